@@ -1,0 +1,43 @@
+# The few verbs that a person types. Each makes .venv when it is missing or its lock has changed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+
+.PHONY: setup run test check bench image lock clean
+.DEFAULT_GOAL := run
+
+setup: .venv/.installed
+
+# Our own package comes last: sagemaker-training brings a `train` script too, and ours must be the one that stays.
+.venv/.installed: requirements-dev.txt container/requirements-build.txt pyproject.toml
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --require-hashes -r container/requirements-build.txt
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements-dev.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: setup
+	$(BIN)/python -m container.demo
+
+image: setup
+	$(BIN)/python -m container.image
+
+test: setup
+	$(BIN)/python -m container.engine
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks.tutorial
+
+lock: setup
+	$(LOCK) --extra image --no-emit-package pip --output-file container/requirements.txt
+	$(LOCK) --extra dev --output-file requirements-dev.txt
+
+clean:
+	rm -rf .venv build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,83 @@
+"""From raw ids to a distribution over rating classes: the fitted features and the booster, as one thing.
+
+Training evaluates through this class and serving answers through it, so what was evaluated is what is served. Nothing
+here depends on how many rows are asked at once: the mean of the distribution is summed class by class, since a matrix
+product may round a single row otherwise than the same row among many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from movielens.features import FeatureSpec
+from movielens.queries import RatingQueries
+from movielens.ratings import RatingScale
+from movielens.tables import MovieTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """What the model says of some rows.
+
+    Attributes:
+        probabilities: float32 (n_rows, n_classes), a row sums to 1.
+        class_index: int64 (n_rows,), the likeliest class, 0 to n_classes - 1.
+        expected_rating: float64 (n_rows,), mean of the distribution, in stars.
+    """
+
+    probabilities: NDArray[np.float32]
+    class_index: NDArray[np.int64]
+    expected_rating: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, probabilities: NDArray[np.float32], class_values: tuple[float, ...]) -> Scores:
+        """Decide for each row: the class by arg max, the rating in stars by the mean."""
+        expected_rating = np.zeros(len(probabilities))
+        for value, column in zip(class_values, probabilities.T, strict=True):
+            expected_rating += value * column.astype(np.float64)
+        return cls(probabilities, probabilities.argmax(axis=1), expected_rating)
+
+    def __len__(self) -> int:
+        return len(self.class_index)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A fitted `FeatureSpec`, the booster trained on its features, and the scale of its classes."""
+
+    spec: FeatureSpec
+    booster: xgboost.Booster
+    scale: RatingScale
+
+    @property
+    def class_values(self) -> tuple[float, ...]:
+        """Stars of each class, rising."""
+        return self.scale.class_values
+
+    @property
+    def movies(self) -> MovieTable:
+        """The catalogue of the training job."""
+        return self.spec.movies
+
+    def predict(self, queries: RatingQueries) -> Scores:
+        """Scores of any number of rows; safe to call from several threads."""
+        if not len(queries):
+            return Scores.of(np.empty((0, len(self.class_values)), dtype=np.float32), self.class_values)
+        features = self.spec.transform(queries)
+        return Scores.of(self.booster.inplace_predict(features.values, validate_features=False), self.class_values)
+
+    def knows_user(self, user_id: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each user has ratings in the training rows, bool (n_rows,)."""
+        return self.spec.users.index(user_id) >= 0
+
+    def movie_index(self, movie_id: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The place of each movie in `movies`, int64 (n_rows,), -1 where the catalogue doesn't list it."""
+        return self.spec.movie_index.index(movie_id)
+
+    def rating(self, class_index: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Stars of each class index, float64 (n_rows,)."""
+        return np.asarray(self.class_values)[class_index]

@@ -1,0 +1,39 @@
+"""What is asked of the model: columns of raw ids, the same for a training row and for a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RatingQueries:
+    """Raw ids whose rating is asked, one row each.
+
+    Attributes:
+        user_id: int64 (n_rows,), raw MovieLens user ids, known or not.
+        movie_id: int64 (n_rows,), raw MovieLens movie ids, known or not.
+        timestamp: float64 (n_rows,), seconds since 1970, NaN where none was given.
+
+    Raises:
+        ValueError: if the columns differ in length or have another dtype.
+    """
+
+    user_id: NDArray[np.int64]
+    movie_id: NDArray[np.int64]
+    timestamp: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.user_id),)
+        for name, column, dtype in (
+            ("user_id", self.user_id, np.int64),
+            ("movie_id", self.movie_id, np.int64),
+            ("timestamp", self.timestamp, np.float64),
+        ):
+            if column.shape != shape or column.dtype != dtype:
+                raise ValueError(f"{name} is {column.dtype}{column.shape}, expected {np.dtype(dtype)}{shape}")
+
+    def __len__(self) -> int:
+        return len(self.user_id)

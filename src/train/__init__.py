@@ -1,0 +1,1 @@
+"""The training job: from raw MovieLens files under ``/opt/ml`` to an evaluated artifact."""

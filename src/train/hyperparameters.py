@@ -1,0 +1,169 @@
+"""Hyperparameters: declared once as typed fields, parsed once from SageMaker's strings, every fault reported together.
+
+SageMaker hands over a flat object of strings. SDKs may JSON-encode a value first, so ``"5"`` and ``"\\"5\\""`` mean
+the same. Each field of `Hyperparameters` declares how its string is parsed and what is allowed; the names of XGBoost's
+own hyperparameters are XGBoost's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self, get_args
+
+from movielens.errors import HyperparameterError
+
+SplitName = Literal["tutorial", "random", "temporal", "user_temporal", "none"]
+_SPLITS: tuple[str, ...] = get_args(SplitName)
+_PLATFORM_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
+_OTHER_NAMES = {
+    "learning_rate": "eta",
+    "n_estimators": "num_round",
+    "num_boost_round": "num_round",
+    "reg_lambda": "lambda",
+    "reg_alpha": "alpha",
+    "min_split_loss": "gamma",
+    "random_state": "seed",
+    "test_size": "holdout",
+}
+
+
+def _declared(default: Any, parse: Callable[[str], Any], expected: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "expected": expected})
+
+
+def _whole(default: int, low: int, high: int) -> Any:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return _declared(default, parse, f"a whole number from {low} to {high}")
+
+
+def _number(default: float, low: float, high: float = math.inf, *, above: bool = False) -> Any:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not (low < value if above else low <= value) or not value <= high or math.isinf(value):
+            raise ValueError
+        return value
+
+    return _declared(
+        default,
+        parse,
+        f"a number {'above' if above else 'from'} {low:g}" + ("" if math.isinf(high) else f" to {high:g}"),
+    )
+
+
+def _choice(default: str, names: tuple[str, ...]) -> Any:
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ValueError
+        return text
+
+    return _declared(default, parse, "one of " + ", ".join(names))
+
+
+def _flag(default: bool) -> Any:
+    return _declared(
+        default, lambda text: {"true": True, "false": False, "1": True, "0": False}[text.lower()], "true or false"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """One training run's settings.
+
+    Attributes:
+        split: how test rows are set apart. ``tutorial`` is pandas' ``sample(frac=1, random_state=1729)`` with the
+            first 70 % for training; ``random`` shuffles by ``seed``; ``temporal`` tests the last rows by time,
+            ``user_temporal`` the last rows of each user; ``none`` trains on everything. A ``validation`` channel
+            replaces it.
+        holdout: share of rows (of each user's rows) tested by ``random``, ``temporal`` and ``user_temporal``.
+        seed: of the split, of the early-stopping rows and of XGBoost's sampling.
+        early_stopping_rounds: 0, or stop once this many rounds brought no better log-loss on ``early_stopping_share``
+            of the training rows, then train again on all of them for the number of rounds found.
+        save_predictions: write the test rows' predictions to ``output/data/predictions.csv``.
+        nthread: XGBoost's threads, 0 for as many as the container has CPUs.
+
+    The others are XGBoost's, under its own names (``lambda_`` is ``lambda``).
+    """
+
+    split: SplitName = _choice("random", _SPLITS)
+    holdout: float = _number(0.2, 0, 0.9, above=True)
+    seed: int = _whole(1729, 0, 2**31 - 1)
+    early_stopping_rounds: int = _whole(0, 0, 10_000)
+    early_stopping_share: float = _number(0.2, 0, 0.9, above=True)
+    save_predictions: bool = _flag(False)
+    num_round: int = _whole(150, 1, 100_000)
+    eta: float = _number(0.15, 0, 1, above=True)
+    max_depth: int = _whole(7, 1, 20)
+    min_child_weight: float = _number(5, 0)
+    gamma: float = _number(0, 0)
+    subsample: float = _number(0.8, 0, 1, above=True)
+    colsample_bytree: float = _number(0.8, 0, 1, above=True)
+    lambda_: float = _number(1, 0)
+    alpha: float = _number(0, 0)
+    max_bin: int = _whole(256, 2, 65_536)
+    nthread: int = _whole(0, 0, 1_024)
+
+    @classmethod
+    def parse(cls, strings: Mapping[str, object]) -> Self:
+        """From ``hyperparameters.json``; the platform's own keys are passed over.
+
+        Raises:
+            HyperparameterError: naming every unknown name with the nearest known one, and every bad value with what is
+                allowed.
+        """
+        declared = {_wire_name(f.name): f for f in fields(cls)}
+        values: dict[str, Any] = {}
+        faults: list[str] = []
+        for name, raw in strings.items():
+            if name.startswith(_PLATFORM_PREFIXES):
+                continue
+            if name not in declared:
+                faults.append(_unknown(name, list(declared)))
+                continue
+            metadata = declared[name].metadata
+            try:
+                values[declared[name].name] = metadata["parse"](_plain(raw))
+            except (ValueError, KeyError):
+                faults.append(f"{name} is {raw!r}, expected {metadata['expected']}")
+        if faults:
+            raise HyperparameterError("; ".join(faults))
+        return cls(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        """Every value under its wire name."""
+        return {_wire_name(name): value for name, value in asdict(self).items()}
+
+    def booster_params(self) -> dict[str, Any]:
+        """What XGBoost is given, but for the objective and the number of classes."""
+        ours = {"split", "holdout", "early_stopping_rounds", "early_stopping_share", "save_predictions", "num_round"}
+        return {name: value for name, value in self.to_json().items() if name not in ours}
+
+
+def _wire_name(name: str) -> str:
+    return name.rstrip("_")
+
+
+def _plain(raw: object) -> str:
+    """The value as text, whether it came as a string, as a JSON-encoded string or as a JSON value."""
+    if not isinstance(raw, str):
+        return json.dumps(raw)
+    text = raw.strip()
+    if text.startswith('"'):
+        try:
+            text = str(json.loads(text)).strip()
+        except ValueError:
+            return text
+    return text
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else difflib.get_close_matches(name, known, n=1)
+    return f"{name} is unknown" + (f", did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}")

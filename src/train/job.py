@@ -1,0 +1,149 @@
+"""The ``/opt/ml`` side of training: one SageMaker job's directories and settings, checked before work begins."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from movielens.errors import DataError, HalfstarError
+from train.hyperparameters import Hyperparameters
+
+logger = logging.getLogger(__name__)
+
+BASE_DIR_VARIABLE = "SAGEMAKER_BASE_DIR"
+DEFAULT_BASE_DIR = "/opt/ml"
+VALIDATION_CHANNEL = "validation"
+TABLE_CHANNELS = ("training", "train", "movies")
+
+
+class JobError(HalfstarError):
+    """A job that asks for what this version doesn't do, or whose directories can't be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """One job, as found under ``base_dir``.
+
+    Attributes:
+        channels: the directories to look for ratings and movies in, by channel name.
+        validation: the directory of the user's own test ratings, if there is such a channel.
+        model_dir: becomes model.tar.gz.
+        output_data_dir: becomes output.tar.gz.
+        hyperparameters: parsed.
+    """
+
+    channels: dict[str, Path]
+    validation: Path | None
+    model_dir: Path
+    output_data_dir: Path
+    hyperparameters: Hyperparameters
+
+    @classmethod
+    def at(cls, base_dir: Path) -> Self:
+        """Read the job's configuration.
+
+        Raises:
+            HyperparameterError: hyperparameters that can't be used, all of them named.
+            DataError: no channel to train on.
+            JobError: several hosts, Pipe mode, or configuration that isn't JSON.
+        """
+        config = base_dir / "input" / "config"
+        _refuse_several_hosts(read_config(config / "resourceconfig.json"))
+        channels = _channels(base_dir / "input" / "data", read_config(config / "inputdataconfig.json"))
+        return cls(
+            channels={name: path for name, path in channels.items() if name in TABLE_CHANNELS},
+            validation=channels.get(VALIDATION_CHANNEL),
+            model_dir=base_dir / "model",
+            output_data_dir=base_dir / "output" / "data",
+            hyperparameters=Hyperparameters.parse(read_config(config / "hyperparameters.json")),
+        )
+
+
+def base_directory() -> Path:
+    """``/opt/ml``, or where ``SAGEMAKER_BASE_DIR`` says."""
+    return Path(os.environ.get(BASE_DIR_VARIABLE) or DEFAULT_BASE_DIR)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """One of the platform's JSON objects; an absent file is an empty one, as with a plain ``docker run``.
+
+    Raises:
+        JobError: if it isn't a JSON object.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise JobError(f"can't read {path}: {error}") from error
+    if not isinstance(value, dict):
+        raise JobError(f"{path} holds {type(value).__name__}, expected a JSON object")
+    return value
+
+
+def prepare(base_dir: Path) -> None:
+    """Create what the platform would have: output directories and configuration files, where absent.
+
+    A plain ``docker run`` mounts data and nothing else, and the training toolkit insists on the files. An earlier run's
+    ``failure`` and ``success`` go: the toolkit never overwrites a failure file, so a stale reason would stay.
+
+    Raises:
+        JobError: if the directory can't be written, or a configuration file isn't a JSON object.
+    """
+    config = base_dir / "input" / "config"
+    host = socket.gethostname()
+    defaults = {
+        "hyperparameters.json": {},
+        "inputdataconfig.json": {},
+        "resourceconfig.json": {"current_host": host, "hosts": [host]},
+    }
+    try:
+        for directory in (config, base_dir / "model", base_dir / "output" / "data"):
+            directory.mkdir(parents=True, exist_ok=True)
+        for name in ("failure", "success"):
+            (base_dir / "output" / name).unlink(missing_ok=True)
+        for name, value in defaults.items():
+            if not (config / name).exists():
+                (config / name).write_text(json.dumps(value))
+    except OSError as error:
+        raise JobError(
+            f"can't prepare {base_dir}: {error}; mount a writable directory, or set {BASE_DIR_VARIABLE}"
+        ) from error
+    for name in defaults:
+        read_config(config / name)
+
+
+def _refuse_several_hosts(resources: dict[str, Any]) -> None:
+    hosts = resources.get("hosts", [])
+    if len(hosts) > 1:
+        raise JobError(
+            f"the job has {len(hosts)} hosts ({', '.join(hosts)}), this version trains on one: set instance_count to 1"
+        )
+
+
+def _channels(data_dir: Path, config: dict[str, Any]) -> dict[str, Path]:
+    """The channels that we know, declared or just there (a plain ``docker run`` declares none)."""
+    found = sorted(p.name for p in data_dir.iterdir() if p.is_dir()) if data_dir.is_dir() else []
+    names = list(config) or found
+    piped = [
+        name for name in names if isinstance(config.get(name), dict) and config[name].get("TrainingInputMode") == "Pipe"
+    ]
+    if piped:
+        raise JobError(
+            f"channel {', '.join(piped)} comes in Pipe mode, this version reads File and FastFile: "
+            "change TrainingInputMode"
+        )
+    known = [name for name in names if name in (*TABLE_CHANNELS, VALIDATION_CHANNEL)]
+    if not set(known) & {"training", "train"}:
+        raise DataError(
+            f"no channel named training (found {', '.join(names) or 'none'}): "
+            f"put ratings.csv and movies.csv into {data_dir / 'training'}"
+        )
+    for name in sorted(set(names) - set(known)):
+        logger.info("channel %s is not one of %s, passed over", name, ", ".join((*TABLE_CHANNELS, VALIDATION_CHANNEL)))
+    return {name: data_dir / name for name in known}

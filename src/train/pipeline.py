@@ -1,0 +1,125 @@
+"""The straight line of training: channels, tables, split, features, booster, evaluation, artifact."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from movielens import artifact
+from movielens.features import FeatureSpec
+from movielens.model import Model, Scores
+from movielens.ratings import RatingScale
+from movielens.readers import Dataset, read_dataset, read_ratings
+from train.baselines import evaluate_baselines
+from train.booster import fit_booster
+from train.evaluation import Figures, evaluate
+from train.job import JobError, TrainingJob
+from train.report import metric_lines, predictions_csv, summary
+from train.split import Split, split_ratings
+from train.stop import StopSignal
+
+logger = logging.getLogger(__name__)
+
+
+def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
+    """Run one job to its artifact and its evaluation, which is returned as JSON values.
+
+    Raises:
+        HalfstarError: data, hyperparameters or directories that can't be used, or a stop before there was a model.
+    """
+    settings = job.hyperparameters
+    data = _read(job)
+    split, dropped = _split(job, data)
+    scale = RatingScale.of(split.train.rating)
+    stop.check("the features")
+    spec = FeatureSpec.fit(split.train, data.movies)
+    features = spec.transform(split.train.queries())
+    logger.info("features: %d rows of %d", *features.values.shape)
+    stop.check("the first round")
+    booster = fit_booster(features, scale.to_class(split.train.rating), len(scale.class_values), settings, stop)
+    model = Model(spec, booster, scale)
+
+    scores = model.predict(split.test.queries())
+    figures = _figures(model, split, scores)
+    evaluation = {
+        "test": figures["test"].to_json() if "test" in figures else None,
+        "baselines": {name: f.to_json() for name, f in figures.items() if name not in ("train", "test")},
+        "train": figures["train"].to_json(),
+        "data": _data_counts(data, split, {**data.dropped, **dropped}),
+        "booster": {"num_round": booster.num_boosted_rounds(), "stopped": stop.requested},
+        "hyperparameters": settings.to_json(),
+        "versions": artifact.library_versions(),
+    }
+    _write(job, model, evaluation, split, scores)
+    return evaluation
+
+
+def _read(job: TrainingJob) -> Dataset:
+    data = read_dataset(job.channels)
+    counts = ", ".join(f"{n} {reason}" for reason, n in data.dropped.items() if n) or "none"
+    logger.info(
+        "read %d ratings, %d movies from %s; dropped: %s",
+        len(data.ratings),
+        len(data.movies),
+        ", ".join(data.files),
+        counts,
+    )
+    return data
+
+
+def _split(job: TrainingJob, data: Dataset) -> tuple[Split, dict[str, int]]:
+    """The training and test rows, and what was dropped of the user's own test rows."""
+    settings = job.hyperparameters
+    if job.validation is None:
+        split, dropped = split_ratings(data.ratings, settings.split, settings.holdout, settings.seed), {}
+        logger.info("split %s: %d rows train, %d rows test", settings.split, len(split.train), len(split.test))
+        return split, dropped
+    test, counts = read_ratings(job.validation, data.movies)
+    logger.info("%d rows train, %d rows of the validation channel test", len(data.ratings), len(test))
+    return Split(data.ratings, test), {f"validation {reason}": n for reason, n in counts.items()}
+
+
+def _figures(model: Model, split: Split, scores: Scores) -> dict[str, Figures]:
+    """Figures of the model and of the baselines, logged as a table and as metric lines."""
+    train_class = model.scale.to_class(split.train.rating).astype(np.int64)
+    figures = {"train": evaluate(model.predict(split.train.queries()), train_class, model.class_values)}
+    if len(split.test):
+        test_class = model.scale.to_class(split.test.rating).astype(np.int64)
+        figures["test"] = evaluate(scores, test_class, model.class_values)
+        figures |= evaluate_baselines(split.train, split.test, model.scale)
+    logger.info("evaluation (class: mode of the distribution; stars: its mean)\n%s", summary(figures))
+    for part in ("train", "test"):
+        for line in metric_lines(part, figures[part]) if part in figures else ():
+            logger.info("%s", line)
+    return figures
+
+
+def _data_counts(data: Dataset, split: Split, dropped: dict[str, int]) -> dict[str, Any]:
+    return {
+        "n_ratings": len(data.ratings),
+        "n_users": len(np.unique(data.ratings.user_id)),
+        "n_movies": len(data.movies),
+        "n_train": len(split.train),
+        "n_test": len(split.test),
+        "dropped": dropped,
+        "files": list(data.files),
+    }
+
+
+def _write(job: TrainingJob, model: Model, evaluation: dict[str, Any], split: Split, scores: Scores) -> None:
+    counts = {name: value for name, value in evaluation["data"].items() if isinstance(value, int)}
+    artifact.save(model, evaluation, counts, job.model_dir)
+    _write_output(job.output_data_dir / artifact.EVALUATION, artifact.to_json(evaluation))
+    if job.hyperparameters.save_predictions:
+        _write_output(job.output_data_dir / "predictions.csv", predictions_csv(split.test, scores, model.class_values))
+    logger.info("model in %s, evaluation in %s", job.model_dir, job.output_data_dir)
+
+
+def _write_output(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise JobError(f"can't write {path}: {error.strerror or error}") from error

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xgboost
+
+from movielens import artifact
+from movielens.errors import ArtifactError
+from movielens.features import FeatureSpec
+from movielens.model import Model
+from movielens.queries import RatingQueries
+from movielens.ratings import RatingScale
+from movielens.tables import MovieTable, RatingTable
+
+EVALUATION = {"test": {"rmse": 0.9}}
+
+
+@pytest.fixture(scope="module")
+def model(ratings: RatingTable, movies: MovieTable) -> Model:
+    spec = FeatureSpec.fit(ratings, movies)
+    scale = RatingScale.of(ratings.rating)
+    matrix = xgboost.DMatrix(
+        spec.transform(ratings.queries()).values, scale.to_class(ratings.rating), feature_names=list(spec.names)
+    )
+    params = {"objective": "multi:softprob", "num_class": len(scale.class_values), "max_depth": 4}
+    return Model(spec, xgboost.train(params, matrix, 12), scale)
+
+
+@pytest.fixture
+def saved(model: Model, tmp_path: Path) -> Path:
+    artifact.save(model, EVALUATION, {"n_ratings": 400}, tmp_path)
+    return tmp_path
+
+
+def test_loaded_predicts_the_same_bits(model: Model, saved: Path, ratings: RatingTable) -> None:
+    queries = ratings.queries()
+    np.testing.assert_array_equal(
+        artifact.load(saved).predict(queries).probabilities, model.predict(queries).probabilities
+    )
+
+
+def test_equal_models_give_equal_bytes(model: Model, saved: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    artifact.save(artifact.load(saved), EVALUATION, {"n_ratings": 400}, other)
+    for path in other.iterdir():
+        assert path.read_bytes() == (saved / path.name).read_bytes(), path.name
+
+
+def test_manifest_says_what_the_model_is(saved: Path, model: Model) -> None:
+    manifest = json.loads((saved / "manifest.json").read_bytes())
+    assert manifest["schema_version"] == artifact.SCHEMA_VERSION
+    assert manifest["class_values"] == [0.5 * k for k in range(1, 11)]
+    assert manifest["feature_names"] == list(model.spec.names)
+    assert manifest["training"] == {"n_ratings": 400}
+    assert manifest["versions"]["xgboost"] == xgboost.__version__
+    assert set(manifest["files"]) == {p.name for p in saved.iterdir()} - {"manifest.json"}
+
+
+def test_nothing_needs_pickle(saved: Path) -> None:
+    with zipfile.ZipFile(saved / "features.npz") as archive:
+        for name in archive.namelist():
+            assert np.lib.format.read_array(archive.open(name), allow_pickle=False).dtype != object  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["booster.ubj", "features.npz", "evaluation.json"])
+def test_a_changed_byte_is_found(saved: Path, name: str) -> None:
+    data = bytearray((saved / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (saved / name).write_bytes(data)
+    with pytest.raises(ArtifactError, match=rf"{name} isn't what training wrote"):
+        artifact.load(saved)
+
+
+@pytest.mark.parametrize("name", ["booster.ubj", "features.npz", "evaluation.json"])
+def test_an_absent_file_is_named(saved: Path, name: str) -> None:
+    (saved / name).unlink()
+    with pytest.raises(ArtifactError, match=name):
+        artifact.load(saved)
+
+
+def test_a_directory_without_manifest_says_what_it_has(tmp_path: Path) -> None:
+    (tmp_path / "model.tar.gz").touch()
+    with pytest.raises(ArtifactError, match=r"no manifest.json .*model.tar.gz.*unpack"):
+        artifact.load(tmp_path)
+    with pytest.raises(ArtifactError, match="no such directory"):
+        artifact.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"schema_version": 99}', '{"schema_version": 1}', "\udc80"])
+def test_a_broken_manifest_is_refused(saved: Path, text: str) -> None:
+    (saved / "manifest.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ArtifactError, match=r"manifest\.json"):
+        artifact.load(saved)
+
+
+def test_a_directory_that_cannot_be_written_is_named(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="nowhere"):
+        artifact.save(model, EVALUATION, {}, tmp_path / "nowhere")
+
+
+def test_one_row_scores_as_among_many(model: Model, ratings: RatingTable) -> None:
+    together = model.predict(ratings.queries())
+    for row in range(0, len(ratings), 7):
+        alone = model.predict(ratings.take(np.array([row])).queries())
+        np.testing.assert_array_equal(alone.probabilities[0], together.probabilities[row])
+        assert alone.expected_rating[0] == together.expected_rating[row]
+
+
+def test_scores_are_distributions_on_the_scale(model: Model, ratings: RatingTable) -> None:
+    scores = model.predict(ratings.queries())
+    np.testing.assert_allclose(scores.probabilities.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(scores.expected_rating, scores.probabilities @ np.array(model.class_values), atol=1e-6)
+    np.testing.assert_array_equal(model.rating(scores.class_index), (scores.probabilities.argmax(axis=1) + 1) / 2)
+
+
+def test_no_rows_score_as_no_rows(model: Model) -> None:
+    nothing = np.empty(0, dtype=np.int64)
+    assert len(model.predict(RatingQueries(nothing, nothing, np.empty(0)))) == 0
+
+
+def test_known_ids(model: Model, movies: MovieTable) -> None:
+    assert model.knows_user(np.array([1, 2, -1])).tolist() == [True, False, False]
+    assert model.movie_index(np.array([movies.movie_id[3], 10**12])).tolist() == [3, -1]

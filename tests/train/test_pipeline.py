@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from movielens import artifact
+from movielens.queries import RatingQueries
+from train.job import TrainingJob, prepare
+from train.pipeline import train
+from train.stop import StoppedError, StopSignal
+
+MakeJob = Callable[..., Path]
+QUICK = {"num_round": "8", "max_depth": "3", "nthread": "1", "split": "tutorial", "save_predictions": "true"}
+
+
+def run(base_dir: Path, stop: StopSignal | None = None) -> dict[str, Any]:
+    prepare(base_dir)
+    return train(TrainingJob.at(base_dir), stop or StopSignal())
+
+
+def predictions(base_dir: Path) -> list[dict[str, str]]:
+    with (base_dir / "output" / "data" / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_evaluation_has_what_is_promised(make_job: MakeJob) -> None:
+    base_dir = make_job(QUICK)
+    evaluation = run(base_dir)
+    assert json.loads((base_dir / "output" / "data" / "evaluation.json").read_bytes()) == evaluation
+    assert json.loads((base_dir / "model" / "evaluation.json").read_bytes()) == evaluation
+    assert set(evaluation) == {"test", "baselines", "train", "data", "booster", "hyperparameters", "versions"}
+    test = evaluation["test"]
+    assert set(test) >= {
+        *("n_rows", "class_values", "distance", "accuracy", "rmse", "mae", "log_loss"),
+        *("quadratic_weighted_kappa", "confusion_matrix"),
+    }
+    assert sum(test["distance"].values()) == pytest.approx(1)
+    assert set(evaluation["baselines"]) == {"most_frequent_class", "user_mean", "movie_mean"}
+    assert all(set(f) == set(test) for f in (evaluation["train"], *evaluation["baselines"].values()))
+    data = evaluation["data"]
+    assert data["n_train"] + data["n_test"] == data["n_ratings"] == test["n_rows"] + evaluation["train"]["n_rows"]
+    assert evaluation["hyperparameters"]["num_round"] == evaluation["booster"]["num_round"] == 8
+
+
+def test_the_artifact_predicts_what_was_evaluated(make_job: MakeJob) -> None:
+    base_dir = make_job(QUICK)
+    evaluation = run(base_dir)
+    rows = predictions(base_dir)
+    assert len(rows) == evaluation["test"]["n_rows"]
+    timestamps = {}
+    with (base_dir / "input" / "data" / "training" / "ratings.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            timestamps[row["userId"], row["movieId"]] = float(row["timestamp"])
+    queries = RatingQueries(
+        np.array([int(row["userId"]) for row in rows]),
+        np.array([int(row["movieId"]) for row in rows]),
+        np.array([timestamps[row["userId"], row["movieId"]] for row in rows]),
+    )
+    model = artifact.load(base_dir / "model")
+    scores = model.predict(queries)
+    assert [float(row["predicted"]) for row in rows] == model.rating(scores.class_index).tolist()
+    assert [float(row["expected_rating"]) for row in rows] == scores.expected_rating.tolist()
+    exact = sum(row["predicted"] == row["rating"] for row in rows) / len(rows)
+    assert exact == pytest.approx(evaluation["test"]["accuracy"])
+
+
+def test_same_job_same_bytes(make_job: MakeJob, tmp_path: Path) -> None:
+    base_dir = make_job(QUICK)
+    again = tmp_path / "again"
+    shutil.copytree(base_dir, again)
+    run(base_dir)
+    run(again)
+    for folder in ("model", "output/data"):
+        for path in (base_dir / folder).iterdir():
+            assert path.read_bytes() == (again / folder / path.name).read_bytes(), path.name
+
+
+def test_early_stopping_trains_fewer_rounds_and_says_so(make_job: MakeJob, caplog: pytest.LogCaptureFixture) -> None:
+    settings = {**QUICK, "num_round": "300", "eta": "0.9", "early_stopping_rounds": "3"}
+    with caplog.at_level("INFO"):
+        evaluation = run(make_job(settings))
+    assert 1 <= evaluation["booster"]["num_round"] < 300
+    assert f"early stopping chose {evaluation['booster']['num_round']} rounds" in caplog.text
+    assert "metric validation:mlogloss=" in caplog.text
+
+
+def test_split_none_has_no_test(make_job: MakeJob) -> None:
+    evaluation = run(make_job({**QUICK, "split": "none"}))
+    assert evaluation["test"] is None
+    assert evaluation["baselines"] == {}
+    assert evaluation["data"]["n_train"] == evaluation["data"]["n_ratings"]
+
+
+def test_a_validation_channel_is_the_test(make_job: MakeJob) -> None:
+    base_dir = make_job(QUICK)
+    data = base_dir / "input" / "data"
+    header, *lines = (data / "training" / "ratings.csv").read_text().splitlines()
+    (data / "training" / "ratings.csv").write_text("\n".join([header, *lines[100:], ""]))
+    (data / "validation").mkdir()
+    (data / "validation" / "ratings.csv").write_text("\n".join([header, *lines[:100], ""]))
+    config = {name: {"TrainingInputMode": "File"} for name in ("training", "validation")}
+    (base_dir / "input" / "config" / "inputdataconfig.json").write_text(json.dumps(config))
+    evaluation = run(base_dir)
+    assert evaluation["test"]["n_rows"] == 100
+    assert evaluation["data"]["n_train"] == len(lines) - 100
+    assert [int(row["movieId"]) for row in predictions(base_dir)] == [int(line.split(",")[1]) for line in lines[:100]]
+
+
+def test_a_stop_before_the_first_round_leaves_no_model(make_job: MakeJob) -> None:
+    base_dir = make_job(QUICK)
+    with pytest.raises(StoppedError, match="stopped by SIGTERM before the features"):
+        run(base_dir, StopSignal(requested=True))
+    assert list((base_dir / "model").iterdir()) == []
+
+
+def test_metric_lines_are_logged(make_job: MakeJob, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        evaluation = run(make_job(QUICK))
+    assert f"metric test:rmse={evaluation['test']['rmse']:.6f}" in caplog.messages
+    assert f"metric train:accuracy={evaluation['train']['accuracy']:.6f}" in caplog.messages

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from movielens.errors import DataError
+from movielens.readers import read_dataset
+from movielens.tables import RatingTable
+from train.hyperparameters import SplitName
+from train.split import split_ratings
+
+SPLITS: tuple[SplitName, ...] = ("tutorial", "random", "temporal", "user_temporal")
+
+
+def pairs(table: RatingTable) -> list[tuple[int, int]]:
+    return list(zip(table.user_id.tolist(), table.movie_id.tolist(), strict=True))
+
+
+def test_tutorial_split_is_pandas_own(data_dir: Path) -> None:
+    frame = pd.read_csv(data_dir / "ratings.csv")
+    shuffled = frame.sample(frac=1, random_state=1729)
+    n_train = int(0.7 * len(frame))
+    split = split_ratings(read_dataset({"training": data_dir}).ratings, "tutorial", 0.2, 1)
+    assert (len(split.train), len(split.test)) == (70_585, 30_251)
+    for part, expected in ((split.train, shuffled[:n_train]), (split.test, shuffled[n_train:])):
+        assert part.user_id.tolist() == expected["userId"].tolist()
+        assert part.movie_id.tolist() == expected["movieId"].tolist()
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_every_row_is_in_one_part(ratings: RatingTable, name: SplitName) -> None:
+    split = split_ratings(ratings, name, 0.25, 3)
+    assert sorted(pairs(split.train) + pairs(split.test)) == sorted(pairs(ratings))
+    assert len(split.test) > 0
+
+
+def test_none_trains_on_everything(ratings: RatingTable) -> None:
+    split = split_ratings(ratings, "none", 0.25, 3)
+    assert pairs(split.train) == pairs(ratings)
+    assert len(split.test) == 0
+
+
+@given(holdout=st.floats(0.05, 0.9), seed=st.integers(0, 2**31 - 1))
+def test_random_is_seeded_and_of_the_asked_size(ratings: RatingTable, holdout: float, seed: int) -> None:
+    split = split_ratings(ratings, "random", holdout, seed)
+    assert len(split.test) == round(holdout * len(ratings))
+    assert pairs(split.test) == pairs(split_ratings(ratings, "random", holdout, seed).test)
+
+
+def test_seeds_differ(ratings: RatingTable) -> None:
+    assert pairs(split_ratings(ratings, "random", 0.3, 1).test) != pairs(split_ratings(ratings, "random", 0.3, 2).test)
+
+
+def test_temporal_tests_the_last_rows(ratings: RatingTable) -> None:
+    split = split_ratings(ratings, "temporal", 0.25, 3)
+    assert split.train.timestamp is not None
+    assert split.test.timestamp is not None
+    assert len(split.test) == 100
+    assert split.train.timestamp.max() <= split.test.timestamp.min()
+
+
+def test_user_temporal_tests_the_last_rows_of_each_user(ratings: RatingTable) -> None:
+    split = split_ratings(ratings, "user_temporal", 0.25, 3)
+    assert split.train.timestamp is not None
+    assert split.test.timestamp is not None
+    for user in np.unique(ratings.user_id):
+        n_rows = int((ratings.user_id == user).sum())
+        tested = split.test.timestamp[split.test.user_id == user]
+        assert len(tested) == int(0.25 * n_rows)
+        if len(tested):
+            assert split.train.timestamp[split.train.user_id == user].max() <= tested.min()
+
+
+@pytest.mark.parametrize("name", ["temporal", "user_temporal"])
+def test_temporal_splits_need_timestamps(ratings: RatingTable, name: SplitName) -> None:
+    bare = RatingTable(ratings.user_id, ratings.movie_id, ratings.rating, None)
+    with pytest.raises(DataError, match="timestamp"):
+        split_ratings(bare, name, 0.2, 1)
+
+
+def test_a_split_without_test_rows_says_so(ratings: RatingTable) -> None:
+    with pytest.raises(DataError, match="leaves 2 to train on and 0 to test"):
+        split_ratings(ratings.take(np.arange(2)), "random", 0.1, 1)
