@@ -43,10 +43,9 @@ def loop_features(ratings: RatingTable, genres_of: dict[int, tuple[str, ...]]) -
     """The tutorial's way: a dict of ids, time and genre flags for each row, then a frame of all of them."""
     rows = []
     frame = pd.DataFrame({"userId": ratings.user_id, "movieId": ratings.movie_id, "timestamp": ratings.timestamp})
-    for row in frame.itertuples(index=False):
-        features: dict[str, int] = {"userId": row.userId, "movieId": row.movieId, "timestamp": row.timestamp}
-        features.update(dict.fromkeys(GENRES, 0))
-        for genre in genres_of[row.movieId]:
+    for user_id, movie_id, timestamp in frame.itertuples(index=False, name=None):
+        features = {"userId": user_id, "movieId": movie_id, "timestamp": timestamp, **dict.fromkeys(GENRES, 0)}
+        for genre in genres_of[movie_id]:
             features[genre] = 1
         rows.append(features)
     return pd.DataFrame(rows)
@@ -86,7 +85,7 @@ def measure_accuracy(data: Dataset) -> tuple[dict[str, Figures], dict[str, float
     """Figures on the tutorial's test rows, and the tutorial's own way to compute them."""
     split = split_ratings(data.ratings, "tutorial", 0.3, 0)
     scale = RatingScale.of(data.ratings.rating)
-    train_class, true_class = (scale.to_class(part.rating).astype(np.int64) for part in (split.train, split.test))
+    train_class, true_class = (scale.to_class(part.rating) for part in (split.train, split.test))
     genres_of = dict(zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True))
     columns = ["userId", "movieId", "timestamp", *GENRES]
     frames = [loop_features(part, genres_of).reindex(columns=columns) for part in (split.train, split.test)]

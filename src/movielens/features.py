@@ -55,7 +55,12 @@ class IdIndex:
 
     ids: NDArray[np.int64]
 
-    def index(self, raw: NDArray[np.int64]) -> NDArray[np.int64]:
+    @classmethod
+    def of(cls, raw: NDArray[np.signedinteger[Any]]) -> Self:
+        """The index of the ids among ``raw``, each as often as it may occur."""
+        return cls(np.unique(raw).astype(np.int64))
+
+    def index(self, raw: NDArray[np.signedinteger[Any]]) -> NDArray[np.int64]:
         """The place of each raw id, int64 (n_rows,), 0 to n_ids - 1, and -1 where the id is unknown."""
         if not len(self.ids):
             return np.full(len(raw), -1, dtype=np.int64)
@@ -84,11 +89,11 @@ class FeatureSpec:
     @classmethod
     def fit(cls, ratings: RatingTable, movies: MovieTable) -> Self:
         """Learn from the training rows alone; ``movies`` is the whole catalogue, which carries no rating."""
-        return cls._of(np.unique(ratings.user_id).astype(np.int64), movies)
+        return cls._of(IdIndex.of(ratings.user_id), movies)
 
     @classmethod
-    def _of(cls, user_ids: NDArray[np.int64], movies: MovieTable) -> Self:
-        return cls(IdIndex(user_ids), movies, IdIndex(movies.movie_id.astype(np.int64)), _movie_features(movies))
+    def _of(cls, users: IdIndex, movies: MovieTable) -> Self:
+        return cls(users, movies, IdIndex.of(movies.movie_id), _movie_features(movies))
 
     def transform(self, queries: RatingQueries) -> FeatureMatrix:
         """Features of any rows, known ids or not, float32 (n_rows, n_features)."""
@@ -115,7 +120,7 @@ class FeatureSpec:
         """The spec that `to_arrays` was called on; raises KeyError or ValueError where the arrays aren't its."""
         genres = tuple(tuple(line.split("|")) if line else () for line in _unpack(arrays["genres"]))
         movies = MovieTable(arrays["movie_id"], _unpack(arrays["title"]), genres, arrays["year"])
-        return cls._of(arrays["user_id"], movies)
+        return cls._of(IdIndex(arrays["user_id"]), movies)
 
 
 def _movie_features(movies: MovieTable) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from movielens.queries import RatingQueries
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatingTable:
-    """Ratings, 13 bytes a row or fewer: file order is kept, since a seeded split depends on it.
+    """Ratings, 16 bytes a row or fewer: file order is kept, since a seeded split depends on it.
 
     Attributes:
         user_id: int32 (n_rows,), raw MovieLens ids, above 0.

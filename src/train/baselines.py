@@ -21,8 +21,8 @@ PRIOR_WEIGHT = 5.0
 
 def evaluate_baselines(train: RatingTable, test: RatingTable, scale: RatingScale) -> dict[str, Figures]:
     """Figures on ``test`` of baselines fitted on ``train``, by name."""
-    true_class = scale.to_class(test.rating).astype(np.int64)
-    train_class = scale.to_class(train.rating).astype(np.int64)
+    true_class = scale.to_class(test.rating)
+    train_class = scale.to_class(train.rating)
     prior = np.bincount(train_class, minlength=len(scale.class_values)) / len(train)
     most_frequent = Scores.of(np.tile(prior.astype(np.float32), (len(test), 1)), scale.class_values)
     figures = {"most_frequent_class": evaluate(most_frequent, true_class, scale.class_values)}
@@ -42,12 +42,13 @@ def _histograms(
 
     Returns float32 (n_rows, n_classes).
     """
-    index = IdIndex(np.unique(train_id).astype(np.int64))
+    index = IdIndex.of(train_id)
     n_classes = len(prior)
-    cell = index.index(train_id.astype(np.int64)) * n_classes + train_class
+    cell = index.index(train_id) * n_classes + train_class
     counts = np.bincount(cell, minlength=(len(index.ids) + 1) * n_classes).reshape(-1, n_classes)
     smoothed = (counts + PRIOR_WEIGHT * prior) / (counts.sum(axis=1, keepdims=True) + PRIOR_WEIGHT)
-    return smoothed[index.index(test_id.astype(np.int64))].astype(np.float32)
+    histograms: NDArray[np.float32] = smoothed[index.index(test_id)].astype(np.float32)
+    return histograms
 
 
 def _rounded(scores: Scores, scale: RatingScale) -> Scores:

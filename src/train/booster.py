@@ -48,13 +48,13 @@ class _Progress(TrainingCallback):
 
 
 def fit_booster(
-    features: FeatureMatrix, class_index: NDArray[np.int32], n_classes: int, settings: Hyperparameters, stop: StopSignal
+    features: FeatureMatrix, class_index: NDArray[np.int64], n_classes: int, settings: Hyperparameters, stop: StopSignal
 ) -> xgboost.Booster:
     """Train on all rows.
 
     Args:
         features: float32 (n_rows, n_features).
-        class_index: int32 (n_rows,), 0 to n_classes - 1.
+        class_index: int64 (n_rows,), 0 to n_classes - 1.
         n_classes: the number of classes, whether or not the rows have them all.
         settings: the job's hyperparameters.
         stop: asked after every round; a stop keeps the rounds built so far.
@@ -76,7 +76,7 @@ def fit_booster(
 
 
 def _search_rounds(
-    features: FeatureMatrix, class_index: NDArray[np.int32], n_classes: int, settings: Hyperparameters, stop: StopSignal
+    features: FeatureMatrix, class_index: NDArray[np.int64], n_classes: int, settings: Hyperparameters, stop: StopSignal
 ) -> xgboost.Booster:
     """The booster of the best round on the rows set apart, trained on the others."""
     kept, held = hold_out(len(features), settings.early_stopping_share, settings.seed)
@@ -112,6 +112,6 @@ def _params(settings: Hyperparameters, n_classes: int) -> dict[str, object]:
 
 
 def _matrix(
-    values: NDArray[np.float32], class_index: NDArray[np.int32], names: tuple[str, ...], max_bin: int
+    values: NDArray[np.float32], class_index: NDArray[np.int64], names: tuple[str, ...], max_bin: int
 ) -> xgboost.QuantileDMatrix:
     return xgboost.QuantileDMatrix(values, class_index, feature_names=list(names), max_bin=max_bin)

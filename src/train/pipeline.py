@@ -16,7 +16,7 @@ from movielens.readers import Dataset, read_dataset, read_ratings
 from train.baselines import evaluate_baselines
 from train.booster import fit_booster
 from train.evaluation import Figures, evaluate
-from train.job import JobError, TrainingJob
+from train.job import VALIDATION_CHANNEL, JobError, TrainingJob
 from train.report import metric_lines, predictions_csv, summary
 from train.split import Split, split_ratings
 from train.stop import StopSignal
@@ -74,20 +74,20 @@ def _split(job: TrainingJob, data: Dataset) -> tuple[Split, dict[str, int]]:
     """The training and test rows, and what was dropped of the user's own test rows."""
     settings = job.hyperparameters
     if job.validation is None:
-        split, dropped = split_ratings(data.ratings, settings.split, settings.holdout, settings.seed), {}
+        split = split_ratings(data.ratings, settings.split, settings.holdout, settings.seed)
         logger.info("split %s: %d rows train, %d rows test", settings.split, len(split.train), len(split.test))
-        return split, dropped
-    test, counts = read_ratings(job.validation, data.movies)
+        return split, {}
+    test, counts = read_ratings(VALIDATION_CHANNEL, job.validation, data.movies)
     logger.info("%d rows train, %d rows of the validation channel test", len(data.ratings), len(test))
     return Split(data.ratings, test), {f"validation {reason}": n for reason, n in counts.items()}
 
 
 def _figures(model: Model, split: Split, scores: Scores) -> dict[str, Figures]:
     """Figures of the model and of the baselines, logged as a table and as metric lines."""
-    train_class = model.scale.to_class(split.train.rating).astype(np.int64)
+    train_class = model.scale.to_class(split.train.rating)
     figures = {"train": evaluate(model.predict(split.train.queries()), train_class, model.class_values)}
     if len(split.test):
-        test_class = model.scale.to_class(split.test.rating).astype(np.int64)
+        test_class = model.scale.to_class(split.test.rating)
         figures["test"] = evaluate(scores, test_class, model.class_values)
         figures |= evaluate_baselines(split.train, split.test, model.scale)
     logger.info("evaluation (class: mode of the distribution; stars: its mean)\n%s", summary(figures))

@@ -43,7 +43,7 @@ def test_loaded_predicts_the_same_bits(model: Model, saved: Path, ratings: Ratin
     )
 
 
-def test_equal_models_give_equal_bytes(model: Model, saved: Path, tmp_path: Path) -> None:
+def test_equal_models_give_equal_bytes(saved: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     artifact.save(artifact.load(saved), EVALUATION, {"n_ratings": 400}, other)
