@@ -80,4 +80,4 @@ class Model:
 
     def rating(self, class_index: NDArray[np.int64]) -> NDArray[np.float64]:
         """Stars of each class index, float64 (n_rows,)."""
-        return np.asarray(self.class_values)[class_index]
+        return self.scale.to_rating(class_index)

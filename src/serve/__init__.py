@@ -1,0 +1,1 @@
+"""The inference server: raw-id requests in, ratings out."""

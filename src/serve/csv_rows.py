@@ -1,0 +1,124 @@
+"""CSV bodies to rows: all fields of a column are converted at once, and only a fault is looked for row by row.
+
+A first row that names one of our columns is a header, which says where they are; other columns are ignored. Without one
+the order is userId, movieId and, if there is a third, timestamp.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
+from movielens.errors import RequestError
+from movielens.queries import RatingQueries
+from serve.rows import EMPTY, EXPECTED, FIELDS, TIMESTAMP_BOUND, ParsedRequest, decode_text, shown
+
+# int() and float() take more than we do: underscores, digits of other scripts, "nan", "inf".
+_ID_CHARACTERS = frozenset("0123456789- \t")
+_TIMESTAMP_CHARACTERS = frozenset("0123456789.+-eE \t")
+
+Layout = dict[str, int]
+
+
+def parse_csv(body: bytes) -> ParsedRequest:
+    """Rows of a CSV body: UTF-8, LF or CRLF, fields quoted or not, blank lines skipped.
+
+    A header alone is a table of no rows.
+
+    Raises:
+        RequestError: at the first row or value that isn't as it should be.
+    """
+    text = decode_text(body)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        rows = [row for row in reader if len(row) > 1 or not _is_blank(row)]
+    except csv.Error as error:
+        raise RequestError(f"line {reader.line_num}: {error}, expected CSV") from None
+    if not rows:
+        raise RequestError(EMPTY)
+    layout, has_header = _layout(rows[0])
+    values = rows[1:] if has_header else rows
+    if not {len(rows[0])}.issuperset(map(len, values)):
+        raise _first_fault(text, layout, has_header)
+    try:
+        columns = {name: _CONVERTERS[name]([row[place] for row in values]) for name, place in layout.items()}
+    except (ValueError, OverflowError):
+        raise _first_fault(text, layout, has_header) from None
+    timestamp = columns.get(TIMESTAMP, np.full(len(values), np.nan))
+    return ParsedRequest(RatingQueries(columns[USER_ID], columns[MOVIE_ID], timestamp))
+
+
+def _is_blank(row: list[str]) -> bool:
+    return len(row) < 2 and not "".join(row).strip()
+
+
+def _layout(first: list[str]) -> tuple[Layout, bool]:
+    """The place of each column that is there, and whether the first row is a header."""
+    names = [cell.strip() for cell in first]
+    if not set(FIELDS) & set(names):
+        return _positions(first), False
+    layout = {name: names.index(name) for name in FIELDS if name in names}
+    repeated = [name for name in layout if names.count(name) > 1]
+    if repeated or not {USER_ID, MOVIE_ID} <= layout.keys():
+        raise RequestError.at(
+            1, "the header", shown(",".join(first)), "userId, movieId and perhaps timestamp, each once"
+        )
+    return layout, True
+
+
+def _positions(first: list[str]) -> Layout:
+    if len(first) not in (2, 3):
+        expected = "userId,movieId or userId,movieId,timestamp; other columns need a header that names these"
+        raise RequestError.at(1, "the row", shown(",".join(first)), expected)
+    return {name: place for place, name in enumerate(FIELDS[: len(first)])}
+
+
+def _ids(cells: Sequence[str]) -> NDArray[np.int64]:
+    if not _ID_CHARACTERS.issuperset("".join(cells)):
+        raise ValueError("not a whole number")
+    return np.array(list(map(int, cells)), dtype=np.int64)
+
+
+def _timestamps(cells: Sequence[str]) -> NDArray[np.float64]:
+    if not _TIMESTAMP_CHARACTERS.issuperset("".join(cells)):
+        raise ValueError("not a number")
+    seconds = np.array([float(cell.strip() or "nan") for cell in cells], dtype=np.float64)
+    if np.any((seconds < 0) | (seconds >= TIMESTAMP_BOUND)):
+        raise ValueError("out of range")
+    return seconds
+
+
+_CONVERTERS: dict[str, Callable[[Sequence[str]], NDArray[Any]]] = {
+    USER_ID: _ids,
+    MOVIE_ID: _ids,
+    TIMESTAMP: _timestamps,
+}
+
+
+def _numbered(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows again, each with the line on which it ends, counted from 1."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    for row in reader:
+        if not _is_blank(row):
+            yield reader.line_num, row
+
+
+def _first_fault(text: str, layout: Layout, has_header: bool) -> RequestError:
+    """Convert each value by itself until one fails; the columns were converted by the same functions, so one does."""
+    numbered = _numbered(text)
+    width = len(next(numbered)[1]) if has_header else len(layout)
+    for line, row in numbered:
+        if len(row) != width:
+            return RequestError.at(line, "the row", shown(",".join(row)), f"{width} fields as in the first row")
+        for name, place in sorted(layout.items(), key=lambda item: item[1]):
+            try:
+                _CONVERTERS[name]([row[place]])
+            except (ValueError, OverflowError):
+                return RequestError.at(line, name, shown(row[place]), EXPECTED[name])
+    raise AssertionError("a column failed although each of its values converts")

@@ -1,0 +1,71 @@
+"""What every request body comes down to: columns of raw ids, and the shape in which they came.
+
+The wire keeps MovieLens's own column names. The limits on a value are the same in every format, so that a row means the
+same however it is sent, and so are the words for a value that breaks them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
+from movielens.errors import RequestError
+from movielens.queries import RatingQueries
+
+FIELDS = (USER_ID, MOVIE_ID, TIMESTAMP)
+
+ID_MIN, ID_MAX = -(2**63), 2**63 - 1
+# What training's tables can hold; milliseconds, a common slip, are beyond it.
+TIMESTAMP_BOUND = 2.0**32
+
+EXPECTED = {
+    USER_ID: "a whole number; send raw MovieLens ids",
+    MOVIE_ID: "a whole number; send raw MovieLens ids",
+    TIMESTAMP: "seconds since 1970, from 0 to 4294967295, or nothing",
+}
+
+EMPTY = "the body is empty, expected rows of userId, movieId and perhaps timestamp"
+
+_LONGEST_SHOWN = 40
+
+
+class Shape(StrEnum):
+    """How a body holds its rows; a JSON answer has the same shape."""
+
+    OBJECT = "object"
+    LIST = "list"
+    INSTANCES = "instances"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ParsedRequest:
+    """The rows of a request in its own order. Rows that don't come as JSON have the shape of a list."""
+
+    queries: RatingQueries
+    shape: Shape = Shape.LIST
+
+
+def decode_text(body: bytes) -> str:
+    """The body as text, without its byte order mark.
+
+    Raises:
+        RequestError: if the body is blank or isn't UTF-8.
+    """
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise RequestError(f"line {line}: byte {body[error.start]:#04x} isn't UTF-8, expected UTF-8 text") from None
+    if not text.strip():
+        raise RequestError(EMPTY)
+    return text
+
+
+def shown(value: object) -> object:
+    """A value as an error message may hold it: short, whatever was sent."""
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "…"
+    if isinstance(value, list | dict):
+        return "[…]" if isinstance(value, list) else "{…}"
+    return value
