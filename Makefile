@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
 .PHONY: setup run test check bench image lock clean
 .DEFAULT_GOAL := run
@@ -36,8 +36,9 @@ bench: setup
 	$(BIN)/python -m benchmarks.tutorial
 
 lock: setup
-	$(LOCK) --extra image --no-emit-package pip --output-file container/requirements.txt
-	$(LOCK) --extra dev --output-file requirements-dev.txt
+	$(LOCK) pyproject.toml --extra image --no-emit-package pip --output-file container/requirements.txt
+	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
+	printf 'setuptools>=77\nwheel>=0.45\n' | $(LOCK) - --output-file container/requirements-build.txt
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

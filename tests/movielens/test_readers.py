@@ -25,6 +25,7 @@ MOVIES = """movieId,title,genres
 """
 RATINGS = RATINGS_HEADER + "1,1,4.0,964982703\n1,3,4.5,964981247\n2,7,0.5,1000\n"
 ROWS = [(1, 1, 4.0, 964982703), (1, 3, 4.5, 964981247), (2, 7, 0.5, 1000)]
+ML_1M_MOVIES = "1::Toy Story (1995)::Animation|Children's\n3::Misérables, Les: Part 2 (1995)::Drama\n"
 WHOLE_ROWS = [(1, 1, 4.0, 964982703), (2, 3, 5.0, 7)]
 
 Write = Callable[[dict[str, str | bytes]], Path]
@@ -169,9 +170,7 @@ def test_ml_1m(write: Write) -> None:
     base = write(
         {
             "ratings.dat": "1::1::4::964982703\n2::3::5::7\n",
-            "movies.dat": "1::Toy Story (1995)::Animation|Children's\n3::Misérables, Les: Part 2 (1995)::Drama\n".encode(
-                "latin-1"
-            ),
+            "movies.dat": ML_1M_MOVIES.encode("latin-1"),
             "users.dat": "1::F::1::10::48067\n",
             "README": "SUMMARY\n=======\n",
         }

@@ -1,0 +1,69 @@
+"""A real model, and a real server over it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import xgboost
+
+from movielens.features import FeatureSpec
+from movielens.model import Model
+from movielens.ratings import RatingScale
+from movielens.tables import MovieTable, RatingTable
+from serve.app import Application
+from serve.server import bind, make_server
+from serve.settings import Settings
+
+Address = tuple[str, int]
+Serving = Callable[..., AbstractContextManager[Address]]
+
+
+@pytest.fixture(scope="session")
+def model(ratings: RatingTable, movies: MovieTable) -> Model:
+    spec = FeatureSpec.fit(ratings, movies)
+    scale = RatingScale.of(ratings.rating)
+    names = list(spec.names)
+    matrix = xgboost.DMatrix(
+        spec.transform(ratings.queries()).values, scale.to_class(ratings.rating), feature_names=names
+    )
+    params = {"objective": "multi:softprob", "num_class": len(scale.class_values), "max_depth": 4, "nthread": 1}
+    return Model(spec, xgboost.train(params, matrix, 8), scale)
+
+
+@contextlib.contextmanager
+def _serving(model: Any, **settings: Any) -> Iterator[Address]:
+    bound = bind(0)
+    bound.listen()  # from here on a connection waits for the server, so nothing below need wait for it
+    server = make_server(Application(model, Settings(Path("unused"), **settings)))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    try:
+        yield ("127.0.0.1", bound.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def serving() -> Serving:
+    """Serve a model over HTTP in a thread: ``with serving(model, max_body_mib=1) as (host, port)``."""
+    return _serving
+
+
+@pytest.fixture(scope="session")
+def address(model: Model) -> Iterator[Address]:
+    with _serving(model, max_body_mib=1, max_concurrent=2) as address:
+        yield address
+
+
+@pytest.fixture
+def client(address: Address) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"http://{address[0]}:{address[1]}", trust_env=False, timeout=60) as client:
+        yield client

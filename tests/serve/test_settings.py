@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serve.settings import Settings, SettingsError
+
+
+def test_defaults() -> None:
+    settings = Settings.from_environment({})
+    assert settings.model_dir == Path("/opt/ml/model")
+    assert (settings.port, settings.is_batch, settings.max_body_mib) == (8080, False, 6)
+    assert settings.max_body_bytes == 6 * 2**20
+    assert settings.batch_strategy == "MULTI_RECORD"
+    assert settings.max_concurrent >= 1
+
+
+def test_an_empty_variable_is_absent() -> None:
+    names = ("SAGEMAKER_BASE_DIR", "SAGEMAKER_BIND_TO_PORT", "SAGEMAKER_BATCH", "HALFSTAR_MAX_BODY_MIB")
+    assert Settings.from_environment(dict.fromkeys(names, "")) == Settings.from_environment({})
+
+
+def test_the_platform_moves_everything() -> None:
+    env = {
+        "SAGEMAKER_BASE_DIR": "/data/ml",
+        "SAGEMAKER_BIND_TO_PORT": "9000",
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "3",
+        "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD",
+    }
+    settings = Settings.from_environment(env)
+    assert settings == Settings(Path("/data/ml/model"), 9000, False, 6, 3, "SINGLE_RECORD")
+
+
+@pytest.mark.parametrize(
+    ("batch", "payload", "own", "expected"),
+    [
+        ("True", "25", "", 25),
+        ("true", "25", "2", 25),
+        ("true", "0", "2", 100),
+        ("true", "", "2", 2),
+        ("false", "25", "2", 2),
+        ("", "25", "", 6),
+    ],
+)
+def test_the_payload_limit_of_a_batch_wins(batch: str, payload: str, own: str, expected: int) -> None:
+    env = {"SAGEMAKER_BATCH": batch, "SAGEMAKER_MAX_PAYLOAD_IN_MB": payload, "HALFSTAR_MAX_BODY_MIB": own}
+    settings = Settings.from_environment(env)
+    assert settings.is_batch == (batch.lower() == "true")
+    assert settings.max_body_mib == expected
+
+
+def test_all_faults_are_reported_together() -> None:
+    env = {
+        "SAGEMAKER_BIND_TO_PORT": "0",
+        "SAGEMAKER_BATCH": "perhaps",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": "-1",
+        "SAGEMAKER_BATCH_STRATEGY": "ALL",
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "²",
+        "HALFSTAR_MAX_BODY_MIB": "1_0",
+    }
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment(env)
+    assert str(raised.value).count("\n") == 0
+    for name, value in env.items():
+        assert f"{name} is {value!r}, expected " in str(raised.value)
