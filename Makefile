@@ -33,7 +33,7 @@ check: setup
 	$(BIN)/mypy
 
 bench: setup
-	$(BIN)/python -m benchmarks.tutorial
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.tutorial
 
 lock: setup
 	$(LOCK) pyproject.toml --extra image --no-emit-package pip --output-file container/requirements.txt

@@ -30,7 +30,8 @@ N_QUESTIONS = 8
 # No MovieLens user or movie has such an id: they show what an unknown one is answered.
 UNKNOWN = {"userId": 999_999_999, "movieId": 999_999_999, "timestamp": 1_537_799_250}
 
-console = Console(highlight=False)
+# A pipe has no width of its own; titles need some.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def main() -> None:

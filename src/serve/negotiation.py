@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from serve.codec import CSV, JSON, PARSERS, RENDERERS
 from serve.errors import HttpError
+from serve.rows import shown
 
 # What clients send when they were told nothing.
 _UNSAID = ("", "application/octet-stream")
@@ -54,11 +55,13 @@ def request_type(content_type: str | None, body: bytes) -> str:
     media_type = MediaType.parse(content_type or "")
     charset = media_type.parameters.get("charset", "utf-8")
     if charset not in _UTF_8:
-        raise HttpError(415, f"charset {charset!r} isn't supported, send UTF-8")
+        raise HttpError(415, f"charset {shown(charset)!r} isn't supported, send UTF-8")
     if media_type.name in _UNSAID:
         return JSON if body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") else CSV
     if media_type.name not in PARSERS:
-        raise HttpError(415, f"Content-Type {media_type.name!r} isn't supported, send one of {', '.join(PARSERS)}")
+        raise HttpError(
+            415, f"Content-Type {shown(media_type.name)!r} isn't supported, send one of {', '.join(PARSERS)}"
+        )
     return media_type.name
 
 
@@ -74,7 +77,9 @@ def answer_type(accept: str | None, own: str) -> MediaType:
     offers = sorted(RENDERERS, key=lambda name: name != own)
     fits = [fit for name in offers if (fit := _fit(name, ranges))]
     if not fits:
-        raise HttpError(406, f"nothing in Accept {accept!r} can be answered, ask for one of {', '.join(RENDERERS)}")
+        raise HttpError(
+            406, f"nothing in Accept {shown(accept)!r} can be answered, ask for one of {', '.join(RENDERERS)}"
+        )
     return max(fits, key=lambda fit: fit[0])[1]
 
 

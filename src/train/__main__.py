@@ -31,6 +31,9 @@ def main() -> None:
     # Set even where it is the default: the toolkit invents a directory of its own in the home directory otherwise.
     os.environ[BASE_DIR_VARIABLE] = str(base_dir)
     os.environ.setdefault(MODULE_VARIABLE, "train.toolkit:main")
+    # XGBoost's threads spin while they wait for each other, which costs many times the work itself as soon as another
+    # process wants the same cores. Read when the OpenMP library is loaded, so it must be set before.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from sagemaker_training import trainer  # creates directories when imported, so not before the base directory is set
 
     trainer.train()

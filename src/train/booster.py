@@ -38,7 +38,7 @@ class _Progress(TrainingCallback):
     def after_iteration(self, model: xgboost.Booster, epoch: int, evals_log: object) -> bool:  # noqa: ARG002 - XGBoost's
         """True ends the training."""
         done = epoch + 1
-        if done % max(1, self.n_rounds // _PROGRESS_LINES) == 0 or done == self.n_rounds:
+        if done == 1 or done % max(1, self.n_rounds // _PROGRESS_LINES) == 0 or done == self.n_rounds:
             rate = done / (time.monotonic() - self.started)
             left = (self.n_rounds - done) / rate
             logger.info("round %d of %d, %.1f rounds/s, %.0f s left", done, self.n_rounds, rate, left)

@@ -144,12 +144,12 @@ def test_no_channel_ends_in_failure_cause_first(docker: Docker, tmp_path: Path) 
 def test_a_stop_keeps_the_rounds_so_far(docker: Docker, make_job: MakeJob) -> None:
     base_dir = make_job({**QUICK, "num_round": "100000"})
     container = docker.start(base_dir, "train")
-    while "round 10000 of" not in docker.logs(container):
-        time.sleep(0.2)
+    while "round 1 of" not in docker.logs(container):
+        time.sleep(0.1)
     docker.command("stop", "--time", "60", container)
     assert docker.wait(container) == 0
     assert evaluation(base_dir)["booster"]["stopped"] is True
-    assert 10_000 <= evaluation(base_dir)["booster"]["num_round"] < 100_000
+    assert 1 <= evaluation(base_dir)["booster"]["num_round"] < 100_000
     assert (base_dir / "model" / "manifest.json").exists()
 
 

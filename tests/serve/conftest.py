@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 import xgboost
 
@@ -20,6 +21,10 @@ from movielens.tables import MovieTable, RatingTable
 from serve.app import Application
 from serve.server import bind, make_server
 from serve.settings import Settings
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("steady")
 
 Address = tuple[str, int]
 Serving = Callable[..., AbstractContextManager[Address]]

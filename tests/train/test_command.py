@@ -81,10 +81,8 @@ def test_sigterm_keeps_the_rounds_so_far(make_job: MakeJob) -> None:
     log = base_dir / "log"
     with log.open("w") as out:
         process = subprocess.Popen([TRAIN], env=environment(base_dir), stdout=out, stderr=subprocess.STDOUT)
-        # Rounds have begun once the features are logged; the one line comes before the first of 100,000 rounds.
-        while "features:" not in log.read_text() and process.poll() is None:
+        while "round 1 of" not in log.read_text() and process.poll() is None:
             time.sleep(0.1)
-        time.sleep(1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0, log.read_text()
     evaluation = json.loads((base_dir / "model" / "evaluation.json").read_bytes())

@@ -1,0 +1,122 @@
+"""The ``serve`` command itself, as a process over a SageMaker-shaped directory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from movielens import artifact
+from movielens.model import Model
+
+Serve = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def base_dir(model: Model, tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    artifact.save(model, {}, {}, tmp_path / "model")
+    return tmp_path
+
+
+@pytest.fixture
+def serve(base_dir: Path, port: int) -> Iterator[Serve]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(**env: str) -> subprocess.Popen[str]:
+        settings = {"SAGEMAKER_BASE_DIR": str(base_dir), "SAGEMAKER_BIND_TO_PORT": str(port)}
+        command = [sys.executable, "-m", "serve"]
+        process = subprocess.Popen(command, env=os.environ | settings | env, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        assert process.stderr
+        process.stderr.close()
+
+
+def wait_for_ping(process: subprocess.Popen[str], port: int) -> None:
+    while process.poll() is None:
+        try:
+            assert httpx.get(f"http://127.0.0.1:{port}/ping", trust_env=False, timeout=60).status_code == 200
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(process.communicate()[1])
+
+
+def failure(process: subprocess.Popen[str]) -> str:
+    """The one line that a fault at start is."""
+    _, stderr = process.communicate()
+    assert process.returncode == 1
+    (line,) = stderr.splitlines()
+    return line
+
+
+def test_it_serves_the_artifact_and_stops_cleanly(serve: Serve, port: int, model: Model) -> None:
+    process = serve()
+    wait_for_ping(process, port)
+    response = httpx.post(f"http://127.0.0.1:{port}/invocations", json={"userId": 1, "movieId": 1}, trust_env=False)
+    assert list(response.json()["probabilities"]) == [str(stars) for stars in model.class_values]
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate()
+    assert process.returncode == 0
+    (line,) = stderr.splitlines()
+    assert f"on port {port}: {len(model.class_values)} classes, {len(model.movies)} movies" in line
+
+
+def test_a_stop_finishes_what_was_begun(serve: Serve, port: int) -> None:
+    process = serve()
+    wait_for_ping(process, port)
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(
+            b"POST /invocations HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n"
+        )
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100")  # it waits for the body now
+        process.send_signal(signal.SIGTERM)
+        while True:  # until nobody listens any more, which is when the stop has begun
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=60).close()
+            except ConnectionError:
+                break
+        connection.sendall(b"1,2")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    process.communicate()
+    assert process.returncode == 0
+
+
+def test_no_model_is_one_line(serve: Serve, base_dir: Path) -> None:
+    (base_dir / "model" / "manifest.json").unlink()
+    assert "manifest.json" in failure(serve())
+
+
+def test_bad_settings_are_one_line(serve: Serve) -> None:
+    line = failure(serve(SAGEMAKER_BIND_TO_PORT="http", HALFSTAR_MAX_BODY_MIB="0"))
+    assert "SAGEMAKER_BIND_TO_PORT is 'http'" in line
+    assert "HALFSTAR_MAX_BODY_MIB is '0'" in line
+
+
+def test_a_port_in_use_is_one_line(serve: Serve, port: int) -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", port))
+        taken.listen()
+        assert f"can't listen on port {port}" in failure(serve())
