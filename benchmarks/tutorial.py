@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -135,7 +136,7 @@ def main() -> None:
     }
     for name, (distance, errors) in shares.items():
         table.add_row(name, *(f"{100 * share:.1f} %" for share in distance.values()), *errors)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     console.print(
         f"features of {len(data.ratings):,} rows: the loop {loop:.2f} s, ours {1000 * ours:.1f} ms, "
