@@ -6,11 +6,10 @@ regexes to send with CreateTrainingJob; they and the lines come from here, so th
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
+import pandas as pd
 
 from movielens.columns import MOVIE_ID, RATING, USER_ID
 from movielens.model import Scores
@@ -53,10 +52,11 @@ def _aligned(row: Iterable[str], widths: list[int]) -> str:
 
 def predictions_csv(test: RatingTable, scores: Scores, class_values: tuple[float, ...]) -> bytes:
     """The test rows in the split's order: ids, rating, predicted rating and expected rating, all in stars."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow((USER_ID, MOVIE_ID, RATING, "predicted", "expected_rating"))
-    predicted = np.asarray(class_values)[scores.class_index]
-    columns = (test.user_id, test.movie_id, test.rating, predicted, scores.expected_rating)
-    writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
-    return buffer.getvalue().encode()
+    columns = {
+        USER_ID: test.user_id,
+        MOVIE_ID: test.movie_id,
+        RATING: test.rating,
+        "predicted": np.asarray(class_values)[scores.class_index],
+        "expected_rating": scores.expected_rating,
+    }
+    return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n").encode()

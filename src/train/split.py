@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from movielens.errors import DataError
@@ -53,8 +54,8 @@ def hold_out(n_rows: int, share: float, seed: int) -> tuple[Rows, Rows]:
 
 
 def _tutorial(ratings: RatingTable, _holdout: float, _seed: int) -> tuple[Rows, Rows]:
-    """`DataFrame.sample(frac=1, random_state=1729)` is this very permutation of numpy's legacy generator."""
-    shuffled = np.random.RandomState(TUTORIAL_SEED).permutation(len(ratings))
+    """The tutorial's own call, on row numbers instead of rows."""
+    shuffled = pd.Series(np.arange(len(ratings))).sample(frac=1, random_state=TUTORIAL_SEED).to_numpy()
     n_train = int(TUTORIAL_SHARE * len(ratings))
     return shuffled[:n_train], shuffled[n_train:]
 

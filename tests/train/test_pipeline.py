@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from movielens import artifact
 from movielens.queries import RatingQueries
-from train.job import TrainingJob, prepare
+from train.job import JobError, TrainingJob, prepare
 from train.pipeline import train
 from train.stop import StoppedError, StopSignal
 
@@ -111,6 +112,27 @@ def test_a_validation_channel_is_the_test(make_job: MakeJob) -> None:
     assert evaluation["test"]["n_rows"] == 100
     assert evaluation["data"]["n_train"] == len(lines) - 100
     assert [int(row["movieId"]) for row in predictions(base_dir)] == [int(line.split(",")[1]) for line in lines[:100]]
+
+
+def test_whole_stars_in_an_older_format_make_five_classes(make_job: MakeJob) -> None:
+    base_dir = make_job(QUICK)
+    channel = base_dir / "input" / "data" / "training"
+    _, *lines = (channel / "ratings.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines]
+    whole = ("::".join((user, movie, str(math.ceil(float(rating))), time)) for user, movie, rating, time in rows)
+    (channel / "ratings.csv").unlink()
+    (channel / "ratings.dat").write_text("\n".join(whole))
+    evaluation = run(base_dir)
+    assert evaluation["test"]["class_values"] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert artifact.load(base_dir / "model").class_values == (1.0, 2.0, 3.0, 4.0, 5.0)
+
+
+def test_an_output_that_cannot_be_written_is_named(make_job: MakeJob) -> None:
+    base_dir = make_job(QUICK)
+    prepare(base_dir)
+    (base_dir / "output" / "data" / "evaluation.json").mkdir()
+    with pytest.raises(JobError, match=r"can't write .*evaluation\.json"):
+        train(TrainingJob.at(base_dir), StopSignal())
 
 
 def test_a_stop_before_the_first_round_leaves_no_model(make_job: MakeJob) -> None:

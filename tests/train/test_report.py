@@ -46,5 +46,5 @@ def test_predictions_csv_keeps_every_digit() -> None:
     table = RatingTable(np.array([3, 1], np.int32), np.array([7, 9], np.int32), np.array([4.5, 1], np.float32), None)
     header, first, second = predictions_csv(table, SCORES, STARS).decode().splitlines()
     assert header == "userId,movieId,rating,predicted,expected_rating"
-    assert first == f"3,7,4.5,1.0,{SCORES.expected_rating[0]!r}".replace("np.float64(", "").rstrip(")")
+    assert first == f"3,7,4.5,1.0,{float(SCORES.expected_rating[0])!r}"
     assert float(second.split(",")[-1]) == SCORES.expected_rating[1]
