@@ -30,6 +30,7 @@ from movielens.readers import Dataset, read_dataset
 from movielens.tables import RatingTable
 from train.booster import fit_booster
 from train.evaluation import Figures, evaluate
+from train.hiding import hide
 from train.hyperparameters import Hyperparameters
 from train.split import split_ratings
 from train.stop import StopSignal
@@ -95,7 +96,7 @@ def measure_accuracy(data: Dataset) -> tuple[dict[str, Figures], dict[str, float
     tutorial = Scores.of(booster.predict(xgboost.DMatrix(frames[1])), scale.class_values)
     spec, settings = FeatureSpec.fit(split.train, data.movies), Hyperparameters()
     ours = fit_booster(
-        spec.transform(split.train.queries()),
+        spec.transform(hide(split.train.queries(), settings.hidden_share, settings.seed)),
         scale.to_class(split.train.rating),
         len(scale.class_values),
         settings,

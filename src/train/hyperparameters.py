@@ -17,6 +17,15 @@ from typing import Any, Literal, Self, get_args
 from movielens.errors import HyperparameterError
 
 SplitName = Literal["tutorial", "random", "temporal", "user_temporal", "none"]
+_OURS = {
+    "split",
+    "holdout",
+    "early_stopping_rounds",
+    "early_stopping_share",
+    "hidden_share",
+    "save_predictions",
+    "num_round",
+}
 _SPLITS: tuple[str, ...] = get_args(SplitName)
 _PLATFORM_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
 _OTHER_NAMES = {
@@ -84,9 +93,11 @@ class Hyperparameters:
             ``user_temporal`` the last rows of each user; ``none`` trains on everything. A ``validation`` channel
             replaces it.
         holdout: share of rows (of each user's rows) tested by ``random``, ``temporal`` and ``user_temporal``.
-        seed: of the split, of the early-stopping rows and of XGBoost's sampling.
+        seed: of the split, of the early-stopping rows, of what is hidden and of XGBoost's sampling.
         early_stopping_rounds: 0, or stop once this many rounds brought no better log-loss on ``early_stopping_share``
             of the training rows, then train again on all of them for the number of rounds found.
+        hidden_share: share of the training rows from which the user, the movie and the timestamp are hidden, each by
+            itself, so that the model learns to answer without them.
         save_predictions: write the test rows' predictions to ``output/data/predictions.csv``.
         nthread: XGBoost's threads, 0 for as many as the container has CPUs.
 
@@ -98,6 +109,7 @@ class Hyperparameters:
     seed: int = _whole(1729, 0, 2**31 - 1)
     early_stopping_rounds: int = _whole(0, 0, 10_000)
     early_stopping_share: float = _number(0.2, 0, 0.9, above=True)
+    hidden_share: float = _number(0.1, 0, 0.9)
     save_predictions: bool = _flag(False)
     num_round: int = _whole(150, 1, 100_000)
     eta: float = _number(0.15, 0, 1, above=True)
@@ -143,8 +155,7 @@ class Hyperparameters:
 
     def booster_params(self) -> dict[str, Any]:
         """What XGBoost is given, but for the objective and the number of classes."""
-        ours = {"split", "holdout", "early_stopping_rounds", "early_stopping_share", "save_predictions", "num_round"}
-        return {name: value for name, value in self.to_json().items() if name not in ours}
+        return {name: value for name, value in self.to_json().items() if name not in _OURS}
 
 
 def _wire_name(name: str) -> str:

@@ -16,6 +16,7 @@ from movielens.readers import Dataset, read_dataset, read_ratings
 from train.baselines import evaluate_baselines
 from train.booster import fit_booster
 from train.evaluation import Figures, evaluate
+from train.hiding import hide
 from train.job import VALIDATION_CHANNEL, JobError, TrainingJob
 from train.report import metric_lines, predictions_csv, summary
 from train.split import Split, split_ratings
@@ -36,7 +37,7 @@ def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
     scale = RatingScale.of(split.train.rating)
     stop.check("the features")
     spec = FeatureSpec.fit(split.train, data.movies)
-    features = spec.transform(split.train.queries())
+    features = spec.transform(hide(split.train.queries(), settings.hidden_share, settings.seed))
     logger.info("features: %d rows of %d", *features.values.shape)
     stop.check("the first round")
     booster = fit_booster(features, scale.to_class(split.train.rating), len(scale.class_values), settings, stop)
