@@ -14,6 +14,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,7 +51,7 @@ def channel_files(channel: str, directory: Path) -> list[ChannelFile]:
     """All files under a channel's directory, by name, with their roles; raises DataError where there is none."""
     if not directory.is_dir():
         raise DataError(f"channel {channel}: {directory} is no directory; put the MovieLens files there")
-    paths = sorted(p for p in directory.rglob("*") if p.is_file() and not p.name.startswith("."))
+    paths = sorted(p for p in directory.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(directory)))
     if any(p.name == "u.data" for p in paths):
         paths = [p for p in paths if not _ML_100K_SPLIT.fullmatch(p.name)]
     files = [_recognise(path, f"{channel}/{path.relative_to(directory)}") for path in paths]
@@ -58,6 +59,11 @@ def channel_files(channel: str, directory: Path) -> list[ChannelFile]:
     if ignored:
         logger.info("neither ratings nor movies, passed over: %s", ", ".join(ignored))
     return files
+
+
+def _is_hidden(path: Path) -> bool:
+    # Notebooks keep copies of the files beside them, in .ipynb_checkpoints.
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _recognise(path: Path, name: str) -> ChannelFile:
@@ -122,28 +128,47 @@ def require_columns(name: str, present: tuple[str, ...], needed: tuple[str, ...]
 
 
 def text_rows(file: ChannelFile, layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    """Each row's fields with its line, counted from 1; blank lines are passed over."""
-    # str.splitlines would also split at characters that titles may hold.
-    lines = io.StringIO(_text(file, layout), newline="").readlines()
+    """Each row's fields with the line on which it begins, counted from 1; blank lines are passed over.
+
+    Raises:
+        DataError: bytes that aren't text, or a quote that opens and doesn't close.
+    """
+    lines = islice(_lines(file, layout), layout.skip, None)
     if layout.separator == ",":
-        reader = csv.reader(lines[layout.skip :])
-        for fields in reader:
-            if fields:
-                yield layout.skip + reader.line_num, fields
+        yield from _quoted_rows(file.name, lines, layout.skip)
         return
-    for line, text in enumerate(lines[layout.skip :], start=layout.skip + 1):
+    for line, text in enumerate(lines, start=layout.skip + 1):
         if text.strip():
             yield line, text.rstrip("\r\n").split(layout.separator)
 
 
-def _text(file: ChannelFile, layout: Layout) -> str:
-    """The file as text: UTF-8, or Latin-1 in the two older formats, which ML-1M and ML-100K use."""
+def _quoted_rows(name: str, lines: Iterator[str], skip: int) -> Iterator[tuple[int, list[str]]]:
+    # Strict, since otherwise a quote left open takes in all the rows after it.
+    reader = csv.reader(lines, strict=True)
+    line = skip + 1
+    try:
+        for fields in reader:
+            if fields:
+                yield line, fields
+            line = skip + reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f'{name} line {line}: {error}: check the quotes (") of the row that begins here') from error
+
+
+def _lines(file: ChannelFile, layout: Layout) -> Iterator[str]:
+    """The file's lines: UTF-8, or Latin-1 in the two older formats, which ML-1M and ML-100K use."""
     with reading(file.name), open_bytes(file.path) as opened:
         data = opened.read()
+    # str.splitlines would also split at characters that titles may hold.
+    return io.TextIOWrapper(io.BytesIO(data), _encoding(file, layout, data), newline="")
+
+
+def _encoding(file: ChannelFile, layout: Layout, data: bytes) -> str:
     try:
-        return data.decode("utf-8-sig")
+        data.decode("utf-8-sig")
+        return "utf-8-sig"
     except UnicodeDecodeError as error:
         if layout.separator in ("::", "|"):
-            return data.decode("latin-1")
+            return "latin-1"
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(f"{file.name} line {line}: not UTF-8 ({error.reason}): save the file as UTF-8") from error

@@ -66,12 +66,23 @@ def _parquet_movies(file: ChannelFile) -> Iterator[tuple[str, str, tuple[str, tu
     with reading(file.name):
         rows = pq.read_table(file.path, columns=list(names)).to_pylist()
     for place, row in enumerate(rows, start=1):
-        genres = row[GENRES_COLUMN] or ()
-        yield (
-            f"row {place}",
-            str(row[MOVIE_ID]),
-            _movie(str(row[TITLE] or ""), genres.split("|") if isinstance(genres, str) else genres),
-        )
+        title, genres = row[TITLE], row[GENRES_COLUMN]
+        if not isinstance(title, str | None):
+            raise DataError(f"{file.name} row {place}: {TITLE} is {title!r}, expected text")
+        yield f"row {place}", str(row[MOVIE_ID]), _movie(title or "", _parquet_genres(file.name, place, genres))
+
+
+def _parquet_genres(name: str, place: int, genres: object) -> list[str]:
+    match genres:
+        case None:
+            return []
+        case str():
+            return genres.split("|")
+        case list() if all(isinstance(genre, str) for genre in genres):
+            return genres
+    raise DataError(
+        f"{name} row {place}: {GENRES_COLUMN} is {genres!r}, expected text such as Comedy|Drama, or a list of texts"
+    )
 
 
 def _movie(title: str, genres: Iterable[str]) -> tuple[str, tuple[str, ...]]:

@@ -228,6 +228,22 @@ def test_titles_may_hold_what_looks_like_a_line_end(write: Write) -> None:
     assert read(write({"ratings.csv": RATINGS, "movies.csv": movies})).movies.title[-1] == "Two lines here (2001)"
 
 
+def test_hidden_copies_are_passed_over(write: Write) -> None:
+    hidden = {".ipynb_checkpoints/ratings-checkpoint.csv": RATINGS, "._ratings.csv": RATINGS}
+    data = read(write({"ratings.csv": RATINGS, "movies.csv": MOVIES, **hidden}))
+    assert data.dropped == {"duplicate": 0}
+
+
+def test_colons_without_timestamps_are_ratings(write: Write) -> None:
+    ratings = read(write({"ratings.dat": "1::1::4\n2::3::5\n", "movies.dat": ML_1M_MOVIES.encode("latin-1")})).ratings
+    assert rows(ratings) == [(1, 1, 4.0), (2, 3, 5.0)]
+
+
+def test_quoted_text_beside_ratings_may_hold_lines_and_odd_quotes(write: Write) -> None:
+    ratings = 'userId,movieId,rating,note\n1,1,4.0,"two\nlines"\n1,3,4.5,6" screen\n2,7,0.5,\n'
+    assert len(read(write({"ratings.csv": ratings, "movies.csv": MOVIES})).ratings) == 3
+
+
 # What is refused
 
 
@@ -307,6 +323,46 @@ def test_text_that_is_not_utf8_has_its_line(write: Write) -> None:
     movies = MOVIES.encode() + "9,Café,Drama\n".encode("latin-1")
     message = fault(write({"ratings.csv": RATINGS, "movies.csv": movies}))
     assert message.startswith("training/movies.csv line 5: not UTF-8")
+
+
+@pytest.mark.parametrize("row", [1, 50_000, 99_000, 100_836])
+@pytest.mark.parametrize("column", range(5))
+def test_an_open_quote_loses_no_rows(write: Write, data_dir: Path, row: int, column: int) -> None:
+    """Over several of Arrow's blocks, in each column, the last one being a column that nobody reads."""
+    lines = [f"{line},note" for line in (data_dir / "ratings.csv").read_text().splitlines()]
+    fields = lines[row].split(",")
+    lines[row] = ",".join([*fields[:column], f'"{fields[column]}', *fields[column + 1 :]])
+    message = fault(write({"ratings.csv": "\n".join(lines), "movies.csv": (data_dir / "movies.csv").read_bytes()}))
+    assert message.startswith(f"training/ratings.csv line {row + 1}: ")
+    assert "check the quotes" in message
+
+
+@pytest.mark.parametrize("n_movies", [20, 20_000])
+@pytest.mark.parametrize("row", ['1,"A,Drama', '1,A,"Drama', '1,"A" B,Drama'])
+def test_a_movie_with_an_open_quote_is_located(write: Write, row: str, n_movies: int) -> None:
+    rest = "".join(f"{movie_id},B,Drama\n" for movie_id in range(2, n_movies))
+    message = fault(write({"ratings.csv": RATINGS, "movies.csv": f"movieId,title,genres\n{row}\n{rest}"}))
+    assert message.startswith("training/movies.csv line 2: ")
+    assert "check the quotes" in message
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        ("genres", [1, 2], "row 1: genres is 1, expected text"),
+        ("genres", [b"Drama", b"War"], "row 1: genres is b'Drama', expected text"),
+        ("genres", [["Drama"], ["War", None]], "row 2: genres is ['War', None], expected text"),
+        ("title", [b"A", b"B"], "row 1: title is b'A', expected text"),
+        ("movieId", [1.0, 3.0], "row 1: movieId is '1.0', expected a whole number"),
+    ],
+)
+def test_movies_in_parquet_of_other_types_are_refused(
+    write: Write, column: str, values: list[object], expected: str
+) -> None:
+    base = write({"ratings.csv": RATINGS})
+    movies = {"movieId": [1, 3], "title": ["A", "B"], "genres": ["Drama", "War"], column: values}
+    pq.write_table(pa.table(movies), base / "m.parquet")
+    assert fault(base).startswith(f"training/m.parquet {expected}")
 
 
 def test_what_is_absent_is_told_with_what_is_there(write: Write, tmp_path: Path) -> None:
