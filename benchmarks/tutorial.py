@@ -95,8 +95,9 @@ def measure_accuracy(data: Dataset) -> tuple[dict[str, Figures], dict[str, float
     booster = xgboost.train(params, xgboost.DMatrix(frames[0], train_class), TUTORIAL_ROUNDS)
     tutorial = Scores.of(booster.predict(xgboost.DMatrix(frames[1])), scale.class_values)
     spec, settings = FeatureSpec.fit(split.train, data.movies), Hyperparameters()
+    hidden = hide(split.train.queries(), settings.hidden_share, settings.seed)
     ours = fit_booster(
-        spec.transform(hide(split.train.queries(), settings.hidden_share, settings.seed)),
+        spec.transform_fitted(split.train, hidden),
         scale.to_class(split.train.rating),
         len(scale.class_values),
         settings,

@@ -37,3 +37,7 @@ class RatingQueries:
 
     def __len__(self) -> int:
         return len(self.user_id)
+
+    def take(self, rows: NDArray[np.int64]) -> RatingQueries:
+        """The given rows (int64 positions), in that order."""
+        return RatingQueries(self.user_id[rows], self.movie_id[rows], self.timestamp[rows])

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
 from movielens.errors import HyperparameterError
+from movielens.features.groups import GROUPS
 
 SplitName = Literal["tutorial", "random", "temporal", "user_temporal", "none"]
 _OURS = {
@@ -22,6 +23,7 @@ _OURS = {
     "holdout",
     "early_stopping_rounds",
     "early_stopping_share",
+    "features",
     "hidden_share",
     "save_predictions",
     "num_round",
@@ -77,6 +79,18 @@ def _choice(default: str, names: tuple[str, ...]) -> Any:
     return _declared(default, parse, "one of " + ", ".join(names))
 
 
+def _features() -> Any:
+    def parse(text: str) -> tuple[str, ...]:
+        chosen = {name.strip() for name in text.split(",")}
+        if chosen in ({"all"}, {"none"}):
+            return tuple(GROUPS) if chosen == {"all"} else ()
+        if not chosen <= GROUPS.keys():
+            raise ValueError
+        return tuple(name for name in GROUPS if name in chosen)
+
+    return _declared(tuple(GROUPS), parse, f"all, none, or some of {', '.join(GROUPS)}, with commas between")
+
+
 def _flag(default: bool) -> Any:
     return _declared(
         default, lambda text: {"true": True, "false": False, "1": True, "0": False}[text.lower()], "true or false"
@@ -96,6 +110,7 @@ class Hyperparameters:
         seed: of the split, of the early-stopping rows, of what is hidden and of XGBoost's sampling.
         early_stopping_rounds: 0, or stop once this many rounds brought no better log-loss on ``early_stopping_share``
             of the training rows, then train again on all of them for the number of rounds found.
+        features: the groups of features beside ids, time, genres and year.
         hidden_share: share of the training rows from which the user, the movie and the timestamp are hidden, each by
             itself, so that the model learns to answer without them.
         save_predictions: write the test rows' predictions to ``output/data/predictions.csv``.
@@ -109,18 +124,19 @@ class Hyperparameters:
     seed: int = _whole(1729, 0, 2**31 - 1)
     early_stopping_rounds: int = _whole(0, 0, 10_000)
     early_stopping_share: float = _number(0.2, 0, 0.9, above=True)
+    features: tuple[str, ...] = _features()
     hidden_share: float = _number(0.1, 0, 0.9)
     save_predictions: bool = _flag(False)
-    num_round: int = _whole(150, 1, 100_000)
-    eta: float = _number(0.15, 0, 1, above=True)
-    max_depth: int = _whole(7, 1, 20)
-    min_child_weight: float = _number(5, 0)
+    num_round: int = _whole(240, 1, 100_000)
+    eta: float = _number(0.1, 0, 1, above=True)
+    max_depth: int = _whole(4, 1, 20)
+    min_child_weight: float = _number(20, 0)
     gamma: float = _number(0, 0)
-    subsample: float = _number(0.8, 0, 1, above=True)
-    colsample_bytree: float = _number(0.8, 0, 1, above=True)
-    lambda_: float = _number(1, 0)
+    subsample: float = _number(0.7, 0, 1, above=True)
+    colsample_bytree: float = _number(0.4, 0, 1, above=True)
+    lambda_: float = _number(5, 0)
     alpha: float = _number(0, 0)
-    max_bin: int = _whole(256, 2, 65_536)
+    max_bin: int = _whole(64, 2, 65_536)
     nthread: int = _whole(0, 0, 1_024)
 
     @classmethod
@@ -151,7 +167,8 @@ class Hyperparameters:
 
     def to_json(self) -> dict[str, Any]:
         """Every value under its wire name."""
-        return {_wire_name(name): value for name, value in asdict(self).items()}
+        values = {**asdict(self), "features": ",".join(self.features) or "none"}
+        return {_wire_name(name): value for name, value in values.items()}
 
     def booster_params(self) -> dict[str, Any]:
         """What XGBoost is given, but for the objective and the number of classes."""

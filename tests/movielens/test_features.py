@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from movielens.columns import GENRES
-from movielens.features import FEATURE_NAMES, FeatureMatrix, FeatureSpec, IdIndex
+from movielens.features import FeatureMatrix, FeatureSpec, IdIndex
+from movielens.features.groups import GROUPS
+from movielens.features.history import Catalogue, History
+from movielens.features.spec import BASE_NAMES, N_FOLDS, fold_of
 from movielens.queries import RatingQueries
+from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
 
 IDS = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=20)
@@ -37,7 +43,7 @@ def test_a_row_holds_ids_time_genres_and_year(spec: FeatureSpec, ratings: Rating
     row = 5
     place = movies.movie_id.tolist().index(ratings.movie_id[row])
     matrix = spec.transform(ratings.take(np.array([row])).queries())
-    assert matrix.names == FEATURE_NAMES
+    assert matrix.names[: len(BASE_NAMES)] == BASE_NAMES
     assert column(matrix, "userId") == ratings.user_id[row]
     assert column(matrix, "movieId") == ratings.movie_id[row]
     assert ratings.timestamp is not None
@@ -64,7 +70,7 @@ def test_no_year_is_missing(spec: FeatureSpec, movies: MovieTable) -> None:
 
 
 def test_what_is_unknown_is_missing(spec: FeatureSpec) -> None:
-    assert np.isnan(spec.transform(ask(2, 10**6)).values).all()
+    assert np.isnan(spec.transform(ask(2, 10**6)).values[:, : len(BASE_NAMES)]).all()
 
 
 @given(user_id=IDS, movie_id=IDS)
@@ -73,7 +79,7 @@ def test_any_ids_have_features(spec: FeatureSpec, user_id: list[int], movie_id: 
     queries = RatingQueries(
         np.array(user_id[:n_rows], dtype=np.int64), np.array(movie_id[:n_rows], dtype=np.int64), np.full(n_rows, np.nan)
     )
-    assert spec.transform(queries).values.shape == (n_rows, len(FEATURE_NAMES))
+    assert spec.transform(queries).values.shape == (n_rows, len(spec.names))
 
 
 @given(seed=st.integers(0, 2**32 - 1), n_rows=st.integers(1, 60))
@@ -85,13 +91,14 @@ def test_features_of_a_row_depend_on_no_other_row(
     np.testing.assert_array_equal(spec.transform(ratings.take(rows).queries()).values, everything[rows])
 
 
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_fitting_does_not_depend_on_row_order_or_on_ratings(
-    ratings: RatingTable, movies: MovieTable, seed: int
-) -> None:
-    shuffled = ratings.take(np.random.default_rng(seed).permutation(len(ratings)))
-    other = RatingTable(shuffled.user_id, shuffled.movie_id, shuffled.rating[::-1].copy(), shuffled.timestamp)
-    here, there = FeatureSpec.fit(ratings, movies).to_arrays(), FeatureSpec.fit(other, movies).to_arrays()
+def test_fitting_does_not_depend_on_row_order(ratings: RatingTable, movies: MovieTable, seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(len(ratings))
+    first, second = FeatureSpec.fit(ratings, movies), FeatureSpec.fit(ratings.take(order), movies)
+    fitted = first.transform_fitted(ratings).values[order]
+    np.testing.assert_array_equal(second.transform_fitted(ratings.take(order)).values, fitted)
+    here, there = first.to_arrays(), second.to_arrays()
     for name in here:
         np.testing.assert_array_equal(here[name], there[name])
 
@@ -114,3 +121,135 @@ def test_id_index_agrees_with_a_dict(ids: set[int], raw: list[int]) -> None:
     place = {value: i for i, value in enumerate(known)}
     found = IdIndex(np.array(known, dtype=np.int64)).index(np.array(raw, dtype=np.int64))
     assert found.tolist() == [place.get(value, -1) for value in raw]
+
+
+# Leaks
+
+
+@pytest.mark.parametrize("row", [0, 17, 399])
+def test_a_training_row_never_sees_its_own_rating(ratings: RatingTable, movies: MovieTable, row: int) -> None:
+    rating = ratings.rating.copy()
+    rating[row] = 0.5 if rating[row] > 2.5 else 5.0
+    other = RatingTable(ratings.user_id, ratings.movie_id, rating, ratings.timestamp)
+    before = FeatureSpec.fit(ratings, movies).transform_fitted(ratings).values
+    after = FeatureSpec.fit(other, movies).transform_fitted(other).values
+    np.testing.assert_array_equal(before[row], after[row])
+    assert not np.array_equal(before, after, equal_nan=True)
+
+
+def test_folds_are_of_one_size_and_go_by_ids_alone(ratings: RatingTable) -> None:
+    fold = fold_of(ratings)
+    assert np.bincount(fold, minlength=N_FOLDS) == pytest.approx(len(ratings) / N_FOLDS, rel=0.5)
+    order = np.random.default_rng(1).permutation(len(ratings))
+    np.testing.assert_array_equal(fold_of(ratings.take(order)), fold[order])
+
+
+# Groups, each against its formula written out for one user, one movie or one row
+
+
+@pytest.fixture(scope="module")
+def history(ratings: RatingTable, movies: MovieTable) -> History:
+    return History.of(ratings, IdIndex.of(ratings.user_id), Catalogue.of(movies), RatingScale.of(ratings.rating))
+
+
+def named(spec: FeatureSpec, ratings: RatingTable, row: int) -> dict[str, float]:
+    matrix = spec.transform(ratings.take(np.array([row])).queries())
+    return dict(zip(matrix.names, matrix.values[0].tolist(), strict=True))
+
+
+def test_bias_is_a_fixed_point_of_its_sweeps(history: History) -> None:
+    bias, user, movie = history.bias, 3, 5
+    rows = history.user_index == user
+    expected = (history.rating[rows] - bias.mean - bias.movie[history.movie_index[rows]]).sum() / (rows.sum() + 5)
+    assert bias.user[user] == pytest.approx(expected)
+    rows = history.movie_index == movie
+    expected = (history.rating[rows] - bias.mean - bias.user[history.user_index[rows]]).sum() / (rows.sum() + 4)
+    assert bias.movie[movie] == pytest.approx(expected, abs=1e-3)
+    assert bias.user[-1] == bias.movie[-1] == 0
+
+
+def test_statistics(spec: FeatureSpec, ratings: RatingTable, history: History) -> None:
+    row = 7
+    rating = ratings.rating[ratings.user_id == ratings.user_id[row]].astype(float)
+    features, mean = named(spec, ratings, row), (rating.sum() + 5 * history.bias.mean) / (len(rating) + 5)
+    assert features["user_log_count"] == pytest.approx(np.log1p(len(rating)))
+    assert features["user_mean"] == pytest.approx(mean)
+    spread = ((rating - mean) ** 2).sum() + 5 * history.rating.var()
+    assert features["user_std"] == pytest.approx(np.sqrt(spread / (len(rating) + 5)))
+    assert features["bias"] == pytest.approx(history.bias.mean + features["user_bias"] + features["movie_bias"])
+
+
+def test_histograms(spec: FeatureSpec, ratings: RatingTable) -> None:
+    row = 7
+    rating = ratings.rating[ratings.movie_id == ratings.movie_id[row]]
+    features, prior = named(spec, ratings, row), (ratings.rating == 3).mean()
+    stars = [k / 2 for k in range(1, 11)]
+    assert features["movie_share_3"] == pytest.approx(((rating == 3).sum() + 5 * prior) / (len(rating) + 5))
+    for side in ("user", "movie", "joint"):
+        assert sum(features[f"{side}_share_{value:g}"] for value in stars) == pytest.approx(1, abs=1e-5)
+    assert features["joint_mean"] == pytest.approx(sum(features[f"joint_share_{v:g}"] * v for v in stars))
+    assert features["user_half_share"] == pytest.approx(sum(features[f"user_share_{v:g}"] for v in stars if v % 1))
+    assert 0 < features["movie_quantile"] < 1
+
+
+def test_affinity(spec: FeatureSpec, ratings: RatingTable, movies: MovieTable, history: History) -> None:
+    ids = movies.movie_id.tolist()
+    row = next(i for i, m in enumerate(ratings.movie_id) if movies.genres[ids.index(m)] == ("Comedy", "Drama"))
+    user = int(np.flatnonzero(np.unique(ratings.user_id) == ratings.user_id[row])[0])
+    values = []
+    for genre in ("Comedy", "Drama"):
+        of_genre = np.array([genre in genres for genres in movies.genres])[history.movie_index]
+        rows = of_genre & (history.user_index == user)
+        values.append(history.residual[rows].sum() / (rows.sum() + 8))
+    features = named(spec, ratings, row)
+    assert features["affinity_mean"] == pytest.approx(np.mean(values), abs=1e-6)
+    assert features["affinity_max"] == pytest.approx(max(values), abs=1e-6)
+    assert features["affinity_min"] == pytest.approx(min(values), abs=1e-6)
+
+
+def test_affinity_to_genres_that_nobody_listed_is_missing(spec: FeatureSpec, movies: MovieTable) -> None:
+    matrix = spec.transform(ask(1, movies.movie_id[0]))
+    assert all(np.isnan(column(matrix, name)) for name in matrix.names if name.startswith("affinity_"))
+
+
+def test_slopes(spec: FeatureSpec, ratings: RatingTable, history: History) -> None:
+    row = 7
+    user = int(np.flatnonzero(np.unique(ratings.user_id) == ratings.user_id[row])[0])
+    liking = history.bias.movie[history.movie_index]
+    liking = (liking - liking.mean()) / liking.std()
+    rows = history.user_index == user
+    away = liking[rows] - liking[rows].mean()
+    slope = (away * history.residual[rows]).sum() / ((away**2).sum() + 20)
+    assert named(spec, ratings, row)["slope_liking"] == pytest.approx(slope, abs=1e-6)
+
+
+def test_clock(spec: FeatureSpec, ratings: RatingTable) -> None:
+    assert ratings.timestamp is not None
+    row, features = 7, named(spec, ratings, 7)
+    mine = ratings.timestamp[ratings.user_id == ratings.user_id[row]].astype(float)
+    assert features["days_of_user"] == pytest.approx((float(ratings.timestamp[row]) - mine.min()) / 86_400)
+    assert features["log_span_of_user"] == pytest.approx(np.log1p((mine.max() - mine.min()) / 86_400))
+    when = datetime.fromtimestamp(int(ratings.timestamp[row]), UTC)
+    assert features["hour"] == when.hour
+    # 1970 began on a Thursday.
+    assert features["weekday"] == (when.weekday() - 3) % 7
+
+
+@pytest.mark.parametrize("groups", [(), ("affinity",), tuple(GROUPS)])
+def test_any_choice_of_groups_is_saved_and_applied(
+    ratings: RatingTable, movies: MovieTable, groups: tuple[str, ...]
+) -> None:
+    spec = FeatureSpec.fit(ratings, movies, groups)
+    again = FeatureSpec.from_arrays(spec.to_arrays())
+    assert again.names == spec.names
+    queries = ratings.queries()
+    np.testing.assert_array_equal(again.transform(queries).values, spec.transform(queries).values)
+
+
+def test_without_timestamps_and_years_features_are_missing(ratings: RatingTable, movies: MovieTable) -> None:
+    bare = RatingTable(ratings.user_id, ratings.movie_id, ratings.rating, None)
+    yearless = MovieTable(movies.movie_id, movies.title, movies.genres, np.zeros_like(movies.year))
+    matrix = FeatureSpec.fit(bare, yearless).transform_fitted(bare)
+    for name in ("timestamp", "year", "hour", "days_of_user", "days_of_movie", "log_span_of_user", "movie_age"):
+        assert np.isnan(matrix.values[:, matrix.names.index(name)]).all(), name
+    assert np.isfinite(matrix.values[:, matrix.names.index("bias")]).all()

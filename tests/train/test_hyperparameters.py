@@ -79,3 +79,12 @@ def test_any_strings_parse_or_are_refused(strings: dict[str, str]) -> None:
         Hyperparameters.parse(strings)
     except HyperparameterError as error:
         assert str(error)  # noqa: PT017 - either outcome is right, any other exception is not
+
+
+def test_feature_groups_are_chosen_by_name() -> None:
+    assert Hyperparameters().to_json()["features"] == "statistics,histograms,affinity,slopes,clock"
+    assert Hyperparameters.parse({"features": "all"}) == Hyperparameters()
+    assert Hyperparameters.parse({"features": "none"}).features == ()
+    assert Hyperparameters.parse({"features": "slopes, statistics"}).features == ("statistics", "slopes")
+    with pytest.raises(HyperparameterError, match="features is 'bias', expected all, none, or some of statistics"):
+        Hyperparameters.parse({"features": "bias"})

@@ -1,0 +1,6 @@
+"""Features: the fitted recipe, its groups, and the matrix that comes of them."""
+
+from movielens.features.matrix import FeatureMatrix, IdIndex
+from movielens.features.spec import FeatureSpec
+
+__all__ = ["FeatureMatrix", "FeatureSpec", "IdIndex"]

@@ -1,0 +1,55 @@
+"""The feature groups by name, and what they have in common.
+
+Each group is fitted on a `History` and gives any row its columns by gathering from tables. A group keeps nothing but
+arrays whose last row stands for the unknown, so that it is saved, loaded and applied without a special case. Applying
+one takes only operations that IEEE 754 defines to the last bit, so that a row alone has the same features as among
+others; logarithms are taken when fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, ClassVar, Protocol, Self
+
+from numpy.typing import NDArray
+
+from movielens.features.affinity import Affinity
+from movielens.features.clock import Clock
+from movielens.features.histograms import Histograms
+from movielens.features.history import Catalogue, History
+from movielens.features.matrix import Floats, Rows
+from movielens.features.slopes import Slopes
+from movielens.features.statistics import Statistics
+
+
+class FeatureGroup(Protocol):
+    """What `FeatureSpec` needs of a group."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    def fit(cls, history: History) -> Self:
+        """Learn from training rows."""
+
+    def names(self) -> tuple[str, ...]:
+        """A name for each column."""
+
+    def transform(self, rows: Rows, catalogue: Catalogue) -> Floats:
+        """Columns of any rows, float32 (n_rows, n_names)."""
+
+
+GROUPS: dict[str, type[FeatureGroup]] = {
+    group.name: group for group in (Statistics, Histograms, Affinity, Slopes, Clock)
+}
+
+
+def group_arrays(group: FeatureGroup) -> dict[str, NDArray[Any]]:
+    """A group's arrays, by ``<group>.<field>``."""
+    return {f"{group.name}.{field.name}": getattr(group, field.name) for field in fields(group)}  # type: ignore[arg-type]
+
+
+def group_from_arrays(name: str, arrays: Mapping[str, NDArray[Any]]) -> FeatureGroup:
+    """The group that `group_arrays` was called on; raises KeyError where it isn't there."""
+    kind = GROUPS[name]
+    return kind(**{field.name: arrays[f"{name}.{field.name}"] for field in fields(kind)})  # type: ignore[arg-type]

@@ -1,0 +1,87 @@
+"""Feature values with their names, and the dense indexes that tables of them are gathered by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureMatrix:
+    """Feature values with their names.
+
+    Attributes:
+        values: float32 (n_rows, n_features), C order, NaN where unknown.
+        names: one a column.
+    """
+
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.values.dtype != np.float32 or self.values.shape[1:] != (len(self.names),):
+            raise ValueError(f"values are {self.values.dtype}{self.values.shape}, names {len(self.names)}")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IdIndex:
+    """Raw ids to dense indexes.
+
+    Attributes:
+        ids: int64 (n_ids,), rising.
+    """
+
+    ids: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, raw: NDArray[np.signedinteger[Any]]) -> Self:
+        """The index of the ids among ``raw``, each as often as it may occur."""
+        return cls(np.unique(raw).astype(np.int64))
+
+    def index(self, raw: NDArray[np.signedinteger[Any]]) -> NDArray[np.int64]:
+        """The place of each raw id, int64 (n_rows,), 0 to n_ids - 1, and -1 where the id is unknown."""
+        if not len(self.ids):
+            return np.full(len(raw), -1, dtype=np.int64)
+        place = np.minimum(np.searchsorted(self.ids, raw), len(self.ids) - 1)
+        return np.where(self.ids[place] == raw, place, -1)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Rows whose features are asked, as indexes.
+
+    Attributes:
+        user_index: int64 (n_rows,), -1 for an unknown user. Every table of users has one row more than there are users,
+            which stands for all unknown ones, so that index -1 needs no branch.
+        movie_index: int64 (n_rows,), likewise.
+        timestamp: float64 (n_rows,), seconds since 1970, NaN where none was given.
+    """
+
+    user_index: NDArray[np.int64]
+    movie_index: NDArray[np.int64]
+    timestamp: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.user_index)
+
+
+def weighted_sum(values: Floats, weights: Floats) -> Floats:
+    """Row by row the sum of values times weights, float32 (n_rows,).
+
+    Column by column, since numpy's own sums add up in an order that depends on the shape and layout of the whole array.
+    """
+    total = np.zeros(len(values), dtype=np.float32)
+    for column, weight in zip(values.T, weights, strict=True):
+        total += column * weight
+    return total

@@ -1,0 +1,61 @@
+"""Slopes: whether the user prefers newer, more popular or better liked movies, and what that says of this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movielens.features.history import Catalogue, History
+from movielens.features.matrix import Floats, Rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slopes:
+    """Whether the user prefers newer, more popular or better liked movies, and what that says of this one.
+
+    Attributes:
+        movie: float32 (n_movies + 1, 3): year, log(1 + count) and bias of the movie, standardised over the training
+            rows.
+        centre: float32 (n_users + 1, 3), the user's own mean of each.
+        slope: float32 (n_users + 1, 3), stars a standard deviation.
+    """
+
+    name: ClassVar[str] = "slopes"
+    COLUMNS: ClassVar[tuple[str, ...]] = ("year", "popularity", "liking")
+    SHRINKAGE: ClassVar[float] = 20.0
+
+    movie: Floats
+    centre: Floats
+    slope: Floats
+
+    @classmethod
+    def fit(cls, history: History) -> Self:
+        """As the protocol says."""
+        year = history.catalogue.year.astype(np.float64)
+        known = year[~np.isnan(year)]
+        year = np.nan_to_num(year, nan=known.mean() if len(known) else 0)
+        tables = [cls._slope(history, value) for value in (year, np.log1p(history.per_movie()), history.bias.movie)]
+        return cls(*(np.column_stack(columns).astype(np.float32) for columns in zip(*tables, strict=True)))
+
+    @classmethod
+    def _slope(cls, history: History, value: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        seen = value[history.movie_index]
+        value = (value - seen.mean()) / (seen.std() or 1)
+        seen = value[history.movie_index]
+        centre = history.per_user(seen) / np.maximum(history.per_user(), 1)
+        away = seen - centre[history.user_index]
+        slope = history.per_user(away * history.residual) / (history.per_user(away**2) + cls.SHRINKAGE)
+        return value, centre, slope
+
+    def names(self) -> tuple[str, ...]:
+        """As the protocol says."""
+        return tuple(f"{kind}_{column}" for kind in ("slope", "sloped") for column in self.COLUMNS)
+
+    def transform(self, rows: Rows, catalogue: Catalogue) -> Floats:  # noqa: ARG002
+        """As the protocol says."""
+        slope = self.slope[rows.user_index]
+        away = self.movie[rows.movie_index] - self.centre[rows.user_index]
+        return np.column_stack([slope, slope * away])
