@@ -20,6 +20,7 @@ from rich.table import Table
 
 from container.engine import engine_answers
 from container.image import build
+from container.layout import lay_out
 from container.runtime import DockerRuntime, ProcessRuntime, Runtime, RuntimeFailedError
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +40,8 @@ def main() -> None:
     started = time.monotonic()
     runtime = choose_runtime()
     console.rule(f"Halfstar on ml-latest-small: {runtime.describe()}")
-    lay_out(BASE_DIR)
+    shutil.rmtree(BASE_DIR, ignore_errors=True)
+    lay_out(BASE_DIR, DATA, HYPERPARAMETERS)
     try:
         console.rule("1. train", align="left")
         runtime.train(BASE_DIR)
@@ -63,19 +65,6 @@ def choose_runtime() -> Runtime:
         return ProcessRuntime()
     image = build()
     return DockerRuntime(image.docker, image.tag)
-
-
-def lay_out(base_dir: Path) -> None:
-    """A new ``/opt/ml`` as SageMaker would lay it out for one job."""
-    shutil.rmtree(base_dir, ignore_errors=True)
-    channel, config = base_dir / "input" / "data" / "training", base_dir / "input" / "config"
-    channel.mkdir(parents=True)
-    config.mkdir()
-    for name in ("ratings.csv", "movies.csv"):
-        shutil.copy(DATA / name, channel)
-    (config / "hyperparameters.json").write_text(json.dumps(HYPERPARAMETERS))
-    (config / "inputdataconfig.json").write_text(json.dumps({"training": {"TrainingInputMode": "File"}}))
-    (config / "resourceconfig.json").write_text(json.dumps({"current_host": "algo-1", "hosts": ["algo-1"]}))
 
 
 def choose_questions(predictions: Path) -> list[dict[str, str]]:

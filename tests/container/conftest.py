@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from container.image import ImageFacts, build
+from container.layout import lay_out
 from container.runtime import free_port, wait_until_usable
 
 
@@ -81,13 +80,7 @@ def docker(image: ImageFacts) -> Iterator[Docker]:
 def trained(docker: Docker, data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base directory in which the image has trained on the whole of ml-latest-small, with the tutorial's split."""
     base_dir = tmp_path_factory.mktemp("trained")
-    channel = base_dir / "input" / "data" / "training"
-    channel.mkdir(parents=True)
-    for name in ("ratings.csv", "movies.csv"):
-        shutil.copy(data_dir / name, channel)
-    (base_dir / "input" / "config").mkdir()
-    hyperparameters = {"split": "tutorial", "save_predictions": "true"}
-    (base_dir / "input" / "config" / "hyperparameters.json").write_text(json.dumps(hyperparameters))
+    lay_out(base_dir, data_dir, {"split": "tutorial", "save_predictions": "true"})
     # 512 MB is less than the smallest training instance has.
     result = docker.run(base_dir, "train", options=("--memory", "512m", "--memory-swap", "512m"))
     assert result.returncode == 0, result.stdout + result.stderr
