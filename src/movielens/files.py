@@ -39,12 +39,14 @@ class ChannelFile:
         name: as messages call it: the channel and the path in it.
         role: what its rows are, None where it is neither ratings nor movies.
         layout: how its text is read, None where it is Parquet or none of ours.
+        begins: the beginning of its first line, for messages.
     """
 
     path: Path
     name: str
     role: Role | None
     layout: Layout | None
+    begins: str
 
 
 def channel_files(channel: str, directory: Path) -> list[ChannelFile]:
@@ -70,9 +72,11 @@ def _recognise(path: Path, name: str) -> ChannelFile:
     with reading(name), open_bytes(path) as file:
         head = file.read(_HEAD_BYTES)
     if head.startswith(b"PAR1"):
-        return ChannelFile(path, name, header_role(tuple(parquet_file(path, name).schema_arrow.names)), None)
-    layout = sniff(head.decode("utf-8-sig", errors="replace"))
-    return ChannelFile(path, name, layout.role if layout else None, layout)
+        names = tuple(parquet_file(path, name).schema_arrow.names)
+        return ChannelFile(path, name, header_role(names), None, ",".join(names))
+    text = head.decode("utf-8-sig", errors="replace")
+    layout = sniff(text)
+    return ChannelFile(path, name, layout.role if layout else None, layout, text.strip().partition("\n")[0][:60])
 
 
 def of_role(files: list[ChannelFile], role: Role, channels: Mapping[str, Path]) -> list[ChannelFile]:
@@ -86,7 +90,7 @@ def of_role(files: list[ChannelFile], role: Role, channels: Mapping[str, Path]) 
 
 
 def _describe(file: ChannelFile) -> str:
-    return file.role or ("empty" if file.path.stat().st_size == 0 else "something else")
+    return file.role or (f"begins with {file.begins!r}" if file.begins else "empty")
 
 
 def open_bytes(path: Path) -> io.BufferedIOBase:

@@ -57,13 +57,16 @@ def sniff(head: str) -> Layout | None:
 
 
 def header_role(names: tuple[str, ...]) -> Role | None:
-    """What a header's names (or a Parquet file's) say that the rows are."""
-    present = set(names)
-    if "tag" in present:
+    """What a header's names (or a Parquet file's) say that the rows are.
+
+    A header that is ours but for the case of its letters has its role too: reading it then says what is wrong.
+    """
+    present = {name.lower() for name in names}
+    if "tag" in present or len(present) < 2:
         return None
-    if present & {USER_ID, RATING} and len(present) > 1:
+    if RATING in present or {USER_ID.lower(), MOVIE_ID.lower()} <= present:
         return "ratings"
-    return "movies" if present & {TITLE, GENRES_COLUMN} and len(present) > 1 else None
+    return "movies" if present & {TITLE, GENRES_COLUMN} else None
 
 
 def _split(line: str) -> tuple[tuple[str, ...], str]:

@@ -302,6 +302,13 @@ def test_missing_columns_are_named_beside_the_header(write: Write) -> None:
     assert message == "training/ratings.csv has no column rating, its header is userId,movieId,stars,timestamp"
     message = fault(write({"ratings.csv": RATINGS, "movies.csv": "movieId,title\n1,A\n"}))
     assert message == "training/movies.csv has no column genres, its header is movieId,title"
+    message = fault(write({"ratings.csv": "UserID,MovieID,Rating\n1,1,4.0\n", "movies.csv": MOVIES}))
+    assert message.endswith("has no column userId, movieId, rating, its header is UserID,MovieID,Rating")
+
+
+def test_a_table_of_users_is_passed_over(write: Write) -> None:
+    files = {"ratings.csv": RATINGS, "movies.csv": MOVIES, "users.csv": "userId,gender,age\n1,F,25\n"}
+    assert read(write(files)).files == ("training/ratings.csv", "training/movies.csv")
 
 
 @pytest.mark.parametrize(
@@ -371,7 +378,7 @@ def test_what_is_absent_is_told_with_what_is_there(write: Write, tmp_path: Path)
     message = fault(base)
     assert message.startswith("no ratings (userId,movieId,rating[,timestamp]) in channel training")
     assert "training/ratings.csv (empty)" in message
-    assert "training/tags.csv (something else)" in message
+    assert "training/tags.csv (begins with 'userId,movieId,tag,timestamp')" in message
     (base / "ratings.csv").write_text(RATINGS_HEADER)
     assert "training/ratings.csv has no rows" in fault(base)
     (base / "ratings.csv").write_text(RATINGS)
