@@ -80,8 +80,10 @@ def _headerless(fields: tuple[str, ...], separator: str) -> tuple[str, ...] | No
     if not _is_number(fields[0]):
         return None
     if separator == "::":
-        of_three = RATING_COLUMNS[:3] if all(map(_is_number, fields)) else MOVIE_COLUMNS
-        return {4: RATING_COLUMNS, 3: of_three}.get(n_fields)
+        # ML-10M's tags.dat has four fields too, of which one is text.
+        if all(map(_is_number, fields)):
+            return RATING_COLUMNS[:n_fields] if n_fields in (3, 4) else None
+        return MOVIE_COLUMNS if n_fields == len(MOVIE_COLUMNS) else None
     if separator == "|":
         return ML_100K_MOVIE_COLUMNS if n_fields == len(ML_100K_MOVIE_COLUMNS) else None
     return RATING_COLUMNS[:n_fields] if n_fields in (3, 4) and all(map(_is_number, fields)) else None

@@ -103,7 +103,7 @@ def _text_ratings(file: ChannelFile, layout: Layout, movies: MovieTable) -> dict
                 ),
             )
         except pa.ArrowInvalid as error:
-            if layout.skip and str(error).startswith("Empty CSV file"):
+            if layout.skip and str(error).startswith(("Empty CSV file", "Could not skip initial")):
                 return {name: np.empty(0) for name in names}
             _locate(file, layout, movies)
             raise DataError(f"{file.name} can't be read as {layout.role}: {error}") from error

@@ -12,8 +12,9 @@ import time
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
-from xgboost.callback import TrainingCallback
+from xgboost.callback import EarlyStopping, TrainingCallback
 
+from movielens.errors import DataError
 from movielens.features import FeatureMatrix
 from train.hyperparameters import Hyperparameters
 from train.report import metric_line
@@ -57,22 +58,27 @@ def fit_booster(
         class_index: int64 (n_rows,), 0 to n_classes - 1.
         n_classes: the number of classes, whether or not the rows have them all.
         settings: the job's hyperparameters.
-        stop: asked after every round; a stop keeps the rounds built so far.
+        stop: asked after every round; a stop keeps the rounds built so far, or the search's where those are more.
+
+    Raises:
+        DataError: if early stopping would have no rows to train on or none to look at.
     """
-    n_rounds = settings.num_round
+    n_rounds, trial = settings.num_round, None
     if settings.early_stopping_rounds:
         trial = _search_rounds(features, class_index, n_classes, settings, stop)
         if stop.requested:
             return trial
         n_rounds = trial.num_boosted_rounds()
         logger.info("early stopping chose %d rounds; training on all %d rows", n_rounds, len(features))
-    return xgboost.train(
+    booster = xgboost.train(
         _params(settings, n_classes),
         _matrix(features.values, class_index, features.names, settings.max_bin),
         num_boost_round=n_rounds,
         callbacks=[_Progress(n_rounds, stop)],
         verbose_eval=False,
     )
+    cut_short = trial is not None and trial.num_boosted_rounds() > booster.num_boosted_rounds()
+    return trial if trial is not None and cut_short else booster
 
 
 def _search_rounds(
@@ -80,6 +86,11 @@ def _search_rounds(
 ) -> xgboost.Booster:
     """The booster of the best round on the rows set apart, trained on the others."""
     kept, held = hold_out(len(features), settings.early_stopping_share, settings.seed)
+    if not len(kept) or not len(held):
+        raise DataError(
+            f"early stopping splits {len(features)} training rows into {len(kept)} to train on "
+            f"and {len(held)} to look at: change early_stopping_share, or leave early_stopping_rounds out"
+        )
     matrix = _matrix(features.values[kept], class_index[kept], features.names, settings.max_bin)
     check = xgboost.QuantileDMatrix(
         features.values[held],
@@ -93,8 +104,8 @@ def _search_rounds(
         matrix,
         num_boost_round=settings.num_round,
         evals=[(check, "validation")],
-        early_stopping_rounds=settings.early_stopping_rounds,
-        callbacks=[_Progress(settings.num_round, stop)],
+        # XGBoost asks no callback after one that ends the training, so the one that keeps the best round comes first.
+        callbacks=[EarlyStopping(rounds=settings.early_stopping_rounds), _Progress(settings.num_round, stop)],
         verbose_eval=False,
     )
     logger.info("%s", metric_line(_VALIDATION_LOSS, booster.best_score))

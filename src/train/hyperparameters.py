@@ -48,10 +48,10 @@ def _declared(default: Any, parse: Callable[[str], Any], expected: str) -> Any:
 
 def _whole(default: int, low: int, high: int) -> Any:
     def parse(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
+        # int() also takes underscores and the digits of other scripts.
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
             raise ValueError
-        return value
+        return int(text)
 
     return _declared(default, parse, f"a whole number from {low} to {high}")
 

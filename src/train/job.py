@@ -19,6 +19,13 @@ BASE_DIR_VARIABLE = "SAGEMAKER_BASE_DIR"
 DEFAULT_BASE_DIR = "/opt/ml"
 VALIDATION_CHANNEL = "validation"
 TABLE_CHANNELS = ("training", "train", "movies")
+_LEFT_BEHIND = (
+    "output/failure",
+    "output/success",
+    "output/data/evaluation.json",
+    "output/data/predictions.csv",
+    "model/manifest.json",
+)
 
 
 class JobError(HalfstarError):
@@ -89,8 +96,9 @@ def read_config(path: Path) -> dict[str, Any]:
 def prepare(base_dir: Path) -> None:
     """Create what the platform would have: output directories and configuration files, where absent.
 
-    A plain ``docker run`` mounts data and nothing else, and the training toolkit insists on the files. An earlier run's
-    ``failure`` and ``success`` go: the toolkit never overwrites a failure file, so a stale reason would stay.
+    A plain ``docker run`` mounts data and nothing else, and the training toolkit insists on the files. What an earlier
+    run left goes: a model must not outlive the failure of the job after it, and the toolkit never overwrites a failure
+    file.
 
     Raises:
         JobError: if the directory can't be written, or a configuration file isn't a JSON object.
@@ -105,8 +113,8 @@ def prepare(base_dir: Path) -> None:
     try:
         for directory in (config, base_dir / "model", base_dir / "output" / "data"):
             directory.mkdir(parents=True, exist_ok=True)
-        for name in ("failure", "success"):
-            (base_dir / "output" / name).unlink(missing_ok=True)
+        for name in _LEFT_BEHIND:
+            (base_dir / name).unlink(missing_ok=True)
         for name, value in defaults.items():
             if not (config / name).exists():
                 (config / name).write_text(json.dumps(value))
@@ -116,6 +124,15 @@ def prepare(base_dir: Path) -> None:
         ) from error
     for name in defaults:
         read_config(config / name)
+    _check_hosts(config / "resourceconfig.json")
+
+
+def _check_hosts(path: Path) -> None:
+    """Refuse what the training toolkit would only stumble over."""
+    resources = read_config(path)
+    hosts, current = resources.get("hosts"), resources.get("current_host")
+    if not isinstance(hosts, list) or not hosts or not all(isinstance(name, str) for name in [*hosts, current]):
+        raise JobError(f"{path} has hosts {hosts!r} and current_host {current!r}, expected a list of names and a name")
 
 
 def _refuse_several_hosts(resources: dict[str, Any]) -> None:

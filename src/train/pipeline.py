@@ -34,13 +34,15 @@ def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
     settings = job.hyperparameters
     data = _read(job)
     split, dropped = _split(job, data)
-    scale = RatingScale.of(split.train.rating)
+    scale = RatingScale.of(np.concatenate([split.train.rating, split.test.rating]))
     stop.check("the features")
-    spec = FeatureSpec.fit(split.train, data.movies, settings.features)
-    features = spec.transform_fitted(split.train, hide(split.train.queries(), settings.hidden_share, settings.seed))
+    spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
+    hidden = hide(split.train.queries(), settings.hidden_share, settings.seed)
+    features = spec.transform_fitted(split.train, hidden, scale)
     logger.info("features: %d rows of %d", *features.values.shape)
     stop.check("the first round")
     booster = fit_booster(features, scale.to_class(split.train.rating), len(scale.class_values), settings, stop)
+    stopped = stop.requested
     model = Model(spec, booster, scale)
 
     scores = model.predict(split.test.queries())
@@ -50,7 +52,7 @@ def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
         "baselines": {name: f.to_json() for name, f in figures.items() if name not in ("train", "test")},
         "train": figures["train"].to_json(),
         "data": _data_counts(data, split, {**data.dropped, **dropped}),
-        "booster": {"num_round": booster.num_boosted_rounds(), "stopped": stop.requested},
+        "booster": {"num_round": booster.num_boosted_rounds(), "stopped": stopped},
         "hyperparameters": settings.to_json(),
         "versions": artifact.library_versions(),
     }

@@ -49,6 +49,8 @@ def test_every_fault_is_named_at_once() -> None:
     [
         ("num_round", "0"),
         ("num_round", "1.5"),
+        ("num_round", "1_0"),
+        ("num_round", "\u0663"),
         ("eta", "0"),
         ("eta", "nan"),
         ("lambda", "inf"),

@@ -55,6 +55,24 @@ def test_configuration_that_is_no_object_is_named(make_job: MakeJob, text: str) 
         prepare(base_dir)
 
 
+@pytest.mark.parametrize(
+    "resources", [{"hosts": "algo-1", "current_host": "algo-1"}, {"hosts": None}, {"hosts": ["algo-1"]}, {}]
+)
+def test_hosts_that_are_no_list_of_names_are_refused(make_job: MakeJob, resources: dict[str, Any]) -> None:
+    base_dir = make_job()
+    configure(base_dir, "resourceconfig.json", resources)
+    with pytest.raises(JobError, match="expected a list of names and a name"):
+        prepare(base_dir)
+
+
+def test_an_earlier_runs_model_does_not_outlive_it(make_job: MakeJob) -> None:
+    base_dir = make_job()
+    (base_dir / "model").mkdir()
+    (base_dir / "model" / "manifest.json").touch()
+    prepare(base_dir)
+    assert list((base_dir / "model").iterdir()) == []
+
+
 def test_no_channel_says_what_was_found(make_job: MakeJob) -> None:
     base_dir = make_job()
     configure(base_dir, "inputdataconfig.json", {"movies": {"TrainingInputMode": "File"}})

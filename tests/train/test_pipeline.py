@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from movielens import artifact
+from movielens.errors import DataError
 from movielens.queries import RatingQueries
 from train.job import JobError, TrainingJob, prepare
 from train.pipeline import train
@@ -133,6 +135,64 @@ def test_an_output_that_cannot_be_written_is_named(make_job: MakeJob) -> None:
     (base_dir / "output" / "data" / "evaluation.json").mkdir()
     with pytest.raises(JobError, match=r"can't write .*evaluation\.json"):
         train(TrainingJob.at(base_dir), StopSignal())
+
+
+def test_half_stars_among_the_test_rows_alone_make_ten_classes(make_job: MakeJob) -> None:
+    rows = [
+        f"{user},{movie},{(user + movie) % 5 + 1},{user * 100 + movie}" for user in range(1, 31) for movie in (1, 2, 3)
+    ]
+    ratings = "\n".join(["userId,movieId,rating,timestamp", *rows, "31,1,4.5,99999", ""])
+    evaluation = run(make_job({**QUICK, "split": "temporal", "holdout": "0.1"}, ratings=ratings))
+    assert len(evaluation["test"]["class_values"]) == 10
+    assert sum(evaluation["test"]["confusion_matrix"][8]) == 1
+
+
+def test_early_stopping_without_rows_to_look_at_says_so(make_job: MakeJob) -> None:
+    settings = {**QUICK, "early_stopping_rounds": "3", "early_stopping_share": "0.0001"}
+    with pytest.raises(DataError, match="change early_stopping_share"):
+        run(make_job(settings))
+
+
+class StopAfter(StopSignal):
+    """SIGTERM comes when it was asked about for the nth time."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    @property  # type: ignore[override]
+    def requested(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("times", [2, 3, 8, 40])
+def test_a_stop_at_any_time_with_early_stopping_leaves_a_model(make_job: MakeJob, times: int) -> None:
+    base_dir = make_job({**QUICK, "num_round": "12", "early_stopping_rounds": "5"})
+    evaluation = run(base_dir, StopAfter(times))
+    assert evaluation["booster"]["stopped"] is True
+    assert evaluation["booster"]["num_round"] >= 1
+    assert artifact.load(base_dir / "model").booster.num_boosted_rounds() == evaluation["booster"]["num_round"]
+
+
+def test_a_stop_in_the_second_training_keeps_the_longer_model(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_dir = make_job({**QUICK, "num_round": "12", "early_stopping_rounds": "12"})
+    stop = StopSignal()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            stop.requested |= "early stopping chose" in record.getMessage()
+
+    logger = logging.getLogger("train.booster")
+    handler = Handler()
+    logger.addHandler(handler)
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    try:
+        evaluation = run(base_dir, stop)
+    finally:
+        logger.removeHandler(handler)
+    assert evaluation["booster"]["num_round"] > 1
 
 
 def test_a_stop_before_the_first_round_leaves_no_model(make_job: MakeJob) -> None:

@@ -48,11 +48,19 @@ class FeatureSpec:
     groups: tuple[FeatureGroup, ...]
 
     @classmethod
-    def fit(cls, ratings: RatingTable, movies: MovieTable, groups: tuple[str, ...] = tuple(GROUPS)) -> Self:
-        """Learn from the training rows alone; ``movies`` is the whole catalogue, which carries no rating."""
-        return cls._fit(
-            ratings, IdIndex.of(ratings.user_id), Catalogue.of(movies), RatingScale.of(ratings.rating), groups
-        )
+    def fit(
+        cls,
+        ratings: RatingTable,
+        movies: MovieTable,
+        groups: tuple[str, ...] = tuple(GROUPS),
+        scale: RatingScale | None = None,
+    ) -> Self:
+        """Learn from the training rows alone; ``movies`` is the whole catalogue, which carries no rating.
+
+        ``scale`` is that of the whole data, where it may have values that the training rows lack.
+        """
+        scale = scale or RatingScale.of(ratings.rating)
+        return cls._fit(ratings, IdIndex.of(ratings.user_id), Catalogue.of(movies), scale, groups)
 
     @classmethod
     def _fit(
@@ -89,16 +97,19 @@ class FeatureSpec:
         ]
         return FeatureMatrix(np.column_stack(blocks).astype(np.float32), self.names)
 
-    def transform_fitted(self, ratings: RatingTable, queries: RatingQueries | None = None) -> FeatureMatrix:
+    def transform_fitted(
+        self, ratings: RatingTable, queries: RatingQueries | None = None, scale: RatingScale | None = None
+    ) -> FeatureMatrix:
         """Features of the rows that this spec was fitted on, each computed without the row itself.
 
         Args:
             ratings: the rows given to `fit`.
             queries: the same rows as the model shall see them, where something is hidden from it.
+            scale: the scale given to `fit`.
         """
         queries = ratings.queries() if queries is None else queries
         fold = fold_of(ratings)
-        scale = RatingScale.of(ratings.rating)
+        scale = scale or RatingScale.of(ratings.rating)
         values = np.empty((len(ratings), len(self.names)), dtype=np.float32)
         for held in range(N_FOLDS):
             others, rows = np.flatnonzero(fold != held), np.flatnonzero(fold == held)
