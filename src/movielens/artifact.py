@@ -91,6 +91,9 @@ def load(model_dir: Path) -> Model:
         scale = RatingScale(tuple(manifest["class_values"]))
     except (KeyError, ValueError, zipfile.BadZipFile, xgboost.core.XGBoostError) as error:
         raise ArtifactError(f"{model_dir}: {error}; train again with this version") from error
+    n_classes = int(json.loads(booster.save_config())["learner"]["learner_model_param"]["num_class"])
+    if n_classes != len(scale.class_values):
+        raise ArtifactError(f"{model_dir}: the booster has {n_classes} classes, the manifest {len(scale.class_values)}")
     if list(spec.names) != manifest["feature_names"] or booster.num_features() != len(spec.names):
         raise ArtifactError(
             f"{model_dir}: the booster wants features {manifest['feature_names']}, this version makes "
@@ -120,10 +123,11 @@ def _manifest(model_dir: Path) -> dict[str, Any]:
         raise ArtifactError(
             f"{path} has schema version {schema}, this image reads {SCHEMA_VERSION}: train again with this image"
         )
-    if not {BOOSTER, FEATURES, EVALUATION} <= set(manifest.get("files", ())):
-        raise ArtifactError(
-            f"{path} doesn't name {BOOSTER}, {FEATURES} and {EVALUATION}: copy the whole artifact again"
-        )
+    files, values, names = (manifest.get(name) for name in ("files", "class_values", "feature_names"))
+    if not (isinstance(files, dict) and isinstance(values, list) and isinstance(names, list)):
+        raise ArtifactError(f"{path} has no files, class_values or feature_names: copy the whole artifact again")
+    if set(files) != {BOOSTER, FEATURES, EVALUATION} or not all(isinstance(entry, dict) for entry in files.values()):
+        raise ArtifactError(f"{path} names {sorted(files)}, expected {BOOSTER}, {EVALUATION} and {FEATURES}")
     return dict(manifest)
 
 

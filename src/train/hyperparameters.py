@@ -28,6 +28,7 @@ _OURS = {
     "save_predictions",
     "num_round",
 }
+SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, 2.0**127
 _SPLITS: tuple[str, ...] = get_args(SplitName)
 _PLATFORM_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
 _OTHER_NAMES = {
@@ -58,7 +59,10 @@ def _whole(default: int, low: int, high: int) -> Any:
 
 def _number(default: float, low: float, high: float = math.inf, *, above: bool = False) -> Any:
     def parse(text: str) -> float:
-        value = float(text)
+        value = float(text) if text.isascii() and "_" not in text else math.nan
+        # XGBoost holds them as float32, and refuses what is too large or too close to 0 for that.
+        if value and not SMALLEST_FLOAT <= abs(value) <= LARGEST_FLOAT:
+            raise ValueError
         if not (low < value if above else low <= value) or not value <= high or math.isinf(value):
             raise ValueError
         return value

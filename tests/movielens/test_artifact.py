@@ -126,3 +126,22 @@ def test_no_rows_score_as_no_rows(model: Model) -> None:
 def test_known_ids(model: Model, movies: MovieTable) -> None:
     assert model.knows_user(np.array([1, 2, -1])).tolist() == [True, False, False]
     assert model.movie_index(np.array([movies.movie_id[3], 10**12])).tolist() == [3, -1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("class_values", [1.0, 2.0, 3.0, 4.0, 5.0]),
+        ("class_values", None),
+        ("feature_names", None),
+        ("files", []),
+        ("files", None),
+        ("files", {"booster.ubj": "x", "features.npz": "x", "evaluation.json": "x"}),
+        ("files", {"../other": {}, "booster.ubj": {}, "features.npz": {}, "evaluation.json": {}}),
+    ],
+)
+def test_a_manifest_that_was_tampered_with_is_refused(saved: Path, name: str, value: object) -> None:
+    manifest = json.loads((saved / "manifest.json").read_bytes())
+    (saved / "manifest.json").write_text(json.dumps({**manifest, name: value}))
+    with pytest.raises(ArtifactError):
+        artifact.load(saved)

@@ -172,6 +172,7 @@ def test_ml_1m(write: Write) -> None:
             "ratings.dat": "1::1::4::964982703\n2::3::5::7\n",
             "movies.dat": ML_1M_MOVIES.encode("latin-1"),
             "users.dat": "1::F::1::10::48067\n",
+            "tags.dat": "15::2::excellent!::1215184630\n",
             "README": "SUMMARY\n=======\n",
         }
     )
@@ -379,8 +380,9 @@ def test_what_is_absent_is_told_with_what_is_there(write: Write, tmp_path: Path)
     assert message.startswith("no ratings (userId,movieId,rating[,timestamp]) in channel training")
     assert "training/ratings.csv (empty)" in message
     assert "training/tags.csv (begins with 'userId,movieId,tag,timestamp')" in message
-    (base / "ratings.csv").write_text(RATINGS_HEADER)
-    assert "training/ratings.csv has no rows" in fault(base)
+    for header in (RATINGS_HEADER, RATINGS_HEADER.rstrip("\n")):
+        (base / "ratings.csv").write_text(header)
+        assert "training/ratings.csv has no rows" in fault(base)
     (base / "ratings.csv").write_text(RATINGS)
     (base / "movies.csv").unlink()
     assert "no movies (movieId,title,genres)" in fault(base)
