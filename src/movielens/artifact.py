@@ -25,7 +25,6 @@ import xgboost
 from movielens.errors import ArtifactError
 from movielens.features import FeatureSpec
 from movielens.model import Model
-from movielens.ratings import RatingScale
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -88,18 +87,21 @@ def load(model_dir: Path) -> Model:
     try:
         spec = FeatureSpec.from_arrays(_arrays(contents[FEATURES]))
         booster = xgboost.Booster(model_file=bytearray(contents[BOOSTER]))
-        scale = RatingScale(tuple(manifest["class_values"]))
     except (KeyError, ValueError, zipfile.BadZipFile, xgboost.core.XGBoostError) as error:
         raise ArtifactError(f"{model_dir}: {error}; train again with this version") from error
     n_classes = int(json.loads(booster.save_config())["learner"]["learner_model_param"]["num_class"])
-    if n_classes != len(scale.class_values):
-        raise ArtifactError(f"{model_dir}: the booster has {n_classes} classes, the manifest {len(scale.class_values)}")
+    values = list(spec.scale.class_values)
+    if values != manifest["class_values"] or n_classes != len(values):
+        raise ArtifactError(
+            f"{model_dir}: the booster has {n_classes} classes, the manifest {manifest['class_values']}, the features "
+            f"{values}: copy the whole artifact again"
+        )
     if list(spec.names) != manifest["feature_names"] or booster.num_features() != len(spec.names):
         raise ArtifactError(
             f"{model_dir}: the booster wants features {manifest['feature_names']}, this version makes "
             f"{list(spec.names)}: train again with this version"
         )
-    return Model(spec, booster, scale)
+    return Model(spec, booster)
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
@@ -127,7 +129,9 @@ def _manifest(model_dir: Path) -> dict[str, Any]:
     if not (isinstance(files, dict) and isinstance(values, list) and isinstance(names, list)):
         raise ArtifactError(f"{path} has no files, class_values or feature_names: copy the whole artifact again")
     if set(files) != {BOOSTER, FEATURES, EVALUATION} or not all(isinstance(entry, dict) for entry in files.values()):
-        raise ArtifactError(f"{path} names {sorted(files)}, expected {BOOSTER}, {EVALUATION} and {FEATURES}")
+        raise ArtifactError(
+            f"{path} names {sorted(files)}, expected {BOOSTER}, {EVALUATION} and {FEATURES}: copy it again"
+        )
     return dict(manifest)
 
 

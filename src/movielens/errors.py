@@ -17,9 +17,9 @@ class DataError(HalfstarError):
     """Raw MovieLens data that can't be used."""
 
     @classmethod
-    def at(cls, file: str, line: int, column: str, value: str, expected: str) -> Self:
-        """Locate one bad value: ``file`` as the user named it, ``line`` counted from 1, the header included."""
-        return cls(f"{file} line {line}: {column} is {value!r}, expected {expected}")
+    def at(cls, file: str, place: str, column: str, value: str, expected: str) -> Self:
+        """Locate one bad value: ``file`` with its channel, ``place`` such as ``line 3``, the header counted."""
+        return cls(f"{file} {place}: {column} is {value!r}, expected {expected}")
 
 
 class HyperparameterError(HalfstarError):

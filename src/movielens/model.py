@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from movielens.features import FeatureSpec
 from movielens.queries import RatingQueries
-from movielens.ratings import RatingScale
 from movielens.tables import MovieTable
 
 
@@ -47,16 +46,15 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A fitted `FeatureSpec`, the booster trained on its features, and the scale of its classes."""
+    """A fitted `FeatureSpec` and the booster trained on its features."""
 
     spec: FeatureSpec
     booster: xgboost.Booster
-    scale: RatingScale
 
     @property
     def class_values(self) -> tuple[float, ...]:
         """Stars of each class, rising."""
-        return self.scale.class_values
+        return self.spec.scale.class_values
 
     @property
     def movies(self) -> MovieTable:
@@ -80,4 +78,4 @@ class Model:
 
     def rating(self, class_index: NDArray[np.int64]) -> NDArray[np.float64]:
         """Stars of each class index, float64 (n_rows,)."""
-        return self.scale.to_rating(class_index)
+        return self.spec.scale.to_rating(class_index)

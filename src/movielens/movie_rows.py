@@ -24,10 +24,10 @@ def read_movie_files(files: list[ChannelFile]) -> MovieTable:
     for file in files:
         for place, movie_id, movie in _parquet_movies(file) if file.layout is None else _text_movies(file, file.layout):
             if not is_usable_text(MOVIE_ID, movie_id):
-                raise DataError(f"{file.name} {place}: {MOVIE_ID} is {movie_id!r}, expected {EXPECTED[MOVIE_ID]}")
+                raise DataError.at(file.name, place, MOVIE_ID, movie_id, EXPECTED[MOVIE_ID])
             if movies.setdefault(int(movie_id), movie) != movie:
                 raise DataError(
-                    f"{file.name} {place}: {MOVIE_ID} {movie_id} stands twice, with another title or genres"
+                    f"{file.name} {place}: {MOVIE_ID} {movie_id} stands twice, with another title or genres: keep one"
                 )
     if not movies:
         raise DataError(f"{', '.join(file.name for file in files)} has no rows: the movies that were rated are needed")

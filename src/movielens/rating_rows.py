@@ -34,8 +34,8 @@ EXPECTED = {
     TIMESTAMP: f"whole seconds since 1970, at most {LARGEST_TIMESTAMP} (milliseconds: divide by 1000)",
 }
 _BOUNDS = {USER_ID: (1, LARGEST_ID), MOVIE_ID: (1, LARGEST_ID), TIMESTAMP: (0, LARGEST_TIMESTAMP)}
-# By whether the column takes fractions.
 _STARS = frozenset(k / 2 for k in range(1, 11))
+# By whether the column takes fractions.
 _NUMBER = {False: re.compile(r"\s*-?[0-9]+\s*"), True: re.compile(r"\s*-?[0-9]+(\.[0-9]*)?\s*")}
 
 
@@ -69,7 +69,7 @@ def _read_rating_file(file: ChannelFile, movies: MovieTable) -> RatingTable:
         row, column = fault
         if file.layout is not None:
             _locate(file, file.layout, movies, row)
-        raise _fault_at(file.name, "row", row + 1, column, str(columns[column][row]))
+        raise _fault_at(file.name, f"row {row + 1}", column, str(columns[column][row]))
     timestamp = columns.get(TIMESTAMP)
     return RatingTable(
         columns[USER_ID].astype(np.int32),
@@ -181,10 +181,10 @@ def _locate(file: ChannelFile, layout: Layout, movies: MovieTable, first: int = 
             )
         for name, text in zip(layout.columns, fields, strict=True):
             if name in EXPECTED and not is_usable_text(name, text):
-                raise _fault_at(file.name, "line", line, name, text)
+                raise _fault_at(file.name, f"line {line}", name, text)
         movie_id = fields[layout.columns.index(MOVIE_ID)]
         if int(movie_id) not in known:
-            raise _fault_at(file.name, "line", line, MOVIE_ID, movie_id)
+            raise _fault_at(file.name, f"line {line}", MOVIE_ID, movie_id)
 
 
 def is_usable_text(name: str, text: str) -> bool:
@@ -199,9 +199,9 @@ def is_usable_text(name: str, text: str) -> bool:
     return low <= value <= high
 
 
-def _fault_at(name: str, unit: str, place: int, column: str, value: str) -> DataError:
+def _fault_at(name: str, place: str, column: str, value: str) -> DataError:
     if column == MOVIE_ID and is_usable_text(MOVIE_ID, value):
         expected = "a movie that the movies file lists: add it there, or drop the row"
     else:
         expected = EXPECTED[column]
-    return DataError(f"{name} {unit} {place}: {column} is {value!r}, expected {expected}")
+    return DataError.at(name, place, column, value, expected)

@@ -38,12 +38,12 @@ def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
     stop.check("the features")
     spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
     hidden = hide(split.train.queries(), settings.hidden_share, settings.seed)
-    features = spec.transform_fitted(split.train, hidden, scale)
+    features = spec.transform_fitted(split.train, hidden)
     logger.info("features: %d rows of %d", *features.values.shape)
     stop.check("the first round")
     booster = fit_booster(features, scale.to_class(split.train.rating), len(scale.class_values), settings, stop)
     stopped = stop.requested
-    model = Model(spec, booster, scale)
+    model = Model(spec, booster)
 
     scores = model.predict(split.test.queries())
     figures = _figures(model, split, scores)
@@ -87,12 +87,12 @@ def _split(job: TrainingJob, data: Dataset) -> tuple[Split, dict[str, int]]:
 
 def _figures(model: Model, split: Split, scores: Scores) -> dict[str, Figures]:
     """Figures of the model and of the baselines, logged as a table and as metric lines."""
-    train_class = model.scale.to_class(split.train.rating)
+    train_class = model.spec.scale.to_class(split.train.rating)
     figures = {"train": evaluate(model.predict(split.train.queries()), train_class, model.class_values)}
     if len(split.test):
-        test_class = model.scale.to_class(split.test.rating)
+        test_class = model.spec.scale.to_class(split.test.rating)
         figures["test"] = evaluate(scores, test_class, model.class_values)
-        figures |= evaluate_baselines(split.train, split.test, model.scale)
+        figures |= evaluate_baselines(split.train, split.test, model.spec.scale)
     logger.info("evaluation (class: mode of the distribution; stars: its mean)\n%s", summary(figures))
     for part in ("train", "test"):
         for line in metric_lines(part, figures[part]) if part in figures else ():

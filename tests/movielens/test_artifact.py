@@ -27,7 +27,7 @@ def model(ratings: RatingTable, movies: MovieTable) -> Model:
         spec.transform(ratings.queries()).values, scale.to_class(ratings.rating), feature_names=list(spec.names)
     )
     params = {"objective": "multi:softprob", "num_class": len(scale.class_values), "max_depth": 4}
-    return Model(spec, xgboost.train(params, matrix, 12), scale)
+    return Model(spec, xgboost.train(params, matrix, 12))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from movielens.columns import GENRES
+from movielens.errors import DataError
 from movielens.features import FeatureMatrix, FeatureSpec, IdIndex
 from movielens.features.groups import GROUPS
 from movielens.features.history import Catalogue, History
@@ -142,6 +143,12 @@ def test_folds_are_of_one_size_and_go_by_ids_alone(ratings: RatingTable) -> None
     assert np.bincount(fold, minlength=N_FOLDS) == pytest.approx(len(ratings) / N_FOLDS, rel=0.5)
     order = np.random.default_rng(1).permutation(len(ratings))
     np.testing.assert_array_equal(fold_of(ratings.take(order)), fold[order])
+
+
+def test_a_row_without_others_is_refused(ratings: RatingTable, movies: MovieTable) -> None:
+    alone = ratings.take(np.array([0]))
+    with pytest.raises(DataError, match="1 training rows are too few"):
+        FeatureSpec.fit(alone, movies).transform_fitted(alone)
 
 
 # Groups, each against its formula written out for one user, one movie or one row

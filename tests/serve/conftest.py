@@ -39,7 +39,7 @@ def model(ratings: RatingTable, movies: MovieTable) -> Model:
         spec.transform(ratings.queries()).values, scale.to_class(ratings.rating), feature_names=names
     )
     params = {"objective": "multi:softprob", "num_class": len(scale.class_values), "max_depth": 4, "nthread": 1}
-    return Model(spec, xgboost.train(params, matrix, 8), scale)
+    return Model(spec, xgboost.train(params, matrix, 8))
 
 
 @contextlib.contextmanager

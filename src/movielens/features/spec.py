@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.columns import GENRES, MOVIE_ID, TIMESTAMP, USER_ID
+from movielens.errors import DataError
 from movielens.features.groups import GROUPS, FeatureGroup, group_arrays, group_from_arrays
 from movielens.features.history import Catalogue, History
 from movielens.features.matrix import FeatureMatrix, IdIndex, Rows
@@ -40,11 +41,13 @@ class FeatureSpec:
     Attributes:
         users: the users with ratings in the training rows.
         catalogue: the movies that training read.
+        scale: of the rating classes.
         groups: fitted, in the order of their columns.
     """
 
     users: IdIndex
     catalogue: Catalogue
+    scale: RatingScale
     groups: tuple[FeatureGroup, ...]
 
     @classmethod
@@ -67,7 +70,7 @@ class FeatureSpec:
         cls, ratings: RatingTable, users: IdIndex, catalogue: Catalogue, scale: RatingScale, groups: tuple[str, ...]
     ) -> Self:
         history = History.of(ratings, users, catalogue, scale)
-        return cls(users, catalogue, tuple(GROUPS[name].fit(history) for name in groups))
+        return cls(users, catalogue, scale, tuple(GROUPS[name].fit(history) for name in groups))
 
     @property
     def movies(self) -> MovieTable:
@@ -97,25 +100,26 @@ class FeatureSpec:
         ]
         return FeatureMatrix(np.column_stack(blocks).astype(np.float32), self.names)
 
-    def transform_fitted(
-        self, ratings: RatingTable, queries: RatingQueries | None = None, scale: RatingScale | None = None
-    ) -> FeatureMatrix:
+    def transform_fitted(self, ratings: RatingTable, queries: RatingQueries | None = None) -> FeatureMatrix:
         """Features of the rows that this spec was fitted on, each computed without the row itself.
 
         Args:
             ratings: the rows given to `fit`.
             queries: the same rows as the model shall see them, where something is hidden from it.
-            scale: the scale given to `fit`.
+
+        Raises:
+            DataError: if all rows are of one fold, so that there are no others.
         """
         queries = ratings.queries() if queries is None else queries
         fold = fold_of(ratings)
-        scale = scale or RatingScale.of(ratings.rating)
+        if len(np.unique(fold)) < 2:
+            raise DataError(f"{len(ratings)} training rows are too few to learn from each other: send more ratings")
+        groups = tuple(group.name for group in self.groups)
         values = np.empty((len(ratings), len(self.names)), dtype=np.float32)
         for held in range(N_FOLDS):
             others, rows = np.flatnonzero(fold != held), np.flatnonzero(fold == held)
             if len(rows):
-                names = tuple(group.name for group in self.groups)
-                spec = self._fit(ratings.take(others), self.users, self.catalogue, scale, names)
+                spec = self._fit(ratings.take(others), self.users, self.catalogue, self.scale, groups)
                 values[rows] = spec.transform(queries.take(rows)).values
         return FeatureMatrix(values, self.names)
 
@@ -127,6 +131,7 @@ class FeatureSpec:
             "title": _pack(self.movies.title),
             "genres": _pack(["|".join(genres) for genres in self.movies.genres]),
             "year": self.movies.year,
+            "class_values": np.array(self.scale.class_values),
             "groups": _pack([group.name for group in self.groups]),
         }
         for group in self.groups:
@@ -140,7 +145,8 @@ class FeatureSpec:
         movies = MovieTable(arrays["movie_id"], _unpack(arrays["title"]), genres, arrays["year"])
         names = [name for name in _unpack(arrays["groups"]) if name]
         groups = tuple(group_from_arrays(name, arrays) for name in names)
-        return cls(IdIndex(arrays["user_id"]), Catalogue.of(movies), groups)
+        scale = RatingScale(tuple(arrays["class_values"].tolist()))
+        return cls(IdIndex(arrays["user_id"]), Catalogue.of(movies), scale, groups)
 
 
 def fold_of(ratings: RatingTable) -> NDArray[np.int64]:
