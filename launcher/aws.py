@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,17 @@ _PERMISSIONS = {
 }
 _SIGNING_NAMES = {"sagemaker-runtime": "sagemaker"}
 _ATTEMPTS = 5
+ABSENT_CODES = (
+    "404",
+    "NoSuchBucket",
+    "NoSuchEntity",
+    "NoSuchKey",
+    "NotFound",
+    "RepositoryNotFoundException",
+    "ResourceNotFound",
+    "ResourceNotFoundException",
+)
+"""What services answer where there is no such thing."""
 
 
 class Aws:
@@ -123,11 +134,17 @@ class Aws:
         method = getattr(client, _method_name(request.operation))
         parameters = {name: _opened(value) for name, value in request.parameters.items()}
         try:
-            return dict(method(**parameters))
+            answer = dict(method(**parameters))
         except ClientError as error:
             raise _client_error(request, error.response) from error
         except BotoCoreError as error:
             raise _transport_error(request, error) from error
+        if request.operation == "DeleteObjects" and answer.get("Errors"):
+            # The one call here that answers 200 although a part of it was refused.
+            first = answer["Errors"][0]
+            refused = {"Code": first.get("Code"), "Message": f"{first.get('Key')}: {first.get('Message')}"}
+            raise _client_error(request, {"Error": refused})
+        return answer
 
     def read(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Send a request that only reads."""
@@ -158,26 +175,26 @@ class Aws:
         except BotoCoreError as error:
             raise _transport_error(request, error) from error
 
-    def upload(self, path: Path, bucket: str, key: str, progress: Any, account: str) -> None:
-        """Upload a file, in parts where it is large; ``progress`` is called with numbers of bytes.
+    def upload(self, request: Request, progress: Callable[[int], None]) -> None:
+        """Send a PutObject whose body is a file, in parts where that is large; ``progress`` is told numbers of bytes.
 
         Raises:
+            InvalidRequestError: before anything is sent.
             AwsError: as `send`.
         """
+        validate(request)
         from boto3.exceptions import S3UploadFailedError
         from botocore.exceptions import BotoCoreError, ClientError
 
-        request = Request("s3", "PutObject", {"Bucket": bucket, "Key": key})
-        extra = {"ExpectedBucketOwner": account, "ChecksumAlgorithm": "SHA256"}
+        extra = {"ChecksumAlgorithm": "SHA256", **request.parameters}
+        path, bucket, key = (extra.pop(name) for name in ("Body", "Bucket", "Key"))
         try:
             self.client("s3").upload_file(str(path), bucket, key, ExtraArgs=extra, Callback=progress)
-        except S3UploadFailedError as error:
-            cause = error.__cause__ or error.__context__
+        except (S3UploadFailedError, ClientError) as error:
+            cause = error if isinstance(error, ClientError) else error.__context__
             if isinstance(cause, ClientError):
                 raise _client_error(request, cause.response) from error
             raise AwsError(f"s3 PutObject {key}: {error}") from error
-        except ClientError as error:
-            raise _client_error(request, error.response) from error
         except BotoCoreError as error:
             raise _transport_error(request, error) from error
 

@@ -83,6 +83,8 @@ class Wait:
         passing: states that end by themselves.
         good: states to go on from; ``absent`` stands for the resource's end.
         otherwise: performed when the state is neither, before the command fails.
+        also: a member and the value that it must have besides, or two empty strings. An endpoint whose update failed is
+            in service again, with the old configuration.
     """
 
     says: str
@@ -91,6 +93,7 @@ class Wait:
     passing: tuple[str, ...]
     good: tuple[str, ...]
     otherwise: tuple[Action, ...] = ()
+    also: tuple[str, str] = ("", "")
 
     def to_json(self) -> dict[str, Any]:
         """For ``--dry-run``."""

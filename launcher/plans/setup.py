@@ -78,7 +78,7 @@ def _mend_bucket(config: Config, account: Account, name: str, state: BucketState
         (state.tagged, "tag", "PutBucketTagging", {"Tagging": {"TagSet": names.tag_list(config)}}),
         (
             state.private,
-            "close to the public",
+            "block public access to",
             "PutPublicAccessBlock",
             {
                 "PublicAccessBlockConfiguration": dict.fromkeys(
