@@ -26,11 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         # Not standalone: it gives the code of --help and its like, and leaves every fault to the lines below.
         code = typer.main.get_command(app).main(arguments, "launcher", standalone_mode=False, obj=run)
-        return code if isinstance(code, int) else 0
+        # Ctrl-C arrives as its code.
+        return _say(_interrupted(run), INTERRUPTED) if code == INTERRUPTED else int(code or 0)
     except TyperException as error:
         return _say(f"{error.format_message()}; `launcher COMMAND --help` shows what there is", error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        return _say(_interrupted(run), INTERRUPTED)
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         return 1

@@ -43,9 +43,9 @@ class Resource:
 
 def read_inventory(aws: Aws, config: Config, account: Account) -> list[Resource]:
     """Everything of ours, in the order in which it may be deleted."""
-    resources = [*read_jobs(aws, config), *read_endpoints(aws, config)]
-    resources += [*_rest_of_sagemaker(aws, config), *_logs(aws, config, resources)]
-    return [*resources, *_storage(aws, config, account)]
+    jobs = list(read_jobs(aws, config))
+    hosting = [*read_endpoints(aws, config), *_rest_of_sagemaker(aws, config)]
+    return [*hosting, *jobs, *_logs(aws, config, jobs), *_storage(aws, config, account)]
 
 
 def read_jobs(aws: Aws, config: Config) -> Iterator[Resource]:

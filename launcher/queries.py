@@ -61,7 +61,7 @@ def read_pairs(path: Path) -> list[Pair]:
         raise PairError(f"{path} can't be read: {error}") from error
     if not lines:
         raise PairError(f"{path} has no rows, expected {', '.join(COLUMNS)}")
-    places: list[int | None] = [0, 1, 2]
+    places: list[int | None] = list(range(max(len(row) for _, row in lines)))
     header = [cell.strip() for cell in lines[0][1]]
     if not header[0].lstrip("-").isdigit():
         if not {*COLUMNS[:2]} <= {*header}:

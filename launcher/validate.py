@@ -16,12 +16,14 @@ from typing import Any
 from launcher.errors import InvalidRequestError
 from launcher.requests import Request
 
-# Java's classes in Python's words; inside brackets there is no intersection, so `\w` stands for letters and marks.
+# Java's classes in Python's words; inside brackets `\w` stands for letters and marks, `\W` for signs.
 _JAVA_CLASSES = {
     r"\p{L}": r"\w",
     r"\p{M}": r"\w",
     r"\p{N}": r"\d",
     r"\p{Z}": r"\s",
+    r"\p{P}": r"\W",
+    r"\p{S}": r"\W",
     r"\p{Alnum}": "a-zA-Z0-9",
     r"\p{ASCII}": r"[\x00-\x7f]",
     r"\p{Print}": r"\x20-\x7e",

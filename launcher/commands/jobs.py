@@ -81,7 +81,8 @@ def tune(session: Session, detach: bool, again: bool) -> None:
 
 
 def transform(session: Session, path: Path, output: Path | None, detach: bool, again: bool, of_job: str | None) -> None:
-    """A batch transform of a CSV of raw ids; its answers, in the order of the rows, go to ``output`` or stdout.
+    """A batch transform of a CSV of raw ids; its answers, JSON lines in the order of the rows, go to
+    ``output`` or stdout.
 
     Raises:
         DataError: a row that isn't raw ids, before anything is uploaded.

@@ -178,7 +178,7 @@ def plan_transform(
         },
         "TransformOutput": {
             "S3OutputPath": f"s3://{bucket}/transform/{name}/output",
-            "Accept": "text/csv; verbose=true",
+            "Accept": "application/jsonlines",
             "AssembleWith": "Line",
         },
         "TransformResources": {
