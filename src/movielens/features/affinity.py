@@ -9,8 +9,11 @@ import numpy as np
 
 from movielens.columns import GENRES
 from movielens.features.history import History
-from movielens.features.matrix import Floats
+from movielens.features.matrix import Floats, row_sums
 from movielens.features.rows import Rows
+
+# Puts the genres that a movie doesn't have out of the running for a largest or smallest value.
+_ABSENT = np.float32(1e6)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,21 +55,18 @@ class Affinity:
     def transform(self, rows: Rows) -> Floats:
         """As the protocol says."""
         flags = rows.catalogue.genre_flags[rows.movie_index]
-        # NaN where the genres aren't known, which makes every column NaN.
-        n_genres = flags.sum(axis=1)
         residual, count = self.residual[rows.user_index], self.count[rows.user_index]
         affinity = residual / (count + np.float32(self.SHRINKAGE))
-        has = flags == 1
+        summed = np.empty((len(rows), 5, flags.shape[1]), dtype=np.float32)
+        for place, values in enumerate((affinity, self.log_count[rows.user_index], residual, count)):
+            np.multiply(values, flags, out=summed[:, place])
+        summed[:, 4] = flags
+        of_affinity, of_log_count, of_residual, of_count, n_genres = row_sums(summed).T
         out = np.empty((len(rows), 5), dtype=np.float32)
-        out[:, 0] = _total(affinity * flags) / n_genres
-        out[:, 1] = np.where(has, affinity, -np.inf).max(axis=1)
-        out[:, 2] = np.where(has, affinity, np.inf).min(axis=1)
-        out[:, 3] = _total(self.log_count[rows.user_index] * flags) / n_genres
-        out[:, 4] = _total(residual * flags) / (_total(count * flags) + np.float32(self.SHRINKAGE))
-        out[np.isnan(n_genres), 1:3] = np.nan
+        out[:, 0] = of_affinity / n_genres
+        # Where the genres aren't known their flags are NaN, and so is every column.
+        out[:, 1] = (affinity - _ABSENT * (1 - flags)).max(axis=1)
+        out[:, 2] = (affinity + _ABSENT * (1 - flags)).min(axis=1)
+        out[:, 3] = of_log_count / n_genres
+        out[:, 4] = of_residual / (of_count + np.float32(self.SHRINKAGE))
         return out
-
-
-def _total(values: Floats) -> Floats:
-    """Row by row the sum, added up in the order of the columns whatever the number of rows."""
-    return np.cumsum(values, axis=1)[:, -1]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features.history import Catalogue, History
-from movielens.features.matrix import Floats, weighted_sum
+from movielens.features.matrix import Floats, row_sums
 from movielens.features.rows import Rows
 
 Matrix = NDArray[Any]
@@ -116,9 +116,8 @@ class Factors:
         """As the protocol says."""
         user, movie = self.user[rows.user_index], self.movie[rows.movie_index]
         out = np.empty((len(rows), 3), dtype=np.float32)
-        product = user[:, : self.RANK] * movie[:, : self.RANK]
         out[:, 1], out[:, 2] = user[:, -1], movie[:, -1]
-        out[:, 0] = weighted_sum(product, np.ones(self.RANK, dtype=np.float32)) + user[:, -1] + movie[:, -1]
+        out[:, 0] = row_sums(user[:, : self.RANK] * movie[:, : self.RANK]) + user[:, -1] + movie[:, -1]
         return out
 
 

@@ -57,12 +57,10 @@ class IdIndex:
         return len(self.ids)
 
 
-def weighted_sum(values: Floats, weights: Floats) -> Floats:
-    """Row by row the sum of values times weights, float32 (n_rows,).
+def row_sums(values: Floats) -> Floats:
+    """The sum of each row (of the last axis), float32.
 
-    Column by column, since numpy's own sums add up in an order that depends on the shape and layout of the whole array.
+    By cumulation, which adds in the order of the columns; numpy's own sums add up in an order that depends on the
+    shape and layout of the whole array.
     """
-    total = np.zeros(len(values), dtype=np.float32)
-    for column, weight in zip(values.T, weights, strict=True):
-        total += column * weight
-    return total
+    return np.add.accumulate(values, axis=-1)[..., -1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +44,13 @@ class Neighbours:
     @classmethod
     def fit(cls, history: History) -> Self:
         """As the protocol says."""
-        n_movies = len(history.catalogue.index)
+        n_movies = history.n_movies
         neighbour = np.full((n_movies + 1, cls.KEPT), n_movies, dtype=np.int32)
         likeness = np.zeros((n_movies + 1, cls.KEPT), dtype=np.float32)
-        for movie, other, value in cls._likenesses(history):
+        rated, movie_index = np.unique(history.movie_index, return_inverse=True)
+        for movie, other, value in cls._likenesses(history, movie_index, len(rated)):
             order = np.lexsort((other, -value, movie))
-            movie, other, value = movie[order], other[order], value[order]
+            movie, other, value = rated[movie[order]], rated[other[order]], value[order]
             rank = _rank(movie)
             kept = rank < cls.KEPT
             neighbour[movie[kept], rank[kept]] = other[kept]
@@ -58,23 +59,23 @@ class Neighbours:
         return cls(neighbour, likeness, prior.astype(np.float32))
 
     @classmethod
-    def _likenesses(cls, history: History) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Floats]]:
+    def _likenesses(
+        cls, history: History, movie_index: NDArray[np.int64], n_movies: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Floats]]:
         """Pairs of movies that at least two users rated and agree on, and how alike they are, a block of movies each.
 
         Σ e e' / (√(Σe² Σe'²) + 0.3 h) · N / (N + h) over the N common raters; e is what the bias leaves unexplained.
         """
         from scipy import sparse
 
-        n_movies = len(history.catalogue.index)
-        place = history.user_index, history.movie_index
-        shape = history.n_users + 1, n_movies
+        place, shape = (history.user_index, movie_index), (history.n_users + 1, n_movies)
         residual = history.residual.astype(np.float32)
         kinds = (np.ones_like(residual), residual, residual**2)
         rated, opinion, squared = (sparse.csr_array((kind, place), shape) for kind in kinds)
         of_movie = [matrix.T.tocsr() for matrix in (rated, opinion, squared)]
         # Each rating of a movie is compared with all of its user's.
-        pairs = np.cumsum(history.per_movie(history.per_user()[history.user_index]))
-        for first, last in _blocks(pairs[:-1], cls.MAX_PAIRS, max(1, cls.MAX_CELLS // n_movies)):
+        pairs = np.cumsum(np.bincount(movie_index, history.per_user()[history.user_index]))
+        for first, last in _blocks(pairs, cls.MAX_PAIRS, max(1, cls.MAX_CELLS // n_movies)):
             ones, opinions, squares = (matrix[first:last] for matrix in of_movie)
             common = (ones @ rated).tocoo()
             movie, other = common.coords
@@ -99,7 +100,7 @@ class Neighbours:
 
     def transform(self, rows: Rows) -> Floats:
         """As the protocol says."""
-        out = np.empty((len(rows), len(self.names())), dtype=np.float32)
+        out = np.empty((len(rows), 5 + len(self.prior)), dtype=np.float32)
         n_movies = len(self.neighbour) - 1
         for chosen, users, user in self._by_user(rows.user_index, max(1, self.MAX_CELLS // (n_movies + 1))):
             table = _places(rows, users, n_movies)
@@ -110,6 +111,9 @@ class Neighbours:
     @staticmethod
     def _by_user(user_index: NDArray[np.int64], most: int) -> Iterator[tuple[NDArray[np.int64], ...]]:
         """Rows of at most ``most`` users at a time: the rows, their users, and which of these each row has."""
+        if np.all(user_index == user_index[0]):
+            yield np.arange(len(user_index)), user_index[:1], np.zeros(len(user_index), dtype=np.int64)
+            return
         users, user = np.unique(user_index, return_inverse=True)
         if len(users) <= most:
             yield np.arange(len(user_index)), users, user
@@ -161,7 +165,7 @@ def _rank(group: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.arange(len(group)) - np.repeat(new, np.diff(new, append=len(group)))
 
 
-def _blocks(cumulative: NDArray[np.float64], most_pairs: int, most_movies: int) -> Iterator[tuple[int, int]]:
+def _blocks(cumulative: NDArray[Any], most_pairs: int, most_movies: int) -> Iterator[tuple[int, int]]:
     """Ranges of movies within both limits, or of one movie."""
     first, n_movies = 0, len(cumulative)
     while first < n_movies:

@@ -31,6 +31,7 @@ class Profiles:
         residual: float32 (n_rows + 1,), rating less what the bias expects.
         time: int64 (n_rows + 1,), seconds since 1970, `NO_TIME` where the data has none.
         key: int64 (n_rows + 1,), user and time in one number, rising.
+        timed: int64 (n_users + 1,), the first row of each user that has a time.
     """
 
     CAP: ClassVar[int] = 1000
@@ -42,11 +43,14 @@ class Profiles:
     residual: Floats
     time: NDArray[np.int64]
     key: NDArray[np.int64] = field(init=False)
+    timed: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         user = np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
         key = np.append(_key(user, self.time[:-1]), np.iinfo(np.int64).max)
         object.__setattr__(self, "key", key)
+        first = _key(np.arange(len(self.start) - 1), np.zeros(len(self.start) - 1, dtype=np.int64))
+        object.__setattr__(self, "timed", np.searchsorted(key, first))
 
     @classmethod
     def of(cls, history: History) -> Self:
@@ -69,10 +73,12 @@ class Profiles:
 
     def before(self, user_index: NDArray[np.int64], timestamp: NDArray[np.float64]) -> tuple[NDArray[np.int64], ...]:
         """The rows, from and up to, of each user that are strictly earlier than a time; none where it is NaN."""
-        when = np.ceil(np.clip(np.where(np.isnan(timestamp), 0, timestamp), 0, _LATEST)).astype(np.int64)
-        user = np.where(user_index < 0, len(self.start) - 2, user_index)
-        first = np.searchsorted(self.key, _key(user, np.zeros_like(user)))
-        return first, np.searchsorted(self.key, _key(user, when))
+        when = np.ceil(np.fmax(np.fmin(timestamp, _LATEST), 0)).astype(np.int64)
+        user = np.where(user_index < 0, len(self.timed) - 1, user_index)
+        first = self.timed[user]
+        # A time that is NaN became the latest.
+        last = np.where(np.isnan(timestamp), first, np.searchsorted(self.key, _key(user, when)))
+        return first, last
 
 
 def _key(user: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.int64]:

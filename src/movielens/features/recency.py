@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features.history import History
-from movielens.features.matrix import Floats
+from movielens.features.matrix import Floats, row_sums
 from movielens.features.rows import WINDOW, Recent, Rows
 
 
@@ -28,7 +28,6 @@ class Recency:
 
     name: ClassVar[str] = "recency"
     SECONDS: ClassVar[tuple[float, ...]] = (20.0, 300.0, 7_200.0, 172_800.0, 5_184_000.0)
-    HISTOGRAM_SECONDS: ClassVar[float] = 20.0
     HISTOGRAM_RANKS: ClassVar[tuple[float, ...]] = (3.0, 30.0)
     LATEST: ClassVar[int] = 4
     NEAREST: ClassVar[int] = 10
@@ -49,7 +48,7 @@ class Recency:
         kernels = [f"{seconds:g}s" for seconds in self.SECONDS]
         latest = range(1, self.LATEST + 1)
         stars = [f"{value:g}" for value in self.class_values]
-        histograms = (f"{self.HISTOGRAM_SECONDS:g}s", *(f"rank_{rank:g}" for rank in self.HISTOGRAM_RANKS))
+        histograms = (f"{self.SECONDS[0]:g}s", *(f"rank_{rank:g}" for rank in self.HISTOGRAM_RANKS))
         return (
             *(f"recent_{kind}_{kernel}" for kind in ("residual", "weight") for kernel in kernels),
             *(f"latest_{kind}_{place}" for kind in ("rating", "residual", "gap") for place in latest),
@@ -66,33 +65,33 @@ class Recency:
         return of_rows
 
     def _of_moments(self, recent: Recent) -> Floats:
-        n_latest, n_classes = self.LATEST, len(self.class_values)
-        out = np.empty((len(recent.gap), len(self.names())), dtype=np.float32)
-        column = 0
-        for place, seconds in enumerate(self.SECONDS):
-            weight = _kernel(recent.gap / np.float32(seconds))
-            total = weight.sum(axis=1)
-            out[:, place] = (weight * recent.residual).sum(axis=1) / (total + 1)
-            out[:, len(self.SECONDS) + place] = total
-        column = 2 * len(self.SECONDS)
-        latest = (
-            np.where(recent.valid[:, :n_latest], self.class_values[recent.class_index[:, :n_latest]], np.nan),
-            np.where(recent.valid[:, :n_latest], recent.residual[:, :n_latest], np.nan),
-            np.where(recent.valid[:, :n_latest], recent.gap[:, :n_latest], np.nan),
+        n_moments, n_latest = len(recent.gap), self.LATEST
+        gap, residual, valid = recent.gap, recent.residual, recent.valid
+        by_time = _kernel(gap[:, None] / _column(self.SECONDS))
+        weight = row_sums(by_time)
+        latest = np.empty((n_moments, 3, n_latest), dtype=np.float32)
+        latest[:, 0] = self.class_values[recent.class_index[:, :n_latest]]
+        latest[:, 1], latest[:, 2] = residual[:, :n_latest], gap[:, :n_latest]
+        latest.transpose(0, 2, 1)[~valid[:, :n_latest]] = np.nan
+        near = slice(0, self.NEAREST)
+        nearest = row_sums(residual[:, near]) / (row_sums(valid[:, near].astype(np.float32)) + np.float32(1))
+        by_rank = _kernel(_RANK / _column(self.HISTOGRAM_RANKS)) * valid[:, None]
+        by_both = np.concatenate([by_time[:, :1], by_rank], axis=1)
+        blocks = (
+            row_sums(by_time * residual[:, None]) / (weight + np.float32(1)),
+            weight,
+            latest.reshape(n_moments, 3 * n_latest),
+            nearest[:, None],
+            _histograms(recent.class_index, by_both, len(self.class_values)),
         )
-        for block in latest:
-            out[:, column : column + n_latest] = block
-            column += n_latest
-        nearest = recent.residual[:, : self.NEAREST].copy()
-        out[:, column] = nearest.sum(axis=1) / (recent.valid[:, : self.NEAREST].sum(axis=1) + 1)
-        column += 1
-        rank = np.arange(WINDOW, dtype=np.float32)
-        weights = [_kernel(recent.gap / np.float32(self.HISTOGRAM_SECONDS))]
-        weights += [_kernel(rank / np.float32(scale)) * recent.valid for scale in self.HISTOGRAM_RANKS]
-        for weight in weights:
-            out[:, column : column + n_classes] = _histogram(recent.class_index, weight, n_classes)
-            column += n_classes
-        return out
+        return np.concatenate(blocks, axis=1, dtype=np.float32)
+
+
+_RANK = np.arange(WINDOW, dtype=np.float32)
+
+
+def _column(values: tuple[float, ...]) -> Floats:
+    return np.array(values, dtype=np.float32)[:, None]
 
 
 def _kernel(distance: Floats) -> Floats:
@@ -100,10 +99,14 @@ def _kernel(distance: Floats) -> Floats:
     return near * near
 
 
-def _histogram(class_index: NDArray[np.int64], weight: Floats, n_classes: int) -> NDArray[np.float64]:
-    """Weighted class shares, row by row, (n_rows, n_classes); they sum to less than 1 where weight is scarce."""
-    n_rows = len(weight)
-    cell = class_index + (np.arange(n_rows) * n_classes)[:, None]
-    counts = np.bincount(cell.ravel(), weight.ravel(), n_rows * n_classes).reshape(n_rows, n_classes)
-    share: NDArray[np.float64] = counts / (counts.cumsum(axis=1)[:, -1:] + 1)
-    return share
+def _histograms(class_index: NDArray[np.uint8], weight: Floats, n_classes: int) -> NDArray[np.float64]:
+    """Class shares by each weighting (n_rows, n_weightings, n_values), side by side, (n_rows, n_weightings n_classes).
+
+    They sum to less than 1 where weight is scarce.
+    """
+    n_rows, n_weightings, _ = weight.shape
+    first = np.arange(0, n_rows * n_weightings * n_classes, n_classes).reshape(n_rows, n_weightings, 1)
+    counts = np.bincount((first + class_index[:, None]).ravel(), weight.ravel(), first.size * n_classes)
+    counts = counts.reshape(n_rows, n_weightings, n_classes)
+    share: NDArray[np.float64] = counts / (np.add.accumulate(counts, axis=2)[:, :, -1:] + 1)
+    return share.reshape(n_rows, -1)

@@ -14,6 +14,8 @@ from movielens.features.profiles import Profiles
 
 # How many of the user's latest ratings before a row are looked at one by one.
 WINDOW = 96
+_ONE_MOMENT = np.zeros(1, dtype=np.int64)
+_BACK = np.arange(1, WINDOW + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +27,7 @@ class Recent:
         asked: bool (n_moments,), False where the row has no time.
         valid: bool (n_moments, WINDOW), False past the user's first rating.
         gap: float32 (n_moments, WINDOW), seconds since, infinite where there is none.
-        class_index: int64 (n_moments, WINDOW).
+        class_index: uint8 (n_moments, WINDOW).
         residual: float32 (n_moments, WINDOW), 0 where there is none.
     """
 
@@ -33,7 +35,7 @@ class Recent:
     asked: NDArray[np.bool_]
     valid: NDArray[np.bool_]
     gap: Floats
-    class_index: NDArray[np.int64]
+    class_index: NDArray[np.uint8]
     residual: Floats
 
 
@@ -65,21 +67,23 @@ class Rows:
         first, moment = self._moments()
         timestamp, profiles = self.timestamp[first], self.profiles
         begin, end = profiles.before(self.user_index[first], timestamp)
-        place = end[:, None] - 1 - np.arange(WINDOW)
+        place = end[:, None] - _BACK
         valid = place >= begin[:, None]
         place = np.where(valid, place, -1)
-        gap = (timestamp[:, None] - profiles.time[place]).astype(np.float32)
+        gap = np.where(valid, timestamp[:, None] - profiles.time[place], np.inf)
         return Recent(
             moment,
             ~np.isnan(timestamp),
             valid,
-            np.where(valid, gap, np.float32(np.inf)),
-            profiles.class_index[place].astype(np.int64),
+            gap.astype(np.float32),
+            profiles.class_index[place],
             profiles.residual[place],
         )
 
     def _moments(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The first row of each moment, and the moment of each row."""
+        if len(self) == 1:
+            return _ONE_MOMENT, _ONE_MOMENT
         user, time = self.user_index, self.timestamp
         same_time = (time == time[0]) | (np.isnan(time) & np.isnan(time[0]))
         if np.all(user == user[0]) and np.all(same_time):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -33,12 +34,12 @@ Arrays = Mapping[str, NDArray[Any]]
 
 N_FOLDS = 8
 # Rows whose features are made at once: bounds the memory that single ratings of the users take.
-BLOCK = 16_384
+BLOCK = 4_096
 BASE_NAMES = (USER_ID, MOVIE_ID, TIMESTAMP, *(f"genre_{genre}" for genre in GENRES), "year")
 _SEPARATOR = "\n"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class FeatureSpec:
     """The fitted recipe.
 
@@ -126,7 +127,7 @@ class FeatureSpec:
         """From raw movie ids to places in `movies`."""
         return self.catalogue.index
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """A name for each feature."""
         return (*BASE_NAMES, *(name for group in self.groups for name in group.names()))
