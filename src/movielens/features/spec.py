@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from movielens.columns import GENRES, MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import DataError
+from movielens.features.blend import Blend
 from movielens.features.groups import GROUPS, FeatureGroup, group_arrays, group_from_arrays
 from movielens.features.history import Bias, Catalogue, History
 from movielens.features.matrix import FeatureMatrix, Floats, IdIndex
@@ -130,7 +131,15 @@ class FeatureSpec:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """A name for each feature."""
+        return (*self._terms, *(blend.name for blend in self._blends))
+
+    @cached_property
+    def _terms(self) -> tuple[str, ...]:
         return (*BASE_NAMES, *(name for group in self.groups for name in group.names()))
+
+    @cached_property
+    def _blends(self) -> tuple[Blend, ...]:
+        return Blend.among(self._terms)
 
     def transform(self, queries: RatingQueries) -> FeatureMatrix:
         """Features of any rows, known ids or not, float32 (n_rows, n_features)."""
@@ -161,6 +170,8 @@ class FeatureSpec:
             block = group.transform(rows)
             out[:, column : column + block.shape[1]] = block
             column += block.shape[1]
+        for place, blend in enumerate(self._blends, start=column):
+            out[:, place] = blend.of(out)
 
     def transform_fitted(self, ratings: RatingTable, queries: RatingQueries | None = None) -> FeatureMatrix:
         """All blocks of `transform_fitted_blocks` in one matrix, its rows those of ``ratings``."""
