@@ -43,21 +43,30 @@ _OTHER_NAMES = {
 }
 
 
-def _declared(default: Any, parse: Callable[[str], Any], expected: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "expected": expected})
+def _declared(default: Any, parse: Callable[[str], Any], expected: str, **more: Any) -> Any:
+    return field(default=default, metadata={"parse": parse, "expected": expected, **more})
 
 
-def _whole(default: int, low: int, high: int) -> Any:
+def _whole(default: int, low: int, high: int, tuned: tuple[int, int] | None = None) -> Any:
     def parse(text: str) -> int:
         # int() also takes underscores and the digits of other scripts.
         if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
             raise ValueError
         return int(text)
 
-    return _declared(default, parse, f"a whole number from {low} to {high}")
+    return _declared(
+        default, parse, f"a whole number from {low} to {high}", kind="Integer", allowed=(low, high), tuned=tuned
+    )
 
 
-def _number(default: float, low: float, high: float = math.inf, *, above: bool = False) -> Any:
+def _number(
+    default: float,
+    low: float,
+    high: float = math.inf,
+    *,
+    above: bool = False,
+    tuned: tuple[float, float] | None = None,
+) -> Any:
     def parse(text: str) -> float:
         value = float(text) if text.isascii() and "_" not in text else math.nan
         # XGBoost holds them as float32, and refuses what is too large or too close to 0 for that.
@@ -71,6 +80,9 @@ def _number(default: float, low: float, high: float = math.inf, *, above: bool =
         default,
         parse,
         f"a number {'above' if above else 'from'} {low:g}" + ("" if math.isinf(high) else f" to {high:g}"),
+        kind="Continuous",
+        allowed=(low, high),
+        tuned=tuned,
     )
 
 
@@ -80,7 +92,7 @@ def _choice(default: str, names: tuple[str, ...]) -> Any:
             raise ValueError
         return text
 
-    return _declared(default, parse, "one of " + ", ".join(names))
+    return _declared(default, parse, "one of " + ", ".join(names), kind="Categorical", choices=names)
 
 
 def _features() -> Any:
@@ -96,14 +108,15 @@ def _features() -> Any:
 
 
 def _flag(default: bool) -> Any:
+    values = {"true": True, "false": False, "1": True, "0": False}
     return _declared(
-        default, lambda text: {"true": True, "false": False, "1": True, "0": False}[text.lower()], "true or false"
+        default, lambda text: values[text.lower()], "true or false", kind="Categorical", choices=tuple(values)
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
-    """One training run's settings.
+    """One training run's settings; what declares ``tuned`` has there the range in which tuning searches.
 
     Attributes:
         split: how test rows are set apart. ``tutorial`` is pandas' ``sample(frac=1, random_state=1729)`` with the
@@ -131,14 +144,14 @@ class Hyperparameters:
     features: tuple[str, ...] = _features()
     hidden_share: float = _number(0.1, 0, 0.9)
     save_predictions: bool = _flag(False)
-    num_round: int = _whole(240, 1, 100_000)
-    eta: float = _number(0.1, 0, 1, above=True)
-    max_depth: int = _whole(4, 1, 20)
-    min_child_weight: float = _number(20, 0)
+    num_round: int = _whole(240, 1, 100_000, tuned=(100, 1_000))
+    eta: float = _number(0.1, 0, 1, above=True, tuned=(0.02, 0.3))
+    max_depth: int = _whole(4, 1, 20, tuned=(2, 8))
+    min_child_weight: float = _number(20, 0, tuned=(1, 200))
     gamma: float = _number(0, 0)
-    subsample: float = _number(0.7, 0, 1, above=True)
-    colsample_bytree: float = _number(0.4, 0, 1, above=True)
-    lambda_: float = _number(5, 0)
+    subsample: float = _number(0.7, 0, 1, above=True, tuned=(0.4, 1))
+    colsample_bytree: float = _number(0.4, 0, 1, above=True, tuned=(0.2, 1))
+    lambda_: float = _number(5, 0, tuned=(0.1, 100))
     alpha: float = _number(0, 0)
     max_bin: int = _whole(64, 2, 65_536)
     nthread: int = _whole(0, 0, 1_024)

@@ -1,0 +1,83 @@
+"""``build`` and ``push``."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from pathlib import Path
+
+from launcher import names
+from launcher.errors import ImageError
+from launcher.images import build_command, local_image, registry, remote_image
+from launcher.plans.images import plan_push
+from launcher.plans.setup import plan_repository
+from launcher.session import Session
+from launcher.state import repository_uri
+from launcher.world import read_repository
+
+
+def build(session: Session, root: Path, arguments: tuple[str, ...]) -> None:
+    """``docker build`` of the project for the configured platform, tagged with the project's name.
+
+    Raises:
+        ImageError: if there is no Dockerfile or docker fails.
+    """
+    if not (root / "Dockerfile").is_file():
+        raise ImageError(f"{root.resolve()} has no Dockerfile: run this in a clone of the project, or name its folder")
+    config = session.config
+    command = build_command(root, config.name, config.platform, _version(root), _revision(root), arguments)
+    if session.dry_run:
+        session.emit({"plan": [{"says": f"build {config.name}", "run": command}]})
+        return
+    session.say_doing(f"build {config.name} for {config.platform}")
+    # docker's progress is for people, and stdout is for the result.
+    if code := subprocess.run(command, stdout=2, check=False).returncode:
+        raise ImageError(f"docker build ended with {code}; its own words are above")
+    image = local_image(config.name)
+    if image is None:
+        raise ImageError(f"docker has built no image named {config.name}")
+    facts = {"image": config.name, "id": image.image_id, "platform": image.platform, "tags": list(image.tags)}
+    session.emit(facts, f"{config.name}  {image.image_id}  {image.platform}  {', '.join(image.tags)}")
+
+
+def push(session: Session, name: str | None) -> None:
+    """Push a local image; nothing where the registry has it already.
+
+    Raises:
+        ImageError: if there is no such image, or it is for another platform.
+    """
+    config, aws = session.config, session.aws
+    image = local_image(name or config.name)
+    if image is None:
+        raise ImageError(f"there is no local image {name or config.name}: run `launcher build`")
+    repository = read_repository(aws, config)
+    create = plan_repository(config, repository)
+    where = registry(aws, config.registry)
+    found = {tag: remote_image(where, names.repository(config), tag) for tag in image.tags}
+    uri = repository_uri(aws, config, session.account)
+    plan = [*create, *plan_push(config, image, uri, found)]
+    if session.perform(plan, "the registry has this image already") is None:
+        return
+    remote = remote_image(where, names.repository(config), image.tags[0])
+    if remote is None:
+        raise ImageError(
+            f"registry {where.host} doesn't have {names.repository(config)}:{image.tags[0]} after the push"
+        )
+    pushed = f"{uri}@{remote.digest}"
+    session.emit({"image_uri": pushed, "digest": remote.digest, "tags": list(image.tags)}, pushed)
+
+
+def _version(root: Path) -> str:
+    try:
+        return str(tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"])
+    except (OSError, KeyError, tomllib.TOMLDecodeError):  # a Dockerfile of the user's own, without a version
+        return "unknown"
+
+
+def _revision(root: Path) -> str:
+    """The commit of the working tree, with ``-dirty`` when it has changes, or ``unknown`` outside a repository."""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    except FileNotFoundError:  # no git here, which nothing else needs
+        return "unknown"

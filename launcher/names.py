@@ -1,0 +1,67 @@
+"""Names that fit the services' rules by derivation, and that are the same for the same work.
+
+A job's name carries a hash of all that decides its result. The same command, typed again or after it was killed
+half-way, therefore meets the job that it began instead of starting another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from launcher.config import Config
+from launcher.errors import ConfigError
+
+TAG_KEY = "halfstar"
+LABEL = "org.halfstar"
+_HASH_LENGTH = 10
+
+
+def tags(config: Config) -> dict[str, str]:
+    """The tags of all that we create: ours, and the user's."""
+    return {**config.tags, TAG_KEY: config.name}
+
+
+def tag_list(config: Config) -> list[dict[str, str]]:
+    """The same in the form that most services take."""
+    return [{"Key": key, "Value": value} for key, value in tags(config).items()]
+
+
+def bucket(config: Config, account: str) -> str:
+    """The configured bucket, or one that is ours alone: bucket names are global."""
+    return config.bucket or fitted(f"{config.name}-{account}-{config.region}".lower(), 63)
+
+
+def role(config: Config) -> str:
+    """The configured role's name (an ARN's last part), or one a region, since roles are global to the account."""
+    return config.role.rpartition("/")[2] or fitted(f"{config.name}-{config.region}", 64)
+
+
+def repository(config: Config) -> str:
+    """The configured ECR repository, or the project's name."""
+    return config.repository or config.name.lower()
+
+
+def endpoint(config: Config) -> str:
+    """The configured endpoint, or the project's name."""
+    return config.hosting_endpoint or fitted(config.name, 63)
+
+
+def of_work(prefix: str, decides: Any, attempt: int = 1, longest: int = 63) -> str:
+    """``PREFIX-HASH``, or ``PREFIX-HASH-2`` for a second attempt; ``decides`` is all that decides the result."""
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]
+    return fitted(prefix, longest - _HASH_LENGTH - 5) + f"-{digest}" + (f"-{attempt}" if attempt > 1 else "")
+
+
+def fitted(name: str, longest: int) -> str:
+    """``name`` with what no service takes turned into dashes, cut to ``longest`` characters.
+
+    Raises:
+        ConfigError: if nothing is left.
+    """
+    clean = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-")[:longest].rstrip("-")
+    if not clean:
+        raise ConfigError(f"name is {name!r}, expected letters and digits, with dashes between")
+    return clean

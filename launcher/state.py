@@ -1,0 +1,202 @@
+"""The state that planners of jobs and endpoints need: what is uploaded, what is pushed, which jobs there are."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from launcher import names
+from launcher.aws import ABSENT_CODES, Aws
+from launcher.config import Config
+from launcher.errors import AwsError, LauncherError
+from launcher.images import registry, remote_image
+from launcher.plans.data import PREFIX, LocalFile
+from launcher.plans.hosting import Hosted, HostingState, config_name, model_name
+from launcher.plans.jobs import CHANNEL, DONE, Inputs
+from launcher.plans.setup import POLICY_NAME
+from launcher.world import Account, is_ours, read_repository, read_role
+
+EVALUATION = "evaluation.json"
+_CHUNK = 1 << 20
+
+
+def local_files(directory: Path) -> list[LocalFile]:
+    """The files of a data directory that training would read, checked with the very reader that training uses.
+
+    Raises:
+        DataError: the first value that can't be used, with file, line and column.
+    """
+    from movielens.readers import read_dataset
+
+    dataset = read_dataset({CHANNEL: directory})
+    # The reader's names begin with the channel's.
+    return [_local_file(directory, name.partition("/")[2]) for name in dataset.files]
+
+
+def _local_file(directory: Path, name: str) -> LocalFile:
+    path, digest = directory / name, hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return LocalFile(path, name, path.stat().st_size, digest.hexdigest())
+
+
+def remote_files(aws: Aws, config: Config, account: Account) -> dict[str, str]:
+    """SHA-256 by name of the training channel's objects; empty where there is no bucket yet."""
+    owned = {"Bucket": names.bucket(config, account.account), "ExpectedBucketOwner": account.account}
+    try:
+        keys = [entry["Key"] for entry in aws.pages("s3", "ListObjectsV2", "Contents", Prefix=PREFIX, **owned)]
+    except AwsError as error:
+        if error.code == "NoSuchBucket":
+            return {}
+        raise
+    heads = {key: aws.read("s3", "HeadObject", Key=key, **owned) for key in keys}
+    return {key.removeprefix(PREFIX): head["Metadata"].get("sha256", "") for key, head in heads.items()}
+
+
+def repository_uri(aws: Aws, config: Config, account: Account) -> str:
+    """Where images are pushed to and pulled from: the override's host, or ECR's."""
+    if config.registry:
+        return f"{config.registry}/{names.repository(config)}"
+    return read_repository(aws, config).uri or f"{account.ecr_host}/{names.repository(config)}"
+
+
+def image_uri(aws: Aws, config: Config, account: Account) -> str:
+    """The configured image, or the one that was pushed last, by digest.
+
+    Raises:
+        LauncherError: if nothing was pushed.
+    """
+    if config.image:
+        return config.image
+    remote = remote_image(registry(aws, config.registry), names.repository(config), "latest")
+    uri = repository_uri(aws, config, account)
+    if remote is None:
+        raise LauncherError(f"{uri} has no image: run `launcher build` and `launcher push`, or set `image`")
+    return f"{uri}@{remote.digest}"
+
+
+def role_arn(aws: Aws, config: Config) -> str:
+    """The execution role's ARN.
+
+    Raises:
+        LauncherError: if it isn't there.
+    """
+    if config.role.startswith("arn:"):
+        return config.role
+    role = read_role(aws, config, POLICY_NAME)
+    if role.ownership == "absent":
+        raise LauncherError(f"role {names.role(config)} isn't there: run `launcher init`, or set `role`")
+    return role.arn
+
+
+def read_inputs(aws: Aws, config: Config, account: Account) -> Inputs:
+    """What a job stands on."""
+    return Inputs(account, role_arn(aws, config), image_uri(aws, config, account), remote_files(aws, config, account))
+
+
+def read_attempts(aws: Aws, config: Config, kind: str) -> dict[str, str]:
+    """The states by name of our jobs of a kind (``TrainingJob``, ``HyperParameterTuningJob``, ``TransformJob``).
+
+    A completed training job whose model has been deleted since counts as stopped: there is nothing to go on from.
+    """
+    found = aws.pages("sagemaker", f"List{kind}s", f"{kind}Summaries", NameContains=names.fitted(config.name, 20))
+    states = {entry[f"{kind}Name"]: entry[f"{kind}Status"] for entry in found}
+    if kind == "TrainingJob":
+        return {
+            name: "Stopped" if state == DONE and not _has_model(aws, name) else state for name, state in states.items()
+        }
+    return states
+
+
+def _has_model(aws: Aws, name: str) -> bool:
+    bucket, key = split_uri(describe_training(aws, name)["ModelArtifacts"]["S3ModelArtifacts"])
+    return aws.read_or_none("s3", "HeadObject", ABSENT_CODES, Bucket=bucket, Key=key) is not None
+
+
+def describe_training(aws: Aws, name: str) -> dict[str, Any]:
+    """DescribeTrainingJob.
+
+    Raises:
+        LauncherError: if there is no such job.
+    """
+    answer = aws.read_or_none("sagemaker", "DescribeTrainingJob", ABSENT_CODES, TrainingJobName=name)
+    if answer is None:
+        raise LauncherError(f"there is no training job {name}: `launcher status` lists ours")
+    return answer
+
+
+def newest_model(aws: Aws, config: Config) -> dict[str, Any]:
+    """DescribeTrainingJob of our newest completed job.
+
+    Raises:
+        LauncherError: if there is none.
+    """
+    listed = aws.pages(
+        "sagemaker",
+        "ListTrainingJobs",
+        "TrainingJobSummaries",
+        NameContains=names.fitted(config.name, 20),
+        StatusEquals=DONE,
+        SortBy="CreationTime",
+        SortOrder="Descending",
+    )
+    # Sorted here again: not every service of this interface sorts.
+    for entry in sorted(listed, key=lambda entry: entry["CreationTime"], reverse=True):
+        if is_ours(aws, config, entry["TrainingJobArn"]) and _has_model(aws, entry["TrainingJobName"]):
+            return describe_training(aws, entry["TrainingJobName"])
+    raise LauncherError("there is no completed training job with a model: run `launcher train`")
+
+
+def hosted(aws: Aws, config: Config, job: dict[str, Any]) -> Hosted:
+    """What a completed job gives to serve: its own image, its model, and the role."""
+    return Hosted(
+        config.image or job["AlgorithmSpecification"]["TrainingImage"],
+        job["ModelArtifacts"]["S3ModelArtifacts"],
+        role_arn(aws, config),
+    )
+
+
+def read_hosting(aws: Aws, config: Config, account: Account, what: Hosted) -> HostingState:
+    """What there is of a deployment."""
+
+    def described(operation: str, **name: str) -> dict[str, Any]:
+        return aws.read_or_none("sagemaker", operation, ABSENT_CODES, **name) or {}
+
+    model = described("DescribeModel", ModelName=model_name(config, what))
+    settings = described("DescribeEndpointConfig", EndpointConfigName=config_name(config, account, what))
+    endpoint = described("DescribeEndpoint", EndpointName=names.endpoint(config))
+    return HostingState(
+        bool(model),
+        bool(settings),
+        endpoint.get("EndpointStatus", ""),
+        endpoint.get("EndpointConfigName", ""),
+        not endpoint or is_ours(aws, config, endpoint["EndpointArn"]),
+    )
+
+
+def read_evaluation(aws: Aws, job: dict[str, Any]) -> dict[str, Any]:
+    """The evaluation of a completed job, from its ``output.tar.gz``.
+
+    Raises:
+        LauncherError: if there is none in it.
+    """
+    bucket, prefix = split_uri(job["OutputDataConfig"]["S3OutputPath"].rstrip("/") + "/")
+    key = f"{prefix}{job['TrainingJobName']}/output/output.tar.gz"
+    archive = aws.read("s3", "GetObject", Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+        member = next((m for m in tar.getmembers() if Path(m.name).name == EVALUATION and m.isfile()), None)
+        stream = tar.extractfile(member) if member else None
+        if stream is None:
+            raise LauncherError(f"s3://{bucket}/{key} has no {EVALUATION}")
+        return dict(json.load(stream))
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of an ``s3://`` address."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from container.runtime import free_port
+from tests.launcher.conftest import Launcher
+
+COMMANDS = (
+    "init", "config", "doctor", "data", "build", "push", "train", "tune", "deploy", "predict", "recommend", "transform",
+    "register", "status", "logs", "stop", "cleanup",
+)  # fmt: skip
+CHANGING = {"init", "data", "build", "push", "train", "tune", "deploy", "transform", "register", "stop", "cleanup"}
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from launcher.__main__ import main; main(['--help']); print(sorted(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    modules = shown.splitlines()[-1]
+    for heavy in ("boto3", "botocore", "sagemaker", "pyarrow", "numpy", "moto", "rich"):
+        assert f"'{heavy}'" not in modules
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_json_and_where_it_changes_something_a_dry_run(launcher: Launcher, command: str) -> None:
+    result = launcher(command, "--help")
+    assert result.code == 0
+    assert "--json" in result.out
+    assert ("--dry-run" in result.out) == (command in CHANGING)
+
+
+def test_without_a_command_there_is_help(launcher: Launcher) -> None:
+    assert "cleanup" in launcher().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("bogus",), "No such command 'bogus'"),
+        (("train", "--bogus"), "No such option: --bogus"),
+        (("--set", "name", "config"), "--set 'name': expected NAME=VALUE"),
+        (("--set", "nmae=x", "config"), "nmae is unknown, did you mean name?"),
+        (("train", "-p", "eta"), "-p 'eta': expected NAME=VALUE"),
+        (("predict",), "give pairs of ids"),
+        (("predict", "1-318"), "'1-318' is no pair of ids, expected userId:movieId"),
+        (("deploy", "--kind", "realtime"), "hosting.kind is 'realtime', expected one of"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(launcher: Launcher, arguments: tuple[str, ...], message: str) -> None:
+    result = launcher(*arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.strip().splitlines()) == 1
+
+
+def test_no_region_is_said(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    result = launcher("status")
+    assert (result.code, result.err) == (
+        2,
+        "launcher: no region: set `region` in halfstar.toml, AWS_REGION, or --region\n",
+    )
+
+
+def test_no_credentials_are_said(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    result = launcher("init")
+    assert result.code == 1
+    assert "sts GetCallerIdentity: Unable to locate credentials; run `aws configure`" in result.err
+
+
+def test_an_unknown_profile_is_said(launcher: Launcher) -> None:
+    result = launcher("--profile", "nobody", "status")
+    assert result.code == 2
+    assert "The config profile (nobody) could not be found" in result.err
+
+
+def test_an_address_where_nobody_answers_is_said(launcher: Launcher) -> None:
+    result = launcher("--endpoint-url", f"http://127.0.0.1:{free_port()}", "status")
+    assert result.code == 1
+    assert "check the network, the region and AWS_ENDPOINT_URL" in result.err
+    assert len(result.err.strip().splitlines()) == 1
+
+
+def test_debug_shows_the_trace(launcher: Launcher) -> None:
+    assert "Traceback" not in launcher("predict", "x").err
+    assert "Traceback" in launcher("--debug", "predict", "x").err
+
+
+def test_output_can_be_cut_short_by_a_pipe() -> None:
+    command = f"{sys.executable} -m launcher config | head -1"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("setting")
+    assert "Traceback" not in result.stderr
+
+
+def test_completion_can_be_shown() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "launcher", "--show-completion", "bash"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+        check=True,
+    )
+    assert "complete -o default -F _launcher_completion launcher" in shown.stdout
+
+
+def test_ctrl_c_says_what_was_being_done(tmp_path: Path) -> None:
+    # An address that takes connections and never answers.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environment = {
+            **os.environ,
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "y",
+            "AWS_REGION": "eu-central-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "HALFSTAR_DATA": str(Path("data/ml-latest-small").resolve()),
+        }
+        command = [sys.executable, "-m", "launcher", "--config", str(tmp_path / "none.toml"), "data"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("check ")
+            connection, _ = silent.accept()
+            with connection:
+                process.send_signal(signal.SIGINT)
+                said = process.stderr.read()
+            assert process.wait(30) == 130
+    assert said.startswith("launcher: interrupted while: check ")
+    assert said.strip().endswith("run the same command again to go on")
