@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup run test check bench image lock clean
+.PHONY: setup run test check bench bench-accuracy image lock clean
 .DEFAULT_GOAL := run
 
 setup: .venv/.installed
@@ -34,6 +34,9 @@ check: setup
 
 bench: setup
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.tutorial
+
+bench-accuracy: setup
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.accuracy
 
 lock: setup
 	$(LOCK) pyproject.toml --extra image --no-emit-package pip --output-file container/requirements.txt

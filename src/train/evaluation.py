@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from movielens.model import Scores
 
+# Bins of sureness, from 0 to 1.
+N_BINS = 10
 # float32 probabilities can be 0; a finite loss needs a floor, the smallest normal number that a float32 softmax gives.
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
@@ -31,6 +33,10 @@ class Figures:
         rmse: root mean squared error of the expected rating, in stars.
         mae: mean absolute error of the expected rating, in stars.
         log_loss: mean of -ln p(true class).
+        calibration_error: mean gap between how sure the likeliest class was and how often it was right, over ten bins
+            of sureness weighted by their rows.
+        reliability: for each bin of sureness with rows in it: mean probability of the likeliest class, share of rows
+            where it was right, rows.
         quadratic_weighted_kappa: Cohen's kappa with squared class distances as weights; 0 for a constant prediction.
         confusion_matrix: counts, a row for each true class, a column for each predicted one.
     """
@@ -43,6 +49,8 @@ class Figures:
     rmse: float
     mae: float
     log_loss: float
+    calibration_error: float
+    reliability: list[tuple[float, float, int]]
     quadratic_weighted_kappa: float
     confusion_matrix: list[list[int]]
 
@@ -70,6 +78,7 @@ def evaluate(
     confusion = np.bincount(true_class * n_classes + scores.class_index, minlength=n_classes**2).reshape(
         n_classes, n_classes
     )
+    reliability = reliability_bins(scores.probabilities, true_class)
     return Figures(
         n_rows=n_rows,
         class_values=list(class_values),
@@ -79,9 +88,23 @@ def evaluate(
         rmse=float(np.sqrt(np.mean(error**2))),
         mae=float(np.mean(np.abs(error))),
         log_loss=float(-np.mean(np.log(np.maximum(true_probability, SMALLEST_PROBABILITY)))),
+        calibration_error=sum(abs(sure - right) * rows for sure, right, rows in reliability) / n_rows,
+        reliability=reliability,
         quadratic_weighted_kappa=quadratic_weighted_kappa(confusion),
         confusion_matrix=confusion.tolist(),
     )
+
+
+def reliability_bins(
+    probabilities: NDArray[np.float32], true_class: NDArray[np.int64]
+) -> list[tuple[float, float, int]]:
+    """Of each tenth of sureness with rows in it: mean probability of the likeliest class, share right, rows."""
+    sure = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == true_class
+    place = np.minimum((sure * N_BINS).astype(np.int64), N_BINS - 1)
+    rows, total = np.bincount(place, minlength=N_BINS), np.bincount(place, sure, N_BINS)
+    hits = np.bincount(place, right, N_BINS)
+    return [(float(total[k] / rows[k]), float(hits[k] / rows[k]), int(rows[k])) for k in np.flatnonzero(rows)]
 
 
 def quadratic_weighted_kappa(confusion: NDArray[np.int64]) -> float:

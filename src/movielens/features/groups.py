@@ -9,16 +9,20 @@ others; logarithms are taken when fitted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Any, ClassVar, Protocol, Self
 
 from numpy.typing import NDArray
 
 from movielens.features.affinity import Affinity
 from movielens.features.clock import Clock
+from movielens.features.factors import Factors
 from movielens.features.histograms import Histograms
-from movielens.features.history import Catalogue, History
-from movielens.features.matrix import Floats, Rows
+from movielens.features.history import History
+from movielens.features.matrix import Floats
+from movielens.features.neighbours import Neighbours
+from movielens.features.recency import Recency
+from movielens.features.rows import Rows
 from movielens.features.slopes import Slopes
 from movielens.features.statistics import Statistics
 
@@ -32,24 +36,32 @@ class FeatureGroup(Protocol):
     def fit(cls, history: History) -> Self:
         """Learn from training rows."""
 
+    def with_users(self, history: History) -> Self:
+        """The same knowledge of movies with other users: those of ``history``, whose bias of movies is this one's."""
+
     def names(self) -> tuple[str, ...]:
         """A name for each column."""
 
-    def transform(self, rows: Rows, catalogue: Catalogue) -> Floats:
+    def transform(self, rows: Rows) -> Floats:
         """Columns of any rows, float32 (n_rows, n_names)."""
 
 
 GROUPS: dict[str, type[FeatureGroup]] = {
-    group.name: group for group in (Statistics, Histograms, Affinity, Slopes, Clock)
+    group.name: group for group in (Statistics, Histograms, Affinity, Slopes, Factors, Neighbours, Clock, Recency)
 }
 
 
 def group_arrays(group: FeatureGroup) -> dict[str, NDArray[Any]]:
     """A group's arrays, by ``<group>.<field>``."""
-    return {f"{group.name}.{field.name}": getattr(group, field.name) for field in fields(group)}  # type: ignore[arg-type]
+    return {f"{group.name}.{field.name}": getattr(group, field.name) for field in _stored(type(group))}
 
 
 def group_from_arrays(name: str, arrays: Mapping[str, NDArray[Any]]) -> FeatureGroup:
     """The group that `group_arrays` was called on; raises KeyError where it isn't there."""
     kind = GROUPS[name]
-    return kind(**{field.name: arrays[f"{name}.{field.name}"] for field in fields(kind)})  # type: ignore[arg-type]
+    return kind(**{field.name: arrays[f"{name}.{field.name}"] for field in _stored(kind)})
+
+
+def _stored(kind: type[FeatureGroup]) -> list[Field[Any]]:
+    """What a group is made of; the rest follows from it."""
+    return [field for field in fields(kind) if field.init]  # type: ignore[arg-type]

@@ -1,0 +1,162 @@
+"""Accuracy on several splits of ml-latest-small, each figure with its bootstrap interval.
+
+One model a split, trained with the default hyperparameters. Its test rows are asked with and without a timestamp, and
+told apart by whether training saw their user and movie. Beside it stands the plain bias model (mean + user + movie,
+shrunk). On the split by each user's time the test rows of each user are ranked by their expected rating as well:
+NDCG@10 with the stars as gain, and the recall of ratings of 4 and more among the first ten, over users with more than
+ten test rows.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from movielens.features import FeatureSpec
+from movielens.model import Model, Scores
+from movielens.queries import RatingQueries
+from movielens.ratings import RatingScale
+from movielens.readers import Dataset, read_dataset
+from movielens.tables import RatingTable
+from train.booster import fit_booster
+from train.evaluation import SMALLEST_PROBABILITY, evaluate
+from train.hiding import hide
+from train.hyperparameters import Hyperparameters, SplitName
+from train.split import Split, split_ratings
+from train.stop import StopSignal
+
+ROOT = Path(__file__).parent.parent
+OUTPUT = ROOT / "build" / "bench" / "accuracy.json"
+SPLITS: tuple[SplitName, ...] = ("tutorial", "user_temporal", "temporal")
+RESAMPLES, SEED, BEST, LIKED = 1000, 1, 10, 4.0
+Interval = tuple[float, float, float]
+
+
+def fit_model(split: Split, data: Dataset, settings: Hyperparameters) -> Model:
+    """The model that a job with these settings trains."""
+    scale = RatingScale.of(data.ratings.rating)
+    spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
+    features = spec.transform_fitted(split.train, hide(split.train.queries(), settings.hidden_share, settings.seed))
+    classes = scale.to_class(split.train.rating)
+    return Model(spec, fit_booster(features, classes, len(scale.class_values), settings, StopSignal()))
+
+
+def bootstrap(losses: NDArray[np.float64], *, root: bool = False) -> Interval:
+    """Mean (or root mean) of losses, and its 95 % interval by resampling rows: value, low, high."""
+    rng, finish = np.random.default_rng(SEED), np.sqrt if root else np.positive
+    means = [losses[rng.integers(0, len(losses), len(losses))].mean() for _ in range(RESAMPLES)]
+    low, high = np.quantile(finish(means), [0.025, 0.975])
+    return float(finish(losses.mean())), float(low), float(high)
+
+
+def figures(scores: Scores, test: RatingTable, scale: RatingScale, rows: NDArray[np.int64]) -> dict[str, Any]:
+    """Exact hits of the likeliest class, RMSE of the expected rating, log-loss, calibration error of some rows."""
+    true_class = scale.to_class(test.rating)
+    probability = scores.probabilities[np.arange(len(test)), true_class].astype(np.float64)
+    chosen = Scores(scores.probabilities[rows], scores.class_index[rows], scores.expected_rating[rows])
+    return {
+        "rows": len(rows),
+        "exact": bootstrap((scores.class_index == true_class)[rows].astype(np.float64)),
+        "rmse": bootstrap((scores.expected_rating - test.rating)[rows].astype(np.float64) ** 2, root=True),
+        "log_loss": bootstrap(-np.log(np.maximum(probability, SMALLEST_PROBABILITY))[rows]),
+        "calibration_error": evaluate(chosen, true_class[rows], scale.class_values).calibration_error,
+    }
+
+
+def bias_model(model: Model, test: RatingTable) -> Scores:
+    """Mean + user + movie of the training rows; all of the probability goes to the class nearest to it."""
+    queries, bias = test.queries(), model.spec.bias
+    user, movie = model.spec.users.index(queries.user_id), model.spec.movie_index.index(queries.movie_id)
+    expected = bias.mean + bias.user[user] + bias.movie[movie]
+    nearest = np.abs(expected[:, None] - np.array(model.class_values)).argmin(axis=1)
+    return Scores(np.eye(len(model.class_values), dtype=np.float32)[nearest], nearest, expected)
+
+
+def ranking(scores: Scores, test: RatingTable) -> dict[str, Any]:
+    """How well each user's test rows are ordered: NDCG@10 and recall@10, means over users."""
+    gains, recalls = [], []
+    discount = 1 / np.log2(np.arange(2, BEST + 2))
+    for user in np.unique(test.user_id):
+        rows = np.flatnonzero(test.user_id == user)
+        if len(rows) <= BEST:
+            continue
+        stars = test.rating[rows].astype(np.float64)
+        first = np.argsort(-scores.expected_rating[rows], kind="stable")[:BEST]
+        gains.append((stars[first] * discount).sum() / (np.sort(stars)[::-1][:BEST] * discount).sum())
+        if liked := (stars >= LIKED).sum():
+            recalls.append((stars[first] >= LIKED).sum() / min(liked, BEST))
+    return {"users": len(gains), "ndcg": bootstrap(np.array(gains)), "recall": bootstrap(np.array(recalls))}
+
+
+def measure(name: SplitName, data: Dataset, settings: Hyperparameters) -> dict[str, Any]:
+    """All figures of one split."""
+    split = split_ratings(data.ratings, name, settings.holdout, settings.seed)
+    started = time.process_time()
+    model = fit_model(split, data, settings)
+    seconds = time.process_time() - started
+    test, queries = split.test, split.test.queries()
+    untimed = RatingQueries(queries.user_id, queries.movie_id, np.full(len(queries), np.nan))
+    user, movie = np.isin(test.user_id, split.train.user_id), np.isin(test.movie_id, split.train.movie_id)
+    parts = {"all": user | True, "both known": user & movie, "unknown user": ~user, "unknown movie": ~movie}
+    predictors = {
+        "Halfstar": model.predict(queries),
+        "Halfstar, no timestamp": model.predict(untimed),
+        "bias model": bias_model(model, test),
+    }
+    rows = {part: np.flatnonzero(mask) for part, mask in parts.items() if mask.any()}
+    result: dict[str, Any] = {
+        who: {part: figures(scores, test, model.spec.scale, chosen) for part, chosen in rows.items()}
+        for who, scores in predictors.items()
+    }
+    result["training_cpu_seconds"] = seconds
+    if name == "user_temporal":
+        result["ranking"] = {who: ranking(scores, test) for who, scores in predictors.items()}
+    return result
+
+
+def table(name: str, result: dict[str, Any]) -> Table:
+    """One split for people."""
+    out = Table("", "rows", "exact", "RMSE", "log-loss", "calibration error", title=name)
+    for who, parts in result.items():
+        if not isinstance(parts, dict) or "all" not in parts:
+            continue
+        for part, f in parts.items():
+            exact, rmse, loss = f["exact"], f["rmse"], f["log_loss"]
+            bare = who == "bias model"
+            out.add_row(
+                f"{who}, {part}",
+                f"{f['rows']:,}",
+                f"{100 * exact[0]:.1f} % ({100 * exact[1]:.1f}-{100 * exact[2]:.1f})",
+                f"{rmse[0]:.3f} ({rmse[1]:.3f}-{rmse[2]:.3f})",
+                "" if bare else f"{loss[0]:.3f} ({loss[1]:.3f}-{loss[2]:.3f})",
+                "" if bare else f"{f['calibration_error']:.3f}",
+            )
+    return out
+
+
+def main() -> None:
+    """Measure the splits named on the command line (all without), print the tables, write the JSON."""
+    data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    results = {}
+    for name in (split for split in SPLITS if split in (sys.argv[1:] or SPLITS)):
+        results[name] = measure(name, data, Hyperparameters(split=name, nthread=1))
+        console.print(table(name, results[name]))
+        console.print(f"features and training: {results[name]['training_cpu_seconds']:.0f} s of one core")
+        for who, ranked in results[name].get("ranking", {}).items():
+            console.print(f"{who}: NDCG@10 {ranked['ndcg'][0]:.3f}, recall@10 {ranked['recall'][0]:.3f}")
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(json.dumps(results, indent=2) + "\n")
+    console.print(f"written to {OUTPUT}")
+
+
+if __name__ == "__main__":
+    main()
