@@ -13,8 +13,10 @@ from movielens.features import FeatureSpec
 from movielens.model import Model, Scores
 from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset, read_ratings
+from movielens.tables import MovieTable, RatingTable
 from train.baselines import evaluate_baselines
 from train.booster import fit_booster
+from train.checkpoint import Checkpoints, fingerprint_of
 from train.evaluation import Figures, evaluate
 from train.hiding import hide
 from train.job import VALIDATION_CHANNEL, JobError, TrainingJob
@@ -41,7 +43,9 @@ def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
     features = spec.transform_fitted(split.train, hidden)
     logger.info("features: %d rows of %d", *features.values.shape)
     stop.check("the first round")
-    booster = fit_booster(features, scale.to_class(split.train.rating), len(scale.class_values), settings, stop)
+    classes = scale.to_class(split.train.rating)
+    checkpoints = _checkpoints(job, split.train, data.movies)
+    booster = fit_booster(features, classes, len(scale.class_values), settings, stop, checkpoints)
     stopped = stop.requested
     model = Model(spec, booster)
 
@@ -58,6 +62,14 @@ def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
     }
     _write(job, model, evaluation, split, scores)
     return evaluation
+
+
+def _checkpoints(job: TrainingJob, ratings: RatingTable, movies: MovieTable) -> Checkpoints:
+    if job.checkpoint_dir is None:
+        return Checkpoints()
+    settings = job.hyperparameters
+    fingerprint = fingerprint_of(settings.shaping(), artifact.library_versions(), ratings, movies)
+    return Checkpoints.open(job.checkpoint_dir, fingerprint, settings.checkpoint_rounds)
 
 
 def _read(job: TrainingJob) -> Dataset:

@@ -165,7 +165,7 @@ class StopAfter(StopSignal):
         return self.left < 0
 
 
-@pytest.mark.parametrize("times", [2, 3, 8, 40])
+@pytest.mark.parametrize("times", [2, 3, 8, 20])
 def test_a_stop_at_any_time_with_early_stopping_leaves_a_model(make_job: MakeJob, times: int) -> None:
     base_dir = make_job({**QUICK, "num_round": "12", "early_stopping_rounds": "5"})
     evaluation = run(base_dir, StopAfter(times))
