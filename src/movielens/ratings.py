@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class RatingScale:
         """Five whole stars where no rating has a half (ML-100K, ML-1M), otherwise ten half stars."""
         return cls(WHOLE_STARS if np.all(np.isin(rating, WHOLE_STARS)) else HALF_STARS)
 
-    def to_class(self, rating: NDArray[np.float32]) -> NDArray[np.int64]:
+    def to_class(self, rating: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """Class indexes, int64 (n_rows,), 0 to n_classes - 1.
 
         Raises:

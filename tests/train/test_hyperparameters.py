@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movielens.errors import HyperparameterError
+from movielens.features.groups import GROUPS
 from train.hyperparameters import Hyperparameters
 
 
@@ -87,7 +88,7 @@ def test_any_strings_parse_or_are_refused(strings: dict[str, str]) -> None:
 
 
 def test_feature_groups_are_chosen_by_name() -> None:
-    assert Hyperparameters().to_json()["features"] == "statistics,histograms,affinity,slopes,clock"
+    assert Hyperparameters().to_json()["features"] == ",".join(GROUPS)
     assert Hyperparameters.parse({"features": "all"}) == Hyperparameters()
     assert Hyperparameters.parse({"features": "none"}).features == ()
     assert Hyperparameters.parse({"features": "slopes, statistics"}).features == ("statistics", "slopes")

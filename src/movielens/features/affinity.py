@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from movielens.features.history import Catalogue, History
-from movielens.features.matrix import Floats, Rows, weighted_sum
+from movielens.columns import GENRES
+from movielens.features.history import History
+from movielens.features.matrix import Floats
+from movielens.features.rows import Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,35 +33,40 @@ class Affinity:
     @classmethod
     def fit(cls, history: History) -> Self:
         """As the protocol says."""
+        empty = np.empty((0, len(GENRES)), dtype=np.float32)
+        return cls(empty, empty, empty).with_users(history)
+
+    def with_users(self, history: History) -> Self:
+        """As the protocol says."""
         flags = np.nan_to_num(history.catalogue.genre_flags)[history.movie_index]
         columns = range(flags.shape[1])
         residual = [history.per_user(history.residual * flags[:, genre]) for genre in columns]
         count = [history.per_user(flags[:, genre].astype(np.float64)) for genre in columns]
         tables = np.column_stack(residual), np.column_stack(count), np.log1p(np.column_stack(count))
-        return cls(*(table.astype(np.float32) for table in tables))
+        return type(self)(*(table.astype(np.float32) for table in tables))
 
     def names(self) -> tuple[str, ...]:
         """As the protocol says."""
         return tuple(f"affinity_{name}" for name in ("mean", "max", "min", "log_count", "pooled"))
 
-    def transform(self, rows: Rows, catalogue: Catalogue) -> Floats:
+    def transform(self, rows: Rows) -> Floats:
         """As the protocol says."""
-        flags = catalogue.genre_flags[rows.movie_index]
-        has = flags == 1
+        flags = rows.catalogue.genre_flags[rows.movie_index]
+        # NaN where the genres aren't known, which makes every column NaN.
+        n_genres = flags.sum(axis=1)
         residual, count = self.residual[rows.user_index], self.count[rows.user_index]
         affinity = residual / (count + np.float32(self.SHRINKAGE))
-        # NaN where the genres aren't known, which makes every column NaN.
-        n_genres = _over(flags, has) + flags[:, 0] * 0
-        columns = [
-            _over(affinity, has) / n_genres,
-            np.where(has, affinity, -np.inf).max(axis=1) + n_genres * 0,
-            np.where(has, affinity, np.inf).min(axis=1) + n_genres * 0,
-            _over(self.log_count[rows.user_index], has) / n_genres,
-            _over(residual, has) / (_over(count, has) + np.float32(self.SHRINKAGE)) + n_genres * 0,
-        ]
-        return np.column_stack(columns).astype(np.float32)
+        has = flags == 1
+        out = np.empty((len(rows), 5), dtype=np.float32)
+        out[:, 0] = _total(affinity * flags) / n_genres
+        out[:, 1] = np.where(has, affinity, -np.inf).max(axis=1)
+        out[:, 2] = np.where(has, affinity, np.inf).min(axis=1)
+        out[:, 3] = _total(self.log_count[rows.user_index] * flags) / n_genres
+        out[:, 4] = _total(residual * flags) / (_total(count * flags) + np.float32(self.SHRINKAGE))
+        out[np.isnan(n_genres), 1:3] = np.nan
+        return out
 
 
-def _over(values: Floats, has: NDArray[np.bool_]) -> Floats:
-    """Row by row the sum over the genres that the movie has."""
-    return weighted_sum(np.where(has, values, np.float32(0)), np.ones(values.shape[1], dtype=np.float32))
+def _total(values: Floats) -> Floats:
+    """Row by row the sum, added up in the order of the columns whatever the number of rows."""
+    return np.cumsum(values, axis=1)[:, -1]

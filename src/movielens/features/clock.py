@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import Catalogue, History
-from movielens.features.matrix import Floats, Rows
+from movielens.features.history import History
+from movielens.features.matrix import Floats
+from movielens.features.rows import Rows
 
 SECONDS_PER_DAY = 86_400.0
 SECONDS_PER_YEAR = 31_556_952.0
@@ -34,27 +35,34 @@ class Clock:
     @classmethod
     def fit(cls, history: History) -> Self:
         """As the protocol says."""
-        movie = np.full(len(history.catalogue.index) + 1, np.inf)
-        first, last = np.full(history.n_users + 1, np.inf), np.full(history.n_users + 1, -np.inf)
-        np.fmin.at(movie, history.movie_index, history.timestamp)
-        np.fmin.at(first, history.user_index, history.timestamp)
-        np.fmax.at(last, history.user_index, history.timestamp)
-        first, last, movie = (np.where(np.isfinite(time), time, np.nan) for time in (first, last, movie))
-        return cls(first, movie, np.log1p((last - first) / SECONDS_PER_DAY))
+        movie = _earliest(history.movie_index, history.timestamp, history.n_movies + 1)
+        return cls(movie[:0], movie, movie[:0]).with_users(history)
+
+    def with_users(self, history: History) -> Self:
+        """As the protocol says."""
+        first = _earliest(history.user_index, history.timestamp, history.n_users + 1)
+        last = -_earliest(history.user_index, -history.timestamp, history.n_users + 1)
+        return replace(self, user=first, log_span=np.log1p((last - first) / SECONDS_PER_DAY))
 
     def names(self) -> tuple[str, ...]:
         """As the protocol says."""
         return ("movie_age", "hour", "weekday", "days_of_user", "days_of_movie", "log_span_of_user")
 
-    def transform(self, rows: Rows, catalogue: Catalogue) -> Floats:
+    def transform(self, rows: Rows) -> Floats:
         """As the protocol says."""
         time = rows.timestamp
-        columns = [
-            1970 + time / SECONDS_PER_YEAR - catalogue.year[rows.movie_index],
-            time // 3600 % 24,
-            time // SECONDS_PER_DAY % 7,
-            (time - self.user[rows.user_index]) / SECONDS_PER_DAY,
-            (time - self.movie[rows.movie_index]) / SECONDS_PER_DAY,
-            self.log_span[rows.user_index],
-        ]
-        return np.column_stack(columns).astype(np.float32)
+        out = np.empty((len(rows), 6), dtype=np.float32)
+        out[:, 0] = 1970 + time / SECONDS_PER_YEAR - rows.catalogue.year[rows.movie_index]
+        out[:, 1] = time // 3600 % 24
+        out[:, 2] = time // SECONDS_PER_DAY % 7
+        out[:, 3] = (time - self.user[rows.user_index]) / SECONDS_PER_DAY
+        out[:, 4] = (time - self.movie[rows.movie_index]) / SECONDS_PER_DAY
+        out[:, 5] = self.log_span[rows.user_index]
+        return out
+
+
+def _earliest(index: NDArray[np.int64], time: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """The least time of each index, float64 (n,), NaN where there is none."""
+    earliest = np.full(n, np.inf)
+    np.fmin.at(earliest, index, time)
+    return np.where(np.isfinite(earliest), earliest, np.nan)

@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 
 from movielens.features.affinity import Affinity
 from movielens.features.clock import Clock
+from movielens.features.factors import Factors
 from movielens.features.histograms import Histograms
-from movielens.features.history import Catalogue, History
-from movielens.features.matrix import Floats, Rows
+from movielens.features.history import History
+from movielens.features.matrix import Floats
+from movielens.features.neighbours import Neighbours
+from movielens.features.recency import Recency
+from movielens.features.rows import Rows
 from movielens.features.slopes import Slopes
 from movielens.features.statistics import Statistics
 
@@ -32,15 +36,18 @@ class FeatureGroup(Protocol):
     def fit(cls, history: History) -> Self:
         """Learn from training rows."""
 
+    def with_users(self, history: History) -> Self:
+        """The same knowledge of movies with other users: those of ``history``, whose bias of movies is this one's."""
+
     def names(self) -> tuple[str, ...]:
         """A name for each column."""
 
-    def transform(self, rows: Rows, catalogue: Catalogue) -> Floats:
+    def transform(self, rows: Rows) -> Floats:
         """Columns of any rows, float32 (n_rows, n_names)."""
 
 
 GROUPS: dict[str, type[FeatureGroup]] = {
-    group.name: group for group in (Statistics, Histograms, Affinity, Slopes, Clock)
+    group.name: group for group in (Statistics, Histograms, Affinity, Slopes, Factors, Neighbours, Clock, Recency)
 }
 
 

@@ -69,6 +69,10 @@ class Bias:
     user: NDArray[np.float64]
     movie: NDArray[np.float64]
 
+    def of_users(self, user: NDArray[np.int64], movie: NDArray[np.int64], rating: NDArray[np.float64], n: int) -> Bias:
+        """The same movies, other users: ``n`` of them, with these ratings."""
+        return Bias(self.mean, _user_step(user, rating - self.mean - self.movie[movie], n), self.movie)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class History:
@@ -99,22 +103,39 @@ class History:
     @classmethod
     def of(cls, ratings: RatingTable, users: IdIndex, catalogue: Catalogue, scale: RatingScale) -> History:
         """Index the rows and fit the bias."""
-        ratings = ratings.take(np.lexsort((ratings.movie_id, ratings.user_id)))
         user_index, movie_index = users.index(ratings.user_id), catalogue.index.index(ratings.movie_id)
-        rating = ratings.rating.astype(np.float64)
-        bias = _fit_bias(user_index, movie_index, rating, len(users), len(catalogue.index))
+        rating, timestamp = ratings.rating.astype(np.float64), ratings.queries().timestamp
+        return cls.of_users(user_index, movie_index, rating, timestamp, len(users), catalogue, scale, None)
+
+    @classmethod
+    def of_users(
+        cls,
+        user_index: NDArray[np.int64],
+        movie_index: NDArray[np.int64],
+        rating: NDArray[np.float64],
+        timestamp: NDArray[np.float64],
+        n_users: int,
+        catalogue: Catalogue,
+        scale: RatingScale,
+        bias: Bias | None,
+    ) -> History:
+        """Rows of users in any order; where ``bias`` is given, its movies stand and only the users' is fitted."""
+        order = np.lexsort((movie_index, user_index))
+        user_index, movie_index, rating = user_index[order], movie_index[order], rating[order]
+        if bias is None:
+            bias = _fit_bias(user_index, movie_index, rating, n_users, len(catalogue.index))
+        else:
+            bias = bias.of_users(user_index, movie_index, rating, n_users)
+        residual = rating - bias.mean - bias.user[user_index] - bias.movie[movie_index]
+        classes = scale.to_class(rating)
         return cls(
-            user_index,
-            movie_index,
-            scale.to_class(ratings.rating),
-            rating,
-            rating - bias.mean - bias.user[user_index] - bias.movie[movie_index],
-            ratings.queries().timestamp,
-            len(users),
-            catalogue,
-            scale,
-            bias,
+            user_index, movie_index, classes, rating, residual, timestamp[order], n_users, catalogue, scale, bias
         )
+
+    @property
+    def n_movies(self) -> int:
+        """Movies that the indexes may name."""
+        return len(self.catalogue.index)
 
     def per_user(self, values: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Sums of ``values`` (of ones: counts) by user, float64 (n_users + 1,)."""
@@ -131,9 +152,13 @@ def _fit_bias(
     mean = float(rating.mean())
     centred = rating - mean
     of_user, of_movie = np.zeros(n_users + 1), np.zeros(n_movies + 1)
-    user_weight = np.bincount(user, minlength=n_users + 1) + USER_SHRINKAGE
     movie_weight = np.bincount(movie, minlength=n_movies + 1) + MOVIE_SHRINKAGE
     for _ in range(SWEEPS):
         of_movie = np.bincount(movie, centred - of_user[user], n_movies + 1) / movie_weight
-        of_user = np.bincount(user, centred - of_movie[movie], n_users + 1) / user_weight
+        of_user = _user_step(user, centred - of_movie[movie], n_users)
     return Bias(mean, of_user, of_movie)
+
+
+def _user_step(user: NDArray[np.int64], unexplained: NDArray[np.float64], n_users: int) -> NDArray[np.float64]:
+    weight = np.bincount(user, minlength=n_users + 1) + USER_SHRINKAGE
+    return np.bincount(user, unexplained, n_users + 1) / weight

@@ -57,25 +57,6 @@ class IdIndex:
         return len(self.ids)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """Rows whose features are asked, as indexes.
-
-    Attributes:
-        user_index: int64 (n_rows,), -1 for an unknown user. Every table of users has one row more than there are users,
-            which stands for all unknown ones, so that index -1 needs no branch.
-        movie_index: int64 (n_rows,), likewise.
-        timestamp: float64 (n_rows,), seconds since 1970, NaN where none was given.
-    """
-
-    user_index: NDArray[np.int64]
-    movie_index: NDArray[np.int64]
-    timestamp: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.user_index)
-
-
 def weighted_sum(values: Floats, weights: Floats) -> Floats:
     """Row by row the sum of values times weights, float32 (n_rows,).
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import Catalogue, History
-from movielens.features.matrix import Floats, Rows
+from movielens.features.history import History
+from movielens.features.matrix import Floats
+from movielens.features.rows import Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,25 +38,31 @@ class Slopes:
         year = history.catalogue.year.astype(np.float64)
         known = year[~np.isnan(year)]
         year = np.nan_to_num(year, nan=known.mean() if len(known) else 0)
-        tables = [cls._slope(history, value) for value in (year, np.log1p(history.per_movie()), history.bias.movie)]
-        return cls(*(np.column_stack(columns).astype(np.float32) for columns in zip(*tables, strict=True)))
+        movie = np.column_stack([year, np.log1p(history.per_movie()), history.bias.movie])
+        seen = movie[history.movie_index]
+        spread = seen.std(axis=0)
+        movie = ((movie - seen.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+        return cls(movie, movie[:0], movie[:0]).with_users(history)
+
+    def with_users(self, history: History) -> Self:
+        """As the protocol says."""
+        tables = [self._slope(history, value) for value in self.movie.T.astype(np.float64)]
+        centre, slope = (np.column_stack(columns).astype(np.float32) for columns in zip(*tables, strict=True))
+        return replace(self, centre=centre, slope=slope)
 
     @classmethod
-    def _slope(cls, history: History, value: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        seen = value[history.movie_index]
-        value = (value - seen.mean()) / (seen.std() or 1)
+    def _slope(cls, history: History, value: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         seen = value[history.movie_index]
         centre = history.per_user(seen) / np.maximum(history.per_user(), 1)
         away = seen - centre[history.user_index]
-        slope = history.per_user(away * history.residual) / (history.per_user(away**2) + cls.SHRINKAGE)
-        return value, centre, slope
+        return centre, history.per_user(away * history.residual) / (history.per_user(away**2) + cls.SHRINKAGE)
 
     def names(self) -> tuple[str, ...]:
         """As the protocol says."""
-        return tuple(f"{kind}_{column}" for kind in ("slope", "sloped") for column in self.COLUMNS)
+        return tuple(f"{kind}_{column}" for kind in ("slope", "sloped", "centre", "away") for column in self.COLUMNS)
 
-    def transform(self, rows: Rows, catalogue: Catalogue) -> Floats:  # noqa: ARG002
+    def transform(self, rows: Rows) -> Floats:
         """As the protocol says."""
-        slope = self.slope[rows.user_index]
-        away = self.movie[rows.movie_index] - self.centre[rows.user_index]
-        return np.column_stack([slope, slope * away])
+        slope, centre = self.slope[rows.user_index], self.centre[rows.user_index]
+        away = self.movie[rows.movie_index] - centre
+        return np.concatenate([slope, slope * away, centre, away], axis=1)

@@ -11,8 +11,8 @@ a hash of their ids, and computes each fold's features with a spec fitted on the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from movielens.columns import GENRES, MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import DataError
 from movielens.features.groups import GROUPS, FeatureGroup, group_arrays, group_from_arrays
-from movielens.features.history import Catalogue, History
-from movielens.features.matrix import FeatureMatrix, IdIndex, Rows
+from movielens.features.history import Bias, Catalogue, History
+from movielens.features.matrix import FeatureMatrix, Floats, IdIndex
+from movielens.features.profiles import Profiles
+from movielens.features.rows import Rows
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
@@ -30,6 +32,8 @@ from movielens.tables import MovieTable, RatingTable
 Arrays = Mapping[str, NDArray[Any]]
 
 N_FOLDS = 8
+# Rows whose features are made at once: bounds the memory that single ratings of the users take.
+BLOCK = 16_384
 BASE_NAMES = (USER_ID, MOVIE_ID, TIMESTAMP, *(f"genre_{genre}" for genre in GENRES), "year")
 _SEPARATOR = "\n"
 
@@ -42,12 +46,16 @@ class FeatureSpec:
         users: the users with ratings in the training rows.
         catalogue: the movies that training read.
         scale: of the rating classes.
+        bias: of the training rows.
+        profiles: the users' own ratings.
         groups: fitted, in the order of their columns.
     """
 
     users: IdIndex
     catalogue: Catalogue
     scale: RatingScale
+    bias: Bias
+    profiles: Profiles
     groups: tuple[FeatureGroup, ...]
 
     @classmethod
@@ -70,7 +78,43 @@ class FeatureSpec:
         cls, ratings: RatingTable, users: IdIndex, catalogue: Catalogue, scale: RatingScale, groups: tuple[str, ...]
     ) -> Self:
         history = History.of(ratings, users, catalogue, scale)
-        return cls(users, catalogue, scale, tuple(GROUPS[name].fit(history) for name in groups))
+        fitted = tuple(GROUPS[name].fit(history) for name in groups)
+        return cls(users, catalogue, scale, history.bias, Profiles.of(history), fitted)
+
+    def with_user_history(
+        self,
+        user_id: int,
+        movie_id: NDArray[np.signedinteger[Any]],
+        rating: NDArray[np.floating[Any]],
+        timestamp: NDArray[np.floating[Any]] | None = None,
+    ) -> Self:
+        """A view that knows one user, by the given ratings instead of any from training; movies are as trained.
+
+        The user's features are what they would be if training had seen these ratings and no movie had changed by it:
+        a user's own training rows give the very features of the spec itself. Other users are unknown to the view.
+
+        Args:
+            user_id: the raw id by which rows ask for the user.
+            movie_id: (n_ratings,), raw ids of the catalogue, no two alike, in any order.
+            rating: (n_ratings,), stars on the model's scale.
+            timestamp: (n_ratings,), seconds since 1970, NaN where unknown; None where all are.
+
+        Raises:
+            DataError: a movie that the catalogue doesn't list or that comes twice, or a rating off the scale.
+        """
+        movie_id = np.asarray(movie_id, dtype=np.int64)
+        movie_index = self.movie_index.index(movie_id)
+        if np.any(movie_index < 0):
+            raise DataError(f"history: movie {movie_id[movie_index < 0][0]} is not in the catalogue: leave it out")
+        if len(np.unique(movie_index)) < len(movie_index):
+            raise DataError("history: a movie comes twice: send its last rating")
+        users = IdIndex(np.array([user_id] if len(movie_id) else [], dtype=np.int64))
+        user = np.zeros(len(movie_id), dtype=np.int64)
+        time = np.full(len(movie_id), np.nan) if timestamp is None else np.asarray(timestamp, dtype=np.float64)
+        stars = np.asarray(rating, dtype=np.float64)
+        history = History.of_users(user, movie_index, stars, time, len(users), self.catalogue, self.scale, self.bias)
+        groups = tuple(group.with_users(history) for group in self.groups)
+        return replace(self, users=users, profiles=Profiles.of(history), groups=groups)
 
     @property
     def movies(self) -> MovieTable:
@@ -89,19 +133,47 @@ class FeatureSpec:
 
     def transform(self, queries: RatingQueries) -> FeatureMatrix:
         """Features of any rows, known ids or not, float32 (n_rows, n_features)."""
-        rows = Rows(self.users.index(queries.user_id), self.movie_index.index(queries.movie_id), queries.timestamp)
-        blocks = [
-            np.where(rows.user_index < 0, np.nan, queries.user_id),
-            np.where(rows.movie_index < 0, np.nan, queries.movie_id),
-            queries.timestamp,
-            self.catalogue.genre_flags[rows.movie_index],
-            self.catalogue.year[rows.movie_index],
-            *(group.transform(rows, self.catalogue) for group in self.groups),
-        ]
-        return FeatureMatrix(np.column_stack(blocks).astype(np.float32), self.names)
+        n_rows, names = len(queries), self.names
+        values = np.empty((n_rows, len(names)), dtype=np.float32)
+        if 0 < n_rows <= BLOCK:
+            self._write(values, queries)
+        elif n_rows:
+            # By user, so that a block has few of them.
+            order = np.argsort(queries.user_id, kind="stable")
+            for first in range(0, n_rows, BLOCK):
+                rows = order[first : first + BLOCK]
+                block = np.empty((len(rows), len(names)), dtype=np.float32)
+                self._write(block, queries.take(rows))
+                values[rows] = block
+        return FeatureMatrix(values, names)
+
+    def _write(self, out: Floats, queries: RatingQueries) -> None:
+        user, movie = self.users.index(queries.user_id), self.movie_index.index(queries.movie_id)
+        rows = Rows(user, movie, queries.timestamp, self.catalogue, self.profiles)
+        out[:, 0] = np.where(user < 0, np.nan, queries.user_id)
+        out[:, 1] = np.where(movie < 0, np.nan, queries.movie_id)
+        out[:, 2] = queries.timestamp
+        out[:, 3 : 3 + len(GENRES)] = self.catalogue.genre_flags[movie]
+        out[:, 3 + len(GENRES)] = self.catalogue.year[movie]
+        column = len(BASE_NAMES)
+        for group in self.groups:
+            block = group.transform(rows)
+            out[:, column : column + block.shape[1]] = block
+            column += block.shape[1]
 
     def transform_fitted(self, ratings: RatingTable, queries: RatingQueries | None = None) -> FeatureMatrix:
+        """All blocks of `transform_fitted_blocks` in one matrix, its rows those of ``ratings``."""
+        values = np.empty((len(ratings), len(self.names)), dtype=np.float32)
+        for rows, block in self.transform_fitted_blocks(ratings, queries):
+            values[rows] = block.values
+        return FeatureMatrix(values, self.names)
+
+    def transform_fitted_blocks(
+        self, ratings: RatingTable, queries: RatingQueries | None = None
+    ) -> Iterator[tuple[NDArray[np.int64], FeatureMatrix]]:
         """Features of the rows that this spec was fitted on, each computed without the row itself.
+
+        A block is a fold: its rows' positions in ``ratings``, int64, rising, and their features.
 
         Args:
             ratings: the rows given to `fit`.
@@ -115,13 +187,11 @@ class FeatureSpec:
         if len(np.unique(fold)) < 2:
             raise DataError(f"{len(ratings)} training rows are too few to learn from each other: send more ratings")
         groups = tuple(group.name for group in self.groups)
-        values = np.empty((len(ratings), len(self.names)), dtype=np.float32)
         for held in range(N_FOLDS):
             others, rows = np.flatnonzero(fold != held), np.flatnonzero(fold == held)
             if len(rows):
                 spec = self._fit(ratings.take(others), self.users, self.catalogue, self.scale, groups)
-                values[rows] = spec.transform(queries.take(rows)).values
-        return FeatureMatrix(values, self.names)
+                yield rows, spec.transform(queries.take(rows))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """What `from_arrays` needs, as arrays without objects: text is UTF-8 bytes, a line a movie."""
@@ -132,6 +202,10 @@ class FeatureSpec:
             "genres": _pack(["|".join(genres) for genres in self.movies.genres]),
             "year": self.movies.year,
             "class_values": np.array(self.scale.class_values),
+            "bias_mean": np.array([self.bias.mean]),
+            "bias_movie": self.bias.movie,
+            "bias_user": self.bias.user,
+            **{f"profiles.{name}": getattr(self.profiles, name) for name in Profiles.STORED},
             "groups": _pack([group.name for group in self.groups]),
         }
         for group in self.groups:
@@ -146,7 +220,9 @@ class FeatureSpec:
         names = [name for name in _unpack(arrays["groups"]) if name]
         groups = tuple(group_from_arrays(name, arrays) for name in names)
         scale = RatingScale(tuple(arrays["class_values"].tolist()))
-        return cls(IdIndex(arrays["user_id"]), Catalogue.of(movies), scale, groups)
+        bias = Bias(float(arrays["bias_mean"][0]), arrays["bias_user"], arrays["bias_movie"])
+        profiles = Profiles(*(arrays[f"profiles.{name}"] for name in Profiles.STORED))
+        return cls(IdIndex(arrays["user_id"]), Catalogue.of(movies), scale, bias, profiles, groups)
 
 
 def fold_of(ratings: RatingTable) -> NDArray[np.int64]:

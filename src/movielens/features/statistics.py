@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import Catalogue, History
-from movielens.features.matrix import Floats, Rows
+from movielens.features.history import History
+from movielens.features.matrix import Floats
+from movielens.features.rows import Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +21,7 @@ class Statistics:
     Attributes:
         user: float32 (n_users + 1, 5): log(1 + n), shrunk mean, shrunk std, bias, shrunk std of the residual.
         movie: float32 (n_movies + 1, 5), the same.
-        mean: float64 (1,), of all ratings.
+        overall: float64 (3,), of all ratings: mean, variance, variance of the residual.
     """
 
     name: ClassVar[str] = "statistics"
@@ -29,33 +30,45 @@ class Statistics:
 
     user: Floats
     movie: Floats
-    mean: NDArray[np.float64]
+    overall: NDArray[np.float64]
 
     @classmethod
     def fit(cls, history: History) -> Self:
         """As the protocol says."""
-        return cls(
-            cls._table(history, history.per_user, history.bias.user),
-            cls._table(history, history.per_movie, history.bias.movie),
-            np.array([history.bias.mean]),
-        )
+        overall = np.array([history.bias.mean, history.rating.var(), history.residual.var()])
+        movie = cls._table(history, history.per_movie, history.bias.movie, overall)
+        return cls(movie[:0], movie, overall).with_users(history)
+
+    def with_users(self, history: History) -> Self:
+        """As the protocol says."""
+        return replace(self, user=self._table(history, history.per_user, history.bias.user, self.overall))
 
     @classmethod
-    def _table(cls, history: History, per: Callable[..., NDArray[np.float64]], bias: NDArray[np.float64]) -> Floats:
+    def _table(
+        cls,
+        history: History,
+        per: Callable[..., NDArray[np.float64]],
+        bias: NDArray[np.float64],
+        overall: NDArray[np.float64],
+    ) -> Floats:
         rating, residual, k = history.rating, history.residual, cls.SHRINKAGE
+        overall_mean, variance, residual_variance = overall
         count, total, squares = per(), per(rating), per(rating**2)
-        mean = (total + k * history.bias.mean) / (count + k)
+        mean = (total + k * overall_mean) / (count + k)
         spread = np.maximum(squares - 2 * mean * total + count * mean**2, 0)
-        std = np.sqrt((spread + k * rating.var()) / (count + k))
-        residual_std = np.sqrt((per(residual**2) + k * residual.var()) / (count + k))
+        std = np.sqrt((spread + k * variance) / (count + k))
+        residual_std = np.sqrt((per(residual**2) + k * residual_variance) / (count + k))
         return np.column_stack([np.log1p(count), mean, std, bias, residual_std]).astype(np.float32)
 
     def names(self) -> tuple[str, ...]:
         """As the protocol says."""
         return (*(f"{side}_{column}" for side in ("user", "movie") for column in self.COLUMNS), "bias")
 
-    def transform(self, rows: Rows, catalogue: Catalogue) -> Floats:  # noqa: ARG002
+    def transform(self, rows: Rows) -> Floats:
         """As the protocol says."""
-        user, movie = self.user[rows.user_index], self.movie[rows.movie_index]
-        bias = np.float32(self.mean[0]) + user[:, 3] + movie[:, 3]
-        return np.column_stack([user, movie, bias])
+        n_columns = len(self.COLUMNS)
+        out = np.empty((len(rows), 2 * n_columns + 1), dtype=np.float32)
+        out[:, :n_columns] = self.user[rows.user_index]
+        out[:, n_columns:-1] = self.movie[rows.movie_index]
+        out[:, -1] = np.float32(self.overall[0]) + out[:, 3] + out[:, n_columns + 3]
+        return out

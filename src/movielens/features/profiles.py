@@ -1,0 +1,79 @@
+"""Each user's own ratings, compact and by time, for the features that look at single ratings of the user.
+
+The latest `CAP` of a user are kept, which bounds the artifact and the work of a row. A rating without a time is never
+earlier than anything; it counts where time doesn't matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movielens.features.history import History
+from movielens.features.matrix import Floats
+
+NO_TIME = -1
+_TIME_BITS = 33
+_LATEST = 2**_TIME_BITS - 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profiles:
+    """Every user's own ratings, ordered by user, time and movie, and a last row that stands for none.
+
+    Attributes:
+        start: int64 (n_users + 2,), user u has the rows start[u] to start[u + 1]; the last one, who is unknown, none.
+        movie_index: int32 (n_rows + 1,).
+        class_index: uint8 (n_rows + 1,).
+        residual: float32 (n_rows + 1,), rating less what the bias expects.
+        time: int64 (n_rows + 1,), seconds since 1970, `NO_TIME` where the data has none.
+        key: int64 (n_rows + 1,), user and time in one number, rising.
+    """
+
+    CAP: ClassVar[int] = 1000
+    STORED: ClassVar[tuple[str, ...]] = ("start", "movie_index", "class_index", "residual", "time")
+
+    start: NDArray[np.int64]
+    movie_index: NDArray[np.int32]
+    class_index: NDArray[np.uint8]
+    residual: Floats
+    time: NDArray[np.int64]
+    key: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        user = np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+        key = np.append(_key(user, self.time[:-1]), np.iinfo(np.int64).max)
+        object.__setattr__(self, "key", key)
+
+    @classmethod
+    def of(cls, history: History) -> Self:
+        """The latest ratings of each user."""
+        time = np.where(np.isnan(history.timestamp), NO_TIME, history.timestamp).astype(np.int64)
+        order = np.argsort(_key(history.user_index, time), kind="stable")
+        count = np.bincount(history.user_index, minlength=history.n_users + 1)
+        end = np.cumsum(count)
+        # How many ratings of the same user come later.
+        later = end[history.user_index[order]] - 1 - np.arange(len(order))
+        order = order[later < cls.CAP]
+        start = np.concatenate([[0], np.cumsum(np.minimum(count, cls.CAP))])
+        return cls(
+            start,
+            np.append(history.movie_index[order], -1).astype(np.int32),
+            np.append(history.class_index[order], 0).astype(np.uint8),
+            np.append(history.residual[order], 0).astype(np.float32),
+            np.append(time[order], NO_TIME),
+        )
+
+    def before(self, user_index: NDArray[np.int64], timestamp: NDArray[np.float64]) -> tuple[NDArray[np.int64], ...]:
+        """The rows, from and up to, of each user that are strictly earlier than a time; none where it is NaN."""
+        when = np.ceil(np.clip(np.where(np.isnan(timestamp), 0, timestamp), 0, _LATEST)).astype(np.int64)
+        user = np.where(user_index < 0, len(self.start) - 2, user_index)
+        first = np.searchsorted(self.key, _key(user, np.zeros_like(user)))
+        return first, np.searchsorted(self.key, _key(user, when))
+
+
+def _key(user: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.int64]:
+    return (user.astype(np.int64) << _TIME_BITS) + time + 1
