@@ -13,13 +13,13 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.errors import DataError
-from movielens.features import FeatureMatrix
+from train.blocks import FeatureBlocks, without_missing
 from train.checkpoint import Checkpoints
 from train.hyperparameters import Hyperparameters
 from train.report import metric_line
 from train.rounds import Boosted, Boosting
 from train.split import hold_out
-from train.stop import StopSignal
+from train.stop import StoppedError, StopSignal
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _VALIDATION_LOSS = "validation:mlogloss"
 
 
 def fit_booster(
-    features: FeatureMatrix,
+    blocks: FeatureBlocks,
     class_index: NDArray[np.int64],
     n_classes: int,
     settings: Hyperparameters,
@@ -38,7 +38,7 @@ def fit_booster(
     """Train on all rows.
 
     Args:
-        features: float32 (n_rows, n_features).
+        blocks: the features of n_rows rows.
         class_index: int64 (n_rows,), 0 to n_classes - 1.
         n_classes: the number of classes, whether or not the rows have them all.
         settings: the job's hyperparameters.
@@ -48,41 +48,48 @@ def fit_booster(
     Raises:
         DataError: if early stopping would have no rows to train on or none to look at.
         JobError: if a checkpoint can't be written.
+        StoppedError: a stop before there was a single round.
     """
     boosting = Boosting(_params(settings, n_classes), stop, checkpoints or Checkpoints())
+    try:
+        booster = _fit(boosting, blocks, class_index, settings)
+    except StoppedError:
+        longest = boosting.longest()
+        if longest is None:
+            raise
+        booster = longest
+    return without_missing(booster) if blocks.is_large else booster
+
+
+def _fit(
+    boosting: Boosting, blocks: FeatureBlocks, class_index: NDArray[np.int64], settings: Hyperparameters
+) -> xgboost.Booster:
     n_rounds, trial = settings.num_round, None
     if settings.early_stopping_rounds:
-        search = boosting.completed(_SEARCH) or _search_rounds(boosting, features, class_index, settings)
-        trial = search.booster[: search.best_round + 1]
+        search = boosting.completed(_SEARCH) or _search_rounds(boosting, blocks, class_index, settings)
+        trial = search.best
         logger.info("%s", metric_line(_VALIDATION_LOSS, min(search.losses)))
-        if stop.requested:
+        if boosting.stop.requested:
             return trial
         n_rounds = trial.num_boosted_rounds()
-        logger.info("early stopping chose %d rounds; training on all %d rows", n_rounds, len(features))
-    matrix = _matrix(features.values, class_index, features.names, settings.max_bin)
-    booster = boosting.run(_FINAL, matrix, n_rounds).booster
+        logger.info("early stopping chose %d rounds; training on all %d rows", n_rounds, blocks.n_rows)
+    booster = boosting.run(_FINAL, blocks.matrix(class_index, settings.max_bin), n_rounds).booster
     cut_short = trial is not None and trial.num_boosted_rounds() > booster.num_boosted_rounds()
     return trial if trial is not None and cut_short else booster
 
 
 def _search_rounds(
-    boosting: Boosting, features: FeatureMatrix, class_index: NDArray[np.int64], settings: Hyperparameters
+    boosting: Boosting, blocks: FeatureBlocks, class_index: NDArray[np.int64], settings: Hyperparameters
 ) -> Boosted:
     """Boosting on most rows until the rows set apart gain nothing more."""
-    kept, held = hold_out(len(features), settings.early_stopping_share, settings.seed)
+    kept, held = hold_out(blocks.n_rows, settings.early_stopping_share, settings.seed)
     if not len(kept) or not len(held):
         raise DataError(
-            f"early stopping splits {len(features)} training rows into {len(kept)} to train on "
+            f"early stopping splits {blocks.n_rows} training rows into {len(kept)} to train on "
             f"and {len(held)} to look at: change early_stopping_share, or leave early_stopping_rounds out"
         )
-    matrix = _matrix(features.values[kept], class_index[kept], features.names, settings.max_bin)
-    check = xgboost.QuantileDMatrix(
-        features.values[held],
-        class_index[held],
-        feature_names=list(features.names),
-        ref=matrix,
-        max_bin=settings.max_bin,
-    )
+    matrix = blocks.among(kept).matrix(class_index, settings.max_bin)
+    check = blocks.among(held).matrix(class_index, settings.max_bin, ref=matrix)
     return boosting.run(_SEARCH, matrix, settings.num_round, check, settings.early_stopping_rounds)
 
 
@@ -93,9 +100,3 @@ def _params(settings: Hyperparameters, n_classes: int) -> dict[str, object]:
         "eval_metric": "mlogloss",
     }
     return {**settings.booster_params(), **objective, "verbosity": 1}
-
-
-def _matrix(
-    values: NDArray[np.float32], class_index: NDArray[np.int64], names: tuple[str, ...], max_bin: int
-) -> xgboost.QuantileDMatrix:
-    return xgboost.QuantileDMatrix(values, class_index, feature_names=list(names), max_bin=max_bin)

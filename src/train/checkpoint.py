@@ -78,6 +78,10 @@ class Checkpoints:
             found._restore(directory)
         return found
 
+    def are_due(self, n_rounds: int) -> bool:
+        """Whether to save after so many rounds of a stage that goes on."""
+        return self.directory is not None and n_rounds % self.every == 0
+
     def save(self, name: str, stage: Stage) -> None:
         """Write what a stage has reached, beside what the others have.
 

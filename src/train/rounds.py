@@ -31,9 +31,9 @@ class Boosted:
     losses: tuple[float, ...]
 
     @property
-    def best_round(self) -> int:
-        """The first round of the lowest loss, counted from 0."""
-        return self.losses.index(min(self.losses))
+    def best(self) -> xgboost.Booster:
+        """The rounds up to the first one of the lowest loss."""
+        return self.booster[: self.losses.index(min(self.losses)) + 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Boosting:
             progress.tell(done)
             complete = _is_complete(done, n_rounds, losses, patience)
             stops = self.stop.requested
-            if complete or stops or done % self.checkpoints.every == 0:
+            if complete or stops or self.checkpoints.are_due(done):
                 self._save(stage, booster, losses, complete)
             if stops:
                 logger.warning("SIGTERM: stopping after round %d of %d, the model so far is kept", done, n_rounds)
@@ -93,17 +93,23 @@ class Boosting:
     def completed(self, stage: str) -> Boosted | None:
         """What the stage gave, if the job that is resumed had completed it."""
         reached = self.checkpoints.stages.get(stage)
-        if reached is None or not reached.complete:
-            return None
-        return Boosted(xgboost.Booster(self._params(), model_file=bytearray(reached.booster)), reached.losses)
+        return self._restored(reached) if reached is not None and reached.complete else None
+
+    def longest(self) -> xgboost.Booster | None:
+        """The booster of most rounds that a checkpoint holds, cut at its best round where a loss was looked at."""
+        stages = map(self._restored, self.checkpoints.stages.values())
+        boosters = (stage.best if stage.losses else stage.booster for stage in stages)
+        return max(boosters, key=xgboost.Booster.num_boosted_rounds, default=None)
+
+    def _restored(self, stage: Stage) -> Boosted:
+        return Boosted(xgboost.Booster(self._params(), model_file=bytearray(stage.booster)), stage.losses)
 
     def _params(self) -> dict[str, object]:
         return {**self.params, "tree_method": _TREE_METHOD, "seed_per_iteration": True}
 
     def _save(self, stage: str, booster: xgboost.Booster, losses: list[float], complete: bool) -> None:
-        if self.checkpoints.directory is not None:
-            model = bytes(booster.save_raw("ubj"))
-            self.checkpoints.save(stage, Stage(model, booster.num_boosted_rounds(), complete, tuple(losses)))
+        model = bytes(booster.save_raw("ubj"))
+        self.checkpoints.save(stage, Stage(model, booster.num_boosted_rounds(), complete, tuple(losses)))
 
 
 def _is_complete(done: int, n_rounds: int, losses: list[float], patience: int) -> bool:

@@ -25,7 +25,7 @@ TRAIN = Path(sys.executable).parent / "train"
 # Rows and columns are drawn, and the rounds are searched before they are trained.
 SAMPLED = {
     **{"num_round": "60", "max_depth": "3", "subsample": "0.6", "colsample_bytree": "0.5", "eta": "0.3"},
-    **{"early_stopping_rounds": "10", "checkpoint_rounds": "3", "nthread": "1"},
+    **{"early_stopping_rounds": "10", "checkpoint_rounds": "3", "nthread": "1", "features": "statistics,clock"},
 }
 
 
@@ -40,6 +40,10 @@ def model(base_dir: Path) -> dict[str, bytes]:
 
 def checkpoints(base_dir: Path) -> list[str]:
     return sorted(path.name for path in (base_dir / "checkpoints").iterdir())
+
+
+# How often a job asks before it boosts: between its stages and for each block of features, of which there are eight.
+FEATURES = 9
 
 
 class StopAfter(StopSignal):
@@ -80,7 +84,7 @@ def test_stopped_again_and_again_ends_with_the_same_model(make_kept_job: MakeJob
     shutil.copytree(base_dir, tmp_path / "whole")
     run(tmp_path / "whole")
     for rounds in (1, 4, 7, 5, 17, 2):
-        run(base_dir, StopAfter(2 + rounds))
+        run(base_dir, StopAfter(FEATURES + rounds))
         assert json.loads((base_dir / "model" / "evaluation.json").read_bytes())["booster"]["stopped"] is True
     run(base_dir)
     assert model(base_dir) == model(tmp_path / "whole")
@@ -125,7 +129,7 @@ def test_checkpoints_of_other_hyperparameters_are_refused(
     make_kept_job: MakeJob, settings: dict[str, str], difference: str
 ) -> None:
     base_dir = make_kept_job(SAMPLED)
-    run(base_dir, StopAfter(6))
+    run(base_dir, StopAfter(FEATURES + 4))
     (base_dir / "input" / "config" / "hyperparameters.json").write_text(json.dumps({**SAMPLED, **settings}))
     with pytest.raises(JobError, match=difference):
         run(base_dir)
@@ -133,7 +137,7 @@ def test_checkpoints_of_other_hyperparameters_are_refused(
 
 def test_checkpoints_of_other_data_are_refused(make_kept_job: MakeJob) -> None:
     base_dir = make_kept_job({**SAMPLED, "split": "none"})
-    run(base_dir, StopAfter(6))
+    run(base_dir, StopAfter(FEATURES + 4))
     with (base_dir / "input" / "data" / "training" / "ratings.csv").open("a") as file:
         file.write("21,1,4.0,964982703\n")
     with pytest.raises(JobError, match=r"training data was 3219 ratings with SHA-256 .*, is 3220 ratings"):
@@ -142,7 +146,7 @@ def test_checkpoints_of_other_data_are_refused(make_kept_job: MakeJob) -> None:
 
 def test_what_does_not_shape_the_model_may_differ(make_kept_job: MakeJob) -> None:
     base_dir = make_kept_job(SAMPLED)
-    run(base_dir, StopAfter(6))
+    run(base_dir, StopAfter(FEATURES + 4))
     more = {**SAMPLED, "save_predictions": "true", "checkpoint_rounds": "7"}
     (base_dir / "input" / "config" / "hyperparameters.json").write_text(json.dumps(more))
     run(base_dir)
@@ -150,7 +154,7 @@ def test_what_does_not_shape_the_model_may_differ(make_kept_job: MakeJob) -> Non
 
 def test_a_directory_without_room_fails_and_keeps_what_is_there(make_kept_job: MakeJob) -> None:
     base_dir = make_kept_job(SAMPLED)
-    run(base_dir, StopAfter(6))
+    run(base_dir, StopAfter(FEATURES + 4))
     before = {name: (base_dir / "checkpoints" / name).read_bytes() for name in checkpoints(base_dir)}
     # The kernel lets no file grow beyond this, as on a full disk.
     limited = f"ulimit -f 2; exec {TRAIN}"
