@@ -69,4 +69,5 @@ LABEL org.halfstar=1 \
     org.opencontainers.image.licenses="Apache-2.0" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.revision="${REVISION}" \
+    com.amazonaws.sagemaker.capabilities.multi-models=true \
     com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true

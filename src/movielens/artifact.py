@@ -179,6 +179,11 @@ def read(model_dir: Path) -> Artifact:
     return Artifact(model_dir, spec, self_test, contents.get(FOREST), sum(map(len, contents.values())))
 
 
+def size(model_dir: Path) -> int:
+    """Bytes of the artifact's files, as its manifest says; raises as `read` does."""
+    return sum(int(entry.get("bytes", 0)) for entry in _manifest(model_dir)["files"].values())
+
+
 def to_json(value: Mapping[str, Any]) -> bytes:
     """JSON with sorted keys, the same bytes for the same value, and no NaN."""
     return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()

@@ -6,9 +6,9 @@ XGBoost takes a millisecond for a row of a thousand trees and a second to be imp
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from movielens.errors import ArtifactError
 from movielens.model import Booster, Model
 from movielens.queries import RatingQueries
 from movielens.self_test import SelfTest
+
+if TYPE_CHECKING:
+    import xgboost
 
 _log = logging.getLogger(__name__)
 
@@ -63,11 +66,18 @@ class ServedModel:
     model: Model
     artifact: artifact.Artifact
     probe: tuple[RatingQueries, NDArray[np.float32]]
+    _own: list[xgboost.Booster] = field(default_factory=list)
 
     def is_well(self) -> bool:
         """Whether the model still answers a question as it did at the start; takes as long as a request of one row."""
         queries, expected = self.probe
         return np.array_equal(self.model.predict(queries).probabilities, expected)
+
+    def xgboost(self) -> xgboost.Booster:
+        """XGBoost's own booster, read when it is first asked for, which takes a second or two."""
+        if not self._own:
+            self._own.append(self.artifact.booster())
+        return self._own[0]
 
 
 def load(model_dir: Path) -> ServedModel:

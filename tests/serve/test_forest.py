@@ -30,7 +30,9 @@ ROOT = Path(__file__).parent.parent.parent
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 3e38, -3e38, 1e-45, -1e-45]
 
 
-def booster_of(seed: int = 0, n_features: int = 7, n_rows: int = 300, rounds: int = 9, **params: Any) -> xgboost.Booster:
+def booster_of(
+    seed: int = 0, n_features: int = 7, n_rows: int = 300, rounds: int = 9, **params: Any
+) -> xgboost.Booster:
     rng = np.random.default_rng(seed)
     values = rng.choice([-1.5, -0.0, 0.0, 0.25, 1.0, 3e38, np.nan, rng.normal()], (n_rows, n_features))
     values = np.where(rng.random(values.shape) < 0.5, rng.normal(size=values.shape), values)
@@ -294,7 +296,9 @@ def test_under_the_sanitizers(tmp_path: Path) -> None:
     command = ["gcc", *flags, "-DPy_LIMITED_API=0x030B0000", include, str(package / "_forest.c"), "-lm"]
     subprocess.run([*command, "-o", str(package / "_forest.abi3.so")], check=True)
     runtime = [
-        subprocess.run(["gcc", f"-print-file-name={name}"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        subprocess.run(
+            ["gcc", f"-print-file-name={name}"], stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.strip()
         for name in ("libasan.so", "libubsan.so")
     ]
     flat = flatten(bytes(booster_of().save_raw("ubj")))
