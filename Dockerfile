@@ -48,6 +48,7 @@ COPY src /build/source/src
 RUN /build/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /build/own /build/source \
     && /build/tools/bin/pip --python /opt/halfstar/bin/python3 install --no-deps --no-index --no-compile \
         --root /build/staged /build/own/*.whl \
+    && ls /build/staged/opt/halfstar/lib/python3*/site-packages/serve/_forest.*so \
     && python3 -m compileall -q --invalidation-mode unchecked-hash -s /build/staged -p / /build/staged
 
 
@@ -68,4 +69,5 @@ LABEL org.halfstar=1 \
     org.opencontainers.image.licenses="Apache-2.0" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.revision="${REVISION}" \
+    com.amazonaws.sagemaker.capabilities.multi-models=true \
     com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true

@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 setup: .venv/.installed
 
 # Our own package comes last: sagemaker-training brings a `train` script too, and ours must be the one that stays.
-.venv/.installed: requirements-dev.txt container/requirements-build.txt pyproject.toml
+.venv/.installed: requirements-dev.txt container/requirements-build.txt pyproject.toml src/serve/_forest.c
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --require-hashes -r container/requirements-build.txt
 	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements-dev.txt
@@ -44,4 +44,4 @@ lock: setup
 	printf 'setuptools>=77\nwheel>=0.45\n' | $(LOCK) - --output-file container/requirements-build.txt
 
 clean:
-	rm -rf .venv build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist src/*.egg-info src/serve/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis

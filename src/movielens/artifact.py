@@ -1,10 +1,11 @@
 """The model directory: what training leaves and serving finds, readable without running any code of ours or anybody's.
 
-Four files: the booster in XGBoost's UBJSON, the fitted features as npz arrays without objects, the evaluation, and a
-manifest that names the other three with their SHA-256. The manifest is written last, so that a directory without one
-is unfinished; loading checks every byte against it before anything is parsed. No pickle is read or written. Equal
-models give equal
-bytes: nothing here holds a clock, a path or a host name.
+The booster in XGBoost's UBJSON and, where its shape allows, once more in the flat form that the server maps into
+memory; the fitted features and the self-test as npz arrays without objects; the evaluation; and a manifest that names
+the others with their SHA-256. The manifest is written last, so that a directory without one is unfinished; loading
+checks every byte against it before anything is parsed. No pickle is read or written. Equal models give equal bytes:
+nothing here holds a clock, a path or a host name. XGBoost is imported only where its own booster is asked for, since
+that takes longer than all the rest.
 """
 
 from __future__ import annotations
@@ -12,29 +13,85 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
+import mmap
 import platform
 import zipfile
 from collections.abc import Mapping
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xgboost
 
 from movielens.errors import ArtifactError
 from movielens.features import FeatureSpec
+from movielens.flat import UnknownShapeError, flatten
 from movielens.model import Model
+from movielens.self_test import SelfTest
+
+if TYPE_CHECKING:
+    import xgboost
+
+logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 BOOSTER = "booster.ubj"
 FEATURES = "features.npz"
 EVALUATION = "evaluation.json"
+SELF_TEST = "self_test.npz"
+FOREST = "forest.bin"
+_REQUIRED, _OPTIONAL = {BOOSTER, FEATURES, EVALUATION, SELF_TEST}, {FOREST}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Artifact:
+    """An artifact that was read and checked.
+
+    Attributes:
+        model_dir: where it lies.
+        spec: the fitted features.
+        self_test: questions with the answers of training.
+        forest: the flat form of the booster, mapped from its file, or None where its shape has none.
+        n_bytes: of all its files.
+    """
+
+    model_dir: Path
+    spec: FeatureSpec
+    self_test: SelfTest
+    forest: mmap.mmap | None
+    n_bytes: int
+
+    def booster(self) -> xgboost.Booster:
+        """XGBoost's own booster, which is read now.
+
+        Raises:
+            ArtifactError: if it isn't one, or isn't the one of these features.
+        """
+        import xgboost
+
+        path = self.model_dir / BOOSTER
+        try:
+            booster = xgboost.Booster(model_file=bytearray(path.read_bytes()))
+        except (OSError, ValueError, xgboost.core.XGBoostError) as error:
+            raise ArtifactError(f"{path}: {error}; train again with this version") from error
+        n_classes = int(json.loads(booster.save_config())["learner"]["learner_model_param"]["num_class"])
+        values, names = self.spec.scale.class_values, self.spec.names
+        if (n_classes, booster.num_features()) != (len(values), len(names)):
+            raise ArtifactError(
+                f"{path} has {n_classes} classes and {booster.num_features()} features, expected {len(values)} and "
+                f"{len(names)}: copy the whole artifact again"
+            )
+        return booster
 
 
 def library_versions() -> dict[str, str]:
     """Versions of what shapes the bytes of an artifact."""
+    from importlib.metadata import version
+
+    import xgboost
+
     return {
         "halfstar": version("halfstar"),
         "numpy": np.__version__,
@@ -55,10 +112,18 @@ def save(model: Model, evaluation: Mapping[str, Any], training: Mapping[str, int
     Raises:
         ArtifactError: if the directory can't be written.
     """
+    import xgboost
+
+    if not isinstance(model.booster, xgboost.Booster):
+        raise TypeError(f"only XGBoost's own booster can be saved, not {type(model.booster)}")
+    raw = bytes(model.booster.save_raw("ubj"))
+    flat = _flat(raw)
     contents = {
-        BOOSTER: bytes(model.booster.save_raw("ubj")),
-        FEATURES: _npz(model.spec),
+        BOOSTER: raw,
+        FEATURES: _npz(model.spec.to_arrays()),
         EVALUATION: to_json(evaluation),
+        SELF_TEST: _npz(SelfTest.of(model.spec, model.booster, flat).to_arrays()),
+        **({} if flat is None else {FOREST: flat}),
     }
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -69,7 +134,8 @@ def save(model: Model, evaluation: Mapping[str, Any], training: Mapping[str, int
         "files": {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
     }
     try:
-        (model_dir / MANIFEST).unlink(missing_ok=True)
+        for name in (MANIFEST, *_OPTIONAL):
+            (model_dir / name).unlink(missing_ok=True)
         for name, data in {**contents, MANIFEST: to_json(manifest)}.items():
             (model_dir / name).write_bytes(data)
     except OSError as error:
@@ -77,7 +143,17 @@ def save(model: Model, evaluation: Mapping[str, Any], training: Mapping[str, int
 
 
 def load(model_dir: Path) -> Model:
-    """Read the artifact in ``model_dir``.
+    """The model of the artifact in ``model_dir``, with XGBoost's own booster.
+
+    Raises:
+        ArtifactError: if a file is absent, damaged or of a schema that this version doesn't read.
+    """
+    artifact = read(model_dir)
+    return Model(artifact.spec, artifact.booster())
+
+
+def read(model_dir: Path) -> Artifact:
+    """Read and check the artifact in ``model_dir``, but for the booster, whose bytes alone are checked.
 
     Raises:
         ArtifactError: if a file is absent, damaged or of a schema that this version doesn't read.
@@ -86,22 +162,26 @@ def load(model_dir: Path) -> Model:
     contents = {name: _verified(model_dir / name, entry) for name, entry in manifest["files"].items()}
     try:
         spec = FeatureSpec.from_arrays(_arrays(contents[FEATURES]))
-        booster = xgboost.Booster(model_file=bytearray(contents[BOOSTER]))
-    except (KeyError, ValueError, zipfile.BadZipFile, xgboost.core.XGBoostError) as error:
+        self_test = SelfTest.from_arrays(_arrays(contents[SELF_TEST]))
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{model_dir}: {error}; train again with this version") from error
-    n_classes = int(json.loads(booster.save_config())["learner"]["learner_model_param"]["num_class"])
     values = list(spec.scale.class_values)
-    if values != manifest["class_values"] or n_classes != len(values):
+    if values != manifest["class_values"]:
         raise ArtifactError(
-            f"{model_dir}: the booster has {n_classes} classes, the manifest {manifest['class_values']}, the features "
-            f"{values}: copy the whole artifact again"
+            f"{model_dir}: the manifest has classes {manifest['class_values']}, the features {values}: copy the whole "
+            "artifact again"
         )
-    if list(spec.names) != manifest["feature_names"] or booster.num_features() != len(spec.names):
+    if list(spec.names) != manifest["feature_names"]:
         raise ArtifactError(
             f"{model_dir}: the booster wants features {manifest['feature_names']}, this version makes "
             f"{list(spec.names)}: train again with this version"
         )
-    return Model(spec, booster)
+    return Artifact(model_dir, spec, self_test, contents.get(FOREST), sum(map(len, contents.values())))
+
+
+def size(model_dir: Path) -> int:
+    """Bytes of the artifact's files, as its manifest says; raises as `read` does."""
+    return sum(int(entry.get("bytes", 0)) for entry in _manifest(model_dir)["files"].values())
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
@@ -128,30 +208,39 @@ def _manifest(model_dir: Path) -> dict[str, Any]:
     files, values, names = (manifest.get(name) for name in ("files", "class_values", "feature_names"))
     if not (isinstance(files, dict) and isinstance(values, list) and isinstance(names, list)):
         raise ArtifactError(f"{path} has no files, class_values or feature_names: copy the whole artifact again")
-    if set(files) != {BOOSTER, FEATURES, EVALUATION} or not all(isinstance(entry, dict) for entry in files.values()):
-        raise ArtifactError(
-            f"{path} names {sorted(files)}, expected {BOOSTER}, {EVALUATION} and {FEATURES}: copy it again"
-        )
+    is_whole = _REQUIRED <= set(files) <= _REQUIRED | _OPTIONAL
+    if not is_whole or not all(isinstance(entry, dict) for entry in files.values()):
+        raise ArtifactError(f"{path} names {sorted(files)}, expected {', '.join(sorted(_REQUIRED))}: copy it again")
     return dict(manifest)
 
 
-def _verified(path: Path, entry: Mapping[str, Any]) -> bytes:
+def _verified(path: Path, entry: Mapping[str, Any]) -> mmap.mmap:
+    """The file, mapped: processes that serve the same model share its pages."""
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"can't read {path}: {error.strerror or error}") from error
-    if _sha256(data) != entry.get("sha256"):
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:  # ValueError: an empty file can't be mapped
+        raise ArtifactError(f"can't read {path}: {getattr(error, 'strerror', None) or error}") from error
+    if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
         raise ArtifactError(f"{path} isn't what training wrote (SHA-256 differs, {len(data)} bytes): copy it again")
     return data
 
 
-def _npz(spec: FeatureSpec) -> bytes:
+def _flat(booster: bytes) -> bytes | None:
+    try:
+        return flatten(booster)
+    except UnknownShapeError as error:
+        logger.warning("no flat form of the trees (%s): XGBoost itself will predict", error)
+        return None
+
+
+def _npz(arrays: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **spec.to_arrays())
+    np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
-def _arrays(data: bytes) -> dict[str, Any]:
+def _arrays(data: mmap.mmap) -> dict[str, Any]:
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         return dict(archive)
 

@@ -1,16 +1,22 @@
 """Predictions to bytes, at full precision: each number in the shortest form that reads back as the number computed.
 
-No answer ends in a newline, since batch transform puts one behind each answer that it joins.
+No answer ends in a newline, since batch transform puts one behind each answer that it joins. A very long answer is made
+in blocks of rows, so that its beginning is on the way while its end is computed, and it is never held whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from movielens.columns import MOVIE_ID, USER_ID
+from serve.errors import CODES
 from serve.rows import Shape
 from serve.scorer import Predictions
 
@@ -18,60 +24,127 @@ Parameters = Mapping[str, str]
 Record = dict[str, Any]
 
 
-def render_csv(predictions: Predictions, shape: Shape, parameters: Parameters) -> bytes:
-    """A line a row: the rating in stars, such as ``4.0``.
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands before, between and behind the items of an answer."""
 
-    With ``verbose=true`` the columns are rating, expected_rating and ``probability_<stars>`` for each class, rising;
-    with ``header=present`` the first line names the columns.
+    before: bytes
+    between: bytes
+    behind: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """How answers of one media type are written.
+
+    Attributes:
+        items: predictions to an item a row.
+        fault: a message to the item that stands in the stead of a row that can't be answered.
+        frame: of an answer to a request of that shape, with these parameters and class values.
     """
-    del shape  # CSV has but one
-    verbose = parameters.get("verbose") == "true"
-    lines = _verbose_lines(predictions) if verbose else _ratings(predictions)
-    if parameters.get("header") == "present":
-        more = ["expected_rating", *(f"probability_{name}" for name in _class_names(predictions))]
-        lines.insert(0, ",".join(["rating", *(more if verbose else ())]))
-    return "\n".join(lines).encode()
+
+    items: Callable[[Predictions, Parameters], list[bytes]]
+    fault: Callable[[str], bytes]
+    frame: Callable[[Shape, Parameters, tuple[float, ...]], Frame]
+
+    def __call__(
+        self,
+        predictions: Predictions,
+        shape: Shape,
+        parameters: Parameters,
+        faults: Mapping[int, str] | None = None,
+    ) -> bytes:
+        """The whole answer; ``faults`` are the messages of rows that aren't among the predictions, by place."""
+        items = self.items(predictions, parameters)
+        if faults:
+            good = iter(items)
+            places = range(len(items) + len(faults))
+            items = [self.fault(faults[place]) if place in faults else next(good) for place in places]
+        frame = self.frame(shape, parameters, predictions.class_values)
+        return (frame.before + frame.between.join(items) + frame.behind).removesuffix(b"\n")
+
+    def stream(self, blocks: Iterable[Predictions], parameters: Parameters, shape: Shape) -> Iterator[bytes]:
+        """The same answer in parts, one or more rows each."""
+        frame: Frame | None = None
+        for block in blocks:
+            items = self.items(block, parameters)
+            before = frame.between if frame else b""
+            if frame is None:
+                frame = self.frame(shape, parameters, block.class_values)
+                before = frame.before
+            yield before + frame.between.join(items)
+        yield frame.behind if frame else b""
 
 
-def render_json(predictions: Predictions, shape: Shape, parameters: Parameters) -> bytes:
-    """Records in the shape of the request: one object, a list, or ``{"predictions": [...]}`` for instances."""
-    del parameters
-    records = _records(predictions)
-    if shape is Shape.OBJECT:
-        return orjson.dumps(records[0])
-    return orjson.dumps({"predictions": records} if shape is Shape.INSTANCES else records)
-
-
-def render_json_lines(predictions: Predictions, shape: Shape, parameters: Parameters) -> bytes:
-    """One record a line."""
-    del shape, parameters
-    return b"\n".join(map(orjson.dumps, _records(predictions)))
-
-
-def _class_names(predictions: Predictions) -> list[str]:
-    return list(map(repr, predictions.class_values))
-
-
-def _ratings(predictions: Predictions) -> list[str]:
-    names = _class_names(predictions)
-    return [names[index] for index in predictions.scores.class_index.tolist()]
-
-
-def _probabilities(predictions: Predictions) -> bytes:
-    """The matrix as JSON; of float32, orjson writes the shortest form that reads back as the same float32."""
-    return orjson.dumps(predictions.scores.probabilities, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _verbose_lines(predictions: Predictions) -> list[str]:
+def csv_items(predictions: Predictions, parameters: Parameters) -> list[bytes]:
+    """A line a row: the rating in stars, such as ``4.0``; with ``verbose=true`` all the columns of `csv_frame`."""
     if not len(predictions.queries):
         return []
-    rows = _probabilities(predictions).decode()[2:-2].split("],[")
-    columns = zip(_ratings(predictions), predictions.scores.expected_rating.tolist(), rows, strict=True)
-    return [f"{rating},{expected_rating!r},{row}" for rating, expected_rating, row in columns]
+    names = class_names(predictions.class_values)
+    ratings = [names[index] for index in predictions.scores.class_index.tolist()]
+    if not _is_verbose(parameters):
+        return ratings
+    rows = _probabilities(predictions)[2:-2].split(b"],[")
+    columns = zip(ratings, predictions.scores.expected_rating.tolist(), rows, strict=True)
+    return [b"%b,%b,%b" % (rating, repr(mean).encode(), row) for rating, mean, row in columns]
 
 
-def _records(predictions: Predictions) -> list[Record]:
-    names, movies = _class_names(predictions), predictions.movies
+def csv_frame(shape: Shape, parameters: Parameters, class_values: tuple[float, ...]) -> Frame:
+    """With ``header=present`` the first line names the columns.
+
+    They are rating and, where verbose, expected_rating and ``probability_<stars>`` for each class, rising.
+    """
+    del shape  # CSV has but one
+    if parameters.get("header") != "present":
+        return Frame(b"", b"\n", b"")
+    more = [b"expected_rating", *(b"probability_" + name for name in class_names(class_values))]
+    return Frame(b",".join([b"rating", *(more if _is_verbose(parameters) else ())]) + b"\n", b"\n", b"")
+
+
+def csv_fault(message: str) -> bytes:
+    """One quoted field."""
+    line = io.StringIO()
+    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="").writerow([f"error: {message}"])
+    return line.getvalue().encode()
+
+
+def json_items(predictions: Predictions, parameters: Parameters) -> list[bytes]:
+    """An object a row."""
+    del parameters
+    return [orjson.dumps(record) for record in records(predictions)]
+
+
+def json_frame(shape: Shape, parameters: Parameters, class_values: tuple[float, ...]) -> Frame:
+    """In the shape of the request: one object, a list, or ``{"predictions": [...]}`` for instances."""
+    del parameters, class_values
+    return _JSON_FRAMES[shape]
+
+
+def json_lines_frame(shape: Shape, parameters: Parameters, class_values: tuple[float, ...]) -> Frame:
+    """One object a line."""
+    del shape, parameters, class_values
+    return Frame(b"", b"\n", b"")
+
+
+def json_fault(message: str) -> bytes:
+    """An object as a refusal has it."""
+    return orjson.dumps({"error": {"code": CODES[400], "message": message}})
+
+
+_JSON_FRAMES = {
+    Shape.OBJECT: Frame(b"", b"", b""),
+    Shape.LIST: Frame(b"[", b",", b"]"),
+    Shape.INSTANCES: Frame(b'{"predictions":[', b",", b"]}"),
+}
+
+render_csv = Renderer(csv_items, csv_fault, csv_frame)
+render_json = Renderer(json_items, json_fault, json_frame)
+render_json_lines = Renderer(json_items, json_fault, json_lines_frame)
+
+
+def records(predictions: Predictions) -> list[Record]:
+    """All that is known of each row."""
+    names, movies = [name.decode() for name in class_names(predictions.class_values)], predictions.movies
     columns = zip(
         predictions.queries.user_id.tolist(),
         predictions.queries.movie_id.tolist(),
@@ -82,7 +155,7 @@ def _records(predictions: Predictions) -> list[Record]:
         predictions.knows_user.tolist(),
         strict=True,
     )
-    return [
+    found = [
         {
             USER_ID: user_id,
             MOVIE_ID: movie_id,
@@ -96,3 +169,21 @@ def _records(predictions: Predictions) -> list[Record]:
         }
         for user_id, movie_id, place, index, expected_rating, probabilities, known_user in columns
     ]
+    for record, contributions in zip(found, predictions.contributions or (), strict=False):
+        record["contributions"] = contributions
+    return found
+
+
+@lru_cache(maxsize=64)
+def class_names(class_values: tuple[float, ...]) -> tuple[bytes, ...]:
+    """Stars as answers write them."""
+    return tuple(repr(value).encode() for value in class_values)
+
+
+def _is_verbose(parameters: Parameters) -> bool:
+    return parameters.get("verbose") == "true"
+
+
+def _probabilities(predictions: Predictions) -> bytes:
+    """The matrix as JSON; of float32, orjson writes the shortest form that reads back as the same float32."""
+    return orjson.dumps(predictions.scores.probabilities, option=orjson.OPT_SERIALIZE_NUMPY)

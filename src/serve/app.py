@@ -1,107 +1,55 @@
 """The HTTP side: routes, statuses and bodies, as a bare ASGI application.
 
 A request is read up to the limit, scored and answered; whatever is wrong with it becomes a status and a JSON body
-``{"error": {"code", "message"}}``. Long bodies are worked on in a thread, so that ``/ping`` is answered meanwhile.
+``{"error": {"code", "message"}}``. Long bodies are worked on in a thread, so that ``/ping`` is answered meanwhile, and
+only so many bytes of them are held at once: who comes later waits with its body unread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import orjson
+from typing import Any
 
 from movielens.errors import RequestError
-from serve.codec import JSON, PARSERS, RENDERERS
-from serve.errors import CODES, HttpError
-from serve.negotiation import answer_type, request_type
-from serve.scorer import score
+from serve.bodies import Budget, ClientDisconnectedError, Receive, Scope, declared_length, read_body
+from serve.endpoint import Asked, answer, is_slow
+from serve.errors import HttpError
+from serve.forest import ServedModel
+from serve.response import Response, Send, error_response, json_response
+from serve.server import MAX_HEAD_BYTES
 from serve.settings import BATCH_LIMIT_MIB, Settings
 
-if TYPE_CHECKING:  # as in `serve.scorer`
-    from movielens.model import Model
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Handler = Callable[[Scope, Receive], Awaitable[Response]]
+Methods = dict[str, Handler]
 
 # A few hundred CSV rows: what takes a few milliseconds. Handing over to a thread costs a tenth of one.
 LONG_BODY = 4096
-MAX_HEAD_BYTES = 16 * 1024
 
 _log = logging.getLogger(__name__)
 
 
-class ClientDisconnectedError(Exception):
-    """Nobody is there to answer."""
+class Api:
+    """What every set of routes has: errors, threads, bodies, parts."""
 
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A whole answer."""
-
-    status: int = 200
-    body: bytes = b""
-    media_type: str = ""
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-    async def send(self, send: Send) -> None:
-        """Send it in two messages, as ASGI wants it."""
-        headers = [(b"content-length", str(len(self.body)).encode()), *self.headers]
-        if self.media_type:
-            headers.append((b"content-type", self.media_type.encode()))
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
-
-
-def error_response(error: HttpError) -> Response:
-    """The JSON body that every refusal has."""
-    body = orjson.dumps({"error": {"code": CODES[error.status], "message": str(error)}})
-    return Response(error.status, body, JSON, error.headers)
-
-
-Handler = Callable[[Scope, Receive], Awaitable[Response]]
-
-
-class Application:
-    """The routes over one model, which is ready when this is made."""
-
-    def __init__(self, model: Model, settings: Settings) -> None:
-        self._model = model
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._threads = ThreadPoolExecutor(settings.max_concurrent, thread_name_prefix="score")
-        self._routes: dict[str, dict[str, Handler]] = {
-            "/ping": {"GET": self._ping, "HEAD": self._ping},
-            "/invocations": {"POST": self._invocations},
+        self._budget = Budget(settings.held_bytes)
+        self._routes: dict[str, Methods] = {
             "/execution-parameters": {"GET": self._execution_parameters, "HEAD": self._execution_parameters},
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's scope."""
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        elif scope["type"] == "http":
+        if scope["type"] == "http":
             await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
         else:
             raise NotImplementedError(f"no {scope['type']} here")
-
-    def answer(self, body: bytes, content_type: str | None, accept: str | None) -> Response:
-        """Parse, score and render one body.
-
-        Raises:
-            HttpError: 406 or 415, by the headers alone.
-            RequestError: if the body isn't rows of raw ids.
-        """
-        requested = request_type(content_type, body)
-        wanted = answer_type(accept, requested)
-        parsed = PARSERS[requested](body)
-        predictions = score(self._model, parsed.queries)
-        return Response(200, RENDERERS[wanted.name](predictions, parsed.shape, wanted.parameters), wanted.name)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -114,7 +62,7 @@ class Application:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = await self._route(scope)(scope, receive)
+            response = await self._handler(scope)(scope, receive)
         except ClientDisconnectedError:
             return
         except HttpError as error:
@@ -124,22 +72,40 @@ class Application:
         except Exception:  # noqa: BLE001 the boundary: anything else is a bug, and its trace is for the log
             _log.exception("%s %s failed", scope["method"], scope["path"])
             response = error_response(HttpError(500, "an internal error; the log of the container has its trace"))
-        await response.send(send)
+        if response.more is None:
+            await response.send(send)
+        elif scope["http_version"] == "1.0":  # which knows no parts
+            await (await self._in_thread(response.whole)).send(send)
+        else:
+            await self._send_parts(response, send)
 
-    def _route(self, scope: Scope) -> Handler:
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD_BYTES:
+    async def _send_parts(self, response: Response, send: Send) -> None:
+        """Part by part, each made once the client has taken those before."""
+        await send(response.start())
+        part: bytes | None = response.body
+        while part is not None:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            part = await self._in_thread(next, response.more, None)
+        await send({"type": "http.response.body", "body": b""})
+
+    def _handler(self, scope: Scope) -> Handler:
+        size = 0
+        for name, value in scope["headers"]:
+            size += len(name) + len(value)
+        if size > MAX_HEAD_BYTES:
             raise HttpError(431, f"the headers are longer than {MAX_HEAD_BYTES} bytes")
-        methods = self._routes.get(scope["path"])
+        path, method = scope["path"], scope["method"]
+        methods = self._methods(path)
         if methods is None:
             raise HttpError(404, f"no such path, expected one of {', '.join(self._routes)}")
-        if scope["method"] not in methods:
+        if method not in methods:
             allowed = ", ".join(methods)
-            message = f"{scope['path']} doesn't take {scope['method']}, expected {allowed}"
+            message = f"{path} doesn't take {method}, expected {allowed}"
             raise HttpError(405, message, ((b"allow", allowed.encode()),))
-        return methods[scope["method"]]
+        return methods[method]
 
-    async def _ping(self, _scope: Scope, _receive: Receive) -> Response:
-        return Response()
+    def _methods(self, path: str) -> Methods | None:
+        return self._routes.get(path)
 
     async def _execution_parameters(self, _scope: Scope, _receive: Receive) -> Response:
         parameters = {
@@ -147,38 +113,54 @@ class Application:
             "BatchStrategy": self._settings.batch_strategy,
             "MaxPayloadInMB": min(self._settings.max_body_mib, BATCH_LIMIT_MIB),
         }
-        return Response(200, orjson.dumps(parameters), JSON)
+        return json_response(parameters)
+
+    async def _invoke(self, served: ServedModel, scope: Scope, receive: Receive) -> Response:
+        """The answer to one body, made here where it is short and in a thread where it is long."""
+        length, asked = declared_length(scope, self._settings.max_body_mib), _asked(scope)
+        if length < LONG_BODY and not is_slow(asked):
+            body = await read_body(receive, self._settings.max_body_mib)
+            return self._answer(served, asked, body)
+        async with self._budget.hold(length):
+            body = await read_body(receive, self._settings.max_body_mib)
+            response: Response = await self._in_thread(self._answer, served, asked, body)
+            return response
+
+    def _answer(self, served: ServedModel, asked: Asked, body: bytes) -> Response:
+        return answer(served, asked, body, lenient=self._settings.is_batch)
+
+    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+
+class Application(Api):
+    """The routes over one model, which is ready when this is made."""
+
+    def __init__(self, served: ServedModel, settings: Settings) -> None:
+        super().__init__(settings)
+        self._served = served
+        self._routes = {
+            "/ping": {"GET": self._ping, "HEAD": self._ping},
+            "/invocations": {"POST": self._invocations},
+            **self._routes,
+        }
+
+    async def _ping(self, _scope: Scope, _receive: Receive) -> Response:
+        if not self._served.is_well():
+            raise HttpError(503, "the model doesn't answer as it did when it was loaded; restart the container")
+        return Response()
 
     async def _invocations(self, scope: Scope, receive: Receive) -> Response:
-        body = await self._body(scope, receive)
-        arguments = body, _header(scope, b"content-type"), _header(scope, b"accept")
-        if len(body) < LONG_BODY:
-            return self.answer(*arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.answer, *arguments)
-
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """The whole body, refused as soon as it is known to be too long: at once where its length is declared."""
-        limit = self._settings.max_body_bytes
-        too_large = HttpError(
-            413, f"the body is longer than {self._settings.max_body_mib} MiB, send fewer rows at a time"
-        )
-        if int(_header(scope, b"content-length") or 0) > limit:
-            raise too_large
-        chunks: list[bytes] = []
-        length, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnectedError
-            chunks.append(message.get("body", b""))
-            length += len(chunks[-1])
-            more = message.get("more_body", False)
-            if length > limit:
-                raise too_large
-        return b"".join(chunks)
+        return await self._invoke(self._served, scope, receive)
 
 
-def _header(scope: Scope, name: bytes) -> str | None:
-    """A header's value; several of one name are one list."""
-    values = [value.decode("latin-1") for key, value in scope["headers"] if key == name]
-    return ",".join(values) if values else None
+def _asked(scope: Scope) -> Asked:
+    """The headers that say what is asked; several of one name are one list."""
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in _ASKED:
+            found[name] = found[name] + b"," + value if name in found else value
+    return Asked(*(found[name].decode("latin-1") if name in found else None for name in _ASKED))
+
+
+_ASKED = (b"content-type", b"accept", b"x-amzn-sagemaker-custom-attributes")

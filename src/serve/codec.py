@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from serve.answers import Parameters, render_csv, render_json, render_json_lines
+from serve.answers import Renderer, render_csv, render_json, render_json_lines
 from serve.csv_rows import parse_csv
 from serve.json_rows import parse_json, parse_json_lines
-from serve.rows import ParsedRequest, Shape
-from serve.scorer import Predictions
+from serve.rows import ParsedRequest
 
 Parser = Callable[[bytes], ParsedRequest]
-Renderer = Callable[[Predictions, Shape, Parameters], bytes]
 
 CSV = "text/csv"
 JSON = "application/json"

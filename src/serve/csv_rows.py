@@ -1,5 +1,8 @@
 """CSV bodies to rows: all fields of a column are converted at once, and only a fault is looked for row by row.
 
+Most bodies are nothing but digits, commas and newlines, and numpy reads those at once. Whatever else there is, a quote,
+a header, a sign, a fault, goes the long way, which is the definition of what a body means.
+
 A first row that names one of our columns is a header, which says where they are; other columns are ignored. Without one
 the order is userId, movieId and, if there is a third, timestamp.
 """
@@ -17,7 +20,7 @@ from numpy.typing import NDArray
 from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import RequestError
 from movielens.queries import RatingQueries
-from serve.rows import EMPTY, EXPECTED, FIELDS, TIMESTAMP_BOUND, ParsedRequest, decode_text, shown
+from serve.rows import EMPTY, EXPECTED, FIELDS, ID_MAX, TIMESTAMP_BOUND, ParsedRequest, decode_text, shown
 
 # int() and float() take more than we do: underscores, digits of other scripts, "nan", "inf".
 _ID_CHARACTERS = frozenset("0123456789- \t")
@@ -34,6 +37,9 @@ def parse_csv(body: bytes) -> ParsedRequest:
     Raises:
         RequestError: at the first row or value that isn't as it should be.
     """
+    plain = _plain_columns(body) if b"\n" in body else _plain_row(body)
+    if plain is not None:
+        return ParsedRequest(plain)
     text = decode_text(body)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -52,6 +58,47 @@ def parse_csv(body: bytes) -> ParsedRequest:
         raise _first_fault(text, layout, has_header) from None
     timestamp = columns.get(TIMESTAMP, np.full(len(values), np.nan))
     return ParsedRequest(RatingQueries(columns[USER_ID], columns[MOVIE_ID], timestamp))
+
+
+# Numbers of more digits may be beyond int64.
+_MOST_DIGITS = 18
+_PLAIN = b"0123456789,\n"
+_COMMA, _NEWLINE = b",\n"
+
+
+def _plain_row(body: bytes) -> RatingQueries | None:
+    """The columns of a body of one row, as `_plain_columns`."""
+    fields = body.split(b",")
+    if len(fields) not in (2, 3) or len(body) > 36 or not b"".join(fields).isdigit() or b"" in fields:
+        return None
+    user_id, movie_id, *rest = map(int, fields)
+    timestamp = float(rest[0]) if rest else np.nan
+    if user_id > ID_MAX or movie_id > ID_MAX or timestamp >= TIMESTAMP_BOUND:
+        return None
+    return RatingQueries(np.array([user_id]), np.array([movie_id]), np.array([timestamp]))
+
+
+def _plain_columns(body: bytes) -> RatingQueries | None:
+    """The columns of a body of digits in lines of two or three fields each, or None where it has anything else."""
+    body = body.replace(b"\r\n", b"\n")
+    if not body.endswith(b"\n"):
+        body += b"\n"
+    width = body.partition(b"\n")[0].count(b",") + 1
+    if width not in (2, 3) or body.translate(None, _PLAIN):
+        return None
+    letters = np.frombuffer(body, dtype=np.uint8)
+    ends = np.flatnonzero(letters < ord("0"))
+    lengths = np.diff(ends, prepend=-1) - 1
+    if len(ends) % width or lengths.min() < 1 or lengths.max() > _MOST_DIGITS:
+        return None
+    marks = letters[ends].reshape(-1, width)
+    if (marks[:, :-1] != _COMMA).any() or (marks[:, -1] != _NEWLINE).any():
+        return None
+    table = np.fromstring(body[:-1].replace(b"\n", b","), dtype=np.int64, sep=",").reshape(-1, width)
+    timestamp = table[:, 2].astype(np.float64) if width == 3 else np.full(len(table), np.nan)
+    if timestamp.max() >= TIMESTAMP_BOUND:
+        return None
+    return RatingQueries(table[:, 0].copy(), table[:, 1].copy(), timestamp)
 
 
 def _is_blank(row: list[str]) -> bool:

@@ -9,10 +9,14 @@ CODES = {
     404: "not_found",
     405: "method_not_allowed",
     406: "not_acceptable",
+    408: "request_timeout",
+    409: "already_loaded",
     413: "payload_too_large",
     415: "unsupported_media_type",
     431: "headers_too_large",
     500: "internal_error",
+    503: "unhealthy",
+    507: "insufficient_storage",
 }
 
 

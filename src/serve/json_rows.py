@@ -83,6 +83,22 @@ def parse_json_lines(body: bytes) -> ParsedRequest:
     return ParsedRequest(_queries(rows))
 
 
+def parse_json_records(body: bytes) -> ParsedRequest:
+    """As `parse_json`, but a bad record is a fault among good ones.
+
+    Raises:
+        RequestError: if the body isn't JSON in one of the shapes.
+    """
+    shape, records = _records(_loads(decode_text(body)))
+    rows, faults = [], {}
+    for place, record in enumerate(records):
+        try:
+            rows.append(_row(place + 1, record))
+        except RequestError as error:
+            faults[place] = str(error)
+    return ParsedRequest(_queries(rows), shape, faults)
+
+
 def _line(number: int, line: bytes) -> _Row:
     try:
         row: _Row = _DECODERS[Shape.OBJECT](line)

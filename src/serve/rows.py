@@ -6,7 +6,7 @@ same however it is sent, and so are the words for a value that breaks them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
@@ -40,10 +40,17 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParsedRequest:
-    """The rows of a request in its own order. Rows that don't come as JSON have the shape of a list."""
+    """The rows of a request in its own order.
+
+    Attributes:
+        queries: the rows that can be answered.
+        shape: how they came; rows that don't come as JSON have the shape of a list.
+        faults: what is wrong with each of the others, by its place among all, from 0.
+    """
 
     queries: RatingQueries
     shape: Shape = Shape.LIST
+    faults: dict[int, str] = field(default_factory=dict)
 
 
 def decode_text(body: bytes) -> str:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from movielens.model import Model, Scores
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable
-
-if TYPE_CHECKING:  # the model brings XGBoost, which must not be imported before the settings are read
-    from movielens.model import Model, Scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,27 +20,36 @@ class Predictions:
     Attributes:
         queries: what was asked.
         scores: what the model says.
-        class_values: stars of each class, rising.
-        movies: the catalogue.
-        movie_index: int64 (n_rows,), places in ``movies``, -1 where the catalogue doesn't list the movie.
-        knows_user: bool (n_rows,), whether the user has ratings in the training rows.
+        model: which says more when asked.
+        contributions: for each row the features that moved the expected rating most, or None where nobody asked.
     """
 
     queries: RatingQueries
     scores: Scores
-    class_values: tuple[float, ...]
-    movies: MovieTable
-    movie_index: NDArray[np.int64]
-    knows_user: NDArray[np.bool_]
+    model: Model
+    contributions: list[dict[str, Any]] | None = None
+
+    @property
+    def class_values(self) -> tuple[float, ...]:
+        """Stars of each class, rising."""
+        return self.model.class_values
+
+    @property
+    def movies(self) -> MovieTable:
+        """The catalogue."""
+        return self.model.movies
+
+    @property
+    def movie_index(self) -> NDArray[np.int64]:
+        """Places in `movies`, int64 (n_rows,), -1 where the catalogue doesn't list the movie."""
+        return self.model.movie_index(self.queries.movie_id)
+
+    @property
+    def knows_user(self) -> NDArray[np.bool_]:
+        """Whether the user has ratings in the training rows, bool (n_rows,)."""
+        return self.model.knows_user(self.queries.user_id)
 
 
 def score(model: Model, queries: RatingQueries) -> Predictions:
-    """Predict any number of rows; an unknown user or movie is a row like any other, and flagged."""
-    return Predictions(
-        queries,
-        model.predict(queries),
-        model.class_values,
-        model.movies,
-        model.movie_index(queries.movie_id),
-        model.knows_user(queries.user_id),
-    )
+    """Predict any number of rows; an unknown user or movie is a row like any other."""
+    return Predictions(queries, model.predict(queries), model)

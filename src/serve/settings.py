@@ -6,15 +6,14 @@ limit, so that limit replaces ours there.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from movielens.errors import HalfstarError
+from serve.resources import MIB, cpus
 
-MIB = 2**20
 # SageMaker's own bound for a batch payload, which is what 0, "no limit", comes to.
 BATCH_LIMIT_MIB = 100
 # Asynchronous endpoints take up to 1 GB.
@@ -37,8 +36,11 @@ class Settings:
         port: TCP port, 1 to 65535.
         is_batch: whether this is a batch transform job.
         max_body_mib: the longest body taken, in MiB.
-        max_concurrent: bodies worked on at once, beside the short ones.
+        max_concurrent: bodies worked on at once by a worker, beside the short ones.
         batch_strategy: ``MULTI_RECORD`` or ``SINGLE_RECORD``.
+        workers: processes that answer, 0 for as many as the machine carries.
+        is_multi_model: whether models are loaded by request.
+        models_mib: memory for such models in MiB, 0 for half of what there is.
     """
 
     model_dir: Path
@@ -47,6 +49,14 @@ class Settings:
     max_body_mib: int = 6
     max_concurrent: int = 1
     batch_strategy: str = "MULTI_RECORD"
+    workers: int = 0
+    is_multi_model: bool = False
+    models_mib: int = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of long bodies that a worker holds at once."""
+        return max(64 * MIB, 2 * self.max_body_bytes)
 
     @property
     def max_body_bytes(self) -> int:
@@ -69,9 +79,11 @@ class Settings:
             port=reader.whole("SAGEMAKER_BIND_TO_PORT", default=8080, least=1, most=65535),
             is_batch=is_batch,
             max_body_mib=(payload_mib or BATCH_LIMIT_MIB) if is_batch else max_body_mib,
-            max_concurrent=reader.whole("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", default=0, least=0, most=1000)
-            or _cpus(),
+            max_concurrent=reader.whole("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", default=0, least=0, most=1000) or cpus(),
             batch_strategy=reader.choice("SAGEMAKER_BATCH_STRATEGY", _STRATEGIES),
+            workers=reader.whole("HALFSTAR_WORKERS", default=0, least=0, most=256),
+            is_multi_model=reader.choice("SAGEMAKER_MULTI_MODEL", _FLAGS) == "true",
+            models_mib=reader.whole("HALFSTAR_MODELS_MIB", default=0, least=0, most=2**24),
         )
         if reader.faults:
             raise SettingsError("; ".join(reader.faults))
@@ -105,7 +117,3 @@ class _Reader:
         if text:
             self.faults.append(f"{name} is {text!r}, expected {' or '.join(values)}")
         return values[0]
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0))

@@ -46,6 +46,7 @@ def test_size_over_its_base(image: ImageFacts) -> None:
 def test_labels_entry_point_and_command(docker: Docker) -> None:
     config = json.loads(docker.command("image", "inspect", docker.image.tag).stdout)[0]["Config"]
     assert config["Labels"]["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
+    assert config["Labels"]["com.amazonaws.sagemaker.capabilities.multi-models"] == "true"
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert config["Labels"]["org.opencontainers.image.version"] == "0.1.0"
     assert config["Entrypoint"][0] == "/opt/halfstar/bin/python3"
@@ -210,6 +211,7 @@ def test_serve_is_process_1_and_ends_well_on_sigterm(docker: Docker, trained: Pa
     container, _ = docker.serve(trained)
     command_line = docker.command("exec", container, "cat", "/proc/1/cmdline").stdout
     assert command_line.split("\0")[1].endswith("/serve")
+    assert "XGBoost itself" not in docker.logs(container)  # the kernel is there, and proved equal
     docker.command("kill", "--signal", "TERM", container)
     assert docker.wait(container) == 0
 

@@ -14,11 +14,15 @@ import hypothesis
 import pytest
 import xgboost
 
+from movielens import artifact
 from movielens.features import FeatureSpec
 from movielens.model import Model
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
 from serve.app import Application
+from serve.forest import ServedModel, load
+from serve.models import Models
+from serve.multi_model import MultiModelApplication
 from serve.server import bind, make_server
 from serve.settings import Settings
 
@@ -42,11 +46,21 @@ def model(ratings: RatingTable, movies: MovieTable) -> Model:
     return Model(spec, xgboost.train(params, matrix, 8))
 
 
+@pytest.fixture(scope="session")
+def served(model: Model, tmp_path_factory: pytest.TempPathFactory) -> ServedModel:
+    """The same model, as the server loads it."""
+    model_dir = tmp_path_factory.mktemp("model")
+    artifact.save(model, {}, {}, model_dir)
+    return load(model_dir)
+
+
 @contextlib.contextmanager
-def _serving(model: Any, **settings: Any) -> Iterator[Address]:
-    bound = bind(0)
+def _serving(served: ServedModel | Models, **settings: Any) -> Iterator[Address]:
+    (bound,) = bind(0)
     bound.listen()  # from here on a connection waits for the server, so nothing below need wait for it
-    server = make_server(Application(model, Settings(Path("unused"), **settings)))
+    chosen = Settings(Path("unused"), **settings)
+    many = isinstance(served, Models)
+    server = make_server(MultiModelApplication(served, chosen) if many else Application(served, chosen))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     try:
@@ -58,13 +72,13 @@ def _serving(model: Any, **settings: Any) -> Iterator[Address]:
 
 @pytest.fixture(scope="session")
 def serving() -> Serving:
-    """Serve a model over HTTP in a thread: ``with serving(model, max_body_mib=1) as (host, port)``."""
+    """Serve a model over HTTP in a thread: ``with serving(served, max_body_mib=1) as (host, port)``."""
     return _serving
 
 
 @pytest.fixture(scope="session")
-def address(model: Model) -> Iterator[Address]:
-    with _serving(model, max_body_mib=1, max_concurrent=2) as address:
+def address(served: ServedModel) -> Iterator[Address]:
+    with _serving(served, max_body_mib=1, max_concurrent=2) as address:
         yield address
 
 

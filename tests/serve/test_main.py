@@ -120,3 +120,68 @@ def test_a_port_in_use_is_one_line(serve: Serve, port: int) -> None:
         taken.bind(("0.0.0.0", port))
         taken.listen()
         assert f"can't listen on port {port}" in failure(serve())
+
+
+def workers_of(process: subprocess.Popen[str]) -> set[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return set(map(int, children))
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("count", ["1", "3"])
+def test_a_worker_that_dies_is_replaced(serve: Serve, port: int, count: str) -> None:
+    process = serve(HALFSTAR_WORKERS=count)
+    wait_for_ping(process, port)
+    for _ in range(3):
+        before = workers_of(process)
+        assert len(before) == int(count)
+        victim = before.pop()
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda gone=victim, left=before: len(now := workers_of(process)) > len(left) and gone not in now)  # type: ignore[misc]
+        for _ in range(10):  # as many new connections, each to any worker
+            response = httpx.post(f"http://127.0.0.1:{port}/invocations", content="1,2", trust_env=False, timeout=60)
+            assert response.status_code == 200
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate()
+    assert process.returncode == 0
+    assert stderr.count("a worker ended by signal 9") == 3
+    assert "Traceback" not in stderr
+
+
+def test_workers_end_with_the_supervisor(serve: Serve, port: int) -> None:
+    process = serve(HALFSTAR_WORKERS="2")
+    wait_for_ping(process, port)
+    workers = workers_of(process)
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and _is_alive(pid) for pid in workers))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_models_are_loaded_by_request(serve: Serve, base_dir: Path, port: int) -> None:
+    process = serve(SAGEMAKER_MULTI_MODEL="true")
+    wait_for_ping(process, port)
+    url = f"http://127.0.0.1:{port}"
+    loaded = httpx.post(
+        f"{url}/models", json={"model_name": "a", "url": str(base_dir / "model")}, trust_env=False, timeout=60
+    )
+    assert loaded.status_code == 200
+    headers = {"content-type": "text/csv", "x-amzn-sagemaker-target-model": "a.tar.gz"}
+    answer = httpx.post(f"{url}/models/a/invoke", content="1,2", headers=headers, trust_env=False)
+    assert 0.5 <= float(answer.text) <= 5
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate()
+    assert process.returncode == 0
+    assert "models by request" in stderr

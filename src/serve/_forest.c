@@ -1,0 +1,334 @@
+/* Evaluates the trees of a flat forest (movielens/flat.py writes it) to the very bits that XGBoost computes.
+ *
+ * A step down a tree is `node += node->first + (row[node->column] < node->threshold)`, without a branch: what is missing
+ * is NaN, which is less than nothing, so a node whose missing values go left looks at the negated value instead, and a
+ * leaf looks at a column that is always NaN and has itself as its first child. Walking is bound by latency, not by work,
+ * so 16 walks go on at once: 16 trees where there is one row, 16 rows of a tree where there are many. Leaves are added
+ * in the order of the trees, since floating point sums depend on it, and softmax is the one of XGBoost (common/math.h).
+ *
+ * A forest is checked whole when it is opened, so that no file, however broken, can make a walk leave it.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define MAGIC "HALFTREE"
+#define VERSION 1
+#define LANES 16
+#define FIRST_BITS 20
+#define MOST_FEATURES 2047
+#define MOST_GROUPS 256
+#define MOST_DEPTH 4096
+
+enum { IDENTITY = 0, SOFTMAX = 1 };
+
+typedef struct {
+    char magic[8];
+    uint32_t version, n_features, n_groups, n_trees, n_nodes, transform;
+} Header;
+
+typedef struct {
+    uint32_t root, group_and_depth; /* group in the lower 16 bits */
+} Tree;
+
+typedef struct {
+    float threshold;  /* of a leaf: its value */
+    uint32_t packed;  /* column in the upper 12 bits, distance to the first child in the lower 20 */
+} Node;
+
+typedef struct {
+    PyObject_HEAD
+    Py_buffer buffer;
+    Header header;
+    const float *base;
+    const Tree *trees;
+    const Node *nodes;
+} Forest;
+
+static uint32_t column_of(const Node *node) { return node->packed >> FIRST_BITS; }
+static uint32_t first_of(const Node *node) { return node->packed & ((1u << FIRST_BITS) - 1); }
+static uint32_t group_of(const Tree *tree) { return tree->group_and_depth & 0xFFFF; }
+static uint32_t depth_of(const Tree *tree) { return tree->group_and_depth >> 16; }
+static size_t width_of(const Header *header) { return 2 * (size_t)header->n_features + 1; }
+
+/* `row` holds LANES rows column by column, so that lanes that look at the same column find it in one cache line. */
+#define STEP(node, row, stride) \
+    (node) += first_of(node) + ((row)[column_of(node) * (stride)] < (node)->threshold)
+
+/* The values, the negated values, and NaN, each `stride` apart. */
+static void spread(float *row, size_t stride, const float *values, size_t n_features) {
+    for (size_t i = 0; i < n_features; i++) {
+        row[i * stride] = values[i];
+        row[(n_features + i) * stride] = -values[i];
+    }
+    row[2 * n_features * stride] = NAN;
+}
+
+static void finish(const Header *header, float *margins) {
+    if (header->transform != SOFTMAX)
+        return;
+    uint32_t n = header->n_groups;
+    float most = margins[0];
+    for (uint32_t k = 1; k < n; k++)
+        most = fmaxf(margins[k], most);
+    double sum = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        margins[k] = expf(margins[k] - most);
+        sum += margins[k];
+    }
+    for (uint32_t k = 0; k < n; k++)
+        margins[k] /= (float)sum;
+}
+
+static void walk_trees(const Forest *forest, const float *row, float *margins) {
+    const Tree *tree = forest->trees, *end = tree + forest->header.n_trees;
+    for (; end - tree >= LANES; tree += LANES) {
+        const Node *at[LANES];
+        uint32_t depth = 0;
+        for (int j = 0; j < LANES; j++) {
+            at[j] = forest->nodes + tree[j].root;
+            depth = depth_of(tree + j) > depth ? depth_of(tree + j) : depth;
+        }
+        while (depth--)
+#pragma GCC unroll 16
+            for (int j = 0; j < LANES; j++)
+                STEP(at[j], row, 1);
+        for (int j = 0; j < LANES; j++)
+            margins[group_of(tree + j)] += at[j]->threshold;
+    }
+    for (; tree < end; tree++) {
+        const Node *at = forest->nodes + tree->root;
+        for (uint32_t depth = depth_of(tree); depth--;)
+            STEP(at, row, 1);
+        margins[group_of(tree)] += at->threshold;
+    }
+}
+
+static void walk_rows(const Forest *forest, const float *rows, float *margins) {
+    uint32_t n_groups = forest->header.n_groups;
+    const Tree *end = forest->trees + forest->header.n_trees;
+    for (const Tree *tree = forest->trees; tree < end; tree++) {
+        const Node *at[LANES];
+        for (int j = 0; j < LANES; j++)
+            at[j] = forest->nodes + tree->root;
+        for (uint32_t depth = depth_of(tree); depth--;)
+#pragma GCC unroll 16
+            for (int j = 0; j < LANES; j++)
+                STEP(at[j], rows + j, LANES);
+        for (int j = 0; j < LANES; j++)
+            margins[j * n_groups + group_of(tree)] += at[j]->threshold;
+    }
+}
+
+/* `rows` has room for LANES rows of width_of(), or for one where there are fewer. */
+static void predict(const Forest *forest, const float *values, size_t n_rows, int finished, float *rows,
+                    float *margins) {
+    const Header *header = &forest->header;
+    size_t n_features = header->n_features, n_groups = header->n_groups;
+    for (size_t i = 0; i < n_rows; i++)
+        memcpy(margins + i * n_groups, forest->base, n_groups * sizeof(float));
+    size_t i = 0;
+    for (; n_rows - i >= LANES; i += LANES) {
+        for (size_t j = 0; j < LANES; j++)
+            spread(rows + j, LANES, values + (i + j) * n_features, n_features);
+        walk_rows(forest, rows, margins + i * n_groups);
+    }
+    for (; i < n_rows; i++) {
+        spread(rows, 1, values + i * n_features, n_features);
+        walk_trees(forest, rows, margins + i * n_groups);
+    }
+    for (i = 0; finished && i < n_rows; i++)
+        finish(header, margins + i * n_groups);
+}
+
+/* Why the parts don't make a forest, or NULL. A child lies behind its parent, so a walk of `depth` steps ends; that the
+ * steps suffice to reach a leaf is checked by following the deepest level of each node. */
+static const char *fault_of_tree(const Forest *forest, uint32_t root, uint32_t end, uint32_t depth, uint16_t *level) {
+    uint32_t n_features = forest->header.n_features;
+    memset(level, 0, (end - root) * sizeof(uint16_t));
+    for (uint32_t i = root; i < end; i++) {
+        const Node *node = forest->nodes + i;
+        uint32_t first = first_of(node), column = column_of(node), place = i - root;
+        if (first == 0) {
+            if (column != 2 * n_features)
+                return "a leaf looks at a feature";
+            continue;
+        }
+        if (column >= 2 * n_features)
+            return "a node looks at no feature";
+        if (first + 1 >= end - i)
+            return "a node's children lie outside its tree";
+        if (level[place] >= depth)
+            return "a tree is deeper than it says";
+        for (uint32_t child = place + first; child <= place + first + 1; child++)
+            if (level[child] < level[place] + 1)
+                level[child] = level[place] + 1;
+    }
+    return NULL;
+}
+
+static const char *fault_of(Forest *forest) {
+    const Header *header = &forest->header;
+    if (forest->buffer.len < (Py_ssize_t)sizeof(Header))
+        return "it is too short";
+    memcpy(&forest->header, forest->buffer.buf, sizeof(Header));
+    if (memcmp(header->magic, MAGIC, sizeof header->magic) || header->version != VERSION)
+        return "it has another form";
+    if (!header->n_features || header->n_features > MOST_FEATURES || !header->n_groups ||
+        header->n_groups > MOST_GROUPS || header->transform > SOFTMAX)
+        return "its header is out of bounds";
+    uint64_t base = sizeof(Header), trees = base + (header->n_groups + header->n_groups % 2) * sizeof(float);
+    uint64_t nodes = trees + (uint64_t)header->n_trees * sizeof(Tree);
+    if (nodes + (uint64_t)header->n_nodes * sizeof(Node) != (uint64_t)forest->buffer.len)
+        return "its length isn't what its header says";
+    const char *start = forest->buffer.buf;
+    if ((uintptr_t)start % sizeof(Node))
+        return "it isn't aligned";
+    forest->base = (const float *)(start + base);
+    forest->trees = (const Tree *)(start + trees);
+    forest->nodes = (const Node *)(start + nodes);
+    uint16_t *level = PyMem_Malloc(((size_t)header->n_nodes + 1) * sizeof *level);
+    if (level == NULL)
+        return "there is no memory to check it";
+    const char *fault = header->n_trees || !header->n_nodes ? NULL : "it has nodes without trees";
+    uint32_t expected = 0;
+    for (uint32_t i = 0; i < header->n_trees && fault == NULL; i++) {
+        const Tree *tree = forest->trees + i;
+        uint32_t end = i + 1 < header->n_trees ? tree[1].root : header->n_nodes;
+        if (tree->root != expected || end <= tree->root || end > header->n_nodes)
+            fault = "its trees don't follow each other";
+        else if (group_of(tree) >= header->n_groups || depth_of(tree) > MOST_DEPTH)
+            fault = "a tree is out of bounds";
+        else
+            fault = fault_of_tree(forest, tree->root, end, depth_of(tree), level);
+        expected = end;
+    }
+    PyMem_Free(level);
+    return fault;
+}
+
+static PyObject *forest_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"data", NULL};
+    PyObject *data;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:Forest", names, &data))
+        return NULL;
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Forest *self = (Forest *)allocate(type, 0);
+    if (self == NULL)
+        return NULL;
+    if (PyObject_GetBuffer(data, &self->buffer, PyBUF_SIMPLE) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    const char *fault = fault_of(self);
+    if (fault != NULL) {
+        PyErr_Format(PyExc_ValueError, "not a flat forest: %s", fault);
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void forest_dealloc(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    PyBuffer_Release(&((Forest *)object)->buffer);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(object);
+    Py_DECREF(type);
+}
+
+/* Fewer rows than this are done before another thread would have taken over. */
+#define RELEASE_ROWS 8
+
+static PyObject *run(const Forest *forest, const Py_buffer *values, int finished, Py_buffer *out) {
+    const Header *header = &forest->header;
+    size_t row = header->n_features * sizeof(float), n_rows = (size_t)values->len / row;
+    if ((size_t)values->len % row || (size_t)out->len != n_rows * header->n_groups * sizeof(float))
+        return PyErr_Format(PyExc_ValueError, "%zd bytes of features and %zd of answers aren't rows of %u and %u float32",
+                            values->len, out->len, header->n_features, header->n_groups);
+    size_t room = n_rows < LANES ? 1 : LANES;
+    float *rows = PyMem_Malloc(room * width_of(header) * sizeof(float));
+    if (rows == NULL)
+        return PyErr_NoMemory();
+    if (n_rows < RELEASE_ROWS) {
+        predict(forest, values->buf, n_rows, finished, rows, out->buf);
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        predict(forest, values->buf, n_rows, finished, rows, out->buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_Free(rows);
+    Py_RETURN_NONE;
+}
+
+static PyObject *forest_predict(PyObject *self, PyObject *args) {
+    PyObject *features, *answers;
+    int margins = 0;
+    if (!PyArg_ParseTuple(args, "OO|p:predict_into", &features, &answers, &margins))
+        return NULL;
+    Py_buffer values, out;
+    if (PyObject_GetBuffer(features, &values, PyBUF_SIMPLE) < 0)
+        return NULL;
+    PyObject *result = NULL;
+    if (PyObject_GetBuffer(answers, &out, PyBUF_WRITABLE) == 0) {
+        result = run((Forest *)self, &values, !margins, &out);
+        PyBuffer_Release(&out);
+    }
+    PyBuffer_Release(&values);
+    return result;
+}
+
+static PyObject *get_n_features(PyObject *self, void *closure) {
+    (void)closure;
+    return PyLong_FromUnsignedLong(((Forest *)self)->header.n_features);
+}
+
+static PyObject *get_n_groups(PyObject *self, void *closure) {
+    (void)closure;
+    return PyLong_FromUnsignedLong(((Forest *)self)->header.n_groups);
+}
+
+static PyMethodDef forest_methods[] = {
+    {"predict_into", forest_predict, METH_VARARGS,
+     "predict_into(features, answers, margins=False, /)\n--\n\n"
+     "Fill float32 (n_rows, n_groups) from float32 (n_rows, n_features), both in C order."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef forest_properties[] = {
+    {"n_features", get_n_features, NULL, "Columns of the features.", NULL},
+    {"n_groups", get_n_groups, NULL, "Columns of the answers.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot forest_slots[] = {
+    {Py_tp_doc, "Forest(data)\n--\n\nA flat forest over a buffer, which it keeps; ValueError if it is none."},
+    {Py_tp_new, forest_new},
+    {Py_tp_dealloc, forest_dealloc},
+    {Py_tp_methods, forest_methods},
+    {Py_tp_getset, forest_properties},
+    {0, NULL},
+};
+
+static PyType_Spec forest_spec = {"serve._forest.Forest", sizeof(Forest), 0, Py_TPFLAGS_DEFAULT, forest_slots};
+
+static int module_exec(PyObject *module) {
+    PyObject *type = PyType_FromSpec(&forest_spec);
+    if (type == NULL)
+        return -1;
+    int failed = PyModule_AddObjectRef(module, "Forest", type);
+    Py_DECREF(type);
+    return failed;
+}
+
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
+
+static PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "serve._forest", "Trees, evaluated quickly; see the head of its source.", 0, NULL, module_slots, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__forest(void) { return PyModuleDef_Init(&module); }

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from movielens.errors import RequestError
+from movielens.queries import RatingQueries
+from movielens.tables import RatingTable
+from serve.answers import Frame
+from serve.codec import RENDERERS
+from serve.contributions import in_stars
+from serve.endpoint import BLOCK_ROWS, Asked, answer, plan
+from serve.forest import ServedModel
+from serve.options import Options
+from serve.rows import Shape
+from serve.scorer import score
+
+CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
+
+
+def bodies(rows: list[tuple[object, object]]) -> dict[str, bytes]:
+    """The same rows in every format."""
+    records = [json.dumps({"userId": user, "movieId": movie}) for user, movie in rows]
+    return {
+        CSV: "\n".join(f"{user},{movie}" for user, movie in rows).encode(),
+        JSON: f"[{','.join(records)}]".encode(),
+        LINES: "\n".join(records).encode(),
+    }
+
+
+# Options
+
+
+def test_options_are_found_among_whatever_else_is_there() -> None:
+    assert Options.parse("") == Options()
+    assert Options.parse("trace-id=7;verbose, Contributions=3 ; on_unknown=error") == Options(True, 3, True)
+    assert Options.parse("contributions") == Options(contributions=5)
+
+
+@pytest.mark.parametrize(
+    "text", ["verbose=perhaps", "contributions=-1", "contributions=101", "on_unknown=", "verbose=²"]
+)
+def test_an_option_that_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(RequestError, match=f"custom attribute {text.partition('=')[0]} is '.*', expected "):
+        Options.parse(text)
+
+
+def test_headers_are_looked_at_once() -> None:
+    asked = Asked(CSV, "application/json; q=0.5, text/csv; verbose=true")
+    assert plan(asked, b"1") is plan(Asked(CSV, asked.accept), b"1")
+
+
+def test_verbose_csv_by_attribute(served: ServedModel) -> None:
+    by_accept = answer(served, Asked(CSV, "text/csv; verbose=true"), b"1,2")
+    assert answer(served, Asked(CSV, None, "verbose"), b"1,2").body == by_accept.body
+
+
+def test_unknown_ids_are_refused_where_that_was_asked_for(served: ServedModel, ratings: RatingTable) -> None:
+    user, movie = int(ratings.user_id[0]), int(ratings.movie_id[0])
+    asked = Asked(CSV, None, "on_unknown=error")
+    assert answer(served, asked, f"{user},{movie}".encode()).status == 200
+    with pytest.raises(RequestError, match="row 2: userId 2 isn't known"):
+        answer(served, asked, f"{user},{movie}\n2,{movie}".encode())
+    with pytest.raises(RequestError, match="row 1: movieId 0 isn't known"):
+        answer(served, asked, f"{user},0".encode())
+    lines = answer(served, asked, f"{user},0\n{user},{movie}\n2,{movie}".encode(), lenient=True).body.split(b"\n")
+    assert [line.startswith(b'"error: row') for line in lines] == [True, False, True]
+
+
+# Contributions
+
+
+def test_contributions_add_up_to_the_expected_rating(served: ServedModel, ratings: RatingTable) -> None:
+    rows = list(zip(ratings.user_id[:20].tolist(), ratings.movie_id[:20].tolist(), strict=True))
+    body = bodies([*rows, (-1, -1)])[JSON]
+    for count in (1, 4):
+        for record in json.loads(answer(served, Asked(JSON, None, f"contributions={count}"), body).body):
+            found = record["contributions"]
+            assert len(found["features"]) == count
+            total = found["base_rating"] + sum(feature["stars"] for feature in found["features"]) + found["others"]
+            assert total == pytest.approx(record["expected_rating"], abs=1e-4)
+            strength = [abs(feature["stars"]) for feature in found["features"]]
+            assert strength == sorted(strength, reverse=True)
+            assert {feature["name"] for feature in found["features"]} <= set(served.model.spec.names)
+
+
+def test_stars_are_the_difference_that_one_feature_makes() -> None:
+    """Where only one feature moves the margins, it gets the whole difference."""
+    parts = np.zeros((1, 3, 3))
+    parts[0, :, 1] = [1.0, -0.5, 2.0]
+    parts[0, :, 2] = [0.3, 0.2, -0.1]
+    base, stars = in_stars(parts, np.array([1.0, 2.0, 3.0]))
+
+    def expected(margins: Any) -> float:
+        return float(np.exp(margins) @ [1.0, 2.0, 3.0] / np.exp(margins).sum())
+
+    assert base[0] == pytest.approx(expected(parts[0, :, 2]))
+    assert stars[0].tolist() == [0, pytest.approx(expected(parts[0].sum(axis=1)) - base[0], abs=1e-9)]
+
+
+# Bad rows of a batch
+
+
+@pytest.mark.parametrize("content_type", [CSV, JSON, LINES])
+@pytest.mark.parametrize("accept", [CSV, JSON, LINES])
+def test_a_bad_row_of_a_batch_is_an_error_in_its_place(served: ServedModel, content_type: str, accept: str) -> None:
+    rows: list[tuple[object, object]] = [(1, 2), (1, "x"), (4, 10), ("", 1), (7, 8), (1, 2.5)]
+    bad = {1, 3, 5}
+    good = [row for place, row in enumerate(rows) if place not in bad]
+    text = answer(served, Asked(content_type, accept), bodies(rows)[content_type], lenient=True).body
+    expected = answer(served, Asked(content_type, accept), bodies(good)[content_type]).body
+    assert not text.endswith(b"\n")
+    if accept == JSON:
+        items, wanted = json.loads(text), json.loads(expected)
+    else:
+        items, wanted = text.split(b"\n"), expected.split(b"\n")
+    assert [item for place, item in enumerate(items) if place not in bad] == wanted
+    for place in bad:
+        assert f"line {place + 1}: " in str(items[place])
+
+
+def test_a_bad_row_below_a_header_and_in_any_encoding(served: ServedModel) -> None:
+    body = b"movieId,userId\n2,1\n\n\xff,1\n10,4"
+    lines = answer(served, Asked(CSV), body, lenient=True).body.split(b"\n")
+    assert lines[0::2] == answer(served, Asked(CSV), b"1,2\n4,10").body.split(b"\n")
+    assert lines[1].startswith(b'"error: line 4: byte 0xff')
+
+
+@pytest.mark.parametrize(("content_type", "body"), [(CSV, b""), (JSON, b"{"), (JSON, b"7"), (LINES, b" \n")])
+def test_what_is_no_rows_at_all_is_refused(served: ServedModel, content_type: str, body: bytes) -> None:
+    with pytest.raises(RequestError):
+        answer(served, Asked(content_type), body, lenient=True)
+
+
+# Long answers
+
+
+@pytest.mark.parametrize("accept", ["text/csv", "text/csv; verbose=true; header=present", JSON, LINES])
+@pytest.mark.parametrize("n_rows", [BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS])
+def test_a_long_answer_comes_in_parts(served: ServedModel, accept: str, n_rows: int) -> None:
+    body = b"1,2\n4,10\n" * (n_rows // 2) + b"1,3\n" * (n_rows % 2)
+    response = answer(served, Asked(CSV, accept), body)
+    assert (response.more is not None) == (n_rows > BLOCK_ROWS)
+    queries = RatingQueries(
+        np.append(np.resize([1, 4], n_rows // 2 * 2), [1] * (n_rows % 2)).astype(np.int64),
+        np.append(np.resize([2, 10], n_rows // 2 * 2), [3] * (n_rows % 2)).astype(np.int64),
+        np.full(n_rows, np.nan),
+    )
+    name, *parameters = accept.split("; ")
+    given = dict(parameter.split("=") for parameter in parameters)
+    assert response.whole().body == RENDERERS[name](score(served.model, queries), Shape.LIST, given)
+
+
+def test_instances_in_parts_are_whole_json(served: ServedModel) -> None:
+    body = json.dumps({"instances": [{"userId": 1, "movieId": 2}] * (BLOCK_ROWS + 1)}).encode()
+    assert len(json.loads(answer(served, Asked(JSON), body).whole().body)["predictions"]) == BLOCK_ROWS + 1
+    assert RENDERERS[JSON].frame(Shape.OBJECT, {}, ()) == Frame(b"", b"", b"")

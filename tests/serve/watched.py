@@ -1,0 +1,49 @@
+"""Run by test_forest under the sanitizers: forests whole and broken, rows of every number, threads."""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+import threading
+from array import array
+from contextlib import suppress
+from pathlib import Path
+
+directory = Path(sys.argv[1])
+sys.path.insert(0, str(directory))
+
+from serve._forest import Forest  # noqa: E402 - the one built beside the arguments
+
+assert Path(sys.modules["serve._forest"].__file__ or "").is_relative_to(directory)
+flat = (directory / "forest.bin").read_bytes()
+forest = Forest(flat)
+numbers = [float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1e-45, 3e38, 1.0]
+rng = random.Random(0)
+
+
+def ask(model: Forest, n_rows: int) -> None:
+    features = array("f", rng.choices(numbers, k=n_rows * model.n_features))
+    answers = array("f", bytes(4 * n_rows * model.n_groups))
+    for margins in (False, True):
+        model.predict_into(features, answers, margins)
+
+
+threads = [threading.Thread(target=ask, args=(forest, n_rows)) for n_rows in (0, 1, 7, 8, 15, 16, 17, 40)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+for _ in range(3000):  # whatever the file says, a forest is refused or walks within itself
+    broken = bytearray(flat)
+    for _ in range(rng.randint(1, 3)):
+        broken[rng.randrange(len(broken)) if rng.random() < 0.5 else rng.randrange(64)] = rng.randrange(256)
+    with suppress(ValueError):
+        ask(Forest(bytes(broken[: rng.choice([len(broken), rng.randrange(len(broken))])])), 17)
+with suppress(ValueError):
+    forest.predict_into(b"1234", bytearray(3))
+with suppress(BufferError):
+    forest.predict_into(b"", b"")
+del forest
+gc.collect()
+print("done")
