@@ -147,7 +147,7 @@ def _verified(path: Path, entry: Mapping[str, Any]) -> bytes:
 
 def _npz(spec: FeatureSpec) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **spec.to_arrays())
+    np.savez_compressed(buffer, allow_pickle=False, **spec.to_arrays())
     return buffer.getvalue()
 
 
