@@ -26,6 +26,7 @@ from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset
 from movielens.tables import RatingTable
+from train.blocks import FeatureBlocks
 from train.booster import fit_booster
 from train.evaluation import SMALLEST_PROBABILITY, evaluate
 from train.hiding import hide
@@ -46,7 +47,9 @@ def fit_model(split: Split, data: Dataset, settings: Hyperparameters) -> Model:
     spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
     features = spec.transform_fitted(split.train, hide(split.train.queries(), settings.hidden_share, settings.seed))
     classes = scale.to_class(split.train.rating)
-    return Model(spec, fit_booster(features, classes, len(scale.class_values), settings, StopSignal()))
+    return Model(
+        spec, fit_booster(FeatureBlocks.of(features), classes, len(scale.class_values), settings, StopSignal())
+    )
 
 
 def bootstrap(losses: NDArray[np.float64], *, root: bool = False) -> Interval:

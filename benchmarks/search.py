@@ -17,6 +17,7 @@ from movielens.features import FeatureMatrix, FeatureSpec
 from movielens.model import Scores
 from movielens.ratings import RatingScale
 from movielens.readers import read_dataset
+from train.blocks import FeatureBlocks
 from train.booster import fit_booster
 from train.evaluation import evaluate
 from train.hiding import hide
@@ -46,8 +47,8 @@ def main() -> None:
     for name in sys.argv[1:] or CANDIDATES:
         settings = replace(base, **CANDIDATES[name])  # type: ignore[arg-type]
         started = time.process_time()
-        matrix = FeatureMatrix(np.ascontiguousarray(features[kept]), spec.names)
-        booster = fit_booster(matrix, classes[kept], len(scale.class_values), settings, StopSignal())
+        blocks = FeatureBlocks.of(FeatureMatrix(np.ascontiguousarray(features[kept]), spec.names))
+        booster = fit_booster(blocks, classes[kept], len(scale.class_values), settings, StopSignal())
         seconds = time.process_time() - started
         scores = Scores.of(booster.inplace_predict(features[held]), scale.class_values)
         f = evaluate(scores, classes[held], scale.class_values)

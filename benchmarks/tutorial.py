@@ -28,6 +28,7 @@ from movielens.model import Scores
 from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset
 from movielens.tables import RatingTable
+from train.blocks import FeatureBlocks
 from train.booster import fit_booster
 from train.evaluation import Figures, evaluate
 from train.hiding import hide
@@ -97,7 +98,7 @@ def measure_accuracy(data: Dataset) -> tuple[dict[str, Figures], dict[str, float
     spec, settings = FeatureSpec.fit(split.train, data.movies), Hyperparameters()
     hidden = hide(split.train.queries(), settings.hidden_share, settings.seed)
     ours = fit_booster(
-        spec.transform_fitted(split.train, hidden),
+        FeatureBlocks.of(spec.transform_fitted(split.train, hidden)),
         scale.to_class(split.train.rating),
         len(scale.class_values),
         settings,

@@ -15,6 +15,7 @@ import typer
 
 from launcher.config import FILE, Config
 from launcher.errors import ConfigError
+from launcher.local.cli import app as local
 
 if TYPE_CHECKING:
     from launcher.session import Session
@@ -26,6 +27,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+# Its own module is as light as this one.
+app.add_typer(local, name="local")
 
 
 @dataclass

@@ -7,7 +7,7 @@ import dataclasses
 from launcher.errors import LauncherError
 from launcher.inventory import Resource, read_endpoints, read_inventory, read_jobs
 from launcher.logs import LogFollower, log_of
-from launcher.plans.cleanup import costs, plan_cleanup, plan_stop
+from launcher.plans.cleanup import costs, plan_cleanup, plan_stop, plan_stops
 from launcher.plans.hosting import PASSING, plan_deletion
 from launcher.plans.jobs import UNDER_WAY
 from launcher.session import Session, table
@@ -56,7 +56,7 @@ def stop(session: Session, name: str) -> None:
     if resource.kind == "endpoint":
         plan = plan_deletion(name)
     else:
-        plan = plan_stop(resource) if resource.state in UNDER_WAY else []
+        plan = list(plan_stop(resource)) if resource.state in UNDER_WAY else []
     if session.perform(plan, f"{resource.kind} {name} is {resource.state} already") is not None:
         session.emit({"stopped": name, "kind": resource.kind}, f"{resource.kind} {name} is stopped")
 
@@ -67,13 +67,7 @@ def cleanup(session: Session, yes: bool) -> None:
     Raises:
         LauncherError: if it isn't confirmed.
     """
-    config = session.config
-    # A transform job that has ended can't be deleted and costs nothing: it isn't counted.
-    found = [
-        r
-        for r in read_inventory(session.aws, config, session.account)
-        if r.kind != "transform job" or r.state in UNDER_WAY
-    ]
+    found = _deletable(session)
     if not found:
         session.emit({"plan": []} if session.dry_run else {"deleted": []}, "nothing of ours is left")
         return
@@ -82,8 +76,18 @@ def cleanup(session: Session, yes: bool) -> None:
         session.say(f"all of it costs about ${costs(found):.2f} an hour")
     if not (yes or session.dry_run):
         confirm(f"delete these {len(found)}, with all that is in them?")
-    if session.perform(plan_cleanup(session.account.account, found), "") is not None:
+    stops, account = plan_stops(found), session.account.account
+    if stops and not session.dry_run:
+        session.executor.perform(stops)
+        stops, found = [], _deletable(session)
+    if session.perform([*stops, *plan_cleanup(account, found)], "") is not None:
         session.emit({"deleted": [_json(r) for r in found]}, f"{len(found)} deleted")
+
+
+def _deletable(session: Session) -> list[Resource]:
+    """All of ours, but for transform jobs that have ended: they can't be deleted and cost nothing."""
+    found = read_inventory(session.aws, session.config, session.account)
+    return [r for r in found if r.kind != "transform job" or r.state in UNDER_WAY]
 
 
 def confirm(question: str) -> None:

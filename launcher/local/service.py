@@ -21,6 +21,7 @@ from launcher.local.endpoints import Endpoints
 from launcher.local.images import Images
 from launcher.local.invocation import Invocations
 from launcher.local.models import Models
+from launcher.local.packages import Packages
 from launcher.local.platform import Platform
 from launcher.local.registry import Registry
 from launcher.local.settings import LOOPBACK, Settings
@@ -39,7 +40,7 @@ def application(settings: Settings) -> Api:
     endpoints = Endpoints(platform, models)
     invocations = Invocations(platform, endpoints)
     tags = {name: _if_owned(platform, operation) for name, operation in platform.tags.operations.items()}
-    parts = (training, models, endpoints, TransformJobs(platform, models))
+    parts = (training, models, endpoints, TransformJobs(platform, models), Packages(settings))
     sagemaker: dict[str, Operation] = {name: call for part in parts for name, call in part.operations.items()}
     operations: dict[tuple[str, str], Operation] = {
         **{("ecr", name): operation for name, operation in images.operations.items()},

@@ -42,6 +42,7 @@ class TrainingJobs:
             "DescribeTrainingJob": lambda request: self.records.get(request["TrainingJobName"]),
             "ListTrainingJobs": self._list,
             "StopTrainingJob": self.stop,
+            "DeleteTrainingJob": self.delete,
         }
 
     def create(self, request: Mapping[str, Any], **members: Any) -> dict[str, Any]:
@@ -75,6 +76,21 @@ class TrainingJobs:
             raise invalid(f"The request was rejected because the training job is in status {status}.")
         self.records.set(name, TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
         self._runs[name].end(Ending.STOPPED)
+        return {}
+
+    def delete(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Forget a job that has ended.
+
+        Raises:
+            RefusedError: if there is no such job, or it has not ended.
+        """
+        name = request["TrainingJobName"]
+        status = self.records.get(name)["TrainingJobStatus"]
+        if status in ("InProgress", "Stopping"):
+            raise invalid(f"The request was rejected because the training job is in status {status}.")
+        self._platform.tags.drop(self.records.remove(name)["TrainingJobArn"])
+        with self._lock:
+            del self._runs[name]
         return {}
 
     def interrupt(self, name: str) -> None:

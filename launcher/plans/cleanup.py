@@ -30,22 +30,24 @@ def plan_cleanup(account: str, found: Sequence[Resource]) -> list[Action]:
     """Actions for the whole inventory, which is in the order of deletion. A transform job that has ended stays on
     SageMaker's list, since the service offers no way to delete one; it costs nothing.
     """
-    running = [r for r in found if r.kind in _STOP and r.state in UNDER_WAY]
+    return list(chain.from_iterable(_delete(account, resource) for resource in found))
+
+
+def plan_stops(found: Sequence[Resource]) -> list[Action]:
+    """Stop what runs. The inventory is read again after it: what a stopped job still uploads must go too."""
+    plans = [plan_stop(r) for r in found if r.kind in _STOP and r.state in UNDER_WAY]
     # All are told to stop before any is waited for.
-    stops = chain.from_iterable(plan_stop(r)[:1] for r in running)
-    waits = chain.from_iterable(plan_stop(r)[1:] for r in running)
-    deletions = chain.from_iterable(_delete(account, resource) for resource in found)
-    return [*stops, *waits, *deletions]
+    return [*(stop for stop, _ in plans), *(wait for _, wait in plans)]
 
 
-def plan_stop(resource: Resource) -> list[Action]:
+def plan_stop(resource: Resource) -> tuple[Action, Action]:
     """Stop a job and wait until it has ended."""
     stop, described, member, state = _STOP[resource.kind]
     says = f"stop {resource.kind} {resource.name}"
     # A job that ended by itself in between is no fault.
     call = Call(says, Request("sagemaker", stop, {member: resource.name}), ("ValidationException", "ResourceNotFound"))
     request = Request("sagemaker", described, {member: resource.name})
-    return [call, Wait(f"wait until {resource.name} has stopped", request, state, UNDER_WAY, _ENDED)]
+    return call, Wait(f"wait until {resource.name} has stopped", request, state, UNDER_WAY, _ENDED)
 
 
 def _delete(account: str, resource: Resource) -> Iterator[Action]:

@@ -39,6 +39,11 @@ class RatingTable:
         timestamp = None if self.timestamp is None else self.timestamp[rows]
         return RatingTable(self.user_id[rows], self.movie_id[rows], self.rating[rows], timestamp)
 
+    def every(self, most: int) -> RatingTable:
+        """At most that many of the rows, evenly spread."""
+        step = -(-len(self) // most) or 1
+        return self if step == 1 else self.take(np.arange(0, len(self), step))
+
     def queries(self) -> RatingQueries:
         """The same rows without their ratings, as a request would ask for them."""
         timestamp = np.full(len(self), np.nan) if self.timestamp is None else self.timestamp.astype(np.float64)

@@ -26,8 +26,10 @@ _OURS = {
     "features",
     "hidden_share",
     "save_predictions",
+    "checkpoint_rounds",
     "num_round",
 }
+_SHAPELESS = {"save_predictions", "checkpoint_rounds", "nthread"}
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, 2.0**127
 _SPLITS: tuple[str, ...] = get_args(SplitName)
 _PLATFORM_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
@@ -131,6 +133,7 @@ class Hyperparameters:
         hidden_share: share of the training rows from which the user, the movie and the timestamp are hidden, each by
             itself, so that the model learns to answer without them.
         save_predictions: write the test rows' predictions to ``output/data/predictions.csv``.
+        checkpoint_rounds: rounds between two checkpoints, where the job has a directory for them.
         nthread: XGBoost's threads, 0 for as many as the container has CPUs.
 
     The others are XGBoost's, under its own names (``lambda_`` is ``lambda``).
@@ -144,6 +147,7 @@ class Hyperparameters:
     features: tuple[str, ...] = _features()
     hidden_share: float = _number(0.1, 0, 0.9)
     save_predictions: bool = _flag(False)
+    checkpoint_rounds: int = _whole(10, 1, 100_000)
     num_round: int = _whole(160, 1, 100_000, tuned=(100, 1_000))
     eta: float = _number(0.1, 0, 1, above=True, tuned=(0.02, 0.3))
     max_depth: int = _whole(6, 1, 20, tuned=(2, 8))
@@ -186,6 +190,10 @@ class Hyperparameters:
         """Every value under its wire name."""
         values = {**asdict(self), "features": ",".join(self.features) or "none"}
         return {_wire_name(name): value for name, value in values.items()}
+
+    def shaping(self) -> dict[str, Any]:
+        """The values that the model depends on, under their wire names."""
+        return {name: value for name, value in self.to_json().items() if name not in _SHAPELESS}
 
     def booster_params(self) -> dict[str, Any]:
         """What XGBoost is given, but for the objective and the number of classes."""

@@ -41,6 +41,7 @@ class TrainingJob:
         validation: the directory of the user's own test ratings, if there is such a channel.
         model_dir: becomes model.tar.gz.
         output_data_dir: becomes output.tar.gz.
+        checkpoint_dir: where checkpoints go, None where the job keeps none.
         hyperparameters: parsed.
     """
 
@@ -48,6 +49,7 @@ class TrainingJob:
     validation: Path | None
     model_dir: Path
     output_data_dir: Path
+    checkpoint_dir: Path | None
     hyperparameters: Hyperparameters
 
     @classmethod
@@ -67,6 +69,7 @@ class TrainingJob:
             validation=channels.get(VALIDATION_CHANNEL),
             model_dir=base_dir / "model",
             output_data_dir=base_dir / "output" / "data",
+            checkpoint_dir=_checkpoint_dir(base_dir, read_config(config / "checkpointconfig.json")),
             hyperparameters=Hyperparameters.parse(read_config(config / "hyperparameters.json")),
         )
 
@@ -141,6 +144,20 @@ def _refuse_several_hosts(resources: dict[str, Any]) -> None:
         raise JobError(
             f"the job has {len(hosts)} hosts ({', '.join(hosts)}), this version trains on one: set instance_count to 1"
         )
+
+
+def _checkpoint_dir(base_dir: Path, config: dict[str, Any]) -> Path | None:
+    """Where the platform says; a directory under ``base_dir`` is enough with a plain ``docker run``."""
+    declared = config.get("LocalPath")
+    if declared is not None and not isinstance(declared, str):
+        raise JobError(f"checkpointconfig.json has LocalPath {declared!r}, expected a path")
+    if declared:
+        # Elsewhere than at /opt/ml, the platform's own path means the directory that stands for it.
+        own = Path(DEFAULT_BASE_DIR)
+        path = Path(declared)
+        return base_dir / path.relative_to(own) if path.is_relative_to(own) else path
+    directory = base_dir / "checkpoints"
+    return directory if directory.is_dir() else None
 
 
 def _channels(data_dir: Path, config: dict[str, Any]) -> dict[str, Path]:

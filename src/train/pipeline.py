@@ -13,8 +13,11 @@ from movielens.features import FeatureSpec
 from movielens.model import Model, Scores
 from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset, read_ratings
+from movielens.tables import MovieTable, RatingTable
 from train.baselines import evaluate_baselines
+from train.blocks import FeatureBlocks, predict
 from train.booster import fit_booster
+from train.checkpoint import Checkpoints, fingerprint_of
 from train.evaluation import Figures, evaluate
 from train.hiding import hide
 from train.job import VALIDATION_CHANNEL, JobError, TrainingJob
@@ -23,6 +26,8 @@ from train.split import Split, split_ratings
 from train.stop import StopSignal
 
 logger = logging.getLogger(__name__)
+
+MOST_ROWS_AFTER_STOP = 100_000
 
 
 def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
@@ -36,28 +41,41 @@ def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
     split, dropped = _split(job, data)
     scale = RatingScale.of(np.concatenate([split.train.rating, split.test.rating]))
     stop.check("the features")
+    counts = _data_counts(data, split, {**data.dropped, **dropped})
     spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
     hidden = hide(split.train.queries(), settings.hidden_share, settings.seed)
-    features = spec.transform_fitted(split.train, hidden)
-    logger.info("features: %d rows of %d", *features.values.shape)
-    stop.check("the first round")
-    booster = fit_booster(features, scale.to_class(split.train.rating), len(scale.class_values), settings, stop)
+    blocks = FeatureBlocks.fitted(spec, split.train, hidden, stop)
+    logger.info("%d features a row", len(spec.names))
+    classes = scale.to_class(split.train.rating)
+    checkpoints = _checkpoints(job, split.train, data.movies)
+    booster = fit_booster(blocks, classes, len(scale.class_values), settings, stop, checkpoints)
     stopped = stop.requested
     model = Model(spec, booster)
 
-    scores = model.predict(split.test.queries())
+    if stopped:
+        # Little time is left after a stop, so that a large data set is evaluated on a part of it.
+        split = Split(split.train.every(MOST_ROWS_AFTER_STOP), split.test.every(MOST_ROWS_AFTER_STOP))
+    scores = predict(model, split.test)
     figures = _figures(model, split, scores)
     evaluation = {
         "test": figures["test"].to_json() if "test" in figures else None,
         "baselines": {name: f.to_json() for name, f in figures.items() if name not in ("train", "test")},
         "train": figures["train"].to_json(),
-        "data": _data_counts(data, split, {**data.dropped, **dropped}),
+        "data": counts,
         "booster": {"num_round": booster.num_boosted_rounds(), "stopped": stopped},
         "hyperparameters": settings.to_json(),
         "versions": artifact.library_versions(),
     }
     _write(job, model, evaluation, split, scores)
     return evaluation
+
+
+def _checkpoints(job: TrainingJob, ratings: RatingTable, movies: MovieTable) -> Checkpoints:
+    if job.checkpoint_dir is None:
+        return Checkpoints()
+    settings = job.hyperparameters
+    fingerprint = fingerprint_of(settings.shaping(), artifact.library_versions(), ratings, movies)
+    return Checkpoints.open(job.checkpoint_dir, fingerprint, settings.checkpoint_rounds)
 
 
 def _read(job: TrainingJob) -> Dataset:
@@ -88,7 +106,7 @@ def _split(job: TrainingJob, data: Dataset) -> tuple[Split, dict[str, int]]:
 def _figures(model: Model, split: Split, scores: Scores) -> dict[str, Figures]:
     """Figures of the model and of the baselines, logged as a table and as metric lines."""
     train_class = model.spec.scale.to_class(split.train.rating)
-    figures = {"train": evaluate(model.predict(split.train.queries()), train_class, model.class_values)}
+    figures = {"train": evaluate(predict(model, split.train), train_class, model.class_values)}
     if len(split.test):
         test_class = model.spec.scale.to_class(split.test.rating)
         figures["test"] = evaluate(scores, test_class, model.class_values)

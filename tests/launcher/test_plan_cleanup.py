@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from launcher.inventory import Resource
-from launcher.plans.cleanup import costs, plan_cleanup
+from launcher.plans.cleanup import costs, plan_cleanup, plan_stops
 from launcher.requests import Call, Wait
 from launcher.validate import validate
 
@@ -25,7 +25,7 @@ ALL = [
 
 def test_dependents_go_first_and_jobs_stop_before_all() -> None:
     said = []
-    for action in plan_cleanup("123456789012", ALL):
+    for action in [*plan_stops(ALL), *plan_cleanup("123456789012", ALL)]:
         if isinstance(action, Call):
             validate(action.request)
             said.append(action.request.operation)
@@ -64,4 +64,4 @@ def test_what_is_known_of_the_costs_is_added_up() -> None:
 
 
 def test_nothing_needs_nothing() -> None:
-    assert plan_cleanup("123456789012", []) == []
+    assert plan_stops([]) == plan_cleanup("123456789012", []) == []

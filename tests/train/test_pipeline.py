@@ -153,6 +153,10 @@ def test_early_stopping_without_rows_to_look_at_says_so(make_job: MakeJob) -> No
         run(make_job(settings))
 
 
+# How often a job asks before it boosts: between its stages and for each block of features, of which there are eight.
+FEATURES = 9
+
+
 class StopAfter(StopSignal):
     """SIGTERM comes when it was asked about for the nth time."""
 
@@ -165,7 +169,7 @@ class StopAfter(StopSignal):
         return self.left < 0
 
 
-@pytest.mark.parametrize("times", [2, 3, 8, 40])
+@pytest.mark.parametrize("times", [FEATURES, FEATURES + 1, FEATURES + 6, FEATURES + 20])
 def test_a_stop_at_any_time_with_early_stopping_leaves_a_model(make_job: MakeJob, times: int) -> None:
     base_dir = make_job({**QUICK, "num_round": "12", "early_stopping_rounds": "5"})
     evaluation = run(base_dir, StopAfter(times))

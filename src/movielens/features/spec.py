@@ -36,6 +36,7 @@ Arrays = Mapping[str, NDArray[Any]]
 N_FOLDS = 8
 # Rows whose features are made at once: bounds the memory that single ratings of the users take.
 BLOCK = 4_096
+FITTED_BLOCK = 262_144
 BASE_NAMES = (USER_ID, MOVIE_ID, TIMESTAMP, *(f"genre_{genre}" for genre in GENRES), "year")
 _SEPARATOR = "\n"
 
@@ -185,7 +186,7 @@ class FeatureSpec:
     ) -> Iterator[tuple[NDArray[np.int64], FeatureMatrix]]:
         """Features of the rows that this spec was fitted on, each computed without the row itself.
 
-        A block is a fold: its rows' positions in ``ratings``, int64, rising, and their features.
+        A block has rows of one fold: their positions in ``ratings``, int64, rising, and their features.
 
         Args:
             ratings: the rows given to `fit`.
@@ -203,7 +204,9 @@ class FeatureSpec:
             others, rows = np.flatnonzero(fold != held), np.flatnonzero(fold == held)
             if len(rows):
                 spec = self._fit(ratings.take(others), self.users, self.catalogue, self.scale, groups)
-                yield rows, spec.transform(queries.take(rows))
+                for first in range(0, len(rows), FITTED_BLOCK):
+                    some = rows[first : first + FITTED_BLOCK]
+                    yield some, spec.transform(queries.take(some))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """What `from_arrays` needs, as arrays without objects: text is UTF-8 bytes, a line a movie."""

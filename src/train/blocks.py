@@ -1,0 +1,167 @@
+"""Features in blocks, straight into XGBoost's quantised matrix, so that the full matrix of floats never exists.
+
+XGBoost goes through the blocks twice: to find the quantiles, then to fill its bins. Features of a small data set are
+kept between the two, those of a large one are made again, which costs time instead of memory.
+
+A quantised matrix with missing values takes four bytes a value, one without takes one. So in a large matrix what is
+missing is a number below all others, and the booster is told afterwards to send what is missing the way that number
+went (`without_missing`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from movielens.features import FeatureMatrix, FeatureSpec
+from movielens.model import Model, Scores
+from movielens.queries import RatingQueries
+from movielens.tables import RatingTable
+from train.stop import StopSignal
+
+logger = logging.getLogger(__name__)
+
+Rows = NDArray[np.int64]
+# Float values that may be kept: 1 GiB of them.
+KEPT_VALUES = 2**28
+PREDICTED_ROWS = 131_072
+MISSING = np.float32(-3e38)
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureBlocks:
+    """Features of some rows, gone through any number of times.
+
+    Attributes:
+        n_rows: rows of all blocks.
+        names: one a feature.
+        make: gives the blocks, in the same order each time: positions among the rows, each once, and their features.
+        is_large: whether missing values are told as `MISSING`.
+    """
+
+    n_rows: int
+    names: tuple[str, ...]
+    make: Callable[[], Iterator[tuple[Rows, FeatureMatrix]]]
+    is_large: bool = False
+
+    @classmethod
+    def of(cls, features: FeatureMatrix) -> FeatureBlocks:
+        """Features that are there already, as one block."""
+        return cls(len(features), features.names, lambda: iter([(np.arange(len(features)), features)]))
+
+    @classmethod
+    def fitted(cls, spec: FeatureSpec, ratings: RatingTable, queries: RatingQueries, stop: StopSignal) -> FeatureBlocks:
+        """The training rows' features, each computed without the row itself; arguments as `transform_fitted_blocks`.
+
+        Going through them raises StoppedError after a stop.
+        """
+        n_rows, names = len(ratings), spec.names
+
+        def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
+            return _told(spec.transform_fitted_blocks(ratings, queries), n_rows, stop)
+
+        if n_rows * len(names) > KEPT_VALUES:
+            return cls(n_rows, names, make, is_large=True)
+        kept: list[tuple[Rows, FeatureMatrix]] = []
+
+        def make_once() -> Iterator[tuple[Rows, FeatureMatrix]]:
+            if not kept:
+                kept.extend(make())
+            return iter(kept)
+
+        return cls(n_rows, names, make_once)
+
+    def among(self, rows: Rows) -> FeatureBlocks:
+        """Those of the given rows, which are rising; positions stay those among all rows."""
+        chosen = np.zeros(self.n_rows, dtype=np.bool_)
+        chosen[rows] = True
+
+        def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
+            for positions, block in self.make():
+                within = chosen[positions]
+                if within.any():
+                    yield positions[within], FeatureMatrix(block.values[within], block.names)
+
+        return FeatureBlocks(self.n_rows, self.names, make, self.is_large)
+
+    def matrix(
+        self, class_index: NDArray[np.int64], max_bin: int, ref: xgboost.DMatrix | None = None
+    ) -> xgboost.QuantileDMatrix:
+        """XGBoost's matrix, its rows in the order of the blocks.
+
+        Args:
+            class_index: int64 (n_rows,), of all rows.
+            max_bin: bins a feature.
+            ref: the matrix whose bins are used.
+        """
+        return xgboost.QuantileDMatrix(_Iterator(self, class_index), max_bin=max_bin, ref=ref)
+
+
+class _Iterator(xgboost.DataIter):
+    def __init__(self, blocks: FeatureBlocks, class_index: NDArray[np.int64]) -> None:
+        super().__init__(release_data=True)
+        self.blocks, self.class_index = blocks, class_index
+        self.left: Iterator[tuple[Rows, FeatureMatrix]] = iter(())
+
+    def reset(self) -> None:
+        """As XGBoost says: begin anew."""
+        self.left = self.blocks.make()
+
+    def next(self, input_data: Callable[..., Any]) -> bool:
+        """As XGBoost says: hand over one block, False when there is none."""
+        block = next(self.left, None)
+        if block is None:
+            return False
+        rows, features = block
+        values = features.values
+        if self.blocks.is_large:
+            values = np.where(np.isnan(values), MISSING, values)
+        input_data(data=values, label=self.class_index[rows], feature_names=list(features.names))
+        return True
+
+
+def without_missing(booster: xgboost.Booster) -> xgboost.Booster:
+    """A booster trained on `MISSING`, so that it takes what is missing as it took that: always to the left."""
+    model = json.loads(bytes(booster.save_raw("json")))
+    for tree in model["learner"]["gradient_booster"]["model"]["trees"]:
+        tree["default_left"] = [1] * len(tree["default_left"])
+    return xgboost.Booster(model_file=bytearray(json.dumps(model).encode()))
+
+
+def predict(model: Model, ratings: RatingTable) -> Scores:
+    """Scores of the rows as if their ratings weren't known, in their order."""
+    pieces = [
+        model.predict(ratings.take(np.arange(first, min(first + PREDICTED_ROWS, len(ratings)))).queries())
+        for first in range(0, max(len(ratings), 1), PREDICTED_ROWS)
+    ]
+    return Scores(
+        np.concatenate([piece.probabilities for piece in pieces]),
+        np.concatenate([piece.class_index for piece in pieces]),
+        np.concatenate([piece.expected_rating for piece in pieces]),
+    )
+
+
+def _told(
+    blocks: Iterator[tuple[Rows, FeatureMatrix]], n_rows: int, stop: StopSignal
+) -> Iterator[tuple[Rows, FeatureMatrix]]:
+    """The same blocks, with a line in the log now and then, and an end to them after a stop."""
+    began = told = time.monotonic()
+    done = 0
+    for rows, block in blocks:
+        stop.check("the features were done")
+        done += len(rows)
+        now = time.monotonic()
+        if now - told > _SECONDS_BETWEEN_LINES or done == n_rows:
+            told, rate = now, done / (now - began)
+            left = (n_rows - done) / rate
+            logger.info("features of %d of %d rows, %.3g rows/s, %.0f s left", done, n_rows, rate, left)
+        yield rows, block

@@ -1,0 +1,136 @@
+"""Round after round of boosting, such that a run which was interrupted ends with the very model of one which wasn't.
+
+XGBoost draws rows and columns from generators whose state isn't saved with the model. So each round begins with
+generators of its own, seeded by its number: ``seed_per_iteration`` does that for the rows, and the columns' generator
+lives in the tree builder, which changing ``tree_method`` to another one and back replaces.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import xgboost
+
+from train.checkpoint import Checkpoints, Stage
+from train.stop import StopSignal
+
+logger = logging.getLogger(__name__)
+
+_PROGRESS_LINES = 10
+_TREE_METHOD, _OTHER_TREE_METHOD = "hist", "approx"
+
+
+@dataclass(frozen=True, slots=True)
+class Boosted:
+    """What boosting gave: the booster of all its rounds, and the loss after each where one was looked at."""
+
+    booster: xgboost.Booster
+    losses: tuple[float, ...]
+
+    @property
+    def best(self) -> xgboost.Booster:
+        """The rounds up to the first one of the lowest loss."""
+        return self.booster[: self.losses.index(min(self.losses)) + 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Boosting:
+    """How boosting is done in every stage of a job.
+
+    Attributes:
+        params: XGBoost's, with the seed.
+        stop: asked after every round.
+        checkpoints: where a stage begins and what it leaves behind.
+    """
+
+    params: dict[str, object]
+    stop: StopSignal
+    checkpoints: Checkpoints
+
+    def run(
+        self,
+        stage: str,
+        matrix: xgboost.DMatrix,
+        n_rounds: int,
+        check: xgboost.DMatrix | None = None,
+        patience: int = 0,
+    ) -> Boosted:
+        """Boost until there are ``n_rounds``, a stop was asked for, or ``patience`` rounds brought no lower loss.
+
+        Args:
+            stage: a name for the checkpoints.
+            matrix: the rows to train on.
+            n_rounds: how many rounds there shall be, those of a checkpoint included.
+            check: the rows whose loss is looked at after each round.
+            patience: rounds without a lower loss that end it.
+        """
+        reached = self.checkpoints.stages.get(stage)
+        data = [matrix] if check is None else [matrix, check]
+        booster = xgboost.Booster(self._params(), data, bytearray(reached.booster) if reached else None)
+        losses = list(reached.losses) if reached else []
+        done = booster.num_boosted_rounds()
+        complete = _is_complete(done, n_rounds, losses, patience)
+        progress = _Progress(done, n_rounds)
+        while not complete:
+            _fresh_generators(booster)
+            booster.update(matrix, done)
+            done += 1
+            if check is not None:
+                losses.append(float(booster.eval(check).rpartition(":")[2]))
+            progress.tell(done)
+            complete = _is_complete(done, n_rounds, losses, patience)
+            stops = self.stop.requested
+            if complete or stops or self.checkpoints.are_due(done):
+                self._save(stage, booster, losses, complete)
+            if stops:
+                logger.warning("SIGTERM: stopping after round %d of %d, the model so far is kept", done, n_rounds)
+                break
+        return Boosted(booster.reset(), tuple(losses))
+
+    def completed(self, stage: str) -> Boosted | None:
+        """What the stage gave, if the job that is resumed had completed it."""
+        reached = self.checkpoints.stages.get(stage)
+        return self._restored(reached) if reached is not None and reached.complete else None
+
+    def longest(self) -> xgboost.Booster | None:
+        """The booster of most rounds that a checkpoint holds, cut at its best round where a loss was looked at."""
+        stages = map(self._restored, self.checkpoints.stages.values())
+        boosters = (stage.best if stage.losses else stage.booster for stage in stages)
+        return max(boosters, key=xgboost.Booster.num_boosted_rounds, default=None)
+
+    def _restored(self, stage: Stage) -> Boosted:
+        return Boosted(xgboost.Booster(self._params(), model_file=bytearray(stage.booster)), stage.losses)
+
+    def _params(self) -> dict[str, object]:
+        return {**self.params, "tree_method": _TREE_METHOD, "seed_per_iteration": True}
+
+    def _save(self, stage: str, booster: xgboost.Booster, losses: list[float], complete: bool) -> None:
+        model = bytes(booster.save_raw("ubj"))
+        self.checkpoints.save(stage, Stage(model, booster.num_boosted_rounds(), complete, tuple(losses)))
+
+
+def _is_complete(done: int, n_rounds: int, losses: list[float], patience: int) -> bool:
+    return done >= n_rounds or bool(losses and done - losses.index(min(losses)) > patience)
+
+
+def _fresh_generators(booster: xgboost.Booster) -> None:
+    booster.set_param({"tree_method": _OTHER_TREE_METHOD})
+    booster.num_features()  # parameters take effect at the next call that isn't setting one
+    booster.set_param({"tree_method": _TREE_METHOD})
+
+
+class _Progress:
+    """Logs about ten lines a training."""
+
+    def __init__(self, first: int, n_rounds: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.first, self.n_rounds, self.clock = first, n_rounds, clock
+        self.started = clock()
+
+    def tell(self, done: int) -> None:
+        if done == self.first + 1 or done % max(1, self.n_rounds // _PROGRESS_LINES) == 0 or done == self.n_rounds:
+            rate = (done - self.first) / (self.clock() - self.started)
+            left = (self.n_rounds - done) / rate
+            logger.info("round %d of %d, %.3g rounds/s, %.0f s left", done, self.n_rounds, rate, left)
