@@ -50,7 +50,7 @@ class Figures:
     mae: float
     log_loss: float
     calibration_error: float
-    reliability: list[tuple[float, float, int]]
+    reliability: list[list[float]]
     quadratic_weighted_kappa: float
     confusion_matrix: list[list[int]]
 
@@ -95,16 +95,14 @@ def evaluate(
     )
 
 
-def reliability_bins(
-    probabilities: NDArray[np.float32], true_class: NDArray[np.int64]
-) -> list[tuple[float, float, int]]:
+def reliability_bins(probabilities: NDArray[np.float32], true_class: NDArray[np.int64]) -> list[list[float]]:
     """Of each tenth of sureness with rows in it: mean probability of the likeliest class, share right, rows."""
     sure = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == true_class
     place = np.minimum((sure * N_BINS).astype(np.int64), N_BINS - 1)
     rows, total = np.bincount(place, minlength=N_BINS), np.bincount(place, sure, N_BINS)
     hits = np.bincount(place, right, N_BINS)
-    return [(float(total[k] / rows[k]), float(hits[k] / rows[k]), int(rows[k])) for k in np.flatnonzero(rows)]
+    return [[float(total[k] / rows[k]), float(hits[k] / rows[k]), int(rows[k])] for k in np.flatnonzero(rows)]
 
 
 def quadratic_weighted_kappa(confusion: NDArray[np.int64]) -> float:

@@ -260,3 +260,71 @@ def test_without_timestamps_and_years_features_are_missing(ratings: RatingTable,
     for name in ("timestamp", "year", "hour", "days_of_user", "days_of_movie", "log_span_of_user", "movie_age"):
         assert np.isnan(matrix.values[:, matrix.names.index(name)]).all(), name
     assert np.isfinite(matrix.values[:, matrix.names.index("bias")]).all()
+
+
+# The view of one user's own history
+
+
+def test_a_users_own_training_rows_as_history_give_the_trained_features(
+    spec: FeatureSpec, ratings: RatingTable
+) -> None:
+    assert ratings.timestamp is not None
+    user = int(ratings.user_id[7])
+    rows = np.flatnonzero(ratings.user_id == user)[::-1]
+    view = spec.with_user_history(
+        user, ratings.movie_id[rows], ratings.rating[rows], ratings.timestamp[rows].astype(float)
+    )
+    queries = ratings.take(rows).queries()
+    np.testing.assert_allclose(view.transform(queries).values, spec.transform(queries).values, rtol=1e-4, atol=1e-5)
+
+
+def test_a_history_may_be_of_a_new_user_and_without_timestamps(spec: FeatureSpec, movies: MovieTable) -> None:
+    ids = movies.movie_id[4:8]
+    liked = spec.with_user_history(10**9, ids, np.full(4, 5.0))
+    hated = spec.with_user_history(10**9, ids, np.full(4, 0.5))
+    query = ask(10**9, int(movies.movie_id[9]), 1.4e9)
+    assert column(liked.transform(query), "blend") > column(hated.transform(query), "blend")
+
+
+def test_an_empty_history_is_an_unknown_user(spec: FeatureSpec, movies: MovieTable) -> None:
+    none = np.empty(0)
+    view, query = spec.with_user_history(5, none, none), ask(10**9, int(movies.movie_id[9]), 1.4e9)
+    np.testing.assert_array_equal(view.transform(query).values, spec.transform(query).values)
+
+
+@pytest.mark.parametrize(
+    ("movie_id", "rating", "fault"),
+    [([10**6], [3.0], "not in the catalogue"), ([0, 0], [3.0, 4.0], "comes twice"), ([0], [4.7], "not among")],
+)
+def test_a_bad_history_is_refused(
+    spec: FeatureSpec, movies: MovieTable, movie_id: list[int], rating: list[float], fault: str
+) -> None:
+    ids = np.array([value or int(movies.movie_id[4]) for value in movie_id])
+    with pytest.raises(DataError, match=fault):
+        spec.with_user_history(1, ids, np.array(rating))
+
+
+def test_blocks_are_folds_and_cover_every_row_once(spec: FeatureSpec, ratings: RatingTable) -> None:
+    blocks = list(spec.transform_fitted_blocks(ratings))
+    rows = np.concatenate([positions for positions, _ in blocks])
+    assert sorted(rows.tolist()) == list(range(len(ratings)))
+    whole = spec.transform_fitted(ratings).values
+    for positions, block in blocks:
+        np.testing.assert_array_equal(block.values, whole[positions])
+
+
+def test_recent_ratings_are_strictly_earlier(spec: FeatureSpec, ratings: RatingTable) -> None:
+    assert ratings.timestamp is not None
+    user = ratings.user_id[7]
+    mine = ratings.user_id == user
+    time, movie = np.sort(ratings.timestamp[mine].astype(float)), int(ratings.movie_id[7])
+    first = ratings.rating[mine][np.argmin(ratings.timestamp[mine])]
+    assert np.isnan(column(spec.transform(ask(int(user), movie, time[0])), "latest_rating_1"))
+    assert column(spec.transform(ask(int(user), movie, time[0] + 0.5)), "latest_rating_1") == first
+
+
+def test_shuffled_test_labels_change_no_feature(ratings: RatingTable, movies: MovieTable) -> None:
+    train, test = ratings.take(np.arange(300)), ratings.take(np.arange(300, 400))
+    shuffled = RatingTable(test.user_id, test.movie_id, test.rating[::-1].copy(), test.timestamp)
+    spec = FeatureSpec.fit(train, movies)
+    np.testing.assert_array_equal(spec.transform(test.queries()).values, spec.transform(shuffled.queries()).values)
