@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.launcher.local.account import clients, docker
 
 from container.image import ImageFacts, build
 from launcher.local.settings import Settings
+from tests.launcher.local.account import clients, docker
 
 NAME = "flow"
 BUCKET = f"{NAME}-123456789012"
