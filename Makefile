@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup run test check bench bench-accuracy image lock clean
+.PHONY: setup run test test-sdk check bench bench-accuracy image lock clean
 .DEFAULT_GOAL := run
 
 setup: .venv/.installed
@@ -27,6 +27,16 @@ test: setup
 	$(BIN)/python -m container.engine
 	$(BIN)/pytest
 
+# AWS's SDKs can share an environment neither with each other nor with us.
+test-sdk: setup .venv-sdk2/.installed .venv-sdk3/.installed
+	$(BIN)/python -m container.engine
+	$(BIN)/pytest tests/sdk/local_mode.py
+
+.venv-sdk%/.installed: tests/sdk/requirements-v%.txt
+	$(PYTHON) -m venv --clear .venv-sdk$*
+	.venv-sdk$*/bin/pip install --quiet --require-hashes --no-deps -r $<
+	touch $@
+
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,7 +51,10 @@ bench-accuracy: setup
 lock: setup
 	$(LOCK) pyproject.toml --extra image --no-emit-package pip --output-file container/requirements.txt
 	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
+	printf 'sagemaker[local]==2.*\n' | $(LOCK) - --output-file tests/sdk/requirements-v2.txt
+	printf 'sagemaker==3.*\n' | $(LOCK) - --output-file tests/sdk/requirements-v3.txt
 	printf 'setuptools>=77\nwheel>=0.45\n' | $(LOCK) - --output-file container/requirements-build.txt
 
 clean:
-	rm -rf .venv build dist src/*.egg-info src/serve/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-sdk2 .venv-sdk3 build dist src/*.egg-info src/serve/*.so .mypy_cache .ruff_cache .pytest_cache \
+		.hypothesis
