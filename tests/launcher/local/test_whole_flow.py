@@ -168,7 +168,7 @@ def test_a_container_that_is_killed_is_a_failed_job(project: Project) -> None:
     with following:
         assert following.stderr is not None
         for line in following.stderr:
-            if "train.booster" in line:
+            if "rounds/s" in line:
                 break
         shown = ("--no-trunc", "--format", "{{.ID}} {{.Command}}", "--filter", f"label={project.settings.label}")
         found = [line.split()[0] for line in docker("ps", *shown).stdout.splitlines() if "train" in line]
@@ -187,7 +187,7 @@ def test_ctrl_c_leaves_a_job_that_goes_on_and_stop_ends_it(project: Project) -> 
     with following:
         assert following.stderr is not None
         for line in following.stderr:
-            if "train.booster" in line:
+            if "rounds/s" in line:
                 break
         following.send_signal(signal.SIGINT)
         said = following.stderr.read()
