@@ -84,6 +84,7 @@ def test_a_job_that_fails_leaves_no_model(
     image: str, environment: dict[str, str], tmp_path: Path, version: int
 ) -> None:
     (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.7,5\n")
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n1,Toy Story (1995),Comedy\n")
     done = example(version, image, tmp_path, environment)
     assert done.returncode != 0
     assert "rating is '4.7', expected half stars" in done.stdout + done.stderr

@@ -231,6 +231,36 @@ def test_two_variants_by_weight_and_by_name(hosting: Hosting, model_data: str) -
         variant(TargetVariant="c")
 
 
+def test_several_models_behind_one_endpoint(hosting: Hosting, model_data: str) -> None:
+    account = hosting.account
+    archive = account.read(model_data.removeprefix("s3://ratings/"))
+    for name in ("a.tar.gz", "deep/b.tar.gz"):
+        account.put(f"many/{name}", archive)
+    account.put("many/damaged.tar.gz", b"no archive")
+    model = hosting.model("many", "s3://ratings/many/", Mode="MultiModel")
+    found = hosting.endpoint("many", hosting.config("many", model))
+    assert found["EndpointStatus"] == "InService", found
+    answers = {hosting.ask("many", TargetModel=name) for name in ("a.tar.gz", "deep/b.tar.gz", "a.tar.gz")}
+    assert len(answers) == 1
+    with pytest.raises(hosting.runtime.exceptions.ModelError, match="movieId is 'x'"):
+        hosting.ask("many", b"1,x", TargetModel="a.tar.gz")
+    for name in ("none.tar.gz", "damaged.tar.gz"):
+        with pytest.raises(ClientError, match=r"ValidationError.*Failed to download model data"):
+            hosting.ask("many", TargetModel=name)
+    with pytest.raises(ClientError, match="a multi-model endpoint needs a target model"):
+        hosting.ask("many")
+    # A container that is started anew knows none of them.
+    (first,) = account.containers()
+    docker("kill", first)
+    while account.containers() in ([], [first]):
+        time.sleep(0.1)
+    answer = b""
+    while not answer:
+        with contextlib.suppress(ClientError):  # not yet
+            answer = hosting.ask("many", TargetModel="a.tar.gz")
+    assert {answer} == answers
+
+
 # What is refused
 
 
