@@ -12,12 +12,12 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from container.base import ImageError, find_bases
 from container.engine import engine_answers
+from launcher.source import revision, version
 
 ROOT = Path(__file__).resolve().parent.parent
 TAG = "halfstar:latest"
@@ -47,7 +47,8 @@ def build(tag: str = TAG, base: str | None = None) -> ImageFacts:
         raise ImageError("no Docker engine answers; `python -m container.engine` starts one where it may")
     bases = find_bases(base or public_base(), os.environ)
     stages = [f"BASE_IMAGE={bases.final}", f"BUILDER_IMAGE={bases.builder}"]
-    arguments = [f"--build-arg={value}" for value in (*stages, f"VERSION={version()}", f"REVISION={revision()}")]
+    facts = [f"VERSION={version(ROOT)}", f"REVISION={revision(ROOT)}"]
+    arguments = [f"--build-arg={value}" for value in (*stages, *facts)]
     subprocess.run([docker, "build", *arguments, "--tag", tag, str(ROOT)], check=True)
     size = int(_inspect(tag, "{{.Size}}")) - int(_inspect(bases.final, "{{.Size}}"))
     return ImageFacts(docker, tag, _inspect(tag, "{{.Id}}"), bases.final, size)
@@ -59,22 +60,6 @@ def public_base() -> str:
     if match is None:
         raise ImageError(f"{ROOT / 'Dockerfile'} has no line `ARG BASE_IMAGE=…`")
     return match[1]
-
-
-def version() -> str:
-    """The version of pyproject.toml."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return str(project["version"])
-
-
-def revision() -> str:
-    """The commit of the working tree, with ``-dirty`` when it has changes, or ``unknown`` outside a repository."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        described = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:  # no git here, which nothing else needs
-        return "unknown"
-    return described.stdout.strip() or "unknown"
 
 
 def _inspect(tag: str, template: str) -> str:

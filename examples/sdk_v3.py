@@ -2,7 +2,7 @@
 
     python examples/sdk_v3.py halfstar:latest data/ml-latest-small
 
-needs `sagemaker` 3 and Docker with compose. Local mode says "completed" whatever happened: look at the artifact.
+needs `sagemaker` 3 and Docker with compose. A training job that fails is raised.
 """
 
 from __future__ import annotations

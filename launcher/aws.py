@@ -100,12 +100,9 @@ class Aws:
             raise ConfigError("no region: set `region` in halfstar.toml, AWS_REGION, or --region")
         return str(region)
 
+    @functools.cache  # noqa: B019 - one object of this class lives as long as the process
     def client(self, service: str) -> Any:
         """The boto3 client of a service, one for all calls."""
-        return self._client(service)
-
-    @functools.cache  # noqa: B019 - one object of this class lives as long as the process
-    def _client(self, service: str) -> Any:
         from botocore.config import Config as ClientConfig
 
         settings = ClientConfig(

@@ -220,19 +220,6 @@ def predict(
 
 
 @app.command()
-def recommend(
-    context: typer.Context,
-    user_id: Annotated[int, typer.Argument(metavar="USER", help="Raw user id.")],
-    count: Annotated[int, typer.Option("-n", "--count", help="How many movies.", min=1)] = 10,
-    json: Json = False,
-) -> None:
-    """Ask the endpoint for the movies that a user would like best."""
-    from launcher.commands.hosting import recommend as run
-
-    run(_session(context, json), user_id, count)
-
-
-@app.command()
 def transform(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="CSV of userId,movieId[,timestamp].")],

@@ -58,7 +58,7 @@ class Executor:
                 action.path.write_text(action.text)
                 return {}
             case PushImage():
-                return {"image_uri": push(action, self.aws, self.registry)}
+                return {"digest": push(action, self.aws, self.registry)}
             case Wait():
                 return {"state": self.wait(action)}
             case _:

@@ -158,7 +158,7 @@ def remote_image(where: Registry, repository: str, tag: str) -> RemoteImage | No
 
 
 def push(action: PushImage, aws: Aws, override: str) -> str:
-    """Tag, push, and compare with what the registry then has; gives the URI with the digest.
+    """Tag, push, and compare with what the registry then has; gives the digest.
 
     Raises:
         ImageError: if docker fails or the registry has something else than was pushed.
@@ -178,7 +178,7 @@ def push(action: PushImage, aws: Aws, override: str) -> str:
     uri = f"{action.repository_uri}@{remote.digest}"
     if uri not in json.loads(pushed or "[]"):
         raise ImageError(f"registry {where.host} has {remote.digest} for {repository}, which isn't what was pushed")
-    return uri
+    return remote.digest
 
 
 @contextlib.contextmanager

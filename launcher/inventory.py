@@ -135,7 +135,7 @@ def _versions(aws: Aws, bucket: str, account: Account) -> Iterator[tuple[str, st
 
 def _ours(aws: Aws, config: Config, operation: str, member: str, arn: str) -> Iterator[dict[str, Any]]:
     """The entries of a list operation that carry our tag; only those whose names contain ours are asked for theirs."""
-    containing = names.fitted(config.name, 20)
+    containing = names.fitted(config.name, names.SEARCHED)
     # An endpoint may have been given a name of its own, and its configurations with it.
     narrowed = {} if operation in ("ListEndpoints", "ListEndpointConfigs") else {"NameContains": containing}
     for entry in aws.pages("sagemaker", operation, member, **narrowed):

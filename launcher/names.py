@@ -15,8 +15,13 @@ from launcher.config import Config
 from launcher.errors import ConfigError
 
 TAG_KEY = "halfstar"
-LABEL = "org.halfstar"
+# The longest name of a tuning job, which has the shortest names of all that we create.
+TUNING_NAME_LENGTH = 32
 _HASH_LENGTH = 10
+# Behind the project's name: a dash, the hash, and an attempt such as ``-999``.
+_ROOM = 1 + _HASH_LENGTH + 4
+# So much of the project's name is in every name of ours, so that a list can be narrowed by it.
+SEARCHED = TUNING_NAME_LENGTH - _ROOM
 
 
 def tags(config: Config) -> dict[str, str]:
@@ -52,7 +57,7 @@ def endpoint(config: Config) -> str:
 def of_work(prefix: str, decides: Any, attempt: int = 1, longest: int = 63) -> str:
     """``PREFIX-HASH``, or ``PREFIX-HASH-2`` for a second attempt; ``decides`` is all that decides the result."""
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]
-    return fitted(prefix, longest - _HASH_LENGTH - 5) + f"-{digest}" + (f"-{attempt}" if attempt > 1 else "")
+    return fitted(prefix, longest - _ROOM) + f"-{digest}" + (f"-{attempt}" if attempt > 1 else "")
 
 
 def fitted(name: str, longest: int) -> str:

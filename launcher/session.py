@@ -16,7 +16,6 @@ from typing import Any
 
 from launcher.aws import Aws
 from launcher.config import FILE, Config, Sources
-from launcher.errors import LauncherError
 from launcher.execute import Executor
 from launcher.requests import Action
 from launcher.world import Account, read_account
@@ -117,9 +116,3 @@ def fill_in_region(config: Config) -> Config:
     from dataclasses import replace
 
     return config if config.region else replace(config, region=Aws(config).region)
-
-
-def require(condition: object, message: str) -> None:
-    """Raise LauncherError with the message unless the condition holds."""
-    if not condition:
-        raise LauncherError(message)

@@ -99,12 +99,13 @@ def read_inputs(aws: Aws, config: Config, account: Account) -> Inputs:
     return Inputs(account, role_arn(aws, config), image_uri(aws, config, account), remote_files(aws, config, account))
 
 
-def read_attempts(aws: Aws, config: Config, kind: str) -> dict[str, str]:
-    """The states by name of our jobs of a kind (``TrainingJob``, ``HyperParameterTuningJob``, ``TransformJob``).
+def read_attempts(aws: Aws, kind: str, containing: str) -> dict[str, str]:
+    """The states by name of jobs of a kind (``TrainingJob``, ``HyperParameterTuningJob``, ``TransformJob``).
 
     A completed training job whose model has been deleted since counts as stopped: there is nothing to go on from.
+    ``containing`` narrows the list to the names of one piece of work, or of the project.
     """
-    found = aws.pages("sagemaker", f"List{kind}s", f"{kind}Summaries", NameContains=names.fitted(config.name, 20))
+    found = aws.pages("sagemaker", f"List{kind}s", f"{kind}Summaries", NameContains=containing)
     states = {entry[f"{kind}Name"]: entry[f"{kind}Status"] for entry in found}
     if kind == "TrainingJob":
         return {
@@ -140,7 +141,7 @@ def newest_model(aws: Aws, config: Config) -> dict[str, Any]:
         "sagemaker",
         "ListTrainingJobs",
         "TrainingJobSummaries",
-        NameContains=names.fitted(config.name, 20),
+        NameContains=names.fitted(config.name, names.SEARCHED),
         StatusEquals=DONE,
         SortBy="CreationTime",
         SortOrder="Descending",

@@ -1,4 +1,4 @@
-"""``deploy``, ``predict``, ``recommend`` and ``register``."""
+"""``deploy``, ``predict`` and ``register``."""
 
 from __future__ import annotations
 
@@ -61,16 +61,6 @@ def predict(session: Session, pairs: Sequence[Pair]) -> None:
         for a in answers
     )
     session.emit(answers, table(("userId", "movieId", "title", "rating", "expected"), lines))
-
-
-def recommend(session: Session, user_id: int, count: int) -> None:
-    """The movies that a user would like best."""
-    answer = ask(session, {"userId": user_id, "recommend": count})
-    lines = (
-        (place, a["movieId"], a["title"], f"{a['expected_rating']:.2f}")
-        for place, a in enumerate(answer["recommendations"], start=1)
-    )
-    session.emit(answer, table(("", "movieId", "title", "expected"), lines))
 
 
 def ask(session: Session, body: dict[str, Any]) -> Any:

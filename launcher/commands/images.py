@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tomllib
 from pathlib import Path
 
 from launcher import names
@@ -12,6 +11,7 @@ from launcher.images import build_command, local_image, registry, remote_image
 from launcher.plans.images import plan_push
 from launcher.plans.setup import plan_repository
 from launcher.session import Session
+from launcher.source import revision, version
 from launcher.state import repository_uri
 from launcher.world import read_repository
 
@@ -25,7 +25,7 @@ def build(session: Session, root: Path, arguments: tuple[str, ...]) -> None:
     if not (root / "Dockerfile").is_file():
         raise ImageError(f"{root.resolve()} has no Dockerfile: run this in a clone of the project, or name its folder")
     config = session.config
-    command = build_command(root, config.name, config.platform, _version(root), _revision(root), arguments)
+    command = build_command(root, config.name, config.platform, version(root), revision(root), arguments)
     if session.dry_run:
         session.emit({"plan": [{"says": f"build {config.name}", "run": command}]})
         return
@@ -56,28 +56,11 @@ def push(session: Session, name: str | None) -> None:
     found = {tag: remote_image(where, names.repository(config), tag) for tag in image.tags}
     uri = repository_uri(aws, config, session.account)
     plan = [*create, *plan_push(config, image, uri, found)]
-    if session.perform(plan, "the registry has this image already") is None:
+    answers = session.perform(plan, "the registry has this image already")
+    if answers is None:
         return
-    remote = remote_image(where, names.repository(config), image.tags[0])
-    if remote is None:
-        raise ImageError(
-            f"registry {where.host} doesn't have {names.repository(config)}:{image.tags[0]} after the push"
-        )
-    pushed = f"{uri}@{remote.digest}"
-    session.emit({"image_uri": pushed, "digest": remote.digest, "tags": list(image.tags)}, pushed)
-
-
-def _version(root: Path) -> str:
-    try:
-        return str(tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"])
-    except (OSError, KeyError, tomllib.TOMLDecodeError):  # a Dockerfile of the user's own, without a version
-        return "unknown"
-
-
-def _revision(root: Path) -> str:
-    """The commit of the working tree, with ``-dirty`` when it has changes, or ``unknown`` outside a repository."""
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
-    except FileNotFoundError:  # no git here, which nothing else needs
-        return "unknown"
+    # What was pushed, else what was there: all tags name the same image by now.
+    digests = [answer["digest"] for answer in answers if "digest" in answer]
+    digest = (digests or [remote.digest for remote in found.values() if remote])[0]
+    pushed = f"{uri}@{digest}"
+    session.emit({"image_uri": pushed, "digest": digest, "tags": list(image.tags)}, pushed)

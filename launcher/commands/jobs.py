@@ -7,12 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from launcher import names
 from launcher.errors import JobFailedError, LauncherError
 from launcher.evaluation import evaluation_table
 from launcher.execute import describe
 from launcher.logs import LogFollower, log_of, metrics_of
 from launcher.plans.hosting import model_name, plan_model
-from launcher.plans.jobs import DONE, UNDER_WAY, JobPlan, plan_training, plan_transform, plan_tuning
+from launcher.plans.jobs import DONE, UNDER_WAY, JobPlan, plan_training, plan_transform, plan_tuning, training_name
 from launcher.queries import read_pairs
 from launcher.requests import Request
 from launcher.session import Session, table
@@ -36,7 +37,7 @@ def train(session: Session, detach: bool, again: bool) -> None:
     """
     config, aws = session.config, session.aws
     inputs = read_inputs(aws, config, session.account)
-    job = plan_training(config, inputs, read_attempts(aws, config, "TrainingJob"), again)
+    job = plan_training(config, inputs, read_attempts(aws, "TrainingJob", training_name(config, inputs)), again)
     if session.perform(job.actions, _meets("training job", job)) is None:
         return
     if detach:
@@ -62,7 +63,7 @@ def tune(session: Session, detach: bool, again: bool) -> None:
     """
     config, aws = session.config, session.aws
     inputs = read_inputs(aws, config, session.account)
-    found = read_attempts(aws, config, "HyperParameterTuningJob")
+    found = read_attempts(aws, "HyperParameterTuningJob", names.fitted(config.name, names.SEARCHED))
     job = plan_tuning(config, inputs, found, again)
     if session.perform(job.actions, _meets("tuning job", job)) is None:
         return
@@ -99,7 +100,7 @@ def transform(session: Session, path: Path, output: Path | None, detach: bool, a
         rows.write_bytes(body)
         model = model_name(config, what)
         has_model = read_hosting(aws, config, session.account, what).has_model
-        found = read_attempts(aws, config, "TransformJob")
+        found = read_attempts(aws, "TransformJob", names.fitted(config.name, names.SEARCHED))
         sha256 = hashlib.sha256(body).hexdigest()
         job = plan_transform(config, session.account, model, rows, sha256, found, again)
         plan = [*plan_model(config, what, has_model), *job.actions]

@@ -101,11 +101,6 @@ class Records:
                 raise RefusedError(self.kind.absent_code, message)
             return copy.deepcopy(self._records[name])
 
-    def has(self, name: str) -> bool:
-        """Whether there is one."""
-        with self._lock:
-            return name in self._records
-
     def update(self, name: str, change: Callable[[Record], None]) -> None:
         """Change one in place; nothing happens if it is gone."""
         with self._lock:

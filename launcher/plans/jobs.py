@@ -21,7 +21,6 @@ from launcher.world import Account
 UNDER_WAY = ("InProgress", "Stopping")
 DONE = "Completed"
 CHANNEL = "training"
-TUNING_NAME_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,11 @@ def plan_tuning(config: Config, inputs: Inputs, found: Mapping[str, str], again:
         "fixed": dict(config.hyperparameters),
         "jobs": [config.tuning_max_jobs, config.tuning_objective],
     }
-    name, state = attempt(lambda number: names.of_work(config.name, decides, number, TUNING_NAME_LENGTH), found, again)
+
+    def name_of(number: int) -> str:
+        return names.of_work(config.name, decides, number, names.TUNING_NAME_LENGTH)
+
+    name, state = attempt(name_of, found, again)
     # A metric that is better when it is higher is one of agreement; the others are errors.
     agreement = config.tuning_objective.endswith(("accuracy", "kappa"))
     tuning = {

@@ -12,7 +12,8 @@ import pytest
 from container import debian
 from container.base import ca_bundle, is_unreachable
 from container.engine import engine_answers
-from container.image import ROOT, public_base, revision, version
+from container.image import ROOT, public_base
+from launcher.source import revision, version
 
 DEB822 = """\
 # http://commented.example/debian
@@ -100,8 +101,8 @@ def test_the_ca_bundle_is_the_one_that_the_environment_names(tmp_path: Path) -> 
 
 def test_the_facts_that_label_the_image() -> None:
     assert public_base().startswith("python:3.")
-    assert version()[0].isdigit()
-    assert revision()
+    assert version(ROOT)[0].isdigit()
+    assert revision(ROOT)
 
 
 def test_the_image_locks_hold_no_address() -> None:

@@ -13,7 +13,7 @@ from container.runtime import free_port
 from tests.launcher.conftest import Launcher
 
 COMMANDS = (
-    "init", "config", "doctor", "data", "build", "push", "train", "tune", "deploy", "predict", "recommend", "transform",
+    "init", "config", "doctor", "data", "build", "push", "train", "tune", "deploy", "predict", "transform",
     "register", "status", "logs", "stop", "cleanup",
 )  # fmt: skip
 CHANGING = {"init", "data", "build", "push", "train", "tune", "deploy", "transform", "register", "stop", "cleanup"}

@@ -52,3 +52,13 @@ def test_our_tag_goes_before_the_users() -> None:
 def test_a_name_without_letters_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected letters and digits"):
         names.fitted("---", 63)
+
+
+@given(st.text(alphabet="abcXYZ019-_", min_size=1))
+def test_what_lists_are_narrowed_by_is_in_every_name(project: str) -> None:
+    try:
+        searched = names.fitted(project, names.SEARCHED)
+    except ConfigError:
+        return
+    for longest in (names.TUNING_NAME_LENGTH, 63):
+        assert searched in names.of_work(project, {}, 999, longest)

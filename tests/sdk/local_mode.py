@@ -1,6 +1,6 @@
 """Local mode with AWS's own SDKs: the examples, run in the SDKs' own environments; see `make test-sdk`.
 
-Local mode says "completed" whatever happened, so the artifact and the predictions are what counts.
+What counts is the artifact and the predictions, never a word like "completed".
 """
 
 from __future__ import annotations

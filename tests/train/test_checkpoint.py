@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from movielens.tables import MovieTable, RatingTable
+from tests.train.conftest import FEATURES, StopAfter
 from train.checkpoint import KEPT, Checkpoints, Stage, fingerprint_of
 from train.job import JobError, TrainingJob, prepare
 from train.pipeline import train
@@ -40,22 +41,6 @@ def model(base_dir: Path) -> dict[str, bytes]:
 
 def checkpoints(base_dir: Path) -> list[str]:
     return sorted(path.name for path in (base_dir / "checkpoints").iterdir())
-
-
-# How often a job asks before it boosts: between its stages and for each block of features, of which there are eight.
-FEATURES = 9
-
-
-class StopAfter(StopSignal):
-    """SIGTERM comes when it was asked about for the nth time."""
-
-    def __init__(self, times: int) -> None:
-        self.left = times
-
-    @property  # type: ignore[override]
-    def requested(self) -> bool:
-        self.left -= 1
-        return self.left < 0
 
 
 @pytest.fixture

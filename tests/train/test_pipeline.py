@@ -15,6 +15,7 @@ import pytest
 from movielens import artifact
 from movielens.errors import DataError
 from movielens.queries import RatingQueries
+from tests.train.conftest import FEATURES, StopAfter
 from train.job import JobError, TrainingJob, prepare
 from train.pipeline import train
 from train.stop import StoppedError, StopSignal
@@ -151,22 +152,6 @@ def test_early_stopping_without_rows_to_look_at_says_so(make_job: MakeJob) -> No
     settings = {**QUICK, "early_stopping_rounds": "3", "early_stopping_share": "0.0001"}
     with pytest.raises(DataError, match="change early_stopping_share"):
         run(make_job(settings))
-
-
-# How often a job asks before it boosts: between its stages and for each block of features, of which there are eight.
-FEATURES = 9
-
-
-class StopAfter(StopSignal):
-    """SIGTERM comes when it was asked about for the nth time."""
-
-    def __init__(self, times: int) -> None:
-        self.left = times
-
-    @property  # type: ignore[override]
-    def requested(self) -> bool:
-        self.left -= 1
-        return self.left < 0
 
 
 @pytest.mark.parametrize("times", [FEATURES, FEATURES + 1, FEATURES + 6, FEATURES + 20])

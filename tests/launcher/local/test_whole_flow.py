@@ -13,26 +13,15 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from container.image import ImageFacts, build
 from launcher.local.settings import Settings
+from tests.launcher.conftest import Result
 from tests.launcher.local.account import clients, docker
 
 NAME = "flow"
-
-
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclass
