@@ -18,8 +18,9 @@ TAG_KEY = "halfstar"
 # The longest name of a tuning job, which has the shortest names of all that we create.
 TUNING_NAME_LENGTH = 32
 _HASH_LENGTH = 10
-# Behind the project's name: a dash, the hash, and an attempt such as ``-999``.
-_ROOM = 1 + _HASH_LENGTH + 4
+_MOST_ATTEMPTS = 9999
+# Behind the project's name: a dash, the hash, and an attempt such as ``-9999``.
+_ROOM = 1 + _HASH_LENGTH + 1 + len(str(_MOST_ATTEMPTS))
 # So much of the project's name is in every name of ours, so that a list can be narrowed by it.
 SEARCHED = TUNING_NAME_LENGTH - _ROOM
 
@@ -55,7 +56,13 @@ def endpoint(config: Config) -> str:
 
 
 def of_work(prefix: str, decides: Any, attempt: int = 1, longest: int = 63) -> str:
-    """``PREFIX-HASH``, or ``PREFIX-HASH-2`` for a second attempt; ``decides`` is all that decides the result."""
+    """``PREFIX-HASH``, or ``PREFIX-HASH-2`` for a second attempt; ``decides`` is all that decides the result.
+
+    Raises:
+        ConfigError: if nothing of the prefix can be used, or after too many attempts.
+    """
+    if attempt > _MOST_ATTEMPTS:
+        raise ConfigError(f"{prefix} has {_MOST_ATTEMPTS} attempts at the same work: set another `name`")
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]
     return fitted(prefix, longest - _ROOM) + f"-{digest}" + (f"-{attempt}" if attempt > 1 else "")
 

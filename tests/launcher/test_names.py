@@ -24,6 +24,11 @@ def test_a_derived_name_fits_or_is_refused(prefix: str, attempt: int) -> None:
         assert not re.search("[a-zA-Z0-9]", prefix)
 
 
+def test_there_is_no_attempt_whose_number_would_not_fit() -> None:
+    with pytest.raises(ConfigError, match="9999 attempts"):
+        names.of_work("a", {}, 10_000)
+
+
 def test_the_same_work_has_the_same_name() -> None:
     assert names.of_work("a", {"x": 1, "y": 2}) == names.of_work("a", {"y": 2, "x": 1})
     assert names.of_work("a", {"x": 1}) != names.of_work("a", {"x": 2})
@@ -61,4 +66,4 @@ def test_what_lists_are_narrowed_by_is_in_every_name(project: str) -> None:
     except ConfigError:
         return
     for longest in (names.TUNING_NAME_LENGTH, 63):
-        assert searched in names.of_work(project, {}, 999, longest)
+        assert searched in names.of_work(project, {}, 9999, longest)
