@@ -56,6 +56,10 @@ class Scores:
     def __len__(self) -> int:
         return len(self.class_index)
 
+    def take(self, rows: NDArray[np.int64]) -> Scores:
+        """The given rows (int64 positions), in that order."""
+        return Scores(self.probabilities[rows], self.class_index[rows], self.expected_rating[rows])
+
 
 def _mean(class_values: tuple[float, ...], probabilities: list[float]) -> float:
     total = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,11 @@ class RatingQueries:
         ):
             if column.shape != shape or column.dtype != dtype:
                 raise ValueError(f"{name} is {column.dtype}{column.shape}, expected {np.dtype(dtype)}{shape}")
+
+    @classmethod
+    def none(cls) -> Self:
+        """No rows."""
+        return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
 
     def __len__(self) -> int:
         return len(self.user_id)

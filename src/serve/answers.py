@@ -17,6 +17,8 @@ import orjson
 
 from movielens.columns import MOVIE_ID, USER_ID
 from serve.errors import CODES
+from serve.questions import RECOMMEND
+from serve.recommendations import Answer
 from serve.rows import Shape
 from serve.scorer import Predictions
 
@@ -39,11 +41,13 @@ class Renderer:
 
     Attributes:
         items: predictions to an item a row.
+        answer: the answer to a question to its item.
         fault: a message to the item that stands in the stead of a row that can't be answered.
         frame: of an answer to a request of that shape, with these parameters and class values.
     """
 
     items: Callable[[Predictions, Parameters], list[bytes]]
+    answer: Callable[[Answer, Parameters], bytes]
     fault: Callable[[str], bytes]
     frame: Callable[[Shape, Parameters, tuple[float, ...]], Frame]
 
@@ -52,16 +56,18 @@ class Renderer:
         predictions: Predictions,
         shape: Shape,
         parameters: Parameters,
-        faults: Mapping[int, str] | None = None,
+        others: Mapping[int, str | Answer] | None = None,
     ) -> bytes:
-        """The whole answer; ``faults`` are the messages of rows that aren't among the predictions, by place."""
+        """The whole answer; ``others`` are rows that aren't among the predictions, by place: faults and answers."""
         items = self.items(predictions, parameters)
-        if faults:
-            good = iter(items)
-            places = range(len(items) + len(faults))
-            items = [self.fault(faults[place]) if place in faults else next(good) for place in places]
+        if others:
+            rest, places = iter(items), range(len(items) + len(others))
+            items = [self._item(others[place], parameters) if place in others else next(rest) for place in places]
         frame = self.frame(shape, parameters, predictions.class_values)
         return (frame.before + frame.between.join(items) + frame.behind).removesuffix(b"\n")
+
+    def _item(self, other: str | Answer, parameters: Parameters) -> bytes:
+        return self.fault(other) if isinstance(other, str) else self.answer(other, parameters)
 
     def stream(self, blocks: Iterable[Predictions], parameters: Parameters, shape: Shape) -> Iterator[bytes]:
         """The same answer in parts, one or more rows each."""
@@ -89,14 +95,37 @@ def csv_items(predictions: Predictions, parameters: Parameters) -> list[bytes]:
     return [b"%b,%b,%b" % (rating, repr(mean).encode(), row) for rating, mean, row in columns]
 
 
+def csv_answer(answer: Answer, parameters: Parameters) -> bytes:
+    """A line: of recommendations the movie ids, best first, and with ``verbose=true`` the expected rating behind each.
+
+    Where fewer movies are left than were wanted, the last fields are empty.
+    """
+    predictions, wanted = answer.predictions, answer.question.wanted
+    if wanted is None:
+        return csv_items(predictions, parameters)[0]
+    fields = [str(movie_id) for movie_id in predictions.queries.movie_id.tolist()]
+    n_missing, between = wanted.count - len(fields), ","
+    if _is_verbose(parameters):
+        means = predictions.scores.expected_rating.tolist()
+        fields = [f"{movie_id},{mean!r}" for movie_id, mean in zip(fields, means, strict=True)]
+        between = ",,"
+    return (",".join(fields) + between * n_missing).removeprefix("," if not fields else "").encode()
+
+
 def csv_frame(shape: Shape, parameters: Parameters, class_values: tuple[float, ...]) -> Frame:
     """With ``header=present`` the first line names the columns.
 
-    They are rating and, where verbose, expected_rating and ``probability_<stars>`` for each class, rising.
+    They are rating and, where verbose, expected_rating and ``probability_<stars>`` for each class, rising; or, of as
+    many recommendations as ``recommend`` says, ``movieId_1``, where verbose ``expected_rating_1``, and so on.
     """
     del shape  # CSV has but one
     if parameters.get("header") != "present":
         return Frame(b"", b"\n", b"")
+    if count := int(parameters.get(RECOMMEND, 0)):
+        names = (MOVIE_ID, "expected_rating") if _is_verbose(parameters) else (MOVIE_ID,)
+        return Frame(
+            ",".join(f"{name}_{n}" for n in range(1, count + 1) for name in names).encode() + b"\n", b"\n", b""
+        )
     more = [b"expected_rating", *(b"probability_" + name for name in class_names(class_values))]
     return Frame(b",".join([b"rating", *(more if _is_verbose(parameters) else ())]) + b"\n", b"\n", b"")
 
@@ -112,6 +141,17 @@ def json_items(predictions: Predictions, parameters: Parameters) -> list[bytes]:
     """An object a row."""
     del parameters
     return [orjson.dumps(record) for record in records(predictions)]
+
+
+def json_answer(answer: Answer, parameters: Parameters) -> bytes:
+    """An object; each movie in a list of recommendations is as it would be predicted, but for what says of the user."""
+    del parameters
+    found = records(answer.predictions)
+    if answer.question.wanted is None:
+        return orjson.dumps(found[0] | {USER_ID: answer.question.user_id})
+    movies = [{name: value for name, value in record.items() if name not in _OF_THE_USER} for record in found]
+    user = {USER_ID: answer.question.user_id, "known_user": answer.knows_user}
+    return orjson.dumps(user | {"recommendations": movies})
 
 
 def json_frame(shape: Shape, parameters: Parameters, class_values: tuple[float, ...]) -> Frame:
@@ -131,15 +171,16 @@ def json_fault(message: str) -> bytes:
     return orjson.dumps({"error": {"code": CODES[400], "message": message}})
 
 
+_OF_THE_USER = {USER_ID, "known_user", "known_movie"}
 _JSON_FRAMES = {
     Shape.OBJECT: Frame(b"", b"", b""),
     Shape.LIST: Frame(b"[", b",", b"]"),
     Shape.INSTANCES: Frame(b'{"predictions":[', b",", b"]}"),
 }
 
-render_csv = Renderer(csv_items, csv_fault, csv_frame)
-render_json = Renderer(json_items, json_fault, json_frame)
-render_json_lines = Renderer(json_items, json_fault, json_lines_frame)
+render_csv = Renderer(csv_items, csv_answer, csv_fault, csv_frame)
+render_json = Renderer(json_items, json_answer, json_fault, json_frame)
+render_json_lines = Renderer(json_items, json_answer, json_fault, json_lines_frame)
 
 
 def records(predictions: Predictions) -> list[Record]:

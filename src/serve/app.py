@@ -120,6 +120,9 @@ class Api:
         length, asked = declared_length(scope, self._settings.max_body_mib), _asked(scope)
         if length < LONG_BODY and not is_slow(asked):
             body = await read_body(receive, self._settings.max_body_mib)
+            if is_slow(asked, body):
+                answered: Response = await self._in_thread(self._answer, served, asked, body)
+                return answered
             return self._answer(served, asked, body)
         async with self._budget.hold(length):
             body = await read_body(receive, self._settings.max_body_mib)

@@ -4,7 +4,7 @@ Most bodies are nothing but digits, commas and newlines, and numpy reads those a
 a header, a sign, a fault, goes the long way, which is the definition of what a body means.
 
 A first row that names one of our columns is a header, which says where they are; other columns are ignored. Without one
-the order is userId, movieId and, if there is a third, timestamp.
+the order is userId, movieId and, if there is a third, timestamp. Where recommendations are asked, there is no movieId.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import RequestError
 from movielens.queries import RatingQueries
+from serve.questions import Question, Wanted
 from serve.rows import EMPTY, EXPECTED, FIELDS, ID_MAX, TIMESTAMP_BOUND, ParsedRequest, decode_text, shown
 
 # int() and float() take more than we do: underscores, digits of other scripts, "nan", "inf".
@@ -27,6 +28,7 @@ _ID_CHARACTERS = frozenset("0123456789- \t")
 _TIMESTAMP_CHARACTERS = frozenset("0123456789.+-eE \t")
 
 Layout = dict[str, int]
+_OF_A_USER = (USER_ID, TIMESTAMP)
 
 
 def parse_csv(body: bytes) -> ParsedRequest:
@@ -40,6 +42,20 @@ def parse_csv(body: bytes) -> ParsedRequest:
     plain = _plain_columns(body) if b"\n" in body else _plain_row(body)
     if plain is not None:
         return ParsedRequest(plain)
+    columns = _columns(body, FIELDS)
+    return ParsedRequest(RatingQueries(columns[USER_ID], columns[MOVIE_ID], columns[TIMESTAMP]))
+
+
+def parse_users(body: bytes, wanted: Wanted) -> ParsedRequest:
+    """A question for recommendations a row, which is a userId and perhaps a timestamp; otherwise as `parse_csv`."""
+    columns = _columns(body, _OF_A_USER)
+    rows = zip(columns[USER_ID].tolist(), columns[TIMESTAMP].tolist(), strict=True)
+    questions = [Question(user_id, None, timestamp, None, wanted) for user_id, timestamp in rows]
+    return ParsedRequest(RatingQueries.none(), questions=dict(enumerate(questions)))
+
+
+def _columns(body: bytes, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """A column for each of the names, the last of which a body need not have."""
     text = decode_text(body)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -48,7 +64,7 @@ def parse_csv(body: bytes) -> ParsedRequest:
         raise RequestError(f"line {reader.line_num}: {error}, expected CSV") from None
     if not rows:
         raise RequestError(EMPTY)
-    layout, has_header = _layout(rows[0])
+    layout, has_header = _layout(rows[0], names)
     values = rows[1:] if has_header else rows
     if not {len(rows[0])}.issuperset(map(len, values)):
         raise _first_fault(text, layout, has_header)
@@ -56,8 +72,7 @@ def parse_csv(body: bytes) -> ParsedRequest:
         columns = {name: _CONVERTERS[name]([row[place] for row in values]) for name, place in layout.items()}
     except (ValueError, OverflowError):
         raise _first_fault(text, layout, has_header) from None
-    timestamp = columns.get(TIMESTAMP, np.full(len(values), np.nan))
-    return ParsedRequest(RatingQueries(columns[USER_ID], columns[MOVIE_ID], timestamp))
+    return {TIMESTAMP: np.full(len(values), np.nan), **columns}
 
 
 # Numbers of more digits may be beyond int64.
@@ -105,25 +120,25 @@ def _is_blank(row: list[str]) -> bool:
     return len(row) < 2 and not "".join(row).strip()
 
 
-def _layout(first: list[str]) -> tuple[Layout, bool]:
+def _layout(first: list[str], names: tuple[str, ...]) -> tuple[Layout, bool]:
     """The place of each column that is there, and whether the first row is a header."""
-    names = [cell.strip() for cell in first]
-    if not set(FIELDS) & set(names):
-        return _positions(first), False
-    layout = {name: names.index(name) for name in FIELDS if name in names}
-    repeated = [name for name in layout if names.count(name) > 1]
-    if repeated or not {USER_ID, MOVIE_ID} <= layout.keys():
-        raise RequestError.at(
-            1, "the header", shown(",".join(first)), "userId, movieId and perhaps timestamp, each once"
-        )
+    cells = [cell.strip() for cell in first]
+    if not set(names) & set(cells):
+        return _positions(first, names), False
+    layout = {name: cells.index(name) for name in names if name in cells}
+    repeated = [name for name in layout if cells.count(name) > 1]
+    *needed, optional = names
+    if repeated or not layout.keys() >= set(needed):
+        expected = f"{', '.join(needed)} and perhaps {optional}, each once"
+        raise RequestError.at(1, "the header", shown(",".join(first)), expected)
     return layout, True
 
 
-def _positions(first: list[str]) -> Layout:
-    if len(first) not in (2, 3):
-        expected = "userId,movieId or userId,movieId,timestamp; other columns need a header that names these"
+def _positions(first: list[str], names: tuple[str, ...]) -> Layout:
+    if len(first) not in (len(names) - 1, len(names)):
+        expected = f"{','.join(names[:-1])} or {','.join(names)}; other columns need a header that names these"
         raise RequestError.at(1, "the row", shown(",".join(first)), expected)
-    return {name: place for place, name in enumerate(FIELDS[: len(first)])}
+    return {name: place for place, name in enumerate(names[: len(first)])}
 
 
 def _ids(cells: Sequence[str]) -> NDArray[np.int64]:

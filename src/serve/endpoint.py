@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 
 import numpy as np
@@ -12,18 +12,23 @@ import numpy as np
 from movielens.errors import RequestError
 from movielens.queries import RatingQueries
 from serve.answers import Parameters, Renderer
-from serve.codec import PARSERS, RENDERERS
+from serve.codec import CSV, PARSERS, RENDERERS, Parser
 from serve.contributions import contributions
+from serve.csv_rows import parse_users
 from serve.forest import ServedModel
 from serve.lenient import parse_leniently
-from serve.negotiation import answer_type, request_type
+from serve.negotiation import MediaType, answer_type, request_type
 from serve.options import Options
+from serve.questions import HISTORY, RECOMMEND, Wanted
+from serve.recommendations import Answer, Answerer
 from serve.response import Response
 from serve.rows import ParsedRequest
 from serve.scorer import Predictions, score
 
 # A long answer is made this many rows at a time, and sent in parts where it has several.
 BLOCK_ROWS = 8192
+# A question takes some hundredths of a second, and a request has 60 s in all.
+MOST_QUESTIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class Plan:
 
     Attributes:
         requested: a key of `PARSERS`.
+        parse: reads the body.
         answered: the media type of the answer.
         renderer: writes it.
         parameters: of the answer's type.
@@ -52,6 +58,7 @@ class Plan:
     """
 
     requested: str
+    parse: Parser
     answered: str
     renderer: Renderer
     parameters: Parameters
@@ -65,13 +72,19 @@ def plan(asked: Asked, begins: bytes) -> Plan:
 
     Raises:
         HttpError: 406 or 415.
-        RequestError: if an option has a value that it can't have.
+        RequestError: if an option or a parameter has a value that it can't have.
     """
     requested = request_type(asked.content_type, begins)
-    wanted = answer_type(asked.accept, requested)
-    options = Options.parse(asked.attributes or "")
-    parameters = wanted.parameters | ({"verbose": "true"} if options.verbose else {})
-    return Plan(requested, wanted.name, RENDERERS[wanted.name], parameters, options)
+    answered = answer_type(asked.accept, requested)
+    options, parse = Options.parse(asked.attributes or ""), PARSERS[requested]
+    given = MediaType.parse(asked.content_type or "").parameters
+    parameters = {name: value for name, value in answered.parameters.items() if name in ("verbose", "header")}
+    if options.verbose:
+        parameters["verbose"] = "true"
+    if requested == CSV and RECOMMEND in given:
+        wanted = Wanted.of_parameters(given)
+        parse, parameters[RECOMMEND] = partial(parse_users, wanted=wanted), str(wanted.count)
+    return Plan(requested, parse, answered.name, RENDERERS[answered.name], parameters, options)
 
 
 def answer(served: ServedModel, asked: Asked, body: bytes, *, lenient: bool = False) -> Response:
@@ -88,31 +101,60 @@ def answer(served: ServedModel, asked: Asked, body: bytes, *, lenient: bool = Fa
         RequestError: if the body isn't rows of raw ids.
     """
     planned = plan(asked, body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1])
-    parsed = parse_leniently(planned.requested, body) if lenient else PARSERS[planned.requested](body)
+    parsed = parse_leniently(planned.parse, planned.requested, body) if lenient else planned.parse(body)
     if planned.options.refuse_unknown:
         parsed = _known_only(served, parsed, lenient)
-    if len(parsed.queries) > BLOCK_ROWS and not parsed.faults:
-        blocks = (_predict(served, planned, part) for part in _parts(parsed.queries))
+    others = _others(served, planned, parsed, lenient) if parsed.questions or parsed.faults else {}
+    if len(parsed.queries) > BLOCK_ROWS and not others:
+        blocks = (_explained(served, planned, score(served.model, part)) for part in _parts(parsed.queries))
         return _in_parts(planned, planned.renderer.stream(blocks, planned.parameters, parsed.shape))
-    predictions = _predict(served, planned, parsed.queries)
-    text = planned.renderer(predictions, parsed.shape, planned.parameters, parsed.faults)
+    predictions = _explained(served, planned, score(served.model, parsed.queries))
+    text = planned.renderer(predictions, parsed.shape, planned.parameters, others)
     return Response(200, text, planned.answered)
 
 
-def is_slow(asked: Asked) -> bool:
-    """Whether even a single row takes long enough to keep others waiting."""
-    return asked.attributes is not None and "contributions" in asked.attributes
+def is_slow(asked: Asked, body: bytes = b"") -> bool:
+    """Whether even a short body may take long enough to keep others waiting."""
+    if asked.attributes is not None and "contributions" in asked.attributes:
+        return True
+    if asked.content_type is not None and RECOMMEND in asked.content_type.lower():
+        return True
+    return any(mark in body for mark in _SLOW)
 
 
-def _predict(served: ServedModel, planned: Plan, queries: RatingQueries) -> Predictions:
-    predictions = score(served.model, queries)
-    count = planned.options.contributions
-    if not count or not len(queries):
+# Of questions; a name may be written with escapes.
+_SLOW = (HISTORY.encode(), RECOMMEND.encode(), b"\\")
+
+
+def _explained(served: ServedModel, planned: Plan, predictions: Predictions) -> Predictions:
+    """The same with contributions, where they were asked for."""
+    count, model = planned.options.contributions, predictions.model
+    if not count or not len(predictions.queries):
         return predictions
-    features = served.model.spec.transform(queries)
-    return replace(
-        predictions, contributions=contributions(served.xgboost(), features, served.model.class_values, count)
-    )
+    features = model.spec.transform(predictions.queries)
+    return replace(predictions, contributions=contributions(served.xgboost(), features, model.class_values, count))
+
+
+def _others(served: ServedModel, planned: Plan, parsed: ParsedRequest, lenient: bool) -> Mapping[int, str | Answer]:
+    """Answers to the questions, and what is wrong with rows that can't be answered, by place."""
+    if len(parsed.questions) > MOST_QUESTIONS and not lenient:
+        raise RequestError(
+            f"{len(parsed.questions)} rows with {RECOMMEND} or {HISTORY} are too many, send up to {MOST_QUESTIONS}"
+        )
+    if parsed.questions and RECOMMEND not in planned.parameters and planned.parameters.get("header") == "present":
+        raise RequestError(f"rows with {RECOMMEND} or {HISTORY} have no header in common, leave out header=present")
+    answerer = Answerer(served.model, served.candidates, strict=planned.options.refuse_unknown)
+    others: dict[int, str | Answer] = dict(parsed.faults)
+    for place, question in parsed.questions.items():
+        try:
+            found = answerer.answer(question)
+        except RequestError as error:
+            if not lenient:
+                raise RequestError(f"row {place + 1}: {error}") from None
+            others[place] = f"row {place + 1}: {error}"
+        else:
+            others[place] = replace(found, predictions=_explained(served, planned, found.predictions))
+    return others
 
 
 def _parts(queries: RatingQueries) -> Iterator[RatingQueries]:
@@ -132,11 +174,12 @@ def _known_only(served: ServedModel, parsed: ParsedRequest, lenient: bool) -> Pa
     unknown = unknown_user | unknown_movie
     if not unknown.any():
         return parsed
-    places = [place for place in range(len(queries) + len(parsed.faults)) if place not in parsed.faults]
+    elsewhere = parsed.faults.keys() | parsed.questions.keys()
+    places = [place for place in range(len(queries) + len(elsewhere)) if place not in elsewhere]
     faults = {places[row]: _unknown(queries, row, places[row], unknown_user[row]) for row in np.flatnonzero(unknown)}
     if not lenient:
         raise RequestError(next(iter(faults.values())))
-    return ParsedRequest(queries.take(np.flatnonzero(~unknown)), parsed.shape, parsed.faults | faults)
+    return ParsedRequest(queries.take(np.flatnonzero(~unknown)), parsed.shape, parsed.faults | faults, parsed.questions)
 
 
 def _unknown(queries: RatingQueries, row: np.int64, place: int, is_user: np.bool_) -> str:

@@ -18,6 +18,7 @@ from movielens.errors import ArtifactError
 from movielens.model import Booster, Model
 from movielens.queries import RatingQueries
 from movielens.self_test import SelfTest
+from serve.recommendations import Candidates
 
 if TYPE_CHECKING:
     import xgboost
@@ -60,11 +61,13 @@ class ServedModel:
     Attributes:
         model: what predicts.
         artifact: where it came from.
+        candidates: for recommendations.
         probe: one row of the self-test and what it came to at the start, for `is_well`.
     """
 
     model: Model
     artifact: artifact.Artifact
+    candidates: Candidates
     probe: tuple[RatingQueries, NDArray[np.float32]]
     _own: list[xgboost.Booster] = field(default_factory=list)
 
@@ -90,7 +93,7 @@ def load(model_dir: Path) -> ServedModel:
     model = Model(read.spec, _booster(read))
     _check(model, read)
     queries = read.self_test.queries.take(np.array([0]))
-    return ServedModel(model, read, (queries, model.predict(queries).probabilities))
+    return ServedModel(model, read, Candidates.of(read.spec), (queries, model.predict(queries).probabilities))
 
 
 def _booster(read: artifact.Artifact) -> Booster:

@@ -1,14 +1,14 @@
 """JSON and JSON Lines bodies to rows: typed decoding by msgspec, and where it refuses, a slow reading that says why.
 
 The slow reading is the definition and the fast one its shortcut: whatever the fast one takes, the slow one takes alike.
-Objects hold userId, movieId and, where it is known, timestamp; any other field is refused, since a misspelt one would
-otherwise go unnoticed.
+Objects hold userId, movieId and, where it is known, timestamp; those that hold ``history`` or ``recommend`` are
+questions and read the slow way. Any other field is refused, since a misspelt one would otherwise go unnoticed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +17,7 @@ import numpy as np
 from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import RequestError
 from movielens.queries import RatingQueries
+from serve.questions import HISTORY, RECOMMEND, Question, check_fields
 from serve.rows import EXPECTED, FIELDS, ID_MAX, ID_MIN, TIMESTAMP_BOUND, ParsedRequest, Shape, decode_text, shown
 
 _INSTANCES = "instances"
@@ -66,7 +67,7 @@ def parse_json(body: bytes) -> ParsedRequest:
         except _REFUSALS:
             continue
     shape, records = _records(_loads(decode_text(body)))
-    return ParsedRequest(_queries([_row(line, record) for line, record in enumerate(records, start=1)]), shape)
+    return _parsed((_row(line, record) for line, record in enumerate(records, start=1)), shape)
 
 
 def parse_json_lines(body: bytes) -> ParsedRequest:
@@ -80,7 +81,7 @@ def parse_json_lines(body: bytes) -> ParsedRequest:
     ]
     if not rows:
         decode_text(body)
-    return ParsedRequest(_queries(rows))
+    return _parsed(rows)
 
 
 def parse_json_records(body: bytes) -> ParsedRequest:
@@ -90,16 +91,29 @@ def parse_json_records(body: bytes) -> ParsedRequest:
         RequestError: if the body isn't JSON in one of the shapes.
     """
     shape, records = _records(_loads(decode_text(body)))
-    rows, faults = [], {}
-    for place, record in enumerate(records):
+    rows: list[_Row | Question | RequestError] = []
+    for line, record in enumerate(records, start=1):
         try:
-            rows.append(_row(place + 1, record))
+            rows.append(_row(line, record))
         except RequestError as error:
-            faults[place] = str(error)
-    return ParsedRequest(_queries(rows), shape, faults)
+            rows.append(error)
+    return _parsed(rows, shape)
 
 
-def _line(number: int, line: bytes) -> _Row:
+def _parsed(rows: Iterable[_Row | Question | RequestError], shape: Shape = Shape.LIST) -> ParsedRequest:
+    pairs, faults, questions = [], {}, {}
+    for place, row in enumerate(rows):
+        match row:
+            case Question():
+                questions[place] = row
+            case RequestError():
+                faults[place] = str(row)
+            case _:
+                pairs.append(row)
+    return ParsedRequest(_queries(pairs), shape, faults, questions)
+
+
+def _line(number: int, line: bytes) -> _Row | Question:
     try:
         row: _Row = _DECODERS[Shape.OBJECT](line)
     except _REFUSALS:
@@ -147,7 +161,7 @@ def _records(value: Any) -> tuple[Shape, list[Any]]:
     return Shape.INSTANCES, value[_INSTANCES]
 
 
-def _row(line: int, record: Any) -> _Row:
+def _row(line: int, record: Any) -> _Row | Question:
     """The row of one decoded object.
 
     Raises:
@@ -155,27 +169,11 @@ def _row(line: int, record: Any) -> _Row:
     """
     if not isinstance(record, dict):
         raise RequestError.at(line, "the row", shown(record), "an object with userId and movieId")
-    for name, value in record.items():
-        if name not in FIELDS:
-            raise RequestError(
-                f"line {line}: unknown field {shown(name)!r}, expected userId, movieId and perhaps timestamp"
-            )
-        if not _IS_VALID[name](value):
-            hint = ", as JSON numbers" if isinstance(value, str) else ""
-            raise RequestError.at(line, name, shown(value), EXPECTED[name] + hint)
+    if HISTORY in record or RECOMMEND in record:
+        return Question.of(line, record)
+    check_fields(line, record, FIELDS)
     for name in (USER_ID, MOVIE_ID):
         if name not in record:
             raise RequestError(f"line {line}: {name} is missing, expected {EXPECTED[name]}")
     timestamp = record.get(TIMESTAMP)
     return _Row(record[USER_ID], record[MOVIE_ID], None if timestamp is None else float(timestamp))
-
-
-def _is_id(value: Any) -> bool:
-    return type(value) is int and ID_MIN <= value <= ID_MAX
-
-
-def _is_timestamp(value: Any) -> bool:
-    return value is None or (type(value) in (int, float) and 0 <= value < TIMESTAMP_BOUND)
-
-
-_IS_VALID: dict[str, Callable[[Any], bool]] = {USER_ID: _is_id, MOVIE_ID: _is_id, TIMESTAMP: _is_timestamp}

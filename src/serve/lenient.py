@@ -12,20 +12,20 @@ import numpy as np
 
 from movielens.errors import RequestError
 from movielens.queries import RatingQueries
-from serve.codec import CSV, JSON, PARSERS, Parser
+from serve.codec import CSV, JSON, Parser
 from serve.json_rows import parse_json_records
+from serve.questions import Question
 from serve.rows import FIELDS, ParsedRequest
 
 _PLACE = re.compile(r"^line \d+")
 
 
-def parse_leniently(media_type: str, body: bytes) -> ParsedRequest:
-    """Rows of a body with what is wrong with the others.
+def parse_leniently(parse: Parser, media_type: str, body: bytes) -> ParsedRequest:
+    """Rows of a body with what is wrong with the others; ``parse`` is how bodies of that type are read.
 
     Raises:
         RequestError: if the body isn't rows at all: empty, or no JSON.
     """
-    parse = PARSERS[media_type]
     try:
         return parse(body)
     except RequestError:
@@ -48,10 +48,13 @@ def _is_header(line: bytes) -> bool:
 def _gather(parse: Parser, header: bytes, lines: list[tuple[int, bytes]]) -> ParsedRequest:
     good: list[RatingQueries] = []
     faults: dict[int, str] = {}
+    questions: dict[int, Question] = {}
 
     def read(first: int, last: int) -> None:
         try:
-            good.append(parse(header + b"\n".join(line for _, line in lines[first:last])).queries)
+            parsed = parse(header + b"\n".join(line for _, line in lines[first:last]))
+            good.append(parsed.queries)
+            questions.update({first + place: question for place, question in parsed.questions.items()})
         except RequestError as error:
             if last - first == 1:
                 faults[first] = _PLACE.sub(f"line {lines[first][0]}", str(error))
@@ -61,11 +64,10 @@ def _gather(parse: Parser, header: bytes, lines: list[tuple[int, bytes]]) -> Par
             read(middle, last)
 
     read(0, len(lines))
-    return ParsedRequest(join(good), faults=faults)
+    return ParsedRequest(join(good), faults=faults, questions=questions)
 
 
 def join(parts: list[RatingQueries]) -> RatingQueries:
     """All rows, one part after the other."""
-    nothing = RatingQueries(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    columns = zip(*((q.user_id, q.movie_id, q.timestamp) for q in [nothing, *parts]), strict=True)
+    columns = zip(*((q.user_id, q.movie_id, q.timestamp) for q in [RatingQueries.none(), *parts]), strict=True)
     return RatingQueries(*map(np.concatenate, columns))

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import RequestError
 from movielens.queries import RatingQueries
+
+if TYPE_CHECKING:
+    from serve.questions import Question
 
 FIELDS = (USER_ID, MOVIE_ID, TIMESTAMP)
 
@@ -43,14 +47,16 @@ class ParsedRequest:
     """The rows of a request in its own order.
 
     Attributes:
-        queries: the rows that can be answered.
+        queries: the rows that ask how a user would rate a movie, and nothing more.
         shape: how they came; rows that don't come as JSON have the shape of a list.
-        faults: what is wrong with each of the others, by its place among all, from 0.
+        faults: what is wrong with rows that can't be answered, by their place among all, from 0.
+        questions: rows that ask for more, by their place.
     """
 
     queries: RatingQueries
     shape: Shape = Shape.LIST
     faults: dict[int, str] = field(default_factory=dict)
+    questions: dict[int, Question] = field(default_factory=dict)
 
 
 def decode_text(body: bytes) -> str:
@@ -67,6 +73,16 @@ def decode_text(body: bytes) -> str:
     if not text.strip():
         raise RequestError(EMPTY)
     return text
+
+
+def is_id(value: Any) -> bool:
+    """Whether a JSON value is a raw id."""
+    return type(value) is int and ID_MIN <= value <= ID_MAX
+
+
+def is_timestamp(value: Any) -> bool:
+    """Whether a JSON value is a timestamp, or null."""
+    return value is None or (type(value) in (int, float) and 0 <= value < TIMESTAMP_BOUND)
 
 
 def shown(value: object) -> object:

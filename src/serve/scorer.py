@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,10 @@ class Predictions:
     def knows_user(self) -> NDArray[np.bool_]:
         """Whether the user has ratings in the training rows, bool (n_rows,)."""
         return self.model.knows_user(self.queries.user_id)
+
+    def take(self, rows: NDArray[np.int64]) -> Predictions:
+        """The given rows (int64 positions), in that order, of predictions without contributions."""
+        return replace(self, queries=self.queries.take(rows), scores=self.scores.take(rows))
 
 
 def score(model: Model, queries: RatingQueries) -> Predictions:

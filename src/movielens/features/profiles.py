@@ -1,7 +1,8 @@
 """Each user's own ratings, compact and by time, for the features that look at single ratings of the user.
 
-The latest `CAP` of a user are kept, which bounds the artifact and the work of a row. A rating without a time is never
-earlier than anything; it counts where time doesn't matter.
+The latest `CAP` of a user are kept, which bounds the artifact and the work of a row; of those before only the movies
+are, so that what a user has rated is known in full. A rating without a time is never earlier than anything; it counts
+where time doesn't matter.
 """
 
 from __future__ import annotations
@@ -30,18 +31,30 @@ class Profiles:
         class_index: uint8 (n_rows + 1,).
         residual: float32 (n_rows + 1,), rating less what the bias expects.
         time: int64 (n_rows + 1,), seconds since 1970, `NO_TIME` where the data has none.
+        older_start: int64 (n_users + 2,), as ``start``, of what each user rated before these.
+        older: int32 (n_older,), indexes of those movies.
         key: int64 (n_rows + 1,), user and time in one number, rising.
         timed: int64 (n_users + 1,), the first row of each user that has a time.
     """
 
     CAP: ClassVar[int] = 1000
-    STORED: ClassVar[tuple[str, ...]] = ("start", "movie_index", "class_index", "residual", "time")
+    STORED: ClassVar[tuple[str, ...]] = (
+        "start",
+        "movie_index",
+        "class_index",
+        "residual",
+        "time",
+        "older_start",
+        "older",
+    )
 
     start: NDArray[np.int64]
     movie_index: NDArray[np.int32]
     class_index: NDArray[np.uint8]
     residual: Floats
     time: NDArray[np.int64]
+    older_start: NDArray[np.int64]
+    older: NDArray[np.int32]
     key: NDArray[np.int64] = field(init=False)
     timed: NDArray[np.int64] = field(init=False)
 
@@ -61,15 +74,31 @@ class Profiles:
         end = np.cumsum(count)
         # How many ratings of the same user come later.
         later = end[history.user_index[order]] - 1 - np.arange(len(order))
-        order = order[later < cls.CAP]
-        start = np.concatenate([[0], np.cumsum(np.minimum(count, cls.CAP))])
+        older, order = order[later >= cls.CAP], order[later < cls.CAP]
+        kept = np.minimum(count, cls.CAP)
+        start, older_start = (np.concatenate([[0], np.cumsum(counts)]) for counts in (kept, count - kept))
         return cls(
             start,
             np.append(history.movie_index[order], -1).astype(np.int32),
             np.append(history.class_index[order], 0).astype(np.uint8),
             np.append(history.residual[order], 0).astype(np.float32),
             np.append(time[order], NO_TIME),
+            older_start,
+            history.movie_index[older].astype(np.int32),
         )
+
+    def rated(self, user_index: int) -> NDArray[np.int32]:
+        """Indexes of all movies that the user has rated, in no order; none for user -1, who is unknown."""
+        if user_index < 0:
+            return self.movie_index[:0]
+        bounds = slice(user_index, user_index + 2)
+        (first, last), (older, end) = self.start[bounds].tolist(), self.older_start[bounds].tolist()
+        return np.concatenate([self.older[older:end], self.movie_index[first:last]])
+
+    def counts(self, n_movies: int) -> NDArray[np.int64]:
+        """How many ratings each movie has, int64 (n_movies,)."""
+        of_older = np.bincount(self.older, minlength=n_movies)
+        return np.bincount(self.movie_index[:-1], minlength=n_movies) + of_older
 
     def before(self, user_index: NDArray[np.int64], timestamp: NDArray[np.float64]) -> tuple[NDArray[np.int64], ...]:
         """The rows, from and up to, of each user that are strictly earlier than a time; none where it is NaN."""

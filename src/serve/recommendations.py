@@ -1,0 +1,167 @@
+"""Answers to questions: predictions by a user's own history, and the movies with the best expected rating for a user.
+
+All movies that may be recommended are scored in one pass, as the rows of any request are, and nothing of it is kept
+that could go stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movielens.columns import GENRES_COLUMN, MOVIE_ID, USER_ID
+from movielens.errors import DataError, RequestError
+from movielens.features import FeatureSpec
+from movielens.model import Model
+from movielens.queries import RatingQueries
+from movielens.tables import MovieTable
+from serve.questions import HISTORY, History, Question, Wanted
+from serve.rows import shown
+from serve.scorer import Predictions, score
+
+# Whom a history is of: the id that came with it says nothing, since the user's ratings in training don't count.
+_NOBODY = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What recommendations are chosen from.
+
+    Attributes:
+        movies: the catalogue.
+        count: int64 (n_movies,), ratings of each movie among the training rows.
+        of_genre: indexes of the movies of each genre, its name in lower case.
+    """
+
+    movies: MovieTable
+    count: NDArray[np.int64]
+    of_genre: Mapping[str, NDArray[np.int64]]
+
+    @classmethod
+    def of(cls, spec: FeatureSpec) -> Self:
+        """Those of a fitted spec."""
+        places: dict[str, list[int]] = {}
+        for place, genres in enumerate(spec.movies.genres):
+            for genre in genres:
+                places.setdefault(genre.lower(), []).append(place)
+        of_genre = {genre: np.array(movies) for genre, movies in places.items()}
+        return cls(spec.movies, spec.profiles.counts(len(spec.movies)), of_genre)
+
+    def among(self, wanted: Wanted) -> NDArray[np.bool_]:
+        """Which movies pass the filters, bool (n_movies,).
+
+        Raises:
+            RequestError: a genre that no movie has.
+        """
+        passed = self.count >= wanted.min_ratings
+        if wanted.genres:
+            of_any = np.zeros_like(passed)
+            for genre in wanted.genres:
+                of_any[self._of(genre)] = True
+            passed &= of_any
+        if wanted.year_from is not None or wanted.year_to is not None:
+            year = self.movies.year
+            low, high = wanted.year_from or 1, 9999 if wanted.year_to is None else wanted.year_to
+            passed &= (year >= low) & (year <= high)  # an unknown year is 0
+        return passed
+
+    def _of(self, genre: str) -> NDArray[np.int64]:
+        movies = self.of_genre.get(genre.lower())
+        if movies is None:
+            known = ", ".join(sorted({name for names in self.movies.genres for name in names}))
+            raise RequestError(f"{GENRES_COLUMN}: no movie has {shown(genre)!r}, expected some of {known}")
+        return movies
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """A question with its answer.
+
+    Attributes:
+        question: what was asked.
+        knows_user: whether there are ratings of the user, from training or from the history.
+        predictions: the one asked for, or those of the recommended movies, best first.
+    """
+
+    question: Question
+    knows_user: bool
+    predictions: Predictions
+
+
+@dataclass(slots=True, eq=False)
+class Answerer:
+    """Answers the questions of one request; those that follow each other with the same history share its view.
+
+    Attributes:
+        model: as trained.
+        candidates: of the model.
+        strict: whether users and movies that training didn't know are errors.
+    """
+
+    model: Model
+    candidates: Candidates
+    strict: bool = False
+    _view: tuple[History, Model] | None = None
+
+    def answer(self, question: Question) -> Answer:
+        """The answer.
+
+        Raises:
+            RequestError: a rating off the model's scale, a genre that no movie has, or what ``strict`` refuses.
+        """
+        model, user_id = self.model, question.user_id
+        if question.history is not None or user_id is None:
+            model, user_id = self._model_of(question.history or ()), _NOBODY
+        knows_user = bool(model.knows_user(np.array([user_id]))[0])
+        if self.strict:
+            self._refuse_unknown(question, knows_user)
+        movie_id = np.array([question.movie_id]) if question.wanted is None else self._choice(question, question.wanted)
+        size = len(movie_id)
+        predictions = score(model, RatingQueries(np.full(size, user_id), movie_id, np.full(size, question.timestamp)))
+        if question.wanted is not None:
+            # By movie id where two are as good, which is the catalogue's order.
+            best = np.argsort(-predictions.scores.expected_rating, kind="stable")[: question.wanted.count]
+            predictions = predictions.take(best)
+        return Answer(question, knows_user, predictions)
+
+    def _choice(self, question: Question, wanted: Wanted) -> NDArray[np.int64]:
+        """Raw ids of the movies to choose from: the user has rated none of them, in training or in the history."""
+        chosen, spec = self.candidates.among(wanted), self.model.spec
+        if question.user_id is not None:
+            user_index = int(spec.users.index(np.array([question.user_id]))[0])
+            chosen[spec.profiles.rated(user_index)] = False
+        rated = self.model.movie_index(_column(question.history or (), "movie_id", np.int64))
+        chosen[rated[rated >= 0]] = False
+        return spec.movies.movie_id[chosen].astype(np.int64)
+
+    def _model_of(self, history: History) -> Model:
+        """The model's view of `_NOBODY` with that history; movies that the catalogue doesn't list say nothing of it."""
+        if self._view is None or self._view[0] != history:
+            movie_id = _column(history, "movie_id", np.int64)
+            known = self.model.movie_index(movie_id) >= 0
+            stars, seconds = (_column(history, name, np.float64) for name in ("rating", "timestamp"))
+            try:
+                self.model.spec.scale.to_class(stars)  # whether the movies are known or not
+                spec = self.model.spec.with_user_history(_NOBODY, movie_id[known], stars[known], seconds[known])
+            except DataError as error:
+                raise RequestError(f"{HISTORY}: {error}") from None
+            self._view = history, replace(self.model, spec=spec)
+        return self._view[1]
+
+    def _refuse_unknown(self, question: Question, knows_user: bool) -> None:
+        asked = [] if question.movie_id is None else [question.movie_id]
+        movies = [*asked, *(rating.movie_id for rating in question.history or ())]
+        unknown = self.model.movie_index(np.array(movies, dtype=np.int64)) < 0
+        if question.history is None and not knows_user:
+            raise RequestError(f"{USER_ID} {question.user_id} isn't known, and on_unknown=error was asked for")
+        if unknown.any():
+            movie_id = movies[int(unknown.argmax())]
+            raise RequestError(f"{MOVIE_ID} {movie_id} isn't known, and on_unknown=error was asked for")
+
+
+def _column(history: History, name: str, dtype: type[np.int64 | np.float64]) -> NDArray[Any]:
+    return np.array([getattr(rating, name) for rating in history], dtype=dtype)
