@@ -6,6 +6,9 @@
  * so 16 walks go on at once: 16 trees where there is one row, 16 rows of a tree where there are many. Leaves are added
  * in the order of the trees, since floating point sums depend on it, and softmax is the one of XGBoost (common/math.h).
  *
+ * Where there are many rows, trees are first cut down to where these rows part: a node that all of them leave by the same
+ * side, as those of one user do wherever the user is looked at, is left out. Each row still ends in the same leaf.
+ *
  * A forest is checked whole when it is opened, so that no file, however broken, can make a walk leave it.
  */
 
@@ -14,6 +17,7 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAGIC "HALFTREE"
@@ -41,12 +45,16 @@ typedef struct {
 } Node;
 
 typedef struct {
-    PyObject_HEAD
-    Py_buffer buffer;
     Header header;
     const float *base;
     const Tree *trees;
     const Node *nodes;
+} Parts;
+
+typedef struct {
+    PyObject_HEAD
+    Py_buffer buffer;
+    Parts parts;
 } Forest;
 
 static uint32_t column_of(const Node *node) { return node->packed >> FIRST_BITS; }
@@ -84,7 +92,7 @@ static void finish(const Header *header, float *margins) {
         margins[k] /= (float)sum;
 }
 
-static void walk_trees(const Forest *forest, const float *row, float *margins) {
+static void walk_trees(const Parts *forest, const float *row, float *margins) {
     const Tree *tree = forest->trees, *end = tree + forest->header.n_trees;
     for (; end - tree >= LANES; tree += LANES) {
         const Node *at[LANES];
@@ -108,36 +116,86 @@ static void walk_trees(const Forest *forest, const float *row, float *margins) {
     }
 }
 
-static void walk_rows(const Forest *forest, const float *rows, float *margins) {
-    uint32_t n_groups = forest->header.n_groups;
-    const Tree *end = forest->trees + forest->header.n_trees;
-    for (const Tree *tree = forest->trees; tree < end; tree++) {
+/* As many numbers as every 64-bit processor works on at once, and the LANES of a column or sum in as many of these. */
+typedef float Four __attribute__((vector_size(16), aligned(16), may_alias));
+typedef int32_t FourMasks __attribute__((vector_size(16), aligned(16), may_alias));
+typedef struct {
+    Four part[LANES / 4];
+} Lanes;
+
+static void fill(Lanes *lanes, float value) {
+    for (int k = 0; k < LANES / 4; k++)
+        lanes->part[k] = (Four){value, value, value, value};
+}
+
+/* Walks go one after the other; from the leaves to the root all lanes go at once, but by every node. */
+#define FEW_NODES 128
+static int is_quicker_from_leaves(uint32_t n_nodes, uint32_t depth) {
+    return n_nodes < FEW_NODES && n_nodes <= 8 * depth + 1;
+}
+
+static void climb_rows(const Node *root, uint32_t n_nodes, const Lanes *rows, Lanes *sum) {
+    Lanes values[FEW_NODES];
+    for (uint32_t i = n_nodes; i--;) {
+        const Node *node = root + i;
+        if (!first_of(node)) {
+            fill(values + i, node->threshold);
+            continue;
+        }
+        const Lanes *row = rows + column_of(node), *first = values + i + first_of(node), *second = first + 1;
+        Four threshold = {node->threshold, node->threshold, node->threshold, node->threshold};
+#pragma GCC unroll 4
+        for (int k = 0; k < LANES / 4; k++) {
+            FourMasks is_second = row->part[k] < threshold;
+            values[i].part[k] = (Four)((is_second & (FourMasks)second->part[k]) | (~is_second & (FourMasks)first->part[k]));
+        }
+    }
+    for (int k = 0; k < LANES / 4; k++)
+        sum->part[k] += values->part[k];
+}
+
+static void walk_rows(const Parts *forest, const Lanes *rows, Lanes *sums) {
+    uint32_t n_trees = forest->header.n_trees;
+    for (uint32_t i = 0; i < n_trees; i++) {
+        const Tree *tree = forest->trees + i;
+        const Node *root = forest->nodes + tree->root;
+        uint32_t end = i + 1 < n_trees ? tree[1].root : forest->header.n_nodes;
+        if (is_quicker_from_leaves(end - tree->root, depth_of(tree))) {
+            climb_rows(root, end - tree->root, rows, sums + group_of(tree));
+            continue;
+        }
+        const float *row = (const float *)rows;
         const Node *at[LANES];
         for (int j = 0; j < LANES; j++)
-            at[j] = forest->nodes + tree->root;
+            at[j] = root;
         for (uint32_t depth = depth_of(tree); depth--;)
 #pragma GCC unroll 16
             for (int j = 0; j < LANES; j++)
-                STEP(at[j], rows + j, LANES);
+                STEP(at[j], row + j, LANES);
+        float *sum = (float *)(sums + group_of(tree));
         for (int j = 0; j < LANES; j++)
-            margins[j * n_groups + group_of(tree)] += at[j]->threshold;
+            sum[j] += at[j]->threshold;
     }
 }
 
 /* `rows` has room for LANES rows of width_of(), or for one where there are fewer. */
-static void predict(const Forest *forest, const float *values, size_t n_rows, int finished, float *rows,
+static void predict(const Parts *forest, const float *values, size_t n_rows, int finished, float *rows,
                     float *margins) {
     const Header *header = &forest->header;
-    size_t n_features = header->n_features, n_groups = header->n_groups;
-    for (size_t i = 0; i < n_rows; i++)
-        memcpy(margins + i * n_groups, forest->base, n_groups * sizeof(float));
-    size_t i = 0;
+    size_t n_features = header->n_features, n_groups = header->n_groups, i = 0;
+    Lanes sums[MOST_GROUPS];
     for (; n_rows - i >= LANES; i += LANES) {
         for (size_t j = 0; j < LANES; j++)
             spread(rows + j, LANES, values + (i + j) * n_features, n_features);
-        walk_rows(forest, rows, margins + i * n_groups);
+        for (size_t k = 0; k < n_groups; k++)
+            fill(sums + k, forest->base[k]);
+        walk_rows(forest, (const Lanes *)rows, sums);
+        for (size_t j = 0; j < LANES; j++)
+            for (size_t k = 0; k < n_groups; k++)
+                margins[(i + j) * n_groups + k] = ((const float *)(sums + k))[j];
     }
     for (; i < n_rows; i++) {
+        memcpy(margins + i * n_groups, forest->base, n_groups * sizeof(float));
         spread(rows, 1, values + i * n_features, n_features);
         walk_trees(forest, rows, margins + i * n_groups);
     }
@@ -145,9 +203,98 @@ static void predict(const Forest *forest, const float *values, size_t n_rows, in
         finish(header, margins + i * n_groups);
 }
 
+/* Of a column over all rows: above `high` is none of them, below `low` none but what is missing, which raises `high`. */
+typedef struct {
+    float low, high;
+} Range;
+
+static void find_ranges(const float *values, size_t n_rows, size_t n_features, Range *ranges) {
+    for (size_t i = 0; i < n_features; i++)
+        ranges[i] = ranges[n_features + i] = (Range){INFINITY, -INFINITY};
+    for (size_t row = 0; row < n_rows; row++, values += n_features) {
+        for (size_t i = 0; i < n_features; i++) {
+            float value = values[i];
+            ranges[i].low = value < ranges[i].low ? value : ranges[i].low;
+            ranges[i].high = value > ranges[i].high ? value : ranges[i].high;
+            if (value != value) /* noted on the other side, so that the largest value is known until the end */
+                ranges[n_features + i].high = INFINITY;
+        }
+    }
+    for (size_t i = 0; i < n_features; i++) {
+        Range of = ranges[i], *negated = ranges + n_features + i;
+        int is_missing = negated->high > 0;
+        *negated = (Range){-of.high, is_missing ? INFINITY : -of.low};
+        ranges[i].high = is_missing ? INFINITY : of.high;
+    }
+    ranges[2 * n_features] = (Range){INFINITY, INFINITY};
+}
+
+/* Writes the tree without the nodes that rows within the ranges leave by one side, and returns how many are left. */
+static uint32_t cut_tree(const Node *root, const Range *ranges, Node *left, const Node **source, uint16_t *level) {
+    uint32_t n = 1;
+    source[0] = root;
+    level[0] = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const Node *node = source[i];
+        for (; first_of(node); ) {
+            const Range *range = ranges + column_of(node);
+            if (range->high < node->threshold)
+                node += first_of(node) + 1;
+            else if (!(range->low < node->threshold))
+                node += first_of(node);
+            else
+                break;
+        }
+        left[i] = *node;
+        if (!first_of(node))
+            continue;
+        left[i].packed = column_of(node) << FIRST_BITS | (n - i);
+        for (uint32_t child = 0; child < 2; child++, n++) {
+            source[n] = node + first_of(node) + child;
+            level[n] = level[i] + 1;
+        }
+    }
+    return n;
+}
+
+/* The forest as these rows need it, in memory that the caller frees by `*memory`; the forest itself if there is none. */
+static Parts cut(const Parts *forest, const float *values, size_t n_rows, void **memory) {
+    const Header *header = &forest->header;
+    Parts parts = *forest;
+    size_t most = 0, n_trees = header->n_trees;
+    for (size_t i = 0; i < n_trees; i++) {
+        size_t end = i + 1 < n_trees ? forest->trees[i + 1].root : header->n_nodes;
+        most = end - forest->trees[i].root > most ? end - forest->trees[i].root : most;
+    }
+    if (most >> FIRST_BITS) /* a child might be too far away in the other order */
+        return parts;
+    size_t node_size = sizeof(Node *) + sizeof(uint16_t);
+    char *room = malloc(most * node_size + n_trees * sizeof(Tree) + header->n_nodes * sizeof(Node) +
+                        width_of(header) * sizeof(Range));
+    if ((*memory = room) == NULL)
+        return parts;
+    const Node **source = (const Node **)room;
+    Node *nodes = (Node *)(source + most);
+    Range *ranges = (Range *)(nodes + header->n_nodes);
+    Tree *trees = (Tree *)(ranges + width_of(header));
+    uint16_t *level = (uint16_t *)(trees + n_trees);
+    find_ranges(values, n_rows, header->n_features, ranges);
+    uint32_t root = 0;
+    for (size_t i = 0; i < n_trees; i++) {
+        uint32_t n = cut_tree(forest->nodes + forest->trees[i].root, ranges, nodes + root, source, level);
+        /* Levels rise from node to node. */
+        trees[i] = (Tree){root, (uint32_t)level[n - 1] << 16 | group_of(forest->trees + i)};
+        root += n;
+    }
+    parts.header.n_nodes = root;
+    parts.trees = trees;
+    parts.nodes = nodes;
+    return parts;
+}
+
 /* Why the parts don't make a forest, or NULL. A child lies behind its parent, so a walk of `depth` steps ends; that the
  * steps suffice to reach a leaf is checked by following the deepest level of each node. */
-static const char *fault_of_tree(const Forest *forest, uint32_t root, uint32_t end, uint32_t depth, uint16_t *level) {
+static const char *fault_of_tree(const Parts *forest, uint32_t root, uint32_t end, uint32_t depth, uint16_t *level) {
     uint32_t n_features = forest->header.n_features;
     memset(level, 0, (end - root) * sizeof(uint16_t));
     for (uint32_t i = root; i < end; i++) {
@@ -171,11 +318,11 @@ static const char *fault_of_tree(const Forest *forest, uint32_t root, uint32_t e
     return NULL;
 }
 
-static const char *fault_of(Forest *forest) {
+static const char *fault_of(Parts *forest, const Py_buffer *buffer) {
     const Header *header = &forest->header;
-    if (forest->buffer.len < (Py_ssize_t)sizeof(Header))
+    if (buffer->len < (Py_ssize_t)sizeof(Header))
         return "it is too short";
-    memcpy(&forest->header, forest->buffer.buf, sizeof(Header));
+    memcpy(&forest->header, buffer->buf, sizeof(Header));
     if (memcmp(header->magic, MAGIC, sizeof header->magic) || header->version != VERSION)
         return "it has another form";
     if (!header->n_features || header->n_features > MOST_FEATURES || !header->n_groups ||
@@ -183,9 +330,9 @@ static const char *fault_of(Forest *forest) {
         return "its header is out of bounds";
     uint64_t base = sizeof(Header), trees = base + (header->n_groups + header->n_groups % 2) * sizeof(float);
     uint64_t nodes = trees + (uint64_t)header->n_trees * sizeof(Tree);
-    if (nodes + (uint64_t)header->n_nodes * sizeof(Node) != (uint64_t)forest->buffer.len)
+    if (nodes + (uint64_t)header->n_nodes * sizeof(Node) != (uint64_t)buffer->len)
         return "its length isn't what its header says";
-    const char *start = forest->buffer.buf;
+    const char *start = buffer->buf;
     if ((uintptr_t)start % sizeof(Node))
         return "it isn't aligned";
     forest->base = (const float *)(start + base);
@@ -224,7 +371,7 @@ static PyObject *forest_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         Py_DECREF(self);
         return NULL;
     }
-    const char *fault = fault_of(self);
+    const char *fault = fault_of(&self->parts, &self->buffer);
     if (fault != NULL) {
         PyErr_Format(PyExc_ValueError, "not a flat forest: %s", fault);
         Py_DECREF(self);
@@ -243,8 +390,10 @@ static void forest_dealloc(PyObject *object) {
 
 /* Fewer rows than this are done before another thread would have taken over. */
 #define RELEASE_ROWS 8
+/* Cutting takes as long as some thirty rows do, and gains nothing where all of them differ in everything. */
+#define CUT_ROWS 256
 
-static PyObject *run(const Forest *forest, const Py_buffer *values, int finished, Py_buffer *out) {
+static PyObject *run(const Parts *forest, const Py_buffer *values, int finished, Py_buffer *out) {
     const Header *header = &forest->header;
     size_t row = header->n_features * sizeof(float), n_rows = (size_t)values->len / row;
     if ((size_t)values->len % row || (size_t)out->len != n_rows * header->n_groups * sizeof(float))
@@ -258,7 +407,10 @@ static PyObject *run(const Forest *forest, const Py_buffer *values, int finished
         predict(forest, values->buf, n_rows, finished, rows, out->buf);
     } else {
         Py_BEGIN_ALLOW_THREADS
-        predict(forest, values->buf, n_rows, finished, rows, out->buf);
+        void *memory = NULL;
+        Parts parts = n_rows < CUT_ROWS ? *forest : cut(forest, values->buf, n_rows, &memory);
+        predict(&parts, values->buf, n_rows, finished, rows, out->buf);
+        free(memory);
         Py_END_ALLOW_THREADS
     }
     PyMem_Free(rows);
@@ -275,7 +427,7 @@ static PyObject *forest_predict(PyObject *self, PyObject *args) {
         return NULL;
     PyObject *result = NULL;
     if (PyObject_GetBuffer(answers, &out, PyBUF_WRITABLE) == 0) {
-        result = run((Forest *)self, &values, !margins, &out);
+        result = run(&((Forest *)self)->parts, &values, !margins, &out);
         PyBuffer_Release(&out);
     }
     PyBuffer_Release(&values);
@@ -284,12 +436,12 @@ static PyObject *forest_predict(PyObject *self, PyObject *args) {
 
 static PyObject *get_n_features(PyObject *self, void *closure) {
     (void)closure;
-    return PyLong_FromUnsignedLong(((Forest *)self)->header.n_features);
+    return PyLong_FromUnsignedLong(((Forest *)self)->parts.header.n_features);
 }
 
 static PyObject *get_n_groups(PyObject *self, void *closure) {
     (void)closure;
-    return PyLong_FromUnsignedLong(((Forest *)self)->header.n_groups);
+    return PyLong_FromUnsignedLong(((Forest *)self)->parts.header.n_groups);
 }
 
 static PyMethodDef forest_methods[] = {

@@ -42,8 +42,11 @@ def booster_of(
     return xgboost.train(settings, xgboost.DMatrix(values.astype(np.float32), target), rounds)
 
 
-def adversarial_rows(flat: bytes, seed: int, n_rows: int) -> NDArray[np.float32]:
-    """Split points, their neighbours on both sides, and values that are no ordinary numbers."""
+def adversarial_rows(flat: bytes, seed: int, n_rows: int, alike: float = 0) -> NDArray[np.float32]:
+    """Split points, their neighbours on both sides, and values that are no ordinary numbers.
+
+    A share of the columns has few values, so that many nodes are left by one side.
+    """
     rng = np.random.default_rng(seed)
     column, point = split_points(flat)
     n_features = int(np.frombuffer(flat, HEADER, 1)["n_features"][0])
@@ -51,7 +54,10 @@ def adversarial_rows(flat: bytes, seed: int, n_rows: int) -> NDArray[np.float32]
     for feature in range(n_features):
         points = point[column == feature]
         near = [points, *(np.nextafter(points, np.float32(side)) for side in (np.inf, -np.inf)), SPECIAL]
-        rows[:, feature] = rng.choice(np.concatenate(near).astype(np.float32), n_rows)
+        values = np.concatenate(near).astype(np.float32)
+        if rng.random() < alike:
+            values = rng.choice(values, rng.integers(1, 3))
+        rows[:, feature] = rng.choice(values, n_rows)
     return rows
 
 
@@ -86,11 +92,12 @@ def test_20_000_adversarial_rows_have_the_bits_of_xgboost() -> None:
             "tree_method": st.sampled_from(["hist", "exact"]),
         }
     ),
-    st.integers(1, 100),
+    st.integers(1, 600),
+    st.sampled_from([0.0, 0.5, 0.9, 1.0]),
 )
-def test_any_booster_has_the_bits_of_xgboost(seed: int, shape: dict[str, Any], n_rows: int) -> None:
+def test_any_booster_has_the_bits_of_xgboost(seed: int, shape: dict[str, Any], n_rows: int, alike: float) -> None:
     booster = booster_of(seed, **shape)
-    assert_equal_bits(booster, adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed, n_rows))
+    assert_equal_bits(booster, adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed, n_rows, alike))
 
 
 def test_a_regression_has_the_bits_of_xgboost() -> None:
@@ -104,9 +111,9 @@ def test_a_regression_has_the_bits_of_xgboost() -> None:
 def test_rows_are_the_same_alone_and_among_others() -> None:
     booster = booster_of()
     flat = flatten(bytes(booster.save_raw("ubj")))
-    forest, rows = FlatForest(flat), adversarial_rows(flat, seed=5, n_rows=67)
+    forest, rows = FlatForest(flat), adversarial_rows(flat, seed=5, n_rows=667, alike=0.7)
     together = forest.inplace_predict(rows)
-    for n_rows in (0, 1, 2, 15, 16, 17, 33):
+    for n_rows in (0, 1, 2, 15, 16, 17, 33, 255, 256, 257):
         np.testing.assert_array_equal(forest.inplace_predict(rows[:n_rows]), together[:n_rows])
 
 

@@ -24,12 +24,14 @@ rng = random.Random(0)
 
 def ask(model: Forest, n_rows: int) -> None:
     features = array("f", rng.choices(numbers, k=n_rows * model.n_features))
+    for place in range(0, len(features), model.n_features):  # the first columns are the same in all rows
+        features[place : place + 4] = features[:4]
     answers = array("f", bytes(4 * n_rows * model.n_groups))
     for margins in (False, True):
         model.predict_into(features, answers, margins)
 
 
-threads = [threading.Thread(target=ask, args=(forest, n_rows)) for n_rows in (0, 1, 7, 8, 15, 16, 17, 40)]
+threads = [threading.Thread(target=ask, args=(forest, n_rows)) for n_rows in (0, 1, 7, 8, 15, 16, 17, 40, 256, 300)]
 for thread in threads:
     thread.start()
 for thread in threads:
@@ -39,7 +41,7 @@ for _ in range(3000):  # whatever the file says, a forest is refused or walks wi
     for _ in range(rng.randint(1, 3)):
         broken[rng.randrange(len(broken)) if rng.random() < 0.5 else rng.randrange(64)] = rng.randrange(256)
     with suppress(ValueError):
-        ask(Forest(bytes(broken[: rng.choice([len(broken), rng.randrange(len(broken))])])), 17)
+        ask(Forest(bytes(broken[: rng.choice([len(broken), rng.randrange(len(broken))])])), rng.choice([17, 256]))
 with suppress(ValueError):
     forest.predict_into(b"1234", bytearray(3))
 with suppress(BufferError):
