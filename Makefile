@@ -4,7 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: setup run test test-sdk check bench bench-accuracy image lock clean
+# MLServer's own workers don't start with a newer uvloop.
+PEERS := bentoml fastapi flask gunicorn mlserver numpy pandas scipy 'uvicorn[standard]' 'uvloop<0.22' xgboost-cpu
+
+.PHONY: setup run test test-sdk check bench bench-accuracy bench-history bench-serving soak image lock clean
 .DEFAULT_GOAL := run
 
 setup: .venv/.installed
@@ -48,13 +51,29 @@ bench: setup
 bench-accuracy: setup
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.accuracy
 
+bench-history: setup
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.history
+
+# The peers' servers need other versions of what ours needs.
+bench-serving: setup .venv-peers/.installed
+	$(BIN)/python -m benchmarks.serving
+
+soak: setup
+	$(BIN)/python -m benchmarks.soak
+
+.venv-peers/.installed: benchmarks/requirements-peers.txt
+	$(PYTHON) -m venv --clear .venv-peers
+	.venv-peers/bin/pip install --quiet --require-hashes --no-deps -r $<
+	touch $@
+
 lock: setup
 	$(LOCK) pyproject.toml --extra image --no-emit-package pip --output-file container/requirements.txt
 	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
 	printf 'sagemaker[local]==2.*\n' | $(LOCK) - --output-file tests/sdk/requirements-v2.txt
 	printf 'sagemaker==3.*\n' | $(LOCK) - --output-file tests/sdk/requirements-v3.txt
+	printf '%s\n' $(PEERS) | $(LOCK) - --output-file benchmarks/requirements-peers.txt
 	printf 'setuptools>=77\nwheel>=0.45\n' | $(LOCK) - --output-file container/requirements-build.txt
 
 clean:
-	rm -rf .venv .venv-sdk2 .venv-sdk3 build dist src/*.egg-info src/serve/*.so .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf .venv .venv-peers .venv-sdk2 .venv-sdk3 build dist src/*.egg-info src/serve/*.so .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis

@@ -1,0 +1,231 @@
+"""Our server beside those that a user would pick instead: the same artifact, the same raw ids, the same machine.
+
+All servers run at once and are asked in turn, so that what else the machine does hits all of them alike; each figure is
+the median of the turns. The container of the AWS samples is what the ratios are to. Before anything is measured, each
+server's ratings are compared with the model's own.
+
+Options: ``--workers 1`` or ``2`` for one of the two alone, ``--base-dir DIR`` for a model that is there already,
+``--repeats N``, ``--seconds S``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.accuracy import fit_model
+from benchmarks.load import Load, pings_under_load, processes_of, pss_mib, run_wrk, write_bodies
+from benchmarks.stacks import ECHO, HALFSTAR, HALFSTAR_JSON, PEER_BIN, ROOT, SAMPLE, STACKS, Running, Stack, running
+from container import debian
+from movielens import artifact
+from movielens.model import Model
+from movielens.queries import RatingQueries
+from movielens.readers import read_dataset
+from train.hyperparameters import Hyperparameters
+from train.split import split_ratings
+
+DIRECTORY = ROOT / "build" / "bench" / "serving"
+OUTPUT = ROOT / "build" / "bench" / "serving.json"
+# Rows of a body: how many bodies, connections, and seconds as a multiple of those asked for.
+LOADS = {1: (512, 8, 1.0), 100: (64, 8, 1.0), 10_000: (4, 2, 3.0)}
+COLD_STARTS, MEMORY_WORKERS = 5, 4
+TUTORIAL = {"features": (), "num_round": 30, "max_depth": 6, "eta": 0.3}
+
+
+def ensure_tools() -> None:
+    """Install wrk and nginx where that is possible, or exit saying what to install."""
+    missing = [name for name in ("wrk", "nginx") if shutil.which(name) is None]
+    if missing and debian.may_install():
+        debian.install("wrk", "nginx-light")
+    elif missing:
+        sys.exit(f"{' and '.join(missing)} must be installed (Debian's packages wrk and nginx-light)")
+    if not PEER_BIN.is_dir():
+        sys.exit("the peers' environment is missing: `make bench-serving` makes it")
+
+
+def fit(base_dir: Path, **settings: Any) -> None:
+    """Train on the tutorial's split of ml-latest-small."""
+    data, chosen = read_dataset({"training": ROOT / "data" / "ml-latest-small"}), Hyperparameters(nthread=1, **settings)
+    model = fit_model(split_ratings(data.ratings, chosen.split, chosen.holdout, chosen.seed), data, chosen)
+    (base_dir / "model").mkdir(parents=True, exist_ok=True)
+    artifact.save(model, {}, {}, base_dir / "model")
+
+
+def write_all_bodies(model: Model) -> None:
+    """Bodies of known users and movies at some time, for each way to write them."""
+    rng, spec = np.random.default_rng(1), model.spec
+    for n_rows, (n_bodies, _, _) in LOADS.items():
+        bodies = [
+            RatingQueries(
+                rng.choice(spec.users.ids, n_rows),
+                rng.choice(spec.movies.movie_id.astype(np.int64), n_rows),
+                rng.integers(1_400_000_000, 1_500_000_000, n_rows).astype(np.float64),
+            )
+            for _ in range(n_bodies)
+        ]
+        for stack in STACKS:
+            write_bodies(_bodies(stack, n_rows), map(stack.body, bodies))
+
+
+def _bodies(stack: Stack, n_rows: int) -> Path:
+    return DIRECTORY / f"{stack.body.__name__}-{n_rows}"
+
+
+@contextlib.contextmanager
+def all_running(base_dir: Path, workers: int, stacks: Sequence[Stack]) -> Iterator[list[Running]]:
+    """All stacks, each answering as the model does."""
+    model = artifact.load(base_dir / "model")
+    movies = model.spec.movies.movie_id[:: len(model.spec.movies) // 50].astype(np.int64)
+    queries = RatingQueries(np.full(len(movies), model.spec.users.ids[0]), movies, np.full(len(movies), 1.45e9))
+    expected = model.rating(model.predict(queries).class_index).tolist()
+    with contextlib.ExitStack() as opened:
+        found = []
+        for stack in stacks:
+            server = opened.enter_context(running(stack, base_dir, workers, DIRECTORY / stack.name.replace(" ", "-")))
+            if stack.ratings is not None and stack.ratings(server.ask(stack.body(queries))) != expected:
+                raise RuntimeError(f"{stack.name} doesn't answer as the model does")
+            found.append(server)
+        yield found
+
+
+def measure_loads(servers: list[Running], repeats: int, seconds: float) -> dict[str, dict[int, Load]]:
+    """By stack and rows."""
+    found: dict[str, dict[int, Load]] = {server.stack.name: {} for server in servers}
+    for n_rows, (_, connections, longer) in LOADS.items():
+        runs: dict[str, list[Load]] = {name: [] for name in found}
+        for _ in range(repeats):
+            for server in servers:
+                load = run_wrk(server, _bodies(server.stack, n_rows), connections, longer * seconds)
+                runs[server.stack.name].append(load)
+        for name, each in runs.items():
+            found[name][n_rows] = Load.median(each)
+    return found
+
+
+def measure_alone(full: Path, tutorial: Path, repeats: int, seconds: float) -> dict[str, Load]:
+    """One row over one connection: how near the server is to its own echo."""
+    with contextlib.ExitStack() as opened:
+        servers = {
+            "Halfstar": opened.enter_context(running(HALFSTAR, full, 1, DIRECTORY / "full")),
+            "Halfstar, the tutorial's features": opened.enter_context(
+                running(HALFSTAR, tutorial, 1, DIRECTORY / "few")
+            ),
+            "echo": opened.enter_context(running(ECHO, full, 1, DIRECTORY / "echo")),
+        }
+        runs: dict[str, list[Load]] = {name: [] for name in servers}
+        for _ in range(repeats):
+            for name, server in servers.items():
+                runs[name].append(run_wrk(server, _bodies(server.stack, 1), 1, seconds))
+    return {name: Load.median(each) for name, each in runs.items()}
+
+
+def measure_starts(base_dir: Path) -> dict[str, list[float]]:
+    """Seconds from the start of the process to the first 200, in turn."""
+    found: dict[str, list[float]] = {stack.name: [] for stack in STACKS if stack not in (HALFSTAR_JSON, ECHO)}
+    for _ in range(COLD_STARTS):
+        for stack in STACKS:
+            if stack.name in found:
+                with running(stack, base_dir, 1, DIRECTORY / "start") as server:
+                    found[stack.name].append(server.start_seconds)
+    return found
+
+
+def measure_memory(base_dir: Path) -> dict[str, float]:
+    """MiB a worker (PSS, what all processes of the server hold) with four of them, after some requests."""
+    found = {}
+    for stack in STACKS:
+        if stack in (HALFSTAR_JSON, ECHO):
+            continue
+        with running(stack, base_dir, MEMORY_WORKERS, DIRECTORY / "memory") as server:
+            run_wrk(server, _bodies(stack, 100), 16, 2)
+            found[stack.name] = pss_mib(processes_of(server)) / MEMORY_WORKERS
+    return found
+
+
+def measure_pings(base_dir: Path, seconds: float) -> dict[str, float]:
+    """`/ping` of one worker in milliseconds, while it answers bodies of 10,000 rows over two connections."""
+    with running(HALFSTAR, base_dir, 1, DIRECTORY / "pings") as server:
+        pings = pings_under_load(server, _bodies(HALFSTAR, 10_000), 2, 5 * seconds)
+    p50, p99 = np.quantile(pings, [0.5, 0.99])
+    return {"count": len(pings), "p50_ms": float(p50), "p99_ms": float(p99), "most_ms": max(pings)}
+
+
+def load_table(found: dict[str, dict[int, Load]], workers: int) -> Table:
+    """One number of workers for people."""
+    table = Table(
+        "", title=f"{workers} worker{'s' * (workers > 1)}: answers a second (p50, p99 in ms), times the sample"
+    )
+    for n_rows, (_, connections, _) in LOADS.items():
+        table.add_column(f"{n_rows:,} rows, {connections} connections", justify="right")
+    for name, loads in found.items():
+        cells = []
+        for n_rows, load in loads.items():
+            ratio = load.per_second / found[SAMPLE.name][n_rows].per_second
+            errors = f", {load.errors} errors" if load.errors else ""
+            cells.append(f"{load.per_second:,.1f} ({load.p50_ms:.2f}, {load.p99_ms:.2f}) {ratio:.1f}x{errors}")
+        table.add_row(name, *cells)
+    return table
+
+
+def main() -> None:
+    """Measure, print the tables, write the JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving")
+    parser.add_argument("--workers", type=int, choices=(1, 2), action="append")
+    parser.add_argument("--base-dir", type=Path)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    asked = parser.parse_args()
+    ensure_tools()
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    full, tutorial = asked.base_dir or DIRECTORY / "model", DIRECTORY / "tutorial"
+    if asked.base_dir is None:
+        fit(full)
+    fit(tutorial, **TUTORIAL)
+    write_all_bodies(artifact.load(full / "model"))
+    results: dict[str, Any] = json.loads(OUTPUT.read_bytes()) if asked.workers and OUTPUT.exists() else {}
+    for workers in asked.workers or (1, 2):
+        with all_running(full, workers, STACKS) as servers:
+            loads = measure_loads(servers, asked.repeats, asked.seconds)
+        console.print(load_table(loads, workers))
+        results[f"{workers} workers"] = {name: {n: asdict(x) for n, x in each.items()} for name, each in loads.items()}
+    if not asked.workers or 1 in asked.workers:
+        results |= measure_ours(full, tutorial, asked.repeats, asked.seconds, console)
+    OUTPUT.write_text(json.dumps(results, indent=2) + "\n")
+    console.print(f"written to {OUTPUT}")
+
+
+def measure_ours(full: Path, tutorial: Path, repeats: int, seconds: float, console: Console) -> dict[str, Any]:
+    """What isn't measured beside all peers, printed."""
+    alone = measure_alone(full, tutorial, repeats, seconds)
+    for name, load in alone.items():
+        share = load.per_second / alone["echo"].per_second
+        console.print(f"1 row, 1 connection, {name}: {load.per_second:,.0f} a second, {100 * share:.0f} % of the echo")
+    starts = measure_starts(full)
+    for name, each in starts.items():
+        console.print(f"cold start, {name}: {np.median(each):.2f} s ({', '.join(f'{one:.2f}' for one in each)})")
+    memory = measure_memory(full)
+    for name, mib in memory.items():
+        console.print(f"memory, {name}: {mib:.0f} MiB a worker (PSS), {MEMORY_WORKERS} workers")
+    pings = measure_pings(full, seconds)
+    console.print(
+        f"{pings['count']} pings under bodies of 10,000 rows: p50 {pings['p50_ms']:.1f} ms, "
+        f"p99 {pings['p99_ms']:.1f} ms, the longest {pings['most_ms']:.1f} ms"
+    )
+    echoes = {name: asdict(load) for name, load in alone.items()}
+    return {"1 row, 1 connection": echoes, "cold_start_s": starts, "pss_mib_a_worker": memory, "ping_under_load": pings}
+
+
+if __name__ == "__main__":
+    main()
