@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-# MLServer's own workers don't start with a newer uvloop.
-PEERS := bentoml fastapi flask gunicorn mlserver numpy pandas scipy 'uvicorn[standard]' 'uvloop<0.22' xgboost-cpu
+# The AWS sample's image has scikit-learn, which XGBoost imports where it is. MLServer's workers need the older uvloop.
+PEERS := bentoml fastapi flask gunicorn mlserver numpy pandas scikit-learn scipy 'uvicorn[standard]' 'uvloop<0.22' xgboost-cpu
 
 .PHONY: setup run test test-sdk check bench bench-accuracy bench-history bench-serving soak image lock clean
 .DEFAULT_GOAL := run

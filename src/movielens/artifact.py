@@ -235,8 +235,9 @@ def _flat(booster: bytes) -> bytes | None:
 
 
 def _npz(arrays: Mapping[str, Any]) -> bytes:
+    """Not compressed, since SageMaker compresses the whole and unpacking takes a third of a server's start."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 

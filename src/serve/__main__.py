@@ -31,6 +31,7 @@ _BASE_BYTES = 64 * MIB
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT, then finish what was begun and exit 0."""
+    gc.disable()  # until the workers start: nothing that is imported or loaded is garbage
     for number in (signal.SIGTERM, signal.SIGINT):  # as PID 1 there is no default handler
         signal.signal(number, lambda *_: sys.exit(0))
     # Read when the libraries are loaded. Each request has a thread anyway, and idle ones would not outlive the fork.
@@ -58,6 +59,7 @@ def _serve(settings: Settings) -> None:
     gc.freeze()  # what is loaded is here to stay, so that no collection need visit it and unshare its memory
 
     def work(bound: socket.socket, watch: int) -> None:
+        gc.enable()
         make_server(application, watch).run(sockets=[bound])
 
     Supervisor(sockets, work).run()

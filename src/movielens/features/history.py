@@ -47,10 +47,9 @@ class Catalogue:
         """
         column = {genre: place for place, genre in enumerate(GENRES)}
         flags = np.zeros((len(movies) + 1, len(GENRES)), dtype=np.float32)
-        for row, genres in enumerate(movies.genres):
-            known = [column[genre] for genre in genres if genre in column]
-            flags[row, known if known else slice(None)] = 1 if known else np.nan
-        flags[-1] = np.nan
+        known = [(row, column[name]) for row, names in enumerate(movies.genres) for name in names if name in column]
+        flags[tuple(np.array(known, dtype=np.int64).reshape(-1, 2).T)] = 1
+        flags[~flags.any(axis=1)] = np.nan
         year = np.append(np.where(movies.year == 0, np.nan, movies.year), np.nan).astype(np.float32)
         return cls(movies, IdIndex.of(movies.movie_id), flags, year)
 
