@@ -48,7 +48,8 @@ COPY src /build/source/src
 RUN /build/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /build/own /build/source \
     && /build/tools/bin/pip --python /opt/halfstar/bin/python3 install --no-deps --no-index --no-compile \
         --root /build/staged /build/own/*.whl \
-    && ls /build/staged/opt/halfstar/lib/python3*/site-packages/serve/_forest.*so \
+    && cd /build/staged/opt/halfstar/lib/python3*/site-packages \
+    && ls serve/_forest.*so movielens/features/_rows.*so \
     && python3 -m compileall -q --invalidation-mode unchecked-hash -s /build/staged -p / /build/staged
 
 

@@ -13,7 +13,7 @@ PEERS := bentoml fastapi flask gunicorn mlserver numpy pandas scikit-learn scipy
 setup: .venv/.installed
 
 # Our own package comes last: sagemaker-training brings a `train` script too, and ours must be the one that stays.
-.venv/.installed: requirements-dev.txt container/requirements-build.txt pyproject.toml src/serve/_forest.c
+.venv/.installed: requirements-dev.txt container/requirements-build.txt pyproject.toml $(wildcard src/*/*.[ch] src/*/*/*.[ch])
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --require-hashes -r container/requirements-build.txt
 	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements-dev.txt
@@ -75,5 +75,5 @@ lock: setup
 	printf 'setuptools>=77\nwheel>=0.45\n' | $(LOCK) - --output-file container/requirements-build.txt
 
 clean:
-	rm -rf .venv .venv-peers .venv-sdk2 .venv-sdk3 build dist src/*.egg-info src/serve/*.so .mypy_cache .ruff_cache .pytest_cache \
-		.hypothesis
+	rm -rf .venv .venv-peers .venv-sdk2 .venv-sdk3 build dist src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache \
+		.pytest_cache .hypothesis

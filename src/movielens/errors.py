@@ -30,6 +30,10 @@ class ArtifactError(HalfstarError):
     """A model directory that is absent, damaged or of another schema version."""
 
 
+class BuildError(HalfstarError):
+    """A compiled part that is missing from this installation."""
+
+
 class RequestError(HalfstarError):
     """A request body that isn't rows of raw ids."""
 

@@ -9,11 +9,8 @@ import numpy as np
 
 from movielens.columns import GENRES
 from movielens.features.history import History
-from movielens.features.matrix import Floats, row_sums
-from movielens.features.rows import Rows
-
-# Puts the genres that a movie doesn't have out of the running for a largest or smallest value.
-_ABSENT = np.float32(1e6)
+from movielens.features.matrix import Floats
+from movielens.features.rows import Tables
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +24,6 @@ class Affinity:
     """
 
     name: ClassVar[str] = "affinity"
-    SHRINKAGE: ClassVar[float] = 8.0
 
     residual: Floats
     count: Floats
@@ -52,21 +48,6 @@ class Affinity:
         """As the protocol says."""
         return tuple(f"affinity_{name}" for name in ("mean", "max", "min", "log_count", "pooled"))
 
-    def transform(self, rows: Rows) -> Floats:
+    def tables(self) -> Tables:
         """As the protocol says."""
-        flags = rows.catalogue.genre_flags[rows.movie_index]
-        residual, count = self.residual[rows.user_index], self.count[rows.user_index]
-        affinity = residual / (count + np.float32(self.SHRINKAGE))
-        summed = np.empty((len(rows), 5, flags.shape[1]), dtype=np.float32)
-        for place, values in enumerate((affinity, self.log_count[rows.user_index], residual, count)):
-            np.multiply(values, flags, out=summed[:, place])
-        summed[:, 4] = flags
-        of_affinity, of_log_count, of_residual, of_count, n_genres = row_sums(summed).T
-        out = np.empty((len(rows), 5), dtype=np.float32)
-        out[:, 0] = of_affinity / n_genres
-        # Where the genres aren't known their flags are NaN, and so is every column.
-        out[:, 1] = (affinity - _ABSENT * (1 - flags)).max(axis=1)
-        out[:, 2] = (affinity + _ABSENT * (1 - flags)).min(axis=1)
-        out[:, 3] = of_log_count / n_genres
-        out[:, 4] = of_residual / (of_count + np.float32(self.SHRINKAGE))
-        return out
+        return {"residual": self.residual, "count": self.count, "log_count": self.log_count}

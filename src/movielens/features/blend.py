@@ -13,7 +13,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.matrix import Floats, row_sums
+from movielens.features.matrix import Floats
+from movielens.features.rows import Tables
 
 TASTE = {
     "bias": 1.0,
@@ -60,7 +61,6 @@ class Blend:
                 blends.append(cls(name, np.array([place[term] for term in known]), weights))
         return tuple(blends)
 
-    def of(self, values: Floats) -> Floats:
-        """The sum of each row of features, float32 (n_rows,)."""
-        terms = values[:, self.columns]
-        return row_sums(np.where(np.isnan(terms), np.float32(0), terms) * self.weights)
+    def tables(self) -> Tables:
+        """As of a group."""
+        return {"columns": self.columns, "weights": self.weights}

@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features.history import History
-from movielens.features.matrix import Floats
-from movielens.features.rows import Rows
+from movielens.features.rows import Tables
 
 SECONDS_PER_DAY = 86_400.0
-SECONDS_PER_YEAR = 31_556_952.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,17 +46,9 @@ class Clock:
         """As the protocol says."""
         return ("movie_age", "hour", "weekday", "days_of_user", "days_of_movie", "log_span_of_user")
 
-    def transform(self, rows: Rows) -> Floats:
+    def tables(self) -> Tables:
         """As the protocol says."""
-        time = rows.timestamp
-        out = np.empty((len(rows), 6), dtype=np.float32)
-        out[:, 0] = 1970 + time / SECONDS_PER_YEAR - rows.catalogue.year[rows.movie_index]
-        out[:, 1] = time // 3600 % 24
-        out[:, 2] = time // SECONDS_PER_DAY % 7
-        out[:, 3] = (time - self.user[rows.user_index]) / SECONDS_PER_DAY
-        out[:, 4] = (time - self.movie[rows.movie_index]) / SECONDS_PER_DAY
-        out[:, 5] = self.log_span[rows.user_index]
-        return out
+        return {"user": self.user, "movie": self.movie, "log_span": self.log_span}
 
 
 def _earliest(index: NDArray[np.int64], time: NDArray[np.float64], n: int) -> NDArray[np.float64]:

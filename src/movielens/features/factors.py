@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features.history import Catalogue, History
-from movielens.features.matrix import Floats, row_sums
-from movielens.features.rows import Rows
+from movielens.features.matrix import Floats
+from movielens.features.rows import Tables
 
 Matrix = NDArray[Any]
 
@@ -112,13 +112,9 @@ class Factors:
         """As the protocol says."""
         return "factors_residual", "factors_user", "factors_movie"
 
-    def transform(self, rows: Rows) -> Floats:
+    def tables(self) -> Tables:
         """As the protocol says."""
-        user, movie = self.user[rows.user_index], self.movie[rows.movie_index]
-        out = np.empty((len(rows), 3), dtype=np.float32)
-        out[:, 1], out[:, 2] = user[:, -1], movie[:, -1]
-        out[:, 0] = row_sums(user[:, : self.RANK] * movie[:, : self.RANK]) + user[:, -1] + movie[:, -1]
-        return out
+        return {"user": self.user, "movie": self.movie}
 
 
 def _incidence(row: NDArray[np.int64], column: NDArray[np.int64], n_rows: int, n_columns: int) -> Any:

@@ -1,9 +1,8 @@
 """The feature groups by name, and what they have in common.
 
-Each group is fitted on a `History` and gives any row its columns by gathering from tables. A group keeps nothing but
-arrays whose last row stands for the unknown, so that it is saved, loaded and applied without a special case. Applying
-one takes only operations that IEEE 754 defines to the last bit, so that a row alone has the same features as among
-others; logarithms are taken when fitted.
+Each group is fitted on a `History` here; the kernel of its name, in `_kernels.c`, makes its columns of any row from its
+tables. A group keeps nothing but arrays whose last row stands for the unknown, so that it is saved, loaded and applied
+without a special case.
 """
 
 from __future__ import annotations
@@ -19,10 +18,9 @@ from movielens.features.clock import Clock
 from movielens.features.factors import Factors
 from movielens.features.histograms import Histograms
 from movielens.features.history import History
-from movielens.features.matrix import Floats
 from movielens.features.neighbours import Neighbours
 from movielens.features.recency import Recency
-from movielens.features.rows import Rows
+from movielens.features.rows import Tables
 from movielens.features.slopes import Slopes
 from movielens.features.statistics import Statistics
 
@@ -42,8 +40,8 @@ class FeatureGroup(Protocol):
     def names(self) -> tuple[str, ...]:
         """A name for each column."""
 
-    def transform(self, rows: Rows) -> Floats:
-        """Columns of any rows, float32 (n_rows, n_names)."""
+    def tables(self) -> Tables:
+        """What the kernel of the group's name (`_kernels.c`) makes the columns of any row from."""
 
 
 GROUPS: dict[str, type[FeatureGroup]] = {

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features.history import History
-from movielens.features.matrix import Floats, row_sums
-from movielens.features.rows import Rows
+from movielens.features.matrix import Floats
+from movielens.features.rows import Tables
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,8 +23,6 @@ class Histograms:
         prior: float32 (n_classes,).
         class_values: float32 (n_classes,), stars.
         quantile: float32 (n_movies + 1,), where the movie stands on average in its raters' own distributions, 0 to 1.
-        lift: float32 (n_movies + 1, n_classes), square root of how much commoner a class is than among all ratings.
-        halves: float32 (n_classes,), 1 for half stars.
     """
 
     name: ClassVar[str] = "histograms"
@@ -35,14 +33,6 @@ class Histograms:
     prior: Floats
     class_values: Floats
     quantile: Floats
-    lift: Floats = field(init=False)
-    halves: Floats = field(init=False)
-
-    def __post_init__(self) -> None:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            lift = np.sqrt(np.where(self.prior > 0, self.movie / self.prior, np.float32(0)))
-        object.__setattr__(self, "lift", lift)
-        object.__setattr__(self, "halves", (self.class_values % 1 != 0).astype(np.float32))
 
     @classmethod
     def fit(cls, history: History) -> Self:
@@ -78,19 +68,9 @@ class Histograms:
         shares = (f"{side}_share_{value}" for side in ("user", "movie", "joint") for value in stars)
         return (*shares, "joint_mean", "user_mode", "user_half_share", "movie_quantile", "movie_quantile_for_user")
 
-    def transform(self, rows: Rows) -> Floats:
+    def tables(self) -> Tables:
         """As the protocol says."""
-        user, movie, n_classes = self.user[rows.user_index], self.movie[rows.movie_index], len(self.prior)
-        joint = user * self.lift[rows.movie_index]
-        joint /= row_sums(joint)[:, None]
-        quantile = self.quantile[rows.movie_index]
-        reached = (np.add.accumulate(user, axis=1) < quantile[:, None]).sum(axis=1)
-        out = np.empty((len(rows), 3 * n_classes + 5), dtype=np.float32)
-        np.concatenate([user, movie, joint], axis=1, out=out[:, : 3 * n_classes])
-        rest = out[:, 3 * n_classes :]
-        rest[:, 0] = row_sums(joint * self.class_values)
-        rest[:, 1] = self.class_values[user.argmax(axis=1)]
-        rest[:, 2] = row_sums(user * self.halves)
-        rest[:, 3] = quantile
-        rest[:, 4] = self.class_values[np.minimum(reached, n_classes - 1)]
-        return out
+        with np.errstate(invalid="ignore", divide="ignore"):
+            lift = np.sqrt(np.where(self.prior > 0, self.movie / self.prior, np.float32(0)))
+        halves = (self.class_values % 1 != 0).astype(np.float32)
+        return {"user": self.user, "movie": self.movie, "lift": lift, "quantile": self.quantile, "halves": halves}

@@ -55,12 +55,3 @@ class IdIndex:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-
-def row_sums(values: Floats) -> Floats:
-    """The sum of each row (of the last axis), float32.
-
-    By cumulation, which adds in the order of the columns; numpy's own sums add up in an order that depends on the
-    shape and layout of the whole array.
-    """
-    return np.add.accumulate(values, axis=-1)[..., -1]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from movielens.features.history import History
 from movielens.features.matrix import Floats
-from movielens.features.rows import Rows
+from movielens.features.rows import Tables
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,63 +98,15 @@ class Neighbours:
             *(f"neighbours_share_{place}" for place in range(1, len(self.prior) + 1)),
         )
 
-    def transform(self, rows: Rows) -> Floats:
+    def tables(self) -> Tables:
         """As the protocol says."""
-        out = np.empty((len(rows), 5 + len(self.prior)), dtype=np.float32)
-        n_movies = len(self.neighbour) - 1
-        for chosen, users, user in self._by_user(rows.user_index, max(1, self.MAX_CELLS // (n_movies + 1))):
-            table = _places(rows, users, n_movies)
-            place = table[user[:, None], self.neighbour[rows.movie_index[chosen]]].ravel()
-            self._write(out, rows, chosen, place)
-        return out
-
-    @staticmethod
-    def _by_user(user_index: NDArray[np.int64], most: int) -> Iterator[tuple[NDArray[np.int64], ...]]:
-        """Rows of at most ``most`` users at a time: the rows, their users, and which of these each row has."""
-        if np.all(user_index == user_index[0]):
-            yield np.arange(len(user_index)), user_index[:1], np.zeros(len(user_index), dtype=np.int64)
-            return
-        users, user = np.unique(user_index, return_inverse=True)
-        if len(users) <= most:
-            yield np.arange(len(user_index)), users, user
-            return
-        for first in range(0, len(users), most):
-            chosen = np.flatnonzero((user >= first) & (user < first + most))
-            yield chosen, users[first : first + most], user[chosen] - first
-
-    def _write(self, out: Floats, rows: Rows, chosen: NDArray[np.int64], place: NDArray[np.int32]) -> None:
-        """Columns of the ``chosen`` rows, from the places of all their neighbours in the user's profile."""
-        n_rows, n_classes, profiles = len(chosen), len(self.prior), rows.profiles
-        pair = np.flatnonzero(place >= 0)
-        place, row = place[pair], pair // self.KEPT
-        likeness = self.likeness[rows.movie_index[chosen][row], pair % self.KEPT].astype(np.float64)
-        gap = rows.timestamp[chosen][row] - profiles.time[place]
-        residual = profiles.residual[place].astype(np.float64)
-        earlier = (gap > 0) & (profiles.time[place] >= 0)
-        recent = np.where(earlier, likeness / (1 + np.where(earlier, gap, 0) / self.DAY) ** 2, 0)
-        recent_weight = np.bincount(row, recent, n_rows)
-        out[chosen, 3] = np.bincount(row, recent * residual, n_rows) / (recent_weight + 0.3)
-        out[chosen, 4] = recent_weight
-        best = _rank(row) < self.BEST
-        row, place, likeness, residual = row[best], place[best], likeness[best], residual[best]
-        weight = np.bincount(row, likeness, n_rows)
-        out[chosen, 0] = np.bincount(row, likeness * residual, n_rows) / (weight + 0.3)
-        out[chosen, 1] = weight
-        out[chosen, 2] = np.bincount(row, minlength=n_rows)
-        cell = row * n_classes + profiles.class_index[place]
-        counts = np.bincount(cell, likeness, n_rows * n_classes).reshape(n_rows, n_classes)
-        out[chosen, 5:] = (counts + 0.5 * self.prior) / (weight[:, None] + 0.5)
-
-
-def _places(rows: Rows, users: NDArray[np.int64], n_movies: int) -> NDArray[np.int32]:
-    """From user and movie to the place of that rating in the profiles, int32 (n_users, n_movies + 1), -1 for none."""
-    table = np.full((len(users), n_movies + 1), -1, dtype=np.int32)
-    profiles = rows.profiles
-    for user, index in enumerate(users.tolist()):
-        if index >= 0:
-            first, last = profiles.start[index], profiles.start[index + 1]
-            table[user, profiles.movie_index[first:last]] = np.arange(first, last)
-    return table
+        return {
+            "neighbour": self.neighbour,
+            "likeness": self.likeness,
+            "prior": self.prior,
+            "best": np.array([self.BEST], dtype=np.int64),
+            "seconds": np.array([self.DAY]),
+        }
 
 
 def _rank(group: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ where time doesn't matter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
@@ -17,8 +17,6 @@ from movielens.features.history import History
 from movielens.features.matrix import Floats
 
 NO_TIME = -1
-_TIME_BITS = 33
-_LATEST = 2**_TIME_BITS - 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,8 +31,6 @@ class Profiles:
         time: int64 (n_rows + 1,), seconds since 1970, `NO_TIME` where the data has none.
         older_start: int64 (n_users + 2,), as ``start``, of what each user rated before these.
         older: int32 (n_older,), indexes of those movies.
-        key: int64 (n_rows + 1,), user and time in one number, rising.
-        timed: int64 (n_users + 1,), the first row of each user that has a time.
     """
 
     CAP: ClassVar[int] = 1000
@@ -55,21 +51,12 @@ class Profiles:
     time: NDArray[np.int64]
     older_start: NDArray[np.int64]
     older: NDArray[np.int32]
-    key: NDArray[np.int64] = field(init=False)
-    timed: NDArray[np.int64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        user = np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
-        key = np.append(_key(user, self.time[:-1]), np.iinfo(np.int64).max)
-        object.__setattr__(self, "key", key)
-        first = _key(np.arange(len(self.start) - 1), np.zeros(len(self.start) - 1, dtype=np.int64))
-        object.__setattr__(self, "timed", np.searchsorted(key, first))
 
     @classmethod
     def of(cls, history: History) -> Self:
         """The latest ratings of each user."""
         time = np.where(np.isnan(history.timestamp), NO_TIME, history.timestamp).astype(np.int64)
-        order = np.argsort(_key(history.user_index, time), kind="stable")
+        order = np.lexsort((time, history.user_index))
         count = np.bincount(history.user_index, minlength=history.n_users + 1)
         end = np.cumsum(count)
         # How many ratings of the same user come later.
@@ -99,16 +86,3 @@ class Profiles:
         """How many ratings each movie has, int64 (n_movies,)."""
         of_older = np.bincount(self.older, minlength=n_movies)
         return np.bincount(self.movie_index[:-1], minlength=n_movies) + of_older
-
-    def before(self, user_index: NDArray[np.int64], timestamp: NDArray[np.float64]) -> tuple[NDArray[np.int64], ...]:
-        """The rows, from and up to, of each user that are strictly earlier than a time; none where it is NaN."""
-        when = np.ceil(np.fmax(np.fmin(timestamp, _LATEST), 0)).astype(np.int64)
-        user = np.where(user_index < 0, len(self.timed) - 1, user_index)
-        first = self.timed[user]
-        # A time that is NaN became the latest.
-        last = np.where(np.isnan(timestamp), first, np.searchsorted(self.key, _key(user, when)))
-        return first, last
-
-
-def _key(user: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.int64]:
-    return (user.astype(np.int64) << _TIME_BITS) + time + 1

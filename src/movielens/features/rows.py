@@ -1,97 +1,59 @@
-"""Rows whose features are asked, and what every group may look up for them."""
+"""From fitted tables to features of rows: the extension's plan, made once for a spec and called for any rows.
+
+`_kernels.c` has a function a group, which reads the tables that the group hands over and writes its columns. There is
+no second way to make features, so without the extension there are none.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from movielens.errors import BuildError
 from movielens.features.history import Catalogue
-from movielens.features.matrix import Floats
+from movielens.features.matrix import IdIndex
 from movielens.features.profiles import Profiles
 
-# How many of the user's latest ratings before a row are looked at one by one.
-WINDOW = 96
-_ONE_MOMENT = np.zeros(1, dtype=np.int64)
-_BACK = np.arange(1, WINDOW + 1)
+if TYPE_CHECKING:
+    from movielens.features._rows import Plan
+
+Tables = dict[str, NDArray[Any]]
 
 
-@dataclass(frozen=True, eq=False)
-class Recent:
-    """The user's latest ratings strictly before a moment, newest first.
+# The name of a kernel, how many columns it writes, and its tables.
+Part = tuple[str, int, Tables]
 
-    Attributes:
-        moment: int64 (n_rows,), which moment each row asks of: rows of one user and time share theirs.
-        asked: bool (n_moments,), False where the row has no time.
-        valid: bool (n_moments, WINDOW), False past the user's first rating.
-        gap: float32 (n_moments, WINDOW), seconds since, infinite where there is none.
-        class_index: uint8 (n_moments, WINDOW).
-        residual: float32 (n_moments, WINDOW), 0 where there is none.
+
+def known_tables(users: IdIndex, catalogue: Catalogue, profiles: Profiles, class_values: tuple[float, ...]) -> Tables:
+    """What every kernel may look at."""
+    return {
+        "user_id": users.ids,
+        "movie_id": catalogue.index.ids,
+        "genre_flags": catalogue.genre_flags,
+        "year": catalogue.year,
+        "class_values": np.array(class_values, dtype=np.float32),
+        "start": profiles.start,
+        "rated_movie": profiles.movie_index,
+        "rated_class": profiles.class_index,
+        "rated_residual": profiles.residual,
+        "rated_time": profiles.time,
+    }
+
+
+def plan_of(known: Tables, parts: Sequence[Part]) -> Plan:
+    """The plan that makes the columns of all parts, side by side.
+
+    Raises:
+        BuildError: if the extension wasn't built.
+        ValueError: if a table isn't of the type and shape that its kernel reads, or the number of columns another.
     """
-
-    moment: NDArray[np.int64]
-    asked: NDArray[np.bool_]
-    valid: NDArray[np.bool_]
-    gap: Floats
-    class_index: NDArray[np.uint8]
-    residual: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows whose features are asked, as indexes.
-
-    Attributes:
-        user_index: int64 (n_rows,), -1 for an unknown user. Every table of users has one row more than there are users,
-            which stands for all unknown ones, so that index -1 needs no branch.
-        movie_index: int64 (n_rows,), likewise.
-        timestamp: float64 (n_rows,), seconds since 1970, NaN where none was given.
-        catalogue: what is known of movies without any rating.
-        profiles: the users' own ratings.
-    """
-
-    user_index: NDArray[np.int64]
-    movie_index: NDArray[np.int64]
-    timestamp: NDArray[np.float64]
-    catalogue: Catalogue
-    profiles: Profiles
-
-    def __len__(self) -> int:
-        return len(self.user_index)
-
-    @cached_property
-    def recent(self) -> Recent:
-        """What the user rated just before."""
-        first, moment = self._moments()
-        timestamp, profiles = self.timestamp[first], self.profiles
-        begin, end = profiles.before(self.user_index[first], timestamp)
-        place = end[:, None] - _BACK
-        valid = place >= begin[:, None]
-        place = np.where(valid, place, -1)
-        gap = np.where(valid, timestamp[:, None] - profiles.time[place], np.inf)
-        return Recent(
-            moment,
-            ~np.isnan(timestamp),
-            valid,
-            gap.astype(np.float32),
-            profiles.class_index[place],
-            profiles.residual[place],
-        )
-
-    def _moments(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The first row of each moment, and the moment of each row."""
-        if len(self) == 1:
-            return _ONE_MOMENT, _ONE_MOMENT
-        user, time = self.user_index, self.timestamp
-        same_time = (time == time[0]) | (np.isnan(time) & np.isnan(time[0]))
-        if np.all(user == user[0]) and np.all(same_time):
-            return np.zeros(1, dtype=np.int64), np.zeros(len(self), dtype=np.int64)
-        order = np.lexsort((time, user))
-        user, time = user[order], time[order]
-        new = np.ones(len(self), dtype=np.bool_)
-        new[1:] = (user[1:] != user[:-1]) | (time[1:] != time[:-1])
-        moment = np.empty(len(self), dtype=np.int64)
-        moment[order] = np.cumsum(new) - 1
-        return order[new], moment
+    try:
+        from movielens.features._rows import Plan
+    except ImportError as error:
+        raise BuildError(
+            f"movielens.features._rows can't be loaded ({error}): install a C compiler, then this package once more"
+        ) from error
+    return Plan(known, tuple(parts))

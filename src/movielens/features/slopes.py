@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from movielens.features.history import History
 from movielens.features.matrix import Floats
-from movielens.features.rows import Rows
+from movielens.features.rows import Tables
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +61,6 @@ class Slopes:
         """As the protocol says."""
         return tuple(f"{kind}_{column}" for kind in ("slope", "sloped", "centre", "away") for column in self.COLUMNS)
 
-    def transform(self, rows: Rows) -> Floats:
+    def tables(self) -> Tables:
         """As the protocol says."""
-        slope, centre = self.slope[rows.user_index], self.centre[rows.user_index]
-        away = self.movie[rows.movie_index] - centre
-        return np.concatenate([slope, slope * away, centre, away], axis=1)
+        return {"movie": self.movie, "centre": self.centre, "slope": self.slope}

@@ -1,9 +1,9 @@
 """The one featurizer: fitted on training rows, then the same for a training row and for a request.
 
-A `FeatureSpec` is the catalogue, the ids that training saw and a tuple of fitted groups; `transform` looks ids up and
-gathers from the groups' tables, so that a row costs the same whether it comes from a file of millions or alone over
-HTTP. What isn't known is NaN or the mean of all: an unknown user or movie, a movie without listed genres or year, a
-query without a timestamp.
+A `FeatureSpec` is the catalogue, the ids that training saw and a tuple of fitted groups; `transform` hands their tables
+to the extension once and then the rows, so that a row costs the same whether it comes from a file of millions or alone
+over HTTP. What isn't known is NaN or the mean of all: an unknown user or movie, a movie without listed genres or year,
+a query without a timestamp.
 
 No statistic of a training row may see that row's own rating. `transform_fitted` puts the training rows into folds, by
 a hash of their ids, and computes each fold's features with a spec fitted on the other folds.
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +24,19 @@ from movielens.errors import DataError
 from movielens.features.blend import Blend
 from movielens.features.groups import GROUPS, FeatureGroup, group_arrays, group_from_arrays
 from movielens.features.history import Bias, Catalogue, History
-from movielens.features.matrix import FeatureMatrix, Floats, IdIndex
+from movielens.features.matrix import FeatureMatrix, IdIndex
 from movielens.features.profiles import Profiles
-from movielens.features.rows import Rows
+from movielens.features.rows import Part, Tables, known_tables, plan_of
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
 
+if TYPE_CHECKING:
+    from movielens.features._rows import Plan
+
 Arrays = Mapping[str, NDArray[Any]]
 
 N_FOLDS = 8
-# Rows whose features are made at once: bounds the memory that single ratings of the users take.
-BLOCK = 4_096
 FITTED_BLOCK = 262_144
 BASE_NAMES = (USER_ID, MOVIE_ID, TIMESTAMP, *(f"genre_{genre}" for genre in GENRES), "year")
 _SEPARATOR = "\n"
@@ -143,36 +144,26 @@ class FeatureSpec:
         return Blend.among(self._terms)
 
     def transform(self, queries: RatingQueries) -> FeatureMatrix:
-        """Features of any rows, known ids or not, float32 (n_rows, n_features)."""
-        n_rows, names = len(queries), self.names
-        values = np.empty((n_rows, len(names)), dtype=np.float32)
-        if 0 < n_rows <= BLOCK:
-            self._write(values, queries)
-        elif n_rows:
-            # By user, so that a block has few of them.
-            order = np.argsort(queries.user_id, kind="stable")
-            for first in range(0, n_rows, BLOCK):
-                rows = order[first : first + BLOCK]
-                block = np.empty((len(rows), len(names)), dtype=np.float32)
-                self._write(block, queries.take(rows))
-                values[rows] = block
-        return FeatureMatrix(values, names)
+        """Features of any rows, known ids or not, float32 (n_rows, n_features).
 
-    def _write(self, out: Floats, queries: RatingQueries) -> None:
-        user, movie = self.users.index(queries.user_id), self.movie_index.index(queries.movie_id)
-        rows = Rows(user, movie, queries.timestamp, self.catalogue, self.profiles)
-        out[:, 0] = np.where(user < 0, np.nan, queries.user_id)
-        out[:, 1] = np.where(movie < 0, np.nan, queries.movie_id)
-        out[:, 2] = queries.timestamp
-        out[:, 3 : 3 + len(GENRES)] = self.catalogue.genre_flags[movie]
-        out[:, 3 + len(GENRES)] = self.catalogue.year[movie]
-        column = len(BASE_NAMES)
-        for group in self.groups:
-            block = group.transform(rows)
-            out[:, column : column + block.shape[1]] = block
-            column += block.shape[1]
-        for place, blend in enumerate(self._blends, start=column):
-            out[:, place] = blend.of(out)
+        Raises:
+            BuildError: if the extension that makes them wasn't built.
+        """
+        values = np.empty((len(queries), len(self.names)), dtype=np.float32)
+        self._plan.transform_into(queries.user_id, queries.movie_id, queries.timestamp, values)
+        return FeatureMatrix(values, self.names)
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return plan_of(*self.tables())
+
+    def tables(self) -> tuple[Tables, list[Part]]:
+        """What the extension makes the features from: the tables that all columns may need, and those of each part."""
+        return known_tables(self.users, self.catalogue, self.profiles, self.scale.class_values), [
+            ("base", len(BASE_NAMES), {}),
+            *((group.name, len(group.names()), group.tables()) for group in self.groups),
+            *(("blend", 1, blend.tables()) for blend in self._blends),
+        ]
 
     def transform_fitted(self, ratings: RatingTable, queries: RatingQueries | None = None) -> FeatureMatrix:
         """All blocks of `transform_fitted_blocks` in one matrix, its rows those of ``ratings``."""

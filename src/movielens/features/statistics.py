@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from movielens.features.history import History
 from movielens.features.matrix import Floats
-from movielens.features.rows import Rows
+from movielens.features.rows import Tables
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,11 +64,6 @@ class Statistics:
         """As the protocol says."""
         return (*(f"{side}_{column}" for side in ("user", "movie") for column in self.COLUMNS), "bias")
 
-    def transform(self, rows: Rows) -> Floats:
+    def tables(self) -> Tables:
         """As the protocol says."""
-        n_columns = len(self.COLUMNS)
-        out = np.empty((len(rows), 2 * n_columns + 1), dtype=np.float32)
-        out[:, :n_columns] = self.user[rows.user_index]
-        out[:, n_columns:-1] = self.movie[rows.movie_index]
-        out[:, -1] = np.float32(self.overall[0]) + out[:, 3] + out[:, n_columns + 3]
-        return out
+        return {"user": self.user, "movie": self.movie, "overall": self.overall}

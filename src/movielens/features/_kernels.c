@@ -1,0 +1,414 @@
+/* The features of a row, a function a group: gathered from fitted tables, with the little arithmetic that is left.
+ *
+ * Nothing is fitted here. A group's Python module says what its tables and its columns are, this how the one comes of the
+ * other. Only what IEEE 754 defines to the last bit is used, an operation at a time and sums in the order of their terms,
+ * so that a row has the same features on any machine, alone or among others; logarithms and roots are taken when fitted.
+ * What isn't known has the last row of its table, and is NaN where there is no number for it.
+ *
+ * A new group is a function, the number of its columns, and an entry of KERNELS that names its tables.
+ */
+
+#include "_rows.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The ids, the time, and what the catalogue says of the movie. */
+
+static size_t base_columns(const Known *known, const void *tables, size_t before) {
+    (void)tables, (void)before;
+    return 3 + known->genre_flags.width + 1;
+}
+
+static void base(const Known *known, const void *tables, const Row *row, float *out) {
+    (void)tables;
+    size_t n_genres = known->genre_flags.width;
+    out[0] = row->user < known->user_id.length ? (float)row->user_id : NAN;
+    out[1] = row->movie < known->movie_id.length ? (float)row->movie_id : NAN;
+    out[2] = (float)row->time;
+    memcpy(out + 3, float32(&known->genre_flags, row->movie), n_genres * sizeof(float));
+    out[3 + n_genres] = *float32(&known->year, row->movie);
+}
+
+typedef struct {
+    Table user, movie, overall;
+} Statistics;
+
+static size_t statistics_columns(const Known *known, const void *tables, size_t before) {
+    (void)known, (void)before;
+    const Statistics *t = tables;
+    return t->user.width + t->movie.width + 1;
+}
+
+static void statistics(const Known *known, const void *tables, const Row *row, float *out) {
+    (void)known;
+    const Statistics *t = tables;
+    const float *user = float32(&t->user, row->user), *movie = float32(&t->movie, row->movie);
+    memcpy(out, user, 5 * sizeof(float));
+    memcpy(out + 5, movie, 5 * sizeof(float));
+    out[10] = (float)*float64(&t->overall, 0) + user[3] + movie[3];
+}
+
+typedef struct {
+    Table user, movie, lift, quantile, halves;
+} Histograms;
+
+static size_t histograms_columns(const Known *known, const void *tables, size_t before) {
+    (void)tables, (void)before;
+    return 3 * known->class_values.length + 5;
+}
+
+static void histograms(const Known *known, const void *tables, const Row *row, float *out) {
+    const Histograms *t = tables;
+    size_t n = known->class_values.length, mode = 0, reached = 0;
+    const float *stars = float32(&known->class_values, 0), *halves = float32(&t->halves, 0);
+    const float *user = float32(&t->user, row->user), *movie = float32(&t->movie, row->movie);
+    const float *lift = float32(&t->lift, row->movie);
+    float *joint = out + 2 * n, *rest = out + 3 * n;
+    float quantile = *float32(&t->quantile, row->movie), total = 0, mean = 0, half_share = 0, below = 0;
+    memcpy(out, user, n * sizeof(float));
+    memcpy(out + n, movie, n * sizeof(float));
+    for (size_t k = 0; k < n; k++)
+        total += joint[k] = user[k] * lift[k];
+    for (size_t k = 0; k < n; k++) {
+        joint[k] /= total;
+        mean += joint[k] * stars[k];
+        half_share += user[k] * halves[k];
+        mode = user[k] > user[mode] ? k : mode;
+        below += user[k];
+        reached += below < quantile;
+    }
+    rest[0] = mean;
+    rest[1] = stars[mode];
+    rest[2] = half_share;
+    rest[3] = quantile;
+    rest[4] = stars[reached < n ? reached : n - 1];
+}
+
+/* Keeps a genre of which the user rated little from standing out. */
+#define AFFINITY_SHRINKAGE 8.0f
+
+typedef struct {
+    Table residual, count, log_count;
+} Affinity;
+
+static size_t affinity_columns(const Known *known, const void *tables, size_t before) {
+    (void)known, (void)tables, (void)before;
+    return 5;
+}
+
+static void affinity(const Known *known, const void *tables, const Row *row, float *out) {
+    const Affinity *t = tables;
+    const float *flags = float32(&known->genre_flags, row->movie), *residual = float32(&t->residual, row->user);
+    const float *count = float32(&t->count, row->user), *log_count = float32(&t->log_count, row->user);
+    float of_affinity = 0, of_log_count = 0, of_residual = 0, of_count = 0, n = 0, most = -INFINITY, least = INFINITY;
+    for (size_t g = 0; g < known->genre_flags.width; g++) {
+        if (flags[g] == 0)
+            continue;
+        float value = residual[g] / (count[g] + AFFINITY_SHRINKAGE);
+        of_affinity += value * flags[g];
+        of_log_count += log_count[g] * flags[g];
+        of_residual += residual[g] * flags[g];
+        of_count += count[g] * flags[g];
+        n += flags[g];
+        most = value > most ? value : most;
+        least = value < least ? value : least;
+    }
+    /* Where the genres aren't known their flags are NaN, and so are the sums. */
+    out[0] = of_affinity / n;
+    out[1] = n > 0 ? most : NAN;
+    out[2] = n > 0 ? least : NAN;
+    out[3] = of_log_count / n;
+    out[4] = of_residual / (of_count + AFFINITY_SHRINKAGE);
+}
+
+typedef struct {
+    Table movie, centre, slope;
+} Slopes;
+
+static size_t slopes_columns(const Known *known, const void *tables, size_t before) {
+    (void)known, (void)before;
+    return 4 * ((const Slopes *)tables)->movie.width;
+}
+
+static void slopes(const Known *known, const void *tables, const Row *row, float *out) {
+    (void)known;
+    const Slopes *t = tables;
+    size_t n = t->movie.width;
+    const float *movie = float32(&t->movie, row->movie), *centre = float32(&t->centre, row->user);
+    const float *slope = float32(&t->slope, row->user);
+    for (size_t i = 0; i < n; i++) {
+        float away = movie[i] - centre[i];
+        out[i] = slope[i];
+        out[n + i] = slope[i] * away;
+        out[2 * n + i] = centre[i];
+        out[3 * n + i] = away;
+    }
+}
+
+typedef struct {
+    Table user, movie;
+} Factors;
+
+static size_t factors_columns(const Known *known, const void *tables, size_t before) {
+    (void)known, (void)tables, (void)before;
+    return 3;
+}
+
+static void factors(const Known *known, const void *tables, const Row *row, float *out) {
+    (void)known;
+    const Factors *t = tables;
+    size_t rank = t->user.width - 1;
+    const float *user = float32(&t->user, row->user), *movie = float32(&t->movie, row->movie);
+    float product = 0;
+    for (size_t i = 0; i < rank; i++)
+        product += user[i] * movie[i];
+    out[0] = product + user[rank] + movie[rank];
+    out[1] = user[rank];
+    out[2] = movie[rank];
+}
+
+/* A place is found by multiplication with 2^32 / golden ratio (Knuth, The Art of Computer Programming 6.4) and by
+ * looking on from there. */
+static size_t slot_of(const Places *places, int32_t movie) { return ((uint32_t)movie * 2654435769u) >> (32 - places->bits); }
+
+unsigned bits_for(size_t n_ratings) {
+    unsigned bits = 4;
+    while ((size_t)1 << bits < 4 * n_ratings)
+        bits++;
+    return bits;
+}
+
+static void find_places(const Known *known, const Row *row) {
+    Places *places = row->places;
+    if (places->user == row->user)
+        return;
+    places->user = row->user;
+    places->bits = bits_for(row->last - row->first);
+    size_t mask = ((size_t)1 << places->bits) - 1;
+    memset(places->slots, 0, (mask + 1) * sizeof *places->slots);
+    for (size_t place = row->first; place < row->last; place++) {
+        size_t slot = slot_of(places, *int32(&known->rated_movie, place));
+        while (places->slots[slot])
+            slot = (slot + 1) & mask;
+        places->slots[slot] = (uint32_t)(place - row->first) + 1;
+    }
+}
+
+/* The place of the user's rating of a movie, or `last` where there is none. */
+static size_t place_of(const Known *known, const Row *row, int32_t movie) {
+    const Places *places = row->places;
+    size_t mask = ((size_t)1 << places->bits) - 1;
+    for (size_t slot = slot_of(places, movie); places->slots[slot]; slot = (slot + 1) & mask) {
+        size_t place = row->first + places->slots[slot] - 1;
+        if (*int32(&known->rated_movie, place) == movie)
+            return place;
+    }
+    return row->last;
+}
+
+#define NEIGHBOURS_SHRINKAGE 0.3
+#define NEIGHBOURS_PRIOR 0.5f
+
+typedef struct {
+    Table neighbour, likeness, prior, best, seconds;
+} Neighbours;
+
+static size_t neighbours_columns(const Known *known, const void *tables, size_t before) {
+    (void)tables, (void)before;
+    return 5 + known->class_values.length;
+}
+
+static void neighbours(const Known *known, const void *tables, const Row *row, float *out) {
+    const Neighbours *t = tables;
+    size_t n_classes = known->class_values.length, kept = t->neighbour.width, n = 0;
+    const int32_t *neighbour = int32(&t->neighbour, row->movie);
+    const float *likeness = float32(&t->likeness, row->movie), *prior = float32(&t->prior, 0);
+    const int64_t best = *int64(&t->best, 0);
+    const double seconds = *float64(&t->seconds, 0);
+    double weight = 0, liked = 0, recent_weight = 0, recent_liked = 0, counts[MOST_CLASSES] = {0};
+    find_places(known, row);
+    for (size_t i = 0; i < kept && likeness[i] > 0; i++) {
+        size_t place = place_of(known, row, neighbour[i]);
+        if (place == row->last)
+            continue;
+        double alike = likeness[i], residual = *float32(&known->rated_residual, place);
+        int64_t when = *int64(&known->rated_time, place);
+        double gap = row->time - (double)when;
+        if (gap > 0 && when >= 0) {
+            double distance = 1 + gap / seconds, recent = alike / (distance * distance);
+            recent_weight += recent;
+            recent_liked += recent * residual;
+        }
+        if ((int64_t)n < best) {
+            n++;
+            weight += alike;
+            liked += alike * residual;
+            counts[*uint8(&known->rated_class, place)] += alike;
+        }
+    }
+    out[0] = (float)(liked / (weight + NEIGHBOURS_SHRINKAGE));
+    out[1] = (float)weight;
+    out[2] = (float)n;
+    out[3] = (float)(recent_liked / (recent_weight + NEIGHBOURS_SHRINKAGE));
+    out[4] = (float)recent_weight;
+    for (size_t k = 0; k < n_classes; k++)
+        out[5 + k] = (float)((counts[k] + (double)(NEIGHBOURS_PRIOR * prior[k])) / (weight + (double)NEIGHBOURS_PRIOR));
+}
+
+#define SECONDS_PER_HOUR 3600.0
+#define SECONDS_PER_DAY 86400.0
+#define SECONDS_PER_YEAR 31556952.0
+
+typedef struct {
+    Table user, movie, log_span;
+} Clock;
+
+static size_t clock_columns(const Known *known, const void *tables, size_t before) {
+    (void)known, (void)tables, (void)before;
+    return 6;
+}
+
+static double modulo(double value, double by) { return value - by * floor(value / by); }
+
+static void clock_of(const Known *known, const void *tables, const Row *row, float *out) {
+    const Clock *t = tables;
+    double time = row->time;
+    out[0] = (float)(1970 + time / SECONDS_PER_YEAR - (double)*float32(&known->year, row->movie));
+    out[1] = (float)modulo(floor(time / SECONDS_PER_HOUR), 24);
+    out[2] = (float)modulo(floor(time / SECONDS_PER_DAY), 7);
+    out[3] = (float)((time - *float64(&t->user, row->user)) / SECONDS_PER_DAY);
+    out[4] = (float)((time - *float64(&t->movie, row->movie)) / SECONDS_PER_DAY);
+    out[5] = (float)*float64(&t->log_span, row->user);
+}
+
+typedef struct {
+    Table seconds, rank_weight, latest, nearest;
+} Recency;
+
+static size_t recency_columns(const Known *known, const void *tables, size_t before) {
+    (void)before;
+    const Recency *t = tables;
+    int64_t latest = *int64(&t->latest, 0);
+    if (latest < 0 || latest > (int64_t)t->rank_weight.width)
+        return 0;
+    size_t n_histograms = 1 + t->rank_weight.length;
+    return 2 * t->seconds.length + 3 * (size_t)latest + 1 + n_histograms * known->class_values.length;
+}
+
+/* Falls from 1 at no distance to a quarter at 1. */
+static float near(float distance) {
+    float root = 1 / (1 + distance);
+    return root * root;
+}
+
+static float gap_of(const Known *known, const Row *row, size_t place) {
+    return (float)(row->time - (double)*int64(&known->rated_time, place));
+}
+
+/* Class shares of the `n` latest ratings before the row, weighted by `weight`, or by time where that is NULL. */
+static void shares(const Known *known, const Row *row, size_t n, const float *weight, float seconds, float *out) {
+    size_t n_classes = known->class_values.length;
+    double counts[MOST_CLASSES] = {0}, total = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t place = row->end - 1 - i;
+        float one = weight ? weight[i] : near(gap_of(known, row, place) / seconds);
+        counts[*uint8(&known->rated_class, place)] += (double)one;
+    }
+    for (size_t k = 0; k < n_classes; k++)
+        total += counts[k];
+    for (size_t k = 0; k < n_classes; k++)
+        out[k] = (float)(counts[k] / (total + 1));
+}
+
+static void recency(const Known *known, const void *tables, const Row *row, float *out) {
+    const Recency *t = tables;
+    size_t n_kernels = t->seconds.length, n_classes = known->class_values.length, window = t->rank_weight.width;
+    size_t n_latest = (size_t)*int64(&t->latest, 0), n_columns = recency_columns(known, tables, 0);
+    const float *seconds = float32(&t->seconds, 0), *stars = float32(&known->class_values, 0);
+    float *sum = out, *weight = out + n_kernels, *latest = weight + n_kernels, *share = latest + 3 * n_latest + 1;
+    if (isnan(row->time)) {
+        for (size_t i = 0; i < n_columns; i++)
+            out[i] = NAN;
+        return;
+    }
+    size_t n = row->end - row->begin < window ? row->end - row->begin : window;
+    float nearest = 0, n_nearest = 0;
+    memset(out, 0, 2 * n_kernels * sizeof(float));
+    for (size_t i = 0; i < n; i++) {
+        size_t place = row->end - 1 - i;
+        float gap = gap_of(known, row, place), residual = *float32(&known->rated_residual, place);
+        for (size_t k = 0; k < n_kernels; k++) {
+            float one = near(gap / seconds[k]);
+            weight[k] += one;
+            sum[k] += one * residual;
+        }
+        if (i < n_latest) {
+            latest[i] = stars[*uint8(&known->rated_class, place)];
+            latest[n_latest + i] = residual;
+            latest[2 * n_latest + i] = gap;
+        }
+        if ((int64_t)i < *int64(&t->nearest, 0)) {
+            nearest += residual;
+            n_nearest += 1;
+        }
+    }
+    for (size_t k = 0; k < n_kernels; k++)
+        sum[k] /= weight[k] + 1;
+    for (size_t i = n; i < n_latest; i++)
+        latest[i] = latest[n_latest + i] = latest[2 * n_latest + i] = NAN;
+    latest[3 * n_latest] = nearest / (n_nearest + 1);
+    shares(known, row, n, NULL, seconds[0], share);
+    for (size_t k = 0; k < t->rank_weight.length; k++)
+        shares(known, row, n, float32(&t->rank_weight, k), 0, share + (k + 1) * n_classes);
+}
+
+typedef struct {
+    Table columns, weights;
+} Blend;
+
+static size_t blend_columns(const Known *known, const void *tables, size_t before) {
+    (void)known;
+    const Blend *t = tables;
+    for (size_t i = 0; i < t->columns.length; i++)
+        if (*int64(&t->columns, i) < 0 || (uint64_t)*int64(&t->columns, i) >= before)
+            return 0;
+    return 1;
+}
+
+/* What is missing counts 0. */
+static void blend(const Known *known, const void *tables, const Row *row, float *out) {
+    (void)known;
+    const Blend *t = tables;
+    const int64_t *columns = int64(&t->columns, 0);
+    const float *weights = float32(&t->weights, 0);
+    float sum = 0;
+    for (size_t i = 0; i < t->columns.length; i++) {
+        float value = row->features[columns[i]];
+        sum += (isnan(value) ? 0 : value) * weights[i];
+    }
+    *out = sum;
+}
+
+const TableKind KNOWN[] = {
+    {"user_id", 'q', "u"},      {"movie_id", 'q', "m"},    {"genre_flags", 'f', "MG"},    {"year", 'f', "M"},
+    {"class_values", 'f', "C"}, {"start", 'q', "v"},       {"rated_movie", 'i', "R"},     {"rated_class", 'B', "R"},
+    {"rated_residual", 'f', "R"}, {"rated_time", 'q', "R"}, {NULL, 0, NULL},
+};
+
+const Kernel KERNELS[] = {
+    {"base", base_columns, base, 0, {{NULL, 0, NULL}}},
+    {"statistics", statistics_columns, statistics, 0, {{"user", 'f', "U5"}, {"movie", 'f', "M5"}, {"overall", 'd', "3"}}},
+    {"histograms", histograms_columns, histograms, 0,
+     {{"user", 'f', "UC"}, {"movie", 'f', "MC"}, {"lift", 'f', "MC"}, {"quantile", 'f', "M"}, {"halves", 'f', "C"}}},
+    {"affinity", affinity_columns, affinity, 0, {{"residual", 'f', "UG"}, {"count", 'f', "UG"}, {"log_count", 'f', "UG"}}},
+    {"slopes", slopes_columns, slopes, 0, {{"movie", 'f', "Ma"}, {"centre", 'f', "Ua"}, {"slope", 'f', "Ua"}}},
+    {"factors", factors_columns, factors, 0, {{"user", 'f', "Ua"}, {"movie", 'f', "Ma"}}},
+    {"neighbours", neighbours_columns, neighbours, 0,
+     {{"neighbour", 'i', "Ma"}, {"likeness", 'f', "Ma"}, {"prior", 'f', "C"}, {"best", 'q', "1"}, {"seconds", 'd', "1"}}},
+    {"clock", clock_columns, clock_of, 0, {{"user", 'd', "U"}, {"movie", 'd', "M"}, {"log_span", 'd', "U"}}},
+    {"recency", recency_columns, recency, 1,
+     {{"seconds", 'f', "a"}, {"rank_weight", 'f', "bc"}, {"latest", 'q', "1"}, {"nearest", 'q', "1"}}},
+    {"blend", blend_columns, blend, 0, {{"columns", 'q', "a"}, {"weights", 'f', "a"}}},
+    {NULL, NULL, NULL, 0, {{NULL, 0, NULL}}},
+};

@@ -1,0 +1,374 @@
+/* Features of rows in one call: looks ids up, finds what the user rated before, and lets each group's kernel
+ * (`_kernels.c`) write its columns.
+ *
+ * A plan holds the tables of a fitted spec. Their types and shapes, and whatever is used as an index, are checked once,
+ * when the plan is made, so that no file, however broken, and no row can make a kernel leave its tables. The tables may be
+ * read-only and mapped from a file; nothing is written but the features, so threads share a plan.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "_rows.h"
+
+#define N_KNOWN (sizeof(Known) / sizeof(Table))
+#define MOST_RATED ((size_t)1 << 24)
+/* Fewer rows than this are done before another thread would have taken over. */
+#define RELEASE_ROWS 16
+#define UNBOUND SIZE_MAX
+
+typedef struct {
+    const Kernel *kernel;
+    size_t column, n_columns;
+    Table tables[MOST_TABLES];
+} Group;
+
+typedef struct {
+    PyObject_HEAD
+    Known known;
+    Group *groups;
+    Py_buffer *views;
+    size_t n_groups, n_views, n_columns, most_rated;
+} Plan;
+
+/* Rows */
+
+/* The first of the rising numbers from `first` up to `last` that isn't below a bound. */
+#define LOWER_BOUND(numbers, first, last, bound) \
+    for (size_t high = (last); (first) < high;) { \
+        size_t middle = (first) + (high - (first)) / 2; \
+        if ((numbers)[middle] < (bound)) \
+            (first) = middle + 1; \
+        else \
+            high = middle; \
+    }
+
+static size_t index_of(const Table *ids, int64_t id) {
+    const int64_t *known = int64(ids, 0);
+    size_t place = 0;
+    LOWER_BOUND(known, place, ids->length, id)
+    return place < ids->length && known[place] == id ? place : ids->length;
+}
+
+static void find_earlier(const Known *known, Row *row) {
+    const int64_t *time = int64(&known->rated_time, 0);
+    row->begin = row->first;
+    LOWER_BOUND(time, row->begin, row->last, 0) /* those without a time */
+    row->end = row->begin;
+    if (row->time == row->time)
+        LOWER_BOUND(time, row->end, row->last, row->time)
+}
+
+typedef struct {
+    const char *user_id, *movie_id, *time;
+    Py_ssize_t user_step, movie_step, time_step;
+    size_t length;
+} Queries;
+
+static void transform(const Plan *plan, const Queries *queries, uint32_t *slots, float *out) {
+    const Known *known = &plan->known;
+    Places places = {slots, 0, SIZE_MAX};
+    Row row = {.places = &places};
+    for (size_t i = 0; i < queries->length; i++) {
+        int64_t user_id = *(const int64_t *)(queries->user_id + (Py_ssize_t)i * queries->user_step);
+        double time = *(const double *)(queries->time + (Py_ssize_t)i * queries->time_step);
+        int same_user = i && user_id == row.user_id;
+        int same_moment = same_user && !memcmp(&time, &row.time, sizeof time);
+        row.movie_id = *(const int64_t *)(queries->movie_id + (Py_ssize_t)i * queries->movie_step);
+        row.movie = index_of(&known->movie_id, row.movie_id);
+        if (!same_user) {
+            row.user_id = user_id;
+            row.user = index_of(&known->user_id, user_id);
+            row.first = (size_t)*int64(&known->start, row.user);
+            row.last = (size_t)*int64(&known->start, row.user + 1);
+        }
+        if (!same_moment) {
+            row.time = time;
+            find_earlier(known, &row);
+        }
+        float *features = out + i * plan->n_columns;
+        row.features = features;
+        for (const Group *group = plan->groups, *end = group + plan->n_groups; group < end; group++) {
+            float *column = features + group->column;
+            if (group->kernel->of_moment && same_moment)
+                memcpy(column, column - plan->n_columns, group->n_columns * sizeof(float));
+            else
+                group->kernel->apply(known, group->tables, &row, column);
+        }
+    }
+}
+
+/* Tables */
+
+static const char *type_name(char type) {
+    switch (type) {
+    case 'f': return "float32";
+    case 'd': return "float64";
+    case 'i': return "int32";
+    case 'q': return "int64";
+    default: return "uint8";
+    }
+}
+
+static int is_of_type(const Py_buffer *view, char type) {
+    char found = view->format && view->format[0] && !view->format[1] ? view->format[0] : 0;
+    return found == type || (type == 'q' && found == 'l' && view->itemsize == 8);
+}
+
+/* The size that a character of a shape stands for, less `more`, is kept by a letter of its own. */
+static size_t *extent_of(size_t *extents, char letter, size_t *more) {
+    *more = letter == 'v' ? 2 : letter == 'U' || letter == 'M' ? 1 : 0;
+    return extents + (letter == 'v' || letter == 'U' ? 'u' : letter == 'M' ? 'm' : letter);
+}
+
+static int fits(size_t *extents, const char *shape, const Py_buffer *view) {
+    if ((size_t)view->ndim != strlen(shape))
+        return 0;
+    for (int i = 0; shape[i]; i++) {
+        size_t more, *extent = extent_of(extents, shape[i], &more), length = (size_t)view->shape[i];
+        size_t least = shape[i] == 'u' || shape[i] == 'm' ? 0 : more ? more : 1;
+        if (length < least)
+            return 0;
+        if (*extent == UNBOUND)
+            *extent = length - more;
+        if (*extent != length - more)
+            return 0;
+    }
+    return 1;
+}
+
+static PyObject *refuse(const char *group, const TableKind *kind, size_t *extents) {
+    char text[96] = "";
+    for (int i = 0; kind->shape[i]; i++) {
+        size_t more, length = *extent_of(extents, kind->shape[i], &more), used = strlen(text);
+        if (length == UNBOUND)
+            snprintf(text + used, sizeof text - used, "%sany", i ? ", " : "");
+        else
+            snprintf(text + used, sizeof text - used, "%s%zu", i ? ", " : "", length + more);
+    }
+    return PyErr_Format(PyExc_ValueError, "%s.%s isn't an aligned C array of %s (%s)", group, kind->name,
+                        type_name(kind->type), text);
+}
+
+/* Takes hold of the arrays that a group names; -1 and an error where one is absent or isn't what its kind says. */
+static int bind(Plan *plan, const char *group, const TableKind *kinds, PyObject *arrays, size_t *extents, Table *tables) {
+    Py_ssize_t n_kinds = 0;
+    for (const TableKind *kind = kinds; n_kinds < MOST_TABLES && kind->name; kind++, n_kinds++) {
+        PyObject *array = PyDict_GetItemString(arrays, kind->name);
+        Py_buffer *view = plan->views + plan->n_views;
+        if (array == NULL || PyObject_GetBuffer(array, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
+            PyErr_Clear();
+            refuse(group, kind, extents);
+            return -1;
+        }
+        plan->n_views++;
+        if (!is_of_type(view, kind->type) || !fits(extents, kind->shape, view) ||
+            (view->len && (uintptr_t)view->buf % (size_t)view->itemsize)) {
+            refuse(group, kind, extents);
+            return -1;
+        }
+        *tables++ = (Table){view->buf, (size_t)view->shape[0], view->ndim > 1 ? (size_t)view->shape[1] : 1};
+    }
+    if (PyDict_Size(arrays) != n_kinds) {
+        PyErr_Format(PyExc_ValueError, "%s has %zd tables, its kernel reads %zd", group, PyDict_Size(arrays), n_kinds);
+        return -1;
+    }
+    return 0;
+}
+
+/* What is wrong with numbers that are used as indexes, or NULL. */
+static const char *fault_of(Plan *plan) {
+    const Known *known = &plan->known;
+    size_t n_rated = known->rated_movie.length - 1, n_classes = known->class_values.length;
+    if (n_classes > MOST_CLASSES)
+        return "class_values has more than 64 classes";
+    if (*int64(&known->start, 0) < 0)
+        return "start is negative";
+    for (size_t user = 0; user + 1 < known->start.length; user++) {
+        int64_t first = *int64(&known->start, user), last = *int64(&known->start, user + 1);
+        if (last < first || (uint64_t)last > n_rated)
+            return "start doesn't rise to the number of ratings";
+        if ((size_t)(last - first) > plan->most_rated)
+            plan->most_rated = (size_t)(last - first);
+    }
+    if (plan->most_rated > MOST_RATED)
+        return "a user has more than 2^24 ratings";
+    for (size_t place = 0; place < n_rated; place++) {
+        int32_t movie = *int32(&known->rated_movie, place);
+        if (movie < 0 || (size_t)movie >= known->movie_id.length)
+            return "rated_movie has a movie that isn't in the catalogue";
+        if (*uint8(&known->rated_class, place) >= n_classes)
+            return "rated_class has a class that isn't on the scale";
+    }
+    return NULL;
+}
+
+static const Kernel *kernel_of(const char *name) {
+    for (const Kernel *kernel = KERNELS; kernel->name; kernel++)
+        if (!strcmp(kernel->name, name))
+            return kernel;
+    return NULL;
+}
+
+static int add_group(Plan *plan, PyObject *item, const size_t *known_extents) {
+    const char *name;
+    Py_ssize_t n_columns;
+    PyObject *arrays;
+    if (!PyArg_ParseTuple(item, "snO!:group", &name, &n_columns, &PyDict_Type, &arrays))
+        return -1;
+    Group *group = plan->groups + plan->n_groups;
+    group->kernel = kernel_of(name);
+    if (group->kernel == NULL) {
+        PyErr_Format(PyExc_ValueError, "there is no kernel %s", name);
+        return -1;
+    }
+    size_t extents[128];
+    memcpy(extents, known_extents, sizeof extents);
+    if (bind(plan, name, group->kernel->kinds, arrays, extents, group->tables) < 0)
+        return -1;
+    group->column = plan->n_columns;
+    group->n_columns = group->kernel->n_columns(&plan->known, group->tables, plan->n_columns);
+    if (group->n_columns == 0 || n_columns < 0 || (size_t)n_columns != group->n_columns) {
+        PyErr_Format(PyExc_ValueError, "%s writes %zu columns, %zd are named", name, group->n_columns, n_columns);
+        return -1;
+    }
+    plan->n_columns += group->n_columns;
+    plan->n_groups++;
+    return 0;
+}
+
+static int fill(Plan *plan, PyObject *known, PyObject *groups) {
+    Py_ssize_t n_groups = PyTuple_Size(groups);
+    plan->groups = PyMem_Calloc((size_t)n_groups + 1, sizeof *plan->groups);
+    plan->views = PyMem_Calloc(N_KNOWN + (size_t)n_groups * MOST_TABLES, sizeof *plan->views);
+    if (plan->groups == NULL || plan->views == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    size_t extents[128];
+    for (size_t i = 0; i < 128; i++)
+        extents[i] = i >= '0' && i <= '9' ? i - '0' : UNBOUND;
+    if (bind(plan, "known", KNOWN, known, extents, (Table *)&plan->known) < 0)
+        return -1;
+    const char *fault = fault_of(plan);
+    if (fault != NULL) {
+        PyErr_SetString(PyExc_ValueError, fault);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < n_groups; i++)
+        if (add_group(plan, PyTuple_GetItem(groups, i), extents) < 0)
+            return -1;
+    return 0;
+}
+
+static PyObject *plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"known", "groups", NULL};
+    PyObject *known, *groups;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!:Plan", names, &PyDict_Type, &known, &PyTuple_Type, &groups))
+        return NULL;
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Plan *self = (Plan *)allocate(type, 0);
+    if (self == NULL)
+        return NULL;
+    if (fill(self, known, groups) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void plan_dealloc(PyObject *object) {
+    Plan *self = (Plan *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    for (size_t i = 0; i < self->n_views; i++)
+        PyBuffer_Release(self->views + i);
+    PyMem_Free(self->views);
+    PyMem_Free(self->groups);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(object);
+    Py_DECREF(type);
+}
+
+/* Calls */
+
+static PyObject *run(const Plan *plan, const Py_buffer *columns, const Py_buffer *out) {
+    static const char *const names[] = {"user_id", "movie_id", "timestamp"};
+    for (int i = 0; i < 3; i++)
+        if (columns[i].ndim != 1 || columns[i].shape[0] != columns[0].shape[0] || !is_of_type(columns + i, "qqd"[i]) ||
+            (columns[i].len && ((uintptr_t)columns[i].buf | (uintptr_t)columns[i].strides[0]) % 8))
+            return PyErr_Format(PyExc_ValueError, "%s isn't an aligned %s (n_rows,)", names[i], type_name("qqd"[i]));
+    size_t n_rows = (size_t)columns[0].shape[0];
+    if (out->ndim != 2 || !is_of_type(out, 'f') || (size_t)out->shape[0] != n_rows ||
+        (size_t)out->shape[1] != plan->n_columns || (out->len && (uintptr_t)out->buf % sizeof(float)))
+        return PyErr_Format(PyExc_ValueError, "out isn't an aligned float32 (%zu, %zu)", n_rows, plan->n_columns);
+    uint32_t *slots = PyMem_Malloc(((size_t)1 << bits_for(plan->most_rated)) * sizeof *slots);
+    if (slots == NULL)
+        return PyErr_NoMemory();
+    Queries queries = {columns[0].buf, columns[1].buf, columns[2].buf, columns[0].strides[0],
+                       columns[1].strides[0], columns[2].strides[0], n_rows};
+    if (n_rows < RELEASE_ROWS) {
+        transform(plan, &queries, slots, out->buf);
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        transform(plan, &queries, slots, out->buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_Free(slots);
+    Py_RETURN_NONE;
+}
+
+static PyObject *plan_transform(PyObject *self, PyObject *args) {
+    PyObject *arrays[3], *features, *result = NULL;
+    if (!PyArg_ParseTuple(args, "OOOO:transform_into", arrays, arrays + 1, arrays + 2, &features))
+        return NULL;
+    Py_buffer columns[3], out;
+    int n_held = 0;
+    while (n_held < 3 && PyObject_GetBuffer(arrays[n_held], columns + n_held, PyBUF_STRIDES | PyBUF_FORMAT) == 0)
+        n_held++;
+    if (n_held == 3 && PyObject_GetBuffer(features, &out, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE) == 0) {
+        result = run((Plan *)self, columns, &out);
+        PyBuffer_Release(&out);
+    }
+    while (n_held--)
+        PyBuffer_Release(columns + n_held);
+    return result;
+}
+
+static PyMethodDef plan_methods[] = {
+    {"transform_into", plan_transform, METH_VARARGS,
+     "transform_into(user_id, movie_id, timestamp, out, /)\n--\n\n"
+     "Fill float32 (n_rows, n_columns), in C order, from int64, int64 and float64 (n_rows,)."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot plan_slots[] = {
+    {Py_tp_doc, "Plan(known, groups)\n--\n\n"
+                "The tables of a fitted spec, by name: those that all kernels look at, and a tuple of groups, each the name\n"
+                "of its kernel, how many columns it has, and its own. ValueError where one isn't what its kernel reads."},
+    {Py_tp_new, plan_new},
+    {Py_tp_dealloc, plan_dealloc},
+    {Py_tp_methods, plan_methods},
+    {0, NULL},
+};
+
+static PyType_Spec plan_spec = {"movielens.features._rows.Plan", sizeof(Plan), 0, Py_TPFLAGS_DEFAULT, plan_slots};
+
+static int module_exec(PyObject *module) {
+    PyObject *type = PyType_FromSpec(&plan_spec);
+    if (type == NULL)
+        return -1;
+    int failed = PyModule_AddObjectRef(module, "Plan", type);
+    Py_DECREF(type);
+    return failed;
+}
+
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
+
+static PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "movielens.features._rows", "Features of rows; see the head of its source.", 0, NULL, module_slots, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__rows(void) { return PyModuleDef_Init(&module); }

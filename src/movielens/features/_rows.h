@@ -1,0 +1,77 @@
+/* What `_rows.c`, which knows Python, and `_kernels.c`, which knows features, have in common. */
+
+#ifndef ROWS_H
+#define ROWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MOST_TABLES 12
+#define MOST_CLASSES 64
+
+/* An array that was fitted, of the type and shape that its `TableKind` says. */
+typedef struct {
+    const void *data;
+    size_t length, width; /* width: elements of a row, 1 where there is one dimension */
+} Table;
+
+#define ACCESS(name, type) \
+    static inline const type *name(const Table *table, size_t row) { return (const type *)table->data + row * table->width; }
+ACCESS(float32, float)
+ACCESS(float64, double)
+ACCESS(int32, int32_t)
+ACCESS(int64, int64_t)
+ACCESS(uint8, uint8_t)
+
+/* Tables that every kernel may look at, in the order of KNOWN. Those of users and movies have a last row that stands for
+ * all unknown ones; `start` and `rated_...` are the users' own ratings, by user, time and movie (profiles.py). */
+typedef struct {
+    Table user_id, movie_id, genre_flags, year, class_values;
+    Table start, rated_movie, rated_class, rated_residual, rated_time;
+} Known;
+
+/* Where the movies that a user rated stand among the user's ratings: a hash table, at most a quarter full. */
+typedef struct {
+    uint32_t *slots; /* 1 + the place, counted from the user's first rating; 0 where there is none */
+    unsigned bits;   /* of the number of slots in use */
+    size_t user;     /* whose ratings they are */
+} Places;
+
+/* A row whose features are asked. */
+typedef struct {
+    int64_t user_id, movie_id;
+    size_t user, movie;    /* rows of their tables */
+    double time;           /* seconds since 1970, NaN where none was given */
+    size_t first, last;    /* the user's own ratings, from and up to */
+    size_t begin, end;     /* those that are strictly earlier than this row */
+    const float *features; /* of this row, as far as they are made */
+    Places *places;
+} Row;
+
+/* How a table must look. `shape` has a character a dimension, at most two: U and M are the users and the movies, and one
+ * more; u and m the same without it, v one more than U; R the users' ratings, and one more; C the classes; G the genres;
+ * a, b, ... whatever the kernel's tables agree on; a digit is itself. */
+typedef struct {
+    const char *name;
+    char type; /* f float32, d float64, i int32, q int64, B uint8 */
+    const char *shape;
+} TableKind;
+
+/* How a group's columns are made. `apply` writes as many values as `n_columns` says, which is told how many columns stand
+ * before them, and says 0 where it can't use the tables. Both are given the tables in the order of `kinds`. Where `of_moment` is set, the columns depend on nothing of the row but its user and its time, and rows
+ * that have both in common are given the same. */
+typedef struct {
+    const char *name;
+    size_t (*n_columns)(const Known *known, const void *tables, size_t before);
+    void (*apply)(const Known *known, const void *tables, const Row *row, float *out);
+    int of_moment;
+    TableKind kinds[MOST_TABLES];
+} Kernel;
+
+extern const TableKind KNOWN[];
+extern const Kernel KERNELS[];
+
+/* Slots that suffice for a user's ratings, a power of two. */
+unsigned bits_for(size_t n_ratings);
+
+#endif
