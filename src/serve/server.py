@@ -31,6 +31,7 @@ class LimitedHttp(HttpToolsProtocol):
     """
 
     _in_head = False
+    _in_body = False
     _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
 
@@ -51,15 +52,23 @@ class LimitedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A head ends."""
-        self._in_head = False
+        self._in_head, self._in_body = False, True
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """A body ends."""
+        self._in_body = False
+        super().on_message_complete()
+
     def data_received(self, data: bytes) -> None:
-        """Count what is added to an unfinished head."""
+        """Count what is added to an unfinished head, and let nobody go on with a body that was answered already."""
         was_in_head = self._in_head
         super().data_received(data)
         if not self._in_head:
-            if not self.flow.write_paused:
+            if self._in_body and self.cycle.response_complete:
+                if self._timer is None:
+                    self._give_up_after(HEAD_S)
+            elif not self.flow.write_paused:
                 self._go_on()
             return
         self._head_bytes = self._head_bytes + len(data) if was_in_head else 0

@@ -220,9 +220,9 @@ def head(*lines: str, target: str = "POST /invocations HTTP/1.1") -> bytes:
     return "\r\n".join([target, "host: test", *lines, "", ""]).encode()
 
 
-def send_for_ever(connection: socket.socket) -> None:
+def send_for_ever(connection: socket.socket, part: bytes = b"x" * 65536) -> None:
     while True:
-        connection.sendall(b"x" * 65536)
+        connection.sendall(part)
 
 
 def statuses(received: bytes) -> list[int]:
@@ -264,6 +264,19 @@ def test_an_endless_head_is_cut_off(address: Address) -> None:
         connection.sendall(b"GET /ping HTTP/1.1\r\nx: ")
         with pytest.raises(ConnectionError):
             send_for_ever(connection)
+
+
+def test_who_goes_on_sending_after_the_answer_is_cut_off(
+    served: ServedModel, serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve.server.HEAD_S", 0.2)
+    with (
+        serving(served, max_body_mib=1) as address,
+        socket.create_connection(address, timeout=60) as connection,
+    ):
+        connection.sendall(head("transfer-encoding: chunked"))
+        with pytest.raises(ConnectionError):
+            send_for_ever(connection, b"10000\r\n" + b"x" * 65536 + b"\r\n")
 
 
 def test_a_truncated_body_gets_no_answer_and_harms_nobody(
