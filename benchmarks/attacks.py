@@ -81,6 +81,15 @@ ATTACKS = (
     Attack("chunked twice", _once(_post("transfer-encoding: chunked, identity", _CLOSE, body=b"0\r\n\r\n" + _INNER))),
     Attack("a tab in the coding", _once(_post("transfer-encoding:\tx\x0bchunked", _CLOSE, body=b"0\r\n\r\n" + _INNER))),
     Attack("a folded header", _once(_post("transfer-encoding:\r\n chunked", "content-length: 5", body=_ROW + _INNER))),
+    Attack(
+        "a body behind an upgrade",
+        _once(_post("connection: upgrade", "upgrade: h2c", "content-length: 5", body=_ROW + _INNER)),
+    ),
+    Attack("a tunnel", _once(b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n" + _INNER)),
+    Attack(
+        "a length in a trailer",
+        _once(_post("transfer-encoding: chunked", _CLOSE, body=b"0\r\ncontent-length: 3\r\n\r\n")),
+    ),
     Attack("a chunk of no number", _once(_post("transfer-encoding: chunked", body=b"xyz\r\n" + _INNER))),
     Attack("a chunk of a negative size", _once(_post("transfer-encoding: chunked", body=b"-5\r\n1,318\r\n0\r\n\r\n"))),
     Attack("a chunk of an endless size", _once(_post("transfer-encoding: chunked", body=b"f" * 40 + b"\r\n" + _INNER))),

@@ -166,4 +166,4 @@ def _asked(scope: Scope) -> Asked:
     return Asked(*(found[name].decode("latin-1") if name in found else None for name in _ASKED))
 
 
-_ASKED = (b"content-type", b"accept", b"x-amzn-sagemaker-custom-attributes")
+_ASKED = (b"content-type", b"accept", b"x-amzn-sagemaker-custom-attributes", b"content-encoding")

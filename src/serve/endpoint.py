@@ -15,6 +15,7 @@ from serve.answers import Parameters, Renderer
 from serve.codec import CSV, PARSERS, RENDERERS, Parser
 from serve.contributions import contributions
 from serve.csv_rows import parse_users
+from serve.errors import HttpError
 from serve.forest import ServedModel
 from serve.lenient import parse_leniently
 from serve.negotiation import MediaType, answer_type, request_type
@@ -22,7 +23,7 @@ from serve.options import Options
 from serve.questions import HISTORY, RECOMMEND, Wanted
 from serve.recommendations import Answer, Answerer
 from serve.response import Response
-from serve.rows import ParsedRequest
+from serve.rows import ParsedRequest, shown
 from serve.scorer import Predictions, score
 
 # A long answer is made this many rows at a time, and sent in parts where it has several.
@@ -36,12 +37,13 @@ class Asked:
     """What the headers of a request say.
 
     Attributes:
-        content_type, accept, attributes: as they came, None where they didn't.
+        content_type, accept, attributes, encoding: as they came, None where they didn't.
     """
 
     content_type: str | None = None
     accept: str | None = None
     attributes: str | None = None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ def plan(asked: Asked, begins: bytes) -> Plan:
         HttpError: 406 or 415.
         RequestError: if an option or a parameter has a value that it can't have.
     """
+    if asked.encoding is not None and asked.encoding.strip().lower() not in ("", "identity"):
+        raise HttpError(415, f"Content-Encoding {shown(asked.encoding)!r} isn't read, send the rows as they are")
     requested = request_type(asked.content_type, begins)
     answered = answer_type(asked.accept, requested)
     options, parse = Options.parse(asked.attributes or ""), PARSERS[requested]

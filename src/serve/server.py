@@ -22,6 +22,7 @@ HEAD_S = 20
 WRITE_S = 60
 # SageMaker kills 30 s after SIGTERM.
 DRAIN_S = 25
+_OF_A_BODY = (b"content-length", b"transfer-encoding")
 
 
 class LimitedHttp(HttpToolsProtocol):
@@ -33,6 +34,7 @@ class LimitedHttp(HttpToolsProtocol):
     _in_head = False
     _in_body = False
     _head_bytes = 0
+    _refusal = ""
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -53,6 +55,10 @@ class LimitedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A head ends."""
         self._in_head, self._in_body = False, True
+        if self.parser.should_upgrade() and any(name in _OF_A_BODY for name, _ in self.headers):
+            # The parser takes what follows for the other protocol, whether that is spoken or not.
+            self._refusal = "a request that asks for another protocol can't have a body; leave out Upgrade"
+            raise ValueError(self._refusal)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -65,7 +71,7 @@ class LimitedHttp(HttpToolsProtocol):
         was_in_head = self._in_head
         super().data_received(data)
         if not self._in_head:
-            if self._in_body and self.cycle.response_complete:
+            if self._in_body and self.cycle is not None and self.cycle.response_complete:
                 if self._timer is None:
                     self._give_up_after(HEAD_S)
             elif not self.flow.write_paused:
@@ -89,7 +95,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what isn't HTTP, and hang up."""
-        body = orjson.dumps({"error": {"code": CODES[400], "message": msg}})
+        body = orjson.dumps({"error": {"code": CODES[400], "message": self._refusal or msg}})
         head = (
             "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\n\r\n"

@@ -118,6 +118,7 @@ REFUSALS: list[tuple[str, str, dict[str, str], int, str]] = [
     ("POST", "/invocations", {"content-type": "text/csv", "accept": "text/html"}, 406, "not_acceptable"),
     ("POST", "/invocations", {"content-type": "application/x-npy"}, 415, "unsupported_media_type"),
     ("POST", "/invocations", {"content-type": "text/csv; charset=latin-1"}, 415, "unsupported_media_type"),
+    ("POST", "/invocations", {"content-type": "text/csv", "content-encoding": "gzip"}, 415, "unsupported_media_type"),
     ("POST", "/invocations", {"content-type": "text/csv"}, 400, "bad_request"),
     ("GET", "/ping", {"x-long": "x" * MAX_HEAD_BYTES}, 431, "headers_too_large"),
 ]
@@ -251,6 +252,23 @@ def test_length_and_chunks_together_are_refused(address: Address) -> None:
 def test_what_is_not_http_is_400(address: Address, request_bytes: bytes) -> None:
     received = exchange(address, request_bytes)
     assert statuses(received)[-1:] == [400]
+
+
+def test_a_body_behind_an_upgrade_is_refused(address: Address, caplog: pytest.LogCaptureFixture) -> None:
+    asks = "connection: upgrade", "upgrade: h2c"
+    received = exchange(address, head(*asks, "content-length: 3") + b"1,2")
+    assert statuses(received) == [400]
+    assert b"leave out Upgrade" in received
+    assert statuses(exchange(address, head("connection: upgrade, close", asks[1], target="GET /ping HTTP/1.1"))) == [
+        200
+    ]
+    assert statuses(exchange(address, head(target="CONNECT x:1 HTTP/1.1"))) == [400]
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_chunks_may_have_extensions_and_trailers(address: Address) -> None:
+    chunks = head("transfer-encoding: chunked", "content-type: text/csv", "connection: close")
+    assert statuses(exchange(address, chunks + b"3;a=b\r\n1,2\r\n0\r\nx: y\r\n\r\n")) == [200]
 
 
 def test_an_oversize_body_is_413_before_it_is_sent(address: Address) -> None:
