@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 
 from container import debian
-from movielens.features import FeatureSpec
-from movielens.features.rows import plan_of
+from movielens.features import FeatureSpec, IdIndex
+from movielens.features.history import Catalogue, History
+from movielens.features.likeness import Opinions, find_likest
+from movielens.features.rows import extension, plan_of
 from movielens.queries import RatingQueries
+from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
 
 SOURCES = Path(__file__).parent.parent.parent / "src" / "movielens"
@@ -107,6 +110,35 @@ def test_threads_share_a_plan(spec: FeatureSpec, ratings: RatingTable) -> None:
     assert not wrong
 
 
+def test_the_likest_movies_are_those_of_the_formula(ratings: RatingTable, movies: MovieTable) -> None:
+    history = History.of(ratings, IdIndex.of(ratings.user_id), Catalogue.of(movies), RatingScale.of(ratings.rating))
+    opinion, h = np.full((history.n_users, len(movies)), np.nan), 3.0
+    opinion[history.user_index, history.movie_index] = history.residual
+    likeness = np.zeros((len(movies), len(movies)))
+    for i, j in np.argwhere(~np.eye(len(movies), dtype=bool)):
+        one, other = opinion[:, [i, j]][~np.isnan(opinion[:, [i, j]]).any(axis=1)].T
+        alike = (one @ other) / (np.sqrt((one @ one) * (other @ other)) + 0.3 * h) * len(one) / (len(one) + h)
+        likeness[i, j] = max(alike, 0) if len(one) > 1 else 0
+    found, alike = find_likest(Opinions.by_movie(history), Opinions.by_user(history), h, 4)
+    np.testing.assert_array_equal(found[-1], len(movies))
+    for movie in range(len(movies)):
+        order = np.argsort(-likeness[movie], kind="stable")[:4]
+        np.testing.assert_allclose(alike[movie], likeness[movie, order], rtol=1e-4)
+        known = likeness[movie, order] > 0
+        np.testing.assert_array_equal(found[movie], np.where(known, order, len(movies)))
+
+
+def test_likest_of_ratings_out_of_bounds_are_refused() -> None:
+    one, empty = np.zeros(1, dtype=np.int32), np.array([0, 1])
+    ratings = {"item_start": empty, "rater": one, "opinion": np.ones(1, np.float32), "rater_start": empty, "item": one}
+    ratings |= {"its_opinion": np.ones(1, np.float32), "shrinkage": np.ones(1, np.float32)}
+    likest = {"neighbour": np.zeros((2, 3), np.int32), "likeness": np.zeros((2, 3), np.float32)}
+    extension().find_likest(ratings, likest)
+    for name, change in (("item", one + 1), ("rater", one - 1), ("item_start", empty[::-1].copy())):
+        with pytest.raises(ValueError, match="ratings: a start or an index is out of bounds"):
+            extension().find_likest(ratings | {name: change}, likest)
+
+
 def without_extension(directory: Path) -> Path:
     """A copy of the package that was installed where there is no compiler."""
     shutil.copytree(SOURCES, directory / "movielens", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
@@ -134,7 +166,7 @@ def test_under_the_sanitizers(spec: FeatureSpec, tmp_path: Path) -> None:
     features = without_extension(tmp_path) / "movielens" / "features"
     flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-shared", "-fPIC"]
     include = f"-I{sysconfig.get_path('include')}"
-    sources = [str(features / name) for name in ("_rows.c", "_kernels.c")]
+    sources = sorted(map(str, features.glob("*.c")))
     command = ["gcc", *flags, "-DPy_LIMITED_API=0x030B0000", include, *sources, "-lm"]
     subprocess.run([*command, "-o", str(features / "_rows.abi3.so")], check=True)
     found = [["gcc", f"-print-file-name={name}"] for name in ("libasan.so", "libubsan.so")]

@@ -75,6 +75,25 @@ for _ in range(3000):  # whatever the tables are, a plan is refused or stays wit
             tables[0], tuple((n, c, t) for (n, _, _), c, t in zip(groups, counts, tables[1:], strict=True))
         )
         ask(plan, 40, len(spec.names))
+
+n_items, n_raters, n_ratings = 9, 5, 30
+start = [np.sort(np.append(rng.integers(0, n_ratings + 1, n - 1), [0, n_ratings])) for n in (n_items, n_raters)]
+ratings: dict[str, Any] = {
+    "item_start": start[0],
+    "rater": rng.integers(0, n_raters, n_ratings).astype(np.int32),
+    "opinion": rng.normal(size=n_ratings).astype(np.float32),
+    "rater_start": start[1],
+    "item": rng.integers(0, n_items, n_ratings).astype(np.int32),
+    "its_opinion": rng.normal(size=n_ratings).astype(np.float32),
+    "shrinkage": np.ones(1, dtype=np.float32),
+}
+for _ in range(3000):
+    name, shape = rng.choice(sorted(ratings)), (n_items + rng.integers(3), rng.integers(5))
+    likest: dict[str, Any] = {"neighbour": np.zeros(shape, np.int32), "likeness": np.zeros(shape, np.float32)}
+    with suppress(ValueError):
+        _rows.find_likest(ratings | {name: broken(ratings[name])}, likest)
+    with suppress(ValueError):
+        _rows.find_likest(ratings, likest)
 del spec
 gc.collect()
 print("done")

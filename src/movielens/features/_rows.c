@@ -9,16 +9,15 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <stdio.h>
 #include <string.h>
 
 #include "_rows.h"
+#include "_tables.h"
 
 #define N_KNOWN (sizeof(Known) / sizeof(Table))
 #define MOST_RATED ((size_t)1 << 24)
 /* Fewer rows than this are done before another thread would have taken over. */
 #define RELEASE_ROWS 16
-#define UNBOUND SIZE_MAX
 
 typedef struct {
     const Kernel *kernel;
@@ -30,8 +29,8 @@ typedef struct {
     PyObject_HEAD
     Known known;
     Group *groups;
-    Py_buffer *views;
-    size_t n_groups, n_views, n_columns, most_rated;
+    Views views;
+    size_t n_groups, n_columns, most_rated;
 } Plan;
 
 /* Rows */
@@ -101,83 +100,7 @@ static void transform(const Plan *plan, const Queries *queries, uint32_t *slots,
     }
 }
 
-/* Tables */
-
-static const char *type_name(char type) {
-    switch (type) {
-    case 'f': return "float32";
-    case 'd': return "float64";
-    case 'i': return "int32";
-    case 'q': return "int64";
-    default: return "uint8";
-    }
-}
-
-static int is_of_type(const Py_buffer *view, char type) {
-    char found = view->format && view->format[0] && !view->format[1] ? view->format[0] : 0;
-    return found == type || (type == 'q' && found == 'l' && view->itemsize == 8);
-}
-
-/* The size that a character of a shape stands for, less `more`, is kept by a letter of its own. */
-static size_t *extent_of(size_t *extents, char letter, size_t *more) {
-    *more = letter == 'v' ? 2 : letter == 'U' || letter == 'M' ? 1 : 0;
-    return extents + (letter == 'v' || letter == 'U' ? 'u' : letter == 'M' ? 'm' : letter);
-}
-
-static int fits(size_t *extents, const char *shape, const Py_buffer *view) {
-    if ((size_t)view->ndim != strlen(shape))
-        return 0;
-    for (int i = 0; shape[i]; i++) {
-        size_t more, *extent = extent_of(extents, shape[i], &more), length = (size_t)view->shape[i];
-        size_t least = shape[i] == 'u' || shape[i] == 'm' ? 0 : more ? more : 1;
-        if (length < least)
-            return 0;
-        if (*extent == UNBOUND)
-            *extent = length - more;
-        if (*extent != length - more)
-            return 0;
-    }
-    return 1;
-}
-
-static PyObject *refuse(const char *group, const TableKind *kind, size_t *extents) {
-    char text[96] = "";
-    for (int i = 0; kind->shape[i]; i++) {
-        size_t more, length = *extent_of(extents, kind->shape[i], &more), used = strlen(text);
-        if (length == UNBOUND)
-            snprintf(text + used, sizeof text - used, "%sany", i ? ", " : "");
-        else
-            snprintf(text + used, sizeof text - used, "%s%zu", i ? ", " : "", length + more);
-    }
-    return PyErr_Format(PyExc_ValueError, "%s.%s isn't an aligned C array of %s (%s)", group, kind->name,
-                        type_name(kind->type), text);
-}
-
-/* Takes hold of the arrays that a group names; -1 and an error where one is absent or isn't what its kind says. */
-static int bind(Plan *plan, const char *group, const TableKind *kinds, PyObject *arrays, size_t *extents, Table *tables) {
-    Py_ssize_t n_kinds = 0;
-    for (const TableKind *kind = kinds; n_kinds < MOST_TABLES && kind->name; kind++, n_kinds++) {
-        PyObject *array = PyDict_GetItemString(arrays, kind->name);
-        Py_buffer *view = plan->views + plan->n_views;
-        if (array == NULL || PyObject_GetBuffer(array, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
-            PyErr_Clear();
-            refuse(group, kind, extents);
-            return -1;
-        }
-        plan->n_views++;
-        if (!is_of_type(view, kind->type) || !fits(extents, kind->shape, view) ||
-            (view->len && (uintptr_t)view->buf % (size_t)view->itemsize)) {
-            refuse(group, kind, extents);
-            return -1;
-        }
-        *tables++ = (Table){view->buf, (size_t)view->shape[0], view->ndim > 1 ? (size_t)view->shape[1] : 1};
-    }
-    if (PyDict_Size(arrays) != n_kinds) {
-        PyErr_Format(PyExc_ValueError, "%s has %zd tables, its kernel reads %zd", group, PyDict_Size(arrays), n_kinds);
-        return -1;
-    }
-    return 0;
-}
+/* Plans */
 
 /* What is wrong with numbers that are used as indexes, or NULL. */
 static const char *fault_of(Plan *plan) {
@@ -213,7 +136,7 @@ static const Kernel *kernel_of(const char *name) {
     return NULL;
 }
 
-static int add_group(Plan *plan, PyObject *item, const size_t *known_extents) {
+static int add_group(Plan *plan, PyObject *item, const Extents *known_extents) {
     const char *name;
     Py_ssize_t n_columns;
     PyObject *arrays;
@@ -225,9 +148,8 @@ static int add_group(Plan *plan, PyObject *item, const size_t *known_extents) {
         PyErr_Format(PyExc_ValueError, "there is no kernel %s", name);
         return -1;
     }
-    size_t extents[128];
-    memcpy(extents, known_extents, sizeof extents);
-    if (bind(plan, name, group->kernel->kinds, arrays, extents, group->tables) < 0)
+    Extents extents = *known_extents;
+    if (hold(name, group->kernel->kinds, arrays, 0, &extents, &plan->views, group->tables) < 0)
         return -1;
     group->column = plan->n_columns;
     group->n_columns = group->kernel->n_columns(&plan->known, group->tables, plan->n_columns);
@@ -243,15 +165,13 @@ static int add_group(Plan *plan, PyObject *item, const size_t *known_extents) {
 static int fill(Plan *plan, PyObject *known, PyObject *groups) {
     Py_ssize_t n_groups = PyTuple_Size(groups);
     plan->groups = PyMem_Calloc((size_t)n_groups + 1, sizeof *plan->groups);
-    plan->views = PyMem_Calloc(N_KNOWN + (size_t)n_groups * MOST_TABLES, sizeof *plan->views);
-    if (plan->groups == NULL || plan->views == NULL) {
+    plan->views.view = PyMem_Calloc(N_KNOWN + (size_t)n_groups * MOST_TABLES, sizeof(Py_buffer));
+    if (plan->groups == NULL || plan->views.view == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    size_t extents[128];
-    for (size_t i = 0; i < 128; i++)
-        extents[i] = i >= '0' && i <= '9' ? i - '0' : UNBOUND;
-    if (bind(plan, "known", KNOWN, known, extents, (Table *)&plan->known) < 0)
+    Extents extents = no_extents();
+    if (hold("known", KNOWN, known, 0, &extents, &plan->views, (Table *)&plan->known) < 0)
         return -1;
     const char *fault = fault_of(plan);
     if (fault != NULL) {
@@ -259,7 +179,7 @@ static int fill(Plan *plan, PyObject *known, PyObject *groups) {
         return -1;
     }
     for (Py_ssize_t i = 0; i < n_groups; i++)
-        if (add_group(plan, PyTuple_GetItem(groups, i), extents) < 0)
+        if (add_group(plan, PyTuple_GetItem(groups, i), &extents) < 0)
             return -1;
     return 0;
 }
@@ -283,9 +203,8 @@ static PyObject *plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
 static void plan_dealloc(PyObject *object) {
     Plan *self = (Plan *)object;
     PyTypeObject *type = Py_TYPE(object);
-    for (size_t i = 0; i < self->n_views; i++)
-        PyBuffer_Release(self->views + i);
-    PyMem_Free(self->views);
+    let_go(&self->views);
+    PyMem_Free(self->views.view);
     PyMem_Free(self->groups);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(object);
@@ -365,10 +284,17 @@ static int module_exec(PyObject *module) {
     return failed;
 }
 
+static PyMethodDef module_methods[] = {
+    {"find_likest", find_likest, METH_VARARGS,
+     "find_likest(ratings, likest, /)\n--\n\n"
+     "Fill the tables of ``likest``, a row an item and one that stays as it is, likest first; see `_likeness.c`."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
 
 static PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "movielens.features._rows", "Features of rows; see the head of its source.", 0, NULL, module_slots, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "movielens.features._rows", "Features of rows; see the head of its source.", 0, module_methods, module_slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__rows(void) { return PyModuleDef_Init(&module); }

@@ -7,6 +7,7 @@ no second way to make features, so without the extension there are none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,10 +51,20 @@ def plan_of(known: Tables, parts: Sequence[Part]) -> Plan:
         BuildError: if the extension wasn't built.
         ValueError: if a table isn't of the type and shape that its kernel reads, or the number of columns another.
     """
+    plan: Plan = extension().Plan(known, tuple(parts))
+    return plan
+
+
+def extension() -> ModuleType:
+    """The compiled part of features.
+
+    Raises:
+        BuildError: if it wasn't built.
+    """
     try:
-        from movielens.features._rows import Plan
+        from movielens.features import _rows
     except ImportError as error:
         raise BuildError(
             f"movielens.features._rows can't be loaded ({error}): install a C compiler, then this package once more"
         ) from error
-    return Plan(known, tuple(parts))
+    return _rows
