@@ -12,11 +12,14 @@ PEERS := bentoml fastapi flask gunicorn mlserver numpy pandas scikit-learn scipy
 
 setup: .venv/.installed
 
-# Our own package comes last: sagemaker-training brings a `train` script too, and ours must be the one that stays.
-.venv/.installed: requirements-dev.txt container/requirements-build.txt pyproject.toml $(wildcard src/*/*.[ch] src/*/*/*.[ch])
+.venv/.dependencies: requirements-dev.txt container/requirements-build.txt
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --require-hashes -r container/requirements-build.txt
 	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements-dev.txt
+	touch $@
+
+# Our own package comes last: sagemaker-training brings a `train` script too, and ours must be the one that stays.
+.venv/.installed: .venv/.dependencies pyproject.toml $(wildcard src/*/*.[ch] src/*/*/*.[ch])
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
