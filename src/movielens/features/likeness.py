@@ -48,8 +48,8 @@ def find_likest(items: Opinions, raters: Opinions, shrinkage: float, most: int) 
     """The items likest to each, likest first, and how alike: int32 and float32 (n_items + 1, most).
 
     Where there are no more they are n_items and 0. Two items are alike by
-    Σ e e' / (√(Σe² Σe'²) + 0.3 h) · N / (N + h) over the N raters of both, where that is above 0 and N at least 2 (RECIPE:
-    neighbours); h is the shrinkage. Sums are float32, by rising rater.
+    Σ e e' / (√(Σe² Σe'²) + 0.3 h) · N / (N + h) over the N raters of both, where that is above 0 and N at least 2; h is
+    the shrinkage. Sums are float32, by rising rater.
     """
     n_items = len(items.start) - 1
     neighbour = np.full((n_items + 1, most), n_items, dtype=np.int32)
