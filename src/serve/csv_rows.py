@@ -39,7 +39,8 @@ def parse_csv(body: bytes) -> ParsedRequest:
     Raises:
         RequestError: at the first row or value that isn't as it should be.
     """
-    plain = _plain_columns(body) if b"\n" in body else _plain_row(body)
+    row = body.removesuffix(b"\n").removesuffix(b"\r")
+    plain = _plain_columns(body) if b"\n" in row else _plain_row(row)
     if plain is not None:
         return ParsedRequest(plain)
     columns = _columns(body, FIELDS)
