@@ -37,7 +37,7 @@ def spec(ratings: RatingTable, movies: MovieTable) -> FeatureSpec:
         ("rated_class", lambda a: a + 200, "a class that isn't on the scale"),
         ("rated_movie", lambda a: a + 5, "a movie that isn't in the catalogue"),
         ("start", lambda a: a[::-1].copy(), "start doesn't rise"),
-        ("start", lambda a: a - 1, "start is negative"),
+        ("start", lambda a: a - 1, "start doesn't rise from 0"),
         ("year", lambda a: a.astype(np.float64), r"known.year isn't an aligned C array of float32 \(14\)"),
         ("year", lambda a: a[:-1], "known.year isn't"),
         ("year", lambda a: np.repeat(a, 2)[::2], "known.year isn't"),

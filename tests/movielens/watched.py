@@ -60,14 +60,15 @@ for thread in threads:
     thread.join()
 
 known, groups = spec.tables()
+whole = [known, *(arrays for _, _, arrays in groups)]
 for _ in range(3000):  # whatever the tables are, a plan is refused or stays within them
-    tables = [dict(known), *(dict(arrays) for _, _, arrays in groups)]
+    tables = [dict(arrays) for arrays in whole]
     counts = [count for _, count, _ in groups]
     for _ in range(rng.integers(1, 3)):
-        some = tables[rng.integers(len(tables))]
-        if some:
-            name = rng.choice(sorted(some))
-            some[name] = broken(some[name])
+        some = rng.integers(len(tables))
+        if whole[some]:
+            name = rng.choice(sorted(whole[some]))
+            tables[some][name] = broken(whole[some][name])
     if rng.random() < 0.05:
         counts[rng.integers(len(counts))] = rng.integers(-1, 2**40)
     with suppress(ValueError):

@@ -211,28 +211,29 @@ static size_t place_of(const Known *known, const Row *row, int32_t movie) {
 #define NEIGHBOURS_PRIOR 0.5f
 
 typedef struct {
-    Table neighbour, likeness, prior, best, seconds;
+    Table start, neighbour, likeness, prior, best, seconds;
 } Neighbours;
 
 static size_t neighbours_columns(const Known *known, const void *tables, size_t before) {
-    (void)tables, (void)before;
-    return 5 + known->class_values.length;
+    (void)before;
+    const Neighbours *t = tables;
+    return rises_to(&t->start, t->neighbour.length - 1) ? 5 + known->class_values.length : 0;
 }
 
 static void neighbours(const Known *known, const void *tables, const Row *row, float *out) {
     const Neighbours *t = tables;
-    size_t n_classes = known->class_values.length, kept = t->neighbour.width, n = 0;
-    const int32_t *neighbour = int32(&t->neighbour, row->movie);
-    const float *likeness = float32(&t->likeness, row->movie), *prior = float32(&t->prior, 0);
+    size_t n_classes = known->class_values.length, n = 0;
+    const int64_t *bounds = int64(&t->start, row->movie);
+    const float *prior = float32(&t->prior, 0);
     const int64_t best = *int64(&t->best, 0);
     const double seconds = *float64(&t->seconds, 0);
     double weight = 0, liked = 0, recent_weight = 0, recent_liked = 0, counts[MOST_CLASSES] = {0};
     find_places(known, row);
-    for (size_t i = 0; i < kept && likeness[i] > 0; i++) {
-        size_t place = place_of(known, row, neighbour[i]);
+    for (size_t i = (size_t)bounds[0]; i < (size_t)bounds[1]; i++) {
+        size_t place = place_of(known, row, *int32(&t->neighbour, i));
         if (place == row->last)
             continue;
-        double alike = likeness[i], residual = *float32(&known->rated_residual, place);
+        double alike = *float32(&t->likeness, i), residual = *float32(&known->rated_residual, place);
         int64_t when = *int64(&known->rated_time, place);
         double gap = row->time - (double)when;
         if (gap > 0 && when >= 0) {
@@ -405,7 +406,7 @@ const Kernel KERNELS[] = {
     {"slopes", slopes_columns, slopes, 0, {{"movie", 'f', "Ma"}, {"centre", 'f', "Ua"}, {"slope", 'f', "Ua"}}},
     {"factors", factors_columns, factors, 0, {{"user", 'f', "Ua"}, {"movie", 'f', "Ma"}}},
     {"neighbours", neighbours_columns, neighbours, 0,
-     {{"neighbour", 'i', "Ma"}, {"likeness", 'f', "Ma"}, {"prior", 'f', "C"}, {"best", 'q', "1"}, {"seconds", 'd', "1"}}},
+     {{"start", 'q', "n"}, {"neighbour", 'i', "a"}, {"likeness", 'f', "a"}, {"prior", 'f', "C"}, {"best", 'q', "1"}, {"seconds", 'd', "1"}}},
     {"clock", clock_columns, clock_of, 0, {{"user", 'd', "U"}, {"movie", 'd', "M"}, {"log_span", 'd', "U"}}},
     {"recency", recency_columns, recency, 1,
      {{"seconds", 'f', "a"}, {"rank_weight", 'f', "bc"}, {"latest", 'q', "1"}, {"nearest", 'q', "1"}}},

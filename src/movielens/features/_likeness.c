@@ -122,13 +122,6 @@ static void find_likest_of(const Ratings *ratings, size_t item, Sums *sums, int3
     }
 }
 
-static int rises_to(const Table *start, size_t end) {
-    for (size_t i = 0; i + 1 < start->length; i++)
-        if (*int64(start, i + 1) < *int64(start, i))
-            return 0;
-    return *int64(start, 0) == 0 && (uint64_t)*int64(start, start->length - 1) == end;
-}
-
 static int are_below(const Table *index, size_t end) {
     for (size_t i = 0; i < index->length; i++)
         if (*int32(index, i) < 0 || (size_t)*int32(index, i) >= end)

@@ -108,14 +108,11 @@ static const char *fault_of(Plan *plan) {
     size_t n_rated = known->rated_movie.length - 1, n_classes = known->class_values.length;
     if (n_classes > MOST_CLASSES)
         return "class_values has more than 64 classes";
-    if (*int64(&known->start, 0) < 0)
-        return "start is negative";
+    if (!rises_to(&known->start, n_rated))
+        return "start doesn't rise from 0 to the number of ratings";
     for (size_t user = 0; user + 1 < known->start.length; user++) {
-        int64_t first = *int64(&known->start, user), last = *int64(&known->start, user + 1);
-        if (last < first || (uint64_t)last > n_rated)
-            return "start doesn't rise to the number of ratings";
-        if ((size_t)(last - first) > plan->most_rated)
-            plan->most_rated = (size_t)(last - first);
+        size_t rated = (size_t)(int64(&known->start, user)[1] - *int64(&known->start, user));
+        plan->most_rated = rated > plan->most_rated ? rated : plan->most_rated;
     }
     if (plan->most_rated > MOST_RATED)
         return "a user has more than 2^24 ratings";

@@ -49,7 +49,7 @@ typedef struct {
 } Row;
 
 /* How a table must look. `shape` has a character a dimension, at most two: U and M are the users and the movies, and one
- * more; u and m the same without it, v one more than U; R the users' ratings, and one more; C the classes; G the genres;
+ * more; u and m the same without it, v and n with two more; R the users' ratings, and one more; C the classes; G the genres;
  * a, b, ... whatever the kernel's tables agree on; a digit is itself. */
 typedef struct {
     const char *name;
@@ -70,6 +70,9 @@ typedef struct {
 
 extern const TableKind KNOWN[];
 extern const Kernel KERNELS[];
+
+/* Whether starts rise from 0 to an end. */
+int rises_to(const Table *start, size_t end);
 
 /* Slots that suffice for a user's ratings, a power of two. */
 unsigned bits_for(size_t n_ratings);

@@ -31,8 +31,8 @@ int is_of_type(const Py_buffer *view, char type) {
 
 /* What a letter stands for is kept as the number of its plain form: of U and M, u and m. */
 static size_t *extent_of(Extents *extents, char letter, size_t *more) {
-    *more = letter == 'v' ? 2 : letter == 'U' || letter == 'M' ? 1 : 0;
-    return extents->of + (letter == 'v' || letter == 'U' ? 'u' : letter == 'M' ? 'm' : letter);
+    *more = letter == 'v' || letter == 'n' ? 2 : letter == 'U' || letter == 'M' ? 1 : 0;
+    return extents->of + (letter == 'v' || letter == 'U' ? 'u' : letter == 'n' || letter == 'M' ? 'm' : letter);
 }
 
 static int fits(Extents *extents, const char *shape, const Py_buffer *view) {
@@ -94,4 +94,11 @@ int hold(const char *group, const TableKind *kinds, PyObject *arrays, int writab
 void let_go(Views *views) {
     while (views->n)
         PyBuffer_Release(views->view + --views->n);
+}
+
+int rises_to(const Table *start, size_t end) {
+    for (size_t i = 0; i + 1 < start->length; i++)
+        if (*int64(start, i + 1) < *int64(start, i))
+            return 0;
+    return *int64(start, 0) == 0 && (uint64_t)*int64(start, start->length - 1) == end;
 }

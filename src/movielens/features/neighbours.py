@@ -22,8 +22,9 @@ class Neighbours:
     """What the user said of the movies most like this one.
 
     Attributes:
-        neighbour: int32 (n_movies + 1, KEPT), the likest movies, likest first, n_movies where there are no more.
-        likeness: float32 (n_movies + 1, KEPT), 0 where there are no more.
+        start: int64 (n_movies + 2,), the likest movies of movie m are start[m] to start[m + 1], likest first.
+        neighbour: int32 (n_pairs + 1,), those movies, and a last one that stands for none.
+        likeness: float32 (n_pairs + 1,).
         prior: float32 (n_classes,), share of each class among all ratings.
     """
 
@@ -33,6 +34,7 @@ class Neighbours:
     SHRINKAGE: ClassVar[float] = 20.0
     DAY: ClassVar[float] = 86_400.0
 
+    start: NDArray[np.int64]
     neighbour: NDArray[np.int32]
     likeness: Floats
     prior: Floats
@@ -43,7 +45,10 @@ class Neighbours:
         movies, users = Opinions.by_movie(history), Opinions.by_user(history)
         neighbour, likeness = find_likest(movies, users, cls.SHRINKAGE, cls.KEPT)
         prior = np.bincount(history.class_index, minlength=len(history.scale.class_values)) / len(history.class_index)
-        return cls(neighbour, likeness, prior.astype(np.float32))
+        known = likeness > 0
+        start = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
+        neighbour, likeness = (np.append(table[known], table[-1, -1]) for table in (neighbour, likeness))
+        return cls(start, neighbour, likeness, prior.astype(np.float32))
 
     def with_users(self, history: History) -> Self:  # noqa: ARG002
         """As the protocol says."""
@@ -59,6 +64,7 @@ class Neighbours:
     def tables(self) -> Tables:
         """As the protocol says."""
         return {
+            "start": self.start,
             "neighbour": self.neighbour,
             "likeness": self.likeness,
             "prior": self.prior,
