@@ -39,7 +39,7 @@ def ratings(movies: MovieTable) -> RatingTable:
     pair = rng.permutation(40 * len(movies))[:400]
     user, movie = pair // len(movies), pair % len(movies)
     stars = np.clip(np.round(2 * (2.7 + (user % 5) / 2 - (movie % 3) / 2 + rng.normal(0, 0.6, 400))) / 2, 0.5, 5)
-    return RatingTable(
+    return RatingTable.of(
         user_id=(user * 3 + 1).astype(np.int32),
         movie_id=movies.movie_id[movie],
         rating=stars.astype(np.float32),

@@ -6,13 +6,14 @@ is passed over.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
 import logging
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,9 +26,18 @@ from movielens.formats import Layout, Role, header_role, sniff
 
 logger = logging.getLogger(__name__)
 
-_HEAD_BYTES = 65_536
+HEAD_BYTES = 65_536
+BLOCK_BYTES = 1 << 24
 # ML-100K repeats u.data in ready-made splits beside it.
 _ML_100K_SPLIT = re.compile(r"u[1-5ab]\.(base|test)")
+
+
+class OpenQuoteError(DataError):
+    """A row that can't be told from those after it; ``line`` is where it begins."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ def _is_hidden(path: Path) -> bool:
 
 def _recognise(path: Path, name: str) -> ChannelFile:
     with reading(name), open_bytes(path) as file:
-        head = file.read(_HEAD_BYTES)
+        head = file.read(HEAD_BYTES)
     if head.startswith(b"PAR1"):
         names = tuple(parquet_file(path, name).schema_arrow.names)
         return ChannelFile(path, name, header_role(names), None, ",".join(names))
@@ -79,7 +89,7 @@ def _recognise(path: Path, name: str) -> ChannelFile:
     return ChannelFile(path, name, layout.role if layout else None, layout, text.strip().partition("\n")[0][:60])
 
 
-def of_role(files: list[ChannelFile], role: Role, channels: Mapping[str, Path]) -> list[ChannelFile]:
+def of_role(files: list[ChannelFile], role: Role, channels: Iterable[str]) -> list[ChannelFile]:
     """The files of one role; raises DataError, saying what the channels have instead, where there is none."""
     found = [file for file in files if file.role == role]
     if not found:
@@ -93,11 +103,16 @@ def _describe(file: ChannelFile) -> str:
     return file.role or (f"begins with {file.begins!r}" if file.begins else "empty")
 
 
-def open_bytes(path: Path) -> io.BufferedIOBase:
-    """The file's bytes, unpacked where it is gzip, whatever its name."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if packed else path.open("rb")
+@contextlib.contextmanager
+def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
+    """The bytes of a file or FIFO, unpacked where they are gzip, whatever its name."""
+    with path.open("rb") as stream:
+        # A FIFO can be read once, so that the first bytes are looked at without taking them.
+        if stream.peek(2).startswith(b"\x1f\x8b"):
+            with gzip.GzipFile(fileobj=stream) as unpacked:
+                yield unpacked
+        else:
+            yield stream
 
 
 class reading:  # noqa: N801 - a context manager, used as a verb
@@ -131,43 +146,60 @@ def require_columns(name: str, present: tuple[str, ...], needed: tuple[str, ...]
         raise DataError(f"{name} has no column {', '.join(missing)}, its header is {','.join(present)}")
 
 
-def text_rows(file: ChannelFile, layout: Layout) -> Iterator[tuple[int, list[str]]]:
+def line_blocks(stream: io.BufferedIOBase) -> Iterator[bytes]:
+    """A stream's bytes in blocks of whole lines, of about `BLOCK_BYTES`; the last may lack its line end."""
+    kept = stream.read(BLOCK_BYTES)
+    while kept:
+        more = stream.read(BLOCK_BYTES)
+        cut = kept.rfind(b"\n") + 1 if more else len(kept)
+        if cut:
+            yield kept[:cut]
+        kept = kept[cut:] + more
+
+
+def text_rows(name: str, layout: Layout, data: bytes) -> Iterator[tuple[int, list[str]]]:
     """Each row's fields with the line on which it begins, counted from 1; blank lines are passed over.
+
+    Args:
+        name: of the file, for messages.
+        layout: how to read it.
+        data: all of it.
 
     Raises:
         DataError: bytes that aren't text, or a quote that opens and doesn't close.
     """
-    lines = islice(_lines(file, layout), layout.skip, None)
-    if layout.separator == ",":
-        yield from _quoted_rows(file.name, lines, layout.skip)
+    # str.splitlines would also split at characters that titles may hold.
+    text = io.TextIOWrapper(io.BytesIO(data), _encoding(name, layout, data), newline="")
+    yield from split_rows(name, layout.separator, islice(text, layout.skip, None), layout.skip + 1)
+
+
+def split_rows(name: str, separator: str, lines: Iterator[str], first: int) -> Iterator[tuple[int, list[str]]]:
+    """As `text_rows`, of lines the first of which has the number ``first``."""
+    if separator == ",":
+        yield from _quoted_rows(name, lines, first)
         return
-    for line, text in enumerate(lines, start=layout.skip + 1):
+    for line, text in enumerate(lines, start=first):
         if text.strip():
-            yield line, text.rstrip("\r\n").split(layout.separator)
+            yield line, text.rstrip("\r\n").split(separator)
 
 
-def _quoted_rows(name: str, lines: Iterator[str], skip: int) -> Iterator[tuple[int, list[str]]]:
+def _quoted_rows(name: str, lines: Iterator[str], first: int) -> Iterator[tuple[int, list[str]]]:
     # Strict, since otherwise a quote left open takes in all the rows after it.
     reader = csv.reader(lines, strict=True)
-    line = skip + 1
+    line = first
     try:
         for fields in reader:
             if fields:
                 yield line, fields
-            line = skip + reader.line_num + 1
+            line = first + reader.line_num
     except csv.Error as error:
-        raise DataError(f'{name} line {line}: {error}: check the quotes (") of the row that begins here') from error
+        raise OpenQuoteError(
+            f'{name} line {line}: {error}: check the quotes (") of the row that begins here', line
+        ) from error
 
 
-def _lines(file: ChannelFile, layout: Layout) -> Iterator[str]:
-    """The file's lines: UTF-8, or Latin-1 in the two older formats, which ML-1M and ML-100K use."""
-    with reading(file.name), open_bytes(file.path) as opened:
-        data = opened.read()
-    # str.splitlines would also split at characters that titles may hold.
-    return io.TextIOWrapper(io.BytesIO(data), _encoding(file, layout, data), newline="")
-
-
-def _encoding(file: ChannelFile, layout: Layout, data: bytes) -> str:
+def _encoding(name: str, layout: Layout, data: bytes) -> str:
+    """UTF-8, or Latin-1 in the two older formats, which ML-1M and ML-100K use."""
     try:
         data.decode("utf-8-sig")
         return "utf-8-sig"
@@ -175,4 +207,4 @@ def _encoding(file: ChannelFile, layout: Layout, data: bytes) -> str:
         if layout.separator in ("::", "|"):
             return "latin-1"
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{file.name} line {line}: not UTF-8 ({error.reason}): save the file as UTF-8") from error
+        raise DataError(f"{name} line {line}: not UTF-8 ({error.reason}): save the file as UTF-8") from error

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from movielens.bad_rows import BadRows
+from movielens.errors import DataError
 from movielens.files import channel_files, of_role
-from movielens.movie_rows import read_movie_files
-from movielens.rating_rows import read_rating_files
+from movielens.movie_rows import catalogue, read_movie_file
+from movielens.rating_rows import assemble, read_rating_file
 from movielens.tables import MovieTable, RatingTable
 
 
@@ -39,13 +41,16 @@ def read_dataset(channels: Mapping[str, Path]) -> Dataset:
         DataError: files that are absent, empty or broken, or the first value that can't be used.
     """
     files = [file for channel, directory in channels.items() for file in channel_files(channel, directory)]
-    movie_files = of_role(files, "movies", channels)
-    rating_files = of_role(files, "ratings", channels)
-    movies = read_movie_files(movie_files)
-    ratings, dropped = read_rating_files(rating_files, movies)
+    movie_files, rating_files = of_role(files, "movies", channels), of_role(files, "ratings", channels)
+    movies = catalogue(movie for file in movie_files for movie in read_movie_file(file))
+    require_movies(movies, [file.name for file in movie_files])
+    bad_rows = BadRows()
+    tables = [(file.name, read_rating_file(file, movies.movie_id, bad_rows)) for file in rating_files]
+    ratings, dropped = assemble(tables, bad_rows)
     return Dataset(ratings, movies, tuple(file.name for file in (*rating_files, *movie_files)), dropped)
 
 
-def read_ratings(channel: str, directory: Path, movies: MovieTable) -> tuple[RatingTable, dict[str, int]]:
-    """The ratings of a channel of their own, and the counts of rows left out by reason; errors as `read_dataset`."""
-    return read_rating_files(of_role(channel_files(channel, directory), "ratings", {channel: directory}), movies)
+def require_movies(movies: MovieTable, names: list[str]) -> None:
+    """Raise a DataError where the files of those names list none."""
+    if not len(movies):
+        raise DataError(f"{', '.join(names)} has no rows: the movies that were rated are needed")

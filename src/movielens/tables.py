@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,24 +14,65 @@ from movielens.queries import RatingQueries
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatingTable:
-    """Ratings, 16 bytes a row or fewer: file order is kept, since a seeded split depends on it.
+    """Ratings, 13 bytes a row: file order is kept, since a seeded split depends on it.
 
     Attributes:
         user_id: int32 (n_rows,), raw MovieLens ids, above 0.
         movie_id: int32 (n_rows,), raw MovieLens ids, above 0.
-        rating: float32 (n_rows,), stars, 0.5 to 5.0 in half stars.
+        half_stars: uint8 (n_rows,), 1 to 10.
         timestamp: uint32 (n_rows,), seconds since 1970, or None where the files have no such column.
+
+    Raises:
+        ValueError: if the columns differ in length or have another dtype.
     """
 
     user_id: NDArray[np.int32]
     movie_id: NDArray[np.int32]
-    rating: NDArray[np.float32]
+    half_stars: NDArray[np.uint8]
     timestamp: NDArray[np.uint32] | None
 
     def __post_init__(self) -> None:
-        lengths = {len(c) for c in (self.user_id, self.movie_id, self.rating, self.timestamp) if c is not None}
+        dtypes = (np.int32, np.int32, np.uint8, np.uint32)
+        columns = (self.user_id, self.movie_id, self.half_stars, self.timestamp)
+        present = [(column, dtype) for column, dtype in zip(columns, dtypes, strict=True) if column is not None]
+        lengths = {len(column) for column, _ in present}
         if len(lengths) != 1:
             raise ValueError(f"columns of different lengths: {sorted(lengths)}")
+        for column, dtype in present:
+            if column.dtype != dtype:
+                raise ValueError(f"a column is {column.dtype}, expected {np.dtype(dtype)}")
+
+    @classmethod
+    def of(
+        cls,
+        user_id: NDArray[Any],
+        movie_id: NDArray[Any],
+        rating: NDArray[Any],
+        timestamp: NDArray[Any] | None,
+    ) -> Self:
+        """Pack columns of other dtypes whose values are known to be fit for it; ``rating`` is in stars."""
+        return cls(
+            user_id.astype(np.int32),
+            movie_id.astype(np.int32),
+            (2 * rating).astype(np.uint8),
+            None if timestamp is None else timestamp.astype(np.uint32),
+        )
+
+    @classmethod
+    def concatenate(cls, tables: Sequence[RatingTable]) -> Self:
+        """One table after the other; all of them have timestamps or none has."""
+        timestamps = [table.timestamp for table in tables if table.timestamp is not None]
+        return cls(
+            np.concatenate([table.user_id for table in tables]),
+            np.concatenate([table.movie_id for table in tables]),
+            np.concatenate([table.half_stars for table in tables]),
+            np.concatenate(timestamps) if timestamps else None,
+        )
+
+    @property
+    def rating(self) -> NDArray[np.float32]:
+        """Stars, float32 (n_rows,), 0.5 to 5.0."""
+        return self.half_stars * np.float32(0.5)
 
     def __len__(self) -> int:
         return len(self.user_id)
@@ -37,7 +80,7 @@ class RatingTable:
     def take(self, rows: NDArray[np.int64]) -> RatingTable:
         """The given rows (int64 positions), in that order."""
         timestamp = None if self.timestamp is None else self.timestamp[rows]
-        return RatingTable(self.user_id[rows], self.movie_id[rows], self.rating[rows], timestamp)
+        return RatingTable(self.user_id[rows], self.movie_id[rows], self.half_stars[rows], timestamp)
 
     def every(self, most: int) -> RatingTable:
         """At most that many of the rows, evenly spread."""

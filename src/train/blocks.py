@@ -22,9 +22,11 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.features import FeatureMatrix, FeatureSpec
+from movielens.features.spec import N_FOLDS, fold_of, sample_of
 from movielens.model import Model, Scores
 from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
+from train.cluster import ALONE, Cluster
 from train.stop import StopSignal
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ class FeatureBlocks:
     """Features of some rows, gone through any number of times.
 
     Attributes:
-        n_rows: rows of all blocks.
+        n_rows: rows that the positions are among.
         names: one a feature.
         make: gives the blocks, in the same order each time: positions among the rows, each once, and their features.
         is_large: whether missing values are told as `MISSING`.
@@ -59,17 +61,33 @@ class FeatureBlocks:
         return cls(len(features), features.names, lambda: iter([(np.arange(len(features)), features)]))
 
     @classmethod
-    def fitted(cls, spec: FeatureSpec, ratings: RatingTable, queries: RatingQueries, stop: StopSignal) -> FeatureBlocks:
-        """The training rows' features, each computed without the row itself; arguments as `transform_fitted_blocks`.
+    def fitted(
+        cls,
+        spec: FeatureSpec,
+        ratings: RatingTable,
+        queries: RatingQueries,
+        stop: StopSignal,
+        cluster: Cluster = ALONE,
+        most: int = 2**62,
+    ) -> FeatureBlocks:
+        """The training rows' features, each computed without the row itself.
 
-        Going through them raises StoppedError after a stop.
+        Args:
+            spec: fitted on ``ratings``.
+            ratings: all training rows.
+            queries: the same rows as the model shall see them.
+            stop: going through the blocks raises StoppedError after a stop.
+            cluster: the hosts, each of which makes the features of some folds.
+            most: about how many rows have features made, drawn by a hash; all rows shape them.
         """
         n_rows, names = len(ratings), spec.names
+        sampled = sample_of(ratings, most)
+        wanted = sampled & (host_of(ratings, len(cluster)) == cluster.rank)
 
         def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
-            return _told(spec.transform_fitted_blocks(ratings, queries), n_rows, stop)
+            return _told(spec.transform_fitted_blocks(ratings, queries, wanted), int(wanted.sum()), stop)
 
-        if n_rows * len(names) > KEPT_VALUES:
+        if sampled.sum() * len(names) > KEPT_VALUES:
             return cls(n_rows, names, make, is_large=True)
         kept: list[tuple[Rows, FeatureMatrix]] = []
 
@@ -111,22 +129,40 @@ class _Iterator(xgboost.DataIter):
         super().__init__(release_data=True)
         self.blocks, self.class_index = blocks, class_index
         self.left: Iterator[tuple[Rows, FeatureMatrix]] = iter(())
+        self.given = False
 
     def reset(self) -> None:
         """As XGBoost says: begin anew."""
-        self.left = self.blocks.make()
+        self.left, self.given = self.blocks.make(), False
 
     def next(self, input_data: Callable[..., Any]) -> bool:
         """As XGBoost says: hand over one block, False when there is none."""
         block = next(self.left, None)
-        if block is None:
+        if block is None and self.given:
             return False
-        rows, features = block
+        # A host without rows has a matrix too.
+        rows, features = block or (np.empty(0, dtype=np.int64), _without_rows(self.blocks.names))
+        self.given = True
         values = features.values
         if self.blocks.is_large:
             values = np.where(np.isnan(values), MISSING, values)
         input_data(data=values, label=self.class_index[rows], feature_names=list(features.names))
         return True
+
+
+def host_of(ratings: RatingTable, n_hosts: int) -> Rows:
+    """The host that makes each row's features, int64 (n_rows,), 0 to n_hosts - 1.
+
+    A fold is made by one host, so that it is fitted once; where there are more hosts than folds, by several.
+    """
+    several = -(-n_hosts // N_FOLDS)
+    part = fold_of(ratings) * several + ratings.user_id % several
+    hosts: Rows = part % n_hosts
+    return hosts
+
+
+def _without_rows(names: tuple[str, ...]) -> FeatureMatrix:
+    return FeatureMatrix(np.empty((0, len(names)), dtype=np.float32), names)
 
 
 def without_missing(booster: xgboost.Booster) -> xgboost.Booster:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from movielens.errors import DataError
 from train.blocks import FeatureBlocks, without_missing
 from train.checkpoint import Checkpoints
+from train.cluster import ALONE, Cluster
+from train.device import find_device
 from train.hyperparameters import Hyperparameters
 from train.report import metric_line
 from train.rounds import Boosted, Boosting
@@ -34,6 +36,8 @@ def fit_booster(
     settings: Hyperparameters,
     stop: StopSignal,
     checkpoints: Checkpoints | None = None,
+    cluster: Cluster = ALONE,
+    start: bytes = b"",
 ) -> xgboost.Booster:
     """Train on all rows.
 
@@ -44,18 +48,21 @@ def fit_booster(
         settings: the job's hyperparameters.
         stop: asked after every round; a stop keeps the rounds built so far, or the search's where those are more.
         checkpoints: where to go on from and what to leave behind; none by default.
+        cluster: the hosts, each with blocks of its own.
+        start: a booster whose rounds come first, as XGBoost's UBJSON; empty to begin anew.
 
     Raises:
         DataError: if early stopping would have no rows to train on or none to look at.
         JobError: if a checkpoint can't be written.
         StoppedError: a stop before there was a single round.
     """
-    boosting = Boosting(_params(settings, n_classes), stop, checkpoints or Checkpoints())
+    boosting = Boosting(_params(settings, n_classes), stop, checkpoints or Checkpoints(), cluster, start)
     try:
         booster = _fit(boosting, blocks, class_index, settings)
     except StoppedError:
         longest = boosting.longest()
-        if longest is None:
+        # Of several hosts, the others may have been further.
+        if longest is None or len(cluster) > 1:
             raise
         booster = longest
     return without_missing(booster) if blocks.is_large else booster
@@ -64,7 +71,7 @@ def fit_booster(
 def _fit(
     boosting: Boosting, blocks: FeatureBlocks, class_index: NDArray[np.int64], settings: Hyperparameters
 ) -> xgboost.Booster:
-    n_rounds, trial = settings.num_round, None
+    n_rounds, trial = boosting.n_before + settings.num_round, None
     if settings.early_stopping_rounds:
         search = boosting.completed(_SEARCH) or _search_rounds(boosting, blocks, class_index, settings)
         trial = search.best
@@ -90,7 +97,8 @@ def _search_rounds(
         )
     matrix = blocks.among(kept).matrix(class_index, settings.max_bin)
     check = blocks.among(held).matrix(class_index, settings.max_bin, ref=matrix)
-    return boosting.run(_SEARCH, matrix, settings.num_round, check, settings.early_stopping_rounds)
+    n_rounds = boosting.n_before + settings.num_round
+    return boosting.run(_SEARCH, matrix, n_rounds, check, settings.early_stopping_rounds)
 
 
 def _params(settings: Hyperparameters, n_classes: int) -> dict[str, object]:
@@ -99,4 +107,4 @@ def _params(settings: Hyperparameters, n_classes: int) -> dict[str, object]:
         "num_class": n_classes,
         "eval_metric": "mlogloss",
     }
-    return {**settings.booster_params(), **objective, "verbosity": 1}
+    return {**settings.booster_params(), **objective, "device": find_device(settings.device), "verbosity": 1}

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Self
 
 from movielens.tables import MovieTable, RatingTable
-from train.job import JobError
+from train.errors import JobError
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +78,14 @@ class Checkpoints:
             found._restore(directory)
         return found
 
+    def packed(self) -> bytes:
+        """What has been reached, for another host's `unpack`."""
+        return _pack(self.fingerprint, self.stages)
+
+    def unpack(self, packed: bytes) -> None:
+        """Go on from what another host has reached."""
+        self.stages = _unpack(packed)[1]
+
     def are_due(self, n_rounds: int) -> bool:
         """Whether to save after so many rounds of a stage that goes on."""
         return self.directory is not None and n_rounds % self.every == 0
@@ -117,18 +125,23 @@ class Checkpoints:
 
 
 def fingerprint_of(
-    settings: Mapping[str, object], versions: Mapping[str, str], ratings: RatingTable, movies: MovieTable
+    settings: Mapping[str, object],
+    versions: Mapping[str, str],
+    ratings: RatingTable,
+    movies: MovieTable,
+    start: bytes = b"",
 ) -> dict[str, str]:
-    """What two runs must share to make the same model: settings, versions, training rows and catalogue."""
-    rows = [ratings.user_id, ratings.movie_id, ratings.rating]
-    rows += [] if ratings.timestamp is None else [ratings.timestamp]
+    """What two runs must share to make the same model: settings, versions, training rows, catalogue, first trees."""
+    columns = (ratings.user_id, ratings.movie_id, ratings.half_stars, ratings.timestamp)
+    digest = _digest(*(column.data for column in columns if column is not None))
     listed = zip(movies.movie_id.tolist(), movies.title, movies.genres, strict=True)
     catalogue = json.dumps([list(movie) for movie in listed]).encode()
     return {
         **{f"hyperparameter {name}": json.dumps(value) for name, value in settings.items()},
         **{f"version of {name}": version for name, version in versions.items()},
-        "training data": f"{len(ratings)} ratings with SHA-256 {_digest(*(column.data for column in rows))}",
+        "training data": f"{len(ratings)} ratings with SHA-256 {digest}",
         "catalogue": f"{len(movies)} movies with SHA-256 {_digest(catalogue)}",
+        **({"model gone on from": f"trees with SHA-256 {_digest(start)}"} if start else {}),
     }
 
 

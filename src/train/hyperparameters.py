@@ -18,6 +18,8 @@ from movielens.errors import HyperparameterError
 from movielens.features.groups import GROUPS
 
 SplitName = Literal["tutorial", "random", "temporal", "user_temporal", "none"]
+OnBadRow = Literal["fail", "drop"]
+Device = Literal["auto", "cpu", "cuda"]
 _OURS = {
     "split",
     "holdout",
@@ -28,10 +30,16 @@ _OURS = {
     "save_predictions",
     "checkpoint_rounds",
     "num_round",
+    "tree_rows",
+    "on_bad_row",
+    "bad_row_share",
+    "device",
 }
-_SHAPELESS = {"save_predictions", "checkpoint_rounds", "nthread"}
+_SHAPELESS = {"save_predictions", "checkpoint_rounds", "nthread", "device"}
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, 2.0**127
 _SPLITS: tuple[str, ...] = get_args(SplitName)
+_ON_BAD_ROW: tuple[str, ...] = get_args(OnBadRow)
+_DEVICES: tuple[str, ...] = get_args(Device)
 _PLATFORM_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
 _OTHER_NAMES = {
     "learning_rate": "eta",
@@ -134,6 +142,11 @@ class Hyperparameters:
             itself, so that the model learns to answer without them.
         save_predictions: write the test rows' predictions to ``output/data/predictions.csv``.
         checkpoint_rounds: rounds between two checkpoints, where the job has a directory for them.
+        tree_rows: about how many training rows the trees are grown on, drawn by a hash where there are more; the
+            features are made of all rows.
+        on_bad_row: ``fail`` at the first row that can't be used, or ``drop`` such rows and count them.
+        bad_row_share: with ``drop``, the share of all rows that may be.
+        device: where XGBoost trains: ``cpu``, ``cuda``, or ``auto`` for whichever there is.
         nthread: XGBoost's threads, 0 for as many as the container has CPUs.
 
     The others are XGBoost's, under its own names (``lambda_`` is ``lambda``).
@@ -148,6 +161,10 @@ class Hyperparameters:
     hidden_share: float = _number(0.1, 0, 0.9)
     save_predictions: bool = _flag(False)
     checkpoint_rounds: int = _whole(10, 1, 100_000)
+    tree_rows: int = _whole(4_000_000, 1_000, 2**31 - 1)
+    on_bad_row: OnBadRow = _choice("fail", _ON_BAD_ROW)
+    bad_row_share: float = _number(0.01, 0, 0.9, above=True)
+    device: Device = _choice("auto", _DEVICES)
     num_round: int = _whole(160, 1, 100_000, tuned=(100, 1_000))
     eta: float = _number(0.1, 0, 1, above=True, tuned=(0.02, 0.3))
     max_depth: int = _whole(6, 1, 20, tuned=(2, 8))
@@ -185,6 +202,11 @@ class Hyperparameters:
         if faults:
             raise HyperparameterError("; ".join(faults))
         return cls(**values)
+
+    @property
+    def most_bad(self) -> float:
+        """The share of rows that may be left out because they can't be used."""
+        return self.bad_row_share if self.on_bad_row == "drop" else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Every value under its wire name."""

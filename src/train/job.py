@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from movielens.errors import DataError, HalfstarError
+from movielens.errors import DataError
+from train.errors import JobError
+from train.hosts import Hosts
 from train.hyperparameters import Hyperparameters
 
 logger = logging.getLogger(__name__)
@@ -18,7 +20,9 @@ logger = logging.getLogger(__name__)
 BASE_DIR_VARIABLE = "SAGEMAKER_BASE_DIR"
 DEFAULT_BASE_DIR = "/opt/ml"
 VALIDATION_CHANNEL = "validation"
+MODEL_CHANNEL = "model"
 TABLE_CHANNELS = ("training", "train", "movies")
+KNOWN_CHANNELS = (*TABLE_CHANNELS, VALIDATION_CHANNEL, MODEL_CHANNEL)
 _LEFT_BEHIND = (
     "output/failure",
     "output/success",
@@ -28,8 +32,21 @@ _LEFT_BEHIND = (
 )
 
 
-class JobError(HalfstarError):
-    """A job that asks for what this version doesn't do, or whose directories can't be used."""
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel on this host.
+
+    Attributes:
+        name: SageMaker's.
+        path: its directory, or the FIFO of its first epoch.
+        is_pipe: whether it comes in Pipe mode.
+        is_sharded: whether each host has objects of its own; otherwise all hosts that have the channel have the same.
+    """
+
+    name: str
+    path: Path
+    is_pipe: bool = False
+    is_sharded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +54,24 @@ class TrainingJob:
     """One job, as found under ``base_dir``.
 
     Attributes:
-        channels: the directories to look for ratings and movies in, by channel name.
-        validation: the directory of the user's own test ratings, if there is such a channel.
+        hosts: who takes part.
+        channels: where to look for ratings and movies.
+        validation: the user's own test ratings, if there is such a channel.
+        model: a model to go on from, likewise.
         model_dir: becomes model.tar.gz.
         output_data_dir: becomes output.tar.gz.
+        failure_file: what SageMaker shows as the reason.
         checkpoint_dir: where checkpoints go, None where the job keeps none.
         hyperparameters: parsed.
     """
 
-    channels: dict[str, Path]
-    validation: Path | None
+    hosts: Hosts
+    channels: tuple[Channel, ...]
+    validation: Channel | None
+    model: Channel | None
     model_dir: Path
     output_data_dir: Path
+    failure_file: Path
     checkpoint_dir: Path | None
     hyperparameters: Hyperparameters
 
@@ -59,16 +82,19 @@ class TrainingJob:
         Raises:
             HyperparameterError: hyperparameters that can't be used, all of them named.
             DataError: no channel to train on.
-            JobError: several hosts, Pipe mode, or configuration that isn't JSON.
+            JobError: configuration that can't be used.
         """
         config = base_dir / "input" / "config"
-        _refuse_several_hosts(read_config(config / "resourceconfig.json"))
-        channels = _channels(base_dir / "input" / "data", read_config(config / "inputdataconfig.json"))
+        hosts = Hosts.of(read_config(config / "resourceconfig.json"))
+        channels = _channels(base_dir / "input" / "data", read_config(config / "inputdataconfig.json"), hosts)
         return cls(
-            channels={name: path for name, path in channels.items() if name in TABLE_CHANNELS},
+            hosts=hosts,
+            channels=tuple(channel for name, channel in channels.items() if name in TABLE_CHANNELS),
             validation=channels.get(VALIDATION_CHANNEL),
+            model=channels.get(MODEL_CHANNEL),
             model_dir=base_dir / "model",
             output_data_dir=base_dir / "output" / "data",
+            failure_file=base_dir / "output" / "failure",
             checkpoint_dir=_checkpoint_dir(base_dir, read_config(config / "checkpointconfig.json")),
             hyperparameters=Hyperparameters.parse(read_config(config / "hyperparameters.json")),
         )
@@ -127,23 +153,7 @@ def prepare(base_dir: Path) -> None:
         ) from error
     for name in defaults:
         read_config(config / name)
-    _check_hosts(config / "resourceconfig.json")
-
-
-def _check_hosts(path: Path) -> None:
-    """Refuse what the training toolkit would only stumble over."""
-    resources = read_config(path)
-    hosts, current = resources.get("hosts"), resources.get("current_host")
-    if not isinstance(hosts, list) or not hosts or not all(isinstance(name, str) for name in [*hosts, current]):
-        raise JobError(f"{path} has hosts {hosts!r} and current_host {current!r}, expected a list of names and a name")
-
-
-def _refuse_several_hosts(resources: dict[str, Any]) -> None:
-    hosts = resources.get("hosts", [])
-    if len(hosts) > 1:
-        raise JobError(
-            f"the job has {len(hosts)} hosts ({', '.join(hosts)}), this version trains on one: set instance_count to 1"
-        )
+    Hosts.of(read_config(config / "resourceconfig.json"))
 
 
 def _checkpoint_dir(base_dir: Path, config: dict[str, Any]) -> Path | None:
@@ -160,24 +170,30 @@ def _checkpoint_dir(base_dir: Path, config: dict[str, Any]) -> Path | None:
     return directory if directory.is_dir() else None
 
 
-def _channels(data_dir: Path, config: dict[str, Any]) -> dict[str, Path]:
+def _channels(data_dir: Path, config: dict[str, Any], hosts: Hosts) -> dict[str, Channel]:
     """The channels that we know, declared or just there (a plain ``docker run`` declares none)."""
     found = sorted(p.name for p in data_dir.iterdir() if p.is_dir()) if data_dir.is_dir() else []
     names = list(config) or found
-    piped = [
-        name for name in names if isinstance(config.get(name), dict) and config[name].get("TrainingInputMode") == "Pipe"
-    ]
-    if piped:
-        raise JobError(
-            f"channel {', '.join(piped)} comes in Pipe mode, this version reads File and FastFile: "
-            "change TrainingInputMode"
-        )
-    known = [name for name in names if name in (*TABLE_CHANNELS, VALIDATION_CHANNEL)]
-    if not set(known) & {"training", "train"}:
+    known = [name for name in names if name in KNOWN_CHANNELS]
+    # Of several hosts, some may have no data, such as those of another instance group.
+    if not set(known) & {"training", "train"} and len(hosts) == 1:
         raise DataError(
             f"no channel named training (found {', '.join(names) or 'none'}): "
             f"put ratings.csv and movies.csv into {data_dir / 'training'}"
         )
     for name in sorted(set(names) - set(known)):
-        logger.info("channel %s is not one of %s, passed over", name, ", ".join((*TABLE_CHANNELS, VALIDATION_CHANNEL)))
-    return {name: data_dir / name for name in known}
+        logger.info("channel %s is not one of %s, passed over", name, ", ".join(KNOWN_CHANNELS))
+    return {name: _channel(data_dir, name, config.get(name)) for name in known}
+
+
+def _channel(data_dir: Path, name: str, declared: object) -> Channel:
+    details = declared if isinstance(declared, dict) else {}
+    if details.get("RecordWrapperType") == "RecordIO":
+        raise JobError(f"channel {name} comes in RecordIO, which isn't read: set RecordWrapperType to None")
+    is_pipe = details.get("TrainingInputMode") == "Pipe"
+    return Channel(
+        name,
+        data_dir / (f"{name}_0" if is_pipe else name),
+        is_pipe,
+        details.get("S3DistributionType") == "ShardedByS3Key",
+    )

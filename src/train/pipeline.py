@@ -2,88 +2,175 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xgboost
 
 from movielens import artifact
 from movielens.features import FeatureSpec
 from movielens.model import Model, Scores
 from movielens.ratings import RatingScale
-from movielens.readers import Dataset, read_dataset, read_ratings
-from movielens.tables import MovieTable, RatingTable
+from movielens.readers import Dataset
+from movielens.tables import MovieTable
 from train.baselines import evaluate_baselines
 from train.blocks import FeatureBlocks, predict
 from train.booster import fit_booster
 from train.checkpoint import Checkpoints, fingerprint_of
+from train.cluster import Cluster, joined
+from train.device import find_device
+from train.errors import JobError
 from train.evaluation import Figures, evaluate
 from train.hiding import hide
-from train.job import VALIDATION_CHANNEL, JobError, TrainingJob
+from train.job import TrainingJob
+from train.reading import read
 from train.report import metric_lines, predictions_csv, summary
 from train.split import Split, split_ratings
 from train.stop import StopSignal
+from train.warm import EarlierModel, read_model
 
 logger = logging.getLogger(__name__)
 
 MOST_ROWS_AFTER_STOP = 100_000
+# Of the training rows, whose figures only show how far they are from those of the test rows.
+MOST_TRAINING_ROWS = 1_000_000
 
 
 def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
     """Run one job to its artifact and its evaluation, which is returned as JSON values.
 
-    Raises:
-        HalfstarError: data, hyperparameters or directories that can't be used, or a stop before there was a model.
-    """
-    settings = job.hyperparameters
-    data = _read(job)
-    split, dropped = _split(job, data)
-    scale = RatingScale.of(np.concatenate([split.train.rating, split.test.rating]))
-    stop.check("the features")
-    counts = _data_counts(data, split, {**data.dropped, **dropped})
-    spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
-    hidden = hide(split.train.queries(), settings.hidden_share, settings.seed)
-    blocks = FeatureBlocks.fitted(spec, split.train, hidden, stop)
-    logger.info("%d features a row", len(spec.names))
-    classes = scale.to_class(split.train.rating)
-    checkpoints = _checkpoints(job, split.train, data.movies)
-    booster = fit_booster(blocks, classes, len(scale.class_values), settings, stop, checkpoints)
-    stopped = stop.requested
-    model = Model(spec, booster)
+    Of several hosts, the first one evaluates and writes; the others return an empty evaluation.
 
-    if stopped:
-        # Little time is left after a stop, so that a large data set is evaluated on a part of it.
-        split = Split(split.train.every(MOST_ROWS_AFTER_STOP), split.test.every(MOST_ROWS_AFTER_STOP))
+    Raises:
+        HalfstarError: data, hyperparameters or directories that can't be used, hosts that are gone, or a stop before
+            there was a model.
+    """
+    with joined(job.hosts, job.failure_file) as cluster:
+        prepared = _prepare(job, cluster)
+        stop.check("the features")
+        spec, booster = _fit(job, cluster, prepared, stop)
+    if not cluster.is_first:
+        logger.info("the model is written by %s", job.hosts.names[0])
+        return {}
+    return _finish(job, spec, booster, prepared, stop.requested)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What a job trains on."""
+
+    split: Split
+    movies: MovieTable
+    scale: RatingScale
+    counts: dict[str, Any]
+    start: bytes
+
+
+def _prepare(job: TrainingJob, cluster: Cluster) -> _Prepared:
+    earlier = _earlier_model(job, cluster)
+    data = _read(job, cluster, earlier)
+    split, dropped = _split(job, cluster, data)
+    counts = _data_counts(data, split, {**data.dropped, **dropped})
+    if earlier is None:
+        scale = RatingScale.of(np.concatenate([split.train.rating, split.test.rating]))
+        return _Prepared(split, data.movies, scale, counts, b"")
+    split = earlier.added_to(split)
+    counts |= {"n_train": len(split.train), "n_earlier": len(split.train) + len(split.test) - len(data.ratings)}
+    return _Prepared(split, data.movies, earlier.spec.scale, counts, earlier.booster)
+
+
+def _earlier_model(job: TrainingJob, cluster: Cluster) -> EarlierModel | None:
+    if not cluster.any(job.model is not None):
+        return None
+    if cluster.any(job.model is None):
+        raise JobError("only some hosts have the model channel: give it to all, FullyReplicated")
+    model = job.model
+    return None if model is None else read_model(model, job.hyperparameters)
+
+
+def _fit(
+    job: TrainingJob, cluster: Cluster, prepared: _Prepared, stop: StopSignal
+) -> tuple[FeatureSpec, xgboost.Booster]:
+    settings, rows, scale = job.hyperparameters, prepared.split.train, prepared.scale
+    spec = FeatureSpec.fit(rows, prepared.movies, settings.features, scale)
+    hidden = hide(rows.queries(), settings.hidden_share, settings.seed)
+    blocks = FeatureBlocks.fitted(spec, rows, hidden, stop, cluster, settings.tree_rows)
+    logger.info("%d features a row", len(spec.names))
+    checkpoints = _checkpoints(job, cluster, prepared)
+    trees = fit_booster(
+        blocks,
+        scale.to_class(rows.rating),
+        len(scale.class_values),
+        settings,
+        stop,
+        checkpoints,
+        cluster,
+        prepared.start,
+    )
+    digests = set(cluster.gather(hashlib.sha256(trees.save_raw("ubj")).digest()))
+    if len(digests) > 1:
+        raise JobError(f"the hosts ended with {len(digests)} different models: report this, with the log of each host")
+    return spec, trees
+
+
+def _finish(
+    job: TrainingJob, spec: FeatureSpec, booster: xgboost.Booster, prepared: _Prepared, stopped: bool
+) -> dict[str, Any]:
+    model = Model(spec, booster)
+    # Little time is left after a stop, so that a large data set is evaluated on a part of it.
+    most = MOST_ROWS_AFTER_STOP if stopped else MOST_TRAINING_ROWS
+    test = prepared.split.test.every(MOST_ROWS_AFTER_STOP) if stopped else prepared.split.test
+    split = Split(prepared.split.train.every(most), test)
     scores = predict(model, split.test)
     figures = _figures(model, split, scores)
     evaluation = {
         "test": figures["test"].to_json() if "test" in figures else None,
         "baselines": {name: f.to_json() for name, f in figures.items() if name not in ("train", "test")},
         "train": figures["train"].to_json(),
-        "data": counts,
+        "data": prepared.counts,
         "booster": {"num_round": booster.num_boosted_rounds(), "stopped": stopped},
-        "hyperparameters": settings.to_json(),
+        "hyperparameters": job.hyperparameters.to_json(),
         "versions": artifact.library_versions(),
     }
     _write(job, model, evaluation, split, scores)
     return evaluation
 
 
-def _checkpoints(job: TrainingJob, ratings: RatingTable, movies: MovieTable) -> Checkpoints:
-    if job.checkpoint_dir is None:
+def _checkpoints(job: TrainingJob, cluster: Cluster, prepared: _Prepared) -> Checkpoints:
+    """The first host's, which the others go on from too."""
+    if not cluster.any(cluster.is_first and job.checkpoint_dir is not None):
         return Checkpoints()
     settings = job.hyperparameters
-    fingerprint = fingerprint_of(settings.shaping(), artifact.library_versions(), ratings, movies)
-    return Checkpoints.open(job.checkpoint_dir, fingerprint, settings.checkpoint_rounds)
+    fingerprint = fingerprint_of(
+        settings.shaping(), artifact.library_versions(), prepared.split.train, prepared.movies, prepared.start
+    )
+    fingerprint |= {"number of hosts": str(len(cluster)), "device": find_device(settings.device)}
+    directory = job.checkpoint_dir if cluster.is_first else None
+    found: list[Checkpoints] = []
+
+    def open_first() -> bytes:
+        found.append(Checkpoints.open(directory, fingerprint, settings.checkpoint_rounds))
+        return found[0].packed()
+
+    packed = cluster.exchange(open_first)[0]
+    if not cluster.is_first:
+        found[0].unpack(packed)
+    return found[0]
 
 
-def _read(job: TrainingJob) -> Dataset:
-    data = read_dataset(job.channels)
+def _read(job: TrainingJob, cluster: Cluster, earlier: EarlierModel | None) -> Dataset:
+    began = time.monotonic()
+    data = read(job.channels, cluster, job.hyperparameters.most_bad, earlier.spec.movies if earlier else None)
     counts = ", ".join(f"{n} {reason}" for reason, n in data.dropped.items() if n) or "none"
     logger.info(
-        "read %d ratings, %d movies from %s; dropped: %s",
+        "read %d ratings (%.3g rows/s), %d movies from %s; dropped: %s",
         len(data.ratings),
+        len(data.ratings) / (time.monotonic() - began),
         len(data.movies),
         ", ".join(data.files),
         counts,
@@ -91,16 +178,17 @@ def _read(job: TrainingJob) -> Dataset:
     return data
 
 
-def _split(job: TrainingJob, data: Dataset) -> tuple[Split, dict[str, int]]:
+def _split(job: TrainingJob, cluster: Cluster, data: Dataset) -> tuple[Split, dict[str, int]]:
     """The training and test rows, and what was dropped of the user's own test rows."""
     settings = job.hyperparameters
-    if job.validation is None:
+    if not cluster.any(job.validation is not None):
         split = split_ratings(data.ratings, settings.split, settings.holdout, settings.seed)
         logger.info("split %s: %d rows train, %d rows test", settings.split, len(split.train), len(split.test))
         return split, {}
-    test, counts = read_ratings(VALIDATION_CHANNEL, job.validation, data.movies)
-    logger.info("%d rows train, %d rows of the validation channel test", len(data.ratings), len(test))
-    return Split(data.ratings, test), {f"validation {reason}": n for reason, n in counts.items()}
+    channels = [] if job.validation is None else [job.validation]
+    test = read(channels, cluster, settings.most_bad, data.movies)
+    logger.info("%d rows train, %d rows of the validation channel test", len(data.ratings), len(test.ratings))
+    return Split(data.ratings, test.ratings), {f"validation {reason}": n for reason, n in test.dropped.items()}
 
 
 def _figures(model: Model, split: Split, scores: Scores) -> dict[str, Figures]:

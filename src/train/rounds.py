@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import xgboost
 
 from train.checkpoint import Checkpoints, Stage
+from train.cluster import ALONE, Cluster
 from train.stop import StopSignal
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ class Boosted:
     @property
     def best(self) -> xgboost.Booster:
         """The rounds up to the first one of the lowest loss."""
-        return self.booster[: self.losses.index(min(self.losses)) + 1]
+        n_before = self.booster.num_boosted_rounds() - len(self.losses)
+        return self.booster[: n_before + self.losses.index(min(self.losses)) + 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,20 @@ class Boosting:
         params: XGBoost's, with the seed.
         stop: asked after every round.
         checkpoints: where a stage begins and what it leaves behind.
+        cluster: the hosts, which boost the same trees on rows of their own.
+        start: a booster to go on from, as XGBoost's UBJSON; empty to begin anew.
     """
 
     params: dict[str, object]
     stop: StopSignal
     checkpoints: Checkpoints
+    cluster: Cluster = ALONE
+    start: bytes = b""
+
+    @property
+    def n_before(self) -> int:
+        """Rounds of the booster that is gone on from."""
+        return xgboost.Booster(model_file=bytearray(self.start)).num_boosted_rounds() if self.start else 0
 
     def run(
         self,
@@ -63,13 +74,14 @@ class Boosting:
         Args:
             stage: a name for the checkpoints.
             matrix: the rows to train on.
-            n_rounds: how many rounds there shall be, those of a checkpoint included.
+            n_rounds: how many rounds there shall be in all.
             check: the rows whose loss is looked at after each round.
             patience: rounds without a lower loss that end it.
         """
         reached = self.checkpoints.stages.get(stage)
         data = [matrix] if check is None else [matrix, check]
-        booster = xgboost.Booster(self._params(), data, bytearray(reached.booster) if reached else None)
+        before = reached.booster if reached else self.start
+        booster = xgboost.Booster(self._params(), data, bytearray(before) if before else None)
         losses = list(reached.losses) if reached else []
         done = booster.num_boosted_rounds()
         complete = _is_complete(done, n_rounds, losses, patience)
@@ -82,7 +94,7 @@ class Boosting:
                 losses.append(float(booster.eval(check).rpartition(":")[2]))
             progress.tell(done)
             complete = _is_complete(done, n_rounds, losses, patience)
-            stops = self.stop.requested
+            stops = self._stops()
             if complete or stops or self.checkpoints.are_due(done):
                 self._save(stage, booster, losses, complete)
             if stops:
@@ -101,6 +113,13 @@ class Boosting:
         boosters = (stage.best if stage.losses else stage.booster for stage in stages)
         return max(boosters, key=xgboost.Booster.num_boosted_rounds, default=None)
 
+    def _stops(self) -> bool:
+        """Whether any host was asked to stop: all stop after the same round."""
+        stops = self.cluster.any(self.stop.requested)
+        if stops and len(self.cluster) > 1:
+            self.stop.requested = True
+        return stops
+
     def _restored(self, stage: Stage) -> Boosted:
         return Boosted(xgboost.Booster(self._params(), model_file=bytearray(stage.booster)), stage.losses)
 
@@ -113,7 +132,7 @@ class Boosting:
 
 
 def _is_complete(done: int, n_rounds: int, losses: list[float], patience: int) -> bool:
-    return done >= n_rounds or bool(losses and done - losses.index(min(losses)) > patience)
+    return done >= n_rounds or bool(losses and len(losses) - losses.index(min(losses)) > patience)
 
 
 def _fresh_generators(booster: xgboost.Booster) -> None:

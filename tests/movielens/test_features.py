@@ -131,7 +131,7 @@ def test_id_index_agrees_with_a_dict(ids: set[int], raw: list[int]) -> None:
 def test_a_training_row_never_sees_its_own_rating(ratings: RatingTable, movies: MovieTable, row: int) -> None:
     rating = ratings.rating.copy()
     rating[row] = 0.5 if rating[row] > 2.5 else 5.0
-    other = RatingTable(ratings.user_id, ratings.movie_id, rating, ratings.timestamp)
+    other = RatingTable.of(ratings.user_id, ratings.movie_id, rating, ratings.timestamp)
     before = FeatureSpec.fit(ratings, movies).transform_fitted(ratings).values
     after = FeatureSpec.fit(other, movies).transform_fitted(other).values
     np.testing.assert_array_equal(before[row], after[row])
@@ -254,7 +254,7 @@ def test_any_choice_of_groups_is_saved_and_applied(
 
 
 def test_without_timestamps_and_years_features_are_missing(ratings: RatingTable, movies: MovieTable) -> None:
-    bare = RatingTable(ratings.user_id, ratings.movie_id, ratings.rating, None)
+    bare = RatingTable.of(ratings.user_id, ratings.movie_id, ratings.rating, None)
     yearless = MovieTable(movies.movie_id, movies.title, movies.genres, np.zeros_like(movies.year))
     matrix = FeatureSpec.fit(bare, yearless).transform_fitted(bare)
     for name in ("timestamp", "year", "hour", "days_of_user", "days_of_movie", "log_span_of_user", "movie_age"):
@@ -325,6 +325,6 @@ def test_recent_ratings_are_strictly_earlier(spec: FeatureSpec, ratings: RatingT
 
 def test_shuffled_test_labels_change_no_feature(ratings: RatingTable, movies: MovieTable) -> None:
     train, test = ratings.take(np.arange(300)), ratings.take(np.arange(300, 400))
-    shuffled = RatingTable(test.user_id, test.movie_id, test.rating[::-1].copy(), test.timestamp)
+    shuffled = RatingTable.of(test.user_id, test.movie_id, test.rating[::-1].copy(), test.timestamp)
     spec = FeatureSpec.fit(train, movies)
     np.testing.assert_array_equal(spec.transform(test.queries()).values, spec.transform(shuffled.queries()).values)

@@ -13,8 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from movielens.bad_rows import BadRows
 from movielens.errors import DataError
-from movielens.readers import Dataset, read_dataset, read_ratings
+from movielens.files import channel_files
+from movielens.rating_rows import drop_duplicates, read_rating_file
+from movielens.readers import Dataset, read_dataset
 from movielens.tables import RatingTable
 
 RATINGS_HEADER = "userId,movieId,rating,timestamp\n"
@@ -26,6 +29,7 @@ MOVIES = """movieId,title,genres
 RATINGS = RATINGS_HEADER + "1,1,4.0,964982703\n1,3,4.5,964981247\n2,7,0.5,1000\n"
 ROWS = [(1, 1, 4.0, 964982703), (1, 3, 4.5, 964981247), (2, 7, 0.5, 1000)]
 ML_1M_MOVIES = "1::Toy Story (1995)::Animation|Children's\n3::Misérables, Les: Part 2 (1995)::Drama\n"
+EXPECTED_ID = "a whole number from 1 to 2147483647"
 WHOLE_ROWS = [(1, 1, 4.0, 964982703), (2, 3, 5.0, 7)]
 
 Write = Callable[[dict[str, str | bytes]], Path]
@@ -135,13 +139,6 @@ def test_separate_channels(write: Write) -> None:
     data = read_dataset({"training": base / "training", "movies": base / "movies"})
     assert rows(data.ratings) == ROWS
     assert data.files == ("training/ratings.csv", "movies/movies.csv")
-
-
-def test_a_channel_of_ratings_alone(write: Write) -> None:
-    base = write({"a/ratings.csv": RATINGS, "a/movies.csv": MOVIES, "b/ratings.csv": RATINGS_HEADER + "9,7,5.0,1\n"})
-    ratings, dropped = read_ratings("validation", base / "b", read(base / "a").movies)
-    assert rows(ratings) == [(9, 7, 5.0, 1)]
-    assert dropped == {"duplicate": 0}
 
 
 def test_shards_are_read_by_name_whatever_their_packing(write: Write) -> None:
@@ -397,6 +394,71 @@ def test_a_broken_gzip_file_is_named(write: Write) -> None:
 def test_shards_with_and_without_timestamps_are_refused(write: Write) -> None:
     message = fault(write({"a.csv": RATINGS, "b.csv": "userId,movieId,rating\n5,1,4.0\n", "movies.csv": MOVIES}))
     assert message.startswith("training/b.csv has no timestamp column")
+
+
+# Rows left out
+
+
+GOOD_AND_BAD = [
+    *("1,1,4.0,964982703", "x,1,4.0,5", "1,3,4.5,964981247", "1,1,4.7,5", "1,999,4.0,5", "1,1,4.0", '"2",7,0.5,1000'),
+    *("2,3,3.5,-1", "2,3,inf,5"),
+]
+
+
+@pytest.mark.parametrize("size", [30, 1 << 24])
+def test_bad_rows_are_left_out_and_counted(write: Write, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("movielens.files.BLOCK_BYTES", size)
+    base = write({"r.csv": RATINGS_HEADER + "\n".join(GOOD_AND_BAD), "movies.csv": MOVIES})
+    known = np.array([1, 3, 7], np.int32)
+    file = next(file for file in channel_files("training", base) if file.role == "ratings")
+    bad_rows = BadRows(most=0.9)
+    assert rows(read_rating_file(file, known, bad_rows)) == ROWS
+    assert (bad_rows.count, bad_rows.first) == (6, f"training/r.csv line 3: userId is 'x', expected {EXPECTED_ID}")
+    bad_rows.check(n_kept=3)
+    with pytest.raises(
+        DataError, match=r"6 of 103 rows can't be used \(5\.83 %, allowed are 5 %\), the first: training/r"
+    ):
+        BadRows(most=0.05, count=6, first=bad_rows.first).check(n_kept=97)
+
+
+def test_bad_rows_of_parquet_are_left_out(write: Write) -> None:
+    base = write({"movies.csv": MOVIES})
+    pq.write_table(
+        pa.table({"userId": [1, 2, 3], "movieId": [1, 3, 99], "rating": [4.0, None, 3.0]}), base / "r.parquet"
+    )
+    file = next(file for file in channel_files("training", base) if file.role == "ratings")
+    bad_rows = BadRows(most=0.9)
+    assert rows(read_rating_file(file, np.array([1, 3, 7], np.int32), bad_rows)) == [(1, 1, 4.0)]
+    assert bad_rows.count == 2
+
+
+def test_blocks_change_nothing(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = read(data_dir).ratings
+    monkeypatch.setattr("movielens.files.BLOCK_BYTES", 99_991)
+    parts = read(data_dir).ratings
+    for column in ("user_id", "movie_id", "half_stars", "timestamp"):
+        assert np.array_equal(getattr(whole, column), getattr(parts, column))
+
+
+def test_a_quoted_text_over_the_end_of_a_block(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("movielens.files.BLOCK_BYTES", 40)
+    ratings = "userId,movieId,rating,note\n" + '1,1,4.0,"two\nlines, and\nthree"\n1,3,4.5,"a ""word"""\n2,7,0.5,\n'
+    assert rows(read(write({"ratings.csv": ratings, "movies.csv": MOVIES})).ratings) == [row[:3] for row in ROWS]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_unsorted_ratings_lose_only_duplicates(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    user, movie, half_stars = rng.integers(1, 40, 3000), rng.integers(1, 60, 3000), rng.integers(1, 11, 3000)
+    time = rng.integers(0, 5, 3000)
+    last: dict[tuple[int, int], tuple[int, int]] = {}
+    for row in np.lexsort((np.arange(3000), time)).tolist():
+        last[int(user[row]), int(movie[row])] = (row, int(half_stars[row]))
+    kept, n_dropped = drop_duplicates(RatingTable.of(user, movie, half_stars / 2, time))
+    assert n_dropped == 3000 - len(last)
+    expected = sorted((row, ids, value) for ids, (row, value) in last.items())
+    found = zip(kept.user_id.tolist(), kept.movie_id.tolist(), kept.half_stars.tolist(), strict=True)
+    assert list(found) == [(*ids, value) for _, ids, value in expected]
 
 
 # What always holds

@@ -11,9 +11,18 @@ from movielens.tables import MovieTable, RatingTable
 def test_columns_must_be_of_one_length() -> None:
     ids = np.array([1, 2], np.int32)
     with pytest.raises(ValueError, match="different lengths"):
-        RatingTable(ids, ids[:1], np.array([1, 2], np.float32), None)
+        RatingTable(ids, ids[:1], np.array([1, 2], np.uint8), None)
+    with pytest.raises(ValueError, match="a column is float32, expected uint8"):
+        RatingTable(ids, ids, np.array([1, 2], np.float32), None)
     with pytest.raises(ValueError, match="different lengths"):
         MovieTable(ids, ("A",), ((), ()), np.array([0, 0], np.int16))
+
+
+def test_a_rating_takes_13_bytes(ratings: RatingTable) -> None:
+    columns = (ratings.user_id, ratings.movie_id, ratings.half_stars, ratings.timestamp)
+    assert sum(column.nbytes for column in columns if column is not None) == 13 * len(ratings)
+    again = RatingTable.of(ratings.user_id, ratings.movie_id, ratings.rating, ratings.timestamp)
+    assert np.array_equal(again.half_stars, ratings.half_stars)
 
 
 def test_movie_ids_must_rise() -> None:

@@ -17,7 +17,8 @@ import pytest
 from movielens.tables import MovieTable, RatingTable
 from tests.train.conftest import FEATURES, StopAfter
 from train.checkpoint import KEPT, Checkpoints, Stage, fingerprint_of
-from train.job import JobError, TrainingJob, prepare
+from train.errors import JobError
+from train.job import TrainingJob, prepare
 from train.pipeline import train
 from train.stop import StopSignal
 
@@ -218,5 +219,5 @@ def test_the_fingerprint_tells_every_value(ratings: RatingTable, movies: MovieTa
     assert first == fingerprint_of({"eta": 0.1}, {"numpy": "2"}, ratings, movies)
     stars = ratings.rating.copy()
     stars[7] = 5.5 - stars[7]
-    other = RatingTable(ratings.user_id, ratings.movie_id, stars, ratings.timestamp)
+    other = RatingTable.of(ratings.user_id, ratings.movie_id, stars, ratings.timestamp)
     assert first["training data"] != fingerprint_of({}, {}, other, movies)["training data"]

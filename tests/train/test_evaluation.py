@@ -61,7 +61,7 @@ def test_kappa_against_published_values() -> None:
 
 
 def table(user: list[int], movie: list[int], rating: list[float]) -> RatingTable:
-    return RatingTable(np.array(user, np.int32), np.array(movie, np.int32), np.array(rating, np.float32), None)
+    return RatingTable.of(np.array(user, np.int32), np.array(movie, np.int32), np.array(rating, np.float32), None)
 
 
 def test_baselines_by_hand() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from movielens.errors import DataError, HyperparameterError
-from train.job import JobError, TrainingJob, prepare
+from train.errors import JobError
+from train.hosts import Hosts
+from train.job import Channel, TrainingJob, prepare
 
 MakeJob = Callable[..., Path]
 
@@ -20,7 +22,8 @@ def configure(base_dir: Path, name: str, value: Any) -> None:
 def test_a_declared_job(make_job: MakeJob) -> None:
     base_dir = make_job({"eta": "0.3"})
     job = TrainingJob.at(base_dir)
-    assert job.channels == {"training": base_dir / "input" / "data" / "training"}
+    assert job.channels == (Channel("training", base_dir / "input" / "data" / "training"),)
+    assert job.hosts == Hosts(("algo-1",), "algo-1")
     assert job.validation is None
     assert job.model_dir == base_dir / "model"
     assert job.output_data_dir == base_dir / "output" / "data"
@@ -32,8 +35,9 @@ def test_a_bare_directory_becomes_a_job(tmp_path: Path) -> None:
         (tmp_path / "input" / "data" / channel).mkdir(parents=True)
     prepare(tmp_path)
     job = TrainingJob.at(tmp_path)
-    assert set(job.channels) == {"training", "movies"}
-    assert job.validation == tmp_path / "input" / "data" / "validation"
+    assert {channel.name for channel in job.channels} == {"training", "movies"}
+    assert job.validation == Channel("validation", tmp_path / "input" / "data" / "validation")
+    assert job.model is None
     assert job.model_dir.is_dir()
     assert job.output_data_dir.is_dir()
 
@@ -80,17 +84,44 @@ def test_no_channel_says_what_was_found(make_job: MakeJob) -> None:
         TrainingJob.at(base_dir)
 
 
-def test_pipe_mode_is_refused(make_job: MakeJob) -> None:
+def test_channels_are_as_declared(make_job: MakeJob) -> None:
     base_dir = make_job()
-    configure(base_dir, "inputdataconfig.json", {"training": {"TrainingInputMode": "Pipe"}})
-    with pytest.raises(JobError, match="channel training comes in Pipe mode"):
+    declared = {
+        "training": {"TrainingInputMode": "Pipe", "S3DistributionType": "ShardedByS3Key", "RecordWrapperType": "None"},
+        "model": {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"},
+    }
+    configure(base_dir, "inputdataconfig.json", declared)
+    job, data = TrainingJob.at(base_dir), base_dir / "input" / "data"
+    assert job.channels == (Channel("training", data / "training_0", is_pipe=True, is_sharded=True),)
+    assert job.model == Channel("model", data / "model")
+
+
+def test_recordio_is_refused(make_job: MakeJob) -> None:
+    base_dir = make_job()
+    configure(base_dir, "inputdataconfig.json", {"training": {"RecordWrapperType": "RecordIO"}})
+    with pytest.raises(JobError, match="channel training comes in RecordIO"):
         TrainingJob.at(base_dir)
 
 
-def test_several_hosts_are_refused(make_job: MakeJob) -> None:
+def test_hosts_are_sorted_and_of_all_instance_groups(make_job: MakeJob) -> None:
     base_dir = make_job()
-    configure(base_dir, "resourceconfig.json", {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]})
-    with pytest.raises(JobError, match=r"2 hosts \(algo-1, algo-2\)"):
+    groups = [
+        {"instance_group_name": "data", "instance_type": "ml.m5.large", "hosts": ["algo-3", "algo-1"]},
+        {"instance_group_name": "more", "instance_type": "ml.c5.large", "hosts": ["algo-2"]},
+    ]
+    resources = {"current_host": "algo-2", "current_group_name": "more", "hosts": ["algo-3", "algo-1", "algo-2"]}
+    configure(base_dir, "resourceconfig.json", {**resources, "instance_groups": groups})
+    # A group may have no channel at all.
+    configure(base_dir, "inputdataconfig.json", {"other": {}})
+    job = TrainingJob.at(base_dir)
+    assert job.hosts == Hosts(("algo-1", "algo-2", "algo-3"), "algo-2")
+    assert (job.hosts.rank, job.hosts.is_first, job.channels) == (1, False, ())
+
+
+def test_a_host_that_is_not_among_them(make_job: MakeJob) -> None:
+    base_dir = make_job()
+    configure(base_dir, "resourceconfig.json", {"current_host": "algo-9", "hosts": ["algo-1"]})
+    with pytest.raises(JobError, match="current_host algo-9, which is not among hosts"):
         TrainingJob.at(base_dir)
 
 

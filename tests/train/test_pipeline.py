@@ -4,7 +4,9 @@ import csv
 import json
 import logging
 import math
+import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ from movielens import artifact
 from movielens.errors import DataError
 from movielens.queries import RatingQueries
 from tests.train.conftest import FEATURES, StopAfter
-from train.job import JobError, TrainingJob, prepare
+from train.errors import JobError
+from train.job import TrainingJob, prepare
 from train.pipeline import train
 from train.stop import StoppedError, StopSignal
 
@@ -115,6 +118,48 @@ def test_a_validation_channel_is_the_test(make_job: MakeJob) -> None:
     assert evaluation["test"]["n_rows"] == 100
     assert evaluation["data"]["n_train"] == len(lines) - 100
     assert [int(row["movieId"]) for row in predictions(base_dir)] == [int(line.split(",")[1]) for line in lines[:100]]
+
+
+def test_bad_rows_are_counted_in_the_report(make_job: MakeJob) -> None:
+    base_dir = make_job({**QUICK, "on_bad_row": "drop"})
+    path = base_dir / "input" / "data" / "training" / "ratings.csv"
+    with path.open("a") as file:
+        file.write("1,1,4.7,5\nx,1,4.0,5\n")
+    assert run(base_dir)["data"]["dropped"] == {"duplicate": 0, "bad_row": 2}
+    (base_dir / "input" / "config" / "hyperparameters.json").write_text(
+        json.dumps({**QUICK, "on_bad_row": "drop", "bad_row_share": "0.0001"})
+    )
+    with pytest.raises(DataError, match=r"2 of 3221 rows can't be used .* rating is '4\.7'"):
+        run(base_dir)
+
+
+def test_trees_of_a_sample_with_the_features_of_all(make_job: MakeJob, tmp_path: Path) -> None:
+    base_dir = make_job(QUICK)
+    again = tmp_path / "again"
+    shutil.copytree(base_dir, again)
+    run(base_dir)
+    (again / "input" / "config" / "hyperparameters.json").write_text(json.dumps({**QUICK, "tree_rows": "1000"}))
+    assert run(again)["train"]["n_rows"] == 2253
+    for name, same in {"features.npz": True, "booster.ubj": False}.items():
+        assert ((base_dir / "model" / name).read_bytes() == (again / "model" / name).read_bytes()) is same
+
+
+def test_a_piped_channel_trains_the_same_model(make_job: MakeJob, tmp_path: Path) -> None:
+    base_dir, piped = make_job(QUICK), tmp_path / "piped"
+    shutil.copytree(base_dir, piped)
+    run(base_dir)
+    channel, fifo = piped / "input" / "data" / "training", piped / "input" / "data" / "training_0"
+    contents = [(channel / name).read_bytes() for name in ("movies.csv", "ratings.csv")]
+    shutil.rmtree(channel)
+    os.mkfifo(fifo)
+    config = {"training": {"TrainingInputMode": "Pipe"}}
+    (piped / "input" / "config" / "inputdataconfig.json").write_text(json.dumps(config))
+    feeder = threading.Thread(target=lambda: fifo.write_bytes(b"".join(contents)))
+    feeder.start()
+    run(piped)
+    feeder.join(10)
+    for name in ("features.npz", "booster.ubj"):
+        assert (base_dir / "model" / name).read_bytes() == (piped / "model" / name).read_bytes()
 
 
 def test_whole_stars_in_an_older_format_make_five_classes(make_job: MakeJob) -> None:

@@ -43,7 +43,7 @@ def test_summary_has_a_line_each_and_aligned_columns() -> None:
 
 
 def test_predictions_csv_keeps_every_digit() -> None:
-    table = RatingTable(np.array([3, 1], np.int32), np.array([7, 9], np.int32), np.array([4.5, 1], np.float32), None)
+    table = RatingTable.of(np.array([3, 1], np.int32), np.array([7, 9], np.int32), np.array([4.5, 1], np.float32), None)
     header, first, second = predictions_csv(table, SCORES, STARS).decode().splitlines()
     assert header == "userId,movieId,rating,predicted,expected_rating"
     assert first == f"3,7,4.5,1.0,{float(SCORES.expected_rating[0])!r}"

@@ -78,7 +78,7 @@ def test_user_temporal_tests_the_last_rows_of_each_user(ratings: RatingTable) ->
 
 @pytest.mark.parametrize("name", ["temporal", "user_temporal"])
 def test_temporal_splits_need_timestamps(ratings: RatingTable, name: SplitName) -> None:
-    bare = RatingTable(ratings.user_id, ratings.movie_id, ratings.rating, None)
+    bare = RatingTable.of(ratings.user_id, ratings.movie_id, ratings.rating, None)
     with pytest.raises(DataError, match="timestamp"):
         split_ratings(bare, name, 0.2, 1)
 

@@ -173,7 +173,10 @@ class FeatureSpec:
         return FeatureMatrix(values, self.names)
 
     def transform_fitted_blocks(
-        self, ratings: RatingTable, queries: RatingQueries | None = None
+        self,
+        ratings: RatingTable,
+        queries: RatingQueries | None = None,
+        wanted: NDArray[np.bool_] | None = None,
     ) -> Iterator[tuple[NDArray[np.int64], FeatureMatrix]]:
         """Features of the rows that this spec was fitted on, each computed without the row itself.
 
@@ -182,6 +185,7 @@ class FeatureSpec:
         Args:
             ratings: the rows given to `fit`.
             queries: the same rows as the model shall see them, where something is hidden from it.
+            wanted: bool (n_rows,), the rows whose features are made; a fold without any is not fitted.
 
         Raises:
             DataError: if all rows are of one fold, so that there are no others.
@@ -192,7 +196,8 @@ class FeatureSpec:
             raise DataError(f"{len(ratings)} training rows are too few to learn from each other: send more ratings")
         groups = tuple(group.name for group in self.groups)
         for held in range(N_FOLDS):
-            others, rows = np.flatnonzero(fold != held), np.flatnonzero(fold == held)
+            others = np.flatnonzero(fold != held)
+            rows = np.flatnonzero(fold == held if wanted is None else (fold == held) & wanted)
             if len(rows):
                 spec = self._fit(ratings.take(others), self.users, self.catalogue, self.scale, groups)
                 for first in range(0, len(rows), FITTED_BLOCK):
@@ -232,14 +237,25 @@ class FeatureSpec:
 
 
 def fold_of(ratings: RatingTable) -> NDArray[np.int64]:
-    """The fold of each row, int64 (n_rows,), 0 to N_FOLDS - 1, by a hash of its ids: no order or sharding changes it.
+    """The fold of each row, int64 (n_rows,), 0 to N_FOLDS - 1, by a hash of its ids: no order of rows changes it."""
+    return (_hash_of(ratings) % np.uint64(N_FOLDS)).astype(np.int64)
 
-    The mixing is the finalizer of SplitMix64 (Steele, Lea and Flood 2014).
-    """
+
+def sample_of(ratings: RatingTable, most: int) -> NDArray[np.bool_]:
+    """About ``most`` of the rows, bool (n_rows,), all where there are no more; by the hash that makes the folds."""
+    if len(ratings) <= most:
+        return np.ones(len(ratings), dtype=np.bool_)
+    # The folds are its lowest bits, the sample goes by the highest.
+    sampled: NDArray[np.bool_] = _hash_of(ratings) >> np.uint64(32) < np.uint64(most / len(ratings) * 2**32)
+    return sampled
+
+
+def _hash_of(ratings: RatingTable) -> NDArray[np.uint64]:
+    """A hash of each row's ids, uint64 (n_rows,): the finalizer of SplitMix64 (Steele, Lea and Flood 2014)."""
     key = ratings.user_id.astype(np.uint64) << np.uint64(32) | ratings.movie_id.astype(np.uint64)
     key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((key ^ (key >> np.uint64(31))) % np.uint64(N_FOLDS)).astype(np.int64)
+    return key ^ (key >> np.uint64(31))
 
 
 def _pack(lines: tuple[str, ...] | list[str]) -> NDArray[np.uint8]:
