@@ -26,7 +26,11 @@ Operation = Callable[[Mapping[str, Any]], dict[str, Any] | None]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Route = Callable[[Request, str], Response]
 # Of each header X-Amz-Target, botocore's name of the service.
-_SERVICES = {"SageMaker": "sagemaker", "AmazonEC2ContainerRegistry_V20150921": "ecr"}
+_SERVICES = {
+    "SageMaker": "sagemaker",
+    "AmazonEC2ContainerRegistry_V20150921": "ecr",
+    "ServiceQuotasV20190624": "service-quotas",
+}
 # Temporary keys, which STS gives out.
 _TEMPORARY = "ASIA"
 

@@ -13,15 +13,21 @@ def pack(directories: Iterable[Path], archive: Path) -> int:
     """Pack the contents of directories into one ``tar.gz``; gives the number of files.
 
     Where several have a file of one name, the first one's counts: the hosts of a job must choose names that differ.
+
+    Raises:
+        JobError: if the disk doesn't take it.
     """
     seen: set[str] = set()
-    with tarfile.open(archive, "w:gz") as tar:
-        for directory in directories:
-            for path in sorted(directory.rglob("*")):
-                name = str(path.relative_to(directory))
-                if name not in seen:
-                    seen.add(name)
-                    tar.add(path, name, recursive=False)
+    try:
+        with tarfile.open(archive, "w:gz") as tar:
+            for directory in directories:
+                for path in sorted(directory.rglob("*")):
+                    name = str(path.relative_to(directory))
+                    if name not in seen:
+                        seen.add(name)
+                        tar.add(path, name, recursive=False)
+    except OSError as error:
+        raise JobError(f"ClientError: Failed to pack {archive.name}: {error.strerror}") from error
     return len(seen)
 
 

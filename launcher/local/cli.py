@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 app = typer.Typer(no_args_is_help=True, help="SageMaker on this machine: no AWS account, jobs run for real.")
 
 DEFAULT_DIRECTORY = Path(".halfstar-local")
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Directory = Annotated[Path, typer.Option("--directory", help="Where all its files are.")]
 
 
@@ -20,11 +22,15 @@ def up(
     registry_port: Annotated[int, typer.Option(help="Port of the image registry; 0 takes a free one.")] = 0,
     region: Annotated[str, typer.Option(help="The region that it says it is.")] = "us-east-1",
     layers: Annotated[Path | None, typer.Option(help="Keep pushed layers there, for quicker pushes next time.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Start it, and print what to export: ``eval "$(launcher local up)"``."""
     from launcher.local import stack
 
     settings = stack.up(directory, port=port, registry_port=registry_port, region=region, layers=layers)
+    if as_json:
+        typer.echo(json.dumps(settings.environment(), indent=2))
+        return
     for name, value in settings.environment().items():
         typer.echo(f"export {name}={value}")
 
@@ -39,16 +45,20 @@ def down(directory: Directory = DEFAULT_DIRECTORY) -> None:
 
 
 @app.command()
-def status(directory: Directory = DEFAULT_DIRECTORY) -> None:
+def status(directory: Directory = DEFAULT_DIRECTORY, as_json: Json = False) -> None:
     """Say whether it runs, and where; exits with 1 when it doesn't."""
     from launcher.local import stack
     from launcher.local.settings import Settings
 
     settings = Settings.load(directory)
-    running = stack.is_up(settings)
-    typer.echo(f"{'up' if running else 'not up'}: services {settings.endpoint_url}, registry {settings.registry}")
-    for line in stack.containers(settings):
-        typer.echo(line)
+    running, containers = stack.is_up(settings), stack.containers(settings)
+    if as_json:
+        found = {"up": running, "services": settings.endpoint_url, "registry": settings.registry}
+        typer.echo(json.dumps({**found, "containers": containers}, indent=2))
+    else:
+        typer.echo(f"{'up' if running else 'not up'}: services {settings.endpoint_url}, registry {settings.registry}")
+        for line in containers:
+            typer.echo(line)
     raise typer.Exit(not running)
 
 

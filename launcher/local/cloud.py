@@ -103,6 +103,8 @@ class Cloud:
             self.client("s3").download_file(where.bucket, where.key, str(path))
         except ClientError as error:
             raise JobError(f"ClientError: Failed to download {where}: {error.response['Error']['Message']}") from error
+        except OSError as error:
+            raise JobError(f"ClientError: Failed to download {where} to this disk: {error.strerror}") from error
 
     def read(self, where: Location) -> bytes:
         """An object's bytes.

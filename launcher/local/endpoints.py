@@ -258,6 +258,10 @@ class Endpoints:
 
     def _new_fleet(self, request: Mapping[str, Any]) -> Fleet:
         config = self._models.configs.get(request["EndpointConfigName"])
+        for variant in config["ProductionVariants"]:
+            if "InstanceType" in variant:
+                count = variant.get("InitialInstanceCount", 1)
+                self._platform.quotas.check(variant["InstanceType"], "endpoint usage", count)
         return Fleet(self._platform, self._models, request["EndpointName"], config)
 
     def _start(self, fleet: Fleet) -> str | None:

@@ -12,6 +12,7 @@ from launcher.local.cloud import Cloud
 from launcher.local.docker import Docker
 from launcher.local.errors import invalid
 from launcher.local.images import Images
+from launcher.local.quotas import Quotas
 from launcher.local.settings import Settings
 
 
@@ -24,6 +25,7 @@ class Platform:
     cloud: Cloud
     images: Images
     tags: Tags = field(default_factory=lambda: Tags())
+    quotas: Quotas = field(default_factory=Quotas)
 
     def user_options(self) -> list[str]:
         """The platform runs containers as root; where we aren't root, what they write must still be ours to remove."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,12 +134,7 @@ class Records:
         by = {"Name": self.kind.name, "Status": self.kind.state}.get(request.get("SortBy", ""), "CreationTime")
         # The services' default is the newest first.
         found.sort(key=lambda record: record[by], reverse=request.get("SortOrder", "Descending") == "Descending")
-        token = request.get("NextToken", _FIRST_PAGE)
-        if not token.isdecimal():
-            raise invalid("Invalid pagination token.")
-        start, end = int(token), int(token) + request.get("MaxResults", 100)
-        page = [{name: record[name] for name in members if name in record} for record in found[start:end]]
-        return {member: page, **({"NextToken": str(end)} if end < len(found) else {})}
+        return page([{name: record[name] for name in members if name in record} for record in found], request, member)
 
     def _passes(self, record: Record, request: Mapping[str, Any]) -> bool:
         wanted: dict[str, Callable[[Any], bool]] = {
@@ -151,3 +146,16 @@ class Records:
             "LastModifiedTimeBefore": lambda time_: record["LastModifiedTime"] <= time_,
         }
         return all(test(request[name]) for name, test in wanted.items() if name in request)
+
+
+def page(found: Sequence[Mapping[str, Any]], request: Mapping[str, Any], member: str) -> dict[str, Any]:
+    """The part of a list that a request asks for, with the token that leads to the next.
+
+    Raises:
+        RefusedError: for a token that none was given as.
+    """
+    token = request.get("NextToken", _FIRST_PAGE)
+    if not token.isdecimal():
+        raise invalid("Invalid pagination token.")
+    start, end = int(token), int(token) + request.get("MaxResults", 100)
+    return {member: list(found[start:end]), **({"NextToken": str(end)} if end < len(found) else {})}

@@ -27,6 +27,7 @@ from launcher.local.registry import Registry
 from launcher.local.settings import LOOPBACK, Settings
 from launcher.local.training import TrainingJobs
 from launcher.local.transform import TransformJobs
+from launcher.local.tuning import TuningJobs
 
 
 def application(settings: Settings) -> Api:
@@ -40,10 +41,12 @@ def application(settings: Settings) -> Api:
     endpoints = Endpoints(platform, models)
     invocations = Invocations(platform, endpoints)
     tags = {name: _if_owned(platform, operation) for name, operation in platform.tags.operations.items()}
-    parts = (training, models, endpoints, TransformJobs(platform, models), Packages(settings))
+    tuning, transform = TuningJobs(platform, training), TransformJobs(platform, models)
+    parts = (training, tuning, models, endpoints, transform, Packages(settings))
     sagemaker: dict[str, Operation] = {name: call for part in parts for name, call in part.operations.items()}
     operations: dict[tuple[str, str], Operation] = {
         **{("ecr", name): operation for name, operation in images.operations.items()},
+        **{("service-quotas", name): operation for name, operation in platform.quotas.operations.items()},
         **{("sagemaker", name): operation for name, operation in {**sagemaker, **tags}.items()},
     }
     routes: dict[str, Route] = {

@@ -25,8 +25,7 @@ KIND = Kind(
 )
 _SUMMARY = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime")
 _STATES = ("TrainingJobStatus", "SecondaryStatus")
-# What only the largest accounts may have.
-_MOST_INSTANCES = 20
+UNDER_WAY = ("InProgress", "Stopping")
 
 
 class TrainingJobs:
@@ -48,7 +47,7 @@ class TrainingJobs:
     def create(self, request: Mapping[str, Any], **members: Any) -> dict[str, Any]:
         """Check all that can be checked before it runs, then run it; ``members`` are kept beside the request's."""
         name = request["TrainingJobName"]
-        image = self._check(request)
+        image = self.check(request)
         record = {
             **{key: value for key, value in request.items() if key != "Tags"},
             **members,
@@ -72,7 +71,7 @@ class TrainingJobs:
         """SIGTERM; the job goes on to Stopped."""
         name = request["TrainingJobName"]
         status = self.records.get(name)["TrainingJobStatus"]
-        if status not in ("InProgress", "Stopping"):
+        if status not in UNDER_WAY:
             raise invalid(f"The request was rejected because the training job is in status {status}.")
         self.records.set(name, TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
         self._runs[name].end(Ending.STOPPED)
@@ -86,7 +85,7 @@ class TrainingJobs:
         """
         name = request["TrainingJobName"]
         status = self.records.get(name)["TrainingJobStatus"]
-        if status in ("InProgress", "Stopping"):
+        if status in UNDER_WAY:
             raise invalid(f"The request was rejected because the training job is in status {status}.")
         self._platform.tags.drop(self.records.remove(name)["TrainingJobArn"])
         with self._lock:
@@ -107,8 +106,8 @@ class TrainingJobs:
     def _list(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return self.records.listing(request, "TrainingJobSummaries", (*_SUMMARY, *_STATES))
 
-    def _check(self, request: Mapping[str, Any]) -> str:
-        """The image as the engine pulls it.
+    def check(self, request: Mapping[str, Any]) -> str:
+        """Everything that can be checked before it runs; gives the image as the engine pulls it.
 
         Raises:
             RefusedError: with what is wrong.
@@ -117,8 +116,11 @@ class TrainingJobs:
         algorithm = request["AlgorithmSpecification"]
         if "TrainingImage" not in algorithm:
             raise invalid("AlgorithmSpecification has no TrainingImage; no other kind of algorithm is offered here")
-        if request["ResourceConfig"].get("InstanceCount", 1) > _MOST_INSTANCES:
-            raise invalid(f"InstanceCount is above {_MOST_INSTANCES}, the account's limit")
+        use = "spot training job usage" if request.get("EnableManagedSpotTraining") else "training job usage"
+        resources = request["ResourceConfig"]
+        if "InstanceType" not in resources:
+            raise invalid("ResourceConfig has no InstanceType; groups of instances aren't offered here")
+        self._platform.quotas.check(resources["InstanceType"], use, resources.get("InstanceCount", 1))
         Metrics.check(algorithm.get("MetricDefinitions", []))
         _check_spot(request)
         self._platform.cloud.check_role(request["RoleArn"])

@@ -108,6 +108,8 @@ class TransformJobs:
         if request["TransformInput"].get("SplitType", "None") not in ("None", "Line"):
             raise invalid("SplitType is offered as None and Line here")
         Location.parse(request["TransformOutput"]["S3OutputPath"])
+        resources = request["TransformResources"]
+        self._platform.quotas.check(resources["InstanceType"], "transform job usage", resources["InstanceCount"])
         record = {key: value for key, value in request.items() if key != "Tags"}
         arn = self.records.add({**record, "TransformJobStatus": "InProgress"})
         self._platform.tags.put(arn, request)

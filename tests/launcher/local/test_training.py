@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
 from typing import Any
 
 import pytest
@@ -288,6 +289,14 @@ def refused(account: Account, request: dict[str, Any]) -> tuple[str, str]:
             {"ResourceConfig": {"InstanceType": "ml.none", "InstanceCount": 1, "VolumeSizeInGB": 1}},
             "InstanceType is 'ml.none', expected one of",
         ),
+        (
+            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 21, "VolumeSizeInGB": 1}},
+            "limit 'ml.m5.large for training job usage' is 20 Instances",
+        ),
+        (
+            {"ResourceConfig": {"InstanceType": "ml.p3.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}},
+            "limit 'ml.p3.2xlarge for training job usage' is 0 Instances",
+        ),
         ({"RoleArn": "arn:aws:iam::123456789012:role/nobody"}, "Could not assume role"),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 10, "MaxWaitTimeInSeconds": 20}}, "EnableManagedSpotTraining"),
         ({"EnableManagedSpotTraining": True}, "managed spot training needs a MaxWaitTimeInSeconds"),
@@ -295,7 +304,7 @@ def refused(account: Account, request: dict[str, Any]) -> tuple[str, str]:
 )
 def test_a_request_that_sagemaker_refuses(account: Account, members: dict[str, Any], message: str) -> None:
     code, said = refused(account, account.job("refused", QUICK, **members))
-    assert code == "ValidationException"
+    assert code == ("ResourceLimitExceeded" if "Instances" in message else "ValidationException")
     assert message in said
 
 
@@ -357,6 +366,21 @@ def test_no_output_bucket_fails_the_job(account: Account) -> None:
     job = account.train(account.script("no-bucket", "", OutputDataConfig={"S3OutputPath": "s3://nowhere/jobs"}))
     assert job["TrainingJobStatus"] == "Failed"
     assert "Failed to upload to s3://nowhere/jobs/no-bucket/output/model.tar.gz" in job["FailureReason"]
+
+
+def test_a_full_disk_fails_the_job(account: Account) -> None:
+    service = account.settings.processes[-1].pid
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The kernel lets no file of the service grow beyond this, as on a full disk.
+    resource.prlimit(service, resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        job = account.train(account.job("full", QUICK))
+    finally:
+        resource.prlimit(service, resource.RLIMIT_FSIZE, before)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "Failed to download s3://ratings/data/movies.csv to this disk" in job["FailureReason"]
+    assert account.containers() == []
+    assert not (account.settings.directory / "jobs" / "full").exists()
 
 
 def test_plain_output(account: Account) -> None:
