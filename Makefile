@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 # The AWS sample's image has scikit-learn, which XGBoost imports where it is. MLServer's workers need the older uvloop.
 PEERS := bentoml fastapi flask gunicorn mlserver numpy pandas scikit-learn scipy 'uvicorn[standard]' 'uvloop<0.22' xgboost-cpu
 
-.PHONY: setup run test test-sdk check bench bench-accuracy bench-history bench-serving soak image lock clean
+.PHONY: setup run test test-sdk check bench bench-accuracy bench-history bench-serving soak image specification lock clean
 .DEFAULT_GOAL := run
 
 setup: .venv/.installed
@@ -68,6 +68,11 @@ soak: setup
 	$(PYTHON) -m venv --clear .venv-peers
 	.venv-peers/bin/pip install --quiet --require-hashes --no-deps -r $<
 	touch $@
+
+# The launcher's own copy of what the job declares; a test says when it is behind.
+specification: setup
+	$(BIN)/python -m train.specification > launcher/training.json.new
+	mv launcher/training.json.new launcher/training.json
 
 lock: setup
 	$(LOCK) pyproject.toml --extra image --no-emit-package pip --output-file container/requirements.txt

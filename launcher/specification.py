@@ -1,6 +1,6 @@
 """The image's training specification (``training.json``): which hyperparameters, metrics and search ranges it has.
 
-``python -m train.specification`` writes the file from the job's own declarations; a test compares the two.
+``make specification`` writes the file from the job's own declarations; a test compares the two.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from train.report import METRIC_NAMES, metric_line
 
 
 def test_the_file_is_what_the_job_declares() -> None:
-    """`python -m train.specification > launcher/training.json` writes it anew."""
-    assert specification() == job.specification()
+    """A hyperparameter or a metric that the job has gained or lost must not be missing here."""
+    assert specification() == job.specification(), "launcher/training.json is behind: `make specification` writes it"
 
 
 def test_it_is_a_specification_that_sagemaker_takes() -> None:
