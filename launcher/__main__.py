@@ -37,6 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
         if run.debug:
             traceback.print_exc()
         return _say(str(error), getattr(error, "exit_code", 2))
+    except OSError as error:
+        # A full disk, or a file that may not be read or written: AWS's and docker's faults have been told apart by now.
+        if run.debug:
+            traceback.print_exc()
+        return _say(f"{error.filename or 'this machine'}: {error.strerror or error}", 1)
     except Exception as error:  # noqa: BLE001 - a bug, which is said to be one
         if run.debug:
             traceback.print_exc()

@@ -51,17 +51,22 @@ _PERMISSIONS = {
 }
 _SIGNING_NAMES = {"sagemaker-runtime": "sagemaker"}
 _ATTEMPTS = 5
-ABSENT_CODES = (
+_ABSENT = {
     "404",
+    "LifecyclePolicyNotFoundException",
     "NoSuchBucket",
     "NoSuchEntity",
     "NoSuchKey",
+    "NoSuchLifecycleConfiguration",
+    "NoSuchPublicAccessBlockConfiguration",
+    "NoSuchTagSet",
+    "NoSuchTagSetError",
     "NotFound",
     "RepositoryNotFoundException",
     "ResourceNotFound",
     "ResourceNotFoundException",
-)
-"""What services answer where there is no such thing."""
+    "ServerSideEncryptionConfigurationNotFoundError",
+}
 
 
 class Aws:
@@ -100,13 +105,18 @@ class Aws:
             raise ConfigError("no region: set `region` in halfstar.toml, AWS_REGION, or --region")
         return str(region)
 
+    def regions(self, service: str) -> list[str]:
+        """The regions that have a service, of all partitions."""
+        partitions = self.session.get_available_partitions()
+        return sorted(r for p in partitions for r in self.session.get_available_regions(service, p))
+
     @functools.cache  # noqa: B019 - one object of this class lives as long as the process
     def client(self, service: str) -> Any:
         """The boto3 client of a service, one for all calls."""
         from botocore.config import Config as ClientConfig
 
         settings = ClientConfig(
-            retries={"mode": "standard", "max_attempts": _ATTEMPTS},
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
             connect_timeout=10,
             # A prediction may take SageMaker's 60 s; botocore's default would give up with it.
             read_timeout=70,
@@ -147,14 +157,12 @@ class Aws:
         """Send a request that only reads."""
         return self.send(Request(service, operation, parameters))
 
-    def read_or_none(
-        self, service: str, operation: str, absent: tuple[str, ...], **parameters: Any
-    ) -> dict[str, Any] | None:
-        """The same, or None where the answer is one of the error codes ``absent``, or their beginning of a message."""
+    def read_or_none(self, service: str, operation: str, **parameters: Any) -> dict[str, Any] | None:
+        """The same, or None where there is no such thing."""
         try:
             return self.read(service, operation, **parameters)
         except AwsError as error:
-            if error.code in absent or (error.code == "ValidationException" and _says_absent(str(error))):
+            if error.is_absent:
                 return None
             raise
 
@@ -222,7 +230,7 @@ def _client_error(request: Request, response: Mapping[str, Any]) -> AwsError:
         return AwsError(f"{call}: the credentials were refused ({code}: {said}); renew them, or choose a profile", code)
     if code in {"ThrottlingException", "Throttling", "TooManyRequestsException"}:
         return AwsError(f"{call}: throttled after {_ATTEMPTS} attempts; run the command again later", code)
-    return AwsError(f"{call}: {code}: {said}", code)
+    return AwsError(f"{call}: {code}: {said}", code, is_absent=_is_absent(code, said))
 
 
 def _advice(request: Request, said: str) -> str:
@@ -249,6 +257,7 @@ def _transport_error(request: Request, error: Exception) -> AwsError:
     return AwsError(f"{call}: {said}")
 
 
-def _says_absent(message: str) -> bool:
-    # SageMaker answers a Describe of what isn't there with ValidationException and one of these.
-    return bool(re.search(r"could not find|does not exist|not found|RecordNotFound", message, re.IGNORECASE))
+def _is_absent(code: str, message: str) -> bool:
+    # SageMaker answers for what isn't there with ValidationException and one of these.
+    said = re.search(r"could not find|does not exist|not found|RecordNotFound", message, re.IGNORECASE)
+    return code in _ABSENT or (code == "ValidationException" and bool(said))

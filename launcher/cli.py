@@ -98,10 +98,10 @@ def show_config(context: typer.Context, json: Json = False) -> None:
 
 @app.command()
 def doctor(context: typer.Context, json: Json = False) -> None:
-    """Check Docker, image, data, credentials, region, bucket, role, repository and quotas, each with a fix."""
-    from launcher.commands.setup import doctor as run
+    """Look at Docker, image, data, region, credentials, bucket, role, repository, registry, quotas; say how to mend."""
+    from launcher.commands.doctor import doctor as run
 
-    run(_session(context, json))
+    run(_session(context, json, offline=True))
 
 
 @app.command()
@@ -210,13 +210,32 @@ def predict(
     json: Json = False,
 ) -> None:
     """Ask the endpoint for raw ids: `launcher predict 1:318 1:296`."""
-    from launcher.commands.hosting import predict as run
+    from launcher.commands.asking import predict as run
     from launcher.queries import parse_pairs, read_pairs
 
     if bool(pairs) == (file is not None):
         raise ConfigError("give pairs of ids, such as 1:318, or --file, one of the two")
     rows = read_pairs(file) if file else parse_pairs(pairs or [])
     run(_session(context, json), rows)
+
+
+@app.command()
+def recommend(
+    context: typer.Context,
+    user: Annotated[int, typer.Argument(metavar="USER", help="Raw id of a user.")],
+    count: Annotated[int, typer.Option("-n", "--count", help="How many movies.", min=1, max=1000)] = 10,
+    genre: Annotated[list[str] | None, typer.Option(help="Only of this genre; again for any of several.")] = None,
+    year_from: Annotated[int | None, typer.Option(help="Only movies of this year and later.")] = None,
+    year_to: Annotated[int | None, typer.Option(help="Only movies of this year and earlier.")] = None,
+    min_ratings: Annotated[int | None, typer.Option(help="Only movies with so many ratings in training.")] = None,
+    json: Json = False,
+) -> None:
+    """Ask the endpoint for the movies that a user would like best and hasn't rated: `launcher recommend 1`."""
+    from launcher.commands.asking import recommend as run
+    from launcher.queries import Wanted
+
+    wanted = Wanted(user, count, tuple(genre or ()), year_from, year_to, min_ratings)
+    run(_session(context, json), wanted)
 
 
 @app.command()

@@ -26,11 +26,13 @@ class AwsError(LauncherError):
 
     Attributes:
         code: the service's own code, such as ``AccessDenied``.
+        is_absent: whether it says that there is no such thing.
     """
 
-    def __init__(self, message: str, code: str = "") -> None:
+    def __init__(self, message: str, code: str = "", *, is_absent: bool = False) -> None:
         super().__init__(message)
         self.code = code
+        self.is_absent = is_absent
 
 
 class ImageError(LauncherError):

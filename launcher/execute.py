@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
-from launcher.aws import ABSENT_CODES, Aws
+from launcher.aws import Aws
 from launcher.errors import AwsError, JobFailedError
 from launcher.images import push
 from launcher.requests import Action, Call, PushImage, Request, Wait, WriteFile
@@ -72,7 +72,7 @@ class Executor:
             try:
                 return self.aws.send(action.request)
             except AwsError as error:
-                if error.code in action.done_if:
+                if error.code in action.done_if or (action.deletes and error.is_absent):
                     return {}
                 if not remaining or not _role_is_new(error):
                     raise
@@ -109,7 +109,7 @@ class Executor:
 
 def describe(aws: Aws, request: Request) -> dict[str, Any]:
     """What is known of a resource, empty where there is none."""
-    return aws.read_or_none(request.service, request.operation, ABSENT_CODES, **request.parameters) or {}
+    return aws.read_or_none(request.service, request.operation, **request.parameters) or {}
 
 
 def _role_is_new(error: AwsError) -> bool:

@@ -101,7 +101,7 @@ def local_image(name: str) -> LocalImage | None:
     if result.returncode:
         if "no such" in result.stderr.lower() or "not found" in result.stderr.lower():
             return None
-        raise ImageError(f"docker image inspect {name}: {_last_line(result.stderr)}; is the engine running?")
+        raise ImageError(f"docker image inspect {name}: {_last_line(result.stderr)}; `launcher doctor` helps")
     facts = json.loads(result.stdout)[0]
     labels = facts["Config"].get("Labels") or {}
     return LocalImage(

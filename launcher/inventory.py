@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from launcher import names
-from launcher.aws import ABSENT_CODES, Aws
+from launcher.aws import Aws
 from launcher.config import Config
 from launcher.plans.jobs import UNDER_WAY
 from launcher.plans.setup import POLICY_NAME
@@ -94,9 +94,12 @@ def _logs(aws: Aws, config: Config, found: list[Resource]) -> Iterator[Resource]
             streams = _streams(aws, group, f"{resource.name}/")
             if streams:
                 yield Resource("log streams", group, f"{resource.name}: {len(streams)}", parts=streams)
-    # An endpoint's group outlives it; its name begins with the endpoint's, which is ours.
-    for group_name in _log_groups(aws, f"/aws/sagemaker/Endpoints/{names.endpoint(config)}"):
-        yield Resource("log streams", group_name, "all")
+    # An endpoint's group outlives it, so it is known by its name, unless another's endpoint has that name now.
+    endpoint = names.endpoint(config)
+    described = aws.read_or_none("sagemaker", "DescribeEndpoint", EndpointName=endpoint)
+    if described is None or is_ours(aws, config, described["EndpointArn"]):
+        for group_name in _log_groups(aws, f"/aws/sagemaker/Endpoints/{endpoint}"):
+            yield Resource("log streams", group_name, "all")
 
 
 def _streams(aws: Aws, group: str, prefix: str) -> tuple[tuple[str, str], ...]:
@@ -135,7 +138,7 @@ def _versions(aws: Aws, bucket: str, account: Account) -> Iterator[tuple[str, st
 
 def _ours(aws: Aws, config: Config, operation: str, member: str, arn: str) -> Iterator[dict[str, Any]]:
     """The entries of a list operation that carry our tag; only those whose names contain ours are asked for theirs."""
-    containing = names.fitted(config.name, names.SEARCHED)
+    containing = names.searched(config)
     # An endpoint may have been given a name of its own, and its configurations with it.
     narrowed = {} if operation in ("ListEndpoints", "ListEndpointConfigs") else {"NameContains": containing}
     for entry in aws.pages("sagemaker", operation, member, **narrowed):
@@ -144,10 +147,10 @@ def _ours(aws: Aws, config: Config, operation: str, member: str, arn: str) -> It
 
 
 def _endpoint_cost(aws: Aws, name: str) -> float | None:
-    described = aws.read_or_none("sagemaker", "DescribeEndpoint", ABSENT_CODES, EndpointName=name) or {}
-    config = aws.read_or_none(
-        "sagemaker", "DescribeEndpointConfig", ABSENT_CODES, EndpointConfigName=described.get("EndpointConfigName", "-")
-    )
+    described = aws.read_or_none("sagemaker", "DescribeEndpoint", EndpointName=name)
+    if described is None:  # gone since it was listed
+        return 0.0
+    config = aws.read_or_none("sagemaker", "DescribeEndpointConfig", EndpointConfigName=described["EndpointConfigName"])
     costs = [
         # Serverless endpoints cost nothing while nobody asks.
         0.0 if "ServerlessConfig" in v else per_hour(v.get("InstanceType", ""), v.get("InitialInstanceCount", 1))

@@ -15,7 +15,6 @@ GROUPS = {
     "tuning job": "/aws/sagemaker/TrainingJobs",
     "transform job": "/aws/sagemaker/TransformJobs",
 }
-_ABSENT = ("ResourceNotFoundException",)
 
 
 @dataclass(slots=True)
@@ -46,14 +45,16 @@ class LogFollower:
             found = self.aws.pages("logs", "DescribeLogStreams", "logStreams", logGroupName=self.group, **narrowed)
             return sorted(stream["logStreamName"] for stream in found)
         except AwsError as error:
-            if error.code in _ABSENT:
+            if error.is_absent:
                 return []
             raise
 
 
 def log_of(kind: str, name: str) -> tuple[str, str]:
-    """Group and beginning of the streams of a job or an endpoint."""
-    return (GROUPS[kind], f"{name}/") if kind in GROUPS else (f"/aws/sagemaker/Endpoints/{name}", "")
+    """Group and beginning of the streams of a job or an endpoint; a tuning job's are those of its training jobs."""
+    if kind not in GROUPS:
+        return f"/aws/sagemaker/Endpoints/{name}", ""
+    return GROUPS[kind], f"{name}-" if kind == "tuning job" else f"{name}/"
 
 
 def metrics_of(line: str) -> Iterator[tuple[str, float]]:

@@ -39,6 +39,34 @@ class Pair:
         return {name: value for name, value in values if value is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which movies to recommend to a user, by the raw id.
+
+    Attributes:
+        user_id: of whom.
+        count: how many.
+        genres: only movies of one of these at least; none for all.
+        year_from: only movies of this year and later, or None.
+        year_to: only movies of this year and earlier, or None.
+        min_ratings: only movies with so many ratings in training, or None.
+    """
+
+    user_id: int
+    count: int = 10
+    genres: tuple[str, ...] = ()
+    year_from: int | None = None
+    year_to: int | None = None
+    min_ratings: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """An object as `serve` reads it."""
+        filters = {"year_from": self.year_from, "year_to": self.year_to, "min_ratings": self.min_ratings}
+        given = {name: value for name, value in filters.items() if value is not None}
+        genres = {"genres": list(self.genres)} if self.genres else {}
+        return {"userId": self.user_id, "recommend": self.count, **genres, **given}
+
+
 def parse_pairs(texts: Iterable[str]) -> list[Pair]:
     """From ``1:318`` or ``1:318:964982703``.
 
@@ -58,7 +86,7 @@ def read_pairs(path: Path) -> list[Pair]:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             lines = [(number, row) for number, row in enumerate(csv.reader(stream), start=1) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PairError(f"{path} can't be read: {error}") from error
+        raise PairError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from error
     if not lines:
         raise PairError(f"{path} has no rows, expected {', '.join(COLUMNS)}")
     places: list[int | None] = list(range(max(len(row) for _, row in lines)))

@@ -35,11 +35,13 @@ class Call:
         says: what it does, for people.
         request: what is sent.
         done_if: error codes that mean that it has been done already.
+        deletes: whether an answer that there is no such thing means the same.
     """
 
     says: str
     request: Request
     done_if: tuple[str, ...] = ()
+    deletes: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """For ``--dry-run``."""

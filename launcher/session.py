@@ -18,6 +18,7 @@ from launcher.aws import Aws
 from launcher.config import FILE, Config, Sources
 from launcher.execute import Executor
 from launcher.requests import Action
+from launcher.validate import validate_plan
 from launcher.world import Account, read_account
 
 
@@ -71,7 +72,17 @@ class Session:
         self.say(text)
 
     def perform(self, plan: Sequence[Action], idle: str) -> list[dict[str, Any]] | None:
-        """Perform a plan, or print it where that was asked for and give None; ``idle`` is said of an empty one."""
+        """Check a plan, then perform it, or print it where that was asked for and give None.
+
+        Args:
+            plan: what is to be done.
+            idle: said of an empty one.
+
+        Raises:
+            InvalidRequestError: before anything is sent.
+            LauncherError: of the first action that fails.
+        """
+        validate_plan(plan)
         if self.dry_run:
             self.emit({"plan": [action.to_json() for action in plan]})
             return None

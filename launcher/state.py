@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher import names
-from launcher.aws import ABSENT_CODES, Aws
+from launcher.aws import Aws
 from launcher.config import Config
 from launcher.errors import AwsError, LauncherError
 from launcher.images import registry, remote_image
@@ -51,7 +51,7 @@ def remote_files(aws: Aws, config: Config, account: Account) -> dict[str, str]:
     try:
         keys = [entry["Key"] for entry in aws.pages("s3", "ListObjectsV2", "Contents", Prefix=PREFIX, **owned)]
     except AwsError as error:
-        if error.code == "NoSuchBucket":
+        if error.is_absent:
             return {}
         raise
     heads = {key: aws.read("s3", "HeadObject", Key=key, **owned) for key in keys}
@@ -116,7 +116,7 @@ def read_attempts(aws: Aws, kind: str, containing: str) -> dict[str, str]:
 
 def _has_model(aws: Aws, name: str) -> bool:
     bucket, key = split_uri(describe_training(aws, name)["ModelArtifacts"]["S3ModelArtifacts"])
-    return aws.read_or_none("s3", "HeadObject", ABSENT_CODES, Bucket=bucket, Key=key) is not None
+    return aws.read_or_none("s3", "HeadObject", Bucket=bucket, Key=key) is not None
 
 
 def describe_training(aws: Aws, name: str) -> dict[str, Any]:
@@ -125,14 +125,14 @@ def describe_training(aws: Aws, name: str) -> dict[str, Any]:
     Raises:
         LauncherError: if there is no such job.
     """
-    answer = aws.read_or_none("sagemaker", "DescribeTrainingJob", ABSENT_CODES, TrainingJobName=name)
+    answer = aws.read_or_none("sagemaker", "DescribeTrainingJob", TrainingJobName=name)
     if answer is None:
         raise LauncherError(f"there is no training job {name}: `launcher status` lists ours")
     return answer
 
 
 def newest_model(aws: Aws, config: Config) -> dict[str, Any]:
-    """DescribeTrainingJob of our newest completed job.
+    """DescribeTrainingJob of our newest completed job; where that is one of a tuning job, of the best one of it.
 
     Raises:
         LauncherError: if there is none.
@@ -141,7 +141,7 @@ def newest_model(aws: Aws, config: Config) -> dict[str, Any]:
         "sagemaker",
         "ListTrainingJobs",
         "TrainingJobSummaries",
-        NameContains=names.fitted(config.name, names.SEARCHED),
+        NameContains=names.searched(config),
         StatusEquals=DONE,
         SortBy="CreationTime",
         SortOrder="Descending",
@@ -149,8 +149,16 @@ def newest_model(aws: Aws, config: Config) -> dict[str, Any]:
     # Sorted here again: not every service of this interface sorts.
     for entry in sorted(listed, key=lambda entry: entry["CreationTime"], reverse=True):
         if is_ours(aws, config, entry["TrainingJobArn"]) and _has_model(aws, entry["TrainingJobName"]):
-            return describe_training(aws, entry["TrainingJobName"])
+            return _best_of_its_search(aws, describe_training(aws, entry["TrainingJobName"]))
     raise LauncherError("there is no completed training job with a model: run `launcher train`")
+
+
+def _best_of_its_search(aws: Aws, job: dict[str, Any]) -> dict[str, Any]:
+    """The best training job of the tuning job that one belongs to, if it does, and if that is still there."""
+    name = job.get("TuningJobArn", "").rpartition("/")[2]
+    tuning = name and aws.read_or_none("sagemaker", "DescribeHyperParameterTuningJob", HyperParameterTuningJobName=name)
+    best = tuning and tuning.get("BestTrainingJob", {}).get("TrainingJobName")
+    return describe_training(aws, best) if best else job
 
 
 def hosted(aws: Aws, config: Config, job: dict[str, Any]) -> Hosted:
@@ -166,7 +174,7 @@ def read_hosting(aws: Aws, config: Config, account: Account, what: Hosted) -> Ho
     """What there is of a deployment."""
 
     def described(operation: str, **name: str) -> dict[str, Any]:
-        return aws.read_or_none("sagemaker", operation, ABSENT_CODES, **name) or {}
+        return aws.read_or_none("sagemaker", operation, **name) or {}
 
     model = described("DescribeModel", ModelName=model_name(config, what))
     settings = described("DescribeEndpointConfig", EndpointConfigName=config_name(config, account, what))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from launcher.errors import InvalidRequestError
-from launcher.requests import Request
+from launcher.requests import Action, Call, Request, Wait
 
 # Java's classes in Python's words; inside brackets `\w` stands for letters and marks, `\W` for signs.
 _JAVA_CLASSES = {
@@ -30,6 +30,19 @@ _JAVA_CLASSES = {
     r"\z": r"\Z",
     r"[\w-_]": r"[\w_-]",
 }
+
+
+def validate_plan(plan: Sequence[Action]) -> None:
+    """Return when the service model allows every request of a plan, so that none stops half-way over a later one.
+
+    Raises:
+        InvalidRequestError: naming every fault of the first request that has any.
+    """
+    for action in plan:
+        if isinstance(action, Call | Wait):
+            validate(action.request)
+        if isinstance(action, Wait):
+            validate_plan(action.otherwise)
 
 
 def validate(request: Request) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,22 +85,20 @@ def read_bucket(aws: Aws, config: Config, account: Account) -> BucketState:
         # HeadBucket of a missing bucket is 404, of somebody else's 403, of another region's 301.
         aws.read("s3", "HeadBucket", **owned)
     except AwsError as error:
-        if error.code in ("404", "NoSuchBucket", "NotFound"):
+        if error.is_absent:
             return BucketState("absent")
         if error.code in ("403", "301", "AccessDenied", "PermanentRedirect"):
             return BucketState("foreign")
         raise
-    tags = aws.read_or_none("s3", "GetBucketTagging", ("NoSuchTagSet", "NoSuchTagSetError"), **owned) or {}
-    found = {tag["Key"]: tag["Value"] for tag in tags.get("TagSet", [])}
-    tagged = found.get(names.TAG_KEY) == config.name
+    tags = aws.read_or_none("s3", "GetBucketTagging", **owned) or {}
+    found = tags.get("TagSet", [])
+    tagged = _has_our_tag(config, found)
     empty = not aws.read("s3", "ListObjectVersions", **owned, MaxKeys=1).keys() & {"Versions", "DeleteMarkers"}
     ownership: Ownership = "ours" if tagged else "unclaimed" if empty and not found else "foreign"
-    block = aws.read_or_none("s3", "GetPublicAccessBlock", ("NoSuchPublicAccessBlockConfiguration",), **owned) or {}
+    block = aws.read_or_none("s3", "GetPublicAccessBlock", **owned) or {}
     blocked = block.get("PublicAccessBlockConfiguration", {})
-    encryption = aws.read_or_none(
-        "s3", "GetBucketEncryption", ("ServerSideEncryptionConfigurationNotFoundError",), **owned
-    )
-    lifecycle = aws.read_or_none("s3", "GetBucketLifecycleConfiguration", ("NoSuchLifecycleConfiguration",), **owned)
+    encryption = aws.read_or_none("s3", "GetBucketEncryption", **owned)
+    lifecycle = aws.read_or_none("s3", "GetBucketLifecycleConfiguration", **owned)
     location = aws.read("s3", "GetBucketLocation", **owned).get("LocationConstraint") or "us-east-1"
     return BucketState(
         ownership,
@@ -116,14 +114,14 @@ def read_bucket(aws: Aws, config: Config, account: Account) -> BucketState:
 def read_role(aws: Aws, config: Config, policy_name: str) -> RoleState:
     """The execution role with the inline policy of that name."""
     name = names.role(config)
-    answer = aws.read_or_none("iam", "GetRole", ("NoSuchEntity",), RoleName=name)
+    answer = aws.read_or_none("iam", "GetRole", RoleName=name)
     if answer is None:
         return RoleState("absent")
     role = answer["Role"]
-    tags = {tag["Key"]: tag["Value"] for tag in aws.pages("iam", "ListRoleTags", "Tags", RoleName=name)}
-    policy = aws.read_or_none("iam", "GetRolePolicy", ("NoSuchEntity",), RoleName=name, PolicyName=policy_name)
+    tags = aws.pages("iam", "ListRoleTags", "Tags", RoleName=name)
+    policy = aws.read_or_none("iam", "GetRolePolicy", RoleName=name, PolicyName=policy_name)
     return RoleState(
-        "ours" if tags.get(names.TAG_KEY) == config.name else "foreign",
+        "ours" if _has_our_tag(config, tags) else "foreign",
         role["Arn"],
         _document(role["AssumeRolePolicyDocument"]),
         _document(policy["PolicyDocument"]) if policy else None,
@@ -133,16 +131,14 @@ def read_role(aws: Aws, config: Config, policy_name: str) -> RoleState:
 def read_repository(aws: Aws, config: Config) -> RepositoryState:
     """The ECR repository with its lifecycle policy."""
     name = names.repository(config)
-    answer = aws.read_or_none("ecr", "DescribeRepositories", ("RepositoryNotFoundException",), repositoryNames=[name])
+    answer = aws.read_or_none("ecr", "DescribeRepositories", repositoryNames=[name])
     if answer is None:
         return RepositoryState("absent")
     facts = answer["repositories"][0]
     tags = aws.read("ecr", "ListTagsForResource", resourceArn=facts["repositoryArn"]).get("tags", [])
-    lifecycle = aws.read_or_none(
-        "ecr", "GetLifecyclePolicy", ("LifecyclePolicyNotFoundException",), repositoryName=name
-    )
+    lifecycle = aws.read_or_none("ecr", "GetLifecyclePolicy", repositoryName=name)
     return RepositoryState(
-        "ours" if {tag["Key"]: tag["Value"] for tag in tags}.get(names.TAG_KEY) == config.name else "foreign",
+        "ours" if _has_our_tag(config, tags) else "foreign",
         facts["repositoryUri"],
         facts.get("imageScanningConfiguration", {}).get("scanOnPush", False),
         json.loads(lifecycle["lifecyclePolicyText"]) if lifecycle else None,
@@ -151,8 +147,11 @@ def read_repository(aws: Aws, config: Config) -> RepositoryState:
 
 def is_ours(aws: Aws, config: Config, arn: str) -> bool:
     """Whether a SageMaker resource carries our tag."""
-    found = aws.pages("sagemaker", "ListTags", "Tags", ResourceArn=arn)
-    return any(tag["Key"] == names.TAG_KEY and tag["Value"] == config.name for tag in found)
+    return _has_our_tag(config, aws.pages("sagemaker", "ListTags", "Tags", ResourceArn=arn))
+
+
+def _has_our_tag(config: Config, tags: Iterable[Mapping[str, str]]) -> bool:
+    return any(tag["Key"] == names.TAG_KEY and tag["Value"] == config.name for tag in tags)
 
 
 def _document(policy: Any) -> Mapping[str, Any]:

@@ -24,20 +24,20 @@ def build(session: Session, root: Path, arguments: tuple[str, ...]) -> None:
     """
     if not (root / "Dockerfile").is_file():
         raise ImageError(f"{root.resolve()} has no Dockerfile: run this in a clone of the project, or name its folder")
-    config = session.config
-    command = build_command(root, config.name, config.platform, version(root), revision(root), arguments)
+    config, name = session.config, names.image(session.config)
+    command = build_command(root, name, config.platform, version(root), revision(root), arguments)
     if session.dry_run:
-        session.emit({"plan": [{"says": f"build {config.name}", "run": command}]})
+        session.emit({"plan": [{"says": f"build {name}", "run": command}]})
         return
-    session.say_doing(f"build {config.name} for {config.platform}")
+    session.say_doing(f"build {name} for {config.platform}")
     # docker's progress is for people, and stdout is for the result.
     if code := subprocess.run(command, stdout=2, check=False).returncode:
         raise ImageError(f"docker build ended with {code}; its own words are above")
-    image = local_image(config.name)
+    image = local_image(name)
     if image is None:
-        raise ImageError(f"docker has built no image named {config.name}")
-    facts = {"image": config.name, "id": image.image_id, "platform": image.platform, "tags": list(image.tags)}
-    session.emit(facts, f"{config.name}  {image.image_id}  {image.platform}  {', '.join(image.tags)}")
+        raise ImageError(f"docker has built no image named {name}")
+    facts = {"image": name, "id": image.image_id, "platform": image.platform, "tags": list(image.tags)}
+    session.emit(facts, f"{name}  {image.image_id}  {image.platform}  {', '.join(image.tags)}")
 
 
 def push(session: Session, name: str | None) -> None:
@@ -47,9 +47,10 @@ def push(session: Session, name: str | None) -> None:
         ImageError: if there is no such image, or it is for another platform.
     """
     config, aws = session.config, session.aws
-    image = local_image(name or config.name)
+    name = name or names.image(config)
+    image = local_image(name)
     if image is None:
-        raise ImageError(f"there is no local image {name or config.name}: run `launcher build`")
+        raise ImageError(f"there is no local image {name}: run `launcher build`")
     repository = read_repository(aws, config)
     create = plan_repository(config, repository)
     where = registry(aws, config.registry)

@@ -63,7 +63,7 @@ def tune(session: Session, detach: bool, again: bool) -> None:
     """
     config, aws = session.config, session.aws
     inputs = read_inputs(aws, config, session.account)
-    found = read_attempts(aws, "HyperParameterTuningJob", names.fitted(config.name, names.SEARCHED))
+    found = read_attempts(aws, "HyperParameterTuningJob", names.searched(config))
     job = plan_tuning(config, inputs, found, again)
     if session.perform(job.actions, _meets("tuning job", job)) is None:
         return
@@ -72,6 +72,7 @@ def tune(session: Session, detach: bool, again: bool) -> None:
         return
     described = follow(session, "tuning job", job.name)
     best = described.get("BestTrainingJob", {})
+    session.say("`launcher deploy` serves the best model")
     rows = [(name, value) for name, value in best.get("TunedHyperParameters", {}).items()]
     metric = best.get("FinalHyperParameterTuningJobObjectiveMetric", {})
     rows.append((metric.get("MetricName", "objective"), metric.get("Value", "")))
@@ -100,7 +101,7 @@ def transform(session: Session, path: Path, output: Path | None, detach: bool, a
         rows.write_bytes(body)
         model = model_name(config, what)
         has_model = read_hosting(aws, config, session.account, what).has_model
-        found = read_attempts(aws, "TransformJob", names.fitted(config.name, names.SEARCHED))
+        found = read_attempts(aws, "TransformJob", names.searched(config))
         sha256 = hashlib.sha256(body).hexdigest()
         job = plan_transform(config, session.account, model, rows, sha256, found, again)
         plan = [*plan_model(config, what, has_model), *job.actions]
@@ -153,7 +154,8 @@ def follow(session: Session, kind: str, name: str) -> dict[str, Any]:
         if said != shown:
             session.say(f"{name}: {said}")
             shown = said
-        for _, line in follower.new_lines():
+        # Of a tuning job, several training jobs at once would tell too much.
+        for _, line in follower.new_lines() if kind != "tuning job" else ():
             session.say(f"  {line}")
             metrics |= dict(metrics_of(line))
         if state not in UNDER_WAY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 from launcher.errors import LauncherError
 from launcher.inventory import Resource, read_endpoints, read_inventory, read_jobs
@@ -24,7 +25,7 @@ def status(session: Session, name: str | None) -> None:
 
 
 def logs(session: Session, name: str, follow: bool) -> None:
-    """The log of a job or an endpoint; with ``follow`` until it has ended.
+    """The log of a job or an endpoint, as JSON an object a line; with ``follow`` until it has ended.
 
     Raises:
         LauncherError: if it isn't there, or has said nothing yet.
@@ -37,7 +38,10 @@ def logs(session: Session, name: str, follow: bool) -> None:
     while True:
         for stream, line in follower.new_lines():
             said = True
-            print(f"{stream.rpartition('/')[2]}  {line}", flush=True)
+            if session.as_json:
+                print(json.dumps({"stream": stream, "message": line}, ensure_ascii=False), flush=True)
+            else:
+                print(f"{stream.rpartition('/')[2]}  {line}", flush=True)
         if not follow or resource.state not in (*UNDER_WAY, *PASSING, "InService"):
             break
         session.executor.sleep(session.poll_seconds)
@@ -54,7 +58,7 @@ def stop(session: Session, name: str) -> None:
     """
     resource = _named(session, name)
     if resource.kind == "endpoint":
-        plan = plan_deletion(name)
+        plan = plan_deletion(name, resource.state)
     else:
         plan = list(plan_stop(resource)) if resource.state in UNDER_WAY else []
     if session.perform(plan, f"{resource.kind} {name} is {resource.state} already") is not None:

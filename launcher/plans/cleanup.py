@@ -54,7 +54,7 @@ def _delete(account: str, resource: Resource) -> Iterator[Action]:
     name = resource.name
     match resource.kind:
         case "endpoint":
-            yield from plan_deletion(name)
+            yield from plan_deletion(name, resource.state)
         case "endpoint config":
             yield _call(resource, "sagemaker", "DeleteEndpointConfig", EndpointConfigName=name)
         case "model":
@@ -79,7 +79,8 @@ def _delete(account: str, resource: Resource) -> Iterator[Action]:
         case "repository":
             yield _call(resource, "ecr", "DeleteRepository", repositoryName=name, force=True)
         case "role":
-            yield _call(resource, "iam", "DeleteRolePolicy", RoleName=name, PolicyName=POLICY_NAME)
+            policy = Request("iam", "DeleteRolePolicy", {"RoleName": name, "PolicyName": POLICY_NAME})
+            yield Call(f"delete the policy of role {name}", policy, deletes=True)
             yield _call(resource, "iam", "DeleteRole", RoleName=name)
         case _:
             assert_never(resource.kind)
@@ -92,13 +93,12 @@ def _delete_bucket(resource: Resource, account: str) -> Iterator[Action]:
         objects = [{"Key": key, "VersionId": version} for key, version in part]
         request = Request("s3", "DeleteObjects", {**owned, "Delete": {"Objects": objects, "Quiet": True}})
         yield Call(f"delete {len(objects)} objects and versions of bucket {resource.name}", request)
-    yield Call(f"delete bucket {resource.name}", Request("s3", "DeleteBucket", owned), ("NoSuchBucket",))
+    yield Call(f"delete bucket {resource.name}", Request("s3", "DeleteBucket", owned), deletes=True)
 
 
 def _call(resource: Resource, service: str, operation: str, **parameters: object) -> Call:
-    gone = ("ResourceNotFound", "ResourceNotFoundException", "RepositoryNotFoundException", "NoSuchEntity")
     what = f"{resource.kind} {parameters.get('logStreamName', resource.name)}"
-    return Call(f"delete {what}", Request(service, operation, parameters), gone)
+    return Call(f"delete {what}", Request(service, operation, parameters), deletes=True)
 
 
 def costs(found: Sequence[Resource]) -> float:

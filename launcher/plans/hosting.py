@@ -19,6 +19,8 @@ from launcher.world import Account
 
 PASSING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 GOOD = "InService"
+# While it is changed, the old instances answer.
+SERVING = (GOOD, "Updating", "SystemUpdating", "RollingBack")
 ABSENT = "absent"
 _ALREADY = ("ResourceInUse",)
 
@@ -94,7 +96,7 @@ def plan_deploy(config: Config, account: Account, hosted: Hosted, state: Hosting
     if state.status == GOOD:
         return [*plan, *_update(config, endpoint, wanted, state.config_name)]
     if state.status:  # Failed, OutOfService or UpdateRollbackFailed: nothing but deletion is allowed
-        plan += plan_deletion(endpoint)
+        plan += plan_deletion(endpoint, state.status)
     return [*plan, *_create(config, endpoint, wanted)]
 
 
@@ -104,13 +106,17 @@ def settle(endpoint: str) -> Wait:
     return Wait(f"wait until endpoint {endpoint} has settled", _describe(endpoint), "EndpointStatus", PASSING, good)
 
 
-def plan_deletion(endpoint: str) -> list[Action]:
-    """Delete an endpoint and wait until it is gone: its configuration may only be deleted after it."""
+def plan_deletion(endpoint: str, status: str) -> list[Action]:
+    """Delete an endpoint and wait until it is gone: its configuration may only be deleted after it.
+
+    One that is being changed is waited for, as SageMaker refuses to delete it meanwhile.
+    """
     delete = Request("sagemaker", "DeleteEndpoint", {"EndpointName": endpoint})
     # Deleting takes a while in which it still answers with the state that it had.
     passing = (*PASSING, GOOD, "Failed", "OutOfService", "UpdateRollbackFailed")
     gone = Wait(f"wait until endpoint {endpoint} is gone", _describe(endpoint), "EndpointStatus", passing, (ABSENT,))
-    return [Call(f"delete endpoint {endpoint}", delete, ("ResourceNotFound",)), gone]
+    settled = [settle(endpoint)] if status in PASSING else []
+    return [*settled, Call(f"delete endpoint {endpoint}", delete, deletes=True), gone]
 
 
 def _create(config: Config, endpoint: str, wanted: str) -> list[Action]:
@@ -122,7 +128,7 @@ def _create(config: Config, endpoint: str, wanted: str) -> list[Action]:
 def _update(config: Config, endpoint: str, wanted: str, last_good: str) -> list[Action]:
     parameters = {"EndpointName": endpoint, "EndpointConfigName": wanted}
     update = Call(f"update endpoint {endpoint} to {wanted}", Request("sagemaker", "UpdateEndpoint", parameters))
-    back = (*plan_deletion(endpoint), *_create(config, endpoint, last_good))
+    back = (*plan_deletion(endpoint, GOOD), *_create(config, endpoint, last_good))
     return [update, _in_service(endpoint, wanted, back)]
 
 

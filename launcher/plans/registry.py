@@ -25,7 +25,7 @@ def plan_register(
     approve: bool,
 ) -> list[Action]:
     """One model package; a versioned one takes no tags of its own, its group carries them."""
-    group, name = names.fitted(config.name, 63), job["TrainingJobName"]
+    group, name = names.package_group(config), job["TrainingJobName"]
     bucket, key = names.bucket(config, account.account), f"evaluations/{name}.json"
     put = {
         "Bucket": bucket,

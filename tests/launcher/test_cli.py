@@ -13,7 +13,7 @@ from container.runtime import free_port
 from tests.launcher.conftest import Launcher
 
 COMMANDS = (
-    "init", "config", "doctor", "data", "build", "push", "train", "tune", "deploy", "predict", "transform",
+    "init", "config", "doctor", "data", "build", "push", "train", "tune", "deploy", "predict", "recommend", "transform",
     "register", "status", "logs", "stop", "cleanup",
 )  # fmt: skip
 CHANGING = {"init", "data", "build", "push", "train", "tune", "deploy", "transform", "register", "stop", "cleanup"}
@@ -48,6 +48,8 @@ def test_without_a_command_there_is_help(launcher: Launcher) -> None:
         (("--set", "nmae=x", "config"), "nmae is unknown, did you mean name?"),
         (("train", "-p", "eta"), "-p 'eta': expected NAME=VALUE"),
         (("predict",), "give pairs of ids"),
+        (("recommend", "one"), "Invalid value for 'USER'"),
+        (("recommend", "1", "--count", "0"), "Invalid value for '-n' / '--count'"),
         (("predict", "1-318"), "'1-318' is no pair of ids, expected userId:movieId"),
         (("deploy", "--kind", "realtime"), "hosting.kind is 'realtime', expected one of"),
     ],
@@ -88,6 +90,12 @@ def test_an_address_where_nobody_answers_is_said(launcher: Launcher) -> None:
     assert result.code == 1
     assert "check the network, the region and AWS_ENDPOINT_URL" in result.err
     assert len(result.err.strip().splitlines()) == 1
+
+
+def test_a_file_that_cannot_be_written_is_no_bug(launcher: Launcher) -> None:
+    missing = launcher.folder / "none" / "halfstar.toml"
+    result = launcher("--config", str(missing), "init")
+    assert (result.code, result.err.splitlines()[-1]) == (1, f"launcher: {missing}: No such file or directory")
 
 
 def test_debug_shows_the_trace(launcher: Launcher) -> None:

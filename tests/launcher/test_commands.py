@@ -156,16 +156,38 @@ def test_tune_plans_the_search(launcher: Launcher) -> None:
     assert tuning["ResourceLimits"] == {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 2}
 
 
-def test_doctor_names_what_is_missing_and_how_to_mend_it(launcher: Launcher) -> None:
-    result = launcher("--set", "name=halfstar-none", "doctor", "--json")
-    assert result.code == 1
-    checks = {check["what"]: check for check in result.json}
-    assert checks["docker"]["good"]
-    assert checks["credentials"]["good"]
-    for what in ("image", "bucket", "role", "repository"):
-        assert not checks[what]["good"]
-        assert "run `launcher" in checks[what]["fix"]
-    assert "not ready: image, bucket, role, repository" in result.err
+def test_a_dry_run_shows_no_request_that_the_service_would_refuse(launcher: Launcher) -> None:
+    assert launcher("init").code == 0
+    assert launcher("data").code == 0
+    result = launcher("--set", "image=i", "train", "--instance-type", "ml.none", "--dry-run")
+    assert (result.code, result.out) == (2, "")
+    assert "ResourceConfig.InstanceType is 'ml.none', expected one of" in result.err
+
+
+@pytest.mark.parametrize("command", [("predict", "1:318"), ("recommend", "1")])
+def test_without_an_endpoint_there_are_no_answers(launcher: Launcher, command: tuple[str, ...]) -> None:
+    result = launcher(*command)
+    assert (result.code, result.err) == (1, "launcher: there is no endpoint halfstar: run `launcher deploy`\n")
+
+
+def test_a_foreign_package_group_is_left_alone(launcher: Launcher, aws: Aws) -> None:
+    aws.client("sagemaker").create_model_package_group(ModelPackageGroupName="halfstar")
+    assert launcher("cleanup", "--yes", "--json").json == {"deleted": []}
+    assert aws.client("sagemaker").list_model_package_groups()["ModelPackageGroupSummaryList"]
+
+
+def test_the_log_of_a_foreign_endpoint_is_left_alone(launcher: Launcher, aws: Aws) -> None:
+    sagemaker = aws.client("sagemaker")
+    role = "arn:aws:iam::123456789012:role/any"
+    sagemaker.create_model(ModelName="m", PrimaryContainer={"Image": "i"}, ExecutionRoleArn=role)
+    variant = {"VariantName": "v", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="halfstar", EndpointConfigName="c")
+    aws.client("logs").create_log_group(logGroupName="/aws/sagemaker/Endpoints/halfstar")
+    assert launcher("cleanup", "--yes", "--json").json == {"deleted": []}
+    sagemaker.delete_endpoint(EndpointName="halfstar")
+    # Now nobody's endpoint has the name, so the log is what ours has left.
+    assert [entry["kind"] for entry in launcher("cleanup", "--yes", "--json").json["deleted"]] == ["log streams"]
 
 
 def test_nothing_to_show_and_nothing_to_clean_up(launcher: Launcher) -> None:

@@ -49,6 +49,18 @@ def test_a_bucket_is_named_after_account_and_region() -> None:
     )
 
 
+def test_a_long_name_is_cut_before_what_tells_accounts_and_regions_apart() -> None:
+    long = Config(name="A-name_that.goes-on-and-on-" * 3, region="ap-southeast-1")
+    assert names.bucket(long, "123456789012").endswith("-123456789012-ap-southeast-1")
+    assert len(names.bucket(long, "123456789012")) <= 63
+    assert names.role(long).endswith("-ap-southeast-1")
+    assert len(names.role(long)) <= 64
+
+
+def test_the_image_is_named_as_docker_takes_it() -> None:
+    assert names.repository(Config(name="My Stars")) == names.image(Config(name="My Stars")) == "my-stars"
+
+
 def test_our_tag_goes_before_the_users() -> None:
     config = Config(name="n", tags={"team": "a", names.TAG_KEY: "b"})
     assert names.tags(config) == {"team": "a", names.TAG_KEY: "n"}
@@ -62,7 +74,7 @@ def test_a_name_without_letters_is_refused() -> None:
 @given(st.text(alphabet="abcXYZ019-_", min_size=1))
 def test_what_lists_are_narrowed_by_is_in_every_name(project: str) -> None:
     try:
-        searched = names.fitted(project, names.SEARCHED)
+        searched = names.searched(Config(name=project))
     except ConfigError:
         return
     for longest in (names.TUNING_NAME_LENGTH, 63):

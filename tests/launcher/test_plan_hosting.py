@@ -6,7 +6,7 @@ import pytest
 
 from launcher.config import Config
 from launcher.errors import LauncherError
-from launcher.plans.hosting import Hosted, HostingState, config_name, plan_deploy
+from launcher.plans.hosting import Hosted, HostingState, config_name, plan_deletion, plan_deploy
 from launcher.plans.registry import plan_register
 from launcher.plans.setup import ForeignError
 from launcher.requests import Action, Call, Wait
@@ -75,6 +75,14 @@ def test_a_broken_endpoint_is_made_anew(config: Config, account: Account, status
 def test_an_endpoint_under_way_is_left_alone(config: Config, account: Account) -> None:
     with pytest.raises(LauncherError, match="endpoint halfstar is Updating"):
         deploy(config, account, HostingState(True, True, "Updating", "c"))
+
+
+def test_an_endpoint_under_way_is_waited_for_before_it_is_deleted() -> None:
+    assert steps(plan_deletion("e", "InService")) == ["DeleteEndpoint", "wait:absent"]
+    settled, *rest = plan_deletion("e", "Updating")
+    assert isinstance(settled, Wait)
+    assert {"InService", "Failed", "absent"} <= {*settled.good}
+    assert steps(rest) == ["DeleteEndpoint", "wait:absent"]
 
 
 def test_a_foreign_endpoint_is_refused(config: Config, account: Account) -> None:

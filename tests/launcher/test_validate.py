@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
 
 from launcher.errors import InvalidRequestError
-from launcher.requests import Request
-from launcher.validate import _compiled, validate
+from launcher.requests import Call, Request, Wait, WriteFile
+from launcher.validate import _compiled, validate, validate_plan
 
 MODEL = {
     "ModelName": "a",
@@ -52,6 +53,13 @@ def test_every_fault_is_told_with_its_place() -> None:
     assert "StoppingCondition.MaxRuntimeInSeconds is 0, allowed are at least 1" in said
     assert "HyperParameters.eta is 1, expected text" in said
     assert "Colour is unknown" in said
+
+
+def test_a_plan_is_refused_as_a_whole(tmp_path: Path) -> None:
+    absent = Request("sagemaker", "DescribeEndpoint", {"EndpointName": "e"})
+    delete = Call("d", Request("sagemaker", "DeleteEndpoint", {"EndpointName": "a_b"}))
+    with pytest.raises(InvalidRequestError, match="EndpointName is 'a_b'"):
+        validate_plan([WriteFile("w", tmp_path / "f", ""), Wait("w", absent, "m", (), (), otherwise=(delete,))])
 
 
 def test_what_is_missing_is_named() -> None:

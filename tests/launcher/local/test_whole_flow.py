@@ -22,6 +22,7 @@ from tests.launcher.conftest import Result
 from tests.launcher.local.account import clients, docker
 
 NAME = "flow"
+PLAIN = ("-p", "features=none", "-p", "hidden_share=0")
 
 
 @dataclass
@@ -118,13 +119,67 @@ def test_predict_gives_titles_and_ratings(project: Project) -> None:
 
 
 @pytest.mark.usefixtures("endpoint")
+def test_what_the_model_refuses_is_said_in_its_own_words(project: Project) -> None:
+    result = project("predict", "1:1:-5")
+    assert result.code == 3
+    assert "launcher: endpoint flow: line 1: timestamp is -5, expected seconds since 1970" in result.err
+
+
+@pytest.mark.usefixtures("endpoint")
+def test_recommendations_are_the_best_of_what_the_user_has_not_rated(project: Project) -> None:
+    answer = project.good("recommend", "1", "-n", "5", "--genre", "Comedy", "--year-from", "1990", "--json").json
+    assert (answer["userId"], answer["known_user"], len(answer["recommendations"])) == (1, True, 5)
+    stars = [movie["expected_rating"] for movie in answer["recommendations"]]
+    assert stars == sorted(stars, reverse=True)
+    assert all("Comedy" in movie["genres"] for movie in answer["recommendations"])
+    shown = project.good("recommend", "1", "-n", "5", "--genre", "Comedy", "--year-from", "1990").out
+    assert answer["recommendations"][0]["title"] in shown.splitlines()[1]
+    assert "isn't known" in project.good("recommend", "999999", "-n", "1").err
+    refused = project("recommend", "1", "--genre", "Opera")
+    assert refused.code == 3
+    assert "no movie has 'Opera'" in refused.err
+
+
+@pytest.mark.usefixtures("endpoint")
 def test_deploy_is_done_once_and_updated_in_place(project: Project) -> None:
     assert "already" in project.good("deploy").err
     first = project.good("deploy", "--json").json["config"]
     second = project.good("deploy", "--kind", "serverless", "--json").json["config"]
     assert second != first
-    assert project.good("predict", "1:1", "--json").json[0]["movieId"] == 1
+    answer = project.good("predict", "1:1", "--json").json
+    assert answer[0]["movieId"] == 1
+    # What kind it is, `predict` finds out.
+    project.good("deploy", "--kind", "async")
+    assert project.good("predict", "1:1", "--json").json == answer
+    refused = project("predict", "1:1:-5")
+    assert (refused.code, "line 1: timestamp is -5" in refused.err) == (3, True)
     assert project.good("deploy", "--json").json["config"] == first
+
+
+def test_every_command_goes_on_when_it_is_run_again_after_it_was_killed(project: Project, image: ImageFacts) -> None:
+    """One project through its commands, each killed when it has said what it is about to do."""
+    own = ("--set", "name=killed")
+    for command, said in (
+        (("init",), "block public access"),
+        (("push", image.tag), "push "),
+        (("train", "-p", "num_round=3", *PLAIN), "start training job"),
+        (("deploy",), "create endpoint killed"),
+        (("cleanup", "--yes"), "delete endpoint killed"),
+    ):
+        with subprocess.Popen(
+            project.command(*own, *command),
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=project.folder,
+            env=project.environment,
+        ) as killed:
+            assert killed.stderr is not None
+            assert any(line.startswith(said) for line in killed.stderr), f"{said!r} wasn't said"
+            killed.kill()
+        project.good(*own, *command)
+        assert project.good(*own, *command, "--dry-run").json == {"plan": []}
+        if command == ("init",):
+            project.good(*own, "data")
 
 
 def test_register_keeps_the_evaluation(project: Project, trained: str) -> None:
