@@ -277,6 +277,8 @@ class Endpoints:
 
     def _in_service(self, name: str, fleet: Fleet) -> None:
         def change(record: Record) -> None:
+            # The configuration before may have had it.
+            record.pop("AsyncInferenceConfig", None)
             record |= {
                 "EndpointStatus": "InService",
                 "EndpointConfigName": fleet.config["EndpointConfigName"],
