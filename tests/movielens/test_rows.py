@@ -149,8 +149,8 @@ def test_without_the_extension_it_is_said(tmp_path: Path) -> None:
     script = (
         "from movielens.readers import read_dataset; import numpy as np; from movielens.features import FeatureSpec\n"
         "from movielens.tables import *\n"
-        "i, f = np.arange(1, 9, dtype=np.int32), np.full(8, 3.5, np.float32)\n"
-        "movies = MovieTable(i, ('x',) * 8, ((),) * 8, i.astype(np.int16)); ratings = RatingTable(i, i, f, None)\n"
+        "i = np.arange(1, 9, dtype=np.int32); movies = MovieTable(i, ('x',) * 8, ((),) * 8, i.astype(np.int16))\n"
+        "ratings = RatingTable.of(i, i, np.full(8, 3.5), None)\n"
         "FeatureSpec.fit(ratings, movies).transform(ratings.queries())"
     )
     environment = os.environ | {"PYTHONPATH": str(without_extension(tmp_path))}

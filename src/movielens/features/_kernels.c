@@ -168,22 +168,29 @@ static void factors(const Known *known, const void *tables, const Row *row, floa
     out[2] = movie[rank];
 }
 
-/* A place is found by multiplication with 2^32 / golden ratio (Knuth, The Art of Computer Programming 6.4) and by
- * looking on from there. */
-static size_t slot_of(const Places *places, int32_t movie) { return ((uint32_t)movie * 2654435769u) >> (32 - places->bits); }
+/* Where the movies that a user rated stand among the user's ratings: a hash table, at most a quarter full. A movie's slot
+ * is found by multiplication with 2^32 / golden ratio (Knuth, The Art of Computer Programming 6.4) and by looking on from
+ * there. */
+typedef struct {
+    unsigned bits; /* of the number of slots in use */
+    uint32_t slots[]; /* 1 + the place, counted from the user's first rating; 0 where there is none */
+} Places;
 
-unsigned bits_for(size_t n_ratings) {
+static unsigned bits_for(size_t n_ratings) {
     unsigned bits = 4;
     while ((size_t)1 << bits < 4 * n_ratings)
         bits++;
     return bits;
 }
 
-static void find_places(const Known *known, const Row *row) {
-    Places *places = row->places;
-    if (places->user == row->user)
-        return;
-    places->user = row->user;
+static size_t places_scratch(const Known *known, size_t most_rated) {
+    (void)known;
+    return sizeof(Places) + ((size_t)1 << bits_for(most_rated)) * sizeof(uint32_t);
+}
+
+static size_t slot_of(const Places *places, int32_t movie) { return ((uint32_t)movie * 2654435769u) >> (32 - places->bits); }
+
+static void fill_places(const Known *known, const Row *row, Places *places) {
     places->bits = bits_for(row->last - row->first);
     size_t mask = ((size_t)1 << places->bits) - 1;
     memset(places->slots, 0, (mask + 1) * sizeof *places->slots);
@@ -196,8 +203,7 @@ static void find_places(const Known *known, const Row *row) {
 }
 
 /* The place of the user's rating of a movie, or `last` where there is none. */
-static size_t place_of(const Known *known, const Row *row, int32_t movie) {
-    const Places *places = row->places;
+static size_t place_of(const Known *known, const Row *row, const Places *places, int32_t movie) {
     size_t mask = ((size_t)1 << places->bits) - 1;
     for (size_t slot = slot_of(places, movie); places->slots[slot]; slot = (slot + 1) & mask) {
         size_t place = row->first + places->slots[slot] - 1;
@@ -228,9 +234,11 @@ static void neighbours(const Known *known, const void *tables, const Row *row, f
     const int64_t best = *int64(&t->best, 0);
     const double seconds = *float64(&t->seconds, 0);
     double weight = 0, liked = 0, recent_weight = 0, recent_liked = 0, counts[MOST_CLASSES] = {0};
-    find_places(known, row);
+    Places *places = row->scratch;
+    if (!row->is_same_user)
+        fill_places(known, row, places);
     for (size_t i = (size_t)bounds[0]; i < (size_t)bounds[1]; i++) {
-        size_t place = place_of(known, row, *int32(&t->neighbour, i));
+        size_t place = place_of(known, row, places, *int32(&t->neighbour, i));
         if (place == row->last)
             continue;
         double alike = *float32(&t->likeness, i), residual = *float32(&known->rated_residual, place);
@@ -406,7 +414,8 @@ const Kernel KERNELS[] = {
     {"slopes", slopes_columns, slopes, 0, {{"movie", 'f', "Ma"}, {"centre", 'f', "Ua"}, {"slope", 'f', "Ua"}}},
     {"factors", factors_columns, factors, 0, {{"user", 'f', "Ua"}, {"movie", 'f', "Ma"}}},
     {"neighbours", neighbours_columns, neighbours, 0,
-     {{"start", 'q', "n"}, {"neighbour", 'i', "a"}, {"likeness", 'f', "a"}, {"prior", 'f', "C"}, {"best", 'q', "1"}, {"seconds", 'd', "1"}}},
+     {{"start", 'q', "n"}, {"neighbour", 'i', "a"}, {"likeness", 'f', "a"}, {"prior", 'f', "C"}, {"best", 'q', "1"}, {"seconds", 'd', "1"}},
+     places_scratch},
     {"clock", clock_columns, clock_of, 0, {{"user", 'd', "U"}, {"movie", 'd', "M"}, {"log_span", 'd', "U"}}},
     {"recency", recency_columns, recency, 1,
      {{"seconds", 'f', "a"}, {"rank_weight", 'f', "bc"}, {"latest", 'q', "1"}, {"nearest", 'q', "1"}}},

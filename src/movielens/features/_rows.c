@@ -18,10 +18,11 @@
 #define MOST_RATED ((size_t)1 << 24)
 /* Fewer rows than this are done before another thread would have taken over. */
 #define RELEASE_ROWS 16
+#define ALIGNMENT 64
 
 typedef struct {
     const Kernel *kernel;
-    size_t column, n_columns;
+    size_t column, n_columns, scratch; /* scratch: where its own begins */
     Table tables[MOST_TABLES];
 } Group;
 
@@ -30,7 +31,7 @@ typedef struct {
     Known known;
     Group *groups;
     Views views;
-    size_t n_groups, n_columns, most_rated;
+    size_t n_groups, n_columns, most_rated, n_scratch;
 } Plan;
 
 /* Rows */
@@ -67,24 +68,23 @@ typedef struct {
     size_t length;
 } Queries;
 
-static void transform(const Plan *plan, const Queries *queries, uint32_t *slots, float *out) {
+static void transform(const Plan *plan, const Queries *queries, char *scratch, float *out) {
     const Known *known = &plan->known;
-    Places places = {slots, 0, SIZE_MAX};
-    Row row = {.places = &places};
+    Row row = {0};
     for (size_t i = 0; i < queries->length; i++) {
         int64_t user_id = *(const int64_t *)(queries->user_id + (Py_ssize_t)i * queries->user_step);
         double time = *(const double *)(queries->time + (Py_ssize_t)i * queries->time_step);
-        int same_user = i && user_id == row.user_id;
-        int same_moment = same_user && !memcmp(&time, &row.time, sizeof time);
+        row.is_same_user = i && user_id == row.user_id;
+        int is_same_moment = row.is_same_user && !memcmp(&time, &row.time, sizeof time);
         row.movie_id = *(const int64_t *)(queries->movie_id + (Py_ssize_t)i * queries->movie_step);
         row.movie = index_of(&known->movie_id, row.movie_id);
-        if (!same_user) {
+        if (!row.is_same_user) {
             row.user_id = user_id;
             row.user = index_of(&known->user_id, user_id);
             row.first = (size_t)*int64(&known->start, row.user);
             row.last = (size_t)*int64(&known->start, row.user + 1);
         }
-        if (!same_moment) {
+        if (!is_same_moment) {
             row.time = time;
             find_earlier(known, &row);
         }
@@ -92,8 +92,10 @@ static void transform(const Plan *plan, const Queries *queries, uint32_t *slots,
         row.features = features;
         for (const Group *group = plan->groups, *end = group + plan->n_groups; group < end; group++) {
             float *column = features + group->column;
-            if (group->kernel->of_moment && same_moment)
-                memcpy(column, column - plan->n_columns, group->n_columns * sizeof(float));
+            row.before = is_same_moment ? column - plan->n_columns : NULL;
+            row.scratch = scratch + group->scratch;
+            if (group->kernel->of_moment && is_same_moment)
+                memcpy(column, row.before, group->n_columns * sizeof(float));
             else
                 group->kernel->apply(known, group->tables, &row, column);
         }
@@ -133,6 +135,8 @@ static const Kernel *kernel_of(const char *name) {
     return NULL;
 }
 
+static size_t aligned(size_t n_bytes) { return (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+
 static int add_group(Plan *plan, PyObject *item, const Extents *known_extents) {
     const char *name;
     Py_ssize_t n_columns;
@@ -154,6 +158,9 @@ static int add_group(Plan *plan, PyObject *item, const Extents *known_extents) {
         PyErr_Format(PyExc_ValueError, "%s writes %zu columns, %zd are named", name, group->n_columns, n_columns);
         return -1;
     }
+    group->scratch = plan->n_scratch;
+    if (group->kernel->n_scratch != NULL)
+        plan->n_scratch += aligned(group->kernel->n_scratch(&plan->known, plan->most_rated));
     plan->n_columns += group->n_columns;
     plan->n_groups++;
     return 0;
@@ -220,19 +227,20 @@ static PyObject *run(const Plan *plan, const Py_buffer *columns, const Py_buffer
     if (out->ndim != 2 || !is_of_type(out, 'f') || (size_t)out->shape[0] != n_rows ||
         (size_t)out->shape[1] != plan->n_columns || (out->len && (uintptr_t)out->buf % sizeof(float)))
         return PyErr_Format(PyExc_ValueError, "out isn't an aligned float32 (%zu, %zu)", n_rows, plan->n_columns);
-    uint32_t *slots = PyMem_Malloc(((size_t)1 << bits_for(plan->most_rated)) * sizeof *slots);
-    if (slots == NULL)
+    char *held = PyMem_Malloc(plan->n_scratch + ALIGNMENT);
+    if (held == NULL)
         return PyErr_NoMemory();
+    char *scratch = held + (ALIGNMENT - (uintptr_t)held % ALIGNMENT);
     Queries queries = {columns[0].buf, columns[1].buf, columns[2].buf, columns[0].strides[0],
                        columns[1].strides[0], columns[2].strides[0], n_rows};
     if (n_rows < RELEASE_ROWS) {
-        transform(plan, &queries, slots, out->buf);
+        transform(plan, &queries, scratch, out->buf);
     } else {
         Py_BEGIN_ALLOW_THREADS
-        transform(plan, &queries, slots, out->buf);
+        transform(plan, &queries, scratch, out->buf);
         Py_END_ALLOW_THREADS
     }
-    PyMem_Free(slots);
+    PyMem_Free(held);
     Py_RETURN_NONE;
 }
 

@@ -30,13 +30,6 @@ typedef struct {
     Table start, rated_movie, rated_class, rated_residual, rated_time;
 } Known;
 
-/* Where the movies that a user rated stand among the user's ratings: a hash table, at most a quarter full. */
-typedef struct {
-    uint32_t *slots; /* 1 + the place, counted from the user's first rating; 0 where there is none */
-    unsigned bits;   /* of the number of slots in use */
-    size_t user;     /* whose ratings they are */
-} Places;
-
 /* A row whose features are asked. */
 typedef struct {
     int64_t user_id, movie_id;
@@ -45,7 +38,9 @@ typedef struct {
     size_t first, last;    /* the user's own ratings, from and up to */
     size_t begin, end;     /* those that are strictly earlier than this row */
     const float *features; /* of this row, as far as they are made */
-    Places *places;
+    int is_same_user;      /* as that of the row before */
+    const float *before;   /* the kernel's columns of the row before, if that has the same user and time, or NULL */
+    void *scratch;         /* the kernel's own memory, as it left it at the row before */
 } Row;
 
 /* How a table must look. `shape` has a character a dimension, at most two: U and M are the users and the movies, and one
@@ -59,13 +54,15 @@ typedef struct {
 
 /* How a group's columns are made. `apply` writes as many values as `n_columns` says, which is told how many columns stand
  * before them, and says 0 where it can't use the tables. Both are given the tables in the order of `kinds`. Where `of_moment` is set, the columns depend on nothing of the row but its user and its time, and rows
- * that have both in common are given the same. */
+ * that have both in common are given the same. `n_scratch` says how many bytes of memory it wants, where a user has at
+ * most so many ratings, and may be left out. */
 typedef struct {
     const char *name;
     size_t (*n_columns)(const Known *known, const void *tables, size_t before);
     void (*apply)(const Known *known, const void *tables, const Row *row, float *out);
     int of_moment;
     TableKind kinds[MOST_TABLES];
+    size_t (*n_scratch)(const Known *known, size_t most_rated);
 } Kernel;
 
 extern const TableKind KNOWN[];
@@ -73,8 +70,5 @@ extern const Kernel KERNELS[];
 
 /* Whether starts rise from 0 to an end. */
 int rises_to(const Table *start, size_t end);
-
-/* Slots that suffice for a user's ratings, a power of two. */
-unsigned bits_for(size_t n_ratings);
 
 #endif
