@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from movielens.ubjson import loads
 
-MAGIC, VERSION = b"HALFTREE", 1
-MOST_FEATURES, MOST_GROUPS, MOST_DEPTH = 2047, 256, 4096
-FIRST_BITS = 20
+MAGIC, VERSION = b"HALFTREE", 2
+MOST_FEATURES, MOST_GROUPS, MOST_DEPTH, MOST_FIRST = 2047, 256, 4096, 2**16 - 1
 TRANSFORMS = {"reg:squarederror": 0, "multi:softprob": 1}
 
 HEADER = np.dtype(
@@ -26,7 +25,7 @@ HEADER = np.dtype(
     + [(name, "<u4") for name in ("n_trees", "n_nodes", "transform")]
 )
 TREE = np.dtype([("root", "<u4"), ("group", "<u2"), ("depth", "<u2")])
-NODE = np.dtype([("threshold", "<f4"), ("packed", "<u4")])
+NODE = np.dtype([("threshold", "<f4"), ("column", "<u2"), ("first", "<u2")])
 
 
 class UnknownShapeError(Exception):
@@ -93,9 +92,9 @@ def _nodes(tree: dict[str, Any], n_features: int) -> tuple[NDArray[Any], int]:
     column = np.where(is_inner, np.asarray(tree["split_indices"])[order] + flip * n_features, 2 * n_features)
     after = np.nextafter(-threshold[order], np.float32(np.inf))
     nodes = np.empty(len(order), NODE)
-    nodes["packed"] = column.astype(np.uint32) << FIRST_BITS | first.astype(np.uint32)
+    nodes["column"], nodes["first"] = column, first
     nodes["threshold"] = np.where(is_inner & flip, after, threshold[order])
-    if depth > MOST_DEPTH or first.max() >= 1 << FIRST_BITS or np.isnan(threshold).any():
+    if depth > MOST_DEPTH or first.max() > MOST_FIRST or np.isnan(threshold).any():
         raise UnknownShapeError(f"a tree of {len(order)} nodes, {depth} deep, or a split at no number")
     if np.any(is_inner & flip & (threshold[order] == -np.inf)):  # nothing comes after infinity
         raise UnknownShapeError("a split at minus infinity")
@@ -106,7 +105,7 @@ def split_points(flat: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The feature of each inner node, int64 (n_splits,), and the value at which it parts, float32 (n_splits,)."""
     header = np.frombuffer(flat, HEADER, 1)[0]
     nodes = np.frombuffer(flat, NODE, offset=len(flat) - int(header["n_nodes"]) * NODE.itemsize)
-    n_features, column = int(header["n_features"]), nodes["packed"].astype(np.int64) >> FIRST_BITS
+    n_features, column = int(header["n_features"]), nodes["column"].astype(np.int64)
     is_inner, is_flipped = column < 2 * n_features, column >= n_features
     value = np.where(is_flipped, -np.nextafter(nodes["threshold"], np.float32(-np.inf)), nodes["threshold"])
     return column[is_inner] % n_features, value[is_inner]

@@ -21,9 +21,8 @@
 #include <string.h>
 
 #define MAGIC "HALFTREE"
-#define VERSION 1
+#define VERSION 2
 #define LANES 16
-#define FIRST_BITS 20
 #define MOST_FEATURES 2047
 #define MOST_GROUPS 256
 #define MOST_DEPTH 4096
@@ -40,8 +39,8 @@ typedef struct {
 } Tree;
 
 typedef struct {
-    float threshold;  /* of a leaf: its value */
-    uint32_t packed;  /* column in the upper 12 bits, distance to the first child in the lower 20 */
+    float threshold;        /* of a leaf: its value */
+    uint16_t column, first; /* distance to the first child */
 } Node;
 
 typedef struct {
@@ -57,8 +56,9 @@ typedef struct {
     Parts parts;
 } Forest;
 
-static uint32_t column_of(const Node *node) { return node->packed >> FIRST_BITS; }
-static uint32_t first_of(const Node *node) { return node->packed & ((1u << FIRST_BITS) - 1); }
+/* Unsigned, or each step would extend a sign. */
+static uint32_t column_of(const Node *node) { return node->column; }
+static uint32_t first_of(const Node *node) { return node->first; }
 static uint32_t group_of(const Tree *tree) { return tree->group_and_depth & 0xFFFF; }
 static uint32_t depth_of(const Tree *tree) { return tree->group_and_depth >> 16; }
 static size_t width_of(const Header *header) { return 2 * (size_t)header->n_features + 1; }
@@ -248,7 +248,7 @@ static uint32_t cut_tree(const Node *root, const Range *ranges, Node *left, cons
         left[i] = *node;
         if (!first_of(node))
             continue;
-        left[i].packed = column_of(node) << FIRST_BITS | (n - i);
+        left[i].first = (uint16_t)(n - i);
         for (uint32_t child = 0; child < 2; child++, n++) {
             source[n] = node + first_of(node) + child;
             level[n] = level[i] + 1;
@@ -266,7 +266,7 @@ static Parts cut(const Parts *forest, const float *values, size_t n_rows, void *
         size_t end = i + 1 < n_trees ? forest->trees[i + 1].root : header->n_nodes;
         most = end - forest->trees[i].root > most ? end - forest->trees[i].root : most;
     }
-    if (most >> FIRST_BITS) /* a child might be too far away in the other order */
+    if (most > UINT16_MAX) /* a child might be too far away in the other order */
         return parts;
     size_t node_size = sizeof(Node *) + sizeof(uint16_t);
     char *room = malloc(most * node_size + n_trees * sizeof(Tree) + header->n_nodes * sizeof(Node) +

@@ -179,7 +179,7 @@ def damaged(flat: bytes, part: str, field: str, value: int) -> bytes:
 @pytest.mark.parametrize(
     ("part", "field", "value", "fault"),
     [
-        ("header", "version", 2, "another form"),
+        ("header", "version", 1, "another form"),
         ("header", "n_features", 0, "out of bounds"),
         ("header", "n_features", 1, "looks at"),
         ("header", "n_groups", 2**31, "out of bounds"),
@@ -188,9 +188,9 @@ def damaged(flat: bytes, part: str, field: str, value: int) -> bytes:
         ("tree", "group", 5, "out of bounds"),
         ("tree", "depth", 1, "deeper than it says"),
         ("tree", "root", 1, "follow"),
-        ("node", "packed", 2**20 - 1, "outside its tree"),
-        ("node", "packed", 0, "a leaf looks at a feature"),
-        ("node", "packed", 4000 << 20 | 1, "looks at no feature"),
+        ("node", "first", 2**16 - 1, "outside its tree"),
+        ("node", "first", 0, "a leaf looks at a feature"),
+        ("node", "column", 4000, "looks at no feature"),
     ],
 )
 def test_a_broken_file_is_refused(part: str, field: str, value: int, fault: str) -> None:
@@ -253,7 +253,7 @@ def test_nothing_of_xgboost_is_imported(saved: Path) -> None:
 def test_trees_that_differ_in_a_bit_are_not_used(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
     flat = (saved / "forest.bin").read_bytes()
     header, base, trees, nodes = parts_of(flat)
-    leaves = np.flatnonzero(nodes["packed"] & (2**20 - 1) == 0)
+    leaves = np.flatnonzero(nodes["first"] == 0)
     nodes["threshold"][leaves] = np.nextafter(nodes["threshold"][leaves], np.float32(np.inf))
     resave(saved, "forest.bin", b"".join([header.tobytes(), base, trees.tobytes(), nodes.tobytes()]))
     served = load(saved)
