@@ -16,8 +16,10 @@ import pytest
 
 from container import debian
 from movielens.features import FeatureSpec, IdIndex
+from movielens.features.factors import _find_vectors
 from movielens.features.history import Catalogue, History
-from movielens.features.likeness import Opinions, find_likest
+from movielens.features.likeness import find_likest
+from movielens.features.opinions import Opinions
 from movielens.features.rows import extension, plan_of
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
@@ -128,15 +130,47 @@ def test_the_likest_movies_are_those_of_the_formula(ratings: RatingTable, movies
         np.testing.assert_array_equal(found[movie], np.where(known, order, len(movies)))
 
 
+def test_a_step_of_the_factorization_is_that_of_the_formula(ratings: RatingTable, movies: MovieTable) -> None:
+    history = History.of(ratings, IdIndex.of(ratings.user_id), Catalogue.of(movies), RatingScale.of(ratings.rating))
+    opinions, rng, d, noise = Opinions.by_user(history), np.random.default_rng(0), 4, 0.7
+    vector, covariance = rng.normal(size=(len(movies) + 1, d)), rng.random((len(movies) + 1, d * (d + 1) // 2))
+    precision, shift = np.array([1.0, 2.0, 3.0, 200.0]), rng.normal(size=(history.n_users + 1, d))
+    found = _find_vectors(opinions, vector, covariance, precision, shift, noise)
+    for user in (0, 7, history.n_users):
+        theirs = opinions.index[slice(*opinions.start[user : user + 2])]
+        left = opinions.residual[slice(*opinions.start[user : user + 2])] - vector[theirs, -1]
+        design, spread = vector[theirs].copy(), np.zeros((len(theirs), d, d))
+        design[:, -1] = 1
+        spread[(slice(None), *np.tril_indices(d))] = covariance[theirs]
+        spread += np.tril(spread, -1).transpose(0, 2, 1)
+        spread[:, -1] = spread[:, :, -1] = 0
+        square = (design[:, :, None] * design[:, None] + spread).sum(axis=0)
+        expected = np.linalg.inv(square / noise + np.diag(precision))
+        mean = expected @ (design.T @ left / noise + shift[user])
+        second = np.outer(mean, mean) + expected
+        np.testing.assert_allclose(found[0][user], mean)
+        np.testing.assert_allclose(found[1][user], expected[np.tril_indices(d)], atol=1e-12)
+        total = left @ left - 2 * mean @ (design.T @ left) + (second * square).sum()
+        np.testing.assert_allclose(found[2][user], total, atol=1e-12)
+
+
 def test_likest_of_ratings_out_of_bounds_are_refused() -> None:
     one, empty = np.zeros(1, dtype=np.int32), np.array([0, 1])
     ratings = {"item_start": empty, "rater": one, "opinion": np.ones(1, np.float32), "rater_start": empty, "item": one}
     ratings |= {"its_opinion": np.ones(1, np.float32), "shrinkage": np.ones(1, np.float32)}
-    likest = {"neighbour": np.zeros((2, 3), np.int32), "likeness": np.zeros((2, 3), np.float32)}
+    likest = {"neighbour": np.zeros((1, 3), np.int32), "likeness": np.zeros((1, 3), np.float32)}
     extension().find_likest(ratings, likest)
     for name, change in (("item", one + 1), ("rater", one - 1), ("item_start", empty[::-1].copy())):
         with pytest.raises(ValueError, match="ratings: a start or an index is out of bounds"):
             extension().find_likest(ratings | {name: change}, likest)
+
+
+def test_vectors_of_no_triangle_are_refused() -> None:
+    start, index = np.array([0, 1]), np.zeros(1, dtype=np.int32)
+    with pytest.raises(ValueError, match=r"found.covariance isn't an aligned C array of float64 \(1, 4\)"):
+        _find_vectors(
+            Opinions(start, index, np.ones(1)), np.ones((1, 2)), np.ones((1, 4)), np.ones(2), np.ones((1, 2)), 1.0
+        )
 
 
 def without_extension(directory: Path) -> Path:

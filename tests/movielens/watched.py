@@ -95,6 +95,22 @@ for _ in range(3000):
         _rows.find_likest(ratings | {name: broken(ratings[name])}, likest)
     with suppress(ValueError):
         _rows.find_likest(ratings, likest)
+
+given: dict[str, Any] = {
+    "start": start[0],
+    "other": ratings["rater"],
+    "rating": rng.normal(size=n_ratings),
+    "vector": rng.normal(size=(n_raters, 3)),
+    "covariance": np.zeros((n_raters, 6)),
+    "precision": np.ones(3),
+    "shift": np.zeros((n_items, 3)),
+    "noise": np.ones(1),
+}
+for _ in range(3000):
+    name, shape = rng.choice(sorted(given)), (n_items, rng.integers(2, 4))
+    found: dict[str, Any] = {"vector": np.zeros(shape), "covariance": np.zeros((n_items, 6)), "left": np.zeros(n_items)}
+    with suppress(ValueError):
+        _rows.find_vectors(given | {name: broken(given[name])}, found)
 del spec
 gc.collect()
 print("done")

@@ -25,7 +25,7 @@ typedef struct {
     Table neighbour, likeness;
 } Likest;
 
-static const TableKind LIKEST[] = {{"neighbour", 'i', "Ub"}, {"likeness", 'f', "Ub"}, {NULL, 0, NULL}};
+static const TableKind LIKEST[] = {{"neighbour", 'i', "ub"}, {"likeness", 'f', "ub"}, {NULL, 0, NULL}};
 
 typedef struct {
     float product, own, theirs, common;
@@ -120,13 +120,6 @@ static void find_likest_of(const Ratings *ratings, size_t item, Sums *sums, int3
         heap[0] = heap[n];
         sift(heap, n, 0);
     }
-}
-
-static int are_below(const Table *index, size_t end) {
-    for (size_t i = 0; i < index->length; i++)
-        if (*int32(index, i) < 0 || (size_t)*int32(index, i) >= end)
-            return 0;
-    return 1;
 }
 
 static PyObject *run(const Ratings *ratings, const Likest *likest) {

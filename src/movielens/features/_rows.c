@@ -292,7 +292,10 @@ static int module_exec(PyObject *module) {
 static PyMethodDef module_methods[] = {
     {"find_likest", find_likest, METH_VARARGS,
      "find_likest(ratings, likest, /)\n--\n\n"
-     "Fill the tables of ``likest``, a row an item and one that stays as it is, likest first; see `_likeness.c`."},
+     "Fill the tables of ``likest``, a row an item, likest first; see `_likeness.c`."},
+    {"find_vectors", find_vectors, METH_VARARGS,
+     "find_vectors(given, found, /)\n--\n\n"
+     "Fill the tables of ``found``, a row a user (or movie), from the vectors of the movies (or users); see `_factors.c`."},
     {NULL, NULL, 0, NULL},
 };
 

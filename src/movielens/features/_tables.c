@@ -102,3 +102,10 @@ int rises_to(const Table *start, size_t end) {
             return 0;
     return *int64(start, 0) == 0 && (uint64_t)*int64(start, start->length - 1) == end;
 }
+
+int are_below(const Table *index, size_t end) {
+    for (size_t i = 0; i < index->length; i++)
+        if (*int32(index, i) < 0 || (size_t)*int32(index, i) >= end)
+            return 0;
+    return 1;
+}

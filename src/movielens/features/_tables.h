@@ -31,7 +31,11 @@ int hold(const char *group, const TableKind *kinds, PyObject *arrays, int writab
 
 void let_go(Views *views);
 
-/* See `_likeness.c`. */
+/* Whether indexes, int32, are from 0 up to an end. */
+int are_below(const Table *index, size_t end);
+
+/* See `_likeness.c` and `_factors.c`. */
 PyObject *find_likest(PyObject *self, PyObject *args);
+PyObject *find_vectors(PyObject *self, PyObject *args);
 
 #endif

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from movielens.features.history import Catalogue, History
 from movielens.features.matrix import Floats
-from movielens.features.rows import Tables
+from movielens.features.opinions import Opinions
+from movielens.features.rows import Tables, extension
 
 Matrix = NDArray[Any]
 
@@ -47,9 +48,8 @@ class Factors:
     @classmethod
     def fit(cls, history: History) -> Self:
         """As the protocol says."""
-        rated, movie_index = np.unique(history.movie_index, return_inverse=True)
-        content = _content(history.catalogue)
-        movie, spread, weights, noise = cls._alternate(history, movie_index, content[rated])
+        rated, content = np.unique(history.movie_index), _content(history.catalogue)
+        movie, spread, weights, noise = cls._alternate(history, rated, content[rated])
         # A movie without ratings is what its content leads one to expect.
         of_all, variance = content @ weights, np.zeros((len(content), cls.RANK + 1))
         of_all[rated], variance[rated] = movie, spread[:, _diagonal(cls.RANK + 1)]
@@ -59,32 +59,30 @@ class Factors:
 
     @classmethod
     def _alternate(
-        cls, history: History, movie_index: NDArray[np.int64], content: Matrix
+        cls, history: History, rated: NDArray[np.int64], content: Matrix
     ) -> tuple[Matrix, Matrix, Matrix, float]:
         """Vectors of the rated movies, their covariances, what content says of vectors, and the noise."""
-        n_movies, residual = len(content), history.residual
-        from_user = _incidence(history.user_index, movie_index, history.n_users + 1, n_movies)
-        from_movie = from_user.T.tocsr()
-        user_sums, movie_sums = from_user.copy(), from_movie.copy()
-        movie_order = np.lexsort((history.user_index, movie_index))
-        movie = np.random.default_rng(cls.SEED).normal(0, 0.1, (n_movies, cls.RANK + 1))
+        by_user, by_movie = Opinions.by_user(history), Opinions.by_movie(history)
+        by_user = replace(by_user, index=np.searchsorted(rated, by_user.index).astype(np.int32))
+        by_movie = replace(by_movie, start=by_movie.start[np.append(rated, -1)])
+        movie = np.random.default_rng(cls.SEED).normal(0, 0.1, (len(rated), cls.RANK + 1))
         movie[:, -1] = 0
-        spread, expected = np.zeros_like(_pairs(movie)), np.zeros_like(movie)
-        user_prior = np.append(np.ones(cls.RANK), 1 / cls.INTERCEPT_VARIANCE)
-        movie_prior, noise = np.full(cls.RANK + 1, 1 / cls.INITIAL_VARIANCE), max(float(residual.var()), cls.LEAST)
+        spread, expected = np.zeros((len(rated), _n_pairs(cls.RANK + 1))), np.zeros_like(movie)
+        movie_prior, noise = np.full(cls.RANK + 1, 1 / cls.INITIAL_VARIANCE), float(history.residual.var())
         for _ in range(cls.SWEEPS):
-            user_sums.data = residual - movie[movie_index, -1]
-            design, square = _design(movie, spread)
-            user, user_spread = _posterior(from_user @ square / noise, user_sums @ design / noise, user_prior, 0)
-            unexplained = residual - user[history.user_index, -1]
-            movie_sums.data = unexplained[movie_order]
-            design, square = _design(user, user_spread)
-            squares, products = from_movie @ square, movie_sums @ design
-            movie, spread = _posterior(squares / noise, products / noise, movie_prior, movie_prior * expected)
-            explained = 2 * (movie * products).sum() - (_twice(cls.RANK + 1) * (_pairs(movie) + spread) * squares).sum()
-            noise = max(float((unexplained**2).sum() - explained) / len(residual), cls.LEAST)
+            noise = max(noise, cls.LEAST)
+            user, user_spread, _ = cls._users(by_user, movie, spread, noise)
+            movie, spread, left = _find_vectors(by_movie, user, user_spread, movie_prior, movie_prior * expected, noise)
+            noise = float(left.sum()) / len(history.residual)
             weights, expected, movie_prior = cls._prior(content, movie, spread)
-        return movie, spread, weights, noise
+        return movie, spread, weights, max(noise, cls.LEAST)
+
+    @classmethod
+    def _users(cls, by_user: Opinions, movie: Matrix, spread: Matrix, noise: float) -> tuple[Matrix, Matrix, Matrix]:
+        """As `_find_vectors`, for the users."""
+        prior = np.append(np.ones(cls.RANK), 1 / cls.INTERCEPT_VARIANCE)
+        shift = np.zeros((len(by_user.start) - 1, cls.RANK + 1))
+        return _find_vectors(by_user, movie, spread, prior, shift, noise)
 
     @staticmethod
     def _prior(content: Matrix, movie: Matrix, spread: Matrix) -> tuple[Matrix, Matrix, Matrix]:
@@ -96,16 +94,10 @@ class Factors:
 
     def with_users(self, history: History) -> Self:
         """As the protocol says."""
-        rated, movie_index = np.unique(history.movie_index, return_inverse=True)
-        movie, d = self.movie[rated].astype(np.float64), self.RANK + 1
-        spread = np.zeros((len(movie), d * (d + 1) // 2))
-        spread[:, _diagonal(d)] = self.spread[rated]
-        design, square = _design(movie, spread)
-        incidence = _incidence(history.user_index, movie_index, history.n_users + 1, len(rated))
-        squares = incidence @ square
-        incidence.data = history.residual - movie[movie_index, -1]
-        noise, prior = float(self.noise[0]), np.append(np.ones(self.RANK), 1 / self.INTERCEPT_VARIANCE)
-        user, _ = _posterior(squares / noise, incidence @ design / noise, prior, 0)
+        d = self.RANK + 1
+        spread = np.zeros((len(self.movie), _n_pairs(d)))
+        spread[:, _diagonal(d)] = self.spread
+        user, *_ = self._users(Opinions.by_user(history), self.movie.astype(np.float64), spread, float(self.noise[0]))
         return replace(self, user=user.astype(np.float32))
 
     def names(self) -> tuple[str, ...]:
@@ -117,14 +109,6 @@ class Factors:
         return {"user": self.user, "movie": self.movie}
 
 
-def _incidence(row: NDArray[np.int64], column: NDArray[np.int64], n_rows: int, n_columns: int) -> Any:
-    """Ones where a user rated a movie, (n_rows, n_columns), of rows that are in order."""
-    from scipy import sparse
-
-    start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n_rows))])
-    return sparse.csr_array((np.ones(len(row)), column, start), (n_rows, n_columns))
-
-
 def _content(catalogue: Catalogue) -> Matrix:
     """Of each movie: a constant, flags of its genres and of its decade."""
     flags = np.nan_to_num(catalogue.genre_flags).astype(np.float64)
@@ -133,46 +117,39 @@ def _content(catalogue: Catalogue) -> Matrix:
     return np.column_stack([np.ones(len(flags)), flags, decade[:, None] == decades])
 
 
-def _upper(d: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    return np.triu_indices(d)
+def _n_pairs(d: int) -> int:
+    """Elements of a triangle, the diagonal among them."""
+    return d * (d + 1) // 2
 
 
 def _diagonal(d: int) -> NDArray[np.int64]:
-    first, second = _upper(d)
-    return np.flatnonzero(first == second)
+    """Where the diagonal stands in a lower triangle, row by row."""
+    return np.cumsum(np.arange(1, d + 1)) - 1
 
 
-def _twice(d: int) -> Matrix:
-    """How often each element of the upper triangle stands in the whole matrix."""
-    first, second = _upper(d)
-    return np.where(first == second, 1.0, 2.0)
+def _find_vectors(
+    opinions: Opinions, vector: Matrix, covariance: Matrix, precision: Matrix, shift: Matrix, noise: float
+) -> tuple[Matrix, Matrix, Matrix]:
+    """Vectors (n, d) of one side, their covariances (n, d (d + 1) / 2), lower triangles, and what is left unexplained.
 
-
-def _pairs(vectors: Matrix) -> Matrix:
-    """Products of all pairs of a vector's elements, the upper triangle, (n, d (d + 1) / 2)."""
-    first, second = _upper(vectors.shape[1])
-    return vectors[:, first] * vectors[:, second]
-
-
-def _design(vectors: Matrix, spread: Matrix) -> tuple[Matrix, Matrix]:
-    """The other side's expected vectors and squares, with 1 in place of their intercepts."""
-    d = vectors.shape[1]
-    first, second = _upper(d)
-    design = vectors.copy()
-    design[:, -1] = 1
-    return design, _pairs(design) + np.where((first < d - 1) & (second < d - 1), spread, 0)
-
-
-def _posterior(square: Matrix, product: Matrix, prior: Matrix, shift: Matrix | float) -> tuple[Matrix, Matrix]:
-    """Means (n, d) and covariances, the upper triangle (n, d (d + 1) / 2), of normal vectors.
-
-    ``shift`` is the prior's mean times its precision.
+    Args:
+        opinions: of that side.
+        vector, covariance: of the other side.
+        precision: (d,), of the prior.
+        shift: (n, d), the prior's means times its precision.
+        noise: variance of a rating that the vectors don't explain.
     """
-    n, d = product.shape
-    first, second = _upper(d)
-    precision = np.empty((n, d, d))
-    precision[:, first, second] = precision[:, second, first] = square
-    precision[:, np.arange(d), np.arange(d)] += prior
-    covariance: Matrix = np.linalg.inv(precision)
-    mean: Matrix = np.einsum("nij,nj->ni", covariance, product + shift)
-    return mean, covariance[:, first, second]
+    n, d = shift.shape
+    found = {"vector": np.empty((n, d)), "covariance": np.empty((n, _n_pairs(d))), "left": np.empty(n)}
+    given = {
+        "start": opinions.start,
+        "other": opinions.index,
+        "rating": opinions.residual,
+        "vector": vector,
+        "covariance": covariance,
+        "precision": precision,
+        "shift": shift,
+        "noise": np.array([noise]),
+    }
+    extension().find_vectors(given, found)
+    return found["vector"], found["covariance"], found["left"]

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features.history import History
-from movielens.features.likeness import Opinions, find_likest
+from movielens.features.likeness import find_likest
 from movielens.features.matrix import Floats
+from movielens.features.opinions import Opinions
 from movielens.features.rows import Tables
 
 
