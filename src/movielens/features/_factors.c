@@ -22,7 +22,7 @@ typedef struct {
 } Given;
 
 static const TableKind GIVEN[] = {
-    {"start", 'q', "U"},      {"other", 'i', "a"},      {"rating", 'd', "a"}, {"vector", 'd', "bd"},
+    {"start", 'q', "U"},      {"other", 'i', "e"},      {"rating", 'd', "e"}, {"vector", 'd', "bd"},
     {"covariance", 'd', "bp"}, {"precision", 'd', "d"}, {"shift", 'd', "ud"}, {"noise", 'd', "1"},
     {NULL, 0, NULL},
 };

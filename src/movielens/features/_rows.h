@@ -44,8 +44,8 @@ typedef struct {
 } Row;
 
 /* How a table must look. `shape` has a character a dimension, at most two: U and M are the users and the movies, and one
- * more; u and m the same without it, v and n with two more; R the users' ratings, and one more; C the classes; G the genres;
- * a, b, ... whatever the kernel's tables agree on; a digit is itself. */
+ * more; u and m without it, v and n with two more; R the users' ratings, and one more; C the classes; G the genres; any
+ * other letter whatever the kernel's tables agree on, at least 1 unless it is e; a digit is itself. */
 typedef struct {
     const char *name;
     char type; /* f float32, d float64, i int32, q int64, B uint8 */
@@ -53,9 +53,10 @@ typedef struct {
 } TableKind;
 
 /* How a group's columns are made. `apply` writes as many values as `n_columns` says, which is told how many columns stand
- * before them, and says 0 where it can't use the tables. Both are given the tables in the order of `kinds`. Where `of_moment` is set, the columns depend on nothing of the row but its user and its time, and rows
- * that have both in common are given the same. `n_scratch` says how many bytes of memory it wants, where a user has at
- * most so many ratings, and may be left out. */
+ * before them, and says 0 where it can't use the tables. Both are given the tables in the order of `kinds`. Where
+ * `of_moment` is set, the columns depend on nothing of the row but its user and its time, and rows that have both in common
+ * are given the same. `n_scratch` says how many bytes of memory the kernel wants, where a user has at most so many ratings,
+ * and may be left out. */
 typedef struct {
     const char *name;
     size_t (*n_columns)(const Known *known, const void *tables, size_t before);

@@ -40,7 +40,7 @@ static int fits(Extents *extents, const char *shape, const Py_buffer *view) {
         return 0;
     for (int i = 0; shape[i]; i++) {
         size_t more, *extent = extent_of(extents, shape[i], &more), length = (size_t)view->shape[i];
-        size_t least = shape[i] == 'u' || shape[i] == 'm' ? 0 : more ? more : 1;
+        size_t least = strchr("ume", shape[i]) ? 0 : more ? more : 1;
         if (length < least)
             return 0;
         if (*extent == UNBOUND)
