@@ -50,8 +50,9 @@ class IdIndex:
         """The place of each raw id, int64 (n_rows,), 0 to n_ids - 1, and -1 where the id is unknown."""
         if not len(self.ids):
             return np.full(len(raw), -1, dtype=np.int64)
-        place = np.minimum(np.searchsorted(self.ids, raw), len(self.ids) - 1)
-        return np.where(self.ids[place] == raw, place, -1)
+        place = self.ids.searchsorted(raw)
+        # Behind the last id stands nobody: clipped, it is the last, which is not what was asked.
+        return np.where(self.ids.take(place, mode="clip") == raw, place, -1)
 
     def __len__(self) -> int:
         return len(self.ids)
