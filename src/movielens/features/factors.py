@@ -62,9 +62,9 @@ class Factors:
         cls, history: History, rated: NDArray[np.int64], content: Matrix
     ) -> tuple[Matrix, Matrix, Matrix, float]:
         """Vectors of the rated movies, their covariances, what content says of vectors, and the noise."""
-        by_user, by_movie = Opinions.by_user(history), Opinions.by_movie(history)
-        by_user = replace(by_user, index=np.searchsorted(rated, by_user.index).astype(np.int32))
-        by_movie = replace(by_movie, start=by_movie.start[np.append(rated, -1)])
+        rating = np.unique(history.user_index)
+        by_user = Opinions.by_user(history).among(rating, rated)
+        by_movie = Opinions.by_movie(history).among(rated, rating)
         movie = np.random.default_rng(cls.SEED).normal(0, 0.1, (len(rated), cls.RANK + 1))
         movie[:, -1] = 0
         spread, expected = np.zeros((len(rated), _n_pairs(cls.RANK + 1))), np.zeros_like(movie)

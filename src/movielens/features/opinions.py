@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -35,6 +35,11 @@ class Opinions:
         """Of each movie, and of a last one likewise."""
         order = np.argsort(history.movie_index, kind="stable")
         return cls._of(history.per_movie(), history.user_index[order], history.residual[order])
+
+    def among(self, own: NDArray[np.int64], others: NDArray[np.int64]) -> Self:
+        """The same with none but those of either side that have any, whose indexes are given, counted anew."""
+        index = np.searchsorted(others, self.index).astype(np.int32)
+        return replace(self, start=self.start[np.append(own, -1)], index=index)
 
     @classmethod
     def _of(cls, count: NDArray[np.float64], index: NDArray[np.int64], residual: NDArray[np.float64]) -> Self:
