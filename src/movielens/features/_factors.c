@@ -1,10 +1,10 @@
 /* One step of a matrix factorization by variational Bayes (Lim and Teh 2007): the vectors of one side, users or movies,
  * given those of the other.
  *
- * A vector's precision is that of its prior and, of each rating, the expected square of the other side's vector over the
- * noise; its mean solves the normal equations. The last element of a vector is an intercept, which meets a 1 on the other
- * side. Sums go in the order of the ratings, and the inverse is taken by Cholesky's decomposition, so that any machine has
- * the same bits.
+ * A vector's precision is that of its prior and, of each rating, the expected square of the other side's vector over
+ * the noise; its mean solves the normal equations. The last element of a vector is an intercept, which meets a 1 on the
+ * other side. Sums go in the order of the ratings, and the inverse is taken by Cholesky's decomposition, so that any
+ * machine has the same bits.
  */
 
 #include "_tables.h"
@@ -31,7 +31,9 @@ typedef struct {
     Table vector, covariance, left; /* left: expected sum of squares of what the vectors don't explain */
 } Found;
 
-static const TableKind FOUND[] = {{"vector", 'd', "ud"}, {"covariance", 'd', "up"}, {"left", 'd', "u"}, {NULL, 0, NULL}};
+static const TableKind FOUND[] = {
+    {"vector", 'd', "ud"}, {"covariance", 'd', "up"}, {"left", 'd', "u"}, {NULL, 0, NULL},
+};
 
 /* The expected square of a vector of the other side, 1 standing for its intercept: the lower triangle. */
 static void square_of(const double *vector, const double *covariance, size_t d, double *square) {
@@ -70,7 +72,8 @@ static void invert(double *matrix, size_t d) {
 
 static void find_vector(const Given *given, const double *squares, size_t item, const Found *found) {
     size_t d = given->vector.width, n_pairs = given->covariance.width;
-    double square[MOST_PAIRS] = {0}, product[MOST_D] = {0}, total = 0, explained = 0, noise = *float64(&given->noise, 0);
+    double square[MOST_PAIRS] = {0}, product[MOST_D] = {0}, total = 0, explained = 0;
+    double noise = *float64(&given->noise, 0);
     double *covariance = (double *)float64(&found->covariance, item), *vector = (double *)float64(&found->vector, item);
     for (int64_t at = int64(&given->start, item)[0]; at < int64(&given->start, item)[1]; at++) {
         size_t other = (size_t)*int32(&given->other, (size_t)at);

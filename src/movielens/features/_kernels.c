@@ -1,9 +1,9 @@
 /* The features of a row, a function a group: gathered from fitted tables, with the little arithmetic that is left.
  *
- * Nothing is fitted here. A group's Python module says what its tables and its columns are, this how the one comes of the
- * other. Only what IEEE 754 defines to the last bit is used, an operation at a time and sums in the order of their terms,
- * so that a row has the same features on any machine, alone or among others; logarithms and roots are taken when fitted.
- * What isn't known has the last row of its table, and is NaN where there is no number for it.
+ * Nothing is fitted here. A group's Python module says what its tables and its columns are, this how the one comes of
+ * the other. Only what IEEE 754 defines to the last bit is used, an operation at a time and sums in the order of their
+ * terms, so that a row has the same features on any machine, alone or among others; logarithms and roots are taken when
+ * fitted. What isn't known has the last row of its table, and is NaN where there is no number for it.
  *
  * A new group is a function, the number of its columns, and an entry of KERNELS that names its tables.
  */
@@ -168,9 +168,9 @@ static void factors(const Known *known, const void *tables, const Row *row, floa
     out[2] = movie[rank];
 }
 
-/* Where the movies that a user rated stand among the user's ratings: a hash table, at most a quarter full. A movie's slot
- * is found by multiplication with 2^32 / golden ratio (Knuth, The Art of Computer Programming 6.4) and by looking on from
- * there. */
+/* Where the movies that a user rated stand among the user's ratings: a hash table, at most a quarter full. A movie's
+ * slot is found by multiplication with 2^32 / golden ratio (Knuth, The Art of Computer Programming 6.4) and by looking
+ * on from there. */
 typedef struct {
     unsigned bits; /* of the number of slots in use */
     uint32_t slots[]; /* 1 + the place, counted from the user's first rating; 0 where there is none */
@@ -188,7 +188,9 @@ static size_t places_scratch(const Known *known, size_t most_rated) {
     return sizeof(Places) + ((size_t)1 << bits_for(most_rated)) * sizeof(uint32_t);
 }
 
-static size_t slot_of(const Places *places, int32_t movie) { return ((uint32_t)movie * 2654435769u) >> (32 - places->bits); }
+static size_t slot_of(const Places *places, int32_t movie) {
+    return ((uint32_t)movie * 2654435769u) >> (32 - places->bits);
+}
 
 static void fill_places(const Known *known, const Row *row, Places *places) {
     places->bits = bits_for(row->last - row->first);
@@ -407,14 +409,17 @@ const TableKind KNOWN[] = {
 
 const Kernel KERNELS[] = {
     {"base", base_columns, base, 0, {{NULL, 0, NULL}}},
-    {"statistics", statistics_columns, statistics, 0, {{"user", 'f', "U5"}, {"movie", 'f', "M5"}, {"overall", 'd', "3"}}},
+    {"statistics", statistics_columns, statistics, 0,
+     {{"user", 'f', "U5"}, {"movie", 'f', "M5"}, {"overall", 'd', "3"}}},
     {"histograms", histograms_columns, histograms, 0,
      {{"user", 'f', "UC"}, {"movie", 'f', "MC"}, {"lift", 'f', "MC"}, {"quantile", 'f', "M"}, {"halves", 'f', "C"}}},
-    {"affinity", affinity_columns, affinity, 0, {{"residual", 'f', "UG"}, {"count", 'f', "UG"}, {"log_count", 'f', "UG"}}},
+    {"affinity", affinity_columns, affinity, 0,
+     {{"residual", 'f', "UG"}, {"count", 'f', "UG"}, {"log_count", 'f', "UG"}}},
     {"slopes", slopes_columns, slopes, 0, {{"movie", 'f', "Ma"}, {"centre", 'f', "Ua"}, {"slope", 'f', "Ua"}}},
     {"factors", factors_columns, factors, 0, {{"user", 'f', "Ua"}, {"movie", 'f', "Ma"}}},
     {"neighbours", neighbours_columns, neighbours, 0,
-     {{"start", 'q', "n"}, {"neighbour", 'i', "a"}, {"likeness", 'f', "a"}, {"prior", 'f', "C"}, {"best", 'q', "1"}, {"seconds", 'd', "1"}},
+     {{"start", 'q', "n"}, {"neighbour", 'i', "a"}, {"likeness", 'f', "a"}, {"prior", 'f', "C"},
+      {"best", 'q', "1"}, {"seconds", 'd', "1"}},
      places_scratch},
     {"clock", clock_columns, clock_of, 0, {{"user", 'd', "U"}, {"movie", 'd', "M"}, {"log_span", 'd', "U"}}},
     {"recency", recency_columns, recency, 1,

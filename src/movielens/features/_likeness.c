@@ -1,7 +1,7 @@
 /* How alike any two items are, by what those who rated both thought of them, and the likest of each.
  *
- * Each rating of an item is held against all others of the same rater, so the work is the sum of the squares of the raters'
- * numbers of ratings; one item is done at a time, so the memory is that of the items. Sums go by rising rater.
+ * Each rating of an item is held against all others of the same rater, so the work is the sum of the squares of the
+ * raters' numbers of ratings; one item is done at a time, so the memory is that of the items. Sums go by rising rater.
  */
 
 #include "_tables.h"

@@ -2,8 +2,8 @@
  * (`_kernels.c`) write its columns.
  *
  * A plan holds the tables of a fitted spec. Their types and shapes, and whatever is used as an index, are checked once,
- * when the plan is made, so that no file, however broken, and no row can make a kernel leave its tables. The tables may be
- * read-only and mapped from a file; nothing is written but the features, so threads share a plan.
+ * when the plan is made, so that no file, however broken, and no row can make a kernel leave its tables. The tables may
+ * be read-only and mapped from a file; nothing is written but the features, so threads share a plan.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -270,8 +270,9 @@ static PyMethodDef plan_methods[] = {
 
 static PyType_Slot plan_slots[] = {
     {Py_tp_doc, "Plan(known, groups)\n--\n\n"
-                "The tables of a fitted spec, by name: those that all kernels look at, and a tuple of groups, each the name\n"
-                "of its kernel, how many columns it has, and its own. ValueError where one isn't what its kernel reads."},
+                "The tables of a fitted spec, by name: those that all kernels look at, and a tuple of groups, each\n"
+                "the name of its kernel, how many columns it has, and its own. ValueError where one isn't what its\n"
+                "kernel reads."},
     {Py_tp_new, plan_new},
     {Py_tp_dealloc, plan_dealloc},
     {Py_tp_methods, plan_methods},
@@ -295,14 +296,22 @@ static PyMethodDef module_methods[] = {
      "Fill the tables of ``likest``, a row an item, likest first; see `_likeness.c`."},
     {"find_vectors", find_vectors, METH_VARARGS,
      "find_vectors(given, found, /)\n--\n\n"
-     "Fill the tables of ``found``, a row a user (or movie), from the vectors of the movies (or users); see `_factors.c`."},
+     "Fill the tables of ``found``, a row a user or movie, from the vectors of the other side; see `_factors.c`."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
 
 static PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "movielens.features._rows", "Features of rows; see the head of its source.", 0, module_methods, module_slots, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT,
+    "movielens.features._rows",
+    "Features of rows; see the head of its source.",
+    0,
+    module_methods,
+    module_slots,
+    NULL,
+    NULL,
+    NULL,
 };
 
 PyMODINIT_FUNC PyInit__rows(void) { return PyModuleDef_Init(&module); }

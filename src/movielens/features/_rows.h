@@ -16,15 +16,17 @@ typedef struct {
 } Table;
 
 #define ACCESS(name, type) \
-    static inline const type *name(const Table *table, size_t row) { return (const type *)table->data + row * table->width; }
+    static inline const type *name(const Table *table, size_t row) { \
+        return (const type *)table->data + row * table->width; \
+    }
 ACCESS(float32, float)
 ACCESS(float64, double)
 ACCESS(int32, int32_t)
 ACCESS(int64, int64_t)
 ACCESS(uint8, uint8_t)
 
-/* Tables that every kernel may look at, in the order of KNOWN. Those of users and movies have a last row that stands for
- * all unknown ones; `start` and `rated_...` are the users' own ratings, by user, time and movie (profiles.py). */
+/* Tables that every kernel may look at, in the order of KNOWN. Those of users and movies have a last row that stands
+ * for all unknown ones; `start` and `rated_...` are the users' own ratings, by user, time and movie (profiles.py). */
 typedef struct {
     Table user_id, movie_id, genre_flags, year, class_values;
     Table start, rated_movie, rated_class, rated_residual, rated_time;
@@ -43,20 +45,20 @@ typedef struct {
     void *scratch;         /* the kernel's own memory, as it left it at the row before */
 } Row;
 
-/* How a table must look. `shape` has a character a dimension, at most two: U and M are the users and the movies, and one
- * more; u and m without it, v and n with two more; R the users' ratings, and one more; C the classes; G the genres; any
- * other letter whatever the kernel's tables agree on, at least 1 unless it is e; a digit is itself. */
+/* How a table must look. `shape` has a character a dimension, at most two: U and M are the users and the movies, and
+ * one more; u and m without it, v and n with two more; R the users' ratings, and one more; C the classes; G the genres;
+ * any other letter whatever the kernel's tables agree on, at least 1 unless it is e; a digit is itself. */
 typedef struct {
     const char *name;
     char type; /* f float32, d float64, i int32, q int64, B uint8 */
     const char *shape;
 } TableKind;
 
-/* How a group's columns are made. `apply` writes as many values as `n_columns` says, which is told how many columns stand
- * before them, and says 0 where it can't use the tables. Both are given the tables in the order of `kinds`. Where
- * `of_moment` is set, the columns depend on nothing of the row but its user and its time, and rows that have both in common
- * are given the same. `n_scratch` says how many bytes of memory the kernel wants, where a user has at most so many ratings,
- * and may be left out. */
+/* How a group's columns are made. `apply` writes as many values as `n_columns` says, which is told how many columns
+ * stand before them, and says 0 where it can't use the tables. Both are given the tables in the order of `kinds`. Where
+ * `of_moment` is set, the columns depend on nothing of the row but its user and its time, and rows that have both in
+ * common are given the same. `n_scratch` says how many bytes of memory the kernel wants, where a user has at most so
+ * many ratings, and may be left out. */
 typedef struct {
     const char *name;
     size_t (*n_columns)(const Known *known, const void *tables, size_t before);
