@@ -328,3 +328,18 @@ def test_shuffled_test_labels_change_no_feature(ratings: RatingTable, movies: Mo
     shuffled = RatingTable.of(test.user_id, test.movie_id, test.rating[::-1].copy(), test.timestamp)
     spec = FeatureSpec.fit(train, movies)
     np.testing.assert_array_equal(spec.transform(test.queries()).values, spec.transform(shuffled.queries()).values)
+
+
+def test_large_data_is_drawn_from(history: History) -> None:
+    assert history.of_some_users(len(history.user_index)) is history
+    some = history.of_some_users(200)
+    assert 100 < len(some.user_index) < 300
+    # Whole users, and nothing of them changed.
+    assert set(some.per_user()) <= set(history.per_user())
+    assert some.bias is history.bias
+    pairs = (history.per_user() ** 2).sum()
+    assert history.with_fewer_pairs(int(pairs)) is history
+    fewer = history.with_fewer_pairs(int(pairs / 4))
+    assert (fewer.per_user() ** 2).sum() == pytest.approx(pairs / 4, rel=0.4)
+    assert np.all(fewer.per_user() <= history.per_user())
+    assert np.array_equal(fewer.residual, history.with_fewer_pairs(int(pairs / 4)).residual)

@@ -36,6 +36,7 @@ class Factors:
     RANK: ClassVar[int] = 10
     SWEEPS: ClassVar[int] = 20
     SEED: ClassVar[int] = 1
+    MAX_ROWS: ClassVar[int] = 2_000_000
     LEAST: ClassVar[float] = 1e-6
     INITIAL_VARIANCE: ClassVar[float] = 0.01
     INTERCEPT_VARIANCE: ClassVar[float] = 0.005
@@ -48,8 +49,10 @@ class Factors:
     @classmethod
     def fit(cls, history: History) -> Self:
         """As the protocol says."""
-        rated, content = np.unique(history.movie_index), _content(history.catalogue)
-        movie, spread, weights, noise = cls._alternate(history, rated, content[rated])
+        # The movies' vectors are learnt from so many ratings, the users' are then found from all of them.
+        learnt = history.of_some_users(cls.MAX_ROWS)
+        rated, content = np.unique(learnt.movie_index), _content(history.catalogue)
+        movie, spread, weights, noise = cls._alternate(learnt, rated, content[rated])
         # A movie without ratings is what its content leads one to expect.
         of_all, variance = content @ weights, np.zeros((len(content), cls.RANK + 1))
         of_all[rated], variance[rated] = movie, spread[:, _diagonal(cls.RANK + 1)]

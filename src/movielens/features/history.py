@@ -7,12 +7,13 @@ must not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movielens.columns import GENRES
+from movielens.features.hashing import drawn, mixed
 from movielens.features.matrix import IdIndex
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
@@ -135,6 +136,31 @@ class History:
     def n_movies(self) -> int:
         """Movies that the indexes may name."""
         return len(self.catalogue.index)
+
+    def of_some_users(self, most: int) -> History:
+        """The rows of so many users that they are about ``most``; all where there are no more."""
+        users = np.arange(self.n_users + 1)
+        share = min(1.0, most / max(len(self.user_index), 1))
+        return self if share == 1 else self._take(drawn(mixed(users, users), share)[self.user_index])
+
+    def with_fewer_pairs(self, most: int) -> History:
+        """Fewer rows of the users with most, so that all pairs of ratings of one user are about ``most``.
+
+        Each user keeps at most about as many rows as the others; all where the pairs are no more.
+        """
+        counts = np.bincount(self.user_index, minlength=self.n_users + 1).astype(np.float64)
+        if (counts**2).sum() <= most:
+            return self
+        low, high = 1.0, counts.max()
+        while high - low > 1:
+            cap = (low + high) / 2
+            low, high = (low, cap) if (np.minimum(counts, cap) ** 2).sum() > most else (cap, high)
+        share = np.minimum(1.0, low / np.maximum(counts, 1))
+        return self._take(drawn(mixed(self.user_index, self.movie_index), share[self.user_index]))
+
+    def _take(self, chosen: NDArray[np.bool_]) -> History:
+        columns = ("user_index", "movie_index", "class_index", "rating", "residual", "timestamp")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
 
     def per_user(self, values: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Sums of ``values`` (of ones: counts) by user, float64 (n_users + 1,)."""

@@ -34,6 +34,8 @@ class Neighbours:
     BEST: ClassVar[int] = 30
     SHRINKAGE: ClassVar[float] = 20.0
     DAY: ClassVar[float] = 86_400.0
+    # Pairs of ratings of one user that are compared in all.
+    MAX_PAIRS: ClassVar[int] = 1_000_000_000
 
     start: NDArray[np.int64]
     neighbour: NDArray[np.int32]
@@ -43,7 +45,9 @@ class Neighbours:
     @classmethod
     def fit(cls, history: History) -> Self:
         """As the protocol says."""
-        movies, users = Opinions.by_movie(history), Opinions.by_user(history)
+        # What is drawn from a large data set tells likeness well enough, and the pairs grow with the square.
+        compared = history.with_fewer_pairs(cls.MAX_PAIRS)
+        movies, users = Opinions.by_movie(compared), Opinions.by_user(compared)
         neighbour, likeness = find_likest(movies, users, cls.SHRINKAGE, cls.KEPT)
         prior = np.bincount(history.class_index, minlength=len(history.scale.class_values)) / len(history.class_index)
         known = likeness > 0

@@ -23,6 +23,7 @@ from movielens.columns import GENRES, MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import DataError
 from movielens.features.blend import Blend
 from movielens.features.groups import GROUPS, FeatureGroup, group_arrays, group_from_arrays
+from movielens.features.hashing import drawn, mixed
 from movielens.features.history import Bias, Catalogue, History
 from movielens.features.matrix import FeatureMatrix, IdIndex
 from movielens.features.profiles import Profiles
@@ -238,24 +239,12 @@ class FeatureSpec:
 
 def fold_of(ratings: RatingTable) -> NDArray[np.int64]:
     """The fold of each row, int64 (n_rows,), 0 to N_FOLDS - 1, by a hash of its ids: no order of rows changes it."""
-    return (_hash_of(ratings) % np.uint64(N_FOLDS)).astype(np.int64)
+    return (mixed(ratings.user_id, ratings.movie_id) % np.uint64(N_FOLDS)).astype(np.int64)
 
 
 def sample_of(ratings: RatingTable, most: int) -> NDArray[np.bool_]:
-    """About ``most`` of the rows, bool (n_rows,), all where there are no more; by the hash that makes the folds."""
-    if len(ratings) <= most:
-        return np.ones(len(ratings), dtype=np.bool_)
-    # The folds are its lowest bits, the sample goes by the highest.
-    sampled: NDArray[np.bool_] = _hash_of(ratings) >> np.uint64(32) < np.uint64(most / len(ratings) * 2**32)
-    return sampled
-
-
-def _hash_of(ratings: RatingTable) -> NDArray[np.uint64]:
-    """A hash of each row's ids, uint64 (n_rows,): the finalizer of SplitMix64 (Steele, Lea and Flood 2014)."""
-    key = ratings.user_id.astype(np.uint64) << np.uint64(32) | ratings.movie_id.astype(np.uint64)
-    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return key ^ (key >> np.uint64(31))
+    """About ``most`` of the rows, bool (n_rows,), all where there are no more; by other bits than the folds."""
+    return drawn(mixed(ratings.user_id, ratings.movie_id), min(1.0, most / max(len(ratings), 1)))
 
 
 def _pack(lines: tuple[str, ...] | list[str]) -> NDArray[np.uint8]:
