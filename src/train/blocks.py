@@ -32,8 +32,9 @@ from train.stop import StopSignal
 logger = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
-# Float values that may be kept: 1 GiB of them.
-KEPT_VALUES = 2**28
+# Float values that may be kept, 2 GiB of them, and those from which on a matrix is large.
+KEPT_VALUES = 2**29
+LARGE_VALUES = 2**27
 PREDICTED_ROWS = 131_072
 MISSING = np.float32(-3e38)
 _SECONDS_BETWEEN_LINES = 10.0
@@ -87,8 +88,10 @@ class FeatureBlocks:
         def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
             return _told(spec.transform_fitted_blocks(ratings, queries, wanted), int(wanted.sum()), stop)
 
-        if sampled.sum() * len(names) > KEPT_VALUES:
-            return cls(n_rows, names, make, is_large=True)
+        n_values = int(sampled.sum()) * len(names)
+        is_large = n_values > LARGE_VALUES
+        if n_values > KEPT_VALUES:
+            return cls(n_rows, names, make, is_large)
         kept: list[tuple[Rows, FeatureMatrix]] = []
 
         def make_once() -> Iterator[tuple[Rows, FeatureMatrix]]:
@@ -96,7 +99,7 @@ class FeatureBlocks:
                 kept.extend(make())
             return iter(kept)
 
-        return cls(n_rows, names, make_once)
+        return cls(n_rows, names, make_once, is_large)
 
     def among(self, rows: Rows) -> FeatureBlocks:
         """Those of the given rows, which are rising; positions stay those among all rows."""

@@ -161,7 +161,7 @@ class Hyperparameters:
     hidden_share: float = _number(0.1, 0, 0.9)
     save_predictions: bool = _flag(False)
     checkpoint_rounds: int = _whole(10, 1, 100_000)
-    tree_rows: int = _whole(4_000_000, 1_000, 2**31 - 1)
+    tree_rows: int = _whole(2_000_000, 1_000, 2**31 - 1)
     on_bad_row: OnBadRow = _choice("fail", _ON_BAD_ROW)
     bad_row_share: float = _number(0.01, 0, 0.9, above=True)
     device: Device = _choice("auto", _DEVICES)

@@ -60,6 +60,7 @@ def test_a_large_booster_takes_what_is_missing_as_it_was_trained(
     spec: FeatureSpec, ratings: RatingTable, monkeypatch: pytest.MonkeyPatch, early_stopping_rounds: int
 ) -> None:
     monkeypatch.setattr(train.blocks, "KEPT_VALUES", 0)
+    monkeypatch.setattr(train.blocks, "LARGE_VALUES", 0)
     blocks = blocks_of(spec, ratings)
     assert blocks.is_large
     settings = Hyperparameters(

@@ -37,12 +37,13 @@ class Affinity:
 
     def with_users(self, history: History) -> Self:
         """As the protocol says."""
-        flags = np.nan_to_num(history.catalogue.genre_flags)[history.movie_index]
-        columns = range(flags.shape[1])
-        residual = [history.per_user(history.residual * flags[:, genre]) for genre in columns]
-        count = [history.per_user(flags[:, genre].astype(np.float64)) for genre in columns]
-        tables = np.column_stack(residual), np.column_stack(count), np.log1p(np.column_stack(count))
-        return type(self)(*(table.astype(np.float32) for table in tables))
+        residual, count = (np.empty((history.n_users + 1, len(GENRES))) for _ in range(2))
+        for genre, has_it in enumerate(history.catalogue.genre_flags.T == 1):
+            rows = np.flatnonzero(has_it[history.movie_index])
+            users = history.user_index[rows]
+            residual[:, genre] = np.bincount(users, history.residual[rows], history.n_users + 1)
+            count[:, genre] = np.bincount(users, minlength=history.n_users + 1)
+        return type(self)(*(table.astype(np.float32) for table in (residual, count, np.log1p(count))))
 
     def names(self) -> tuple[str, ...]:
         """As the protocol says."""
