@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 # The AWS sample's image has scikit-learn, which XGBoost imports where it is. MLServer's workers need the older uvloop.
 PEERS := bentoml fastapi flask gunicorn mlserver numpy pandas scikit-learn scipy 'uvicorn[standard]' 'uvloop<0.22' xgboost-cpu
 
-.PHONY: setup run test test-sdk check bench bench-accuracy bench-history bench-serving soak image specification lock clean
+.PHONY: setup run test test-sdk check bench bench-accuracy bench-features bench-history bench-serving soak image specification lock clean
 .DEFAULT_GOAL := run
 
 setup: .venv/.installed
@@ -53,6 +53,9 @@ bench: setup
 
 bench-accuracy: setup
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.accuracy
+
+bench-features: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.features
 
 bench-history: setup
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.history
