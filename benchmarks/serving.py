@@ -38,7 +38,7 @@ from train.split import split_ratings
 DIRECTORY = ROOT / "build" / "bench" / "serving"
 OUTPUT = ROOT / "build" / "bench" / "serving.json"
 # Rows of a body: how many bodies, connections, and seconds as a multiple of those asked for.
-LOADS = {1: (512, 8, 1.0), 100: (64, 8, 1.0), 10_000: (4, 2, 3.0)}
+LOADS = {1: (512, 8, 1), 100: (64, 8, 1), 10_000: (4, 2, 4)}
 COLD_STARTS, MEMORY_WORKERS = 5, 4
 TUTORIAL = {"features": (), "num_round": 30, "max_depth": 6, "eta": 0.3}
 
@@ -99,7 +99,7 @@ def all_running(base_dir: Path, workers: int, stacks: Sequence[Stack]) -> Iterat
         yield found
 
 
-def measure_loads(servers: list[Running], repeats: int, seconds: float) -> dict[str, dict[int, Load]]:
+def measure_loads(servers: list[Running], repeats: int, seconds: int) -> dict[str, dict[int, Load]]:
     """By stack and rows."""
     found: dict[str, dict[int, Load]] = {server.stack.name: {} for server in servers}
     for n_rows, (_, connections, longer) in LOADS.items():
@@ -113,7 +113,7 @@ def measure_loads(servers: list[Running], repeats: int, seconds: float) -> dict[
     return found
 
 
-def measure_alone(full: Path, tutorial: Path, repeats: int, seconds: float) -> dict[str, Load]:
+def measure_alone(full: Path, tutorial: Path, repeats: int, seconds: int) -> dict[str, Load]:
     """One row over one connection: how near the server is to its own echo."""
     with contextlib.ExitStack() as opened:
         servers = {
@@ -153,7 +153,7 @@ def measure_memory(base_dir: Path) -> dict[str, float]:
     return found
 
 
-def measure_pings(base_dir: Path, seconds: float) -> dict[str, float]:
+def measure_pings(base_dir: Path, seconds: int) -> dict[str, float]:
     """`/ping` of one worker in milliseconds, while it answers bodies of 10,000 rows over two connections."""
     with running(HALFSTAR, base_dir, 1, DIRECTORY / "pings") as server:
         pings = pings_under_load(server, _bodies(HALFSTAR, 10_000), 2, 5 * seconds)
@@ -163,18 +163,19 @@ def measure_pings(base_dir: Path, seconds: float) -> dict[str, float]:
 
 def load_table(found: dict[str, dict[int, Load]], workers: int) -> Table:
     """One number of workers for people."""
-    table = Table(
-        "", title=f"{workers} worker{'s' * (workers > 1)}: answers a second (p50, p99 in ms), times the sample"
-    )
+    title = f"{workers} worker{'s' * (workers > 1)}: answers a second, p50 and p99 and processor time of one in ms"
+    table = Table("", "", title=title + "; times the sample by rate, by processor time")
+    for heading in ("a second", "p50", "p99", "CPU", "rate", "CPU"):
+        table.add_column(heading, justify="right")
     for n_rows, (_, connections, _) in LOADS.items():
-        table.add_column(f"{n_rows:,} rows, {connections} connections", justify="right")
-    for name, loads in found.items():
-        cells = []
-        for n_rows, load in loads.items():
-            ratio = load.per_second / found[SAMPLE.name][n_rows].per_second
+        table.add_section()
+        sample = found[SAMPLE.name][n_rows]
+        for place, (name, loads) in enumerate(found.items()):
+            load, what = loads[n_rows], f"{n_rows:,} row{'s' * (n_rows > 1)}, {connections} connections"
             errors = f", {load.errors} errors" if load.errors else ""
-            cells.append(f"{load.per_second:,.1f} ({load.p50_ms:.2f}, {load.p99_ms:.2f}) {ratio:.1f}x{errors}")
-        table.add_row(name, *cells)
+            figures = f"{load.per_second:,.1f}", f"{load.p50_ms:.2f}", f"{load.p99_ms:.2f}", f"{load.cpu_ms:.3f}"
+            ratios = f"{load.per_second / sample.per_second:.1f}x", f"{sample.cpu_ms / load.cpu_ms:.1f}x"
+            table.add_row("" if place else what, name + errors, *figures, *ratios)
     return table
 
 
@@ -184,12 +185,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, choices=(1, 2), action="append")
     parser.add_argument("--base-dir", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=int, default=2)
     asked = parser.parse_args()
     ensure_tools()
     console = Console(width=None if sys.stdout.isatty() else 150)
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    full, tutorial = asked.base_dir or DIRECTORY / "model", DIRECTORY / "tutorial"
+    full, tutorial = (asked.base_dir or DIRECTORY / "model").resolve(), DIRECTORY / "tutorial"
     if asked.base_dir is None:
         fit(full)
     fit(tutorial, **TUTORIAL)
@@ -206,12 +207,13 @@ def main() -> None:
     console.print(f"written to {OUTPUT}")
 
 
-def measure_ours(full: Path, tutorial: Path, repeats: int, seconds: float, console: Console) -> dict[str, Any]:
+def measure_ours(full: Path, tutorial: Path, repeats: int, seconds: int, console: Console) -> dict[str, Any]:
     """What isn't measured beside all peers, printed."""
     alone = measure_alone(full, tutorial, repeats, seconds)
     for name, load in alone.items():
         share = load.per_second / alone["echo"].per_second
-        console.print(f"1 row, 1 connection, {name}: {load.per_second:,.0f} a second, {100 * share:.0f} % of the echo")
+        rate, cpu = f"{load.per_second:,.0f} a second, {100 * share:.0f} % of the echo", f"{1e3 * load.cpu_ms:.0f} us"
+        console.print(f"1 row, 1 connection, {name}: {rate}; {cpu} of a processor")
     starts = measure_starts(full)
     for name, each in starts.items():
         console.print(f"cold start, {name}: {np.median(each):.2f} s ({', '.join(f'{one:.2f}' for one in each)})")

@@ -219,7 +219,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--base-dir", type=Path)
     asked = parser.parse_args()
-    base_dir = asked.base_dir or DIRECTORY / "model"
+    base_dir = (asked.base_dir or DIRECTORY / "model").resolve()
     if asked.base_dir is None:
         fit(base_dir)
     console = Console(width=None if sys.stdout.isatty() else 150, highlight=False)

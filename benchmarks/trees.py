@@ -1,0 +1,113 @@
+"""The kernel beside XGBoost's own `inplace_predict`, one thread each: the same trees, the same rows, the same bits.
+
+Boosters of 1,000 and of 3,000 trees are fitted to noise, which fills trees of any depth. Both sides are asked in turn;
+figures are medians. At the end, if there is a model (``--base-dir DIR``), recommendations from all of its catalogue.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+# Read when XGBoost is loaded.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import xgboost
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.stacks import ROOT
+from movielens.flat import flatten
+from serve.forest import FlatForest, load
+from serve.questions import Question, Wanted
+from serve.recommendations import Answerer
+
+OUTPUT = ROOT / "build" / "bench" / "trees.json"
+N_CLASSES, N_FEATURES, N_TRAINED = 10, 60, 5_000
+BOOSTERS = {"1,000 trees of depth 6": (100, 6), "3,000 trees of depth 8": (300, 8)}
+# Rows: how often each side is asked.
+REPEATS = {1: 400, 100: 60, 10_000: 5}
+
+
+def median_ms(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Milliseconds of each, asked in turn."""
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(repeats):
+        for name, work in works.items():
+            began = time.perf_counter()
+            work()
+            taken[name].append(1e3 * (time.perf_counter() - began))
+    return {name: statistics.median(each) for name, each in taken.items()}
+
+
+def measure(rounds: int, depth: int) -> dict[int, dict[str, float]]:
+    """Milliseconds by rows; raises RuntimeError where a bit differs."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(N_TRAINED, N_FEATURES)).astype(np.float32)
+    values[rng.random(values.shape) < 0.1] = np.nan
+    settings = {"objective": "multi:softprob", "num_class": N_CLASSES, "max_depth": depth, "max_bin": 64, "nthread": 1}
+    booster = xgboost.train(settings, xgboost.DMatrix(values, rng.integers(0, N_CLASSES, N_TRAINED)), rounds)
+    forest, found = FlatForest(flatten(bytes(booster.save_raw("ubj")))), {}
+    rows = rng.normal(size=(max(REPEATS), N_FEATURES)).astype(np.float32)
+    for n_rows, repeats in REPEATS.items():
+        some = rows[:n_rows]
+        if not np.array_equal(forest.inplace_predict(some), booster.inplace_predict(some)):
+            raise RuntimeError(f"{n_rows} rows don't have the bits of XGBoost")
+        works = {
+            "XGBoost": lambda some=some: booster.inplace_predict(some, validate_features=False),
+            "kernel": lambda some=some: forest.inplace_predict(some),
+        }
+        found[n_rows] = median_ms(works, repeats)
+    return found
+
+
+def measure_recommendations(base_dir: Path) -> dict[str, float]:
+    """Milliseconds for the ten best of the whole catalogue, of a known user and of one who is unknown."""
+    served = load(base_dir / "model")
+    user_id, wanted = int(served.model.spec.users.ids[0]), Wanted(10)
+    questions = {
+        "of a known user": Question(user_id, None, math.nan, None, wanted),
+        "of a known user, at a time": Question(user_id, None, 1.5e9, None, wanted),
+        "of an unknown user": Question(-1, None, math.nan, None, wanted),
+    }
+    works = {
+        name: lambda asked=asked: Answerer(served.model, served.candidates).answer(asked)
+        for name, asked in questions.items()
+    }
+    return median_ms(works, 15)
+
+
+def main() -> None:
+    """Measure, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.trees")
+    parser.add_argument("--base-dir", type=Path)
+    asked = parser.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    table = Table("", "rows", "XGBoost, ms", "kernel, ms", "ratio", title="one thread, the same bits")
+    results: dict[str, Any] = {}
+    for name, (rounds, depth) in BOOSTERS.items():
+        results[name] = measure(rounds, depth)
+        for n_rows, each in results[name].items():
+            ratio = each["XGBoost"] / each["kernel"]
+            table.add_row(name, f"{n_rows:,}", f"{each['XGBoost']:.3f}", f"{each['kernel']:.3f}", f"{ratio:.1f}")
+    console.print(table)
+    if asked.base_dir is not None:
+        results["recommendations"] = measure_recommendations(asked.base_dir)
+        for name, taken in results["recommendations"].items():
+            console.print(f"ten of all movies, {name}: {taken:.1f} ms")
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(json.dumps(results, indent=2) + "\n")
+    console.print(f"written to {OUTPUT}")
+
+
+if __name__ == "__main__":
+    main()
