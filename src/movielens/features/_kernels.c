@@ -168,59 +168,43 @@ static void factors(const Known *known, const void *tables, const Row *row, floa
     out[2] = movie[rank];
 }
 
-/* Where the movies that a user rated stand among the user's ratings: a hash table, at most a quarter full. A movie's
- * slot is found by multiplication with 2^32 / golden ratio (Knuth, The Art of Computer Programming 6.4) and by looking
- * on from there. */
-typedef struct {
-    unsigned bits; /* of the number of slots in use */
-    uint32_t slots[]; /* 1 + the place, counted from the user's first rating; 0 where there is none */
-} Places;
-
-static unsigned bits_for(size_t n_ratings) {
-    unsigned bits = 4;
-    while ((size_t)1 << bits < 4 * n_ratings)
-        bits++;
-    return bits;
-}
-
-static size_t places_scratch(const Known *known, size_t most_rated) {
-    (void)known;
-    return sizeof(Places) + ((size_t)1 << bits_for(most_rated)) * sizeof(uint32_t);
-}
-
-static size_t slot_of(const Places *places, int32_t movie) {
-    return ((uint32_t)movie * 2654435769u) >> (32 - places->bits);
-}
-
-static void fill_places(const Known *known, const Row *row, Places *places) {
-    places->bits = bits_for(row->last - row->first);
-    size_t mask = ((size_t)1 << places->bits) - 1;
-    memset(places->slots, 0, (mask + 1) * sizeof *places->slots);
-    for (size_t place = row->first; place < row->last; place++) {
-        size_t slot = slot_of(places, *int32(&known->rated_movie, place));
-        while (places->slots[slot])
-            slot = (slot + 1) & mask;
-        places->slots[slot] = (uint32_t)(place - row->first) + 1;
-    }
-}
-
-/* The place of the user's rating of a movie, or `last` where there is none. */
-static size_t place_of(const Known *known, const Row *row, const Places *places, int32_t movie) {
-    size_t mask = ((size_t)1 << places->bits) - 1;
-    for (size_t slot = slot_of(places, movie); places->slots[slot]; slot = (slot + 1) & mask) {
-        size_t place = row->first + places->slots[slot] - 1;
-        if (*int32(&known->rated_movie, place) == movie)
-            return place;
-    }
-    return row->last;
-}
-
 #define NEIGHBOURS_SHRINKAGE 0.3
 #define NEIGHBOURS_PRIOR 0.5f
 
 typedef struct {
     Table start, neighbour, likeness, prior, best, seconds;
 } Neighbours;
+
+/* Neighbours that are looked up at once. */
+#define CHUNK 64
+
+/* From each movie to where it stands among the user's ratings, if it does. Entries of movies that the user hasn't rated
+ * are whatever they were; they show by pointing at another movie (Briggs and Torczon 1993), so that none need be
+ * cleared. */
+static size_t neighbours_scratch(const Known *known, size_t most_rated) {
+    (void)most_rated;
+    return (known->movie_id.length + 1) * sizeof(uint32_t);
+}
+
+typedef struct {
+    const uint32_t *places;
+    const int32_t *rated;
+    size_t n_movies, n_rated;
+} Places;
+
+/* Which of `n` neighbours the user has rated, without a branch: their places, and how alike they are; returns how
+ * many. */
+static size_t find_rated(const Places *at, size_t n, const int32_t *neighbour, const float *likeness, uint32_t *place,
+                         float *alike) {
+    size_t n_found = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t movie = (uint32_t)neighbour[i], found = at->places[movie < at->n_movies ? movie : 0];
+        place[n_found] = found;
+        alike[n_found] = likeness[i];
+        n_found += (found < at->n_rated) & (at->rated[found < at->n_rated ? found : 0] == neighbour[i]);
+    }
+    return n_found;
+}
 
 static size_t neighbours_columns(const Known *known, const void *tables, size_t before) {
     (void)before;
@@ -230,32 +214,35 @@ static size_t neighbours_columns(const Known *known, const void *tables, size_t 
 
 static void neighbours(const Known *known, const void *tables, const Row *row, float *out) {
     const Neighbours *t = tables;
-    size_t n_classes = known->class_values.length, n = 0;
-    const int64_t *bounds = int64(&t->start, row->movie);
-    const float *prior = float32(&t->prior, 0);
+    size_t n_classes = known->class_values.length, n = 0, first = row->first;
+    const int64_t *bounds = int64(&t->start, row->movie), *rated_time = int64(&known->rated_time, first);
+    const float *prior = float32(&t->prior, 0), *rated_residual = float32(&known->rated_residual, first);
+    const uint8_t *rated_class = uint8(&known->rated_class, first);
     const int64_t best = *int64(&t->best, 0);
     const double seconds = *float64(&t->seconds, 0);
+    const Places at = {row->scratch, int32(&known->rated_movie, first), known->movie_id.length, row->last - first};
     double weight = 0, liked = 0, recent_weight = 0, recent_liked = 0, counts[MOST_CLASSES] = {0};
-    Places *places = row->scratch;
-    if (!row->is_same_user)
-        fill_places(known, row, places);
-    for (size_t i = (size_t)bounds[0]; i < (size_t)bounds[1]; i++) {
-        size_t place = place_of(known, row, places, *int32(&t->neighbour, i));
-        if (place == row->last)
-            continue;
-        double alike = *float32(&t->likeness, i), residual = *float32(&known->rated_residual, place);
-        int64_t when = *int64(&known->rated_time, place);
-        double gap = row->time - (double)when;
-        if (gap > 0 && when >= 0) {
-            double distance = 1 + gap / seconds, recent = alike / (distance * distance);
-            recent_weight += recent;
-            recent_liked += recent * residual;
-        }
-        if ((int64_t)n < best) {
-            n++;
-            weight += alike;
-            liked += alike * residual;
-            counts[*uint8(&known->rated_class, place)] += alike;
+    for (size_t i = 0; i < at.n_rated && !row->is_same_user; i++)
+        ((uint32_t *)row->scratch)[at.rated[i]] = (uint32_t)i;
+    for (size_t i = (size_t)bounds[0], end = (size_t)bounds[1]; i < end && at.n_rated; i += CHUNK) {
+        uint32_t place[CHUNK];
+        float alike[CHUNK];
+        size_t n_found = find_rated(&at, end - i < CHUNK ? end - i : CHUNK, int32(&t->neighbour, i),
+                                    float32(&t->likeness, i), place, alike);
+        for (size_t j = 0; j < n_found; j++) {
+            double one = alike[j], residual = rated_residual[place[j]];
+            double gap = row->time - (double)rated_time[place[j]];
+            if (gap > 0 && rated_time[place[j]] >= 0) {
+                double distance = 1 + gap / seconds, recent = one / (distance * distance);
+                recent_weight += recent;
+                recent_liked += recent * residual;
+            }
+            if ((int64_t)n < best) {
+                n++;
+                weight += one;
+                liked += one * residual;
+                counts[rated_class[place[j]]] += one;
+            }
         }
     }
     out[0] = (float)(liked / (weight + NEIGHBOURS_SHRINKAGE));
@@ -420,7 +407,7 @@ const Kernel KERNELS[] = {
     {"neighbours", neighbours_columns, neighbours, 0,
      {{"start", 'q', "n"}, {"neighbour", 'i', "a"}, {"likeness", 'f', "a"}, {"prior", 'f', "C"},
       {"best", 'q', "1"}, {"seconds", 'd', "1"}},
-     places_scratch},
+     neighbours_scratch},
     {"clock", clock_columns, clock_of, 0, {{"user", 'd', "U"}, {"movie", 'd', "M"}, {"log_span", 'd', "U"}}},
     {"recency", recency_columns, recency, 1,
      {{"seconds", 'f', "a"}, {"rank_weight", 'f', "bc"}, {"latest", 'q', "1"}, {"nearest", 'q', "1"}}},
