@@ -26,7 +26,7 @@ from launcher.errors import ImageError
 from launcher.requests import PushImage
 
 # Docker's own media types and OCI's; a registry may refuse what isn't asked for.
-_MANIFESTS = (
+MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.manifest.v1+json",
@@ -101,7 +101,7 @@ def local_image(name: str) -> LocalImage | None:
     if result.returncode:
         if "no such" in result.stderr.lower() or "not found" in result.stderr.lower():
             return None
-        raise ImageError(f"docker image inspect {name}: {_last_line(result.stderr)}; `launcher doctor` helps")
+        raise ImageError(f"docker image inspect {name}: {last_line(result.stderr)}; `launcher doctor` helps")
     facts = json.loads(result.stdout)[0]
     labels = facts["Config"].get("Labels") or {}
     return LocalImage(
@@ -138,7 +138,7 @@ def remote_image(where: Registry, repository: str, tag: str) -> RemoteImage | No
         ImageError: if it can't be reached or refuses the password.
     """
     request = urllib.request.Request(f"{where.url}/v2/{repository}/manifests/{tag}")
-    request.add_header("Accept", ", ".join(_MANIFESTS))
+    request.add_header("Accept", ", ".join(MANIFESTS))
     basic = base64.b64encode(f"{where.user}:{where.password}".encode()).decode()
     request.add_unredirected_header("Authorization", f"Basic {basic}")
     try:
@@ -240,9 +240,10 @@ def run_docker(
 
 def _checked(result: subprocess.CompletedProcess[str], what: str) -> None:
     if result.returncode:
-        raise ImageError(f"{what}: {_last_line(result.stderr)}")
+        raise ImageError(f"{what}: {last_line(result.stderr)}")
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """What docker says of a failure stands in its last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "it failed without a word"

@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from werkzeug.wrappers import Request, Response
 
 from launcher.local.cloud import Location
-from launcher.local.endpoints import LOG_GROUP, Endpoints, Fleet, Variant
+from launcher.local.endpoints import Endpoints
 from launcher.local.errors import JobError, RefusedError
+from launcher.local.fleet import LOG_GROUP, Fleet, Variant
 from launcher.local.models import dumped
 from launcher.local.multi_model import TARGET_HEADER
 from launcher.local.platform import Platform

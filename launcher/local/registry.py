@@ -18,16 +18,11 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from launcher.images import MANIFESTS
 from launcher.local.errors import LocalError
 from launcher.local.settings import LOOPBACK, Settings
 
 USER = "AWS"
-MEDIA_TYPES = (
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-)
 # Of each command, the Debian package that has it.
 _PACKAGES = {"docker-registry": "docker-registry", "htpasswd": "apache2-utils"}
 _SECONDS = 10.0
@@ -196,7 +191,7 @@ class Registry:
         shutil.rmtree(self._files / repository / "_manifests", ignore_errors=True)
 
     def _request(self, method: str, path: str) -> http.client.HTTPResponse:
-        headers = {"Accept": ", ".join(MEDIA_TYPES), "Authorization": self._authorization}
+        headers = {"Accept": ", ".join(MANIFESTS), "Authorization": self._authorization}
         request = urllib.request.Request(f"{self._url}{path}", headers=headers, method=method)
         try:
             response: http.client.HTTPResponse = _open(request, timeout=_SECONDS)

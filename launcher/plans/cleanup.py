@@ -22,6 +22,14 @@ _STOP = {
         "HyperParameterTuningJobStatus",
     ),
 }
+_DELETE = {
+    "endpoint config": ("DeleteEndpointConfig", "EndpointConfigName"),
+    "model": ("DeleteModel", "ModelName"),
+    "model package": ("DeleteModelPackage", "ModelPackageName"),
+    "model package group": ("DeleteModelPackageGroup", "ModelPackageGroupName"),
+    "training job": ("DeleteTrainingJob", "TrainingJobName"),
+    "tuning job": ("DeleteHyperParameterTuningJob", "HyperParameterTuningJobName"),
+}
 _DELETE_AT_ONCE = 1000
 _ENDED = (DONE, "Failed", "Stopped", "absent")
 
@@ -53,20 +61,11 @@ def plan_stop(resource: Resource) -> tuple[Action, Action]:
 def _delete(account: str, resource: Resource) -> Iterator[Action]:
     name = resource.name
     match resource.kind:
+        case "endpoint config" | "model" | "model package" | "model package group" | "training job" | "tuning job":
+            operation, member = _DELETE[resource.kind]
+            yield _call(resource, "sagemaker", operation, **{member: name})
         case "endpoint":
             yield from plan_deletion(name, resource.state)
-        case "endpoint config":
-            yield _call(resource, "sagemaker", "DeleteEndpointConfig", EndpointConfigName=name)
-        case "model":
-            yield _call(resource, "sagemaker", "DeleteModel", ModelName=name)
-        case "model package":
-            yield _call(resource, "sagemaker", "DeleteModelPackage", ModelPackageName=name)
-        case "model package group":
-            yield _call(resource, "sagemaker", "DeleteModelPackageGroup", ModelPackageGroupName=name)
-        case "training job":
-            yield _call(resource, "sagemaker", "DeleteTrainingJob", TrainingJobName=name)
-        case "tuning job":
-            yield _call(resource, "sagemaker", "DeleteHyperParameterTuningJob", HyperParameterTuningJobName=name)
         case "transform job":
             return
         case "log streams":
