@@ -7,7 +7,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from launcher.cli import Run
+    from launcher.options import Run
 
 INTERRUPTED = 130
 BUG = 70
@@ -18,8 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
     import typer
     from typer.exceptions import TyperException
 
-    from launcher.cli import Run, app
+    from launcher.cli import app
     from launcher.errors import LauncherError
+    from launcher.options import Run
     from movielens.errors import HalfstarError
 
     run = Run()

@@ -6,19 +6,27 @@ after it.
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from launcher.config import FILE, Config
+from launcher.config import FILE
 from launcher.errors import ConfigError
 from launcher.local.cli import app as local
-
-if TYPE_CHECKING:
-    from launcher.session import Session
+from launcher.options import (
+    Again,
+    Detach,
+    DryRun,
+    Json,
+    OfJob,
+    Parameters,
+    Run,
+    given_of,
+    hyperparameters_of,
+    pairs_of,
+    session_of,
+)
 
 app = typer.Typer(
     name="launcher",
@@ -31,29 +39,6 @@ app = typer.Typer(
 
 # Its own module is as light as this one.
 app.add_typer(local, name="local")
-
-
-@dataclass
-class Run:
-    """One run of the command line: what stands before the command, and the session of the command itself."""
-
-    path: Path = FILE
-    options: dict[str, object] = field(default_factory=dict)
-    poll_seconds: float = 5.0
-    debug: bool = False
-    session: Session | None = None
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print the exact requests as JSON, send none that changes anything.")
-]
-Detach = Annotated[bool, typer.Option("--detach", help="Start it and leave.")]
-Again = Annotated[bool, typer.Option("--again", help="Run once more what has been completed already.")]
-Parameters = Annotated[
-    list[str], typer.Option("-p", "--hyperparameter", metavar="NAME=VALUE", help="A hyperparameter.")
-]
-OfJob = Annotated[str | None, typer.Option("--job", metavar="NAME", help="Training job whose model to take (newest).")]
 
 
 @app.callback()
@@ -74,7 +59,7 @@ def settings(
     named = {"region": region, "profile": profile, "endpoint_url": endpoint_url, "registry": registry}
     options: dict[str, object] = {key: value for key, value in named.items() if value is not None}
     run: Run = context.obj
-    run.path, run.options, run.poll_seconds = config, options | _pairs(values or [], "--set"), poll_seconds
+    run.path, run.options, run.poll_seconds = config, options | pairs_of(values or [], "--set"), poll_seconds
     run.debug = debug
     if context.invoked_subcommand is None:
         print(context.get_help())
@@ -85,7 +70,7 @@ def init(context: typer.Context, json: Json = False, dry_run: DryRun = False) ->
     """Write halfstar.toml; create the bucket, the execution role and the ECR repository."""
     from launcher.commands.setup import init as run
 
-    run(_session(context, json, dry_run))
+    run(session_of(context, json, dry_run))
 
 
 @app.command("config")
@@ -93,7 +78,7 @@ def show_config(context: typer.Context, json: Json = False) -> None:
     """Show every setting, its value, and where it comes from."""
     from launcher.commands.setup import show_config as run
 
-    run(_session(context, json, offline=True))
+    run(session_of(context, json, offline=True))
 
 
 @app.command()
@@ -101,7 +86,7 @@ def doctor(context: typer.Context, json: Json = False) -> None:
     """Look at Docker, image, data, region, credentials, bucket, role, repository, registry, quotas; say how to mend."""
     from launcher.commands.doctor import doctor as run
 
-    run(_session(context, json, offline=True))
+    run(session_of(context, json, offline=True))
 
 
 @app.command()
@@ -114,7 +99,7 @@ def data(
     """Check raw MovieLens files with the reader that training uses; upload those that changed."""
     from launcher.commands.data import data as run
 
-    run(_session(context, json, dry_run, {"data": str(directory)} if directory else {}))
+    run(session_of(context, json, dry_run, {"data": str(directory)} if directory else {}))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -127,7 +112,7 @@ def build(
     """Build the image; what isn't ours among the arguments goes to `docker build`, such as --build-arg=..."""
     from launcher.commands.images import build as run
 
-    run(_session(context, json, dry_run, offline=True), directory, tuple(context.args))
+    run(session_of(context, json, dry_run, offline=True), directory, tuple(context.args))
 
 
 @app.command()
@@ -140,7 +125,7 @@ def push(
     """Push the image to ECR, verify it there, and print its URI with the digest."""
     from launcher.commands.images import push as run
 
-    run(_session(context, json, dry_run), image)
+    run(session_of(context, json, dry_run), image)
 
 
 @app.command()
@@ -163,7 +148,7 @@ def train(
         "training.instance_type": instance_type,
         "training.instance_count": instance_count,
     }
-    run(_session(context, json, dry_run, _given(given) | _hyperparameters(hyperparameters)), detach, again)
+    run(session_of(context, json, dry_run, given_of(given) | hyperparameters_of(hyperparameters)), detach, again)
 
 
 @app.command()
@@ -182,7 +167,7 @@ def tune(
     from launcher.commands.jobs import tune as run
 
     given = {"tuning.max_jobs": max_jobs, "tuning.parallel_jobs": parallel_jobs, "tuning.objective": objective}
-    run(_session(context, json, dry_run, _given(given) | _hyperparameters(hyperparameters)), detach, again)
+    run(session_of(context, json, dry_run, given_of(given) | hyperparameters_of(hyperparameters)), detach, again)
 
 
 @app.command()
@@ -199,7 +184,7 @@ def deploy(
     from launcher.commands.hosting import deploy as run
 
     given = {"hosting.kind": kind, "hosting.instance_type": instance_type, "hosting.instance_count": instance_count}
-    run(_session(context, json, dry_run, _given(given)), job)
+    run(session_of(context, json, dry_run, given_of(given)), job)
 
 
 @app.command()
@@ -216,7 +201,7 @@ def predict(
     if bool(pairs) == (file is not None):
         raise ConfigError("give pairs of ids, such as 1:318, or --file, one of the two")
     rows = read_pairs(file) if file else parse_pairs(pairs or [])
-    run(_session(context, json), rows)
+    run(session_of(context, json), rows)
 
 
 @app.command()
@@ -235,7 +220,7 @@ def recommend(
     from launcher.queries import Wanted
 
     wanted = Wanted(user, count, tuple(genre or ()), year_from, year_to, min_ratings)
-    run(_session(context, json), wanted)
+    run(session_of(context, json), wanted)
 
 
 @app.command()
@@ -252,7 +237,7 @@ def transform(
     """Answer a CSV of raw ids with a batch transform, in its order."""
     from launcher.commands.jobs import transform as run
 
-    run(_session(context, json, dry_run), file, output, detach, again, job)
+    run(session_of(context, json, dry_run), file, output, detach, again, job)
 
 
 @app.command()
@@ -266,7 +251,7 @@ def register(
     """Register the newest model as a model package, its evaluation with it."""
     from launcher.commands.hosting import register as run
 
-    run(_session(context, json, dry_run), job, approve)
+    run(session_of(context, json, dry_run), job, approve)
 
 
 @app.command()
@@ -278,7 +263,7 @@ def status(
     """Show our jobs and endpoints, with what they cost an hour."""
     from launcher.commands.operations import status as run
 
-    run(_session(context, json), name)
+    run(session_of(context, json), name)
 
 
 @app.command()
@@ -291,7 +276,7 @@ def logs(
     """Print the log of a job or an endpoint."""
     from launcher.commands.operations import logs as run
 
-    run(_session(context, json), name, follow)
+    run(session_of(context, json), name, follow)
 
 
 @app.command()
@@ -304,7 +289,7 @@ def stop(
     """Stop a job, or delete an endpoint but not its model."""
     from launcher.commands.operations import stop as run
 
-    run(_session(context, json, dry_run), name)
+    run(session_of(context, json, dry_run), name)
 
 
 @app.command()
@@ -317,37 +302,4 @@ def cleanup(
     """List all that carries our tag and what it costs an hour, then delete it."""
     from launcher.commands.operations import cleanup as run
 
-    run(_session(context, json, dry_run), yes)
-
-
-def _session(
-    context: typer.Context,
-    as_json: bool,
-    dry_run: bool = False,
-    given: dict[str, object] | None = None,
-    offline: bool = False,
-) -> Session:
-    """The command's session, kept for the entry point to name what was being done."""
-    from launcher.session import Session, fill_in_region
-
-    run: Run = context.obj
-    config, sources = Config.load(run.path, os.environ, {**run.options, **(given or {})})
-    if not offline:
-        config = fill_in_region(config)
-    run.session = Session(config, sources, run.path, as_json, dry_run, run.poll_seconds)
-    return run.session
-
-
-def _given(options: dict[str, Any]) -> dict[str, object]:
-    return {key: value for key, value in options.items() if value is not None}
-
-
-def _hyperparameters(texts: list[str]) -> dict[str, object]:
-    return {f"hyperparameters.{name}": value for name, value in _pairs(texts, "-p").items()}
-
-
-def _pairs(texts: list[str], option: str) -> dict[str, object]:
-    faults = [text for text in texts if "=" not in text or text.startswith("=")]
-    if faults:
-        raise ConfigError(f"{option} {faults[0]!r}: expected NAME=VALUE")
-    return {text.partition("=")[0]: text.partition("=")[2] for text in texts}
+    run(session_of(context, json, dry_run), yes)
