@@ -22,7 +22,7 @@ from launcher.local.models import dumped
 from launcher.local.multi_model import TARGET_HEADER
 from launcher.local.platform import Platform
 from launcher.local.replica import Answer, SlowError, UnavailableError
-from launcher.local.settings import ACCOUNT
+from launcher.local.settings import ACCOUNT, Limits
 
 _PASSED_ON = (
     "Content-Type",
@@ -52,13 +52,7 @@ class Invocations:
             raise RefusedError("ValidationError", f"Endpoint {name} is asynchronous: use InvokeEndpointAsync.")
         variant = fleet.choose(request.headers.get("X-Amzn-SageMaker-Target-Variant"))
         limits = self._platform.settings.limits
-        longest = limits.serverless_body_bytes if variant.is_serverless else limits.body_bytes
-        if (request.content_length or 0) > longest:
-            raise RefusedError(
-                "ValidationError",
-                f"1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length "
-                f"less than or equal to {longest}",
-            )
+        _check_size(request.content_length or 0, variant, limits)
         passed = {header: request.headers[header] for header in _PASSED_ON if header in request.headers}
         answer = self._ask(name, variant, request.get_data(), passed, limits.invocation_seconds)
         headers = {key: value for key, value in answer.headers.items() if key.title() in map(str.title, _ANSWERED)}
@@ -140,3 +134,16 @@ class Invocations:
         )
         members = {"OriginalStatusCode": status, "OriginalMessage": said, "LogStreamArn": stream}
         return RefusedError("ModelError", message, http.HTTPStatus.FAILED_DEPENDENCY, members)
+
+
+def _check_size(size: int, variant: Variant, limits: Limits) -> None:
+    """Return when a body isn't too long.
+
+    Raises:
+        RefusedError: as the runtime does it, with the status in place of a code, but for a serverless variant.
+    """
+    if variant.is_serverless and size > limits.serverless_body_bytes:
+        raise RefusedError("ValidationError", f"Request {uuid.uuid4()} has oversize body.")
+    if size > limits.body_bytes:
+        status = http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        raise RefusedError(str(status.value), f"HTTP content length exceeded {limits.body_bytes} bytes.", status)
