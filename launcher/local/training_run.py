@@ -17,19 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from launcher.local import layout
-from launcher.local.archives import pack
 from launcher.local.checkpoints import Checkpoints
 from launcher.local.cloud import Location, LogStream
 from launcher.local.cluster import Cluster, checkpoints_of
 from launcher.local.errors import JobError
 from launcher.local.layout import Channel, Item
 from launcher.local.metrics import Metrics
+from launcher.local.outputs import REASON_CHARACTERS, failure_of, upload_archive, upload_files
 from launcher.local.pipes import Pipe
 from launcher.local.platform import Platform
 from launcher.local.records import Record, Records
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-_REASON_CHARACTERS = 1024
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +62,7 @@ class TrainingRun(threading.Thread):
         self._ending: Ending | None = None
         self._cluster: Cluster | None = None
         self._seconds = 0.0
+        self._found: dict[str, list[Item]] = {}
 
     def end(self, ending: Ending) -> None:
         """End the containers that run, or that would be started."""
@@ -85,11 +85,11 @@ class TrainingRun(threading.Thread):
                 outcome = self._attempt()
             self._finish(outcome)
         except JobError as error:
-            self._close("Failed", "Failed", "Training job failed", FailureReason=str(error)[:_REASON_CHARACTERS])
+            self._close("Failed", "Failed", "Training job failed", FailureReason=str(error)[:REASON_CHARACTERS])
         except Exception as error:  # the boundary: a bug of ours must not leave a job InProgress for ever
             _log.exception("training job %s", self._name)
             reason = f"InternalServerError: {type(error).__name__}: {error}"
-            self._close("Failed", "Failed", "Training job failed", FailureReason=reason[:_REASON_CHARACTERS])
+            self._close("Failed", "Failed", "Training job failed", FailureReason=reason[:REASON_CHARACTERS])
             raise
         finally:
             shutil.rmtree(self._directory, ignore_errors=True)
@@ -112,7 +112,7 @@ class TrainingRun(threading.Thread):
         self._upload(bases, "output/data", "output.tar.gz")
         # A job that is stopped keeps what it wrote within the time that it had.
         if failed and self._ending is None:
-            raise JobError(_failure_of(bases, failed))
+            raise JobError(failure_of(bases, failed))
         self._upload(bases, "model", "model.tar.gz")
         return self._ending
 
@@ -121,7 +121,7 @@ class TrainingRun(threading.Thread):
         count = self._job["ResourceConfig"].get("InstanceCount", 1)
         hosts = [f"algo-{i + 1}" for i in range(count)]
         bases = {host: self._directory / host for host in hosts}
-        found = {channel.name: _items_of(self._platform, channel) for channel in self._channels}
+        self._found = {channel.name: _items_of(self._platform, channel) for channel in self._channels}
         for index, (host, base) in enumerate(bases.items()):
             layout.write_configuration(base, self._job, self._channels, hosts, host)
             for channel in self._channels:
@@ -129,9 +129,8 @@ class TrainingRun(threading.Thread):
                     continue
                 directory = base / "input" / "data" / channel.name
                 directory.mkdir()
-                for item in layout.shard(found[channel.name], channel, index, count):
+                for item in layout.shard(self._found[channel.name], channel, index, count):
                     self._platform.cloud.download(item.where, directory / item.path)
-        self._found = found
         return bases
 
     def _train(self, bases: Mapping[str, Path]) -> dict[str, int]:
@@ -211,23 +210,16 @@ class TrainingRun(threading.Thread):
         return {host: LogStream(self._platform.cloud, LOG_GROUP, f"{self._name}/{host}-{suffix}") for host in hosts}
 
     def _upload(self, bases: Mapping[str, Path], directory: str, archive: str) -> None:
-        """One archive of what all hosts have in a directory; an empty one is uploaded for the model only."""
-        output = self._job["OutputDataConfig"]
-        where = Location.parse(output["S3OutputPath"]) / f"{self._name}/output"
+        """What all hosts have in a directory."""
+        where = Location.parse(self._job["OutputDataConfig"]["S3OutputPath"]) / f"{self._name}/output"
         directories = [base / directory for base in bases.values()]
-        is_model = directory == "model"
-        if output.get("CompressionType") == "NONE":
-            for base in directories:
-                for path in sorted(path for path in base.rglob("*") if path.is_file()):
-                    name = f"{'model' if is_model else 'data'}/{path.relative_to(base)}"
-                    self._platform.cloud.upload(path, where / name)
-            artifact = f"{where / 'model'}/"
+        if self._job["OutputDataConfig"].get("CompressionType") == "NONE":
+            artifact = upload_files(self._platform.cloud, directories, where / Path(directory).name)
         else:
-            path = self._directory / archive
-            if pack(directories, path) or is_model:
-                self._platform.cloud.upload(path, where / archive)
-            artifact = str(where / archive)
-        if is_model:
+            artifact = upload_archive(
+                self._platform.cloud, directories, self._directory / archive, where, even_empty=directory == "model"
+            )
+        if directory == "model":
             self._records.set(self._name, ModelArtifacts={"S3ModelArtifacts": artifact})
 
     def _finish(self, ending: Ending | None) -> None:
@@ -276,14 +268,3 @@ def _items_of(platform: Platform, channel: Channel) -> list[Item]:
         return layout.items(platform.cloud, channel)
     except JobError as error:
         raise JobError(f"ClientError: Data download failed: {channel.uri}: {error}") from error
-
-
-def _failure_of(bases: Mapping[str, Path], failed: Mapping[str, int]) -> str:
-    """The failure file of the first failed host that has one, as much of it as a FailureReason holds."""
-    texts = {host: bases[host] / "output" / "failure" for host in failed}
-    written = {host: path for host, path in texts.items() if path.is_file()}
-    # Of hosts that were ended because of another, the exit status is that of a signal.
-    host = next(iter(written or failed))
-    text = written[host].read_text(errors="replace") if written else ""
-    suffix = f", exit code: {failed[host]}"
-    return f"AlgorithmError: {text}"[: _REASON_CHARACTERS - len(suffix)] + suffix

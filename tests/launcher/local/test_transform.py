@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launcher.local.cutting import Cutting
 from launcher.local.errors import JobError
-from launcher.local.transform import Cutting
 from tests.launcher.local.account import Account
 
 ROWS = b"1,318\n2,318\n1,1\n"
