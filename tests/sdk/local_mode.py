@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,23 @@ DATA = ROOT / "data" / "ml-latest-small"
 CONFIGURATION = 'SchemaVersion: "1.0"\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n'
 
 
+def left(kind: str, *options: str) -> set[str]:
+    """What compose has made and nobody has removed."""
+    command = ["docker", kind, "ls", "--quiet", "--no-trunc", "--filter", "label=com.docker.compose.project", *options]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cleared_away() -> Iterator[None]:
+    """The SDKs leave their containers and networks behind."""
+    containers, networks = left("container", "--all"), left("network")
+    yield
+    if made := left("container", "--all") - containers:
+        subprocess.run(["docker", "container", "rm", "--force", "--volumes", *made], check=True, stdout=2)
+    if made := left("network") - networks:
+        subprocess.run(["docker", "network", "rm", *made], check=True, stdout=2)
+
+
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     configuration = tmp_path_factory.mktemp("sdk") / "config.yaml"
@@ -33,6 +51,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         **docker_environment(ROOT / "build" / "compose", inherited),
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(configuration),
         "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
+        "TMPDIR": str(tmp_path_factory.mktemp("temporary")),
     }
 
 
