@@ -304,6 +304,28 @@ static float gap_of(const Known *known, const Row *row, size_t place) {
     return (float)(row->time - (double)*int64(&known->rated_time, place));
 }
 
+/* Four numbers, each treated as if it were alone: the order of no sum depends on how many there are. */
+typedef float Four __attribute__((vector_size(16)));
+
+/* For each of some widths in seconds, or in ranks, the sum of the values of the `n` latest ratings before the row, each
+ * weighted by how near it is, and the sum of the weights. `values` are in the order of the users' ratings. */
+static void sums_lately(const Known *known, const Row *row, size_t n, const float *values, const Table *widths,
+                        int by_rank, float *sum, float *weight) {
+    for (size_t k = 0; k < widths->length; k += 4) {
+        size_t n_lanes = widths->length - k < 4 ? widths->length - k : 4;
+        Four width = {1, 1, 1, 1}, sums = {0}, weights = {0};
+        memcpy(&width, float32(widths, k), n_lanes * sizeof(float));
+        for (size_t i = 0; i < n; i++) {
+            size_t place = row->end - 1 - i;
+            Four root = 1 / (1 + (by_rank ? (float)i : gap_of(known, row, place)) / width), one = root * root;
+            weights += one;
+            sums += one * values[place];
+        }
+        memcpy(sum + k, &sums, n_lanes * sizeof(float));
+        memcpy(weight + k, &weights, n_lanes * sizeof(float));
+    }
+}
+
 /* Class shares of the `n` latest ratings before the row, weighted by `weight`, or by time where that is NULL. */
 static void shares(const Known *known, const Row *row, size_t n, const float *weight, float seconds, float *out) {
     size_t n_classes = known->class_values.length;
@@ -323,7 +345,7 @@ static void recency(const Known *known, const void *tables, const Row *row, floa
     const Recency *t = tables;
     size_t n_kernels = t->seconds.length, n_classes = known->class_values.length, window = t->rank_weight.width;
     size_t n_latest = (size_t)*int64(&t->latest, 0), n_columns = recency_columns(known, tables, 0);
-    const float *seconds = float32(&t->seconds, 0), *stars = float32(&known->class_values, 0);
+    const float *stars = float32(&known->class_values, 0), *residual = float32(&known->rated_residual, 0);
     float *sum = out, *weight = out + n_kernels, *latest = weight + n_kernels, *share = latest + 3 * n_latest + 1;
     if (isnan(row->time)) {
         for (size_t i = 0; i < n_columns; i++)
@@ -332,31 +354,21 @@ static void recency(const Known *known, const void *tables, const Row *row, floa
     }
     size_t n = row->end - row->begin < window ? row->end - row->begin : window;
     float nearest = 0, n_nearest = 0;
-    memset(out, 0, 2 * n_kernels * sizeof(float));
-    for (size_t i = 0; i < n; i++) {
-        size_t place = row->end - 1 - i;
-        float gap = gap_of(known, row, place), residual = *float32(&known->rated_residual, place);
-        for (size_t k = 0; k < n_kernels; k++) {
-            float one = near(gap / seconds[k]);
-            weight[k] += one;
-            sum[k] += one * residual;
-        }
-        if (i < n_latest) {
-            latest[i] = stars[*uint8(&known->rated_class, place)];
-            latest[n_latest + i] = residual;
-            latest[2 * n_latest + i] = gap;
-        }
-        if ((int64_t)i < *int64(&t->nearest, 0)) {
-            nearest += residual;
-            n_nearest += 1;
-        }
-    }
+    sums_lately(known, row, n, residual, &t->seconds, 0, sum, weight);
     for (size_t k = 0; k < n_kernels; k++)
         sum[k] /= weight[k] + 1;
-    for (size_t i = n; i < n_latest; i++)
-        latest[i] = latest[n_latest + i] = latest[2 * n_latest + i] = NAN;
+    for (size_t i = 0; i < n_latest; i++) {
+        size_t place = row->end - 1 - i;
+        latest[i] = i < n ? stars[*uint8(&known->rated_class, place)] : NAN;
+        latest[n_latest + i] = i < n ? residual[place] : NAN;
+        latest[2 * n_latest + i] = i < n ? gap_of(known, row, place) : NAN;
+    }
+    for (size_t i = 0; i < n && (int64_t)i < *int64(&t->nearest, 0); i++) {
+        nearest += residual[row->end - 1 - i];
+        n_nearest += 1;
+    }
     latest[3 * n_latest] = nearest / (n_nearest + 1);
-    shares(known, row, n, NULL, seconds[0], share);
+    shares(known, row, n, NULL, *float32(&t->seconds, 0), share);
     for (size_t k = 0; k < t->rank_weight.length; k++)
         shares(known, row, n, float32(&t->rank_weight, k), 0, share + (k + 1) * n_classes);
 }
