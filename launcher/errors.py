@@ -21,6 +21,10 @@ class InvalidRequestError(LauncherError):
     exit_code = 2
 
 
+class ForeignError(LauncherError):
+    """Something that isn't ours has a name that we would use."""
+
+
 class AwsError(LauncherError):
     """A call that AWS refused or that didn't get through.
 

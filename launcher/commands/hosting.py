@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from launcher import names
+from launcher.errors import ForeignError
 from launcher.plans.hosting import PASSING, plan_deploy, settle
 from launcher.plans.registry import plan_register
-from launcher.plans.setup import ForeignError
 from launcher.session import Session
 from launcher.state import describe_training, hosted, newest_model, read_evaluation, read_hosting
 from launcher.world import is_ours

@@ -12,8 +12,7 @@ from typing import Any
 
 from launcher import names
 from launcher.config import Config
-from launcher.errors import LauncherError
-from launcher.plans.setup import ForeignError
+from launcher.errors import ForeignError, LauncherError
 from launcher.requests import Action, Call, Request, Wait
 from launcher.world import Account
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from launcher import names
 from launcher.config import Config
-from launcher.errors import LauncherError
+from launcher.errors import ForeignError, LauncherError
 from launcher.requests import Action, Call, Request
 from launcher.world import Account, BucketState, Ownership, RepositoryState, RoleState
 
@@ -43,10 +43,6 @@ _BUCKET_LIFECYCLE = {
         }
     ]
 }
-
-
-class ForeignError(LauncherError):
-    """Something that isn't ours has a name that we would use."""
 
 
 def plan_bucket(config: Config, account: Account, state: BucketState) -> list[Action]:

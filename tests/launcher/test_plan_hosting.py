@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from launcher.config import Config
-from launcher.errors import LauncherError
+from launcher.errors import ForeignError, LauncherError
 from launcher.plans.hosting import Hosted, HostingState, config_name, plan_deletion, plan_deploy
 from launcher.plans.registry import plan_register
-from launcher.plans.setup import ForeignError
 from launcher.requests import Action, Call, Wait
 from launcher.validate import validate
 from launcher.world import Account

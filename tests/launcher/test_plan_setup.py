@@ -7,10 +7,9 @@ from dataclasses import replace
 import pytest
 
 from launcher.config import Config
-from launcher.errors import LauncherError
+from launcher.errors import ForeignError, LauncherError
 from launcher.plans.setup import (
     LIFECYCLE,
-    ForeignError,
     plan_bucket,
     plan_repository,
     plan_role,
