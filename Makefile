@@ -6,8 +6,10 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 
 # The AWS sample's image has scikit-learn, which XGBoost imports where it is. MLServer's workers need the older uvloop.
 PEERS := bentoml fastapi flask gunicorn mlserver numpy pandas scikit-learn scipy 'uvicorn[standard]' 'uvloop<0.22' xgboost-cpu
+LEARNERS := catboost lightgbm numpy xgboost-cpu
 
-.PHONY: setup run test test-sdk check bench bench-accuracy bench-features bench-history bench-serving soak image specification lock clean
+.PHONY: setup run test test-sdk check bench bench-accuracy bench-features bench-history bench-serving bench-training soak image \
+	specification lock clean
 .DEFAULT_GOAL := run
 
 setup: .venv/.installed
@@ -64,12 +66,20 @@ bench-history: setup
 bench-serving: setup .venv-peers/.installed
 	$(BIN)/python -m benchmarks.serving
 
+bench-training: setup .venv-learners/.installed
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.training
+
 soak: setup
 	$(BIN)/python -m benchmarks.soak
 
 .venv-peers/.installed: benchmarks/requirements-peers.txt
 	$(PYTHON) -m venv --clear .venv-peers
 	.venv-peers/bin/pip install --quiet --require-hashes --no-deps -r $<
+	touch $@
+
+.venv-learners/.installed: benchmarks/requirements-learners.txt
+	$(PYTHON) -m venv --clear .venv-learners
+	.venv-learners/bin/pip install --quiet --require-hashes --no-deps -r $<
 	touch $@
 
 # The launcher's own copy of what the job declares; a test says when it is behind.
@@ -82,9 +92,10 @@ lock: setup
 	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
 	printf 'sagemaker[local]==2.*\n' | $(LOCK) - --output-file tests/sdk/requirements-v2.txt
 	printf 'sagemaker==3.*\n' | $(LOCK) - --output-file tests/sdk/requirements-v3.txt
+	printf '%s\n' $(LEARNERS) | $(LOCK) - --output-file benchmarks/requirements-learners.txt
 	printf '%s\n' $(PEERS) | $(LOCK) - --output-file benchmarks/requirements-peers.txt
 	printf 'setuptools>=77\nwheel>=0.45\n' | $(LOCK) - --output-file container/requirements-build.txt
 
 clean:
-	rm -rf .venv .venv-peers .venv-sdk2 .venv-sdk3 build dist src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-learners .venv-peers .venv-sdk2 .venv-sdk3 build dist src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache \
 		.pytest_cache .hypothesis

@@ -195,7 +195,12 @@ def _told(
     """The same blocks, with a line in the log now and then, and an end to them after a stop."""
     began = told = time.monotonic()
     done = 0
-    for rows, block in blocks:
+    while True:
+        with stop.giving_up("the features were done"):
+            made = next(blocks, None)
+        if made is None:
+            return
+        rows, block = made
         stop.check("the features were done")
         done += len(rows)
         now = time.monotonic()

@@ -51,7 +51,8 @@ def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
             there was a model.
     """
     with joined(job.hosts, job.failure_file) as cluster:
-        prepared = _prepare(job, cluster)
+        with stop.giving_up("the features"):
+            prepared = _prepare(job, cluster)
         stop.check("the features")
         spec, booster = _fit(job, cluster, prepared, stop)
     if not cluster.is_first:
@@ -97,7 +98,8 @@ def _fit(
     job: TrainingJob, cluster: Cluster, prepared: _Prepared, stop: StopSignal
 ) -> tuple[FeatureSpec, xgboost.Booster]:
     settings, rows, scale = job.hyperparameters, prepared.split.train, prepared.scale
-    spec = FeatureSpec.fit(rows, prepared.movies, settings.features, scale)
+    with stop.giving_up("the features were done"):
+        spec = FeatureSpec.fit(rows, prepared.movies, settings.features, scale)
     hidden = hide(rows.queries(), settings.hidden_share, settings.seed)
     blocks = FeatureBlocks.fitted(spec, rows, hidden, stop, cluster, settings.tree_rows)
     logger.info("%d features a row", len(spec.names))

@@ -35,6 +35,32 @@ def test_a_job_runs_the_image_and_leaves_its_artifacts(account: Account) -> None
     assert account.containers() == []
 
 
+def test_hosts_train_one_model_from_their_shards(account: Account) -> None:
+    header, *lines = account.read("data/ratings.csv").decode().splitlines()
+    account.put("sharded/movies.csv", account.read("data/movies.csv"))
+    for number in range(2):
+        account.put(f"sharded/ratings-{number}.csv", "\n".join([header, *lines[number::2], ""]).encode())
+    settings = {**QUICK, "features": "statistics,factors"}
+    for name, n_hosts, distribution in (("one-host", 1, "FullyReplicated"), ("two-hosts", 2, "ShardedByS3Key")):
+        request = account.job(name, settings)
+        request["ResourceConfig"]["InstanceCount"] = n_hosts
+        request["InputDataConfig"] = [account.channel(prefix="sharded/", distribution=distribution)]
+        job = account.train(request)
+        assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    one, two = (account.archive(f"jobs/{name}/output/model.tar.gz") for name in ("one-host", "two-hosts"))
+    assert two["features.npz"] == one["features.npz"]
+    assert any("the model is written by algo-1" in line for line in account.log(LOGS, "two-hosts/algo-2-"))
+
+
+def test_a_piped_job(account: Account) -> None:
+    request = account.job("piped", QUICK)
+    request["InputDataConfig"] = [account.channel(InputMode="Pipe")]
+    job = account.train(request)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    evaluation = json.loads(account.archive("jobs/piped/output/output.tar.gz")["evaluation.json"])
+    assert evaluation["data"]["n_ratings"] == len(account.read("data/ratings.csv").splitlines()) - 1
+
+
 def test_a_job_fails_with_the_reason_that_it_wrote(account: Account) -> None:
     job = account.train(account.job("bad-settings", {**QUICK, "eta": "2"}))
     assert job["TrainingJobStatus"] == "Failed"
