@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from movielens.assembly import assemble
 from movielens.bad_rows import BadRows
 from movielens.errors import DataError
 from movielens.files import channel_files, of_role
 from movielens.movie_rows import catalogue, read_movie_file
-from movielens.rating_rows import assemble, read_rating_file
+from movielens.rating_rows import read_rating_file
 from movielens.tables import MovieTable, RatingTable
 
 

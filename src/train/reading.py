@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from movielens.assembly import assemble
 from movielens.bad_rows import BadRows
 from movielens.files import ChannelFile, channel_files, of_role
 from movielens.formats import Role
 from movielens.movie_rows import Movie, catalogue, read_movie_file
 from movielens.pipes import PipedRows, read_pipe
-from movielens.rating_rows import assemble, read_rating_file, unknown_movies
+from movielens.rating_rows import read_rating_file, unknown_movies
 from movielens.readers import Dataset, require_movies
 from movielens.tables import MovieTable, RatingTable
 from train.cluster import Cluster, share_json

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from movielens import artifact
+from movielens.assembly import drop_duplicates
 from movielens.errors import ArtifactError
 from movielens.features import FeatureSpec
-from movielens.rating_rows import drop_duplicates
 from movielens.tables import RatingTable
 from train.errors import JobError
 from train.hyperparameters import Hyperparameters

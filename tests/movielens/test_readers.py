@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from movielens.assembly import drop_duplicates
 from movielens.bad_rows import BadRows
 from movielens.errors import DataError
 from movielens.files import channel_files
-from movielens.rating_rows import drop_duplicates, read_rating_file
+from movielens.rating_rows import read_rating_file
 from movielens.readers import Dataset, read_dataset
 from movielens.tables import RatingTable
 
