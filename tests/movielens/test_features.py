@@ -12,7 +12,9 @@ from movielens.errors import DataError
 from movielens.features import FeatureMatrix, FeatureSpec, IdIndex
 from movielens.features.groups import GROUPS
 from movielens.features.history import Catalogue, History
+from movielens.features.profiles import latest
 from movielens.features.spec import BASE_NAMES, N_FOLDS, fold_of
+from movielens.features.taste import Taste
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
@@ -40,13 +42,12 @@ def flags(spec: FeatureSpec, movie_id: int) -> dict[str, float]:
     return {genre: column(matrix, f"genre_{genre}") for genre in GENRES}
 
 
-def test_a_row_holds_ids_time_genres_and_year(spec: FeatureSpec, ratings: RatingTable, movies: MovieTable) -> None:
+def test_a_row_holds_time_genres_and_year(spec: FeatureSpec, ratings: RatingTable, movies: MovieTable) -> None:
     row = 5
     place = movies.movie_id.tolist().index(ratings.movie_id[row])
     matrix = spec.transform(ratings.take(np.array([row])).queries())
     assert matrix.names[: len(BASE_NAMES)] == BASE_NAMES
-    assert column(matrix, "userId") == ratings.user_id[row]
-    assert column(matrix, "movieId") == ratings.movie_id[row]
+    assert column(matrix, "knows_user") == column(matrix, "knows_time") == 1
     assert ratings.timestamp is not None
     assert column(matrix, "timestamp") == np.float32(ratings.timestamp[row])
     assert column(matrix, "year") == movies.year[place]
@@ -240,6 +241,71 @@ def test_clock(spec: FeatureSpec, ratings: RatingTable) -> None:
     assert features["hour"] == when.hour
     # 1970 began on a Thursday.
     assert features["weekday"] == (when.weekday() - 3) % 7
+
+
+def test_taste_is_a_regression_whose_weights_have_the_fitted_variances(
+    spec: FeatureSpec, ratings: RatingTable, history: History
+) -> None:
+    row = 7
+    taste = next(group for group in spec.groups if isinstance(group, Taste))
+    user = int(np.flatnonzero(np.unique(ratings.user_id) == ratings.user_id[row])[0])
+    mine = np.flatnonzero(history.user_index == user)
+    terms, noise = taste.movie[history.movie_index[mine]].astype(float), taste.variance[-1]
+    precision = terms.T @ terms / noise + np.diag(1 / taste.variance[:-1])
+    weights = np.linalg.solve(precision, terms.T @ history.residual[mine] / noise)
+    movie = history.catalogue.index.index(ratings.movie_id[row : row + 1])
+    features = named(spec, ratings, row)
+    assert features["taste_residual"] == pytest.approx(float((taste.movie[movie] @ weights)[0]), abs=1e-5)
+
+
+def test_what_is_beyond_taste_is_what_a_fit_without_the_rating_leaves(history: History) -> None:
+    """With biases and variances held, the leverages give the very residuals of fits that leave one rating out."""
+    taste = Taste.fit(history)
+    user, noise = 3, taste.variance[-1]
+    mine = np.flatnonzero(history.user_index == user)
+    terms, prior = taste.movie[history.movie_index[mine]].astype(float), np.diag(1 / taste.variance[:-1])
+    residual = history.residual[mine]
+    covariance = np.linalg.inv(terms.T @ terms / noise + prior)
+    for place in range(len(mine)):
+        others = np.arange(len(mine)) != place
+        precision = terms[others].T @ terms[others] / noise + prior
+        left = residual[place] - terms[place] @ np.linalg.solve(precision, terms[others].T @ residual[others] / noise)
+        whole = residual[place] - terms[place] @ covariance @ terms.T @ residual / noise
+        leverage = terms[place] @ covariance @ terms[place] / noise
+        assert whole / (1 - leverage) == pytest.approx(left)
+        of_bias = 1 / (len(mine) + 5) + 1 / (taste.raters[history.movie_index[mine[place]]] + 4)
+        found = taste.beyond[np.flatnonzero(latest(history)[0] == mine[place])[0]]
+        assert found == pytest.approx(whole / (1 - min(leverage + of_bias, 0.8)), rel=1e-4, abs=1e-6)
+
+
+def test_alike_movies_are_those_of_like_genres_and_year(
+    spec: FeatureSpec, ratings: RatingTable, movies: MovieTable, history: History
+) -> None:
+    row = 7
+    here = movies.movie_id.tolist().index(ratings.movie_id[row])
+    mine = ratings.user_id == ratings.user_id[row]
+    flags, weight = np.nan_to_num(history.catalogue.genre_flags), 0.0
+    for movie in history.catalogue.index.index(ratings.movie_id[mine]):
+        common = flags[here] @ flags[movie]
+        if common:
+            years = abs(float(history.catalogue.year[here] - history.catalogue.year[movie]))
+            years = 30 if np.isnan(years) else years
+            weight += common**2 / (flags[here].sum() * flags[movie].sum()) / (1 + years / 15) ** 2
+    assert named(spec, ratings, row)["alike_genre_weight"] == pytest.approx(weight, rel=1e-4)
+
+
+def test_pace(spec: FeatureSpec, ratings: RatingTable) -> None:
+    assert ratings.timestamp is not None
+    user, movie = int(ratings.user_id[7]), int(ratings.movie_id[7])
+    mine = ratings.user_id == user
+    time, order = np.sort(ratings.timestamp[mine].astype(float)), np.argsort(ratings.timestamp[mine])
+    stars = ratings.rating[mine][order]
+    matrix = spec.transform(ask(user, movie, time[4] + 1))
+    assert column(matrix, "pace_before") == 5
+    assert column(matrix, "pace_share_before") == pytest.approx(5 / (mine.sum() + 1))
+    assert column(matrix, "pace_60s") == (time[4] + 1 - time[:5] < 60).sum()
+    assert column(matrix, "pace_classes") == len(set(stars[:5].tolist()))
+    assert column(matrix, "pace_run") == next((k for k in range(5) if stars[4 - k] != stars[4]), 5)
 
 
 @pytest.mark.parametrize("groups", [(), ("affinity",), tuple(GROUPS)])

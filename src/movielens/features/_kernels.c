@@ -13,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-/* The ids, the time, and what the catalogue says of the movie. */
+/* Whether the user is known, and the time of that user; the time; and what the catalogue says of the movie. */
 
 static size_t base_columns(const Known *known, const void *tables, size_t before) {
     (void)tables, (void)before;
@@ -23,8 +23,8 @@ static size_t base_columns(const Known *known, const void *tables, size_t before
 static void base(const Known *known, const void *tables, const Row *row, float *out) {
     (void)tables;
     size_t n_genres = known->genre_flags.width;
-    out[0] = row->user < known->user_id.length ? (float)row->user_id : NAN;
-    out[1] = row->movie < known->movie_id.length ? (float)row->movie_id : NAN;
+    out[0] = row->user < known->user_id.length ? 1 : NAN;
+    out[1] = isnan(row->time) ? NAN : out[0];
     out[2] = (float)row->time;
     memcpy(out + 3, float32(&known->genre_flags, row->movie), n_genres * sizeof(float));
     out[3 + n_genres] = *float32(&known->year, row->movie);
@@ -374,6 +374,153 @@ static void recency(const Known *known, const void *tables, const Row *row, floa
 }
 
 typedef struct {
+    Table seconds;
+} Pace;
+
+/* How many of the latest ratings are looked at for how many classes they have. */
+#define PACE_LATEST 10
+
+static size_t pace_columns(const Known *known, const void *tables, size_t before) {
+    (void)known, (void)before;
+    return 4 + ((const Pace *)tables)->seconds.length;
+}
+
+static void pace(const Known *known, const void *tables, const Row *row, float *out) {
+    const Table *seconds = &((const Pace *)tables)->seconds;
+    size_t n = row->end - row->begin, recent = 0, run = 0, n_classes = 0;
+    if (isnan(row->time)) {
+        for (size_t i = 0; i < 4 + seconds->length; i++)
+            out[i] = NAN;
+        return;
+    }
+    out[0] = (float)n;
+    out[1] = (float)n / (float)(row->last - row->first + 1);
+    for (size_t i = 0; i < seconds->length; i++) {
+        while (recent < n && gap_of(known, row, row->end - 1 - recent) < *float32(seconds, i))
+            recent++;
+        out[2 + i] = (float)recent;
+    }
+    const uint8_t *rated = uint8(&known->rated_class, 0);
+    while (run < n && rated[row->end - 1 - run] == rated[row->end - 1])
+        run++;
+    uint64_t classes = 0;
+    for (size_t i = 0; i < n && i < PACE_LATEST; i++)
+        classes |= (uint64_t)1 << rated[row->end - 1 - i];
+    for (; classes; classes &= classes - 1)
+        n_classes++;
+    out[2 + seconds->length] = (float)run;
+    out[3 + seconds->length] = (float)n_classes;
+}
+
+typedef struct {
+    Table movie, user, level, liking, genres, beyond, prior, seconds, ranks, window;
+} Taste;
+
+/* Ratings of what kinds of alike movies are looked at, which of them by their classes too, and how. */
+enum { LEVEL, LEVEL_RECENT, KIND, N_SHARES, GENRE = N_SHARES, GENRE_RECENT, N_ALIKE };
+
+/* Stars at which two expected ratings are half as alike, squared. */
+#define TASTE_LEVEL_WIDTH 0.0625f
+#define TASTE_RANK 30.0f
+#define TASTE_GENRE_YEARS 15.0f
+#define TASTE_KIND_YEARS 10.0f
+#define TASTE_UNKNOWN_YEARS 30.0f
+
+typedef struct {
+    float weight, beyond, shrinkage;
+    float counts[MOST_CLASSES];
+} Alike;
+
+static size_t taste_columns(const Known *known, const void *tables, size_t before) {
+    (void)before;
+    const Taste *t = tables;
+    return 1 + t->seconds.length + t->ranks.length + 2 * N_ALIKE + N_SHARES * known->class_values.length;
+}
+
+static float product_of(const float *left, const float *right, size_t n) {
+    float sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += left[i] * right[i];
+    return sum;
+}
+
+static float n_bits(uint32_t bits) {
+    float n = 0;
+    for (; bits; bits &= bits - 1)
+        n += 1;
+    return n;
+}
+
+/* Means of what taste leaves unexplained of the latest ratings, by time and by rank; NaN where the row has no time. */
+static void beyond_lately(const Known *known, const Taste *t, const Row *row, float *out) {
+    size_t n_seconds = t->seconds.length, n_ranks = t->ranks.length, n = row->end - row->begin;
+    size_t window = (size_t)*int64(&t->window, 0);
+    const float *seconds = float32(&t->seconds, 0), *ranks = float32(&t->ranks, 0);
+    for (size_t k = 0; k < n_seconds + n_ranks; k++) {
+        float sum = 0, weight = 0;
+        for (size_t i = 0; i < n && i < window; i++) {
+            size_t place = row->end - 1 - i;
+            float one = near(k < n_seconds ? gap_of(known, row, place) / seconds[k] : (float)i / ranks[k - n_seconds]);
+            weight += one;
+            sum += one * *float32(&t->beyond, place);
+        }
+        out[k] = isnan(row->time) ? NAN : sum / (weight + 1);
+    }
+}
+
+static void note(Alike *alike, float weight, float beyond, uint8_t class_index) {
+    alike->weight += weight;
+    alike->beyond += weight * beyond;
+    alike->counts[class_index] += weight;
+}
+
+static void taste(const Known *known, const void *tables, const Row *row, float *out) {
+    const Taste *t = tables;
+    size_t n_classes = known->class_values.length, n_lately = t->seconds.length + t->ranks.length;
+    const float *stars = float32(&known->class_values, 0), *prior = float32(&t->prior, 0);
+    Alike alike[N_ALIKE] = {{.shrinkage = 1}, {.shrinkage = 1}, {.shrinkage = 2}, {.shrinkage = 3}, {.shrinkage = 1}};
+    float residual = product_of(float32(&t->user, row->user), float32(&t->movie, row->movie), t->movie.width);
+    float expected = *float32(&t->level, row->user) + *float32(&t->liking, row->movie) + residual;
+    float year = *float32(&known->year, row->movie);
+    uint32_t genres = (uint32_t)*int32(&t->genres, row->movie);
+    float n_genres = n_bits(genres);
+    for (size_t place = row->first; place < row->last; place++) {
+        int32_t movie = *int32(&known->rated_movie, place);
+        uint8_t class_index = *uint8(&known->rated_class, place);
+        float beyond = *float32(&t->beyond, place), apart = expected - (stars[class_index] - beyond);
+        float level = 1 / (1 + apart * apart / TASTE_LEVEL_WIDTH), genre = 0;
+        uint32_t others = (uint32_t)*int32(&t->genres, (size_t)movie);
+        level *= level;
+        note(alike + LEVEL, level, beyond, class_index);
+        if (genres & others) {
+            float common = n_bits(genres & others), cosine = common * common / (n_genres * n_bits(others));
+            float years = fabsf(year - *float32(&known->year, (size_t)movie));
+            years = isnan(years) ? TASTE_UNKNOWN_YEARS : years;
+            genre = cosine * near(years / TASTE_GENRE_YEARS);
+            note(alike + GENRE, genre, beyond, class_index);
+            note(alike + KIND, cosine * cosine * cosine * near(years / TASTE_KIND_YEARS), beyond, class_index);
+        }
+        if (place >= row->begin && place < row->end) {
+            note(alike + LEVEL_RECENT, level * near((float)(row->end - 1 - place) / TASTE_RANK), beyond, class_index);
+            note(alike + GENRE_RECENT, genre * near(gap_of(known, row, place) / (float)SECONDS_PER_DAY), beyond, class_index);
+        }
+    }
+    static const int order[N_ALIKE] = {LEVEL, LEVEL_RECENT, GENRE, KIND, GENRE_RECENT};
+    static const float prior_weight[N_SHARES] = {1, 0.5f, 0.5f};
+    *out++ = residual;
+    beyond_lately(known, t, row, out);
+    out += n_lately;
+    for (size_t i = 0; i < N_ALIKE; i++) {
+        const Alike *one = alike + order[i];
+        *out++ = one->beyond / (one->weight + one->shrinkage);
+        *out++ = one->weight;
+    }
+    for (size_t i = 0; i < N_SHARES; i++)
+        for (size_t k = 0; k < n_classes; k++)
+            *out++ = (alike[i].counts[k] + prior_weight[i] * prior[k]) / (alike[i].weight + prior_weight[i]);
+}
+
+typedef struct {
     Table columns, weights;
 } Blend;
 
@@ -423,6 +570,10 @@ const Kernel KERNELS[] = {
     {"clock", clock_columns, clock_of, 0, {{"user", 'd', "U"}, {"movie", 'd', "M"}, {"log_span", 'd', "U"}}},
     {"recency", recency_columns, recency, 1,
      {{"seconds", 'f', "a"}, {"rank_weight", 'f', "bc"}, {"latest", 'q', "1"}, {"nearest", 'q', "1"}}},
+    {"pace", pace_columns, pace, 1, {{"seconds", 'f', "a"}}},
+    {"taste", taste_columns, taste, 0,
+     {{"movie", 'f', "Ma"}, {"user", 'f', "Ua"}, {"level", 'f', "U"}, {"liking", 'f', "M"}, {"genres", 'i', "M"},
+      {"beyond", 'f', "R"}, {"prior", 'f', "C"}, {"seconds", 'f', "b"}, {"ranks", 'f', "c"}, {"window", 'q', "1"}}},
     {"blend", blend_columns, blend, 0, {{"columns", 'q', "a"}, {"weights", 'f', "a"}}},
     {NULL, NULL, NULL, 0, {{NULL, 0, NULL}}},
 };

@@ -17,20 +17,27 @@ from movielens.features.matrix import Floats
 from movielens.features.rows import Tables
 
 TASTE = {
-    "bias": 1.0,
-    "factors_residual": 0.45,
-    "neighbours_residual": 0.33,
-    "affinity_mean": 0.95,
-    "sloped_liking": 0.22,
-    "sloped_year": 0.5,
-    "sloped_popularity": 0.55,
+    "bias": 0.76,
+    "user_mean": 0.19,
+    "movie_mean": 0.11,
+    "factors_residual": 0.35,
+    "neighbours_residual": 0.37,
+    "sloped_year": 0.16,
+    "sloped_popularity": 0.16,
+    "taste_residual": 0.6,
+    "alike_level_beyond": 0.2,
+    "alike_genre_beyond": 0.5,
+    "alike_kind_beyond": 0.4,
 }
 MOOD = {
-    "recent_residual_20s": 0.3,
-    "recent_residual_300s": 0.28,
-    "recent_residual_7200s": -0.1,
-    "nearest_residual": 0.08,
-    "neighbours_recent_residual": 0.18,
+    "recent_residual_20s": 0.22,
+    "recent_residual_300s": 0.35,
+    "recent_residual_7200s": -0.16,
+    "beyond_taste_300s": -0.13,
+    "beyond_taste_7200s": 0.11,
+    "beyond_taste_rank_10": 0.09,
+    "beyond_taste_rank_30": -0.18,
+    "alike_level_recent_beyond": 0.16,
 }
 BLENDS = {"blend_taste": TASTE, "blend_mood": MOOD, "blend": {**TASTE, **MOOD}}
 

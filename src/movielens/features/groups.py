@@ -19,10 +19,12 @@ from movielens.features.factors import Factors
 from movielens.features.histograms import Histograms
 from movielens.features.history import History
 from movielens.features.neighbours import Neighbours
+from movielens.features.pace import Pace
 from movielens.features.recency import Recency
 from movielens.features.rows import Tables
 from movielens.features.slopes import Slopes
 from movielens.features.statistics import Statistics
+from movielens.features.taste import Taste
 
 
 class FeatureGroup(Protocol):
@@ -45,7 +47,8 @@ class FeatureGroup(Protocol):
 
 
 GROUPS: dict[str, type[FeatureGroup]] = {
-    group.name: group for group in (Statistics, Histograms, Affinity, Slopes, Factors, Neighbours, Clock, Recency)
+    group.name: group
+    for group in (Statistics, Histograms, Affinity, Slopes, Factors, Neighbours, Clock, Recency, Pace, Taste)
 }
 
 

@@ -55,13 +55,8 @@ class Profiles:
     @classmethod
     def of(cls, history: History) -> Self:
         """The latest ratings of each user."""
-        time = np.where(np.isnan(history.timestamp), NO_TIME, history.timestamp).astype(np.int64)
-        order = np.lexsort((time, history.user_index))
+        order, older = latest(history)
         count = np.bincount(history.user_index, minlength=history.n_users + 1)
-        end = np.cumsum(count)
-        # How many ratings of the same user come later.
-        later = end[history.user_index[order]] - 1 - np.arange(len(order))
-        older, order = order[later >= cls.CAP], order[later < cls.CAP]
         kept = np.minimum(count, cls.CAP)
         start, older_start = (np.concatenate([[0], np.cumsum(counts)]) for counts in (kept, count - kept))
         return cls(
@@ -69,7 +64,7 @@ class Profiles:
             np.append(history.movie_index[order], -1).astype(np.int32),
             np.append(history.class_index[order], 0).astype(np.uint8),
             np.append(history.residual[order], 0).astype(np.float32),
-            np.append(time[order], NO_TIME),
+            np.append(_time(history)[order], NO_TIME),
             older_start,
             history.movie_index[older].astype(np.int32),
         )
@@ -86,3 +81,16 @@ class Profiles:
         """How many ratings each movie has, int64 (n_movies,)."""
         of_older = np.bincount(self.older, minlength=n_movies)
         return np.bincount(self.movie_index[:-1], minlength=n_movies) + of_older
+
+
+def latest(history: History) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which rows of a history `Profiles` keeps, in its order, and which are older than those."""
+    order = np.lexsort((_time(history), history.user_index))
+    end = np.cumsum(np.bincount(history.user_index, minlength=history.n_users + 1))
+    # How many ratings of the same user come later.
+    later = end[history.user_index[order]] - 1 - np.arange(len(order))
+    return order[later < Profiles.CAP], order[later >= Profiles.CAP]
+
+
+def _time(history: History) -> NDArray[np.int64]:
+    return np.where(np.isnan(history.timestamp), NO_TIME, history.timestamp).astype(np.int64)

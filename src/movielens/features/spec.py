@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.columns import GENRES, MOVIE_ID, TIMESTAMP, USER_ID
+from movielens.columns import GENRES, TIMESTAMP
 from movielens.errors import DataError
 from movielens.features.blend import Blend
 from movielens.features.groups import GROUPS, FeatureGroup, group_arrays, group_from_arrays
@@ -39,7 +39,9 @@ Arrays = Mapping[str, NDArray[Any]]
 
 N_FOLDS = 8
 FITTED_BLOCK = 262_144
-BASE_NAMES = (USER_ID, MOVIE_ID, TIMESTAMP, *(f"genre_{genre}" for genre in GENRES), "year")
+# 1 or NaN: whether training saw the user, and whether of such a user the time is given.
+KNOWS_USER, KNOWS_TIME = "knows_user", "knows_time"
+BASE_NAMES = (KNOWS_USER, KNOWS_TIME, TIMESTAMP, *(f"genre_{genre}" for genre in GENRES), "year")
 _SEPARATOR = "\n"
 
 
