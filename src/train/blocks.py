@@ -5,12 +5,11 @@ kept between the two, those of a large one are made again, which costs time inst
 
 A quantised matrix with missing values takes four bytes a value, one without takes one. So in a large matrix what is
 missing is a number below all others, and the booster is told afterwards to send what is missing the way that number
-went (`without_missing`).
+went (`train.trees.without_missing`).
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -166,14 +165,6 @@ def host_of(ratings: RatingTable, n_hosts: int) -> Rows:
 
 def _without_rows(names: tuple[str, ...]) -> FeatureMatrix:
     return FeatureMatrix(np.empty((0, len(names)), dtype=np.float32), names)
-
-
-def without_missing(booster: xgboost.Booster) -> xgboost.Booster:
-    """A booster trained on `MISSING`, so that it takes what is missing as it took that: always to the left."""
-    model = json.loads(bytes(booster.save_raw("json")))
-    for tree in model["learner"]["gradient_booster"]["model"]["trees"]:
-        tree["default_left"] = [1] * len(tree["default_left"])
-    return xgboost.Booster(model_file=bytearray(json.dumps(model).encode()))
 
 
 def predict(model: Model, ratings: RatingTable) -> Scores:

@@ -7,21 +7,24 @@ them, and trains again on all training rows for that number.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
 from movielens.errors import DataError
-from train.blocks import FeatureBlocks, without_missing
+from train.blocks import FeatureBlocks
 from train.checkpoint import Checkpoints
 from train.cluster import ALONE, Cluster
 from train.device import find_device
 from train.hyperparameters import Hyperparameters
+from train.knowledge import Schedule
 from train.report import metric_line
-from train.rounds import Boosted, Boosting
+from train.rounds import Boosted, Boosting, n_rounds_of
 from train.split import hold_out
 from train.stop import StoppedError, StopSignal
+from train.trees import averaged, with_gates, without_missing
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +41,8 @@ def fit_booster(
     checkpoints: Checkpoints | None = None,
     cluster: Cluster = ALONE,
     start: bytes = b"",
+    *,
+    timed: bool = True,
 ) -> xgboost.Booster:
     """Train on all rows.
 
@@ -50,39 +55,60 @@ def fit_booster(
         checkpoints: where to go on from and what to leave behind; none by default.
         cluster: the hosts, each with blocks of its own.
         start: a booster whose rounds come first, as XGBoost's UBJSON; empty to begin anew.
+        timed: whether the rows have times.
 
     Raises:
         DataError: if early stopping would have no rows to train on or none to look at.
         JobError: if a checkpoint can't be written.
         StoppedError: a stop before there was a single round.
     """
-    boosting = Boosting(_params(settings, n_classes), stop, checkpoints or Checkpoints(), cluster, start)
+    params, checkpoints = _params(settings, n_classes), checkpoints or Checkpoints()
+    schedule = _schedule(blocks.names, settings, n_rounds_of(start), timed=timed)
+    boosting = Boosting(params, stop, checkpoints, schedule, cluster, start)
     try:
-        booster = _fit(boosting, blocks, class_index, settings)
+        boosters = _fit(boosting, blocks, class_index, settings)
     except StoppedError:
         longest = boosting.longest()
         # Of several hosts, the others may have been further.
         if longest is None or len(cluster) > 1:
             raise
-        booster = longest
-    return without_missing(booster) if blocks.is_large else booster
+        boosters = [longest]
+    if blocks.is_large:
+        boosters = [without_missing(booster) for booster in boosters]
+    return averaged([with_gates(booster, schedule) for booster in boosters], schedule.before)
+
+
+def _schedule(names: tuple[str, ...], settings: Hyperparameters, before: int, *, timed: bool) -> Schedule:
+    # Those that answer without the user or the time are among the rounds before.
+    user = before or round(settings.movie_rounds * settings.num_round)
+    moment = before or user + round(settings.user_rounds * settings.num_round)
+    return Schedule(names, before, user, moment if timed else before + settings.num_round)
 
 
 def _fit(
     boosting: Boosting, blocks: FeatureBlocks, class_index: NDArray[np.int64], settings: Hyperparameters
-) -> xgboost.Booster:
-    n_rounds, trial = boosting.n_before + settings.num_round, None
+) -> list[xgboost.Booster]:
+    """Boosters to average."""
+    n_rounds, trial = boosting.schedule.before + settings.num_round, None
     if settings.early_stopping_rounds:
         search = boosting.completed(_SEARCH) or _search_rounds(boosting, blocks, class_index, settings)
         trial = search.best
         logger.info("%s", metric_line(_VALIDATION_LOSS, min(search.losses)))
         if boosting.stop.requested:
-            return trial
+            return [trial]
         n_rounds = trial.num_boosted_rounds()
         logger.info("early stopping chose %d rounds; training on all %d rows", n_rounds, blocks.n_rows)
-    booster = boosting.run(_FINAL, blocks.matrix(class_index, settings.max_bin), n_rounds).booster
-    cut_short = trial is not None and trial.num_boosted_rounds() > booster.num_boosted_rounds()
-    return trial if trial is not None and cut_short else booster
+    matrix, boosters = blocks.matrix(class_index, settings.max_bin), []
+    for place in range(settings.n_models):
+        one = replace(boosting, params={**boosting.params, "seed": settings.seed + place})
+        boosters.append(one.run(f"{_FINAL}{place or ''}", matrix, n_rounds).booster)
+        if boosting.stop.requested:
+            break
+    rounds = [booster.num_boosted_rounds() for booster in boosters]
+    if trial is not None and trial.num_boosted_rounds() > rounds[0]:
+        return [trial]
+    # The last one may have been stopped.
+    return [booster for booster, n in zip(boosters, rounds, strict=True) if n == rounds[0]]
 
 
 def _search_rounds(
@@ -97,7 +123,7 @@ def _search_rounds(
         )
     matrix = blocks.among(kept).matrix(class_index, settings.max_bin)
     check = blocks.among(held).matrix(class_index, settings.max_bin, ref=matrix)
-    n_rounds = boosting.n_before + settings.num_round
+    n_rounds = boosting.schedule.before + settings.num_round
     return boosting.run(_SEARCH, matrix, n_rounds, check, settings.early_stopping_rounds)
 
 

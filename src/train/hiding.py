@@ -1,7 +1,7 @@
-"""Training rows as the model will meet unknown ones: with the user, the movie or the time hidden from some of them.
+"""Training rows as the model will meet unknown movies: with the movie hidden from some of them.
 
-Every training row has all three, so without this the booster would never learn where to send what is missing, and a
-request without a timestamp or of a new user would be answered by the accident of a default branch.
+The catalogue lists every movie of the training rows, so without this the booster would never learn where to send what
+is missing of a movie. Users and times need no hiding (`train.knowledge`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,6 @@ UNKNOWN_ID = 0
 
 
 def hide(queries: RatingQueries, share: float, seed: int) -> RatingQueries:
-    """Hide each of the three in a ``share`` of the rows, independently of each other, drawn by ``seed``."""
-    hides_user, hides_movie, hides_time = np.random.default_rng(seed).random((3, len(queries))) < share
-    return RatingQueries(
-        np.where(hides_user, UNKNOWN_ID, queries.user_id),
-        np.where(hides_movie, UNKNOWN_ID, queries.movie_id),
-        np.where(hides_time, np.nan, queries.timestamp),
-    )
+    """Hide the movie in a ``share`` of the rows, drawn by ``seed``."""
+    hides_movie = np.random.default_rng(seed).random(len(queries)) < share
+    return RatingQueries(queries.user_id, np.where(hides_movie, UNKNOWN_ID, queries.movie_id), queries.timestamp)

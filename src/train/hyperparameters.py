@@ -27,6 +27,9 @@ _OURS = {
     "early_stopping_share",
     "features",
     "hidden_share",
+    "movie_rounds",
+    "user_rounds",
+    "n_models",
     "save_predictions",
     "checkpoint_rounds",
     "num_round",
@@ -138,8 +141,12 @@ class Hyperparameters:
         early_stopping_rounds: 0, or stop once this many rounds brought no better log-loss on ``early_stopping_share``
             of the training rows, then train again on all of them for the number of rounds found.
         features: the groups of features beside ids, time, genres and year.
-        hidden_share: share of the training rows from which the user, the movie and the timestamp are hidden, each by
-            itself, so that the model learns to answer without them.
+        hidden_share: share of the training rows from which the movie is hidden, so that the model learns to answer for
+            movies that the catalogue doesn't list.
+        movie_rounds: share of the rounds that look at the movie alone and answer for unknown users.
+        user_rounds: share of the rounds that look at the user too, but at no time; they answer together with those
+            before where no timestamp is sent, the rest answers where one is.
+        n_models: boosters of different seeds whose margins are averaged.
         save_predictions: write the test rows' predictions to ``output/data/predictions.csv``.
         checkpoint_rounds: rounds between two checkpoints, where the job has a directory for them.
         tree_rows: about how many training rows the trees are grown on, drawn by a hash where there are more; the
@@ -158,20 +165,23 @@ class Hyperparameters:
     early_stopping_rounds: int = _whole(0, 0, 10_000)
     early_stopping_share: float = _number(0.2, 0, 0.9, above=True)
     features: tuple[str, ...] = _features()
-    hidden_share: float = _number(0.1, 0, 0.9)
+    hidden_share: float = _number(0.02, 0, 0.9)
+    movie_rounds: float = _number(0.19, 0, 1)
+    user_rounds: float = _number(0.34, 0, 1)
+    n_models: int = _whole(1, 1, 50)
     save_predictions: bool = _flag(False)
     checkpoint_rounds: int = _whole(10, 1, 100_000)
     tree_rows: int = _whole(2_000_000, 1_000, 2**31 - 1)
     on_bad_row: OnBadRow = _choice("fail", _ON_BAD_ROW)
     bad_row_share: float = _number(0.01, 0, 0.9, above=True)
     device: Device = _choice("auto", _DEVICES)
-    num_round: int = _whole(160, 1, 100_000, tuned=(100, 1_000))
-    eta: float = _number(0.1, 0, 1, above=True, tuned=(0.02, 0.3))
+    num_round: int = _whole(320, 1, 100_000, tuned=(100, 1_000))
+    eta: float = _number(0.06, 0, 1, above=True, tuned=(0.02, 0.3))
     max_depth: int = _whole(6, 1, 20, tuned=(2, 8))
     min_child_weight: float = _number(5, 0, tuned=(1, 200))
     gamma: float = _number(0, 0)
     subsample: float = _number(0.7, 0, 1, above=True, tuned=(0.4, 1))
-    colsample_bytree: float = _number(0.4, 0, 1, above=True, tuned=(0.2, 1))
+    colsample_bytree: float = _number(0.25, 0, 1, above=True, tuned=(0.2, 1))
     lambda_: float = _number(5, 0, tuned=(0.1, 100))
     alpha: float = _number(0, 0)
     max_bin: int = _whole(64, 2, 65_536)

@@ -113,6 +113,7 @@ def _fit(
         checkpoints,
         cluster,
         prepared.start,
+        timed=rows.timestamp is not None,
     )
     digests = set(cluster.gather(hashlib.sha256(trees.save_raw("ubj")).digest()))
     if len(digests) > 1:

@@ -11,11 +11,13 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import xgboost
 
 from train.checkpoint import Checkpoints, Stage
 from train.cluster import ALONE, Cluster
+from train.knowledge import Schedule
 from train.stop import StopSignal
 
 logger = logging.getLogger(__name__)
@@ -46,20 +48,17 @@ class Boosting:
         params: XGBoost's, with the seed.
         stop: asked after every round.
         checkpoints: where a stage begins and what it leaves behind.
+        schedule: which rounds look at which features.
         cluster: the hosts, which boost the same trees on rows of their own.
         start: a booster to go on from, as XGBoost's UBJSON; empty to begin anew.
     """
 
-    params: dict[str, object]
+    params: dict[str, Any]
     stop: StopSignal
     checkpoints: Checkpoints
+    schedule: Schedule
     cluster: Cluster = ALONE
     start: bytes = b""
-
-    @property
-    def n_before(self) -> int:
-        """Rounds of the booster that is gone on from."""
-        return xgboost.Booster(model_file=bytearray(self.start)).num_boosted_rounds() if self.start else 0
 
     def run(
         self,
@@ -76,7 +75,7 @@ class Boosting:
             matrix: the rows to train on.
             n_rounds: how many rounds there shall be in all.
             check: the rows whose loss is looked at after each round.
-            patience: rounds without a lower loss that end it.
+            patience: rounds without a lower loss that end it, of those which look at everything.
         """
         reached = self.checkpoints.stages.get(stage)
         data = [matrix] if check is None else [matrix, check]
@@ -84,16 +83,17 @@ class Boosting:
         booster = xgboost.Booster(self._params(), data, bytearray(before) if before else None)
         losses = list(reached.losses) if reached else []
         done = booster.num_boosted_rounds()
-        complete = _is_complete(done, n_rounds, losses, patience)
+        complete = self._is_complete(done, n_rounds, losses, patience)
         progress = _Progress(done, n_rounds)
         while not complete:
+            self._show(booster, matrix, done)
             _fresh_generators(booster)
             booster.update(matrix, done)
             done += 1
             if check is not None:
                 losses.append(float(booster.eval(check).rpartition(":")[2]))
             progress.tell(done)
-            complete = _is_complete(done, n_rounds, losses, patience)
+            complete = self._is_complete(done, n_rounds, losses, patience)
             stops = self._stops()
             if complete or stops or self.checkpoints.are_due(done):
                 self._save(stage, booster, losses, complete)
@@ -120,10 +120,22 @@ class Boosting:
             self.stop.requested = True
         return stops
 
+    def _show(self, booster: xgboost.Booster, matrix: xgboost.DMatrix, n_round: int) -> None:
+        """Have the round draw features of those alone that it may look at."""
+        part = self.schedule.part(n_round)
+        matrix.set_info(feature_weights=self.schedule.weights(part))
+        booster.set_param({"colsample_bytree": self.schedule.share(part, self.params["colsample_bytree"])})
+
+    def _is_complete(self, done: int, n_rounds: int, losses: list[float], patience: int) -> bool:
+        all_look_at_all = done > self.schedule.moment
+        return done >= n_rounds or bool(
+            losses and all_look_at_all and len(losses) - losses.index(min(losses)) > patience
+        )
+
     def _restored(self, stage: Stage) -> Boosted:
         return Boosted(xgboost.Booster(self._params(), model_file=bytearray(stage.booster)), stage.losses)
 
-    def _params(self) -> dict[str, object]:
+    def _params(self) -> dict[str, Any]:
         return {**self.params, "tree_method": _TREE_METHOD, "seed_per_iteration": True}
 
     def _save(self, stage: str, booster: xgboost.Booster, losses: list[float], complete: bool) -> None:
@@ -131,8 +143,9 @@ class Boosting:
         self.checkpoints.save(stage, Stage(model, booster.num_boosted_rounds(), complete, tuple(losses)))
 
 
-def _is_complete(done: int, n_rounds: int, losses: list[float], patience: int) -> bool:
-    return done >= n_rounds or bool(losses and len(losses) - losses.index(min(losses)) > patience)
+def n_rounds_of(booster: bytes) -> int:
+    """Rounds of a booster in XGBoost's UBJSON, 0 where there is none."""
+    return xgboost.Booster(model_file=bytearray(booster)).num_boosted_rounds() if booster else 0
 
 
 def _fresh_generators(booster: xgboost.Booster) -> None:

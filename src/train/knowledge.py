@@ -1,0 +1,87 @@
+"""What is known of a row decides which trees answer it: the first rounds of boosting look at the movie alone, the next
+at the user too, the last at the moment as well.
+
+Each round is trained on all rows, so a user or a time needs not be hidden from any of them for the model to learn to
+answer without. The trees of the later rounds begin with a gate: a row of an unknown user, or without a time, gets 0
+from them, which makes its answer that of the rounds before. In a row of an unknown user the time counts nothing: what
+it says of users seen in training doesn't hold for later ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movielens.features.spec import KNOWS_TIME, KNOWS_USER
+
+Floats = NDArray[np.float32]
+
+
+class Part(IntEnum):
+    """What rounds look at, each at what those before look at too."""
+
+    MOVIE = 0
+    USER = 1
+    MOMENT = 2
+
+
+_OF_MOVIE = ("genre_", "movie_")
+_OF_MOMENT = ("recent_", "latest_", "nearest_", "pace_", "beyond_taste_")
+_NAMED = {
+    "year": Part.MOVIE,
+    "factors_movie": Part.MOVIE,
+    "movie_quantile_for_user": Part.USER,
+    **dict.fromkeys(("timestamp", "movie_age", "hour", "weekday", "days_of_user", "days_of_movie"), Part.MOMENT),
+    **dict.fromkeys(("blend", "blend_mood"), Part.MOMENT),
+}
+
+
+def part_of(name: str) -> Part:
+    """What a feature of this name depends on."""
+    if name in _NAMED:
+        return _NAMED[name]
+    if name.startswith(_OF_MOMENT) or "_recent_" in name:
+        return Part.MOMENT
+    return Part.MOVIE if name.startswith(_OF_MOVIE) else Part.USER
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Which round looks at what.
+
+    Attributes:
+        names: of the features.
+        before: rounds of an earlier model, which stay as they are.
+        user: the first round that looks at the user.
+        moment: the first round that looks at the moment; ``user`` where it is less.
+    """
+
+    names: tuple[str, ...]
+    before: int
+    user: int
+    moment: int
+
+    def part(self, n_round: int) -> Part:
+        """What the round, counted from 0, looks at."""
+        return Part.MOVIE if n_round < self.user else Part.USER if n_round < self.moment else Part.MOMENT
+
+    def weights(self, part: Part) -> Floats:
+        """For XGBoost to draw features by, float32 (n_features,): 1 for what rounds of this part look at, else 0."""
+        gates = (KNOWS_USER, KNOWS_TIME)
+        return np.array([name not in gates and part_of(name) <= part for name in self.names], dtype=np.float32)
+
+    def share(self, part: Part, of_allowed: float) -> float:
+        """The share of all features that makes ``of_allowed`` of those that rounds of this part look at."""
+        allowed = int(self.weights(part).sum())
+        # Half a feature more, so that rounding down gives the number.
+        return min(1.0, (max(1, int(of_allowed * allowed)) + 0.5) / len(self.names))
+
+    def gate(self, n_round: int) -> int | None:
+        """The column that is NaN in rows which the round's trees shall give 0, None if they answer all rows."""
+        part = self.part(n_round)
+        if n_round < self.before or part is Part.MOVIE:
+            return None
+        return self.names.index(KNOWS_USER if part is Part.USER else KNOWS_TIME)

@@ -1,0 +1,112 @@
+"""Trees changed after training, in XGBoost's JSON: what is missing sent left, gates put before them, models averaged.
+
+What comes out is an ordinary booster of XGBoost, which whatever evaluates boosters can evaluate.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import xgboost
+
+from train.knowledge import Schedule
+
+_NO_PARENT = 2**31 - 1
+# Of the rows that a gate holds back, for what asks how many rows went where: less than any other node has.
+_GATED_WEIGHT = 1e-3
+
+
+def without_missing(booster: xgboost.Booster) -> xgboost.Booster:
+    """A booster trained on `train.blocks.MISSING`, so that it takes what is missing as it took that: to the left."""
+    model = _model(booster)
+    for tree in _trees(model):
+        tree["default_left"] = [1] * len(tree["default_left"])
+    return _booster(model)
+
+
+def with_gates(booster: xgboost.Booster, schedule: Schedule) -> xgboost.Booster:
+    """The same trees behind the gates of the schedule."""
+    model = _model(booster)
+    trees, per_round = _trees(model), _trees_a_round(model)
+    for place, tree in enumerate(trees):
+        gate = schedule.gate(place // per_round)
+        if gate is not None:
+            _put_gate(tree, gate)
+    return _booster(model)
+
+
+def averaged(boosters: Sequence[xgboost.Booster], n_before: int = 0) -> xgboost.Booster:
+    """One booster whose margins are the mean of all; the first ``n_before`` rounds, which all share, come once."""
+    if len(boosters) == 1:
+        return boosters[0]
+    models = [_model(booster) for booster in boosters]
+    whole, shared = models[0], n_before * _trees_a_round(models[0])
+    trees = [tree for model in models for tree in _trees(model)[shared:]]
+    for tree in trees:
+        _divide_leaves(tree, len(models))
+    _set_trees(whole, [*_trees(whole)[:shared], *trees])
+    return _booster(whole)
+
+
+def _divide_leaves(tree: dict[str, Any], by: int) -> None:
+    for node, child in enumerate(tree["left_children"]):
+        tree["base_weights"][node] /= by
+        if child < 0:
+            tree["split_conditions"][node] /= by
+
+
+def _set_trees(model: dict[str, Any], trees: list[dict[str, Any]]) -> None:
+    forest, per_round = _forest(model), _trees_a_round(model)
+    for place, tree in enumerate(trees):
+        tree["id"] = place
+    forest["trees"] = trees
+    forest["tree_info"] = [place % per_round for place in range(len(trees))]
+    forest["iteration_indptr"] = list(range(0, len(trees) + 1, per_round))
+    forest["gbtree_model_param"]["num_trees"] = str(len(trees))
+
+
+def _put_gate(tree: dict[str, Any], column: int) -> None:
+    """A new root, which sends a row where the column is missing to a leaf of 0, and any other on to the old root."""
+    old, leaf = int(tree["tree_param"]["num_nodes"]), int(tree["tree_param"]["num_nodes"]) + 1
+    for values in tree.values():
+        if isinstance(values, list) and len(values) == old:
+            # XGBoost tells whole numbers from others.
+            values += [values[0], type(values[0])(0)]
+    tree["left_children"][leaf] = tree["right_children"][leaf] = -1
+    tree["sum_hessian"][leaf] = _GATED_WEIGHT
+    for child in (tree["left_children"][old], tree["right_children"][old]):
+        if child >= 0:
+            tree["parents"][child] = old
+    tree["parents"][old] = tree["parents"][leaf] = 0
+    tree["parents"][0] = _NO_PARENT
+    tree["left_children"][0], tree["right_children"][0] = leaf, old
+    # A gate's column is 1 where it isn't missing.
+    tree["split_indices"][0], tree["split_conditions"][0], tree["default_left"][0] = column, 0.5, 1
+    tree["loss_changes"][0] = tree["base_weights"][0] = 0.0
+    tree["sum_hessian"][0] = tree["sum_hessian"][old] + _GATED_WEIGHT
+    tree["tree_param"]["num_nodes"] = str(old + 2)
+
+
+def _model(booster: xgboost.Booster) -> dict[str, Any]:
+    model: dict[str, Any] = json.loads(bytes(booster.save_raw("json")))
+    return model
+
+
+def _forest(model: dict[str, Any]) -> dict[str, Any]:
+    forest: dict[str, Any] = model["learner"]["gradient_booster"]["model"]
+    return forest
+
+
+def _trees(model: dict[str, Any]) -> list[dict[str, Any]]:
+    trees: list[dict[str, Any]] = _forest(model)["trees"]
+    return trees
+
+
+def _trees_a_round(model: dict[str, Any]) -> int:
+    return max(1, int(model["learner"]["learner_model_param"]["num_class"]))
+
+
+def _booster(model: dict[str, Any]) -> xgboost.Booster:
+    return xgboost.Booster(model_file=bytearray(json.dumps(model).encode()))
