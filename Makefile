@@ -6,9 +6,10 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 
 # The AWS sample's image has scikit-learn, which XGBoost imports where it is. MLServer's workers need the older uvloop.
 PEERS := bentoml fastapi flask gunicorn mlserver numpy pandas scikit-learn scipy 'uvicorn[standard]' 'uvloop<0.22' xgboost-cpu
+RIVALS := scikit-surprise 'numpy<2' catboost lightgbm myfm
 LEARNERS := catboost lightgbm numpy xgboost-cpu
 
-.PHONY: setup run test test-sdk check bench bench-accuracy bench-features bench-history bench-serving bench-training soak image \
+.PHONY: setup run test test-sdk check bench bench-accuracy bench-peers bench-features bench-history bench-serving bench-training soak image \
 	specification lock clean
 .DEFAULT_GOAL := run
 
@@ -66,6 +67,15 @@ bench-history: setup
 bench-serving: setup .venv-peers/.installed
 	$(BIN)/python -m benchmarks.serving
 
+# Surprise needs another numpy.
+bench-peers: setup .venv-rivals/.installed
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.beside
+
+.venv-rivals/.installed: benchmarks/requirements-rivals.txt
+	$(PYTHON) -m venv --clear .venv-rivals
+	.venv-rivals/bin/pip install --quiet --require-hashes --no-deps -r $<
+	touch $@
+
 bench-training: setup .venv-learners/.installed
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.training
 
@@ -92,10 +102,11 @@ lock: setup
 	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
 	printf 'sagemaker[local]==2.*\n' | $(LOCK) - --output-file tests/sdk/requirements-v2.txt
 	printf 'sagemaker==3.*\n' | $(LOCK) - --output-file tests/sdk/requirements-v3.txt
+	printf '%s\n' $(RIVALS) | $(LOCK) - --output-file benchmarks/requirements-rivals.txt
 	printf '%s\n' $(LEARNERS) | $(LOCK) - --output-file benchmarks/requirements-learners.txt
 	printf '%s\n' $(PEERS) | $(LOCK) - --output-file benchmarks/requirements-peers.txt
 	printf 'setuptools>=77\nwheel>=0.45\n' | $(LOCK) - --output-file container/requirements-build.txt
 
 clean:
-	rm -rf .venv .venv-learners .venv-peers .venv-sdk2 .venv-sdk3 build dist src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-learners .venv-rivals .venv-peers .venv-sdk2 .venv-sdk3 build dist src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache \
 		.pytest_cache .hypothesis

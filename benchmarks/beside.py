@@ -1,0 +1,133 @@
+"""Us beside other recommenders on the same rows of ml-latest-small: exact hits, RMSE and log-loss.
+
+``python -m benchmarks.beside [SPLIT ...] [-- NAME,...]``; all three splits and all rivals without. The rivals
+(`benchmarks.rivals`) train in processes of an environment of their own, one thread each, on ids, times, genres and
+years. Ours has the default hyperparameters. The class is the likeliest one, or where there is but a number of stars the
+class nearest to it; the stars are the number, or the mean of the distribution.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.accuracy import SPLITS, bootstrap, fit_model
+from benchmarks.rivals import RIVALS
+from movielens.features.history import Catalogue
+from movielens.ratings import RatingScale
+from movielens.readers import Dataset, read_dataset
+from movielens.tables import RatingTable
+from train.evaluation import SMALLEST_PROBABILITY
+from train.hyperparameters import Hyperparameters, SplitName
+from train.split import Split, split_ratings
+
+ROOT = Path(__file__).parent.parent
+OUTPUT = ROOT / "build" / "bench" / "beside.json"
+PYTHON = ROOT / ".venv-rivals" / "bin" / "python"
+
+
+def write_rows(path: Path, data: Dataset, split: Split, scale: RatingScale) -> None:
+    """What a rival is given; users that training lacks come behind the others."""
+    users = np.unique(split.train.user_id)
+    later = np.setdiff1d(split.test.user_id, users)
+    place = {int(user): index for index, user in enumerate([*users, *later])}
+    catalogue = Catalogue.of(data.movies)
+
+    def table(ratings: RatingTable) -> NDArray[np.int64]:
+        user = np.array([place[int(user)] for user in ratings.user_id])
+        movie = catalogue.index.index(ratings.movie_id)
+        time = ratings.queries().timestamp.astype(np.int64)
+        return np.column_stack([user, movie, time, scale.to_class(ratings.rating)])
+
+    content = np.column_stack([catalogue.genre_flags, catalogue.year])[:-1].astype(np.float64)
+    stars = np.array(scale.class_values)
+    np.savez(path, train=table(split.train), test=table(split.test), content=content, stars=stars)
+
+
+def figures(answers: dict[str, Any], true_class: NDArray[np.int64], stars: NDArray[np.float64]) -> dict[str, Any]:
+    """Exact hits, RMSE and, where there are probabilities, log-loss, each with its bootstrap interval."""
+    probabilities = answers.get("probabilities")
+    expected = probabilities @ stars if probabilities is not None else answers["expected"]
+    if probabilities is None:
+        likeliest = np.abs(expected[:, None] - stars).argmin(axis=1)
+    else:
+        likeliest = probabilities.argmax(axis=1)
+    result = {
+        "exact": bootstrap((likeliest == true_class).astype(np.float64)),
+        "rmse": bootstrap((expected - stars[true_class]) ** 2, root=True),
+    }
+    if probabilities is not None:
+        own = probabilities[np.arange(len(true_class)), true_class].astype(np.float64)
+        result["log_loss"] = bootstrap(-np.log(np.maximum(own, SMALLEST_PROBABILITY)))
+    return result
+
+
+def measure(name: SplitName, data: Dataset, rivals: list[str]) -> dict[str, Any]:
+    """All recommenders on one split."""
+    settings = Hyperparameters(split=name, nthread=1)
+    split = split_ratings(data.ratings, name, settings.holdout, settings.seed)
+    scale = RatingScale.of(data.ratings.rating)
+    true_class, stars = scale.to_class(split.test.rating), np.array(scale.class_values)
+    results = {}
+    with tempfile.TemporaryDirectory() as directory:
+        rows, answers = Path(directory) / "rows.npz", Path(directory) / "answers.npz"
+        write_rows(rows, data, split, scale)
+        for rival in rivals:
+            started = time.monotonic()
+            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+            command = [str(PYTHON), str(ROOT / "benchmarks" / "rivals.py"), rival, str(rows), str(answers)]
+            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+            with np.load(answers) as given:
+                results[rival] = figures(dict(given), true_class, stars)
+            results[rival]["seconds"] = time.monotonic() - started
+    started = time.monotonic()
+    model = fit_model(split, data, settings)
+    scores = model.predict(split.test.queries())
+    ours = {"probabilities": scores.probabilities, "expected": scores.expected_rating}
+    results["Halfstar"] = figures(ours, true_class, stars) | {"seconds": time.monotonic() - started}
+    return results
+
+
+def table(title: str, results: dict[str, Any]) -> Table:
+    """One split for people."""
+    out = Table("", "exact", "RMSE", "log-loss", "seconds", title=title)
+    for who, f in results.items():
+        exact, rmse, loss = f["exact"], f["rmse"], f.get("log_loss")
+        out.add_row(
+            who,
+            f"{100 * exact[0]:.1f} % ({100 * exact[1]:.1f}-{100 * exact[2]:.1f})",
+            f"{rmse[0]:.3f} ({rmse[1]:.3f}-{rmse[2]:.3f})",
+            f"{loss[0]:.3f} ({loss[1]:.3f}-{loss[2]:.3f})" if loss else "",
+            f"{f['seconds']:.0f}",
+        )
+    return out
+
+
+def main() -> None:
+    """Measure what the command line names, print the tables, write the JSON."""
+    data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    splits, _, names = " ".join(sys.argv[1:]).partition("--")
+    rivals = [rival for rival in RIVALS if rival in (names.strip().split(",") if names else RIVALS)]
+    results = {}
+    for split in (name for name in SPLITS if name in (splits.split() or SPLITS)):
+        results[split] = measure(split, data, rivals)
+        console.print(table(split, results[split]))
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(json.dumps(results, indent=2) + "\n")
+    console.print(f"written to {OUTPUT}")
+
+
+if __name__ == "__main__":
+    main()
