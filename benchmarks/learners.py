@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 EVERY = 5
-# Found by trying a few values of each on 100,000 synthetic ratings, two cores (docs/training.md).
+# Usual values, near to ours where both libraries have the same setting.
 LIGHTGBM = {
     **{"objective": "multiclass", "metric": "multi_logloss", "learning_rate": 0.1, "num_leaves": 31, "max_bin": 63},
     **{

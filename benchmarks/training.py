@@ -8,8 +8,8 @@ larger one. Every contestant runs in a process of its own, one after the other, 
 - the tutorial's loop over rows, on at most half a million of them, its time and memory taken as growing with the rows;
 - the same features as the tutorial's made by us, in blocks as training does, for comparison with the loop.
 
-The learners get our features, made out of fold, and the same two threads; each has settings tuned for it. The loss
-that is raced for is the worst of their best ones, so that all reach it.
+The learners get our features, made out of fold, and the same two threads; the settings of each are in
+`benchmarks/learners.py`. The loss that is raced for is the worst of their best ones, so that all reach it.
 """
 
 from __future__ import annotations
@@ -136,6 +136,7 @@ def loop_by_us(directory: Path) -> Json:
     data = read_dataset({"training": directory})
     before, stages = _peak_mb(), Stages()
     spec = FeatureSpec.fit(data.ratings, data.movies, ())
+    stages.end("fit")
     for first in range(0, len(data.ratings), PREDICTED_ROWS):
         spec.transform(data.ratings.take(np.arange(first, min(first + PREDICTED_ROWS, len(data.ratings)))).queries())
     stages.end("features")
