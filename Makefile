@@ -66,6 +66,7 @@ bench-history: setup
 # The peers' servers need other versions of what ours needs.
 bench-serving: setup .venv-peers/.installed
 	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.trees --base-dir build/bench/serving/model
 
 # Surprise needs another numpy.
 bench-peers: setup .venv-rivals/.installed
