@@ -85,7 +85,7 @@ def measure(name: SplitName, data: Dataset, rivals: list[str]) -> dict[str, Any]
         write_rows(rows, data, split, scale)
         for rival in rivals:
             started = time.monotonic()
-            environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+            environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
             command = [str(PYTHON), str(ROOT / "benchmarks" / "rivals.py"), rival, str(rows), str(answers)]
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
             with np.load(answers) as given:

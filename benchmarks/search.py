@@ -27,10 +27,11 @@ from train.stop import StopSignal
 
 ROOT = Path(__file__).parent.parent
 CANDIDATES = {
-    "depth 4": {"max_depth": 4, "num_round": 240, "min_child_weight": 20.0},
-    "depth 5": {"max_depth": 5, "num_round": 200, "min_child_weight": 30.0, "colsample_bytree": 0.25},
-    "depth 6": {"max_depth": 6, "num_round": 160, "min_child_weight": 20.0},
-    "depth 6, light leaves": {"max_depth": 6, "num_round": 160, "min_child_weight": 5.0},
+    "as it is": {},
+    "quicker": {"num_round": 200, "eta": 0.1, "colsample_bytree": 0.4},
+    "depth 5": {"max_depth": 5, "min_child_weight": 10.0},
+    "stronger leaves": {"min_child_weight": 20.0, "lambda_": 10.0},
+    "without parts": {"movie_rounds": 0.0, "user_rounds": 0.0, "num_round": 240},
 }
 
 
