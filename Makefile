@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
+# What benchmarks stand beside, in environments of their own.
 # The AWS sample's image has scikit-learn, which XGBoost imports where it is. MLServer's workers need the older uvloop.
-PEERS := bentoml fastapi flask gunicorn mlserver numpy pandas scikit-learn scipy 'uvicorn[standard]' 'uvloop<0.22' xgboost-cpu
-RIVALS := scikit-surprise 'numpy<2' catboost lightgbm myfm
+SERVERS := bentoml fastapi flask gunicorn mlserver numpy pandas scikit-learn scipy 'uvicorn[standard]' 'uvloop<0.22' xgboost-cpu
+RECOMMENDERS := scikit-surprise 'numpy<2' catboost lightgbm myfm
 LEARNERS := catboost lightgbm numpy xgboost-cpu
 
-.PHONY: setup run test test-sdk check bench bench-accuracy bench-peers bench-features bench-history bench-serving bench-training soak image \
-	specification lock clean
+.PHONY: setup run test test-sdk check bench bench-accuracy bench-recommending bench-features bench-history bench-serving bench-training \
+	soak image specification lock clean
 .DEFAULT_GOAL := run
 
 setup: .venv/.installed
@@ -63,19 +64,13 @@ bench-features: setup
 bench-history: setup
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.history
 
-# The peers' servers need other versions of what ours needs.
-bench-serving: setup .venv-peers/.installed
+# Some servers need other versions of what ours needs, and Surprise another numpy.
+bench-serving: setup .venv-servers/.installed
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.trees --base-dir build/bench/serving/model
 
-# Surprise needs another numpy.
-bench-peers: setup .venv-rivals/.installed
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.beside
-
-.venv-rivals/.installed: benchmarks/requirements-rivals.txt
-	$(PYTHON) -m venv --clear .venv-rivals
-	.venv-rivals/bin/pip install --quiet --require-hashes --no-deps -r $<
-	touch $@
+bench-recommending: setup .venv-recommenders/.installed
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.recommending
 
 bench-training: setup .venv-learners/.installed
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.training
@@ -83,14 +78,9 @@ bench-training: setup .venv-learners/.installed
 soak: setup
 	$(BIN)/python -m benchmarks.soak
 
-.venv-peers/.installed: benchmarks/requirements-peers.txt
-	$(PYTHON) -m venv --clear .venv-peers
-	.venv-peers/bin/pip install --quiet --require-hashes --no-deps -r $<
-	touch $@
-
-.venv-learners/.installed: benchmarks/requirements-learners.txt
-	$(PYTHON) -m venv --clear .venv-learners
-	.venv-learners/bin/pip install --quiet --require-hashes --no-deps -r $<
+.venv-servers/.installed .venv-recommenders/.installed .venv-learners/.installed: .venv-%/.installed: benchmarks/requirements-%.txt
+	$(PYTHON) -m venv --clear .venv-$*
+	.venv-$*/bin/pip install --quiet --require-hashes --no-deps -r $<
 	touch $@
 
 # The launcher's own copy of what the job declares; a test says when it is behind.
@@ -103,11 +93,11 @@ lock: setup
 	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
 	printf 'sagemaker[local]==2.*\n' | $(LOCK) - --output-file tests/sdk/requirements-v2.txt
 	printf 'sagemaker==3.*\n' | $(LOCK) - --output-file tests/sdk/requirements-v3.txt
-	printf '%s\n' $(RIVALS) | $(LOCK) - --output-file benchmarks/requirements-rivals.txt
+	printf '%s\n' $(RECOMMENDERS) | $(LOCK) - --output-file benchmarks/requirements-recommenders.txt
 	printf '%s\n' $(LEARNERS) | $(LOCK) - --output-file benchmarks/requirements-learners.txt
-	printf '%s\n' $(PEERS) | $(LOCK) - --output-file benchmarks/requirements-peers.txt
+	printf '%s\n' $(SERVERS) | $(LOCK) - --output-file benchmarks/requirements-servers.txt
 	printf 'setuptools>=77\nwheel>=0.45\n' | $(LOCK) - --output-file container/requirements-build.txt
 
 clean:
-	rm -rf .venv .venv-learners .venv-rivals .venv-peers .venv-sdk2 .venv-sdk3 build dist src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-* build dist src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache \
 		.pytest_cache .hypothesis

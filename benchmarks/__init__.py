@@ -1,1 +1,1 @@
-"""Measurements beside peers on the same data, in one run: ratios rather than absolutes."""
+"""Measurements beside others on the same data, in one run: ratios rather than absolutes."""

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from benchmarks.accuracy import fit_model
 from benchmarks.load import Load, pings_under_load, processes_of, pss_mib, run_wrk, write_bodies
-from benchmarks.stacks import ECHO, HALFSTAR, HALFSTAR_JSON, PEER_BIN, ROOT, SAMPLE, STACKS, Running, Stack, running
+from benchmarks.stacks import ECHO, HALFSTAR, HALFSTAR_JSON, ROOT, SAMPLE, SERVERS_BIN, STACKS, Running, Stack, running
 from container import debian
 from movielens import artifact
 from movielens.model import Model
@@ -50,8 +50,8 @@ def ensure_tools() -> None:
         debian.install("wrk", "nginx-light")
     elif missing:
         sys.exit(f"{' and '.join(missing)} must be installed (Debian's packages wrk and nginx-light)")
-    if not PEER_BIN.is_dir():
-        sys.exit("the peers' environment is missing: `make bench-serving` makes it")
+    if not SERVERS_BIN.is_dir():
+        sys.exit(".venv-servers is missing: `make bench-serving` makes it")
 
 
 def fit(base_dir: Path, **settings: Any) -> None:
@@ -208,7 +208,7 @@ def main() -> None:
 
 
 def measure_ours(full: Path, tutorial: Path, repeats: int, seconds: int, console: Console) -> dict[str, Any]:
-    """What isn't measured beside all peers, printed."""
+    """Our share of the echo, and starts, memory and pings, printed."""
     alone = measure_alone(full, tutorial, repeats, seconds)
     for name, load in alone.items():
         share = load.per_second / alone["echo"].per_second

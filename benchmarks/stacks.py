@@ -1,6 +1,6 @@
 """The servers that are measured side by side: how each is started, asked and stopped.
 
-Ours runs in `.venv`, its peers in `.venv-peers`, each over the same artifact and with one thread a request.
+Ours runs in `.venv`, the others in `.venv-servers`, each over the same artifact and with one thread a request.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from container.runtime import free_port
 from movielens.queries import RatingQueries
 
 ROOT = Path(__file__).parent.parent
-PEERS = Path(__file__).parent / "peers"
-OWN_BIN, PEER_BIN = Path(sys.executable).parent, ROOT / ".venv-peers" / "bin"
+SERVERS = Path(__file__).parent / "servers"
+OWN_BIN, SERVERS_BIN = Path(sys.executable).parent, ROOT / ".venv-servers" / "bin"
 START_SECONDS = 120.0
 POLL_SECONDS = 0.002
 
@@ -108,27 +108,27 @@ HALFSTAR = Stack(
     environment={"SAGEMAKER_BASE_DIR": "$base_dir", "SAGEMAKER_BIND_TO_PORT": "$port", "HALFSTAR_WORKERS": "$workers"},
 )
 HALFSTAR_JSON = Stack("Halfstar, JSON", HALFSTAR.commands, environment=HALFSTAR.environment)
-ECHO = Stack("echo of our server", ("$own_bin/python -m benchmarks.peers.echo",), as_csv, None, CSV)
+ECHO = Stack("echo of our server", ("$own_bin/python -m benchmarks.servers.echo",), as_csv, None, CSV)
 SAMPLE = Stack(
     "AWS sample",
     (
         # As the sample's `serve` starts them, which takes the number of workers from the caller.
-        "$peer_bin/gunicorn --timeout 60 -k sync -b unix:$directory/gunicorn.sock -w $workers "
-        "benchmarks.peers.sample:app",
+        "$servers_bin/gunicorn --timeout 60 -k sync -b unix:$directory/gunicorn.sock -w $workers "
+        "benchmarks.servers.sample:app",
         "nginx -c $directory/nginx.conf -p $directory",
     ),
     as_csv,
     csv_ratings,
     CSV,
-    files={"nginx.conf": (PEERS / "sample.nginx.conf").read_text()},
+    files={"nginx.conf": (SERVERS / "sample.nginx.conf").read_text()},
 )
 FASTAPI = Stack(
     "FastAPI",
-    ("$peer_bin/uvicorn benchmarks.peers.fast:app --port $port --workers $workers --log-level warning",),
+    ("$servers_bin/uvicorn benchmarks.servers.fast:app --port $port --workers $workers --log-level warning",),
 )
 MLSERVER = Stack(
     "MLServer",
-    ("$peer_bin/mlserver start $directory",),
+    ("$servers_bin/mlserver start $directory",),
     as_tensors,
     tensor_ratings,
     path="/v2/models/halfstar/infer",
@@ -137,12 +137,12 @@ MLSERVER = Stack(
         # Without workers of its own, MLServer answers in its one process.
         "settings.json": '{"host": "127.0.0.1", "http_port": $port, "grpc_port": $port2, "metrics_port": $port3, '
         '"parallel_workers": $extra_workers, "debug": false, "use_structured_logging": false}',
-        "model-settings.json": '{"name": "halfstar", "implementation": "benchmarks.peers.mlserver_runtime.RawIds"}',
+        "model-settings.json": '{"name": "halfstar", "implementation": "benchmarks.servers.mlserver_runtime.RawIds"}',
     },
 )
 BENTOML = Stack(
     "BentoML",
-    ("$peer_bin/bentoml serve benchmarks.peers.bento:RawIds --port $port",),
+    ("$servers_bin/bentoml serve benchmarks.servers.bento:RawIds --port $port",),
     health="/readyz",
     environment={"BENTOML_DO_NOT_TRACK": "true", "BENTOML_HOME": "$directory"},
 )
@@ -187,7 +187,7 @@ def running(stack: Stack, base_dir: Path, workers: int, directory: Path) -> Iter
     filled = {
         **{"port": port, "port2": free_port(), "port3": free_port(), "workers": workers},
         "extra_workers": workers if workers > 1 else 0,
-        **{"directory": directory, "base_dir": base_dir, "own_bin": OWN_BIN, "peer_bin": PEER_BIN},
+        **{"directory": directory, "base_dir": base_dir, "own_bin": OWN_BIN, "servers_bin": SERVERS_BIN},
     }
 
     def fill(text: str) -> str:

@@ -1,4 +1,4 @@
-"""One recommender beside ours, in a process of its own: ``python rivals.py NAME ROWS ANSWERS``.
+"""One recommender beside ours, in a process of its own: ``python recommenders.py NAME ROWS ANSWERS``.
 
 It imports nothing of ours, since Surprise needs another numpy. ROWS is an npz: ``train`` and ``test``, int64 (n, 4) of
 user, movie, time and class; ``content``, float64 (n, n_columns) of genre flags and year, by movie; ``stars`` of the
@@ -118,7 +118,7 @@ def myfm_of(kind: str) -> Callable[[Rows], Answers]:
     return fit
 
 
-RIVALS: dict[str, Callable[[Rows], Answers]] = {
+RECOMMENDERS: dict[str, Callable[[Rows], Answers]] = {
     "Surprise BaselineOnly": surprise_of("BaselineOnly", verbose=False),
     "Surprise SVD": surprise_of("SVD", n_factors=50, n_epochs=30, lr_all=0.005, reg_all=0.06, random_state=1),
     "Surprise SVD++": surprise_of("SVDpp", n_factors=20, n_epochs=20, lr_all=0.007, reg_all=0.06, random_state=1),
@@ -136,4 +136,4 @@ RIVALS: dict[str, Callable[[Rows], Answers]] = {
 if __name__ == "__main__":
     name, rows_path, answers_path = sys.argv[1:]
     with np.load(rows_path) as rows:
-        np.savez(answers_path, **RIVALS[name](dict(rows)))
+        np.savez(answers_path, **RECOMMENDERS[name](dict(rows)))

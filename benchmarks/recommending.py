@@ -1,9 +1,9 @@
 """Us beside other recommenders on the same rows of ml-latest-small: exact hits, RMSE and log-loss.
 
-``python -m benchmarks.beside [SPLIT ...] [-- NAME,...]``; all three splits and all rivals without. The rivals
-(`benchmarks.rivals`) train in processes of an environment of their own, one thread each, on ids, times, genres and
-years. Ours has the default hyperparameters. The class is the likeliest one, or where there is but a number of stars the
-class nearest to it; the stars are the number, or the mean of the distribution.
+``python -m benchmarks.recommending [SPLIT ...] [-- NAME,...]``; all three splits and all recommenders without. The
+others (`benchmarks.recommenders`) train in processes of an environment of their own, one thread each, on ids, times,
+genres and years. Ours has the default hyperparameters. The class is the likeliest one, or where there is but a number
+of stars the class nearest to it; the stars are the number, or the mean of the distribution.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.accuracy import SPLITS, bootstrap, fit_model
-from benchmarks.rivals import RIVALS
+from benchmarks.recommenders import RECOMMENDERS
 from movielens.features.history import Catalogue
 from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset
@@ -33,12 +33,12 @@ from train.hyperparameters import Hyperparameters, SplitName
 from train.split import Split, split_ratings
 
 ROOT = Path(__file__).parent.parent
-OUTPUT = ROOT / "build" / "bench" / "beside.json"
-PYTHON = ROOT / ".venv-rivals" / "bin" / "python"
+OUTPUT = ROOT / "build" / "bench" / "recommending.json"
+PYTHON = ROOT / ".venv-recommenders" / "bin" / "python"
 
 
 def write_rows(path: Path, data: Dataset, split: Split, scale: RatingScale) -> None:
-    """What a rival is given; users that training lacks come behind the others."""
+    """What a recommender is given; users that training lacks come behind the others."""
     users = np.unique(split.train.user_id)
     later = np.setdiff1d(split.test.user_id, users)
     place = {int(user): index for index, user in enumerate([*users, *later])}
@@ -73,7 +73,7 @@ def figures(answers: dict[str, Any], true_class: NDArray[np.int64], stars: NDArr
     return result
 
 
-def measure(name: SplitName, data: Dataset, rivals: list[str]) -> dict[str, Any]:
+def measure(name: SplitName, data: Dataset, others: list[str]) -> dict[str, Any]:
     """All recommenders on one split."""
     settings = Hyperparameters(split=name, nthread=1)
     split = split_ratings(data.ratings, name, settings.holdout, settings.seed)
@@ -83,14 +83,14 @@ def measure(name: SplitName, data: Dataset, rivals: list[str]) -> dict[str, Any]
     with tempfile.TemporaryDirectory() as directory:
         rows, answers = Path(directory) / "rows.npz", Path(directory) / "answers.npz"
         write_rows(rows, data, split, scale)
-        for rival in rivals:
+        for other in others:
             started = time.monotonic()
             environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-            command = [str(PYTHON), str(ROOT / "benchmarks" / "rivals.py"), rival, str(rows), str(answers)]
+            command = [str(PYTHON), str(ROOT / "benchmarks" / "recommenders.py"), other, str(rows), str(answers)]
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
             with np.load(answers) as given:
-                results[rival] = figures(dict(given), true_class, stars)
-            results[rival]["seconds"] = time.monotonic() - started
+                results[other] = figures(dict(given), true_class, stars)
+            results[other]["seconds"] = time.monotonic() - started
     started = time.monotonic()
     model = fit_model(split, data, settings)
     scores = model.predict(split.test.queries())
@@ -119,10 +119,10 @@ def main() -> None:
     data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
     console = Console(width=None if sys.stdout.isatty() else 140)
     splits, _, names = " ".join(sys.argv[1:]).partition("--")
-    rivals = [rival for rival in RIVALS if rival in (names.strip().split(",") if names else RIVALS)]
+    others = [name for name in RECOMMENDERS if name in (names.strip().split(",") if names else RECOMMENDERS)]
     results = {}
     for split in (name for name in SPLITS if name in (splits.split() or SPLITS)):
-        results[split] = measure(split, data, rivals)
+        results[split] = measure(split, data, others)
         console.print(table(split, results[split]))
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.write_text(json.dumps(results, indent=2) + "\n")

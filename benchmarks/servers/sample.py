@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xgboost
 
-from benchmarks.peers.task import load, queries_of
+from benchmarks.servers.task import load, queries_of
 
 model = load()
 app = flask.Flask(__name__)

@@ -7,7 +7,7 @@ import math
 from fastapi import FastAPI, Response
 from pydantic import BaseModel
 
-from benchmarks.peers.task import load, predictions_of, queries_of
+from benchmarks.servers.task import load, predictions_of, queries_of
 
 model = load()
 app = FastAPI()

@@ -8,7 +8,7 @@ from typing import Any
 
 import bentoml
 
-from benchmarks.peers.task import load, predictions_of, queries_of
+from benchmarks.servers.task import load, predictions_of, queries_of
 
 
 @bentoml.service(workers=int(os.environ["WORKERS"]))

@@ -6,7 +6,7 @@ from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 
-from benchmarks.peers.task import load, queries_of
+from benchmarks.servers.task import load, queries_of
 
 
 class RawIds(MLModel):  # type: ignore[misc]

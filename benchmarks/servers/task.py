@@ -1,4 +1,4 @@
-"""The task of all peers: raw ids in, ratings out, by the same artifact, its booster evaluated by XGBoost itself."""
+"""The task of all servers: raw ids in, ratings out, by the same artifact, its booster evaluated by XGBoost itself."""
 
 from __future__ import annotations
 
