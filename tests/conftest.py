@@ -22,7 +22,7 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def movies() -> MovieTable:
-    """Twelve movies: every kind of genre list and year that `FeatureSpec` treats on purpose."""
+    """Thirteen movies: every kind of genre list and year that `FeatureSpec` treats on purpose."""
     rng = np.random.default_rng(7)
     genres: list[tuple[str, ...]] = [(), ("IMAX",), ("Action", "IMAX"), ("Film-Noir",), ("Anime", "Comedy")]
     genres += [("Comedy", "Drama"), ("Sci-Fi",)] * 4

@@ -8,7 +8,7 @@ without a special case.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import Field, fields
+from dataclasses import fields
 from typing import Any, ClassVar, Protocol, Self
 
 from numpy.typing import NDArray
@@ -54,15 +54,15 @@ GROUPS: dict[str, type[FeatureGroup]] = {
 
 def group_arrays(group: FeatureGroup) -> dict[str, NDArray[Any]]:
     """A group's arrays, by ``<group>.<field>``."""
-    return {f"{group.name}.{field.name}": getattr(group, field.name) for field in _stored(type(group))}
+    return {f"{group.name}.{name}": getattr(group, name) for name in _stored(type(group))}
 
 
 def group_from_arrays(name: str, arrays: Mapping[str, NDArray[Any]]) -> FeatureGroup:
     """The group that `group_arrays` was called on; raises KeyError where it isn't there."""
     kind = GROUPS[name]
-    return kind(**{field.name: arrays[f"{name}.{field.name}"] for field in _stored(kind)})
+    return kind(**{field: arrays[f"{name}.{field}"] for field in _stored(kind)})
 
 
-def _stored(kind: type[FeatureGroup]) -> list[Field[Any]]:
-    """What a group is made of; the rest follows from it."""
-    return [field for field in fields(kind) if field.init]  # type: ignore[arg-type]
+def _stored(kind: type[FeatureGroup]) -> list[str]:
+    """The names of the arrays that a group is made of."""
+    return [field.name for field in fields(kind)]  # type: ignore[arg-type]

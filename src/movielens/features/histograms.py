@@ -37,8 +37,7 @@ class Histograms:
     @classmethod
     def fit(cls, history: History) -> Self:
         """As the protocol says."""
-        n_classes = len(history.scale.class_values)
-        prior = np.bincount(history.class_index, minlength=n_classes) / len(history.class_index)
+        prior = history.class_shares()
         user = cls._histogram(history.user_index, history.class_index, history.n_users + 1, prior)
         movie = cls._histogram(history.movie_index, history.class_index, history.n_movies + 1, prior)
         below = np.cumsum(user, axis=1) - user / 2

@@ -54,10 +54,19 @@ class Catalogue:
         year = np.append(np.where(movies.year == 0, np.nan, movies.year), np.nan).astype(np.float32)
         return cls(movies, IdIndex.of(movies.movie_id), flags, year)
 
+    def filled_years(self) -> NDArray[np.float64]:
+        """Years, float64 (n_movies + 1,), the mean of all where there is none; 0 where no movie has one."""
+        year = self.year.astype(np.float64)
+        known = year[~np.isnan(year)]
+        return np.nan_to_num(year, nan=float(known.mean()) if len(known) else 0)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bias:
-    """The rating that a user and a movie lead one to expect, mean + user + movie (RECIPE: shrunk, alternating sweeps).
+    """The rating that a user and a movie lead one to expect: mean + user + movie.
+
+    Each user's and each movie's share is the sum of what the others leave of its n ratings over n + shrinkage, found
+    for all movies and for all users in turn, `SWEEPS` times.
 
     Attributes:
         mean: of all ratings, in stars.
@@ -138,6 +147,10 @@ class History:
     def n_movies(self) -> int:
         """Movies that the indexes may name."""
         return len(self.catalogue.index)
+
+    def class_shares(self) -> NDArray[np.float64]:
+        """The share of each class among all rows, float64 (n_classes,)."""
+        return np.bincount(self.class_index, minlength=len(self.scale.class_values)) / len(self.class_index)
 
     def of_some_users(self, most: int) -> History:
         """The rows of so many users that they are about ``most``; all where there are no more."""

@@ -49,11 +49,10 @@ class Neighbours:
         compared = history.with_fewer_pairs(cls.MAX_PAIRS)
         movies, users = Opinions.by_movie(compared), Opinions.by_user(compared)
         neighbour, likeness = find_likest(movies, users, cls.SHRINKAGE, cls.KEPT)
-        prior = np.bincount(history.class_index, minlength=len(history.scale.class_values)) / len(history.class_index)
         known = likeness > 0
         start = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
         neighbour, likeness = (np.append(table[known], table[-1, -1]) for table in (neighbour, likeness))
-        return cls(start, neighbour, likeness, prior.astype(np.float32))
+        return cls(start, neighbour, likeness, history.class_shares().astype(np.float32))
 
     def with_users(self, history: History) -> Self:  # noqa: ARG002
         """As the protocol says."""

@@ -34,15 +34,6 @@ class Profiles:
     """
 
     CAP: ClassVar[int] = 1000
-    STORED: ClassVar[tuple[str, ...]] = (
-        "start",
-        "movie_index",
-        "class_index",
-        "residual",
-        "time",
-        "older_start",
-        "older",
-    )
 
     start: NDArray[np.int64]
     movie_index: NDArray[np.int32]

@@ -35,10 +35,7 @@ class Slopes:
     @classmethod
     def fit(cls, history: History) -> Self:
         """As the protocol says."""
-        year = history.catalogue.year.astype(np.float64)
-        known = year[~np.isnan(year)]
-        year = np.nan_to_num(year, nan=known.mean() if len(known) else 0)
-        movie = np.column_stack([year, np.log1p(history.per_movie()), history.bias.movie])
+        movie = np.column_stack([history.catalogue.filled_years(), np.log1p(history.per_movie()), history.bias.movie])
         seen = movie[history.movie_index]
         spread = seen.std(axis=0)
         movie = ((movie - seen.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)

@@ -12,7 +12,7 @@ a hash of their ids, and computes each fold's features with a spec fitted on the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -43,6 +43,7 @@ FITTED_BLOCK = 262_144
 KNOWS_USER, KNOWS_TIME = "knows_user", "knows_time"
 BASE_NAMES = (KNOWS_USER, KNOWS_TIME, TIMESTAMP, *(f"genre_{genre}" for genre in GENRES), "year")
 _SEPARATOR = "\n"
+_PROFILE_FIELDS = tuple(field.name for field in fields(Profiles))
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,7 +220,7 @@ class FeatureSpec:
             "bias_mean": np.array([self.bias.mean]),
             "bias_movie": self.bias.movie,
             "bias_user": self.bias.user,
-            **{f"profiles.{name}": getattr(self.profiles, name) for name in Profiles.STORED},
+            **{f"profiles.{name}": getattr(self.profiles, name) for name in _PROFILE_FIELDS},
             "groups": _pack([group.name for group in self.groups]),
         }
         for group in self.groups:
@@ -235,7 +236,7 @@ class FeatureSpec:
         groups = tuple(group_from_arrays(name, arrays) for name in names)
         scale = RatingScale(tuple(arrays["class_values"].tolist()))
         bias = Bias(float(arrays["bias_mean"][0]), arrays["bias_user"], arrays["bias_movie"])
-        profiles = Profiles(*(arrays[f"profiles.{name}"] for name in Profiles.STORED))
+        profiles = Profiles(*(arrays[f"profiles.{name}"] for name in _PROFILE_FIELDS))
         return cls(IdIndex(arrays["user_id"]), Catalogue.of(movies), scale, bias, profiles, groups)
 
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import MOVIE_SHRINKAGE, USER_SHRINKAGE, Catalogue, History
+from movielens.features.history import MOVIE_SHRINKAGE, USER_SHRINKAGE, History
 from movielens.features.matrix import Floats
 from movielens.features.profiles import latest
 from movielens.features.rows import Tables
@@ -71,7 +71,6 @@ class Taste:
         """As the protocol says."""
         movie = _terms(history)
         bits = np.nan_to_num(history.catalogue.genre_flags).astype(np.int64) @ (1 << np.arange(_n_genres(history)))
-        prior = np.bincount(history.class_index, minlength=len(history.scale.class_values)) / len(history.class_index)
         fitted = cls(
             movie.astype(np.float32),
             movie[:0].astype(np.float32),
@@ -81,7 +80,7 @@ class Taste:
             history.per_movie().astype(np.float32),
             bits.astype(np.int32),
             np.empty(0, np.float32),
-            prior.astype(np.float32),
+            history.class_shares().astype(np.float32),
         )
         return fitted.with_users(history)
 
@@ -164,7 +163,7 @@ def _terms(history: History) -> Matrix:
     catalogue = history.catalogue
     flags = np.nan_to_num(catalogue.genre_flags).astype(np.float64)
     flags /= np.sqrt(np.maximum(flags.sum(axis=1, keepdims=True), 1))
-    year = np.nan_to_num(_standardised(_known_years(catalogue), history))
+    year = np.nan_to_num(_standardised(catalogue.filled_years(), history))
     popularity = _standardised(np.log1p(history.per_movie()), history)
     liking = _standardised(history.bias.movie, history)
     decade = np.nan_to_num(catalogue.year) // 10
@@ -172,13 +171,6 @@ def _terms(history: History) -> Matrix:
     terms = np.column_stack([flags, year, np.clip(year, -3, 1.5) ** 2, popularity, liking, decades, np.ones(len(year))])
     terms[-1] = 0
     return terms
-
-
-def _known_years(catalogue: Catalogue) -> Matrix:
-    """Float64 (n_movies + 1,), the mean of all years where there is none."""
-    year = catalogue.year.astype(np.float64)
-    known = year[~np.isnan(year)]
-    return np.nan_to_num(year, nan=float(known.mean()) if len(known) else 0)
 
 
 def _standardised(value: Matrix, history: History) -> Matrix:
