@@ -68,25 +68,25 @@ def _set_trees(model: dict[str, Any], trees: list[dict[str, Any]]) -> None:
 
 
 def _put_gate(tree: dict[str, Any], column: int) -> None:
-    """A new root, which sends a row where the column is missing to a leaf of 0, and any other on to the old root."""
-    old, leaf = int(tree["tree_param"]["num_nodes"]), int(tree["tree_param"]["num_nodes"]) + 1
-    for values in tree.values():
-        if isinstance(values, list) and len(values) == old:
+    """A new root, which sends a row where the column is missing to a leaf of 0, and any other on to the old root.
+
+    The leaf stands right before the old root: XGBoost's contributions take the right child to be the node after the
+    left one.
+    """
+    n_nodes = int(tree["tree_param"]["num_nodes"])
+    root, leaf, old = 0, 1, 2
+    for name in ("left_children", "right_children", "parents"):
+        tree[name] = [node if node in (-1, _NO_PARENT) else node + old for node in tree[name]]
+    for name, values in tree.items():
+        if isinstance(values, list) and len(values) == n_nodes:
             # XGBoost tells whole numbers from others.
-            values += [values[0], type(values[0])(0)]
-    tree["left_children"][leaf] = tree["right_children"][leaf] = -1
-    tree["sum_hessian"][leaf] = _GATED_WEIGHT
-    for child in (tree["left_children"][old], tree["right_children"][old]):
-        if child >= 0:
-            tree["parents"][child] = old
-    tree["parents"][old] = tree["parents"][leaf] = 0
-    tree["parents"][0] = _NO_PARENT
-    tree["left_children"][0], tree["right_children"][0] = leaf, old
+            tree[name] = [type(values[0])(0)] * old + values
+    tree["parents"][:3] = [_NO_PARENT, root, root]
+    tree["left_children"][:2], tree["right_children"][:2] = [leaf, -1], [old, -1]
     # A gate's column is 1 where it isn't missing.
-    tree["split_indices"][0], tree["split_conditions"][0], tree["default_left"][0] = column, 0.5, 1
-    tree["loss_changes"][0] = tree["base_weights"][0] = 0.0
-    tree["sum_hessian"][0] = tree["sum_hessian"][old] + _GATED_WEIGHT
-    tree["tree_param"]["num_nodes"] = str(old + 2)
+    tree["split_indices"][root], tree["split_conditions"][root], tree["default_left"][root] = column, 0.5, 1
+    tree["sum_hessian"][:2] = [tree["sum_hessian"][old] + _GATED_WEIGHT, _GATED_WEIGHT]
+    tree["tree_param"]["num_nodes"] = str(n_nodes + old)
 
 
 def _model(booster: xgboost.Booster) -> dict[str, Any]:

@@ -25,6 +25,10 @@ from serve.models import Models
 from serve.multi_model import MultiModelApplication
 from serve.server import bind, make_server
 from serve.settings import Settings
+from train.blocks import FeatureBlocks
+from train.booster import fit_booster
+from train.hyperparameters import Hyperparameters
+from train.stop import StopSignal
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -44,6 +48,16 @@ def model(ratings: RatingTable, movies: MovieTable) -> Model:
     )
     params = {"objective": "multi:softprob", "num_class": len(scale.class_values), "max_depth": 4, "nthread": 1}
     return Model(spec, xgboost.train(params, matrix, 8))
+
+
+@pytest.fixture(scope="session")
+def gated(ratings: RatingTable, movies: MovieTable) -> Model:
+    """A model as a job trains it: trees of the movie, of the user and of the moment, of two seeds, averaged."""
+    spec = FeatureSpec.fit(ratings, movies)
+    settings = Hyperparameters(num_round=12, n_models=2, max_depth=4, min_child_weight=1, nthread=1)
+    blocks = FeatureBlocks.of(spec.transform_fitted(ratings))
+    classes, n_classes = spec.scale.to_class(ratings.rating), len(spec.scale.class_values)
+    return Model(spec, fit_booster(blocks, classes, n_classes, settings, StopSignal()))
 
 
 @pytest.fixture(scope="session")

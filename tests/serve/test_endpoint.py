@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xgboost
 
 from movielens.errors import RequestError
+from movielens.model import Model
 from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
 from serve.answers import Frame
 from serve.codec import RENDERERS
-from serve.contributions import in_stars
+from serve.contributions import contributions, in_stars
 from serve.endpoint import BLOCK_ROWS, Asked, answer, plan
 from serve.forest import ServedModel
 from serve.options import Options
@@ -85,6 +87,20 @@ def test_contributions_add_up_to_the_expected_rating(served: ServedModel, rating
             strength = [abs(feature["stars"]) for feature in found["features"]]
             assert strength == sorted(strength, reverse=True)
             assert {feature["name"] for feature in found["features"]} <= set(served.model.spec.names)
+
+
+def test_contributions_of_trees_behind_gates_add_up(gated: Model, ratings: RatingTable) -> None:
+    assert isinstance(gated.booster, xgboost.Booster)
+    known = ratings.take(np.arange(40)).queries()
+    for user in (known.user_id, np.full(len(known), -1)):
+        for time in (known.timestamp, np.full(len(known), np.nan)):
+            queries = RatingQueries(user, known.movie_id, time)
+            features, expected = gated.spec.transform(queries), gated.predict(queries).expected_rating
+            found = contributions(gated.booster, features, gated.class_values, len(features.names))
+            stars = np.array([[feature["stars"] for feature in row["features"]] for row in found])
+            assert np.all(np.isfinite(stars))
+            totals = np.array([row["base_rating"] for row in found]) + stars.sum(axis=1)
+            np.testing.assert_allclose(totals, expected, atol=1e-4)
 
 
 def test_stars_are_the_difference_that_one_feature_makes() -> None:

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from container import debian
 from movielens import artifact
 from movielens.errors import ArtifactError
+from movielens.features.spec import KNOWS_TIME, KNOWS_USER
 from movielens.flat import HEADER, NODE, TREE, UnknownShapeError, flatten, split_points
 from movielens.model import Model
+from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
 from serve.forest import FlatForest, load
 
@@ -106,6 +108,26 @@ def test_a_regression_has_the_bits_of_xgboost() -> None:
     matrix = xgboost.DMatrix(values, rng.normal(3.5, 1, 300))
     booster = xgboost.train({"objective": "reg:squarederror", "nthread": 1}, matrix, 20)
     assert_equal_bits(booster, adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed=4, n_rows=500))
+
+
+def test_gates_and_averaged_seeds_have_the_bits_of_xgboost(gated: Model, ratings: RatingTable) -> None:
+    booster = gated.booster
+    assert isinstance(booster, xgboost.Booster)
+    roots = booster.trees_to_dataframe().query("Node == 0")
+    gates = [roots[roots.Feature == name].Tree for name in (KNOWS_USER, KNOWS_TIME)]
+    assert min(map(len, gates)) > 0
+    known = ratings.queries()
+    nobody, never = np.full(len(known), -1), np.full(len(known), np.nan)
+    asked = [
+        RatingQueries(user, known.movie_id, time)
+        for user in (known.user_id, nobody)
+        for time in (known.timestamp, never)
+    ]
+    rows = np.concatenate([gated.spec.transform(queries).values for queries in asked])
+    # XGBoost goes another way through its trees for a single row than for many.
+    for few in (rows[:1], rows[-1:], rows):
+        assert_equal_bits(booster, few)
+    assert_equal_bits(booster, adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed=8, n_rows=2_000))
 
 
 def test_rows_are_the_same_alone_and_among_others() -> None:
