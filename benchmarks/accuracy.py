@@ -9,17 +9,15 @@ ten test rows.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.results import ROOT, Interval, as_number, as_share, console, save
 from movielens.features import FeatureSpec
 from movielens.model import Model, Scores
 from movielens.queries import RatingQueries
@@ -34,11 +32,8 @@ from train.hyperparameters import Hyperparameters, SplitName
 from train.split import Split, split_ratings
 from train.stop import StopSignal
 
-ROOT = Path(__file__).parent.parent
-OUTPUT = ROOT / "build" / "bench" / "accuracy.json"
 SPLITS: tuple[SplitName, ...] = ("tutorial", "user_temporal", "temporal")
 RESAMPLES, SEED, BEST, LIKED = 1000, 1, 10, 4.0
-Interval = tuple[float, float, float]
 
 
 def fit_model(split: Split, data: Dataset, settings: Hyperparameters) -> Model:
@@ -74,6 +69,11 @@ def figures(scores: Scores, test: RatingTable, scale: RatingScale, rows: NDArray
     }
 
 
+def without_time(queries: RatingQueries) -> RatingQueries:
+    """The same rows, not saying when."""
+    return RatingQueries(queries.user_id, queries.movie_id, np.full(len(queries), np.nan))
+
+
 def bias_model(model: Model, test: RatingTable) -> Scores:
     """Mean + user + movie of the training rows; all of the probability goes to the class nearest to it."""
     queries, bias = test.queries(), model.spec.bias
@@ -106,12 +106,11 @@ def measure(name: SplitName, data: Dataset, settings: Hyperparameters) -> dict[s
     model = fit_model(split, data, settings)
     seconds = time.process_time() - started
     test, queries = split.test, split.test.queries()
-    untimed = RatingQueries(queries.user_id, queries.movie_id, np.full(len(queries), np.nan))
     user, movie = np.isin(test.user_id, split.train.user_id), np.isin(test.movie_id, split.train.movie_id)
     parts = {"all": user | True, "both known": user & movie, "unknown user": ~user, "unknown movie": ~movie}
     predictors = {
         "Halfstar": model.predict(queries),
-        "Halfstar, no timestamp": model.predict(untimed),
+        "Halfstar, no timestamp": model.predict(without_time(queries)),
         "bias model": bias_model(model, test),
     }
     rows = {part: np.flatnonzero(mask) for part, mask in parts.items() if mask.any()}
@@ -132,14 +131,13 @@ def table(name: str, result: dict[str, Any]) -> Table:
         if not isinstance(parts, dict) or "all" not in parts:
             continue
         for part, f in parts.items():
-            exact, rmse, loss = f["exact"], f["rmse"], f["log_loss"]
             bare = who == "bias model"
             out.add_row(
                 f"{who}, {part}",
                 f"{f['rows']:,}",
-                f"{100 * exact[0]:.1f} % ({100 * exact[1]:.1f}-{100 * exact[2]:.1f})",
-                f"{rmse[0]:.3f} ({rmse[1]:.3f}-{rmse[2]:.3f})",
-                "" if bare else f"{loss[0]:.3f} ({loss[1]:.3f}-{loss[2]:.3f})",
+                as_share(f["exact"]),
+                as_number(f["rmse"]),
+                "" if bare else as_number(f["log_loss"]),
                 "" if bare else f"{f['calibration_error']:.3f}",
             )
     return out
@@ -148,17 +146,15 @@ def table(name: str, result: dict[str, Any]) -> Table:
 def main() -> None:
     """Measure the splits named on the command line (all without), print the tables, write the JSON."""
     data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    screen = console()
     results = {}
     for name in (split for split in SPLITS if split in (sys.argv[1:] or SPLITS)):
         results[name] = measure(name, data, Hyperparameters(split=name, nthread=1))
-        console.print(table(name, results[name]))
-        console.print(f"features and training: {results[name]['training_cpu_seconds']:.0f} s of one core")
+        screen.print(table(name, results[name]))
+        screen.print(f"features and training: {results[name]['training_cpu_seconds']:.0f} s of one core")
         for who, ranked in results[name].get("ranking", {}).items():
-            console.print(f"{who}: NDCG@10 {ranked['ndcg'][0]:.3f}, recall@10 {ranked['recall'][0]:.3f}")
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(results, indent=2) + "\n")
-    console.print(f"written to {OUTPUT}")
+            screen.print(f"{who}: NDCG@10 {ranked['ndcg'][0]:.3f}, recall@10 {ranked['recall'][0]:.3f}")
+    save("accuracy", results, screen)
 
 
 if __name__ == "__main__":

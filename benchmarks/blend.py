@@ -5,16 +5,13 @@ The features are out of fold, so no test row and no row's own rating has a say i
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
+from benchmarks.results import ROOT
 from movielens.features import FeatureSpec
 from movielens.features.blend import BLENDS
 from movielens.readers import read_dataset
 from train.split import split_ratings
-
-ROOT = Path(__file__).parent.parent
 
 
 def main() -> None:

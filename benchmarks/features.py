@@ -6,16 +6,14 @@ measured in seconds of the processor.
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.tutorial import ROOT, loop_features
+from benchmarks.results import ROOT, console, save
+from benchmarks.tutorial import loop_features
 from movielens.features import FeatureSpec, IdIndex
 from movielens.features.groups import GROUPS
 from movielens.features.history import Catalogue, History
@@ -24,7 +22,6 @@ from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset
 from movielens.tables import RatingTable
 
-OUTPUT = ROOT / "build" / "bench" / "features.json"
 REPEATS = 7
 
 
@@ -78,7 +75,7 @@ def measure_fitting(data: Dataset) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print the tables, write the JSON."""
-    data = read_dataset({"training": Path(ROOT / "data" / "ml-latest-small")})
+    data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
     rows, fitting = measure_rows(data), measure_fitting(data)
     table = Table("", "rows", "the tutorial's loop", "Halfstar", "ratio", title="features of rows")
     for kind, seconds in rows.items():
@@ -87,11 +84,9 @@ def main() -> None:
     fits = Table("group", "CPU s", title=f"fitting {len(data.ratings):,} ratings")
     for name, seconds_of_fit in fitting.items():
         fits.add_row(name, f"{seconds_of_fit:.3f}")
-    console = Console()
-    console.print(table, fits)
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps({"rows": rows, "fitting": fitting}, indent=2) + "\n")
-    console.print(f"written to {OUTPUT.relative_to(ROOT)}")
+    screen = console()
+    screen.print(table, fits)
+    save("features", {"rows": rows, "fitting": fitting}, screen)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,15 @@ win. Its third column is the first's, asked by ids alone.
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.accuracy import figures, fit_model
+from benchmarks.accuracy import figures, fit_model, without_time
+from benchmarks.results import ROOT, as_number, as_share, console, save
 from movielens.model import Model, Scores
 from movielens.queries import RatingQueries
 from movielens.readers import read_dataset
@@ -27,8 +24,6 @@ from movielens.tables import RatingTable
 from train.hyperparameters import Hyperparameters
 from train.split import Split, split_ratings
 
-ROOT = Path(__file__).parent.parent
-OUTPUT = ROOT / "build" / "bench" / "history.json"
 ONE_USER_IN, SEED = 5, 1
 # Whom the server takes for the user of a history.
 NOBODY = 0
@@ -46,11 +41,6 @@ def by_history(model: Model, queries: RatingQueries, known: RatingTable) -> Scor
         asked = RatingQueries(np.full(len(rows), NOBODY), asked.movie_id, asked.timestamp)
         probabilities[rows] = replace(model, spec=view).predict(asked).probabilities
     return Scores.of(probabilities, model.class_values)
-
-
-def without_time(queries: RatingQueries) -> RatingQueries:
-    """The same rows, not saying when."""
-    return RatingQueries(queries.user_id, queries.movie_id, np.full(len(queries), np.nan))
 
 
 def choose_users(ratings: RatingTable) -> NDArray[np.int32]:
@@ -80,18 +70,12 @@ def main() -> None:
             ("known by training", with_them.predict(queries)),
         ):
             found = results[name + times] = figures(scores, test, without.spec.scale, rows)
-            exact, rmse, loss = (found[key] for key in ("exact", "rmse", "log_loss"))
             table.add_row(
-                name + times,
-                f"{100 * exact[0]:.1f} % ({100 * exact[1]:.1f}-{100 * exact[2]:.1f})",
-                f"{rmse[0]:.3f} ({rmse[1]:.3f}-{rmse[2]:.3f})",
-                f"{loss[0]:.3f} ({loss[1]:.3f}-{loss[2]:.3f})",
+                name + times, as_share(found["exact"]), as_number(found["rmse"]), as_number(found["log_loss"])
             )
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(table)
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(results, indent=2) + "\n")
-    console.print(f"written to {OUTPUT}")
+    screen = console()
+    screen.print(table)
+    save("history", results, screen)
 
 
 if __name__ == "__main__":

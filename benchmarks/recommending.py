@@ -8,7 +8,6 @@ of stars the class nearest to it; the stars are the number, or the mean of the d
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -19,11 +18,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.accuracy import SPLITS, bootstrap, fit_model
 from benchmarks.recommenders import RECOMMENDERS
+from benchmarks.results import ROOT, as_number, as_share, console, save
 from movielens.features.history import Catalogue
 from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset
@@ -32,8 +31,6 @@ from train.evaluation import SMALLEST_PROBABILITY
 from train.hyperparameters import Hyperparameters, SplitName
 from train.split import Split, split_ratings
 
-ROOT = Path(__file__).parent.parent
-OUTPUT = ROOT / "build" / "bench" / "recommending.json"
 PYTHON = ROOT / ".venv-recommenders" / "bin" / "python"
 
 
@@ -103,30 +100,22 @@ def table(title: str, results: dict[str, Any]) -> Table:
     """One split for people."""
     out = Table("", "exact", "RMSE", "log-loss", "seconds", title=title)
     for who, f in results.items():
-        exact, rmse, loss = f["exact"], f["rmse"], f.get("log_loss")
-        out.add_row(
-            who,
-            f"{100 * exact[0]:.1f} % ({100 * exact[1]:.1f}-{100 * exact[2]:.1f})",
-            f"{rmse[0]:.3f} ({rmse[1]:.3f}-{rmse[2]:.3f})",
-            f"{loss[0]:.3f} ({loss[1]:.3f}-{loss[2]:.3f})" if loss else "",
-            f"{f['seconds']:.0f}",
-        )
+        loss = as_number(f["log_loss"]) if "log_loss" in f else ""
+        out.add_row(who, as_share(f["exact"]), as_number(f["rmse"]), loss, f"{f['seconds']:.0f}")
     return out
 
 
 def main() -> None:
     """Measure what the command line names, print the tables, write the JSON."""
     data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    screen = console()
     splits, _, names = " ".join(sys.argv[1:]).partition("--")
     others = [name for name in RECOMMENDERS if name in (names.strip().split(",") if names else RECOMMENDERS)]
     results = {}
     for split in (name for name in SPLITS if name in (splits.split() or SPLITS)):
         results[split] = measure(split, data, others)
-        console.print(table(split, results[split]))
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(results, indent=2) + "\n")
-    console.print(f"written to {OUTPUT}")
+        screen.print(table(split, results[split]))
+    save("recommending", results, screen)
 
 
 if __name__ == "__main__":

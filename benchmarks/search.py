@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.results import ROOT
 from movielens.features import FeatureMatrix, FeatureSpec
 from movielens.model import Scores
 from movielens.ratings import RatingScale
@@ -25,7 +25,6 @@ from train.hyperparameters import Hyperparameters
 from train.split import hold_out, split_ratings
 from train.stop import StopSignal
 
-ROOT = Path(__file__).parent.parent
 CANDIDATES = {
     "as it is": {},
     "quicker": {"num_round": 200, "eta": 0.1, "colsample_bytree": 0.4},

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,8 @@ from rich.table import Table
 
 from benchmarks.accuracy import fit_model
 from benchmarks.load import Load, pings_under_load, processes_of, pss_mib, run_wrk, write_bodies
-from benchmarks.stacks import ECHO, HALFSTAR, HALFSTAR_JSON, ROOT, SAMPLE, SERVERS_BIN, STACKS, Running, Stack, running
+from benchmarks.results import BENCH, ROOT, console, earlier, save
+from benchmarks.stacks import ECHO, HALFSTAR, HALFSTAR_JSON, SAMPLE, SERVERS_BIN, STACKS, Running, Stack, running
 from container import debian
 from movielens import artifact
 from movielens.model import Model
@@ -35,8 +35,7 @@ from movielens.readers import read_dataset
 from train.hyperparameters import Hyperparameters
 from train.split import split_ratings
 
-DIRECTORY = ROOT / "build" / "bench" / "serving"
-OUTPUT = ROOT / "build" / "bench" / "serving.json"
+DIRECTORY = BENCH / "serving"
 # Rows of a body: how many bodies, connections, and seconds as a multiple of those asked for.
 LOADS = {1: (512, 8, 1), 100: (64, 8, 1), 10_000: (4, 2, 4)}
 COLD_STARTS, MEMORY_WORKERS = 5, 4
@@ -188,40 +187,39 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=2)
     asked = parser.parse_args()
     ensure_tools()
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    screen = console()
     DIRECTORY.mkdir(parents=True, exist_ok=True)
     full, tutorial = (asked.base_dir or DIRECTORY / "model").resolve(), DIRECTORY / "tutorial"
     if asked.base_dir is None:
         fit(full)
     fit(tutorial, **TUTORIAL)
     write_all_bodies(artifact.load(full / "model"))
-    results: dict[str, Any] = json.loads(OUTPUT.read_bytes()) if asked.workers and OUTPUT.exists() else {}
+    results: dict[str, Any] = earlier("serving") if asked.workers else {}
     for workers in asked.workers or (1, 2):
         with all_running(full, workers, STACKS) as servers:
             loads = measure_loads(servers, asked.repeats, asked.seconds)
-        console.print(load_table(loads, workers))
+        screen.print(load_table(loads, workers))
         results[f"{workers} workers"] = {name: {n: asdict(x) for n, x in each.items()} for name, each in loads.items()}
     if not asked.workers or 1 in asked.workers:
-        results |= measure_ours(full, tutorial, asked.repeats, asked.seconds, console)
-    OUTPUT.write_text(json.dumps(results, indent=2) + "\n")
-    console.print(f"written to {OUTPUT}")
+        results |= measure_ours(full, tutorial, asked.repeats, asked.seconds, screen)
+    save("serving", results, screen)
 
 
-def measure_ours(full: Path, tutorial: Path, repeats: int, seconds: int, console: Console) -> dict[str, Any]:
+def measure_ours(full: Path, tutorial: Path, repeats: int, seconds: int, screen: Console) -> dict[str, Any]:
     """Our share of the echo, and starts, memory and pings, printed."""
     alone = measure_alone(full, tutorial, repeats, seconds)
     for name, load in alone.items():
         share = load.per_second / alone["echo"].per_second
         rate, cpu = f"{load.per_second:,.0f} a second, {100 * share:.0f} % of the echo", f"{1e3 * load.cpu_ms:.0f} us"
-        console.print(f"1 row, 1 connection, {name}: {rate}; {cpu} of a processor")
+        screen.print(f"1 row, 1 connection, {name}: {rate}; {cpu} of a processor")
     starts = measure_starts(full)
     for name, each in starts.items():
-        console.print(f"cold start, {name}: {np.median(each):.2f} s ({', '.join(f'{one:.2f}' for one in each)})")
+        screen.print(f"cold start, {name}: {np.median(each):.2f} s ({', '.join(f'{one:.2f}' for one in each)})")
     memory = measure_memory(full)
     for name, mib in memory.items():
-        console.print(f"memory, {name}: {mib:.0f} MiB a worker (PSS), {MEMORY_WORKERS} workers")
+        screen.print(f"memory, {name}: {mib:.0f} MiB a worker (PSS), {MEMORY_WORKERS} workers")
     pings = measure_pings(full, seconds)
-    console.print(
+    screen.print(
         f"{pings['count']} pings under bodies of 10,000 rows: p50 {pings['p50_ms']:.1f} ms, "
         f"p99 {pings['p99_ms']:.1f} ms, the longest {pings['most_ms']:.1f} ms"
     )

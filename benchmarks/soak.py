@@ -28,15 +28,13 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-
 from benchmarks.attacks import ATTACKS, attack
+from benchmarks.results import console, save
 from benchmarks.serving import DIRECTORY, fit
-from benchmarks.stacks import HALFSTAR, ROOT, Running, running
+from benchmarks.stacks import HALFSTAR, Running, running
 from serve.endpoint import Asked, answer
 from serve.forest import ServedModel, load
 
-OUTPUT = ROOT / "build" / "bench" / "soak.json"
 WORKERS, GOOD_CLIENTS, BAD_CLIENTS = 3, 3, 3
 KILL_EVERY_S, SAMPLE_EVERY_S = 20.0, 2.0
 # A connection to a worker that is gone is found broken when it is next used.
@@ -222,7 +220,7 @@ def main() -> None:
     base_dir = (asked.base_dir or DIRECTORY / "model").resolve()
     if asked.base_dir is None:
         fit(base_dir)
-    console = Console(width=None if sys.stdout.isatty() else 150, highlight=False)
+    screen = console()
     known = cases(load(base_dir / "model"))
     with running(HALFSTAR, base_dir, WORKERS, DIRECTORY / "soak") as server:
         tally = soak(server, known, asked.minutes)
@@ -234,11 +232,11 @@ def main() -> None:
     if growth > MOST_GROWTH:
         tally.faults.append(f"memory grew by {100 * growth:.1f} %")
     for fault in tally.faults[:20]:
-        console.print(fault, markup=False)
+        screen.print(fault, markup=False)
     counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(tally.counts.items()))
-    console.print(f"{asked.minutes:g} minutes, requests: {counts}; {len(tally.killed)} workers killed")
-    console.print(f"memory {tally.memory[0]:.0f} to {tally.memory[-1]:.0f} MiB, {100 * growth:+.1f} %")
-    console.print(f"{len(tally.faults)} faults")
+    screen.print(f"{asked.minutes:g} minutes, requests: {counts}; {len(tally.killed)} workers killed")
+    screen.print(f"memory {tally.memory[0]:.0f} to {tally.memory[-1]:.0f} MiB, {100 * growth:+.1f} %")
+    screen.print(f"{len(tally.faults)} faults")
     result = {
         "minutes": asked.minutes,
         "requests": dict(tally.counts),
@@ -247,8 +245,7 @@ def main() -> None:
         "memory_growth": growth,
         "faults": tally.faults,
     }
-    OUTPUT.write_text(json.dumps(result, indent=2) + "\n")
-    console.print(f"written to {OUTPUT}")
+    save("soak", result, screen)
     sys.exit(bool(tally.faults))
 
 

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import ROOT
 from container.runtime import free_port
 from movielens.queries import RatingQueries
 
-ROOT = Path(__file__).parent.parent
 SERVERS = Path(__file__).parent / "servers"
 OWN_BIN, SERVERS_BIN = Path(sys.executable).parent, ROOT / ".venv-servers" / "bin"
 START_SECONDS = 120.0

@@ -32,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import synthetic
+from benchmarks.results import BENCH, ROOT, console, save
 from benchmarks.tutorial import loop_features
 from movielens.features import FeatureSpec
 from movielens.model import Model
@@ -45,9 +46,7 @@ from train.hyperparameters import Hyperparameters
 from train.split import split_ratings
 from train.stop import StopSignal
 
-ROOT = Path(__file__).parent.parent
-OUTPUT = ROOT / "build" / "bench" / "training.json"
-DATA = ROOT / "build" / "bench" / "synthetic"
+DATA = BENCH / "synthetic"
 LEARNERS_PYTHON = ROOT / ".venv-learners" / "bin" / "python"
 ROUNDS, RACE_ROUNDS, LOOP_ROWS, THREADS = 20, 100, 500_000, 2
 Json = dict[str, Any]
@@ -204,9 +203,9 @@ def _data_of(size: int) -> Path:
     return directory
 
 
-def show(results: Json) -> None:
+def show(results: Json, screen: Console) -> None:
     """The table of all sizes and the race."""
-    console, table = Console(width=120), Table("ratings", "", "seconds", "µs a row", "peak MB", "log-loss", "stages, s")
+    table = Table("ratings", "", "seconds", "µs a row", "peak MB", "log-loss", "stages, s")
     for size, entry in results["sizes"].items():
         for name, told in entry.items():
             total = sum(told["seconds"].values())
@@ -214,14 +213,14 @@ def show(results: Json) -> None:
             loss = f"{told['log_loss']:.4f}" if "log_loss" in told else ""
             each = f"{1e6 * total / told['rows']:.1f}"
             table.add_row(f"{int(size):,}", name, f"{total:.1f}", each, f"{told['peak_mb']:,}", loss, stages)
-    console.print(table)
+    screen.print(table)
     for size, raced in results["race"].items():
         table = Table(f"to log-loss {raced['log_loss']:.4f} at {int(size):,}", "seconds", "rounds", "best", "peak MB")
         for name, told in raced["learners"].items():
             table.add_row(
                 name, f"{told['seconds']:.1f}", str(told["rounds"]), f"{told['best']:.4f}", f"{told['peak_mb']:,}"
             )
-        console.print(table)
+        screen.print(table)
 
 
 def main() -> None:
@@ -248,8 +247,9 @@ def main() -> None:
         for size in arguments.sizes
     }
     results = {"sizes": sizes, "race": {str(size): race(_data_of(size)) for size in arguments.race}}
-    OUTPUT.write_text(json.dumps(results, indent=1))
-    show(results)
+    screen = console()
+    show(results, screen)
+    save("training", results, screen)
 
 
 if __name__ == "__main__":

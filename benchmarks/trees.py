@@ -8,11 +8,9 @@ of its catalogue.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,16 +21,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import xgboost
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.stacks import ROOT
+from benchmarks.results import console, save
 from movielens.flat import flatten
 from serve.forest import FlatForest, load
 from serve.questions import Question, Wanted
 from serve.recommendations import Answerer
 
-OUTPUT = ROOT / "build" / "bench" / "trees.json"
 N_CLASSES, N_FEATURES, N_TRAINED = 10, 60, 5_000
 BOOSTERS = {"1,000 trees of depth 6": (100, 6), "3,000 trees of depth 8": (300, 8)}
 # Rows: how often each side is asked.
@@ -92,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trees")
     parser.add_argument("--base-dir", type=Path)
     asked = parser.parse_args()
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    screen = console()
     table = Table("", "rows", "XGBoost, ms", "kernel, ms", "ratio", title="one thread, the same bits")
     results: dict[str, Any] = {}
     for name, (rounds, depth) in BOOSTERS.items():
@@ -100,14 +96,12 @@ def main() -> None:
         for n_rows, each in results[name].items():
             ratio = each["XGBoost"] / each["kernel"]
             table.add_row(name, f"{n_rows:,}", f"{each['XGBoost']:.3f}", f"{each['kernel']:.3f}", f"{ratio:.1f}")
-    console.print(table)
+    screen.print(table)
     if asked.base_dir is not None:
         results["recommendations"] = measure_recommendations(asked.base_dir)
         for name, taken in results["recommendations"].items():
-            console.print(f"ten of all movies, {name}: {taken:.1f} ms of a processor")
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(results, indent=2) + "\n")
-    console.print(f"written to {OUTPUT}")
+            screen.print(f"ten of all movies, {name}: {taken:.1f} ms of a processor")
+    save("trees", results, screen)
 
 
 if __name__ == "__main__":

@@ -8,36 +8,28 @@ table, and the label column is added to the total.
 
 from __future__ import annotations
 
-import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xgboost
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.accuracy import fit_model
+from benchmarks.results import ROOT, console, save
 from movielens.columns import GENRES
 from movielens.features import FeatureSpec
 from movielens.model import Scores
 from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset
 from movielens.tables import RatingTable
-from train.blocks import FeatureBlocks
-from train.booster import fit_booster
 from train.evaluation import Figures, evaluate
-from train.hiding import hide
 from train.hyperparameters import Hyperparameters
 from train.split import split_ratings
-from train.stop import StopSignal
 
-ROOT = Path(__file__).parent.parent
-OUTPUT = ROOT / "build" / "bench" / "tutorial.json"
 REPEATS = 5
 TUTORIAL_ROUNDS, TUTORIAL_PARAMS = 30, {"max_depth": 6, "eta": 0.3}
 
@@ -95,16 +87,7 @@ def measure_accuracy(data: Dataset) -> tuple[dict[str, Figures], dict[str, float
     params = {"objective": "multi:softprob", "num_class": len(scale.class_values), **TUTORIAL_PARAMS}
     booster = xgboost.train(params, xgboost.DMatrix(frames[0], train_class), TUTORIAL_ROUNDS)
     tutorial = Scores.of(booster.predict(xgboost.DMatrix(frames[1])), scale.class_values)
-    spec, settings = FeatureSpec.fit(split.train, data.movies), Hyperparameters()
-    hidden = hide(split.train.queries(), settings.hidden_share, settings.seed)
-    ours = fit_booster(
-        FeatureBlocks.of(spec.transform_fitted(split.train, hidden)),
-        scale.to_class(split.train.rating),
-        len(scale.class_values),
-        settings,
-        StopSignal(),
-    )
-    scores = Scores.of(ours.inplace_predict(spec.transform(split.test.queries()).values), scale.class_values)
+    scores = fit_model(split, data, Hyperparameters()).predict(split.test.queries())
     figures = {
         name: evaluate(s, true_class, scale.class_values) for name, s in (("tutorial", tutorial), ("Halfstar", scores))
     }
@@ -139,9 +122,9 @@ def main() -> None:
     }
     for name, (distance, errors) in shares.items():
         table.add_row(name, *(f"{100 * share:.1f} %" for share in distance.values()), *errors)
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(table)
-    console.print(
+    screen = console()
+    screen.print(table)
+    screen.print(
         f"features of {len(data.ratings):,} rows: the loop's {loop:.2f} s, all of ours {ours:.2f} s, "
         f"ratio {loop / ours:.2f}"
     )
@@ -155,9 +138,7 @@ def main() -> None:
         },
         "accuracy": {"tutorial_as_published": published, **{name: f.to_json() for name, f in figures.items()}},
     }
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(result, indent=2) + "\n")
-    console.print(f"written to {OUTPUT}")
+    save("tutorial", result, screen)
 
 
 if __name__ == "__main__":
