@@ -12,6 +12,7 @@ import shutil
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -169,7 +170,7 @@ class TransformRun(threading.Thread):
         cutting, at_once = self._parameters(replica)
         data = self._platform.cloud.read(item.where)
         if self._job["TransformInput"].get("CompressionType") == "Gzip":
-            data = gzip.decompress(data)
+            data = _unpacked(item, data)
         with ThreadPoolExecutor(at_once) as pool:
             answers = list(pool.map(lambda body: self._ask(replica, body, item), cutting.requests(data)))
         if self._stopped.is_set():
@@ -222,3 +223,11 @@ class TransformRun(threading.Thread):
         for line in lines:
             stream.write(f"{item.where}: {line}")
         stream.close()
+
+
+def _unpacked(item: Item, data: bytes) -> bytes:
+    """The object as it was before gzip; raises JobError where it isn't gzip."""
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise JobError(f"ClientError: {item.where} isn't whole gzip, as CompressionType says: {error}") from error

@@ -130,6 +130,9 @@ def test_what_is_refused(account: Account, model: str) -> None:
         sagemaker.create_transform_job(**request(model, "refused", "s3://ratings/in", BatchStrategy="All"))
     with pytest.raises(ClientError, match=r"ResourceNotFound.*Could not find requested job"):
         sagemaker.describe_transform_job(TransformJobName="refused")
+    packed = request(model, "no-gzip", account.put("plain/a.csv", ROWS))
+    packed["TransformInput"]["CompressionType"] = "Gzip"
+    assert "plain/a.csv isn't whole gzip" in finished(account, packed)["FailureReason"]
     assert "No S3 objects found" in finished(account, request(model, "no-data", "s3://ratings/none"))["FailureReason"]
     with pytest.raises(ClientError, match="ResourceInUse"):
         sagemaker.create_transform_job(**request(model, "no-data", "s3://ratings/in"))
