@@ -8,6 +8,8 @@ product may round a single row otherwise than the same row among many.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add, mul
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,7 +48,7 @@ class Scores:
     def of(cls, probabilities: NDArray[np.float32], class_values: tuple[float, ...]) -> Scores:
         """Decide for each row: the class by arg max, the rating in stars by the mean."""
         if len(probabilities) <= _FEW_ROWS:
-            means = [_mean(class_values, row) for row in probabilities.tolist()]
+            means = [reduce(add, map(mul, class_values, row), 0.0) for row in probabilities.tolist()]
             return cls(probabilities, probabilities.argmax(axis=1), np.array(means, dtype=np.float64))
         expected_rating = np.zeros(len(probabilities))
         for value, column in zip(class_values, probabilities.T, strict=True):
@@ -59,13 +61,6 @@ class Scores:
     def take(self, rows: NDArray[np.int64]) -> Scores:
         """The given rows (int64 positions), in that order."""
         return Scores(self.probabilities[rows], self.class_index[rows], self.expected_rating[rows])
-
-
-def _mean(class_values: tuple[float, ...], probabilities: list[float]) -> float:
-    total = 0.0
-    for value, probability in zip(class_values, probabilities, strict=True):
-        total += value * probability
-    return total
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+# Comparing a dtype with a type would make one each time.
+_COLUMNS = (("user_id", np.dtype(np.int64)), ("movie_id", np.dtype(np.int64)), ("timestamp", np.dtype(np.float64)))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatingQueries:
@@ -28,13 +31,10 @@ class RatingQueries:
 
     def __post_init__(self) -> None:
         shape = (len(self.user_id),)
-        for name, column, dtype in (
-            ("user_id", self.user_id, np.int64),
-            ("movie_id", self.movie_id, np.int64),
-            ("timestamp", self.timestamp, np.float64),
-        ):
+        for name, dtype in _COLUMNS:
+            column = getattr(self, name)
             if column.shape != shape or column.dtype != dtype:
-                raise ValueError(f"{name} is {column.dtype}{column.shape}, expected {np.dtype(dtype)}{shape}")
+                raise ValueError(f"{name} is {column.dtype}{column.shape}, expected {dtype}{shape}")
 
     @classmethod
     def none(cls) -> Self:

@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -26,8 +26,7 @@ Parameters = Mapping[str, str]
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """What stands before, between and behind the items of an answer."""
 
     before: bytes
@@ -120,7 +119,7 @@ def csv_frame(shape: Shape, parameters: Parameters, class_values: tuple[float, .
     """
     del shape  # CSV has but one
     if parameters.get("header") != "present":
-        return Frame(b"", b"\n", b"")
+        return _LINES
     if count := int(parameters.get(RECOMMEND, 0)):
         names = (MOVIE_ID, "expected_rating") if _is_verbose(parameters) else (MOVIE_ID,)
         return Frame(
@@ -163,7 +162,7 @@ def json_frame(shape: Shape, parameters: Parameters, class_values: tuple[float, 
 def json_lines_frame(shape: Shape, parameters: Parameters, class_values: tuple[float, ...]) -> Frame:
     """One object a line."""
     del shape, parameters, class_values
-    return Frame(b"", b"\n", b"")
+    return _LINES
 
 
 def json_fault(message: str) -> bytes:
@@ -171,6 +170,7 @@ def json_fault(message: str) -> bytes:
     return orjson.dumps({"error": {"code": CODES[400], "message": message}})
 
 
+_LINES = Frame(b"", b"\n", b"")
 _OF_THE_USER = {USER_ID, "known_user", "known_movie"}
 _JSON_FRAMES = {
     Shape.OBJECT: Frame(b"", b"", b""),
@@ -185,7 +185,7 @@ render_json_lines = Renderer(json_items, json_answer, json_fault, json_lines_fra
 
 def records(predictions: Predictions) -> list[Record]:
     """All that is known of each row."""
-    names, movies = [name.decode() for name in class_names(predictions.class_values)], predictions.movies
+    names, movies = list(map(bytes.decode, class_names(predictions.class_values))), predictions.movies
     columns = zip(
         predictions.queries.user_id.tolist(),
         predictions.queries.movie_id.tolist(),

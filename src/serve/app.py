@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from movielens.errors import RequestError
-from serve.bodies import Budget, ClientDisconnectedError, Receive, Scope, declared_length, read_body
+from serve.bodies import Budget, ClientDisconnectedError, Headers, Receive, Scope, declared_length, read_body
 from serve.endpoint import Asked, answer, is_slow
 from serve.errors import HttpError
 from serve.forest import ServedModel
@@ -42,16 +42,9 @@ class Api:
             "/execution-parameters": {"GET": self._execution_parameters, "HEAD": self._execution_parameters},
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection's scope."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        else:
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
             raise NotImplementedError(f"no {scope['type']} here")
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
@@ -60,7 +53,11 @@ class Api:
             if message["type"] == "lifespan.shutdown":
                 return
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the life of the server."""
+        if scope["type"] != "http":
+            await self._lifespan(scope, receive, send)
+            return
         try:
             response = await self._handler(scope)(scope, receive)
         except ClientDisconnectedError:
@@ -117,20 +114,19 @@ class Api:
 
     async def _invoke(self, served: ServedModel, scope: Scope, receive: Receive) -> Response:
         """The answer to one body, made here where it is short and in a thread where it is long."""
-        length, asked = declared_length(scope, self._settings.max_body_mib), _asked(scope)
+        headers, most_mib, lenient = _headers(scope), self._settings.max_body_mib, self._settings.is_batch
+        length, asked = declared_length(headers, most_mib), Asked.of(headers)
+        response: Response
         if length < LONG_BODY and not is_slow(asked):
-            body = await read_body(receive, self._settings.max_body_mib)
-            if is_slow(asked, body):
-                answered: Response = await self._in_thread(self._answer, served, asked, body)
-                return answered
-            return self._answer(served, asked, body)
-        async with self._budget.hold(length):
-            body = await read_body(receive, self._settings.max_body_mib)
-            response: Response = await self._in_thread(self._answer, served, asked, body)
+            body = await read_body(receive, most_mib)
+            if not is_slow(asked, body):
+                return answer(served, asked, body, lenient)
+            response = await self._in_thread(answer, served, asked, body, lenient)
             return response
-
-    def _answer(self, served: ServedModel, asked: Asked, body: bytes) -> Response:
-        return answer(served, asked, body, lenient=self._settings.is_batch)
+        async with self._budget.hold(length):
+            body = await read_body(receive, most_mib)
+            response = await self._in_thread(answer, served, asked, body, lenient)
+            return response
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
@@ -153,17 +149,16 @@ class Application(Api):
             raise HttpError(503, "the model doesn't answer as it did when it was loaded; restart the container")
         return Response()
 
-    async def _invocations(self, scope: Scope, receive: Receive) -> Response:
-        return await self._invoke(self._served, scope, receive)
+    def _invocations(self, scope: Scope, receive: Receive) -> Awaitable[Response]:
+        return self._invoke(self._served, scope, receive)
 
 
-def _asked(scope: Scope) -> Asked:
-    """The headers that say what is asked; several of one name are one list."""
-    found: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        if name in _ASKED:
+def _headers(scope: Scope) -> Headers:
+    """Values by name; several of one name are one list."""
+    given: list[tuple[bytes, bytes]] = scope["headers"]
+    found = dict(given)
+    if len(found) < len(given):
+        found = {}
+        for name, value in given:
             found[name] = found[name] + b"," + value if name in found else value
-    return Asked(*(found[name].decode("latin-1") if name in found else None for name in _ASKED))
-
-
-_ASKED = (b"content-type", b"accept", b"x-amzn-sagemaker-custom-attributes", b"content-encoding")
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from serve.errors import HttpError
 from serve.resources import MIB
 
 Scope = MutableMapping[str, Any]
+Headers = Mapping[bytes, bytes]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 # SageMaker gives a request 60 s in all.
@@ -22,20 +23,18 @@ class ClientDisconnectedError(Exception):
     """Nobody is there to answer."""
 
 
-def declared_length(scope: Scope, most_mib: int) -> int:
-    """What Content-Length says, the limit where a body comes in chunks, 0 where there is none.
+def declared_length(headers: Headers, most_mib: int) -> int:
+    """What Content-Length says, the limit where a body comes in chunks, 0 where there is none; there is never both.
 
     Raises:
         HttpError: 413 if it is too long, before any of it is read.
     """
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            if int(value) > most_mib * MIB:
-                raise _too_large(most_mib)
-            return int(value)
-        if name == b"transfer-encoding":
-            return most_mib * MIB
-    return 0
+    if b"transfer-encoding" in headers:
+        return most_mib * MIB
+    length = int(headers.get(b"content-length", 0))
+    if length > most_mib * MIB:
+        raise _too_large(most_mib)
+    return length
 
 
 async def read_body(receive: Receive, most_mib: int, seconds: float = BODY_S) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import islice
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -32,8 +33,7 @@ BLOCK_ROWS = 8192
 MOST_QUESTIONS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What the headers of a request say.
 
     Attributes:
@@ -44,6 +44,14 @@ class Asked:
     accept: str | None = None
     attributes: str | None = None
     encoding: str | None = None
+
+    @classmethod
+    def of(cls, headers: Mapping[bytes, bytes]) -> Self:
+        """Of headers by their names in lower case."""
+        return cls(*[headers[name].decode("latin-1") if name in headers else None for name in _ASKED])
+
+
+_ASKED = (b"content-type", b"accept", b"x-amzn-sagemaker-custom-attributes", b"content-encoding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ def plan(asked: Asked, begins: bytes) -> Plan:
     return Plan(requested, parse, answered.name, RENDERERS[answered.name], parameters, options)
 
 
-def answer(served: ServedModel, asked: Asked, body: bytes, *, lenient: bool = False) -> Response:
+def answer(served: ServedModel, asked: Asked, body: bytes, lenient: bool = False) -> Response:
     """Parse, score and render one body.
 
     Args:
@@ -123,11 +131,10 @@ def is_slow(asked: Asked, body: bytes = b"") -> bool:
         return True
     if asked.content_type is not None and RECOMMEND in asked.content_type.lower():
         return True
-    return any(mark in body for mark in _SLOW)
+    return _HISTORY in body or _RECOMMEND in body or b"\\" in body  # a name may be written with escapes
 
 
-# Of questions; a name may be written with escapes.
-_SLOW = (HISTORY.encode(), RECOMMEND.encode(), b"\\")
+_HISTORY, _RECOMMEND = HISTORY.encode(), RECOMMEND.encode()
 
 
 def _explained(served: ServedModel, planned: Plan, predictions: Predictions) -> Predictions:
@@ -136,7 +143,7 @@ def _explained(served: ServedModel, planned: Plan, predictions: Predictions) -> 
     if not count or not len(predictions.queries):
         return predictions
     features = model.spec.transform(predictions.queries)
-    return replace(predictions, contributions=contributions(served.xgboost(), features, model.class_values, count))
+    return predictions._replace(contributions=contributions(served.xgboost(), features, model.class_values, count))
 
 
 def _others(served: ServedModel, planned: Plan, parsed: ParsedRequest, lenient: bool) -> Mapping[int, str | Answer]:
@@ -183,7 +190,8 @@ def _known_only(served: ServedModel, parsed: ParsedRequest, lenient: bool) -> Pa
     faults = {places[row]: _unknown(queries, row, places[row], unknown_user[row]) for row in np.flatnonzero(unknown)}
     if not lenient:
         raise RequestError(next(iter(faults.values())))
-    return ParsedRequest(queries.take(np.flatnonzero(~unknown)), parsed.shape, parsed.faults | faults, parsed.questions)
+    known = queries.take(np.flatnonzero(~unknown))
+    return ParsedRequest(known, parsed.shape, {**parsed.faults, **faults}, parsed.questions)
 
 
 def _unknown(queries: RatingQueries, row: np.int64, place: int, is_user: np.bool_) -> str:

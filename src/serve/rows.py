@@ -6,9 +6,10 @@ same however it is sent, and so are the words for a value that breaks them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import RequestError
@@ -42,8 +43,10 @@ class Shape(StrEnum):
     INSTANCES = "instances"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ParsedRequest:
+_NONE: Mapping[int, Any] = MappingProxyType({})
+
+
+class ParsedRequest(NamedTuple):
     """The rows of a request in its own order.
 
     Attributes:
@@ -55,8 +58,8 @@ class ParsedRequest:
 
     queries: RatingQueries
     shape: Shape = Shape.LIST
-    faults: dict[int, str] = field(default_factory=dict)
-    questions: dict[int, Question] = field(default_factory=dict)
+    faults: Mapping[int, str] = _NONE
+    questions: Mapping[int, Question] = _NONE
 
 
 def decode_text(body: bytes) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,7 @@ from movielens.queries import RatingQueries
 from movielens.tables import MovieTable
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Predictions:
+class Predictions(NamedTuple):
     """All that an answer may say, a row a query.
 
     Attributes:
@@ -51,7 +49,7 @@ class Predictions:
 
     def take(self, rows: NDArray[np.int64]) -> Predictions:
         """The given rows (int64 positions), in that order, of predictions without contributions."""
-        return replace(self, queries=self.queries.take(rows), scores=self.scores.take(rows))
+        return self._replace(queries=self.queries.take(rows), scores=self.scores.take(rows))
 
 
 def score(model: Model, queries: RatingQueries) -> Predictions:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+# Comparing a dtype with a type would make one each time.
+_FLOAT32 = np.dtype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +26,7 @@ class FeatureMatrix:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if self.values.dtype != np.float32 or self.values.shape[1:] != (len(self.names),):
+        if self.values.dtype != _FLOAT32 or self.values.shape[1:] != (len(self.names),):
             raise ValueError(f"values are {self.values.dtype}{self.values.shape}, names {len(self.names)}")
 
     def __len__(self) -> int:
@@ -52,7 +54,8 @@ class IdIndex:
             return np.full(len(raw), -1, dtype=np.int64)
         place = self.ids.searchsorted(raw)
         # Behind the last id stands nobody: clipped, it is the last, which is not what was asked.
-        return np.where(self.ids.take(place, mode="clip") == raw, place, -1)
+        place[self.ids.take(place, mode="clip") != raw] = -1
+        return place
 
     def __len__(self) -> int:
         return len(self.ids)
