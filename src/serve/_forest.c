@@ -67,6 +67,10 @@ static size_t width_of(const Header *header) { return 2 * (size_t)header->n_feat
 #define STEP(node, row, stride) \
     (node) += first_of(node) + ((row)[column_of(node) * (stride)] < (node)->threshold)
 
+/* Written out: at -O2 a loop stays a loop, whatever a pragma says, and takes a quarter longer. */
+#define EACH_LANE(DO) \
+    DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14) DO(15)
+
 /* The values, the negated values, and NaN, each `stride` apart. */
 static void spread(float *row, size_t stride, const float *values, size_t n_features) {
     for (size_t i = 0; i < n_features; i++) {
@@ -92,6 +96,12 @@ static void finish(const Header *header, float *margins) {
         margins[k] /= (float)sum;
 }
 
+/* The first levels of a tree that is walked next: two cache lines. */
+static void fetch(const Node *root) {
+    __builtin_prefetch(root);
+    __builtin_prefetch((const void *)((uintptr_t)root + 64));
+}
+
 static void walk_trees(const Parts *forest, const float *row, float *margins) {
     const Tree *tree = forest->trees, *end = tree + forest->header.n_trees;
     for (; end - tree >= LANES; tree += LANES) {
@@ -99,12 +109,14 @@ static void walk_trees(const Parts *forest, const float *row, float *margins) {
         uint32_t depth = 0;
         for (int j = 0; j < LANES; j++) {
             at[j] = forest->nodes + tree[j].root;
+            if (end - tree > LANES + j)
+                fetch(forest->nodes + tree[LANES + j].root);
             depth = depth_of(tree + j) > depth ? depth_of(tree + j) : depth;
         }
-        while (depth--)
-#pragma GCC unroll 16
-            for (int j = 0; j < LANES; j++)
-                STEP(at[j], row, 1);
+        while (depth--) {
+#define STEP_TREE(j) STEP(at[j], row, 1);
+            EACH_LANE(STEP_TREE)
+        }
         for (int j = 0; j < LANES; j++)
             margins[group_of(tree + j)] += at[j]->threshold;
     }
@@ -168,10 +180,10 @@ static void walk_rows(const Parts *forest, const Lanes *rows, Lanes *sums) {
         const Node *at[LANES];
         for (int j = 0; j < LANES; j++)
             at[j] = root;
-        for (uint32_t depth = depth_of(tree); depth--;)
-#pragma GCC unroll 16
-            for (int j = 0; j < LANES; j++)
-                STEP(at[j], row + j, LANES);
+        for (uint32_t depth = depth_of(tree); depth--;) {
+#define STEP_ROW(j) STEP(at[j], row + (j), LANES);
+            EACH_LANE(STEP_ROW)
+        }
         float *sum = (float *)(sums + group_of(tree));
         for (int j = 0; j < LANES; j++)
             sum[j] += at[j]->threshold;
