@@ -1,6 +1,6 @@
-"""Reads the UBJSON that XGBoost writes: typed arrays stay arrays, so that no number changes on the way.
+"""Reads and writes UBJSON as XGBoost does: typed arrays stay arrays, so that no number changes on the way.
 
-Only what XGBoost's writer uses: objects with keys of 64-bit length, strings, whole numbers, float32, typed and mixed
+Only what XGBoost uses: objects with keys of 64-bit length, strings, whole numbers, float32, typed and mixed
 arrays, all big-endian (its ``src/common/json.cc``; https://ubjson.org for the format).
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 
 _NUMBERS = {b"i": ">i1", b"U": ">u1", b"I": ">i2", b"l": ">i4", b"L": ">i8", b"d": ">f4", b"D": ">f8"}
 _CONSTANTS = {b"Z": None, b"T": True, b"F": False}
+_MARKERS = {np.dtype(dtype): marker for marker, dtype in _NUMBERS.items()}
 
 
 def loads(data: bytes) -> Any:
@@ -21,6 +22,47 @@ def loads(data: bytes) -> Any:
         return _Reader(data).value()
     except (struct.error, KeyError, IndexError, RecursionError) as error:
         raise ValueError(f"not UBJSON as XGBoost writes it: {error!r}") from error
+
+
+def dumps(value: Any) -> bytes:
+    """The UBJSON of a value as `loads` gives it, numbers outside arrays as int64 or float32."""
+    parts: list[bytes] = []
+    _write(value, parts)
+    return b"".join(parts)
+
+
+def _write(value: Any, parts: list[bytes]) -> None:
+    match value:
+        case dict():
+            parts.append(b"{")
+            for name, member in value.items():
+                parts.append(_counted(name.encode()))
+                _write(member, parts)
+            parts.append(b"}")
+        case np.ndarray():
+            parts += [b"[$", _MARKERS[value.dtype], b"#", _length_of(value), value.tobytes()]
+        case list():
+            parts += [b"[#", _length_of(value)]
+            for item in value:
+                _write(item, parts)
+        case str():
+            parts += [b"S", _counted(value.encode())]
+        case bool() | None:
+            parts.append(next(marker for marker, constant in _CONSTANTS.items() if constant is value))
+        case int():
+            parts.append(b"L" + struct.pack(">q", value))
+        case float():
+            parts.append(b"d" + struct.pack(">f", value))
+        case _:
+            raise TypeError(f"{type(value).__name__} has no place in UBJSON")
+
+
+def _length_of(value: Any) -> bytes:
+    return b"L" + struct.pack(">q", len(value))
+
+
+def _counted(text: bytes) -> bytes:
+    return _length_of(text) + text
 
 
 class _Reader:

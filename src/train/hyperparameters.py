@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
 from movielens.errors import HyperparameterError
-from movielens.features.groups import GROUPS
+from movielens.features.groups import DEFAULT_GROUPS, GROUPS
 
 SplitName = Literal["tutorial", "random", "temporal", "user_temporal", "none"]
 OnBadRow = Literal["fail", "drop"]
@@ -109,15 +109,18 @@ def _choice(default: str, names: tuple[str, ...]) -> Any:
 
 
 def _features() -> Any:
+    sets = {"default": DEFAULT_GROUPS, "all": tuple(GROUPS), "none": ()}
+
     def parse(text: str) -> tuple[str, ...]:
         chosen = {name.strip() for name in text.split(",")}
-        if chosen in ({"all"}, {"none"}):
-            return tuple(GROUPS) if chosen == {"all"} else ()
+        if len(chosen) == 1 and chosen <= sets.keys():
+            return sets[chosen.pop()]
         if not chosen <= GROUPS.keys():
             raise ValueError
         return tuple(name for name in GROUPS if name in chosen)
 
-    return _declared(tuple(GROUPS), parse, f"all, none, or some of {', '.join(GROUPS)}, with commas between")
+    expected = f"{', '.join(sets)}, or some of {', '.join(GROUPS)}, with commas between"
+    return _declared(DEFAULT_GROUPS, parse, expected)
 
 
 def _flag(default: bool) -> Any:

@@ -28,7 +28,7 @@ class Part(IntEnum):
     MOMENT = 2
 
 
-_OF_MOVIE = ("genre_", "movie_")
+_OF_MOVIE = ("genre_", "movie_", "movieId")
 _OF_MOMENT = ("recent_", "latest_", "nearest_", "pace_", "beyond_taste_")
 _NAMED = {
     "year": Part.MOVIE,

@@ -75,8 +75,9 @@ def test_an_unknown_command_is_refused(docker: Docker, tmp_path: Path) -> None:
 
 
 def test_the_tutorials_features_reach_its_true_accuracy(docker: Docker, data_dir: Path, tmp_path: Path) -> None:
-    settings = {"features": "none", "hidden_share": "0", "max_depth": "8", "colsample_bytree": "0.8", "eta": "0.15"}
-    lay_out(tmp_path, data_dir, {"split": "tutorial", **settings})
+    shares = {"hidden_share": "0", "movie_rounds": "0", "user_rounds": "0"}
+    settings = {"features": "ids", "num_round": "160", "max_depth": "8", "colsample_bytree": "0.8", "eta": "0.15"}
+    lay_out(tmp_path, data_dir, {"split": "tutorial", **shares, **settings})
     result = docker.run(tmp_path, "train")
     assert result.returncode == 0, result.stdout + result.stderr
     assert evaluation(tmp_path)["test"]["accuracy"] >= 0.33

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movielens.errors import HyperparameterError
-from movielens.features.groups import GROUPS
+from movielens.features.groups import DEFAULT_GROUPS, GROUPS
 from train.hyperparameters import Hyperparameters
 
 
@@ -88,9 +88,12 @@ def test_any_strings_parse_or_are_refused(strings: dict[str, str]) -> None:
 
 
 def test_feature_groups_are_chosen_by_name() -> None:
-    assert Hyperparameters().to_json()["features"] == ",".join(GROUPS)
-    assert Hyperparameters.parse({"features": "all"}) == Hyperparameters()
+    assert Hyperparameters().to_json()["features"] == ",".join(DEFAULT_GROUPS)
+    assert Hyperparameters.parse({"features": "default"}) == Hyperparameters()
+    assert Hyperparameters.parse({"features": "all"}).features == (*DEFAULT_GROUPS, "ids") == tuple(GROUPS)
     assert Hyperparameters.parse({"features": "none"}).features == ()
     assert Hyperparameters.parse({"features": "slopes, statistics"}).features == ("statistics", "slopes")
-    with pytest.raises(HyperparameterError, match="features is 'bias', expected all, none, or some of statistics"):
+    with pytest.raises(
+        HyperparameterError, match="features is 'bias', expected default, all, none, or some of statistics"
+    ):
         Hyperparameters.parse({"features": "bias"})

@@ -585,6 +585,17 @@ static void taste(const Known *known, const void *tables, const Row *row, float 
             *out++ = (counts[i][k] + prior_weight[i] * prior[k]) / (total[i] + prior_weight[i]);
 }
 
+static size_t ids_columns(const Known *known, const void *tables, size_t before) {
+    (void)known, (void)tables, (void)before;
+    return 2;
+}
+
+static void ids(const Known *known, const void *tables, const Row *row, float *out) {
+    (void)tables;
+    out[0] = row->user < known->user_id.length ? (float)row->user_id : NAN;
+    out[1] = row->movie < known->movie_id.length ? (float)row->movie_id : NAN;
+}
+
 typedef struct {
     Table columns, weights;
 } Blend;
@@ -640,6 +651,7 @@ const Kernel KERNELS[] = {
      {{"movie", 'f', "Ma"}, {"user", 'f', "Ua"}, {"level", 'f', "U"}, {"liking", 'f', "M"}, {"genres", 'i', "M"},
       {"beyond", 'f', "R"}, {"prior", 'f', "C"}, {"seconds", 'f', "b"}, {"ranks", 'f', "c"}, {"window", 'q', "1"}},
      taste_scratch},
+    {"ids", ids_columns, ids, 0, {{NULL, 0, NULL}}},
     {"blend", blend_columns, blend, 0, {{"columns", 'q', "a"}, {"weights", 'f', "a"}}},
     {NULL, NULL, NULL, 0, {{NULL, 0, NULL}}},
 };

@@ -18,6 +18,7 @@ from movielens.features.clock import Clock
 from movielens.features.factors import Factors
 from movielens.features.histograms import Histograms
 from movielens.features.history import History
+from movielens.features.ids import Ids
 from movielens.features.neighbours import Neighbours
 from movielens.features.pace import Pace
 from movielens.features.recency import Recency
@@ -48,8 +49,10 @@ class FeatureGroup(Protocol):
 
 GROUPS: dict[str, type[FeatureGroup]] = {
     group.name: group
-    for group in (Statistics, Histograms, Affinity, Slopes, Factors, Neighbours, Clock, Recency, Pace, Taste)
+    for group in (Statistics, Histograms, Affinity, Slopes, Factors, Neighbours, Clock, Recency, Pace, Taste, Ids)
 }
+# Ids bring nothing beside the others, and the trees that they make know no new user.
+DEFAULT_GROUPS = tuple(name for name in GROUPS if name != Ids.name)
 
 
 def group_arrays(group: FeatureGroup) -> dict[str, NDArray[Any]]:

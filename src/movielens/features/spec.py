@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from movielens.columns import GENRES, TIMESTAMP
 from movielens.errors import DataError
 from movielens.features.blend import Blend
-from movielens.features.groups import GROUPS, FeatureGroup, group_arrays, group_from_arrays
+from movielens.features.groups import DEFAULT_GROUPS, GROUPS, FeatureGroup, group_arrays, group_from_arrays
 from movielens.features.hashing import drawn, mixed
 from movielens.features.history import Bias, Catalogue, History
 from movielens.features.matrix import FeatureMatrix, IdIndex
@@ -71,7 +71,7 @@ class FeatureSpec:
         cls,
         ratings: RatingTable,
         movies: MovieTable,
-        groups: tuple[str, ...] = tuple(GROUPS),
+        groups: tuple[str, ...] = DEFAULT_GROUPS,
         scale: RatingScale | None = None,
     ) -> Self:
         """Learn from the training rows alone; ``movies`` is the whole catalogue, which carries no rating.

@@ -1,0 +1,34 @@
+"""Ids: the raw ids as numbers, which trees can only learn by heart. The tutorial's features have them; ours don't."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from movielens.columns import MOVIE_ID, USER_ID
+from movielens.features.history import History
+from movielens.features.rows import Tables
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ids:
+    """The raw ids as numbers, NaN where the user or the movie is unknown."""
+
+    name: ClassVar[str] = "ids"
+
+    @classmethod
+    def fit(cls, history: History) -> Self:  # noqa: ARG003
+        """As the protocol says."""
+        return cls()
+
+    def with_users(self, history: History) -> Self:  # noqa: ARG002
+        """As the protocol says."""
+        return self
+
+    def names(self) -> tuple[str, ...]:
+        """As the protocol says."""
+        return USER_ID, MOVIE_ID
+
+    def tables(self) -> Tables:
+        """As the protocol says."""
+        return {}
