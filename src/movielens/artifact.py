@@ -27,7 +27,7 @@ import numpy as np
 from movielens.errors import ArtifactError
 from movielens.features import FeatureSpec
 from movielens.flat import UnknownShapeError, flatten
-from movielens.model import Model
+from movielens.model import DECISIONS, Decision, Model
 from movielens.self_test import SelfTest
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 BOOSTER = "booster.ubj"
 FEATURES = "features.npz"
@@ -52,6 +52,7 @@ class Artifact:
     Attributes:
         model_dir: where it lies.
         spec: the fitted features.
+        decision: how the class is chosen of the predicted distribution.
         self_test: questions with the answers of training.
         forest: the flat form of the booster, mapped from its file, or None where its shape has none.
         n_bytes: of all its files.
@@ -59,6 +60,7 @@ class Artifact:
 
     model_dir: Path
     spec: FeatureSpec
+    decision: Decision
     self_test: SelfTest
     forest: mmap.mmap | None
     n_bytes: int
@@ -129,6 +131,7 @@ def save(model: Model, evaluation: Mapping[str, Any], training: Mapping[str, int
         "schema_version": SCHEMA_VERSION,
         "versions": library_versions(),
         "class_values": list(model.class_values),
+        "decision": model.decision,
         "feature_names": list(model.spec.names),
         "training": dict(training),
         "files": {name: {"bytes": len(data), "sha256": _sha256(data)} for name, data in contents.items()},
@@ -149,7 +152,7 @@ def load(model_dir: Path) -> Model:
         ArtifactError: if a file is absent, damaged or of a schema that this version doesn't read.
     """
     artifact = read(model_dir)
-    return Model(artifact.spec, artifact.booster())
+    return Model(artifact.spec, artifact.booster(), artifact.decision)
 
 
 def read(model_dir: Path) -> Artifact:
@@ -176,7 +179,8 @@ def read(model_dir: Path) -> Artifact:
             f"{model_dir}: the booster wants features {manifest['feature_names']}, this version makes "
             f"{list(spec.names)}: train again with this version"
         )
-    return Artifact(model_dir, spec, self_test, contents.get(FOREST), sum(map(len, contents.values())))
+    n_bytes = sum(map(len, contents.values()))
+    return Artifact(model_dir, spec, manifest["decision"], self_test, contents.get(FOREST), n_bytes)
 
 
 def size(model_dir: Path) -> int:
@@ -208,6 +212,11 @@ def _manifest(model_dir: Path) -> dict[str, Any]:
     files, values, names = (manifest.get(name) for name in ("files", "class_values", "feature_names"))
     if not (isinstance(files, dict) and isinstance(values, list) and isinstance(names, list)):
         raise ArtifactError(f"{path} has no files, class_values or feature_names: copy the whole artifact again")
+    if manifest.get("decision") not in DECISIONS:
+        raise ArtifactError(
+            f"{path} has decision {manifest.get('decision')!r}, expected one of {', '.join(DECISIONS)}: copy the whole "
+            "artifact again"
+        )
     is_whole = _REQUIRED <= set(files) <= _REQUIRED | _OPTIONAL
     if not is_whole or not all(isinstance(entry, dict) for entry in files.values()):
         raise ArtifactError(f"{path} names {sorted(files)}, expected {', '.join(sorted(_REQUIRED))}: copy it again")

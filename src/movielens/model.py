@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import reduce
 from operator import add, mul
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from movielens.features import FeatureSpec
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable
 
+Decision = Literal["mode", "median", "mean"]
+DECISIONS: tuple[Decision, ...] = get_args(Decision)
 # Up to here Python's floats are quicker than numpy's columns; both add up the same numbers in the same order.
 _FEW_ROWS = 6
 
@@ -36,7 +38,7 @@ class Scores:
 
     Attributes:
         probabilities: float32 (n_rows, n_classes), a row sums to 1.
-        class_index: int64 (n_rows,), the likeliest class, 0 to n_classes - 1.
+        class_index: int64 (n_rows,), the class that was decided on, 0 to n_classes - 1.
         expected_rating: float64 (n_rows,), mean of the distribution, in stars.
     """
 
@@ -45,15 +47,23 @@ class Scores:
     expected_rating: NDArray[np.float64]
 
     @classmethod
-    def of(cls, probabilities: NDArray[np.float32], class_values: tuple[float, ...]) -> Scores:
-        """Decide for each row: the class by arg max, the rating in stars by the mean."""
-        if len(probabilities) <= _FEW_ROWS:
-            means = [reduce(add, map(mul, class_values, row), 0.0) for row in probabilities.tolist()]
-            return cls(probabilities, probabilities.argmax(axis=1), np.array(means, dtype=np.float64))
-        expected_rating = np.zeros(len(probabilities))
-        for value, column in zip(class_values, probabilities.T, strict=True):
-            expected_rating += value * column.astype(np.float64)
-        return cls(probabilities, probabilities.argmax(axis=1), expected_rating)
+    def of(
+        cls, probabilities: NDArray[np.float32], class_values: tuple[float, ...], decision: Decision = "mode"
+    ) -> Scores:
+        """Decide for each row: the rating in stars is the mean, the class what ``decision`` says, ties to the lower.
+
+        Args:
+            probabilities: float32 (n_rows, n_classes).
+            class_values: stars of each class, rising.
+            decision: ``mode``, the likeliest class, most often exact; ``median``, the first class up to which half of
+                the probability lies, least far away on average; ``mean``, the class nearest to the mean.
+        """
+        means = _means(class_values, probabilities)
+        if decision == "mode":
+            return cls(probabilities, probabilities.argmax(axis=1), means)
+        if decision == "median":
+            return cls(probabilities, _median_class(probabilities), means)
+        return cls(probabilities, _nearest_class(class_values, means), means)
 
     def __len__(self) -> int:
         return len(self.class_index)
@@ -63,12 +73,36 @@ class Scores:
         return Scores(self.probabilities[rows], self.class_index[rows], self.expected_rating[rows])
 
 
+def _means(class_values: tuple[float, ...], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    if len(probabilities) <= _FEW_ROWS:
+        return np.array(
+            [reduce(add, map(mul, class_values, row), 0.0) for row in probabilities.tolist()], dtype=np.float64
+        )
+    means = np.zeros(len(probabilities))
+    for value, column in zip(class_values, probabilities.T, strict=True):
+        means += value * column.astype(np.float64)
+    return means
+
+
+def _median_class(probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
+    so_far = np.cumsum(probabilities, axis=1, dtype=np.float64)
+    # Half of their own sum, as float32 probabilities seldom add up to exactly 1.
+    classes: NDArray[np.int64] = np.count_nonzero(2 * so_far < so_far[:, -1:], axis=1)
+    return classes
+
+
+def _nearest_class(class_values: tuple[float, ...], means: NDArray[np.float64]) -> NDArray[np.int64]:
+    values = np.array(class_values)
+    return np.searchsorted((values[1:] + values[:-1]) / 2, means)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A fitted `FeatureSpec` and the booster trained on its features."""
+    """A fitted `FeatureSpec`, the booster trained on its features, and how a class is chosen of what it says."""
 
     spec: FeatureSpec
     booster: Booster
+    decision: Decision = "mode"
 
     @property
     def class_values(self) -> tuple[float, ...]:
@@ -83,9 +117,10 @@ class Model:
     def predict(self, queries: RatingQueries) -> Scores:
         """Scores of any number of rows; safe to call from several threads."""
         if not len(queries):
-            return Scores.of(np.empty((0, len(self.class_values)), dtype=np.float32), self.class_values)
+            return Scores.of(np.empty((0, len(self.class_values)), dtype=np.float32), self.class_values, self.decision)
         features = self.spec.transform(queries)
-        return Scores.of(self.booster.inplace_predict(features.values, validate_features=False), self.class_values)
+        probabilities = self.booster.inplace_predict(features.values, validate_features=False)
+        return Scores.of(probabilities, self.class_values, self.decision)
 
     def knows_user(self, user_id: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether each user has ratings in the training rows, bool (n_rows,)."""

@@ -92,7 +92,7 @@ def load(model_dir: Path) -> ServedModel:
         ArtifactError: if it is absent or damaged, or if its answers aren't those of training.
     """
     read = artifact.read(model_dir)
-    model = Model(read.spec, _booster(read))
+    model = Model(read.spec, _booster(read), read.decision)
     _check(model, read)
     queries = read.self_test.queries.take(np.array([0]))
     return ServedModel(model, read, Candidates.of(read.spec), (queries, model.predict(queries).probabilities))

@@ -30,8 +30,8 @@ def evaluate_baselines(train: RatingTable, test: RatingTable, scale: RatingScale
         ("user_mean", train.user_id, test.user_id),
         ("movie_mean", train.movie_id, test.movie_id),
     ):
-        scores = _rounded(Scores.of(_histograms(train_id, train_class, test_id, prior), scale.class_values), scale)
-        figures[name] = evaluate(scores, true_class, scale.class_values, decision="rounded mean")
+        scores = Scores.of(_histograms(train_id, train_class, test_id, prior), scale.class_values, "mean")
+        figures[name] = evaluate(scores, true_class, scale.class_values, "mean")
     return figures
 
 
@@ -49,9 +49,3 @@ def _histograms(
     smoothed = (counts + PRIOR_WEIGHT * prior) / (counts.sum(axis=1, keepdims=True) + PRIOR_WEIGHT)
     histograms: NDArray[np.float32] = smoothed[index.index(test_id)].astype(np.float32)
     return histograms
-
-
-def _rounded(scores: Scores, scale: RatingScale) -> Scores:
-    values = np.asarray(scale.class_values)
-    nearest = np.abs(scores.expected_rating[:, None] - values).argmin(axis=1)
-    return Scores(scores.probabilities, nearest, scores.expected_rating)

@@ -1,7 +1,7 @@
 """How far predictions are from the ratings, in classes and in stars.
 
-The class is the likeliest one (the mode) unless said otherwise, the point estimate in stars is the mean of the
-predicted distribution. Distances count classes, so on the half-star scale a distance of 1 is half a star.
+The class is the one that the scores decided on, the point estimate in stars is the mean of the predicted distribution.
+Distances count classes, so on the half-star scale a distance of 1 is half a star.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.model import Scores
+from movielens.model import Decision, Scores
 
 # Bins of sureness, from 0 to 1.
 N_BINS = 10
@@ -27,7 +27,7 @@ class Figures:
     Attributes:
         n_rows: rows evaluated.
         class_values: stars of each class.
-        decision: how the class was chosen: ``mode`` of the distribution, or ``rounded mean``.
+        decision: how the class was chosen: ``mode``, ``median`` or ``mean`` of the distribution.
         distance: share of rows whose class is 0, 1, 2 or more classes away; sums to 1.
         accuracy: share of rows at distance 0.
         rmse: root mean squared error of the expected rating, in stars.
@@ -43,7 +43,7 @@ class Figures:
 
     n_rows: int
     class_values: list[float]
-    decision: str
+    decision: Decision
     distance: dict[str, float]
     accuracy: float
     rmse: float
@@ -60,7 +60,7 @@ class Figures:
 
 
 def evaluate(
-    scores: Scores, true_class: NDArray[np.int64], class_values: tuple[float, ...], decision: str = "mode"
+    scores: Scores, true_class: NDArray[np.int64], class_values: tuple[float, ...], decision: Decision = "mode"
 ) -> Figures:
     """Compare scores with the true classes.
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self, get_args
 
 from movielens.errors import HyperparameterError
 from movielens.features.groups import DEFAULT_GROUPS, GROUPS
+from movielens.model import DECISIONS, Decision
 
 SplitName = Literal["tutorial", "random", "temporal", "user_temporal", "none"]
 OnBadRow = Literal["fail", "drop"]
@@ -30,6 +31,7 @@ _OURS = {
     "movie_rounds",
     "user_rounds",
     "n_models",
+    "decision",
     "save_predictions",
     "checkpoint_rounds",
     "num_round",
@@ -38,7 +40,7 @@ _OURS = {
     "bad_row_share",
     "device",
 }
-_SHAPELESS = {"save_predictions", "checkpoint_rounds", "nthread", "device"}
+_SHAPELESS = {"decision", "save_predictions", "checkpoint_rounds", "nthread", "device"}
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-126, 2.0**127
 _SPLITS: tuple[str, ...] = get_args(SplitName)
 _ON_BAD_ROW: tuple[str, ...] = get_args(OnBadRow)
@@ -150,6 +152,8 @@ class Hyperparameters:
         user_rounds: share of the rounds that look at the user too, but at no time; they answer together with those
             before where no timestamp is sent, the rest answers where one is.
         n_models: boosters of different seeds whose margins are averaged.
+        decision: which class ``rating`` is, of the predicted distribution: ``mode``, the likeliest, ``median``, or
+            ``mean``, the class nearest to it. The expected rating is the mean with each.
         save_predictions: write the test rows' predictions to ``output/data/predictions.csv``.
         checkpoint_rounds: rounds between two checkpoints, where the job has a directory for them.
         tree_rows: about how many training rows the trees are grown on, drawn by a hash where there are more; the
@@ -172,6 +176,7 @@ class Hyperparameters:
     movie_rounds: float = _number(0.19, 0, 1)
     user_rounds: float = _number(0.34, 0, 1)
     n_models: int = _whole(1, 1, 50)
+    decision: Decision = _choice("mode", DECISIONS)
     save_predictions: bool = _flag(False)
     checkpoint_rounds: int = _whole(10, 1, 100_000)
     tree_rows: int = _whole(2_000_000, 1_000, 2**31 - 1)
@@ -227,7 +232,7 @@ class Hyperparameters:
         return {_wire_name(name): value for name, value in values.items()}
 
     def shaping(self) -> dict[str, Any]:
-        """The values that the model depends on, under their wire names."""
+        """The values that features and trees depend on, under their wire names."""
         return {name: value for name, value in self.to_json().items() if name not in _SHAPELESS}
 
     def booster_params(self) -> dict[str, Any]:

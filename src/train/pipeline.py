@@ -124,7 +124,7 @@ def _fit(
 def _finish(
     job: TrainingJob, spec: FeatureSpec, booster: xgboost.Booster, prepared: _Prepared, stopped: bool
 ) -> dict[str, Any]:
-    model = Model(spec, booster)
+    model = Model(spec, booster, job.hyperparameters.decision)
     # Little time is left after a stop, so that a large data set is evaluated on a part of it.
     most = MOST_ROWS_AFTER_STOP if stopped else MOST_TRAINING_ROWS
     test = prepared.split.test.every(MOST_ROWS_AFTER_STOP) if stopped else prepared.split.test
@@ -197,12 +197,12 @@ def _split(job: TrainingJob, cluster: Cluster, data: Dataset) -> tuple[Split, di
 def _figures(model: Model, split: Split, scores: Scores) -> dict[str, Figures]:
     """Figures of the model and of the baselines, logged as a table and as metric lines."""
     train_class = model.spec.scale.to_class(split.train.rating)
-    figures = {"train": evaluate(predict(model, split.train), train_class, model.class_values)}
+    figures = {"train": evaluate(predict(model, split.train), train_class, model.class_values, model.decision)}
     if len(split.test):
         test_class = model.spec.scale.to_class(split.test.rating)
-        figures["test"] = evaluate(scores, test_class, model.class_values)
+        figures["test"] = evaluate(scores, test_class, model.class_values, model.decision)
         figures |= evaluate_baselines(split.train, split.test, model.spec.scale)
-    logger.info("evaluation (class: mode of the distribution; stars: its mean)\n%s", summary(figures))
+    logger.info("evaluation (class: %s of the distribution; stars: its mean)\n%s", model.decision, summary(figures))
     for part in ("train", "test"):
         for line in metric_lines(part, figures[part]) if part in figures else ():
             logger.info("%s", line)

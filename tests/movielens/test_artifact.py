@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import xgboost
 from movielens import artifact
 from movielens.errors import ArtifactError
 from movielens.features import FeatureSpec
-from movielens.model import Model
+from movielens.model import DECISIONS, Decision, Model
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
@@ -51,10 +52,20 @@ def test_equal_models_give_equal_bytes(saved: Path, tmp_path: Path) -> None:
         assert path.read_bytes() == (saved / path.name).read_bytes(), path.name
 
 
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_the_decision_is_the_models_own(model: Model, ratings: RatingTable, tmp_path: Path, decision: Decision) -> None:
+    deciding = replace(model, decision=decision)
+    artifact.save(deciding, EVALUATION, {}, tmp_path)
+    loaded, queries = artifact.load(tmp_path), ratings.queries()
+    assert loaded.decision == decision
+    np.testing.assert_array_equal(loaded.predict(queries).class_index, deciding.predict(queries).class_index)
+
+
 def test_manifest_says_what_the_model_is(saved: Path, model: Model) -> None:
     manifest = json.loads((saved / "manifest.json").read_bytes())
     assert manifest["schema_version"] == artifact.SCHEMA_VERSION
     assert manifest["class_values"] == [0.5 * k for k in range(1, 11)]
+    assert manifest["decision"] == "mode"
     assert manifest["feature_names"] == list(model.spec.names)
     assert manifest["training"] == {"n_ratings": 400}
     assert manifest["versions"]["xgboost"] == xgboost.__version__
@@ -134,6 +145,9 @@ def test_known_ids(model: Model, movies: MovieTable) -> None:
         ("class_values", [1.0, 2.0, 3.0, 4.0, 5.0]),
         ("class_values", None),
         ("feature_names", None),
+        ("decision", None),
+        ("decision", "median of means"),
+        ("decision", ["mode"]),
         ("files", []),
         ("files", None),
         ("files", {"booster.ubj": "x", "features.npz": "x", "evaluation.json": "x"}),

@@ -1,21 +1,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xgboost
 
+from movielens import artifact
 from movielens.errors import RequestError
-from movielens.model import Model
+from movielens.model import DECISIONS, Decision, Model
 from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
 from serve.answers import Frame
 from serve.codec import RENDERERS
 from serve.contributions import contributions, in_stars
 from serve.endpoint import BLOCK_ROWS, Asked, answer, plan
-from serve.forest import ServedModel
+from serve.forest import ServedModel, load
 from serve.options import Options
 from serve.rows import Shape
 from serve.scorer import score
@@ -70,6 +73,43 @@ def test_unknown_ids_are_refused_where_that_was_asked_for(served: ServedModel, r
         answer(served, asked, f"{user},0".encode())
     lines = answer(served, asked, f"{user},0\n{user},{movie}\n2,{movie}".encode(), lenient=True).body.split(b"\n")
     assert [line.startswith(b'"error: row') for line in lines] == [True, False, True]
+
+
+# The decision of the model
+
+
+def class_by_hand(decision: Decision, answered: dict[str, Any]) -> float:
+    """Stars, step by step over the probabilities of an answer."""
+    stars = sorted(map(float, answered["probabilities"]))
+    probabilities = [answered["probabilities"][str(value)] for value in stars]
+    if decision == "mode":
+        return stars[probabilities.index(max(probabilities))]
+    if decision == "mean":
+        return min(stars, key=lambda value: abs(value - answered["expected_rating"]))
+    half = sum(probabilities) / 2
+    return next(value for place, value in enumerate(stars) if sum(probabilities[: place + 1]) >= half)
+
+
+def test_the_rating_of_every_answer_is_what_the_model_decides(
+    model: Model, ratings: RatingTable, tmp_path: Path
+) -> None:
+    rows = list(zip(ratings.user_id[:60].tolist(), ratings.movie_id[:60].tolist(), strict=True))
+    rated = [{"movieId": rows[0][1], "rating": 4.5}, {"movieId": rows[1][1], "rating": 1}]
+    questions = json.dumps([{"movieId": rows[2][1], "history": rated}, {"history": rated, "recommend": 5}]).encode()
+    chosen = []
+    for decision in DECISIONS:
+        model_dir = tmp_path / decision
+        model_dir.mkdir()
+        artifact.save(replace(model, decision=decision), {}, {}, model_dir)
+        served = load(model_dir)
+        answers = json.loads(answer(served, Asked(JSON), bodies(rows)[JSON]).body)
+        with_history, recommended = json.loads(answer(served, Asked(JSON), questions).body)
+        for record in (*answers, with_history, *recommended["recommendations"]):
+            assert record["rating"] == class_by_hand(decision, record)
+        csv = answer(served, Asked(CSV), bodies(rows)[CSV]).body.decode().split("\n")
+        chosen.append([record["rating"] for record in answers])
+        assert list(map(float, csv)) == chosen[-1]
+    assert len(set(map(tuple, chosen))) == len(DECISIONS)
 
 
 # Contributions

@@ -133,7 +133,7 @@ def test_checkpoints_of_other_data_are_refused(make_kept_job: MakeJob) -> None:
 def test_what_does_not_shape_the_model_may_differ(make_kept_job: MakeJob) -> None:
     base_dir = make_kept_job(SAMPLED)
     run(base_dir, StopAfter(FEATURES + 4))
-    more = {**SAMPLED, "save_predictions": "true", "checkpoint_rounds": "7"}
+    more = {**SAMPLED, "save_predictions": "true", "checkpoint_rounds": "7", "decision": "median"}
     (base_dir / "input" / "config" / "hyperparameters.json").write_text(json.dumps(more))
     run(base_dir)
 

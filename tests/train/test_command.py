@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from movielens.artifact import SCHEMA_VERSION
+
 MakeJob = Callable[..., Path]
 TRAIN = Path(sys.executable).parent / "train"
 QUICK = {"num_round": "5", "max_depth": "3", "nthread": "1"}
@@ -39,7 +41,7 @@ def test_a_good_job(make_job: MakeJob) -> None:
     assert result.returncode == 0, result.stderr
     assert (base_dir / "output" / "success").exists()
     assert not (base_dir / "output" / "failure").exists()
-    assert json.loads((base_dir / "model" / "manifest.json").read_bytes())["schema_version"] == 1
+    assert json.loads((base_dir / "model" / "manifest.json").read_bytes())["schema_version"] == SCHEMA_VERSION
     assert "metric test:rmse=" in result.stdout + result.stderr
 
 

@@ -60,6 +60,7 @@ def test_every_fault_is_named_at_once() -> None:
         ("gamma", "1_0"),
         ("nthread", "-1"),
         ("split", ""),
+        ("decision", "max"),
     ],
 )
 def test_values_out_of_range_are_refused(name: str, raw: str) -> None:

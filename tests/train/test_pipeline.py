@@ -78,6 +78,25 @@ def test_the_artifact_predicts_what_was_evaluated(make_job: MakeJob) -> None:
     assert exact == pytest.approx(evaluation["test"]["accuracy"])
 
 
+def test_the_decision_changes_the_class_and_nothing_else(make_job: MakeJob, tmp_path: Path) -> None:
+    base_dir, other = make_job(QUICK), tmp_path / "other"
+    shutil.copytree(base_dir, other)
+    (other / "input" / "config" / "hyperparameters.json").write_text(json.dumps({**QUICK, "decision": "median"}))
+    by_mode, by_median = run(base_dir), run(other)
+    for name in ("booster.ubj", "features.npz", "forest.bin", "self_test.npz"):
+        assert (base_dir / "model" / name).read_bytes() == (other / "model" / name).read_bytes(), name
+    assert artifact.load(other / "model").decision == "median"
+    for part in ("train", "test"):
+        assert (by_mode[part]["decision"], by_median[part]["decision"]) == ("mode", "median")
+        for figure in ("rmse", "mae", "log_loss", "calibration_error"):
+            assert by_mode[part][figure] == by_median[part][figure], figure
+        assert by_mode[part]["confusion_matrix"] != by_median[part]["confusion_matrix"]
+    assert by_mode["baselines"] == by_median["baselines"]
+    rows, others = predictions(base_dir), predictions(other)
+    assert [row["predicted"] for row in rows] != [row["predicted"] for row in others]
+    assert [row["expected_rating"] for row in rows] == [row["expected_rating"] for row in others]
+
+
 def test_same_job_same_bytes(make_job: MakeJob, tmp_path: Path) -> None:
     base_dir = make_job(QUICK)
     again = tmp_path / "again"
