@@ -129,9 +129,9 @@ static const char *fault_of(Plan *plan) {
 }
 
 static const Kernel *kernel_of(const char *name) {
-    for (const Kernel *kernel = KERNELS; kernel->name; kernel++)
-        if (!strcmp(kernel->name, name))
-            return kernel;
+    for (const Kernel *const *kernel = KERNELS; *kernel; kernel++)
+        if (!strcmp((*kernel)->name, name))
+            return *kernel;
     return NULL;
 }
 

@@ -69,7 +69,7 @@ typedef struct {
 } Kernel;
 
 extern const TableKind KNOWN[];
-extern const Kernel KERNELS[];
+extern const Kernel *const KERNELS[]; /* and NULL */
 
 /* Whether starts rise from 0 to an end. */
 int rises_to(const Table *start, size_t end);

@@ -1,8 +1,8 @@
 """The feature groups by name, and what they have in common.
 
-Each group is fitted on a `History` here; the kernel of its name, in `_kernels.c`, makes its columns of any row from its
-tables. A group keeps nothing but arrays whose last row stands for the unknown, so that it is saved, loaded and applied
-without a special case.
+Each group is fitted on a `History` here; the kernel of its name, which `_kernels.c` lists, makes its columns of any row
+from its tables. A group keeps nothing but arrays whose last row stands for the unknown, so that it is saved, loaded and
+applied without a special case.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class FeatureGroup(Protocol):
         """A name for each column."""
 
     def tables(self) -> Tables:
-        """What the kernel of the group's name (`_kernels.c`) makes the columns of any row from."""
+        """What the kernel of the group's name makes the columns of any row from."""
 
 
 GROUPS: dict[str, type[FeatureGroup]] = {

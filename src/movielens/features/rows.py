@@ -1,6 +1,6 @@
 """From fitted tables to features of rows: the extension's plan, made once for a spec and called for any rows.
 
-`_kernels.c` has a function a group, which reads the tables that the group hands over and writes its columns. There is
+`_kernels.c` lists a function a group, which reads the tables that the group hands over and writes its columns. There is
 no second way to make features, so without the extension there are none.
 """
 
