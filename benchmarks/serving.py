@@ -39,7 +39,7 @@ DIRECTORY = BENCH / "serving"
 # Rows of a body: how many bodies, connections, and seconds as a multiple of those asked for.
 LOADS = {1: (512, 8, 1), 100: (64, 8, 1), 10_000: (4, 2, 4)}
 COLD_STARTS, MEMORY_WORKERS = 5, 4
-TUTORIAL = {"features": (), "num_round": 30, "max_depth": 6, "eta": 0.3}
+TUTORIAL = {"features": ("ids",), "num_round": 30, "max_depth": 6, "eta": 0.3}
 
 
 def ensure_tools() -> None:

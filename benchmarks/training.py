@@ -134,7 +134,7 @@ def loop_by_us(directory: Path) -> Json:
     """The loop's features, made by us in blocks; memory is what they add to that of the data."""
     data = read_dataset({"training": directory})
     before, stages = _peak_mb(), Stages()
-    spec = FeatureSpec.fit(data.ratings, data.movies, ())
+    spec = FeatureSpec.fit(data.ratings, data.movies, ("ids",))
     stages.end("fit")
     for first in range(0, len(data.ratings), PREDICTED_ROWS):
         spec.transform(data.ratings.take(np.arange(first, min(first + PREDICTED_ROWS, len(data.ratings)))).queries())
