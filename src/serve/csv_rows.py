@@ -85,7 +85,7 @@ _COMMA, _NEWLINE = b",\n"
 def _plain_row(body: bytes) -> RatingQueries | None:
     """The columns of a body of one row, as `_plain_columns`."""
     fields = body.split(b",")
-    if len(fields) not in (2, 3) or len(body) > 36 or not b"".join(fields).isdigit() or b"" in fields:
+    if len(fields) not in (2, 3) or len(body) > 36 or not all(map(bytes.isdigit, fields)):
         return None
     user_id, movie_id, *rest = map(int, fields)
     timestamp = float(rest[0]) if rest else np.nan
