@@ -196,7 +196,7 @@ def test_a_job_that_fails_gives_its_reason_and_code_3(project: Project) -> None:
     result = project("train", "-p", "num_round=10", "-p", "split=temporal", "-p", "features=colour")
     assert result.code == 3
     last = result.err.strip().splitlines()[-1]
-    assert re.match(r"launcher: training job flow-\w+ is Failed: .*features is 'colour', expected all, none", last)
+    assert re.match(r"launcher: training job flow-\w+ is Failed: .*features is 'colour', expected default, all", last)
 
 
 def test_a_container_that_is_killed_is_a_failed_job(project: Project) -> None:
