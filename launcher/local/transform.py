@@ -118,7 +118,7 @@ class TransformRun(threading.Thread):
                 final = {"TransformJobStatus": "Stopped"}
         except JobError as error:
             final = {"TransformJobStatus": "Failed", "FailureReason": str(error)}
-        except Exception as error:
+        except Exception as error:  # the boundary: a bug of ours must not leave a job InProgress for ever
             _log.exception("transform job %s", self._name)
             final = {"TransformJobStatus": "Failed", "FailureReason": f"InternalServerError: {error!r}"}
             raise

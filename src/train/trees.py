@@ -1,7 +1,7 @@
 """Trees changed after training, in XGBoost's UBJSON: what is missing sent left, gates put before, models averaged.
 
 What comes out is an ordinary booster of XGBoost, which whatever evaluates boosters can evaluate. UBJSON because its
-arrays stay arrays: as JSON, a model takes twenty times its size in memory.
+arrays stay arrays: as JSON, every number of a model is an object of its own, which small instances have no memory for.
 """
 
 from __future__ import annotations
