@@ -50,30 +50,35 @@ class Scores:
     def of(
         cls, probabilities: NDArray[np.float32], class_values: tuple[float, ...], decision: Decision = "mode"
     ) -> Scores:
-        """Decide for each row: the rating in stars is the mean, the class what ``decision`` says, ties to the lower.
-
-        Args:
-            probabilities: float32 (n_rows, n_classes).
-            class_values: stars of each class, rising.
-            decision: ``mode``, the likeliest class, most often exact; ``median``, the first class up to which half of
-                the probability lies, least far away on average; ``mean``, the class nearest to the mean.
-        """
-        means = _means(class_values, probabilities)
-        if decision == "mode":
-            return cls(probabilities, probabilities.argmax(axis=1), means)
-        if decision == "median":
-            return cls(probabilities, _median_class(probabilities), means)
-        return cls(probabilities, _nearest_class(class_values, means), means)
+        """What `choose` and `mean_rating` say of probabilities."""
+        chosen = choose(probabilities, class_values, decision)
+        return cls(probabilities, chosen, mean_rating(probabilities, class_values))
 
     def __len__(self) -> int:
         return len(self.class_index)
 
-    def take(self, rows: NDArray[np.int64]) -> Scores:
-        """The given rows (int64 positions), in that order."""
-        return Scores(self.probabilities[rows], self.class_index[rows], self.expected_rating[rows])
+
+def choose(
+    probabilities: NDArray[np.float32], class_values: tuple[float, ...], decision: Decision = "mode"
+) -> NDArray[np.int64]:
+    """The class of each row, int64 (n_rows,), ties to the lower.
+
+    Args:
+        probabilities: float32 (n_rows, n_classes).
+        class_values: stars of each class, rising.
+        decision: ``mode``, the likeliest class, most often exact; ``median``, the first class up to which half of
+            the probability lies, least far away on average; ``mean``, the class nearest to the mean.
+    """
+    if decision == "median":
+        return _median_class(probabilities)
+    if decision == "mean":
+        return _nearest_class(class_values, mean_rating(probabilities, class_values))
+    likeliest: NDArray[np.int64] = probabilities.argmax(axis=1)
+    return likeliest
 
 
-def _means(class_values: tuple[float, ...], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+def mean_rating(probabilities: NDArray[np.float32], class_values: tuple[float, ...]) -> NDArray[np.float64]:
+    """The mean of each row's distribution, in stars, float64 (n_rows,)."""
     if len(probabilities) <= _FEW_ROWS:
         return np.array(
             [reduce(add, map(mul, class_values, row), 0.0) for row in probabilities.tolist()], dtype=np.float64
@@ -116,11 +121,15 @@ class Model:
 
     def predict(self, queries: RatingQueries) -> Scores:
         """Scores of any number of rows; safe to call from several threads."""
+        return Scores.of(self.probabilities(queries), self.class_values, self.decision)
+
+    def probabilities(self, queries: RatingQueries) -> NDArray[np.float32]:
+        """The distribution of each row, float32 (n_rows, n_classes); as safe."""
         if not len(queries):
-            return Scores.of(np.empty((0, len(self.class_values)), dtype=np.float32), self.class_values, self.decision)
+            return np.empty((0, len(self.class_values)), dtype=np.float32)
         features = self.spec.transform(queries)
-        probabilities = self.booster.inplace_predict(features.values, validate_features=False)
-        return Scores.of(probabilities, self.class_values, self.decision)
+        probabilities: NDArray[np.float32] = self.booster.inplace_predict(features.values, validate_features=False)
+        return probabilities
 
     def knows_user(self, user_id: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether each user has ratings in the training rows, bool (n_rows,)."""

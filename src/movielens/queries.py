@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Comparing a dtype with a type would make one each time.
-_COLUMNS = (("user_id", np.dtype(np.int64)), ("movie_id", np.dtype(np.int64)), ("timestamp", np.dtype(np.float64)))
+_INT64, _FLOAT64 = np.dtype(np.int64), np.dtype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,11 +30,12 @@ class RatingQueries:
     timestamp: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        shape = (len(self.user_id),)
-        for name, dtype in _COLUMNS:
-            column = getattr(self, name)
-            if column.shape != shape or column.dtype != dtype:
-                raise ValueError(f"{name} is {column.dtype}{column.shape}, expected {dtype}{shape}")
+        user_id, movie_id, timestamp = self.user_id, self.movie_id, self.timestamp
+        is_one_shape = user_id.ndim == 1 and user_id.shape == movie_id.shape == timestamp.shape
+        if not (is_one_shape and user_id.dtype == movie_id.dtype == _INT64 and timestamp.dtype == _FLOAT64):
+            columns = {"user_id": user_id, "movie_id": movie_id, "timestamp": timestamp}
+            found = ", ".join(f"{name} is {column.dtype}{column.shape}" for name, column in columns.items())
+            raise ValueError(f"{found}, expected int64, int64 and float64 of one length")
 
     @classmethod
     def none(cls) -> Self:

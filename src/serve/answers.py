@@ -83,14 +83,12 @@ class Renderer:
 
 def csv_items(predictions: Predictions, parameters: Parameters) -> list[bytes]:
     """A line a row: the rating in stars, such as ``4.0``; with ``verbose=true`` all the columns of `csv_frame`."""
-    if not len(predictions.queries):
-        return []
     names = class_names(predictions.class_values)
-    ratings = [names[index] for index in predictions.scores.class_index.tolist()]
-    if not _is_verbose(parameters):
+    ratings = [names[index] for index in predictions.class_index.tolist()]
+    if not ratings or not _is_verbose(parameters):
         return ratings
     rows = _probabilities(predictions)[2:-2].split(b"],[")
-    columns = zip(ratings, predictions.scores.expected_rating.tolist(), rows, strict=True)
+    columns = zip(ratings, predictions.expected_rating.tolist(), rows, strict=True)
     return [b"%b,%b,%b" % (rating, repr(mean).encode(), row) for rating, mean, row in columns]
 
 
@@ -105,7 +103,7 @@ def csv_answer(answer: Answer, parameters: Parameters) -> bytes:
     fields = [str(movie_id) for movie_id in predictions.queries.movie_id.tolist()]
     n_missing, between = wanted.count - len(fields), ","
     if _is_verbose(parameters):
-        means = predictions.scores.expected_rating.tolist()
+        means = predictions.expected_rating.tolist()
         fields = [f"{movie_id},{mean!r}" for movie_id, mean in zip(fields, means, strict=True)]
         between = ",,"
     return (",".join(fields) + between * n_missing).removeprefix("," if not fields else "").encode()
@@ -190,8 +188,8 @@ def records(predictions: Predictions) -> list[Record]:
         predictions.queries.user_id.tolist(),
         predictions.queries.movie_id.tolist(),
         predictions.movie_index.tolist(),
-        predictions.scores.class_index.tolist(),
-        predictions.scores.expected_rating.tolist(),
+        predictions.class_index.tolist(),
+        predictions.expected_rating.tolist(),
         orjson.loads(_probabilities(predictions)),  # Python floats that are written with the same digits again
         predictions.knows_user.tolist(),
         strict=True,
@@ -227,4 +225,4 @@ def _is_verbose(parameters: Parameters) -> bool:
 
 def _probabilities(predictions: Predictions) -> bytes:
     """The matrix as JSON; of float32, orjson writes the shortest form that reads back as the same float32."""
-    return orjson.dumps(predictions.scores.probabilities, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(predictions.probabilities, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -15,7 +15,7 @@ from typing import Any
 
 from movielens.errors import RequestError
 from serve.bodies import Budget, ClientDisconnectedError, Headers, Receive, Scope, declared_length, read_body
-from serve.endpoint import Asked, answer, is_slow
+from serve.endpoint import Asked, answer, is_slow, may_question
 from serve.errors import HttpError
 from serve.forest import ServedModel
 from serve.response import Response, Send, error_response, json_response
@@ -119,7 +119,7 @@ class Api:
         response: Response
         if length < LONG_BODY and not is_slow(asked):
             body = await read_body(receive, most_mib)
-            if not is_slow(asked, body):
+            if not may_question(body):
                 return answer(served, asked, body, lenient)
             response = await self._in_thread(answer, served, asked, body, lenient)
             return response

@@ -125,12 +125,15 @@ def answer(served: ServedModel, asked: Asked, body: bytes, lenient: bool = False
     return Response(200, text, planned.answered)
 
 
-def is_slow(asked: Asked, body: bytes = b"") -> bool:
-    """Whether even a short body may take long enough to keep others waiting."""
+def is_slow(asked: Asked) -> bool:
+    """Whether these headers may make even one row take long enough to keep others waiting."""
     if asked.attributes is not None and "contributions" in asked.attributes:
         return True
-    if asked.content_type is not None and RECOMMEND in asked.content_type.lower():
-        return True
+    return asked.content_type is not None and RECOMMEND in asked.content_type.lower()
+
+
+def may_question(body: bytes) -> bool:
+    """Whether rows of the body may do so; where there is a question this is true, and seldom else."""
     return _HISTORY in body or _RECOMMEND in body or b"\\" in body  # a name may be written with escapes
 
 

@@ -76,7 +76,7 @@ class ServedModel:
     def is_well(self) -> bool:
         """Whether the model still answers a question as it did at the start; takes as long as a request of one row."""
         queries, expected = self.probe
-        return np.array_equal(self.model.predict(queries).probabilities, expected)
+        return np.array_equal(self.model.probabilities(queries), expected)
 
     def xgboost(self) -> xgboost.Booster:
         """XGBoost's own booster, read when it is first asked for, which takes a second or two."""
@@ -95,7 +95,7 @@ def load(model_dir: Path) -> ServedModel:
     model = Model(read.spec, _booster(read), read.decision)
     _check(model, read)
     queries = read.self_test.queries.take(np.array([0]))
-    return ServedModel(model, read, Candidates.of(read.spec), (queries, model.predict(queries).probabilities))
+    return ServedModel(model, read, Candidates.of(read.spec), (queries, model.probabilities(queries)))
 
 
 def _booster(read: artifact.Artifact) -> Booster:
@@ -127,7 +127,7 @@ def _difference(forest: FlatForest, test: SelfTest) -> str:
 
 def _check(model: Model, read: artifact.Artifact) -> None:
     test = read.self_test
-    apart = np.abs(model.predict(test.queries).probabilities - test.probabilities)
+    apart = np.abs(model.probabilities(test.queries) - test.probabilities)
     if not np.median(apart) <= _TOLERANCE:
         raise ArtifactError(
             f"{read.model_dir}: the self-test's probabilities are {np.median(apart):.3f} away from those of training: "

@@ -124,7 +124,7 @@ class Answerer:
         predictions = score(model, RatingQueries(np.full(size, user_id), movie_id, np.full(size, question.timestamp)))
         if question.wanted is not None:
             # By movie id where two are as good, which is the catalogue's order.
-            best = np.argsort(-predictions.scores.expected_rating, kind="stable")[: question.wanted.count]
+            best = np.argsort(-predictions.expected_rating, kind="stable")[: question.wanted.count]
             predictions = predictions.take(best)
         return Answer(question, knows_user, predictions)
 

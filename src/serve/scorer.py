@@ -1,4 +1,7 @@
-"""Rows to predictions: the model's scores beside what the catalogue and the training rows know of each row."""
+"""Rows to predictions: what the model says beside what the catalogue and the training rows know of each row.
+
+What only some answers say is computed when it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.model import Model, Scores
+from movielens.model import Model, choose, mean_rating
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable
 
@@ -17,13 +20,15 @@ class Predictions(NamedTuple):
 
     Attributes:
         queries: what was asked.
-        scores: what the model says.
+        probabilities: float32 (n_rows, n_classes), a row sums to 1.
+        class_index: int64 (n_rows,), the class that was decided on, 0 to n_classes - 1.
         model: which says more when asked.
         contributions: for each row the features that moved the expected rating most, or None where nobody asked.
     """
 
     queries: RatingQueries
-    scores: Scores
+    probabilities: NDArray[np.float32]
+    class_index: NDArray[np.int64]
     model: Model
     contributions: list[dict[str, Any]] | None = None
 
@@ -31,6 +36,11 @@ class Predictions(NamedTuple):
     def class_values(self) -> tuple[float, ...]:
         """Stars of each class, rising."""
         return self.model.class_values
+
+    @property
+    def expected_rating(self) -> NDArray[np.float64]:
+        """Mean of the distribution, in stars, float64 (n_rows,)."""
+        return mean_rating(self.probabilities, self.model.class_values)
 
     @property
     def movies(self) -> MovieTable:
@@ -49,9 +59,10 @@ class Predictions(NamedTuple):
 
     def take(self, rows: NDArray[np.int64]) -> Predictions:
         """The given rows (int64 positions), in that order, of predictions without contributions."""
-        return self._replace(queries=self.queries.take(rows), scores=self.scores.take(rows))
+        return Predictions(self.queries.take(rows), self.probabilities[rows], self.class_index[rows], self.model)
 
 
 def score(model: Model, queries: RatingQueries) -> Predictions:
     """Predict any number of rows; an unknown user or movie is a row like any other."""
-    return Predictions(queries, model.predict(queries), model)
+    probabilities = model.probabilities(queries)
+    return Predictions(queries, probabilities, choose(probabilities, model.class_values, model.decision), model)

@@ -224,7 +224,7 @@ def predictions(model: Model) -> Predictions:
 
 def test_csv_answers_stars(predictions: Predictions, model: Model) -> None:
     lines = RENDERERS[CSV](predictions, Shape.LIST, {}).decode().split("\n")
-    assert lines == [str(stars) for stars in model.rating(predictions.scores.class_index)]
+    assert lines == [str(stars) for stars in model.rating(predictions.class_index)]
 
 
 def test_verbose_csv_says_exactly_what_was_computed(predictions: Predictions, model: Model) -> None:
@@ -233,8 +233,8 @@ def test_verbose_csv_says_exactly_what_was_computed(predictions: Predictions, mo
     assert header == "rating,expected_rating," + ",".join(f"probability_{stars}" for stars in model.class_values)
     table = [line.split(",") for line in lines]
     probabilities = np.array([row[2:] for row in table], dtype=np.float32)
-    np.testing.assert_array_equal(probabilities, predictions.scores.probabilities)
-    assert [float(row[1]) for row in table] == predictions.scores.expected_rating.tolist()
+    np.testing.assert_array_equal(probabilities, predictions.probabilities)
+    assert [float(row[1]) for row in table] == predictions.expected_rating.tolist()
 
 
 def test_json_says_exactly_what_was_computed(predictions: Predictions, model: Model) -> None:
@@ -242,9 +242,9 @@ def test_json_says_exactly_what_was_computed(predictions: Predictions, model: Mo
     names = [str(stars) for stars in model.class_values]
     assert all(list(record["probabilities"]) == names for record in answer)
     probabilities = np.array([list(record["probabilities"].values()) for record in answer], dtype=np.float32)
-    np.testing.assert_array_equal(probabilities, predictions.scores.probabilities)
-    assert [record["expected_rating"] for record in answer] == predictions.scores.expected_rating.tolist()
-    assert [record["rating"] for record in answer] == model.rating(predictions.scores.class_index).tolist()
+    np.testing.assert_array_equal(probabilities, predictions.probabilities)
+    assert [record["expected_rating"] for record in answer] == predictions.expected_rating.tolist()
+    assert [record["rating"] for record in answer] == model.rating(predictions.class_index).tolist()
 
 
 def test_json_names_the_movie_and_flags_the_unknown(predictions: Predictions, model: Model) -> None:
