@@ -1,10 +1,11 @@
 """The flat form of a booster's trees: what the server's kernel evaluates, mapped from the file as it stands.
 
 Little-endian: a header, the base margins, the trees, and 8 bytes a node (`src/serve/_forest.c` has the structures). A
-node holds a threshold, the column that it looks at, and the distance to its first child, beside which lies the second.
-It goes to the second if the value is below the threshold, and to the first otherwise, NaN included. Where a missing
-value has to go with those below the threshold, the column is the negated one, n_features further on: ``x < t`` is
-``not -x < u`` for u, the float that comes after ``-t``. A leaf looks at a column of NaN and is its own first child.
+node holds its split point as a key, the column that it looks at, and the distance to its first child, beside which lies
+the second. It goes to the second if the value is below the split point, and to the first otherwise. Keys are whole
+numbers in the order of the floats. Where a missing value has to go with those below, the column is one that has it
+below all others, n_features further on. A leaf looks at a column that is above all and is its own first child; its key
+is the bits of its value.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from movielens.ubjson import loads
 
-MAGIC, VERSION = b"HALFTREE", 2
+MAGIC, VERSION = b"HALFTREE", 3
 MOST_FEATURES, MOST_GROUPS, MOST_DEPTH, MOST_FIRST = 2047, 256, 4096, 2**16 - 1
 TRANSFORMS = {"reg:squarederror": 0, "multi:softprob": 1}
 
@@ -24,8 +25,9 @@ HEADER = np.dtype(
     [("magic", "S8"), *((name, "<u4") for name in ("version", "n_features", "n_groups"))]
     + [(name, "<u4") for name in ("n_trees", "n_nodes", "transform")]
 )
+_SIGN = np.uint32(1 << 31)
 TREE = np.dtype([("root", "<u4"), ("group", "<u2"), ("depth", "<u2")])
-NODE = np.dtype([("threshold", "<f4"), ("column", "<u2"), ("first", "<u2")])
+NODE = np.dtype([("key", "<u4"), ("column", "<u2"), ("first", "<u2")])
 
 
 class UnknownShapeError(Exception):
@@ -74,31 +76,27 @@ def _nodes(tree: dict[str, Any], n_features: int) -> tuple[NDArray[Any], int]:
     if np.any(tree["split_type"]) or int(tree["tree_param"].get("size_leaf_vector", "1")) > 1:
         raise UnknownShapeError("categorical splits or vectors in leaves")
     left, right = np.asarray(tree["left_children"]), np.asarray(tree["right_children"])
-    missing_left = np.asarray(tree["default_left"]) != 0
-    threshold = np.asarray(tree["split_conditions"], dtype=np.float32)
+    value = np.asarray(tree["split_conditions"], dtype=np.float32)
     levels = [np.array([0])]
     while len(parents := levels[-1][left[levels[-1]] >= 0]):
-        flip = missing_left[parents]
-        levels.append(
-            np.column_stack(
-                [np.where(flip, left[parents], right[parents]), np.where(flip, right[parents], left[parents])]
-            ).ravel()
-        )
+        levels.append(np.column_stack([right[parents], left[parents]]).ravel())
     order, depth = np.concatenate(levels), len(levels) - 1
     place = np.empty(len(left), dtype=np.int64)
     place[order] = np.arange(len(order))
-    is_inner, flip = left[order] >= 0, missing_left[order]
-    first = np.where(is_inner, np.minimum(place[left[order]], place[right[order]]) - np.arange(len(order)), 0)
-    column = np.where(is_inner, np.asarray(tree["split_indices"])[order] + flip * n_features, 2 * n_features)
-    after = np.nextafter(-threshold[order], np.float32(np.inf))
-    nodes = np.empty(len(order), NODE)
-    nodes["column"], nodes["first"] = column, first
-    nodes["threshold"] = np.where(is_inner & flip, after, threshold[order])
-    if depth > MOST_DEPTH or first.max() > MOST_FIRST or np.isnan(threshold).any():
+    is_inner, missing_is_below = left[order] >= 0, np.asarray(tree["default_left"])[order] != 0
+    first = np.where(is_inner, place[right[order]] - np.arange(len(order)), 0)
+    if depth > MOST_DEPTH or first.max() > MOST_FIRST or np.isnan(value).any():
         raise UnknownShapeError(f"a tree of {len(order)} nodes, {depth} deep, or a split at no number")
-    if np.any(is_inner & flip & (threshold[order] == -np.inf)):  # nothing comes after infinity
-        raise UnknownShapeError("a split at minus infinity")
+    column = np.asarray(tree["split_indices"])[order] + missing_is_below * n_features
+    nodes = np.empty(len(order), NODE)
+    nodes["key"] = np.where(is_inner, _keys(value[order]), value[order].view(np.uint32))
+    nodes["column"], nodes["first"] = np.where(is_inner, column, 2 * n_features), first
     return nodes, depth
+
+
+def _keys(values: NDArray[np.float32]) -> NDArray[np.uint32]:
+    bits = (values + np.float32(0)).view(np.uint32)  # -0 becomes 0, which equals it
+    return np.where(bits & _SIGN, ~bits, bits | _SIGN)
 
 
 def split_points(flat: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -106,6 +104,6 @@ def split_points(flat: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     header = np.frombuffer(flat, HEADER, 1)[0]
     nodes = np.frombuffer(flat, NODE, offset=len(flat) - int(header["n_nodes"]) * NODE.itemsize)
     n_features, column = int(header["n_features"]), nodes["column"].astype(np.int64)
-    is_inner, is_flipped = column < 2 * n_features, column >= n_features
-    value = np.where(is_flipped, -np.nextafter(nodes["threshold"], np.float32(-np.inf)), nodes["threshold"])
-    return column[is_inner] % n_features, value[is_inner]
+    is_inner = column < 2 * n_features
+    key = nodes["key"][is_inner]
+    return column[is_inner] % n_features, np.where(key & _SIGN, key & ~_SIGN, ~key).view(np.float32)

@@ -1,8 +1,9 @@
 /* Evaluates the trees of a flat forest (movielens/flat.py writes it) to the very bits that XGBoost computes.
  *
- * A step down a tree is `node += node->first + (row[node->column] < node->threshold)`, without a branch: what is missing
- * is NaN, which is less than nothing, so a node whose missing values go left looks at the negated value instead, and a
- * leaf looks at a column that is always NaN and has itself as its first child. Walking is bound by latency, not by work,
+ * A step down a tree is `node += node->first + (row[node->column] < node->key)`, without a branch. Keys are numbers of
+ * 32 bits in the order of the floats, since comparing and adding those takes one instruction. A row has each feature
+ * twice: missing is above all in one and below all in the other, and a node looks at the one that goes its way. A leaf
+ * looks at what is always above all and has itself as its first child. Walking is bound by latency as much as by work,
  * so 16 walks go on at once: 16 trees where there is one row, 16 rows of a tree where there are many. Leaves are added
  * in the order of the trees, since floating point sums depend on it, and softmax is the one of XGBoost (common/math.h).
  *
@@ -21,7 +22,7 @@
 #include <string.h>
 
 #define MAGIC "HALFTREE"
-#define VERSION 2
+#define VERSION 3
 #define LANES 16
 #define MOST_FEATURES 2047
 #define MOST_GROUPS 256
@@ -39,7 +40,7 @@ typedef struct {
 } Tree;
 
 typedef struct {
-    float threshold;        /* of a leaf: its value */
+    uint32_t key;           /* of a leaf: the bits of its value */
     uint16_t column, first; /* distance to the first child */
 } Node;
 
@@ -62,22 +63,41 @@ static uint32_t first_of(const Node *node) { return node->first; }
 static uint32_t group_of(const Tree *tree) { return tree->group_and_depth & 0xFFFF; }
 static uint32_t depth_of(const Tree *tree) { return tree->group_and_depth >> 16; }
 static size_t width_of(const Header *header) { return 2 * (size_t)header->n_features + 1; }
+static float value_of(const Node *leaf) {
+    float value;
+    memcpy(&value, &leaf->key, sizeof value);
+    return value;
+}
+
+#define ABOVE UINT32_MAX
+#define BELOW 0
+
+/* The key of a number, or ABOVE, which no number has, as none has BELOW. */
+static uint32_t key_of(float value) {
+    uint32_t bits, sign = UINT32_C(1) << 31;
+    if (value != value)
+        return ABOVE;
+    value += 0.0f; /* -0 becomes 0, which equals it */
+    memcpy(&bits, &value, sizeof bits);
+    return bits & sign ? ~bits : bits | sign;
+}
+
+static uint32_t other_key(uint32_t key) { return key == ABOVE ? BELOW : key; }
 
 /* `row` holds LANES rows column by column, so that lanes that look at the same column find it in one cache line. */
-#define STEP(node, row, stride) \
-    (node) += first_of(node) + ((row)[column_of(node) * (stride)] < (node)->threshold)
+#define STEP(node, row, stride) (node) += first_of(node) + ((row)[column_of(node) * (stride)] < (node)->key)
 
 /* Written out: at -O2 a loop stays a loop, whatever a pragma says, and takes a quarter longer. */
 #define EACH_LANE(DO) \
     DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14) DO(15)
 
-/* The values, the negated values, and NaN, each `stride` apart. */
-static void spread(float *row, size_t stride, const float *values, size_t n_features) {
+/* The columns of a row, each `stride` apart. */
+static void spread(uint32_t *row, size_t stride, const float *values, size_t n_features) {
     for (size_t i = 0; i < n_features; i++) {
-        row[i * stride] = values[i];
-        row[(n_features + i) * stride] = -values[i];
+        row[i * stride] = key_of(values[i]);
+        row[(n_features + i) * stride] = other_key(row[i * stride]);
     }
-    row[2 * n_features * stride] = NAN;
+    row[2 * n_features * stride] = ABOVE;
 }
 
 static void finish(const Header *header, float *margins) {
@@ -102,7 +122,7 @@ static void fetch(const Node *root) {
     __builtin_prefetch((const void *)((uintptr_t)root + 64));
 }
 
-static void walk_trees(const Parts *forest, const float *row, float *margins) {
+static void walk_trees(const Parts *forest, const uint32_t *row, float *margins) {
     const Tree *tree = forest->trees, *end = tree + forest->header.n_trees;
     for (; end - tree >= LANES; tree += LANES) {
         const Node *at[LANES];
@@ -118,22 +138,26 @@ static void walk_trees(const Parts *forest, const float *row, float *margins) {
             EACH_LANE(STEP_TREE)
         }
         for (int j = 0; j < LANES; j++)
-            margins[group_of(tree + j)] += at[j]->threshold;
+            margins[group_of(tree + j)] += value_of(at[j]);
     }
     for (; tree < end; tree++) {
         const Node *at = forest->nodes + tree->root;
         for (uint32_t depth = depth_of(tree); depth--;)
             STEP(at, row, 1);
-        margins[group_of(tree)] += at->threshold;
+        margins[group_of(tree)] += value_of(at);
     }
 }
 
 /* As many numbers as every 64-bit processor works on at once, and the LANES of a column or sum in as many of these. */
 typedef float Four __attribute__((vector_size(16), aligned(16), may_alias));
 typedef int32_t FourMasks __attribute__((vector_size(16), aligned(16), may_alias));
+typedef uint32_t FourKeys __attribute__((vector_size(16), aligned(16), may_alias));
 typedef struct {
     Four part[LANES / 4];
 } Lanes;
+typedef struct {
+    FourKeys part[LANES / 4];
+} KeyLanes;
 
 static void fill(Lanes *lanes, float value) {
     for (int k = 0; k < LANES / 4; k++)
@@ -143,22 +167,23 @@ static void fill(Lanes *lanes, float value) {
 /* Walks go one after the other; from the leaves to the root all lanes go at once, but by every node. */
 #define FEW_NODES 128
 static int is_quicker_from_leaves(uint32_t n_nodes, uint32_t depth) {
-    return n_nodes < FEW_NODES && n_nodes <= 8 * depth + 1;
+    return n_nodes < FEW_NODES && n_nodes <= 6 * depth + 1;
 }
 
-static void climb_rows(const Node *root, uint32_t n_nodes, const Lanes *rows, Lanes *sum) {
+static void climb_rows(const Node *root, uint32_t n_nodes, const KeyLanes *rows, Lanes *sum) {
     Lanes values[FEW_NODES];
     for (uint32_t i = n_nodes; i--;) {
         const Node *node = root + i;
         if (!first_of(node)) {
-            fill(values + i, node->threshold);
+            fill(values + i, value_of(node));
             continue;
         }
-        const Lanes *row = rows + column_of(node), *first = values + i + first_of(node), *second = first + 1;
-        Four threshold = {node->threshold, node->threshold, node->threshold, node->threshold};
+        const KeyLanes *row = rows + column_of(node);
+        const Lanes *first = values + i + first_of(node), *second = first + 1;
+        FourKeys key = {node->key, node->key, node->key, node->key};
 #pragma GCC unroll 4
         for (int k = 0; k < LANES / 4; k++) {
-            FourMasks is_second = row->part[k] < threshold;
+            FourMasks is_second = row->part[k] < key;
             values[i].part[k] = (Four)((is_second & (FourMasks)second->part[k]) | (~is_second & (FourMasks)first->part[k]));
         }
     }
@@ -166,7 +191,7 @@ static void climb_rows(const Node *root, uint32_t n_nodes, const Lanes *rows, La
         sum->part[k] += values->part[k];
 }
 
-static void walk_rows(const Parts *forest, const Lanes *rows, Lanes *sums) {
+static void walk_rows(const Parts *forest, const KeyLanes *rows, Lanes *sums) {
     uint32_t n_trees = forest->header.n_trees;
     for (uint32_t i = 0; i < n_trees; i++) {
         const Tree *tree = forest->trees + i;
@@ -176,7 +201,7 @@ static void walk_rows(const Parts *forest, const Lanes *rows, Lanes *sums) {
             climb_rows(root, end - tree->root, rows, sums + group_of(tree));
             continue;
         }
-        const float *row = (const float *)rows;
+        const uint32_t *row = (const uint32_t *)rows;
         const Node *at[LANES];
         for (int j = 0; j < LANES; j++)
             at[j] = root;
@@ -186,12 +211,12 @@ static void walk_rows(const Parts *forest, const Lanes *rows, Lanes *sums) {
         }
         float *sum = (float *)(sums + group_of(tree));
         for (int j = 0; j < LANES; j++)
-            sum[j] += at[j]->threshold;
+            sum[j] += value_of(at[j]);
     }
 }
 
 /* `rows` has room for LANES rows of width_of(), or for one where there are fewer. */
-static void predict(const Parts *forest, const float *values, size_t n_rows, int finished, float *rows,
+static void predict(const Parts *forest, const float *values, size_t n_rows, int finished, uint32_t *rows,
                     float *margins) {
     const Header *header = &forest->header;
     size_t n_features = header->n_features, n_groups = header->n_groups, i = 0;
@@ -201,7 +226,7 @@ static void predict(const Parts *forest, const float *values, size_t n_rows, int
             spread(rows + j, LANES, values + (i + j) * n_features, n_features);
         for (size_t k = 0; k < n_groups; k++)
             fill(sums + k, forest->base[k]);
-        walk_rows(forest, (const Lanes *)rows, sums);
+        walk_rows(forest, (const KeyLanes *)rows, sums);
         for (size_t j = 0; j < LANES; j++)
             for (size_t k = 0; k < n_groups; k++)
                 margins[(i + j) * n_groups + k] = ((const float *)(sums + k))[j];
@@ -215,30 +240,27 @@ static void predict(const Parts *forest, const float *values, size_t n_rows, int
         finish(header, margins + i * n_groups);
 }
 
-/* Of a column over all rows: above `high` is none of them, below `low` none but what is missing, which raises `high`. */
+/* Of the keys of a column over all rows. */
 typedef struct {
-    float low, high;
+    uint32_t low, high;
 } Range;
 
+static void widen(Range *range, uint32_t key) {
+    range->low = key < range->low ? key : range->low;
+    range->high = key > range->high ? key : range->high;
+}
+
 static void find_ranges(const float *values, size_t n_rows, size_t n_features, Range *ranges) {
-    for (size_t i = 0; i < n_features; i++)
-        ranges[i] = ranges[n_features + i] = (Range){INFINITY, -INFINITY};
+    for (size_t i = 0; i < 2 * n_features; i++)
+        ranges[i] = (Range){ABOVE, BELOW};
     for (size_t row = 0; row < n_rows; row++, values += n_features) {
         for (size_t i = 0; i < n_features; i++) {
-            float value = values[i];
-            ranges[i].low = value < ranges[i].low ? value : ranges[i].low;
-            ranges[i].high = value > ranges[i].high ? value : ranges[i].high;
-            if (value != value) /* noted on the other side, so that the largest value is known until the end */
-                ranges[n_features + i].high = INFINITY;
+            uint32_t key = key_of(values[i]);
+            widen(ranges + i, key);
+            widen(ranges + n_features + i, other_key(key));
         }
     }
-    for (size_t i = 0; i < n_features; i++) {
-        Range of = ranges[i], *negated = ranges + n_features + i;
-        int is_missing = negated->high > 0;
-        *negated = (Range){-of.high, is_missing ? INFINITY : -of.low};
-        ranges[i].high = is_missing ? INFINITY : of.high;
-    }
-    ranges[2 * n_features] = (Range){INFINITY, INFINITY};
+    ranges[2 * n_features] = (Range){ABOVE, ABOVE};
 }
 
 /* Writes the tree without the nodes that rows within the ranges leave by one side, and returns how many are left. */
@@ -250,9 +272,9 @@ static uint32_t cut_tree(const Node *root, const Range *ranges, Node *left, cons
         const Node *node = source[i];
         for (; first_of(node); ) {
             const Range *range = ranges + column_of(node);
-            if (range->high < node->threshold)
+            if (range->high < node->key)
                 node += first_of(node) + 1;
-            else if (!(range->low < node->threshold))
+            else if (range->low >= node->key)
                 node += first_of(node);
             else
                 break;
@@ -412,7 +434,7 @@ static PyObject *run(const Parts *forest, const Py_buffer *values, int finished,
         return PyErr_Format(PyExc_ValueError, "%zd bytes of features and %zd of answers aren't rows of %u and %u float32",
                             values->len, out->len, header->n_features, header->n_groups);
     size_t room = n_rows < LANES ? 1 : LANES;
-    float *rows = PyMem_Malloc(room * width_of(header) * sizeof(float));
+    uint32_t *rows = PyMem_Malloc(room * width_of(header) * sizeof *rows);
     if (rows == NULL)
         return PyErr_NoMemory();
     if (n_rows < RELEASE_ROWS) {
