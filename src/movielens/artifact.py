@@ -1,6 +1,6 @@
 """The model directory: what training leaves and serving finds, readable without running any code of ours or anybody's.
 
-The booster in XGBoost's UBJSON and, where its shape allows, once more in the flat form that the server maps into
+The boosters in XGBoost's UBJSON and, where their shape allows, once more in the flat form that the server maps into
 memory; the fitted features and the self-test as npz arrays without objects; the evaluation; and a manifest that names
 the others with their SHA-256. The manifest is written last, so that a directory without one is unfinished; loading
 checks every byte against it before anything is parsed. No pickle is read or written. Equal models give equal bytes:
@@ -42,7 +42,10 @@ FEATURES = "features.npz"
 EVALUATION = "evaluation.json"
 SELF_TEST = "self_test.npz"
 FOREST = "forest.bin"
-_REQUIRED, _OPTIONAL = {BOOSTER, FEATURES, EVALUATION, SELF_TEST}, {FOREST}
+REGRESSION = "regression.ubj"
+REGRESSION_FOREST = "regression.bin"
+_FOREST_OF = {BOOSTER: FOREST, REGRESSION: REGRESSION_FOREST}
+_REQUIRED, _OPTIONAL = {BOOSTER, FEATURES, EVALUATION, SELF_TEST}, {FOREST, REGRESSION, REGRESSION_FOREST}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +58,7 @@ class Artifact:
         decision: how the class is chosen of the predicted distribution.
         self_test: questions with the answers of training.
         forest: the flat form of the booster, mapped from its file, or None where its shape has none.
+        regression_forest: likewise of the regression, None where there is no regression too.
         n_bytes: of all its files.
     """
 
@@ -63,6 +67,7 @@ class Artifact:
     decision: Decision
     self_test: SelfTest
     forest: mmap.mmap | None
+    regression_forest: mmap.mmap | None
     n_bytes: int
 
     def booster(self) -> xgboost.Booster:
@@ -71,19 +76,26 @@ class Artifact:
         Raises:
             ArtifactError: if it isn't one, or isn't the one of these features.
         """
+        return self._trees(BOOSTER, len(self.spec.scale.class_values))
+
+    def regression(self) -> xgboost.Booster | None:
+        """XGBoost's own booster of the regression, if there is one; raises as `booster` does."""
+        return self._trees(REGRESSION, 0) if self.self_test.has_regression else None
+
+    def _trees(self, name: str, n_classes: int) -> xgboost.Booster:
         import xgboost
 
-        path = self.model_dir / BOOSTER
+        path = self.model_dir / name
         try:
             booster = xgboost.Booster(model_file=bytearray(path.read_bytes()))
         except (OSError, ValueError, xgboost.core.XGBoostError) as error:
             raise ArtifactError(f"{path}: {error}; train again with this version") from error
-        n_classes = int(json.loads(booster.save_config())["learner"]["learner_model_param"]["num_class"])
-        values, names = self.spec.scale.class_values, self.spec.names
-        if (n_classes, booster.num_features()) != (len(values), len(names)):
+        found = int(json.loads(booster.save_config())["learner"]["learner_model_param"]["num_class"])
+        n_features = len(self.spec.names)
+        if (found, booster.num_features()) != (n_classes, n_features):
             raise ArtifactError(
-                f"{path} has {n_classes} classes and {booster.num_features()} features, expected {len(values)} and "
-                f"{len(names)}: copy the whole artifact again"
+                f"{path} has {found} classes and {booster.num_features()} features, expected {n_classes} and "
+                f"{n_features}: copy the whole artifact again"
             )
         return booster
 
@@ -114,18 +126,14 @@ def save(model: Model, evaluation: Mapping[str, Any], training: Mapping[str, int
     Raises:
         ArtifactError: if the directory can't be written.
     """
-    import xgboost
-
-    if not isinstance(model.booster, xgboost.Booster):
-        raise TypeError(f"only XGBoost's own booster can be saved, not {type(model.booster)}")
-    raw = bytes(model.booster.save_raw("ubj"))
-    flat = _flat(raw)
+    trees = {BOOSTER: _raw(model.booster)} | ({} if model.regression is None else {REGRESSION: _raw(model.regression)})
+    flat = {_FOREST_OF[name]: form for name, raw in trees.items() if (form := _flat(raw)) is not None}
     contents = {
-        BOOSTER: raw,
+        **trees,
         FEATURES: _npz(model.spec.to_arrays()),
         EVALUATION: to_json(evaluation),
-        SELF_TEST: _npz(SelfTest.of(model.spec, model.booster, flat).to_arrays()),
-        **({} if flat is None else {FOREST: flat}),
+        SELF_TEST: _npz(SelfTest.of(model.spec, model.booster, model.regression, flat.values()).to_arrays()),
+        **flat,
     }
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -152,7 +160,7 @@ def load(model_dir: Path) -> Model:
         ArtifactError: if a file is absent, damaged or of a schema that this version doesn't read.
     """
     artifact = read(model_dir)
-    return Model(artifact.spec, artifact.booster(), artifact.decision)
+    return Model(artifact.spec, artifact.booster(), artifact.decision, artifact.regression())
 
 
 def read(model_dir: Path) -> Artifact:
@@ -179,8 +187,10 @@ def read(model_dir: Path) -> Artifact:
             f"{model_dir}: the booster wants features {manifest['feature_names']}, this version makes "
             f"{list(spec.names)}: train again with this version"
         )
-    n_bytes = sum(map(len, contents.values()))
-    return Artifact(model_dir, spec, manifest["decision"], self_test, contents.get(FOREST), n_bytes)
+    if self_test.has_regression != (REGRESSION in contents):
+        raise ArtifactError(f"{model_dir}: the manifest and the self-test disagree on {REGRESSION}: copy it again")
+    forests = contents.get(FOREST), contents.get(REGRESSION_FOREST)
+    return Artifact(model_dir, spec, manifest["decision"], self_test, *forests, sum(map(len, contents.values())))
 
 
 def size(model_dir: Path) -> int:
@@ -233,6 +243,14 @@ def _verified(path: Path, entry: Mapping[str, Any]) -> mmap.mmap:
     if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
         raise ArtifactError(f"{path} isn't what training wrote (SHA-256 differs, {len(data)} bytes): copy it again")
     return data
+
+
+def _raw(booster: Any) -> bytes:
+    import xgboost
+
+    if not isinstance(booster, xgboost.Booster):
+        raise TypeError(f"only XGBoost's own booster can be saved, not {type(booster)}")
+    return bytes(booster.save_raw("ubj"))
 
 
 def _flat(booster: bytes) -> bytes | None:

@@ -1,4 +1,4 @@
-"""From raw ids to a distribution over rating classes: the fitted features and the booster, as one thing.
+"""From raw ids to a distribution over rating classes: the fitted features and the trees, as one thing.
 
 Training evaluates through this class and serving answers through it, so what was evaluated is what is served. Nothing
 here depends on how many rows are asked at once: the mean of the distribution is summed class by class, since a matrix
@@ -19,6 +19,7 @@ from movielens.features import FeatureSpec
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable
 
+Floats = NDArray[np.float32]
 Decision = Literal["mode", "median", "mean"]
 DECISIONS: tuple[Decision, ...] = get_args(Decision)
 # Up to here Python's floats are quicker than numpy's columns; both add up the same numbers in the same order.
@@ -29,7 +30,7 @@ class Booster(Protocol):
     """What a model needs of its trees: `xgboost.Booster` has it, and so does whatever else gives the same bits."""
 
     def inplace_predict(self, data: Any, *, validate_features: bool) -> Any:
-        """Probabilities, float32 (n_rows, n_classes), of float32 (n_rows, n_features)."""
+        """Probabilities, float32 (n_rows, n_classes), or stars, (n_rows,), of float32 (n_rows, n_features)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +40,8 @@ class Scores:
     Attributes:
         probabilities: float32 (n_rows, n_classes), a row sums to 1.
         class_index: int64 (n_rows,), the class that was decided on, 0 to n_classes - 1.
-        expected_rating: float64 (n_rows,), mean of the distribution, in stars.
+        expected_rating: float64 (n_rows,), in stars: the mean of the distribution, or halfway from it to the estimate
+            of a regression.
     """
 
     probabilities: NDArray[np.float32]
@@ -48,18 +50,22 @@ class Scores:
 
     @classmethod
     def of(
-        cls, probabilities: NDArray[np.float32], class_values: tuple[float, ...], decision: Decision = "mode"
+        cls,
+        probabilities: Floats,
+        class_values: tuple[float, ...],
+        decision: Decision = "mode",
+        estimate: Floats | None = None,
     ) -> Scores:
-        """What `choose` and `mean_rating` say of probabilities."""
-        chosen = choose(probabilities, class_values, decision)
-        return cls(probabilities, chosen, mean_rating(probabilities, class_values))
+        """What `choose` and `expected_rating` say of probabilities and of an estimate."""
+        chosen = choose(probabilities, class_values, decision, estimate)
+        return cls(probabilities, chosen, expected_rating(probabilities, class_values, estimate))
 
     def __len__(self) -> int:
         return len(self.class_index)
 
 
 def choose(
-    probabilities: NDArray[np.float32], class_values: tuple[float, ...], decision: Decision = "mode"
+    probabilities: Floats, class_values: tuple[float, ...], decision: Decision = "mode", estimate: Floats | None = None
 ) -> NDArray[np.int64]:
     """The class of each row, int64 (n_rows,), ties to the lower.
 
@@ -67,18 +73,35 @@ def choose(
         probabilities: float32 (n_rows, n_classes).
         class_values: stars of each class, rising.
         decision: ``mode``, the likeliest class, most often exact; ``median``, the first class up to which half of
-            the probability lies, least far away on average; ``mean``, the class nearest to the mean.
+            the probability lies, least far away on average; ``mean``, the class nearest to the expected rating.
+        estimate: as for `expected_rating`.
     """
     if decision == "median":
         return _median_class(probabilities)
     if decision == "mean":
-        return _nearest_class(class_values, mean_rating(probabilities, class_values))
+        return _nearest_class(class_values, expected_rating(probabilities, class_values, estimate))
     likeliest: NDArray[np.int64] = probabilities.argmax(axis=1)
     return likeliest
 
 
-def mean_rating(probabilities: NDArray[np.float32], class_values: tuple[float, ...]) -> NDArray[np.float64]:
-    """The mean of each row's distribution, in stars, float64 (n_rows,)."""
+def expected_rating(
+    probabilities: Floats, class_values: tuple[float, ...], estimate: Floats | None = None
+) -> NDArray[np.float64]:
+    """The mean of each row's distribution, or halfway from it to an estimate, in stars, float64 (n_rows,).
+
+    Args:
+        probabilities: float32 (n_rows, n_classes).
+        class_values: stars of each class, rising.
+        estimate: float32 (n_rows,), stars of a regression; where they are off the scale, its end counts.
+    """
+    means = _means(probabilities, class_values)
+    if estimate is None:
+        return means
+    halfway: NDArray[np.float64] = (means + np.minimum(np.maximum(estimate, class_values[0]), class_values[-1])) / 2
+    return halfway
+
+
+def _means(probabilities: Floats, class_values: tuple[float, ...]) -> NDArray[np.float64]:
     if len(probabilities) <= _FEW_ROWS:
         return np.array(
             [reduce(add, map(mul, class_values, row), 0.0) for row in probabilities.tolist()], dtype=np.float64
@@ -103,11 +126,19 @@ def _nearest_class(class_values: tuple[float, ...], means: NDArray[np.float64]) 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """A fitted `FeatureSpec`, the booster trained on its features, and how a class is chosen of what it says."""
+    """A fitted `FeatureSpec` and the trees trained on its features.
+
+    Attributes:
+        spec: makes the features.
+        booster: says the probabilities of the classes.
+        decision: how a class is chosen of them.
+        regression: says stars, if there is one.
+    """
 
     spec: FeatureSpec
     booster: Booster
     decision: Decision = "mode"
+    regression: Booster | None = None
 
     @property
     def class_values(self) -> tuple[float, ...]:
@@ -121,15 +152,18 @@ class Model:
 
     def predict(self, queries: RatingQueries) -> Scores:
         """Scores of any number of rows; safe to call from several threads."""
-        return Scores.of(self.probabilities(queries), self.class_values, self.decision)
+        probabilities, estimate = self.outputs(queries)
+        return Scores.of(probabilities, self.class_values, self.decision, estimate)
 
-    def probabilities(self, queries: RatingQueries) -> NDArray[np.float32]:
-        """The distribution of each row, float32 (n_rows, n_classes); as safe."""
+    def outputs(self, queries: RatingQueries) -> tuple[Floats, Floats | None]:
+        """Probabilities, float32 (n_rows, n_classes), and the regression's stars, (n_rows,), if any; as safe."""
         if not len(queries):
-            return np.empty((0, len(self.class_values)), dtype=np.float32)
+            return np.empty((0, len(self.class_values)), dtype=np.float32), None
         features = self.spec.transform(queries)
-        probabilities: NDArray[np.float32] = self.booster.inplace_predict(features.values, validate_features=False)
-        return probabilities
+        probabilities: Floats = self.booster.inplace_predict(features.values, validate_features=False)
+        if self.regression is None:
+            return probabilities, None
+        return probabilities, self.regression.inplace_predict(features.values, validate_features=False).reshape(-1)
 
     def knows_user(self, user_id: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether each user has ratings in the training rows, bool (n_rows,)."""

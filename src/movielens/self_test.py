@@ -6,7 +6,7 @@ of the trees, where a comparison that is off by the last bit shows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -33,6 +33,7 @@ class SelfTest:
         features: float32 (n_features_rows, n_features).
         margins: float32 (n_features_rows, n_classes), the trees' sums before softmax, which no mathematical library
             of another machine could change.
+        stars: float32 (n_features_rows, 1), what the regression says, or (n_features_rows, 0) where there is none.
     """
 
     user_id: NDArray[np.int64]
@@ -41,17 +42,21 @@ class SelfTest:
     probabilities: NDArray[np.float32]
     features: NDArray[np.float32]
     margins: NDArray[np.float32]
+    stars: NDArray[np.float32]
 
     @classmethod
-    def of(cls, spec: FeatureSpec, booster: Any, flat: bytes | None) -> Self:
-        """Ask an `xgboost.Booster`; ``flat`` is its flat form, if it has one."""
+    def of(cls, spec: FeatureSpec, booster: Any, regression: Any, flat: Iterable[bytes]) -> Self:
+        """Ask an `xgboost.Booster`, and that of a regression or None; ``flat`` are the flat forms that they have."""
         queries = RatingQueries(
             _spread(spec.users.ids, step=1),
             _spread(spec.movies.movie_id.astype(np.int64), step=7),
             np.where(np.arange(N_ROWS) % 2, _SOME_TIME, np.nan),
         )
         values = spec.transform(queries).values
-        features = np.vstack([values, *([] if flat is None else [_on_split_points(flat, values.shape[1])])])
+        features = np.vstack([values, *(_on_split_points(form, values.shape[1]) for form in flat)])
+        stars = np.empty(0, dtype=np.float32)
+        if regression is not None:
+            stars = regression.inplace_predict(features, validate_features=False)
         return cls(
             queries.user_id,
             queries.movie_id,
@@ -59,7 +64,13 @@ class SelfTest:
             booster.inplace_predict(values, validate_features=False),
             features,
             booster.inplace_predict(features, predict_type="margin", validate_features=False),
+            stars.reshape(len(features), -1),
         )
+
+    @property
+    def has_regression(self) -> bool:
+        """Whether a regression was asked too."""
+        return bool(self.stars.size)
 
     @property
     def queries(self) -> RatingQueries:
@@ -73,7 +84,9 @@ class SelfTest:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """The test that `to_arrays` was called on; raises KeyError where the arrays aren't its."""
-        return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+        # Models of before there were regressions have none.
+        given = {"stars": np.empty((0, 0), dtype=np.float32), **arrays}
+        return cls(**{field.name: given[field.name] for field in fields(cls)})
 
 
 def _spread(ids: NDArray[np.int64], step: int) -> NDArray[np.int64]:

@@ -2,8 +2,9 @@
 
 XGBoost gives Shapley values as margins of classes (TreeSHAP, Lundberg et al. 2020). The expected rating isn't linear in
 margins, so the way from the average margins to those of the row is gone in a straight line, and what each feature's
-share of the margins adds to the expected rating is integrated along it (Aumann and Shapley). The parts then add up: the
-base and all features give the expected rating of the row.
+share of the margins adds to the expected rating is integrated along it (Aumann and Shapley). A regression's values are
+stars already; where its estimate ends at the scale's end, all are shortened alike, as the same integral says. The parts
+then add up: the base and all features give the expected rating of the row.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ _POINTS = 24
 
 
 def contributions(
-    booster: xgboost.Booster, features: FeatureMatrix, class_values: tuple[float, ...], count: int
+    booster: xgboost.Booster,
+    regression: xgboost.Booster | None,
+    features: FeatureMatrix,
+    class_values: tuple[float, ...],
+    count: int,
 ) -> list[dict[str, Any]]:
     """For each row the base in stars, the ``count`` strongest features with their stars, and the others' sum."""
     import xgboost
@@ -31,6 +36,9 @@ def contributions(
     matrix = xgboost.DMatrix(features.values, feature_names=list(features.names), nthread=1)
     parts = booster.predict(matrix, pred_contribs=True).astype(np.float64)
     base, stars = in_stars(parts, np.array(class_values))
+    if regression is not None:
+        parts = regression.predict(matrix, pred_contribs=True).astype(np.float64)
+        base, stars = ((a + b) / 2 for a, b in zip((base, stars), on_scale(parts, class_values), strict=True))
     order = np.argsort(-np.abs(stars), axis=1, kind="stable")[:, :count]
     return [
         {
@@ -56,6 +64,16 @@ def in_stars(
         probabilities = _softmax(base + point * way)
         slope += weight * probabilities * (class_values - (probabilities @ class_values)[:, None])
     return _softmax(base) @ class_values, np.einsum("nk,nkf->nf", slope, parts[:, :, :-1])
+
+
+def on_scale(
+    parts: NDArray[np.float64], class_values: tuple[float, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same of a regression's parts, float64 (n_rows, n_features + 1), which are stars, on or off the scale."""
+    base, way = parts[:, -1], parts[:, :-1].sum(axis=1)
+    first, last = (np.clip(stars, class_values[0], class_values[-1]) for stars in (base, base + way))
+    share = np.divide(last - first, way, out=np.ones_like(way), where=way != 0)
+    return first, parts[:, :-1] * share[:, None]
 
 
 def _feature(features: FeatureMatrix, row: int, place: int, stars: NDArray[np.float64]) -> dict[str, Any]:

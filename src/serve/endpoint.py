@@ -146,7 +146,7 @@ def _explained(served: ServedModel, planned: Plan, predictions: Predictions) -> 
     if not count or not len(predictions.queries):
         return predictions
     features = model.spec.transform(predictions.queries)
-    return predictions._replace(contributions=contributions(served.xgboost(), features, model.class_values, count))
+    return predictions._replace(contributions=contributions(*served.xgboost(), features, model.class_values, count))
 
 
 def _others(served: ServedModel, planned: Plan, parsed: ParsedRequest, lenient: bool) -> Mapping[int, str | Answer]:

@@ -6,6 +6,7 @@ XGBoost takes a millisecond for a row of a thousand trees and a second to be imp
 from __future__ import annotations
 
 import logging
+import mmap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,16 @@ from numpy.typing import NDArray
 
 from movielens import artifact
 from movielens.errors import ArtifactError
-from movielens.model import Booster, Model
+from movielens.model import Model, Scores
 from movielens.queries import RatingQueries
-from movielens.self_test import SelfTest
 from serve.recommendations import Candidates
 
 if TYPE_CHECKING:
     import xgboost
 
 _log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float32]
 
 # Another machine's mathematical library may round otherwise, and a value then lie on the other side of a split.
 _TOLERANCE = 1e-3
@@ -49,7 +51,7 @@ class FlatForest:
     def inplace_predict(
         self, data: NDArray[np.float32], *, validate_features: bool = False, predict_type: str = "value"
     ) -> NDArray[np.float32]:
-        """Probabilities or margins, float32 (n_rows, n_classes), of float32 (n_rows, n_features) in C order."""
+        """Probabilities, margins or stars, float32 (n_rows, n_groups), of float32 (n_rows, n_features) in C order."""
         del validate_features  # there is nothing to validate but the length, which the extension looks at
         answers = np.empty((len(data), self._n_groups), dtype=np.float32)
         self._predict_into(data, answers, predict_type == "margin")
@@ -71,17 +73,17 @@ class ServedModel:
     artifact: artifact.Artifact
     candidates: Candidates
     probe: tuple[RatingQueries, NDArray[np.float32]]
-    _own: list[xgboost.Booster] = field(default_factory=list)
+    _own: list[tuple[xgboost.Booster, xgboost.Booster | None]] = field(default_factory=list)
 
     def is_well(self) -> bool:
         """Whether the model still answers a question as it did at the start; takes as long as a request of one row."""
         queries, expected = self.probe
-        return np.array_equal(self.model.probabilities(queries), expected)
+        return np.array_equal(self.model.predict(queries).probabilities, expected)
 
-    def xgboost(self) -> xgboost.Booster:
-        """XGBoost's own booster, read when it is first asked for, which takes a second or two."""
+    def xgboost(self) -> tuple[xgboost.Booster, xgboost.Booster | None]:
+        """XGBoost's own booster, and the regression's, read when first asked for, which takes a second or two."""
         if not self._own:
-            self._own.append(self.artifact.booster())
+            self._own.append((self.artifact.booster(), self.artifact.regression()))
         return self._own[0]
 
 
@@ -92,33 +94,37 @@ def load(model_dir: Path) -> ServedModel:
         ArtifactError: if it is absent or damaged, or if its answers aren't those of training.
     """
     read = artifact.read(model_dir)
-    model = Model(read.spec, _booster(read), read.decision)
+    test = read.self_test
+    booster = _proved(read.forest, test.features, test.margins) or read.booster()
+    regression = _proved(read.regression_forest, test.features, test.stars) if test.has_regression else None
+    model = Model(read.spec, booster, read.decision, regression or read.regression())
     _check(model, read)
     queries = read.self_test.queries.take(np.array([0]))
-    return ServedModel(model, read, Candidates.of(read.spec), (queries, model.probabilities(queries)))
+    return ServedModel(model, read, Candidates.of(read.spec), (queries, model.predict(queries).probabilities))
 
 
-def _booster(read: artifact.Artifact) -> Booster:
+def _proved(flat: mmap.mmap | None, features: Floats, margins: Floats) -> FlatForest | None:
+    """The trees of a flat form that has these margins, float32 (n_rows, n_groups), for these features, or None."""
     try:
-        if read.forest is None:
+        if flat is None:
             raise ValueError("the trees have no flat form")
-        forest = FlatForest(read.forest)
-        if fault := _difference(forest, read.self_test):
+        forest = FlatForest(flat)
+        if fault := _difference(forest, features, margins):
             raise ValueError(fault)
     except (ImportError, ValueError) as error:
         _log.warning("predicting with XGBoost itself, which is slower: %s", error)
-        return read.booster()
+        return None
     return forest
 
 
-def _difference(forest: FlatForest, test: SelfTest) -> str:
+def _difference(forest: FlatForest, features: Floats, margins: Floats) -> str:
     """What tells the flat form from XGBoost, bit for bit, or nothing.
 
     The rows are asked as they are, and then the first few so often that trees are cut down to them.
     """
     few = np.arange(_MANY) % 4
-    margins = [forest.inplace_predict(rows, predict_type="margin") for rows in (test.features, test.features[few])]
-    found, expected = np.concatenate(margins), np.concatenate([test.margins, test.margins[few]])
+    answers = [forest.inplace_predict(rows, predict_type="margin") for rows in (features, features[few])]
+    found, expected = np.concatenate(answers), np.concatenate([margins, margins[few]])
     if found.shape != expected.shape:
         return f"the flat form answers {found.shape}, XGBoost {expected.shape}"
     n_rows = int(np.any(found.view(np.uint32) != expected.view(np.uint32), axis=1).sum())
@@ -127,9 +133,16 @@ def _difference(forest: FlatForest, test: SelfTest) -> str:
 
 def _check(model: Model, read: artifact.Artifact) -> None:
     test = read.self_test
-    apart = np.abs(model.probabilities(test.queries) - test.probabilities)
-    if not np.median(apart) <= _TOLERANCE:
-        raise ArtifactError(
-            f"{read.model_dir}: the self-test's probabilities are {np.median(apart):.3f} away from those of training: "
-            "train again with this image"
-        )
+    estimate = test.stars[: len(test.queries), 0] if test.has_regression else None
+    expected = Scores.of(test.probabilities, model.class_values, estimate=estimate)
+    found = model.predict(test.queries)
+    for name, ours, theirs in (
+        ("probabilities", found.probabilities, expected.probabilities),
+        ("expected ratings", found.expected_rating, expected.expected_rating),
+    ):
+        apart = np.median(np.abs(ours - theirs))
+        if not apart <= _TOLERANCE:
+            raise ArtifactError(
+                f"{read.model_dir}: the self-test's {name} are {apart:.3f} away from those of training: train again "
+                "with this image"
+            )

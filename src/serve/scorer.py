@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.model import Model, choose, mean_rating
+from movielens.model import Model, choose, expected_rating
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable
 
@@ -21,6 +21,7 @@ class Predictions(NamedTuple):
     Attributes:
         queries: what was asked.
         probabilities: float32 (n_rows, n_classes), a row sums to 1.
+        estimate: float32 (n_rows,), stars of the model's regression, None where it has none.
         class_index: int64 (n_rows,), the class that was decided on, 0 to n_classes - 1.
         model: which says more when asked.
         contributions: for each row the features that moved the expected rating most, or None where nobody asked.
@@ -28,6 +29,7 @@ class Predictions(NamedTuple):
 
     queries: RatingQueries
     probabilities: NDArray[np.float32]
+    estimate: NDArray[np.float32] | None
     class_index: NDArray[np.int64]
     model: Model
     contributions: list[dict[str, Any]] | None = None
@@ -39,8 +41,8 @@ class Predictions(NamedTuple):
 
     @property
     def expected_rating(self) -> NDArray[np.float64]:
-        """Mean of the distribution, in stars, float64 (n_rows,)."""
-        return mean_rating(self.probabilities, self.model.class_values)
+        """As `movielens.model.expected_rating` says, in stars, float64 (n_rows,)."""
+        return expected_rating(self.probabilities, self.model.class_values, self.estimate)
 
     @property
     def movies(self) -> MovieTable:
@@ -59,10 +61,13 @@ class Predictions(NamedTuple):
 
     def take(self, rows: NDArray[np.int64]) -> Predictions:
         """The given rows (int64 positions), in that order, of predictions without contributions."""
-        return Predictions(self.queries.take(rows), self.probabilities[rows], self.class_index[rows], self.model)
+        estimate = None if self.estimate is None else self.estimate[rows]
+        taken = self.queries.take(rows), self.probabilities[rows], estimate, self.class_index[rows]
+        return Predictions(*taken, self.model)
 
 
 def score(model: Model, queries: RatingQueries) -> Predictions:
     """Predict any number of rows; an unknown user or movie is a row like any other."""
-    probabilities = model.probabilities(queries)
-    return Predictions(queries, probabilities, choose(probabilities, model.class_values, model.decision), model)
+    probabilities, estimate = model.outputs(queries)
+    chosen = choose(probabilities, model.class_values, model.decision, estimate)
+    return Predictions(queries, probabilities, estimate, chosen, model)

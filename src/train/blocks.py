@@ -31,6 +31,7 @@ from train.stop import StopSignal
 logger = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
+Labels = NDArray[np.int64] | NDArray[np.float32]
 # Float values that may be kept, 2 GiB of them, and those from which on a matrix is large.
 KEPT_VALUES = 2**29
 LARGE_VALUES = 2**27
@@ -113,23 +114,21 @@ class FeatureBlocks:
 
         return FeatureBlocks(self.n_rows, self.names, make, self.is_large)
 
-    def matrix(
-        self, class_index: NDArray[np.int64], max_bin: int, ref: xgboost.DMatrix | None = None
-    ) -> xgboost.QuantileDMatrix:
+    def matrix(self, label: Labels, max_bin: int, ref: xgboost.DMatrix | None = None) -> xgboost.QuantileDMatrix:
         """XGBoost's matrix, its rows in the order of the blocks.
 
         Args:
-            class_index: int64 (n_rows,), of all rows.
+            label: int64 or float32 (n_rows,), the class index or the stars of all rows.
             max_bin: bins a feature.
             ref: the matrix whose bins are used.
         """
-        return xgboost.QuantileDMatrix(_Iterator(self, class_index), max_bin=max_bin, ref=ref)
+        return xgboost.QuantileDMatrix(_Iterator(self, label), max_bin=max_bin, ref=ref)
 
 
 class _Iterator(xgboost.DataIter):
-    def __init__(self, blocks: FeatureBlocks, class_index: NDArray[np.int64]) -> None:
+    def __init__(self, blocks: FeatureBlocks, label: Labels) -> None:
         super().__init__(release_data=True)
-        self.blocks, self.class_index = blocks, class_index
+        self.blocks, self.label = blocks, label
         self.left: Iterator[tuple[Rows, FeatureMatrix]] = iter(())
         self.given = False
 
@@ -148,7 +147,7 @@ class _Iterator(xgboost.DataIter):
         values = features.values
         if self.blocks.is_large:
             values = np.where(np.isnan(values), MISSING, values)
-        input_data(data=values, label=self.class_index[rows], feature_names=list(features.names))
+        input_data(data=values, label=self.label[rows], feature_names=list(features.names))
         return True
 
 

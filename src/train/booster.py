@@ -29,6 +29,7 @@ from train.trees import averaged, with_gates, without_missing
 logger = logging.getLogger(__name__)
 
 _SEARCH, _FINAL = "search", "final"
+REGRESSION = "regression"
 _VALIDATION_LOSS = "validation:mlogloss"
 
 
@@ -63,26 +64,32 @@ def fit_booster(
         StoppedError: a stop before there was a single round.
     """
     params, checkpoints = _params(settings, n_classes), checkpoints or Checkpoints()
-    schedule = _schedule(blocks.names, settings, n_rounds_of(start), timed=timed)
+    schedule = schedule_of(blocks.names, settings, settings.num_round, n_rounds_of(start), timed=timed)
     boosting = Boosting(params, stop, checkpoints, schedule, cluster, start)
     try:
         boosters = _fit(boosting, blocks, class_index, settings)
     except StoppedError:
-        longest = boosting.longest()
+        longest = boosting.longest(but=REGRESSION)
         # Of several hosts, the others may have been further.
         if longest is None or len(cluster) > 1:
             raise
         boosters = [longest]
-    if blocks.is_large:
-        boosters = [without_missing(booster) for booster in boosters]
-    return averaged([with_gates(booster, schedule) for booster in boosters], schedule.before)
+    return averaged([finished(booster, blocks, schedule) for booster in boosters], schedule.before)
 
 
-def _schedule(names: tuple[str, ...], settings: Hyperparameters, before: int, *, timed: bool) -> Schedule:
+def schedule_of(
+    names: tuple[str, ...], settings: Hyperparameters, n_rounds: int, before: int, *, timed: bool
+) -> Schedule:
+    """The schedule of ``n_rounds`` new rounds after those of an earlier model."""
     # Those that answer without the user or the time are among the rounds before.
-    user = before or round(settings.movie_rounds * settings.num_round)
-    moment = before or user + round(settings.user_rounds * settings.num_round)
-    return Schedule(names, before, user, moment if timed else before + settings.num_round)
+    user = before or round(settings.movie_rounds * n_rounds)
+    moment = before or user + round(settings.user_rounds * n_rounds)
+    return Schedule(names, before, user, moment if timed else before + n_rounds)
+
+
+def finished(booster: xgboost.Booster, blocks: FeatureBlocks, schedule: Schedule) -> xgboost.Booster:
+    """What was boosted on these blocks, as it shall answer rows of which not all is known."""
+    return with_gates(without_missing(booster) if blocks.is_large else booster, schedule)
 
 
 def _fit(

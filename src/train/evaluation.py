@@ -1,6 +1,6 @@
 """How far predictions are from the ratings, in classes and in stars.
 
-The class is the one that the scores decided on, the point estimate in stars is the mean of the predicted distribution.
+The class is the one that the scores decided on, the point estimate in stars is their expected rating.
 Distances count classes, so on the half-star scale a distance of 1 is half a star.
 """
 
@@ -27,7 +27,7 @@ class Figures:
     Attributes:
         n_rows: rows evaluated.
         class_values: stars of each class.
-        decision: how the class was chosen: ``mode``, ``median`` or ``mean`` of the distribution.
+        decision: how the class was chosen: ``mode`` or ``median`` of the distribution, or by the expected rating.
         distance: share of rows whose class is 0, 1, 2 or more classes away; sums to 1.
         accuracy: share of rows at distance 0.
         rmse: root mean squared error of the expected rating, in stars.

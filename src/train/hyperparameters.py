@@ -31,6 +31,7 @@ _OURS = {
     "movie_rounds",
     "user_rounds",
     "n_models",
+    "regression_rounds",
     "decision",
     "save_predictions",
     "checkpoint_rounds",
@@ -152,8 +153,10 @@ class Hyperparameters:
         user_rounds: share of the rounds that look at the user too, but at no time; they answer together with those
             before where no timestamp is sent, the rest answers where one is.
         n_models: boosters of different seeds whose margins are averaged.
-        decision: which class ``rating`` is, of the predicted distribution: ``mode``, the likeliest, ``median``, or
-            ``mean``, the class nearest to it. The expected rating is the mean with each.
+        regression_rounds: rounds of a second booster, which estimates the stars; the expected rating is then halfway
+            between its estimate and the mean of the distribution. 0 for none.
+        decision: which class ``rating`` is: ``mode``, the likeliest, ``median``, that of the distribution, or ``mean``,
+            the class nearest to the expected rating, which is the same with each.
         save_predictions: write the test rows' predictions to ``output/data/predictions.csv``.
         checkpoint_rounds: rounds between two checkpoints, where the job has a directory for them.
         tree_rows: about how many training rows the trees are grown on, drawn by a hash where there are more; the
@@ -176,6 +179,7 @@ class Hyperparameters:
     movie_rounds: float = _number(0.19, 0, 1)
     user_rounds: float = _number(0.34, 0, 1)
     n_models: int = _whole(1, 1, 50)
+    regression_rounds: int = _whole(0, 0, 100_000)
     decision: Decision = _choice("mode", DECISIONS)
     save_predictions: bool = _flag(False)
     checkpoint_rounds: int = _whole(10, 1, 100_000)

@@ -29,6 +29,7 @@ from train.evaluation import Figures, evaluate
 from train.hiding import hide
 from train.job import TrainingJob
 from train.reading import read
+from train.regression import fit_regression
 from train.report import metric_lines, predictions_csv, summary
 from train.split import Split, split_ratings
 from train.stop import StopSignal
@@ -54,11 +55,16 @@ def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
         with stop.giving_up("the features"):
             prepared = _prepare(job, cluster)
         stop.check("the features")
-        spec, booster = _fit(job, cluster, prepared, stop)
+        spec, booster, regression = _fit(job, cluster, prepared, stop)
     if not cluster.is_first:
         logger.info("the model is written by %s", job.hosts.names[0])
         return {}
-    return _finish(job, spec, booster, prepared, stop.requested)
+    rounds = {
+        "num_round": booster.num_boosted_rounds(),
+        "regression_rounds": regression.num_boosted_rounds() if regression else 0,
+        "stopped": stop.requested,
+    }
+    return _finish(job, Model(spec, booster, job.hyperparameters.decision, regression), prepared, rounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ class _Prepared:
     movies: MovieTable
     scale: RatingScale
     counts: dict[str, Any]
-    start: bytes
+    earlier: EarlierModel | None
 
 
 def _prepare(job: TrainingJob, cluster: Cluster) -> _Prepared:
@@ -79,10 +85,10 @@ def _prepare(job: TrainingJob, cluster: Cluster) -> _Prepared:
     counts = _data_counts(data, split, {**data.dropped, **dropped})
     if earlier is None:
         scale = RatingScale.of(np.concatenate([split.train.rating, split.test.rating]))
-        return _Prepared(split, data.movies, scale, counts, b"")
+        return _Prepared(split, data.movies, scale, counts, None)
     split = earlier.added_to(split)
     counts |= {"n_train": len(split.train), "n_earlier": len(split.train) + len(split.test) - len(data.ratings)}
-    return _Prepared(split, data.movies, earlier.spec.scale, counts, earlier.booster)
+    return _Prepared(split, data.movies, earlier.spec.scale, counts, earlier)
 
 
 def _earlier_model(job: TrainingJob, cluster: Cluster) -> EarlierModel | None:
@@ -96,7 +102,7 @@ def _earlier_model(job: TrainingJob, cluster: Cluster) -> EarlierModel | None:
 
 def _fit(
     job: TrainingJob, cluster: Cluster, prepared: _Prepared, stop: StopSignal
-) -> tuple[FeatureSpec, xgboost.Booster]:
+) -> tuple[FeatureSpec, xgboost.Booster, xgboost.Booster | None]:
     settings, rows, scale = job.hyperparameters, prepared.split.train, prepared.scale
     with stop.giving_up("the features were done"):
         spec = FeatureSpec.fit(rows, prepared.movies, settings.features, scale)
@@ -104,28 +110,22 @@ def _fit(
     blocks = FeatureBlocks.fitted(spec, rows, hidden, stop, cluster, settings.tree_rows)
     logger.info("%d features a row", len(spec.names))
     checkpoints = _checkpoints(job, cluster, prepared)
-    trees = fit_booster(
-        blocks,
-        scale.to_class(rows.rating),
-        len(scale.class_values),
-        settings,
-        stop,
-        checkpoints,
-        cluster,
-        prepared.start,
-        timed=rows.timestamp is not None,
-    )
-    digests = set(cluster.gather(hashlib.sha256(trees.save_raw("ubj")).digest()))
+    timed, earlier = rows.timestamp is not None, prepared.earlier
+    classes, n_classes = scale.to_class(rows.rating), len(scale.class_values)
+    start = earlier.booster if earlier else b""
+    trees = fit_booster(blocks, classes, n_classes, settings, stop, checkpoints, cluster, start, timed=timed)
+    start = earlier.regression if earlier else b""
+    regression = fit_regression(blocks, rows.rating, settings, stop, checkpoints, cluster, start, timed=timed)
+    raw = b"".join(booster.save_raw("ubj") for booster in (trees, regression) if booster is not None)
+    digests = set(cluster.gather(hashlib.sha256(raw).digest()))
     if len(digests) > 1:
         raise JobError(f"the hosts ended with {len(digests)} different models: report this, with the log of each host")
-    return spec, trees
+    return spec, trees, regression
 
 
-def _finish(
-    job: TrainingJob, spec: FeatureSpec, booster: xgboost.Booster, prepared: _Prepared, stopped: bool
-) -> dict[str, Any]:
-    model = Model(spec, booster, job.hyperparameters.decision)
+def _finish(job: TrainingJob, model: Model, prepared: _Prepared, rounds: dict[str, Any]) -> dict[str, Any]:
     # Little time is left after a stop, so that a large data set is evaluated on a part of it.
+    stopped = rounds["stopped"]
     most = MOST_ROWS_AFTER_STOP if stopped else MOST_TRAINING_ROWS
     test = prepared.split.test.every(MOST_ROWS_AFTER_STOP) if stopped else prepared.split.test
     split = Split(prepared.split.train.every(most), test)
@@ -136,7 +136,7 @@ def _finish(
         "baselines": {name: f.to_json() for name, f in figures.items() if name not in ("train", "test")},
         "train": figures["train"].to_json(),
         "data": prepared.counts,
-        "booster": {"num_round": booster.num_boosted_rounds(), "stopped": stopped},
+        "booster": rounds,
         "hyperparameters": job.hyperparameters.to_json(),
         "versions": artifact.library_versions(),
     }
@@ -149,8 +149,13 @@ def _checkpoints(job: TrainingJob, cluster: Cluster, prepared: _Prepared) -> Che
     if not cluster.any(cluster.is_first and job.checkpoint_dir is not None):
         return Checkpoints()
     settings = job.hyperparameters
+    earlier = prepared.earlier
     fingerprint = fingerprint_of(
-        settings.shaping(), artifact.library_versions(), prepared.split.train, prepared.movies, prepared.start
+        settings.shaping(),
+        artifact.library_versions(),
+        prepared.split.train,
+        prepared.movies,
+        earlier.booster + earlier.regression if earlier else b"",
     )
     fingerprint |= {"number of hosts": str(len(cluster)), "device": find_device(settings.device)}
     directory = job.checkpoint_dir if cluster.is_first else None
@@ -202,7 +207,7 @@ def _figures(model: Model, split: Split, scores: Scores) -> dict[str, Figures]:
         test_class = model.spec.scale.to_class(split.test.rating)
         figures["test"] = evaluate(scores, test_class, model.class_values, model.decision)
         figures |= evaluate_baselines(split.train, split.test, model.spec.scale)
-    logger.info("evaluation (class: %s of the distribution; stars: its mean)\n%s", model.decision, summary(figures))
+    logger.info("evaluation (class: by %s; stars: the expected rating)\n%s", model.decision, summary(figures))
     for part in ("train", "test"):
         for line in metric_lines(part, figures[part]) if part in figures else ():
             logger.info("%s", line)

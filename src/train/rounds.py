@@ -107,9 +107,12 @@ class Boosting:
         reached = self.checkpoints.stages.get(stage)
         return self._restored(reached) if reached is not None and reached.complete else None
 
-    def longest(self) -> xgboost.Booster | None:
-        """The booster of most rounds that a checkpoint holds, cut at its best round where a loss was looked at."""
-        stages = map(self._restored, self.checkpoints.stages.values())
+    def longest(self, but: str) -> xgboost.Booster | None:
+        """The booster of most rounds that a checkpoint holds, cut at its best round where a loss was looked at.
+
+        The stage named ``but`` isn't one of them.
+        """
+        stages = (self._restored(stage) for name, stage in self.checkpoints.stages.items() if name != but)
         boosters = (stage.best if stage.losses else stage.booster for stage in stages)
         return max(boosters, key=xgboost.Booster.num_boosted_rounds, default=None)
 

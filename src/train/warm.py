@@ -40,11 +40,13 @@ class EarlierModel:
     Attributes:
         spec: its features.
         booster: its trees, as XGBoost's UBJSON.
+        regression: those of its regression, empty where it has none.
         ratings: the latest ratings of each user.
     """
 
     spec: FeatureSpec
     booster: bytes
+    regression: bytes
     ratings: RatingTable
 
     def added_to(self, split: Split) -> Split:
@@ -71,14 +73,15 @@ def read_model(channel: Channel, settings: Hyperparameters) -> EarlierModel:
     """
     with _unpacked(channel.path) as directory:
         read = artifact.read(directory)
-        booster = bytes(read.booster().save_raw("ubj"))
+        booster, regression = bytes(read.booster().save_raw("ubj")), read.regression()
     groups = tuple(group.name for group in read.spec.groups)
     if groups != settings.features:
         raise JobError(
             f"the model of channel {channel.name} has features {','.join(groups) or 'none'}, this job asks for "
             f"{','.join(settings.features) or 'none'}: set features to the model's"
         )
-    return EarlierModel(read.spec, booster, ratings_of(read.spec))
+    stars = b"" if regression is None else bytes(regression.save_raw("ubj"))
+    return EarlierModel(read.spec, booster, stars, ratings_of(read.spec))
 
 
 def ratings_of(spec: FeatureSpec) -> RatingTable:

@@ -15,6 +15,7 @@ from movielens.features import FeatureSpec
 from movielens.model import DECISIONS, Decision, Model
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
+from movielens.self_test import SelfTest
 from movielens.tables import MovieTable, RatingTable
 
 EVALUATION = {"test": {"rmse": 0.9}}
@@ -29,6 +30,14 @@ def model(ratings: RatingTable, movies: MovieTable) -> Model:
     )
     params = {"objective": "multi:softprob", "num_class": len(scale.class_values), "max_depth": 4}
     return Model(spec, xgboost.train(params, matrix, 12))
+
+
+@pytest.fixture(scope="module")
+def with_regression(model: Model, ratings: RatingTable) -> Model:
+    matrix = xgboost.DMatrix(
+        model.spec.transform(ratings.queries()).values, ratings.rating, feature_names=list(model.spec.names)
+    )
+    return replace(model, regression=xgboost.train({"objective": "reg:squarederror", "max_depth": 3}, matrix, 9))
 
 
 @pytest.fixture
@@ -92,6 +101,53 @@ def test_an_absent_file_is_named(saved: Path, name: str) -> None:
     (saved / name).unlink()
     with pytest.raises(ArtifactError, match=name):
         artifact.load(saved)
+
+
+def test_a_regression_is_loaded_with_the_same_bits(
+    with_regression: Model, ratings: RatingTable, tmp_path: Path
+) -> None:
+    artifact.save(with_regression, EVALUATION, {}, tmp_path)
+    loaded, expected = artifact.load(tmp_path).predict(ratings.queries()), with_regression.predict(ratings.queries())
+    np.testing.assert_array_equal(loaded.expected_rating, expected.expected_rating)
+    # A model without takes its place, and nothing of it is left.
+    artifact.save(replace(with_regression, regression=None), EVALUATION, {}, tmp_path)
+    assert not list(tmp_path.glob("regression.*"))
+    assert artifact.load(tmp_path).regression is None
+
+
+@pytest.mark.parametrize("name", ["regression.ubj", "regression.bin"])
+def test_a_regression_that_is_damaged_or_absent_is_refused(with_regression: Model, tmp_path: Path, name: str) -> None:
+    artifact.save(with_regression, EVALUATION, {}, tmp_path)
+    data = bytearray((tmp_path / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ArtifactError, match=rf"{name} isn't what training wrote"):
+        artifact.read(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ArtifactError, match=rf"can't read .*{name}"):
+        artifact.read(tmp_path)
+
+
+def test_a_regression_that_the_manifest_lost_is_missed(with_regression: Model, tmp_path: Path) -> None:
+    artifact.save(with_regression, EVALUATION, {}, tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_bytes())
+    for name in ("regression.ubj", "regression.bin"):
+        del manifest["files"][name]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match=r"disagree on regression\.ubj"):
+        artifact.read(tmp_path)
+
+
+def test_classes_are_no_regression(with_regression: Model, tmp_path: Path) -> None:
+    artifact.save(replace(with_regression, regression=with_regression.booster), EVALUATION, {}, tmp_path)
+    with pytest.raises(ArtifactError, match=r"regression\.ubj has 10 classes and .* expected 0"):
+        artifact.load(tmp_path)
+
+
+def test_a_self_test_of_before_regressions_is_read(saved: Path) -> None:
+    with np.load(saved / "self_test.npz") as archive:
+        older = {name: values for name, values in archive.items() if name != "stars"}
+    assert not SelfTest.from_arrays(older).has_regression
 
 
 def test_a_directory_without_manifest_says_what_it_has(tmp_path: Path) -> None:

@@ -40,6 +40,21 @@ def test_the_likeliest_class_is_the_default() -> None:
     assert Scores.of(rows, WHOLE_STARS).class_index.tolist() == [0]
 
 
+@pytest.mark.parametrize("n_rows", [1, 50])
+@pytest.mark.parametrize(
+    ("estimate", "expected", "stars"), [(2.0, 2.5, 2), (4.2, 3.6, 4), (0.2, 2.0, 2), (7.0, 4.0, 4), (-3.0, 2.0, 2)]
+)
+def test_the_expected_rating_is_halfway_to_an_estimate(
+    estimate: float, expected: float, stars: float, n_rows: int
+) -> None:
+    rows = np.array([[0, 0.25, 0.5, 0.25, 0]] * n_rows, dtype=np.float32)
+    estimates = np.full(n_rows, estimate, dtype=np.float32)
+    scores = Scores.of(rows, WHOLE_STARS, "mean", estimates)
+    assert scores.expected_rating == pytest.approx([expected] * n_rows)
+    assert np.array(WHOLE_STARS)[scores.class_index].tolist() == [stars] * n_rows
+    assert Scores.of(rows, WHOLE_STARS, "mode", estimates).class_index.tolist() == [2] * n_rows
+
+
 @given(
     st.lists(st.lists(st.integers(0, 9), min_size=10, max_size=10).filter(any), min_size=7, max_size=20),
     st.sampled_from(DECISIONS),

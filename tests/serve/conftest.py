@@ -28,6 +28,7 @@ from serve.settings import Settings
 from train.blocks import FeatureBlocks
 from train.booster import fit_booster
 from train.hyperparameters import Hyperparameters
+from train.regression import fit_regression
 from train.stop import StopSignal
 
 # How long an example takes says how busy the machine is, not whether the code is right.
@@ -52,12 +53,16 @@ def model(ratings: RatingTable, movies: MovieTable) -> Model:
 
 @pytest.fixture(scope="session")
 def gated(ratings: RatingTable, movies: MovieTable) -> Model:
-    """A model as a job trains it: trees of the movie, of the user and of the moment, of two seeds, averaged."""
+    """A model as a job trains it: trees of the movie, of the user and of the moment, of two seeds, averaged; and a
+    regression."""
     spec = FeatureSpec.fit(ratings, movies)
-    settings = Hyperparameters(num_round=12, n_models=2, max_depth=4, min_child_weight=1, nthread=1)
+    settings = Hyperparameters(
+        num_round=12, n_models=2, regression_rounds=15, max_depth=4, min_child_weight=1, nthread=1
+    )
     blocks = FeatureBlocks.of(spec.transform_fitted(ratings))
     classes, n_classes = spec.scale.to_class(ratings.rating), len(spec.scale.class_values)
-    return Model(spec, fit_booster(blocks, classes, n_classes, settings, StopSignal()))
+    booster = fit_booster(blocks, classes, n_classes, settings, StopSignal())
+    return Model(spec, booster, regression=fit_regression(blocks, ratings.rating, settings, StopSignal()))
 
 
 @pytest.fixture(scope="session")

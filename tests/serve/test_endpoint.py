@@ -16,7 +16,7 @@ from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
 from serve.answers import Frame
 from serve.codec import RENDERERS
-from serve.contributions import contributions, in_stars
+from serve.contributions import contributions, in_stars, on_scale
 from serve.endpoint import BLOCK_ROWS, Asked, answer, plan
 from serve.forest import ServedModel, load
 from serve.options import Options
@@ -129,18 +129,29 @@ def test_contributions_add_up_to_the_expected_rating(served: ServedModel, rating
             assert {feature["name"] for feature in found["features"]} <= set(served.model.spec.names)
 
 
-def test_contributions_of_trees_behind_gates_add_up(gated: Model, ratings: RatingTable) -> None:
-    assert isinstance(gated.booster, xgboost.Booster)
+@pytest.mark.parametrize("has_regression", [False, True])
+def test_contributions_of_trees_behind_gates_add_up(gated: Model, ratings: RatingTable, has_regression: bool) -> None:
+    model = gated if has_regression else replace(gated, regression=None)
+    booster, regression = model.booster, model.regression
+    assert isinstance(booster, xgboost.Booster)
+    assert isinstance(regression, xgboost.Booster | None)
     known = ratings.take(np.arange(40)).queries()
     for user in (known.user_id, np.full(len(known), -1)):
         for time in (known.timestamp, np.full(len(known), np.nan)):
             queries = RatingQueries(user, known.movie_id, time)
-            features, expected = gated.spec.transform(queries), gated.predict(queries).expected_rating
-            found = contributions(gated.booster, features, gated.class_values, len(features.names))
+            features, expected = model.spec.transform(queries), model.predict(queries).expected_rating
+            found = contributions(booster, regression, features, model.class_values, len(features.names))
             stars = np.array([[feature["stars"] for feature in row["features"]] for row in found])
             assert np.all(np.isfinite(stars))
             totals = np.array([row["base_rating"] for row in found]) + stars.sum(axis=1)
             np.testing.assert_allclose(totals, expected, atol=1e-4)
+
+
+def test_an_estimate_beyond_the_scale_is_shortened() -> None:
+    parts = np.array([[0.5, 2.0, 3.5], [1.0, -0.5, 3.5], [0.0, 0.0, 3.5]])
+    base, stars = on_scale(parts, (1.0, 5.0))
+    assert base.tolist() == [3.5, 3.5, 3.5]
+    np.testing.assert_allclose(stars, [[0.3, 1.2], [1, -0.5], [0, 0]])
 
 
 def test_stars_are_the_difference_that_one_feature_makes() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,38 @@ def test_the_server_predicts_what_training_did(saved: Path, model: Model, rating
     np.testing.assert_array_equal(served.model.predict(ratings.queries()).probabilities, expected.probabilities)
 
 
+def test_a_regression_is_served_as_it_was_trained(gated: Model, ratings: RatingTable, tmp_path: Path) -> None:
+    artifact.save(gated, {}, {}, tmp_path)
+    served = load(tmp_path)
+    assert isinstance(served.model.regression, FlatForest)
+    assert served.is_well()
+    known = ratings.queries()
+    nobody, never = np.full(len(known), -1), np.full(len(known), np.nan)
+    for user in (known.user_id, nobody):
+        for time in (known.timestamp, never):
+            queries = RatingQueries(user, known.movie_id, time)
+            expected, found = gated.predict(queries), served.model.predict(queries)
+            np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+            np.testing.assert_array_equal(found.expected_rating, expected.expected_rating)
+            for row in range(0, len(queries), 37):
+                alone = served.model.predict(queries.take(np.array([row])))
+                assert alone.expected_rating[0] == expected.expected_rating[row]
+    without = replace(gated, regression=None).predict(known).expected_rating
+    assert not np.array_equal(gated.predict(known).expected_rating, without)
+
+
+def test_a_regression_that_differs_in_a_bit_is_not_used(gated: Model, tmp_path: Path) -> None:
+    artifact.save(gated, {}, {}, tmp_path)
+    header, base, trees, nodes = parts_of((tmp_path / "regression.bin").read_bytes())
+    leaves = np.flatnonzero(nodes["first"] == 0)
+    nodes["threshold"][leaves] = np.nextafter(nodes["threshold"][leaves], np.float32(np.inf))
+    resave(tmp_path, "regression.bin", b"".join([header.tobytes(), base, trees.tobytes(), nodes.tobytes()]))
+    served = load(tmp_path)
+    assert isinstance(served.model.booster, FlatForest)
+    assert isinstance(served.model.regression, xgboost.Booster)
+    assert served.is_well()
+
+
 def test_nothing_of_xgboost_is_imported(saved: Path) -> None:
     script = (
         f"import sys; from pathlib import Path; from serve.forest import load; load(Path({str(saved)!r}));"
@@ -303,10 +336,13 @@ def test_a_model_without_flat_form_is_served_by_xgboost(
     assert isinstance(load(tmp_path).model.booster, xgboost.Booster)
 
 
-def test_a_model_that_fails_its_test_is_not_served(saved: Path) -> None:
+@pytest.mark.parametrize("name", ["probabilities", "stars"])
+def test_a_model_that_fails_its_test_is_not_served(gated: Model, tmp_path: Path, name: str) -> None:
+    artifact.save(gated, {}, {}, tmp_path)
+    saved = tmp_path
     with np.load(saved / "self_test.npz") as archive:
         arrays = dict(archive)
-    arrays["probabilities"] = np.roll(arrays["probabilities"], 1, axis=1)
+    arrays[name] = arrays[name][::-1]
     with (saved / "changed.npz").open("wb") as file:
         np.savez(file, **arrays)
     resave(saved, "self_test.npz", (saved / "changed.npz").read_bytes())

@@ -170,7 +170,7 @@ def test_a_fault_in_one_hosts_file_is_every_hosts_reason(sharded_job: Path, make
 def test_a_host_that_dies_takes_the_others_along_and_the_job_resumes(
     sharded_job: Path, make_cluster: MakeCluster, victim: int
 ) -> None:
-    settings = {**QUICK, "num_round": "120", "features": "statistics,clock"}
+    settings = {**QUICK, "num_round": "120", "regression_rounds": "12", "features": "statistics,clock"}
     (sharded_job / "input" / "config" / "hyperparameters.json").write_text(json.dumps(settings))
     (sharded_job / "checkpoints").mkdir()
     whole, cluster = make_cluster(2), make_cluster(2)

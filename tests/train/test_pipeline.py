@@ -56,9 +56,11 @@ def test_evaluation_has_what_is_promised(make_job: MakeJob) -> None:
     assert evaluation["hyperparameters"]["num_round"] == evaluation["booster"]["num_round"] == 8
 
 
-def test_the_artifact_predicts_what_was_evaluated(make_job: MakeJob) -> None:
-    base_dir = make_job(QUICK)
+@pytest.mark.parametrize("regression_rounds", [0, 5])
+def test_the_artifact_predicts_what_was_evaluated(make_job: MakeJob, regression_rounds: int) -> None:
+    base_dir = make_job({**QUICK, "regression_rounds": str(regression_rounds)})
     evaluation = run(base_dir)
+    assert evaluation["booster"]["regression_rounds"] == regression_rounds
     rows = predictions(base_dir)
     assert len(rows) == evaluation["test"]["n_rows"]
     timestamps = {}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xgboost
 
 from movielens import artifact
 from movielens.errors import ArtifactError
@@ -78,6 +79,22 @@ def test_old_and_new_ratings_make_the_features_of_all(halves: tuple[Path, list[s
     assert first.booster.num_boosted_rounds() == 6
     assert second.booster.num_boosted_rounds() == 12
     assert second.booster[:6].get_dump() == first.booster.get_dump()
+
+
+def test_a_regression_goes_on_too(halves: tuple[Path, list[str], list[str]]) -> None:
+    base_dir, old, new = halves
+    settings = {**QUICK, "regression_rounds": "4"}
+    give(base_dir, old, settings)
+    (base_dir / "input" / "config" / "inputdataconfig.json").write_text(json.dumps({"training": {}}))
+    run(base_dir)
+    first = artifact.load(base_dir / "model").regression
+    put_model(base_dir)
+    give(base_dir, new, settings, with_movies=False)
+    assert run(base_dir)["booster"]["regression_rounds"] == 8
+    second = artifact.load(base_dir / "model").regression
+    assert isinstance(first, xgboost.Booster)
+    assert isinstance(second, xgboost.Booster)
+    assert second[:4].get_dump() == first.get_dump()
 
 
 def test_test_rows_are_new_and_in_no_training_row(halves: tuple[Path, list[str], list[str]]) -> None:
