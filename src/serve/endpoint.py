@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from movielens.columns import MOVIE_ID, USER_ID
 from movielens.errors import RequestError
 from movielens.queries import RatingQueries
 from serve.answers import Parameters, Renderer
@@ -20,7 +21,7 @@ from serve.errors import HttpError
 from serve.forest import ServedModel
 from serve.lenient import parse_leniently
 from serve.negotiation import MediaType, answer_type, request_type
-from serve.options import Options
+from serve.options import Options, unknown
 from serve.questions import HISTORY, RECOMMEND, Wanted
 from serve.recommendations import Answer, Answerer
 from serve.response import Response
@@ -185,18 +186,16 @@ def _known_only(served: ServedModel, parsed: ParsedRequest, lenient: bool) -> Pa
     """The rows with a known user and movie; the others are faults, or the first of them is raised."""
     queries, model = parsed.queries, served.model
     unknown_user, unknown_movie = ~model.knows_user(queries.user_id), model.movie_index(queries.movie_id) < 0
-    unknown = unknown_user | unknown_movie
-    if not unknown.any():
+    is_unknown = unknown_user | unknown_movie
+    if not is_unknown.any():
         return parsed
     elsewhere = parsed.faults.keys() | parsed.questions.keys()
     places = [place for place in range(len(queries) + len(elsewhere)) if place not in elsewhere]
-    faults = {places[row]: _unknown(queries, row, places[row], unknown_user[row]) for row in np.flatnonzero(unknown)}
+    faults = {}
+    for row in np.flatnonzero(is_unknown):
+        name, ids = (USER_ID, queries.user_id) if unknown_user[row] else (MOVIE_ID, queries.movie_id)
+        faults[places[row]] = f"row {places[row] + 1}: {unknown(name, ids[row])}"
     if not lenient:
         raise RequestError(next(iter(faults.values())))
-    known = queries.take(np.flatnonzero(~unknown))
+    known = queries.take(np.flatnonzero(~is_unknown))
     return ParsedRequest(known, parsed.shape, {**parsed.faults, **faults}, parsed.questions)
-
-
-def _unknown(queries: RatingQueries, row: np.int64, place: int, is_user: np.bool_) -> str:
-    name, value = ("userId", queries.user_id[row]) if is_user else ("movieId", queries.movie_id[row])
-    return f"row {place + 1}: {name} {value} isn't known, and on_unknown=error was asked for"

@@ -51,5 +51,10 @@ class Options:
         return cls(verbose, int(count), on_unknown == "error")
 
 
+def unknown(name: str, value: object) -> str:
+    """What is wrong with an id that training didn't know, where that was to be an error."""
+    return f"{name} {value} isn't known, and on_unknown=error was asked for"
+
+
 def _unusable(name: str, value: str, expected: str) -> RequestError:
     return RequestError(f"custom attribute {name} is {shown(value)!r}, expected {expected}")

@@ -19,6 +19,7 @@ from movielens.features import FeatureSpec
 from movielens.model import Model
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable
+from serve.options import unknown
 from serve.questions import HISTORY, History, Question, Wanted
 from serve.rows import shown
 from serve.scorer import Predictions, score
@@ -155,12 +156,11 @@ class Answerer:
     def _refuse_unknown(self, question: Question, knows_user: bool) -> None:
         asked = [] if question.movie_id is None else [question.movie_id]
         movies = [*asked, *(rating.movie_id for rating in question.history or ())]
-        unknown = self.model.movie_index(np.array(movies, dtype=np.int64)) < 0
+        index = self.model.movie_index(np.array(movies, dtype=np.int64))
         if question.history is None and not knows_user:
-            raise RequestError(f"{USER_ID} {question.user_id} isn't known, and on_unknown=error was asked for")
-        if unknown.any():
-            movie_id = movies[int(unknown.argmax())]
-            raise RequestError(f"{MOVIE_ID} {movie_id} isn't known, and on_unknown=error was asked for")
+            raise RequestError(unknown(USER_ID, question.user_id))
+        if (index < 0).any():
+            raise RequestError(unknown(MOVIE_ID, movies[int(index.argmin())]))
 
 
 def _column(history: History, name: str, dtype: type[np.int64 | np.float64]) -> NDArray[Any]:
