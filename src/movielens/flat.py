@@ -1,6 +1,6 @@
 """The flat form of a booster's trees: what the server's kernel evaluates, mapped from the file as it stands.
 
-Little-endian: a header, the base margins, the trees, and 8 bytes a node (`src/serve/_forest.c` has the structures). A
+Little-endian: a header, the base margins, the trees, and 8 bytes a node (`src/serve/_trees.h` has the structures). A
 node holds its split point as a key, the column that it looks at, and the distance to its first child, beside which lies
 the second. It goes to the second if the value is below the split point, and to the first otherwise. Keys are whole
 numbers in the order of the floats. Where a missing value has to go with those below, the column is one that has it

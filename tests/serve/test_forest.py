@@ -358,7 +358,8 @@ def test_under_the_sanitizers(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "src" / "serve", package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-shared", "-fPIC"]
     include = f"-I{sysconfig.get_path('include')}"
-    command = ["gcc", *flags, "-DPy_LIMITED_API=0x030B0000", include, str(package / "_forest.c"), "-lm"]
+    sources = sorted(map(str, package.glob("*.c")))
+    command = ["gcc", *flags, "-DPy_LIMITED_API=0x030B0000", include, *sources, "-lm"]
     subprocess.run([*command, "-o", str(package / "_forest.abi3.so")], check=True)
     runtime = [
         subprocess.run(

@@ -1,0 +1,76 @@
+/* A flat forest's structures, and what is done with them. */
+
+#ifndef TREES_H
+#define TREES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Rows or trees that are walked through at once. */
+#define LANES 16
+#define MOST_GROUPS 256
+
+enum { IDENTITY = 0, SOFTMAX = 1 };
+
+typedef struct {
+    char magic[8];
+    uint32_t version, n_features, n_groups, n_trees, n_nodes, transform;
+} Header;
+
+typedef struct {
+    uint32_t root, group_and_depth; /* group in the lower 16 bits */
+} Tree;
+
+typedef struct {
+    uint32_t key;           /* of a leaf: the bits of its value */
+    uint16_t column, first; /* distance to the first child */
+} Node;
+
+typedef struct {
+    Header header;
+    const float *base;
+    const Tree *trees;
+    const Node *nodes;
+} Parts;
+
+/* Unsigned, or each step would extend a sign. */
+static inline uint32_t column_of(const Node *node) { return node->column; }
+static inline uint32_t first_of(const Node *node) { return node->first; }
+static inline uint32_t group_of(const Tree *tree) { return tree->group_and_depth & 0xFFFF; }
+static inline uint32_t depth_of(const Tree *tree) { return tree->group_and_depth >> 16; }
+static inline size_t width_of(const Header *header) { return 2 * (size_t)header->n_features + 1; }
+static inline float value_of(const Node *leaf) {
+    float value;
+    memcpy(&value, &leaf->key, sizeof value);
+    return value;
+}
+
+#define ABOVE UINT32_MAX
+#define BELOW 0
+
+/* The key of a number, or ABOVE, which no number has, as none has BELOW. */
+static inline uint32_t key_of(float value) {
+    uint32_t bits, sign = UINT32_C(1) << 31;
+    if (value != value)
+        return ABOVE;
+    value += 0.0f; /* -0 becomes 0, which equals it */
+    memcpy(&bits, &value, sizeof bits);
+    return bits & sign ? ~bits : bits | sign;
+}
+
+static inline uint32_t other_key(uint32_t key) { return key == ABOVE ? BELOW : key; }
+
+/* Nobody else's functions of these names shall stand in for them. */
+#pragma GCC visibility push(hidden)
+
+/* Margins, or what becomes of them where they are `finished`, of n_rows rows. `rows` has room for LANES rows of
+ * width_of(), or for one where there are fewer. */
+void predict(const Parts *forest, const float *values, size_t n_rows, int finished, uint32_t *rows, float *margins);
+
+/* The forest as these rows need it, in memory that the caller frees by `*memory`; the forest itself if there is none. */
+Parts cut(const Parts *forest, const float *values, size_t n_rows, void **memory);
+
+#pragma GCC visibility pop
+
+#endif
