@@ -42,13 +42,13 @@ class Renderer:
         items: predictions to an item a row.
         answer: the answer to a question to its item.
         fault: a message to the item that stands in the stead of a row that can't be answered.
-        frame: of an answer to a request of that shape, with these parameters and class values.
+        frame: of an answer with these predictions to a request of that shape, with these parameters.
     """
 
     items: Callable[[Predictions, Parameters], list[bytes]]
     answer: Callable[[Answer, Parameters], bytes]
     fault: Callable[[str], bytes]
-    frame: Callable[[Shape, Parameters, tuple[float, ...]], Frame]
+    frame: Callable[[Shape, Parameters, Predictions], Frame]
 
     def __call__(
         self,
@@ -62,7 +62,7 @@ class Renderer:
         if others:
             rest, places = iter(items), range(len(items) + len(others))
             items = [self._item(others[place], parameters) if place in others else next(rest) for place in places]
-        frame = self.frame(shape, parameters, predictions.class_values)
+        frame = self.frame(shape, parameters, predictions)
         return (frame.before + frame.between.join(items) + frame.behind).removesuffix(b"\n")
 
     def _item(self, other: str | Answer, parameters: Parameters) -> bytes:
@@ -75,7 +75,7 @@ class Renderer:
             items = self.items(block, parameters)
             before = frame.between if frame else b""
             if frame is None:
-                frame = self.frame(shape, parameters, block.class_values)
+                frame = self.frame(shape, parameters, block)
                 before = frame.before
             yield before + frame.between.join(items)
         yield frame.behind if frame else b""
@@ -109,7 +109,7 @@ def csv_answer(answer: Answer, parameters: Parameters) -> bytes:
     return (",".join(fields) + between * n_missing).removeprefix("," if not fields else "").encode()
 
 
-def csv_frame(shape: Shape, parameters: Parameters, class_values: tuple[float, ...]) -> Frame:
+def csv_frame(shape: Shape, parameters: Parameters, predictions: Predictions) -> Frame:
     """With ``header=present`` the first line names the columns.
 
     They are rating and, where verbose, expected_rating and ``probability_<stars>`` for each class, rising; or, of as
@@ -123,7 +123,7 @@ def csv_frame(shape: Shape, parameters: Parameters, class_values: tuple[float, .
         return Frame(
             ",".join(f"{name}_{n}" for n in range(1, count + 1) for name in names).encode() + b"\n", b"\n", b""
         )
-    more = [b"expected_rating", *(b"probability_" + name for name in class_names(class_values))]
+    more = [b"expected_rating", *(b"probability_" + name for name in class_names(predictions.class_values))]
     return Frame(b",".join([b"rating", *(more if _is_verbose(parameters) else ())]) + b"\n", b"\n", b"")
 
 
@@ -151,15 +151,15 @@ def json_answer(answer: Answer, parameters: Parameters) -> bytes:
     return orjson.dumps(user | {"recommendations": movies})
 
 
-def json_frame(shape: Shape, parameters: Parameters, class_values: tuple[float, ...]) -> Frame:
+def json_frame(shape: Shape, parameters: Parameters, predictions: Predictions) -> Frame:
     """In the shape of the request: one object, a list, or ``{"predictions": [...]}`` for instances."""
-    del parameters, class_values
+    del parameters, predictions
     return _JSON_FRAMES[shape]
 
 
-def json_lines_frame(shape: Shape, parameters: Parameters, class_values: tuple[float, ...]) -> Frame:
+def json_lines_frame(shape: Shape, parameters: Parameters, predictions: Predictions) -> Frame:
     """One object a line."""
-    del shape, parameters, class_values
+    del shape, parameters, predictions
     return _LINES
 
 
