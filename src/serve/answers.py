@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from movielens.columns import MOVIE_ID, USER_ID
+from movielens.model import Model, choose
+from movielens.queries import RatingQueries
 from serve.errors import CODES
 from serve.questions import RECOMMEND
 from serve.recommendations import Answer
@@ -90,6 +92,13 @@ def csv_items(predictions: Predictions, parameters: Parameters) -> list[bytes]:
     rows = _probabilities(predictions)[2:-2].split(b"],[")
     columns = zip(ratings, predictions.expected_rating.tolist(), rows, strict=True)
     return [b"%b,%b,%b" % (rating, repr(mean).encode(), row) for rating, mean, row in columns]
+
+
+def csv_rating(model: Model, queries: RatingQueries) -> bytes:
+    """The answer that `csv_items` makes of one row where nothing but its rating is asked, with less around it."""
+    probabilities, estimate = model.outputs(queries)
+    class_index = choose(probabilities, model.class_values, model.decision, estimate)
+    return class_names(model.class_values)[class_index.item()]
 
 
 def csv_answer(answer: Answer, parameters: Parameters) -> bytes:

@@ -39,8 +39,9 @@ def parse_csv(body: bytes) -> ParsedRequest:
     Raises:
         RequestError: at the first row or value that isn't as it should be.
     """
-    row = body.removesuffix(b"\n").removesuffix(b"\r")
-    plain = _plain_columns(body) if b"\n" in row else _plain_row(row)
+    plain = plain_row(body)
+    if plain is None:
+        plain = _plain_columns(body)
     if plain is not None:
         return ParsedRequest(plain)
     columns = _columns(body, FIELDS)
@@ -78,14 +79,17 @@ def _columns(body: bytes, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
 
 # Numbers of more digits may be beyond int64.
 _MOST_DIGITS = 18
+_LONGEST_ROW = 40
 _PLAIN = b"0123456789,\n"
 _COMMA, _NEWLINE = b",\n"
 
 
-def _plain_row(body: bytes) -> RatingQueries | None:
-    """The columns of a body of one row, as `_plain_columns`."""
-    fields = body.split(b",")
-    if len(fields) not in (2, 3) or len(body) > 36 or not all(map(bytes.isdigit, fields)):
+def plain_row(body: bytes) -> RatingQueries | None:
+    """The columns of a body of one row of digits and commas, or None where it has anything else."""
+    if len(body) > _LONGEST_ROW:
+        return None
+    fields = body.removesuffix(b"\n").removesuffix(b"\r").split(b",")
+    if len(fields) not in (2, 3) or not all(map(bytes.isdigit, fields)):
         return None
     user_id, movie_id, *rest = map(int, fields)
     timestamp = float(rest[0]) if rest else np.nan

@@ -13,10 +13,10 @@ import numpy as np
 from movielens.columns import MOVIE_ID, USER_ID
 from movielens.errors import RequestError
 from movielens.queries import RatingQueries
-from serve.answers import Parameters, Renderer
+from serve.answers import Parameters, Renderer, csv_rating
 from serve.codec import CSV, PARSERS, RENDERERS, Parser
 from serve.contributions import contributions
-from serve.csv_rows import parse_users
+from serve.csv_rows import parse_users, plain_row
 from serve.errors import HttpError
 from serve.forest import ServedModel
 from serve.lenient import parse_leniently
@@ -66,6 +66,7 @@ class Plan:
         renderer: writes it.
         parameters: of the answer's type.
         options: see there.
+        wants_ratings: whether rows are asked as CSV and answered as CSV by their ratings alone.
     """
 
     requested: str
@@ -74,6 +75,7 @@ class Plan:
     renderer: Renderer
     parameters: Parameters
     options: Options
+    wants_ratings: bool
 
 
 # Clients send the same few headers for ever; what can't be served isn't remembered.
@@ -97,7 +99,8 @@ def plan(asked: Asked, begins: bytes) -> Plan:
     if requested == CSV and RECOMMEND in given:
         wanted = Wanted.of_parameters(given)
         parse, parameters[RECOMMEND] = partial(parse_users, wanted=wanted), str(wanted.count)
-    return Plan(requested, parse, answered.name, RENDERERS[answered.name], parameters, options)
+    wants_ratings = requested == answered.name == CSV and not parameters and options == Options()
+    return Plan(requested, parse, answered.name, RENDERERS[answered.name], parameters, options, wants_ratings)
 
 
 def answer(served: ServedModel, asked: Asked, body: bytes, lenient: bool = False) -> Response:
@@ -114,6 +117,8 @@ def answer(served: ServedModel, asked: Asked, body: bytes, lenient: bool = False
         RequestError: if the body isn't rows of raw ids.
     """
     planned = plan(asked, body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1])
+    if planned.wants_ratings and (row := plain_row(body)) is not None:  # the most frequent request by far
+        return Response(200, csv_rating(served.model, row), CSV)
     parsed = parse_leniently(planned.parse, planned.requested, body) if lenient else planned.parse(body)
     if planned.options.refuse_unknown:
         parsed = _known_only(served, parsed, lenient)

@@ -58,6 +58,16 @@ def test_headers_are_looked_at_once() -> None:
     assert plan(asked, b"1") is plan(Asked(CSV, asked.accept), b"1")
 
 
+@pytest.mark.parametrize("row", [b"1,2", b"4,10\n", b"2,3,1450000000", b"9,9,0\r\n", b"0001, 2", b"1,2,", b'"1",2'])
+def test_one_row_is_answered_as_among_others(served: ServedModel, row: bytes) -> None:
+    for decision in DECISIONS:
+        of = replace(served, model=replace(served.model, decision=decision))
+        (alone,) = answer(of, Asked(CSV), row).body.split(b"\n")
+        assert [alone] * 2 == answer(of, Asked(CSV), row.strip() + b"\n" + row).body.split(b"\n")
+        assert alone == answer(of, Asked(CSV, None, "verbose"), row).body.split(b",")[0]
+        assert json.loads(answer(of, Asked(CSV, JSON), row).body)[0]["rating"] == float(alone)
+
+
 def test_verbose_csv_by_attribute(served: ServedModel) -> None:
     by_accept = answer(served, Asked(CSV, "text/csv; verbose=true"), b"1,2")
     assert answer(served, Asked(CSV, None, "verbose"), b"1,2").body == by_accept.body
