@@ -16,6 +16,10 @@ _CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 _MARKERS = {np.dtype(dtype): marker for marker, dtype in _NUMBERS.items()}
 
 
+class Encoded(bytes):
+    """UBJSON of a value, which `dumps` puts where the value would stand."""
+
+
 def loads(data: bytes) -> Any:
     """The value that ``data`` holds; raises ValueError where it is cut short or something else."""
     try:
@@ -41,6 +45,8 @@ def _write(value: Any, parts: list[bytes]) -> None:
             parts.append(b"}")
         case np.ndarray():
             parts += [b"[$", _MARKERS[value.dtype], b"#", _length_of(value), value.tobytes()]
+        case Encoded():
+            parts.append(value)
         case list():
             parts += [b"[#", _length_of(value)]
             for item in value:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,12 +49,14 @@ class FeatureBlocks:
         names: one a feature.
         make: gives the blocks, in the same order each time: positions among the rows, each once, and their features.
         is_large: whether missing values are told as `MISSING`.
+        are_kept: whether going through them again makes none anew.
     """
 
     n_rows: int
     names: tuple[str, ...]
     make: Callable[[], Iterator[tuple[Rows, FeatureMatrix]]]
     is_large: bool = False
+    are_kept: bool = True
 
     @classmethod
     def of(cls, features: FeatureMatrix) -> FeatureBlocks:
@@ -91,7 +93,7 @@ class FeatureBlocks:
         n_values = int(sampled.sum()) * len(names)
         is_large = n_values > LARGE_VALUES
         if n_values > KEPT_VALUES:
-            return cls(n_rows, names, make, is_large)
+            return cls(n_rows, names, make, is_large, are_kept=False)
         kept: list[tuple[Rows, FeatureMatrix]] = []
 
         def make_once() -> Iterator[tuple[Rows, FeatureMatrix]]:
@@ -112,7 +114,22 @@ class FeatureBlocks:
                 if within.any():
                     yield positions[within], FeatureMatrix(block.values[within], block.names)
 
-        return FeatureBlocks(self.n_rows, self.names, make, self.is_large)
+        return replace(self, make=make)
+
+    def of_columns(self, columns: NDArray[np.int64]) -> FeatureBlocks:
+        """The same rows with these features alone."""
+        names = tuple(self.names[column] for column in columns)
+
+        def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
+            for positions, block in self.make():
+                yield positions, FeatureMatrix(block.values[:, columns], names)
+
+        return replace(self, names=names, make=make)
+
+    def told(self) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
+        """Positions and features as XGBoost is told them, float32 (n, n_features)."""
+        for positions, block in self.make():
+            yield positions, np.where(np.isnan(block.values), MISSING, block.values) if self.is_large else block.values
 
     def matrix(self, label: Labels, max_bin: int, ref: xgboost.DMatrix | None = None) -> xgboost.QuantileDMatrix:
         """XGBoost's matrix, its rows in the order of the blocks.
@@ -129,12 +146,12 @@ class _Iterator(xgboost.DataIter):
     def __init__(self, blocks: FeatureBlocks, label: Labels) -> None:
         super().__init__(release_data=True)
         self.blocks, self.label = blocks, label
-        self.left: Iterator[tuple[Rows, FeatureMatrix]] = iter(())
+        self.left: Iterator[tuple[Rows, NDArray[np.float32]]] = iter(())
         self.given = False
 
     def reset(self) -> None:
         """As XGBoost says: begin anew."""
-        self.left, self.given = self.blocks.make(), False
+        self.left, self.given = self.blocks.told(), False
 
     def next(self, input_data: Callable[..., Any]) -> bool:
         """As XGBoost says: hand over one block, False when there is none."""
@@ -142,12 +159,10 @@ class _Iterator(xgboost.DataIter):
         if block is None and self.given:
             return False
         # A host without rows has a matrix too.
-        rows, features = block or (np.empty(0, dtype=np.int64), _without_rows(self.blocks.names))
+        names = self.blocks.names
+        rows, values = block or (np.empty(0, dtype=np.int64), np.empty((0, len(names)), dtype=np.float32))
         self.given = True
-        values = features.values
-        if self.blocks.is_large:
-            values = np.where(np.isnan(values), MISSING, values)
-        input_data(data=values, label=self.label[rows], feature_names=list(features.names))
+        input_data(data=values, label=self.label[rows], feature_names=list(names))
         return True
 
 
@@ -160,10 +175,6 @@ def host_of(ratings: RatingTable, n_hosts: int) -> Rows:
     part = fold_of(ratings) * several + ratings.user_id % several
     hosts: Rows = part % n_hosts
     return hosts
-
-
-def _without_rows(names: tuple[str, ...]) -> FeatureMatrix:
-    return FeatureMatrix(np.empty((0, len(names)), dtype=np.float32), names)
 
 
 def predict(model: Model, ratings: RatingTable) -> Scores:

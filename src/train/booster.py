@@ -105,10 +105,10 @@ def _fit(
             return [trial]
         n_rounds = trial.num_boosted_rounds()
         logger.info("early stopping chose %d rounds; training on all %d rows", n_rounds, blocks.n_rows)
-    matrix, boosters = blocks.matrix(class_index, settings.max_bin), []
+    boosters = []
     for place in range(settings.n_models):
         one = replace(boosting, params={**boosting.params, "seed": settings.seed + place})
-        boosters.append(one.run(f"{_FINAL}{place or ''}", matrix, n_rounds).booster)
+        boosters.append(one.run(f"{_FINAL}{place or ''}", blocks, class_index, n_rounds).booster)
         if boosting.stop.requested:
             break
     rounds = [booster.num_boosted_rounds() for booster in boosters]
@@ -128,10 +128,8 @@ def _search_rounds(
             f"early stopping splits {blocks.n_rows} training rows into {len(kept)} to train on "
             f"and {len(held)} to look at: change early_stopping_share, or leave early_stopping_rounds out"
         )
-    matrix = blocks.among(kept).matrix(class_index, settings.max_bin)
-    check = blocks.among(held).matrix(class_index, settings.max_bin, ref=matrix)
-    n_rounds = boosting.schedule.before + settings.num_round
-    return boosting.run(_SEARCH, matrix, n_rounds, check, settings.early_stopping_rounds)
+    n_rounds, patience = boosting.schedule.before + settings.num_round, settings.early_stopping_rounds
+    return boosting.run(_SEARCH, blocks.among(kept), class_index, n_rounds, blocks.among(held), patience)
 
 
 def _params(settings: Hyperparameters, n_classes: int) -> dict[str, object]:

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from movielens.features.spec import KNOWS_TIME, KNOWS_USER
 
-Floats = NDArray[np.float32]
-
 
 class Part(IntEnum):
     """What rounds look at, each at what those before look at too."""
@@ -68,16 +66,10 @@ class Schedule:
         """What the round, counted from 0, looks at."""
         return Part.MOVIE if n_round < self.user else Part.USER if n_round < self.moment else Part.MOMENT
 
-    def weights(self, part: Part) -> Floats:
-        """For XGBoost to draw features by, float32 (n_features,): 1 for what rounds of this part look at, else 0."""
+    def columns(self, part: Part) -> NDArray[np.int64]:
+        """Which features rounds of this part look at, int64, rising."""
         gates = (KNOWS_USER, KNOWS_TIME)
-        return np.array([name not in gates and part_of(name) <= part for name in self.names], dtype=np.float32)
-
-    def share(self, part: Part, of_allowed: float) -> float:
-        """The share of all features that makes ``of_allowed`` of those that rounds of this part look at."""
-        allowed = int(self.weights(part).sum())
-        # Half a feature more, so that rounding down gives the number.
-        return min(1.0, (max(1, int(of_allowed * allowed)) + 0.5) / len(self.names))
+        return np.flatnonzero([name not in gates and part_of(name) <= part for name in self.names])
 
     def gate(self, n_round: int) -> int | None:
         """The column that is NaN in rows which the round's trees shall give 0, None if they answer all rows."""

@@ -31,6 +31,8 @@ _PARAMS = {
     "min_child_weight": 30.0,
     "subsample": 0.7,
     "colsample_bytree": 0.35,
+    "colsample_bynode": 1.0,
+    "gamma": 0.0,
     "lambda": 8.0,
     "objective": "reg:squarederror",
 }
@@ -75,7 +77,7 @@ def fit_regression(
     n_rounds = before + settings.regression_rounds
     logger.info("regression on the stars of %d rows", blocks.n_rows)
     try:
-        booster = boosting.run(REGRESSION, blocks.matrix(rating, settings.max_bin), n_rounds).booster
+        booster = boosting.run(REGRESSION, blocks, rating, n_rounds).booster
     except StoppedError:
         if len(cluster) > 1:
             raise

@@ -1,29 +1,36 @@
 """Round after round of boosting, such that a run which was interrupted ends with the very model of one which wasn't.
 
-XGBoost draws rows and columns from generators whose state isn't saved with the model. So each round begins with
-generators of its own, seeded by its number: ``seed_per_iteration`` does that for the rows, and the columns' generator
-lives in the tree builder, which changing ``tree_method`` to another one and back replaces.
+Each round is a booster of its own, which begins at the margins that those before have reached. So each can look at a
+matrix of other features (`train.views`), and XGBoost's generators, whose state isn't saved with a model, are seeded by
+the round's number. `train.trees` joins the rounds into one booster; its margins are the very sums that the rounds made.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import xgboost
+from numpy.typing import NDArray
 
+from train.blocks import FeatureBlocks, Labels
 from train.checkpoint import Checkpoints, Stage
 from train.cluster import ALONE, Cluster
 from train.knowledge import Schedule
 from train.stop import StopSignal
+from train.trees import Grown
+from train.views import View, Views
+
+Margins = NDArray[np.float32]
 
 logger = logging.getLogger(__name__)
 
 _PROGRESS_LINES = 10
-_TREE_METHOD, _OTHER_TREE_METHOD = "hist", "approx"
+_TREE_METHOD = "hist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,44 +70,62 @@ class Boosting:
     def run(
         self,
         stage: str,
-        matrix: xgboost.DMatrix,
+        blocks: FeatureBlocks,
+        label: Labels,
         n_rounds: int,
-        check: xgboost.DMatrix | None = None,
+        held: FeatureBlocks | None = None,
         patience: int = 0,
     ) -> Boosted:
         """Boost until there are ``n_rounds``, a stop was asked for, or ``patience`` rounds brought no lower loss.
 
         Args:
             stage: a name for the checkpoints.
-            matrix: the rows to train on.
+            blocks: the features to train on.
+            label: int64 or float32 (n_rows,), the class index or the stars of all rows.
             n_rounds: how many rounds there shall be in all.
-            check: the rows whose loss is looked at after each round.
+            held: the features of rows whose loss is looked at after each round.
             patience: rounds without a lower loss that end it, of those which look at everything.
         """
         reached = self.checkpoints.stages.get(stage)
-        data = [matrix] if check is None else [matrix, check]
-        before = reached.booster if reached else self.start
-        booster = xgboost.Booster(self._params(), data, bytearray(before) if before else None)
+        grown = Grown(blocks.names, reached.booster if reached else self.start)
         losses = list(reached.losses) if reached else []
-        done = booster.num_boosted_rounds()
-        complete = self._is_complete(done, n_rounds, losses, patience)
-        progress = _Progress(done, n_rounds)
+        complete = self._is_complete(grown.n_rounds, n_rounds, losses, patience)
+        progress = _Progress(grown.n_rounds, n_rounds)
+        rows = (blocks,) if held is None else (blocks, held)
+        # The first round begins where XGBoost begins.
+        margins = [_margins(grown.booster(), one) for one in rows] if grown.n_rounds and not complete else []
+        views = self._views(rows, label)
         while not complete:
-            self._show(booster, matrix, done)
-            _fresh_generators(booster)
-            booster.update(matrix, done)
-            done += 1
-            if check is not None:
-                losses.append(float(booster.eval(check).rpartition(":")[2]))
+            view = views.of(grown.n_rounds)
+            booster = self._boost(view, margins, grown.n_rounds)
+            margins = [booster.predict(matrix, output_margin=True) for matrix in view.matrices]
+            grown.add(booster, view.columns)
+            if held is not None:
+                losses.append(float(booster.eval(view.matrices[1]).rpartition(":")[2]))
+            done = grown.n_rounds
             progress.tell(done)
             complete = self._is_complete(done, n_rounds, losses, patience)
             stops = self._stops()
             if complete or stops or self.checkpoints.are_due(done):
-                self._save(stage, booster, losses, complete)
+                self._save(stage, grown, losses, complete)
             if stops:
                 logger.warning("SIGTERM: stopping after round %d of %d, the model so far is kept", done, n_rounds)
                 break
-        return Boosted(booster.reset(), tuple(losses))
+        return Boosted(grown.booster(), tuple(losses))
+
+    def _views(self, rows: tuple[FeatureBlocks, ...], label: Labels) -> Views:
+        share, max_bin, seed = (self.params[name] for name in ("colsample_bytree", "max_bin", "seed"))
+        return Views(rows, label, self.schedule, share, max_bin, seed)
+
+    def _boost(self, view: View, margins: Sequence[Margins], n_round: int) -> xgboost.Booster:
+        """A booster of one round, which begins at these margins of the view's rows."""
+        for matrix, margin in zip(view.matrices, margins, strict=bool(margins)):
+            matrix.set_info(base_margin=margin)
+        seed = int(np.random.SeedSequence([self.params["seed"], n_round]).generate_state(1)[0] >> 1)
+        changed = {"tree_method": _TREE_METHOD, "seed": seed, "colsample_bytree": view.share}
+        booster = xgboost.Booster({**self.params, **changed}, view.matrices)
+        booster.update(view.matrices[0], 0)
+        return booster
 
     def completed(self, stage: str) -> Boosted | None:
         """What the stage gave, if the job that is resumed had completed it."""
@@ -123,12 +148,6 @@ class Boosting:
             self.stop.requested = True
         return stops
 
-    def _show(self, booster: xgboost.Booster, matrix: xgboost.DMatrix, n_round: int) -> None:
-        """Have the round draw features of those alone that it may look at."""
-        part = self.schedule.part(n_round)
-        matrix.set_info(feature_weights=self.schedule.weights(part))
-        booster.set_param({"colsample_bytree": self.schedule.share(part, self.params["colsample_bytree"])})
-
     def _is_complete(self, done: int, n_rounds: int, losses: list[float], patience: int) -> bool:
         all_look_at_all = done > self.schedule.moment
         return done >= n_rounds or bool(
@@ -136,14 +155,11 @@ class Boosting:
         )
 
     def _restored(self, stage: Stage) -> Boosted:
-        return Boosted(xgboost.Booster(self._params(), model_file=bytearray(stage.booster)), stage.losses)
+        return Boosted(xgboost.Booster(self.params, model_file=bytearray(stage.booster)), stage.losses)
 
-    def _params(self) -> dict[str, Any]:
-        return {**self.params, "tree_method": _TREE_METHOD, "seed_per_iteration": True}
-
-    def _save(self, stage: str, booster: xgboost.Booster, losses: list[float], complete: bool) -> None:
-        model = bytes(booster.save_raw("ubj"))
-        self.checkpoints.save(stage, Stage(model, booster.num_boosted_rounds(), complete, tuple(losses)))
+    def _save(self, stage: str, grown: Grown, losses: list[float], complete: bool) -> None:
+        model = bytes(grown.booster().save_raw("ubj"))
+        self.checkpoints.save(stage, Stage(model, grown.n_rounds, complete, tuple(losses)))
 
 
 def n_rounds_of(booster: bytes) -> int:
@@ -151,10 +167,10 @@ def n_rounds_of(booster: bytes) -> int:
     return xgboost.Booster(model_file=bytearray(booster)).num_boosted_rounds() if booster else 0
 
 
-def _fresh_generators(booster: xgboost.Booster) -> None:
-    booster.set_param({"tree_method": _OTHER_TREE_METHOD})
-    booster.num_features()  # parameters take effect at the next call that isn't setting one
-    booster.set_param({"tree_method": _TREE_METHOD})
+def _margins(booster: xgboost.Booster, blocks: FeatureBlocks) -> Margins:
+    """Of rows in the order of the blocks, float32 (n, n_classes)."""
+    made = [booster.inplace_predict(values, predict_type="margin") for _, values in blocks.told()]
+    return np.concatenate(made) if made else np.empty((0, 1), dtype=np.float32)
 
 
 class _Progress:

@@ -1,4 +1,5 @@
-"""Trees changed after training, in XGBoost's UBJSON: what is missing sent left, gates put before, models averaged.
+"""Trees changed after training, in XGBoost's UBJSON: rounds joined, what is missing sent left, gates put before, models
+averaged.
 
 What comes out is an ordinary booster of XGBoost, which whatever evaluates boosters can evaluate. UBJSON because its
 arrays stay arrays: as JSON, every number of a model is an object of its own, which small instances have no memory for.
@@ -11,13 +12,55 @@ from typing import Any
 
 import numpy as np
 import xgboost
+from numpy.typing import NDArray
 
-from movielens.ubjson import dumps, loads
+from movielens.ubjson import Encoded, dumps, loads
 from train.knowledge import Schedule
 
 _NO_PARENT = 2**31 - 1
 # Of the rows that a gate holds back, for what asks how many rows went where: less than any other node has.
 _GATED_WEIGHT = 1e-3
+
+
+class Grown:
+    """A booster that gets round after round, each from a booster of one round that was trained on some of the features.
+
+    Its trees are kept as UBJSON, so that to make the booster is to join bytes.
+
+    Attributes:
+        names: of all features.
+    """
+
+    def __init__(self, names: tuple[str, ...], start: bytes = b"") -> None:
+        """Begin with the rounds of ``start``, a booster of all features as UBJSON, or with none."""
+        self.names = names
+        self._model: dict[str, Any] = loads(start) if start else {}
+        self._trees = [Encoded(dumps(tree)) for tree in _trees(self._model)] if start else []
+
+    @property
+    def n_rounds(self) -> int:
+        """Rounds so far."""
+        return len(self._trees) // _trees_a_round(self._model) if self._trees else 0
+
+    def add(self, booster: xgboost.Booster, columns: NDArray[np.int64]) -> None:
+        """Add the only round of ``booster``, whose features are the given ones of all."""
+        model = _model(booster)
+        for tree in _trees(model):
+            names, split = tree["split_indices"].dtype, tree["left_children"] >= 0
+            tree["split_indices"] = np.where(split, columns[tree["split_indices"]], 0).astype(names)
+            tree["tree_param"]["num_feature"] = str(len(self.names))
+            tree["id"] = len(self._trees)
+            self._trees.append(Encoded(dumps(tree)))
+        if not self._model:
+            self._model = model
+            model["learner"]["learner_model_param"]["num_feature"] = str(len(self.names))
+            model["learner"]["feature_names"] = list(self.names)
+            model["learner"]["feature_types"] = ["float"] * len(self.names)
+
+    def booster(self) -> xgboost.Booster:
+        """The booster of all rounds so far, of which there is one at least."""
+        _put_trees(self._model, self._trees)
+        return _booster(self._model)
 
 
 def without_missing(booster: xgboost.Booster) -> xgboost.Booster:
@@ -48,7 +91,10 @@ def averaged(boosters: Sequence[xgboost.Booster], n_before: int = 0) -> xgboost.
     trees = [tree for model in models for tree in _trees(model)[shared:]]
     for tree in trees:
         _divide_leaves(tree, len(models))
-    _set_trees(whole, [*_trees(whole)[:shared], *trees])
+    trees = [*_trees(whole)[:shared], *trees]
+    for place, tree in enumerate(trees):
+        tree["id"] = place
+    _put_trees(whole, trees)
     return _booster(whole)
 
 
@@ -59,11 +105,9 @@ def _divide_leaves(tree: dict[str, Any], by: int) -> None:
         tree[name] = np.where(divided, values / by, values).astype(values.dtype)
 
 
-def _set_trees(model: dict[str, Any], trees: list[dict[str, Any]]) -> None:
+def _put_trees(model: dict[str, Any], trees: Sequence[Any]) -> None:
     forest, per_round = _forest(model), _trees_a_round(model)
-    for place, tree in enumerate(trees):
-        tree["id"] = place
-    forest["trees"] = trees
+    forest["trees"] = list(trees)
     forest["tree_info"] = [place % per_round for place in range(len(trees))]
     forest["iteration_indptr"] = list(range(0, len(trees) + 1, per_round))
     forest["gbtree_model_param"]["num_trees"] = str(len(trees))

@@ -1,0 +1,119 @@
+"""Views: matrices of some of the features, one of which each round of boosting looks at.
+
+XGBoost makes histograms of all features of a matrix in every round, whatever share of them it then lets the trees use.
+So that share is drawn beforehand: the features that rounds of one part may look at are dealt, like cards, into several
+matrices, and the rounds take turns with them. A round takes as much less time as it sees less.
+
+Features of a very large data set aren't kept but made anew for each matrix. There is one matrix of all of them then,
+and XGBoost draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from train.blocks import FeatureBlocks, Labels
+from train.knowledge import Part, Schedule
+
+Columns = NDArray[np.int64]
+# In how many views each feature is: more would take memory without gain.
+COPIES = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What a round looks at.
+
+    Attributes:
+        columns: int64 (n_columns,), rising, which of all features the matrices have.
+        matrices: of the rows to train on, then of those to check, if there are any.
+        share: of the columns that XGBoost draws for each tree.
+    """
+
+    columns: Columns
+    matrices: tuple[xgboost.QuantileDMatrix, ...]
+    share: float = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class Views:
+    """The views of one boosting.
+
+    Attributes:
+        blocks: the features to train on, then those to check, if there are any.
+        label: int64 or float32 (n_rows,), of all rows that the blocks' positions are among.
+        schedule: which round may look at which features.
+        share: of the features allowed, in each view.
+        max_bin: bins a feature.
+        seed: of the dealing and of the turns.
+    """
+
+    blocks: tuple[FeatureBlocks, ...]
+    label: Labels
+    schedule: Schedule
+    share: float
+    max_bin: int
+    seed: int
+    _part: Part | None = field(default=None, init=False)
+    _views: list[View] = field(default_factory=list, init=False)
+
+    def of(self, n_round: int) -> View:
+        """The view of a round, counted from 0: the same one in every run of the job."""
+        part = self.schedule.part(n_round)
+        if part is not self._part:
+            self._change(part)
+        turn, place = divmod(n_round, len(self._views))
+        order = np.random.default_rng([self.seed, turn]).permutation(len(self._views))
+        return self._views[int(order[place])]
+
+    def _change(self, part: Part) -> None:
+        allowed = self.schedule.columns(part)
+        if all(blocks.are_kept for blocks in self.blocks):
+            # The memory of those before is given back first.
+            self._views = []
+            self._views = [View(columns, self._matrices(columns)) for columns in self._dealt(allowed, part)]
+        else:
+            self._views = [self._drawn(allowed)]
+        self._part = part
+
+    def _dealt(self, allowed: Columns, part: Part) -> Iterator[Columns]:
+        """Hands of columns, in all of which each column is about equally often, and in one at most once."""
+        size = max(1, int(self.share * len(allowed)))
+        if size == len(allowed):
+            yield allowed
+            return
+        rng = np.random.default_rng([self.seed, part])
+        cards: list[int] = []
+        for _ in range(-(-COPIES * len(allowed) // size)):
+            hand = cards[:size]
+            cards = cards[size:]
+            if len(hand) < size:
+                pack = [int(column) for column in rng.permutation(allowed)]
+                fresh = [column for column in pack if column not in hand]
+                missing = fresh[: size - len(hand)]
+                hand += missing
+                cards = [column for column in pack if column not in missing]
+            yield np.sort(np.array(hand, dtype=np.int64))
+
+    def _drawn(self, allowed: Columns) -> View:
+        """The one view of all features, of which XGBoost draws those that are allowed."""
+        n_features = len(self.schedule.names)
+        every = np.arange(n_features)
+        matrices = self._views[0].matrices if self._views else self._matrices(every)
+        for matrix in matrices:
+            matrix.set_info(feature_weights=np.isin(every, allowed).astype(np.float32))
+        # Half a feature more, so that rounding down gives the number.
+        drawn = max(1, int(self.share * len(allowed))) + 0.5
+        return View(every, matrices, min(1.0, drawn / n_features))
+
+    def _matrices(self, columns: Columns) -> tuple[xgboost.QuantileDMatrix, ...]:
+        matrices: list[xgboost.QuantileDMatrix] = []
+        for blocks in self.blocks:
+            ref = matrices[0] if matrices else None
+            matrices.append(blocks.of_columns(columns).matrix(self.label, self.max_bin, ref))
+        return tuple(matrices)
