@@ -27,8 +27,10 @@ from train.stop import StopSignal
 
 CANDIDATES = {
     "as it is": {},
-    "quicker": {"num_round": 200, "eta": 0.1, "colsample_bytree": 0.4},
-    "depth 5": {"max_depth": 5, "min_child_weight": 10.0},
+    "narrower views": {"colsample_bytree": 0.25},
+    "gamma 1": {"gamma": 1.0},
+    "depth 6": {"max_depth": 6, "eta": 0.06, "num_round": 320},
+    "quicker": {"num_round": 260, "eta": 0.07},
     "stronger leaves": {"min_child_weight": 20.0, "lambda_": 10.0},
     "without parts": {"movie_rounds": 0.0, "user_rounds": 0.0, "num_round": 240},
 }

@@ -62,10 +62,7 @@ def test_a_schedule_goes_from_the_movie_to_the_moment() -> None:
     schedule = Schedule(names, 0, 2, 3)
     assert [schedule.part(n) for n in range(4)] == [Part.MOVIE, Part.MOVIE, Part.USER, Part.MOMENT]
     assert [schedule.gate(n) for n in range(4)] == [None, None, 0, 1]
-    assert schedule.weights(Part.USER).tolist() == [0, 0, 1, 1, 0, 0]
-    for part, drawn in ((Part.MOVIE, 1), (Part.USER, 1), (Part.MOMENT, 2)):
-        assert int(schedule.share(part, 0.5) * len(names)) == drawn
-    assert schedule.share(Part.MOMENT, 1) < 1
+    assert [schedule.columns(part).tolist() for part in Part] == [[2], [2, 3], [2, 3, 4, 5]]
 
 
 def test_rounds_of_an_earlier_model_stay_as_they_are() -> None:

@@ -1,0 +1,69 @@
+"""Views: which features a round looks at, and that none is forgotten."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from movielens.features import FeatureMatrix
+from train.blocks import FeatureBlocks
+from train.knowledge import Part, Schedule
+from train.views import COPIES, Views
+
+NAMES = ("knows_user", "knows_time", "year", "movie_mean", "user_mean", "bias", "hour", "weekday", "latest_gap_1")
+SCHEDULE = Schedule(NAMES, 0, 10, 20)
+N_ROUNDS = 60
+
+
+@pytest.fixture(scope="module")
+def blocks() -> FeatureBlocks:
+    values = np.random.default_rng(3).normal(size=(50, len(NAMES))).astype(np.float32)
+    return FeatureBlocks.of(FeatureMatrix(values, NAMES))
+
+
+def views(blocks: FeatureBlocks, share: float, seed: int = 1) -> Views:
+    return Views((blocks,), np.arange(50) % 3, SCHEDULE, share, 16, seed)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.8, 1.0])
+def test_each_feature_of_a_part_is_seen_about_equally_often(blocks: FeatureBlocks, share: float) -> None:
+    dealt = views(blocks, share)
+    for part, first in ((Part.MOVIE, 0), (Part.USER, 10), (Part.MOMENT, 20)):
+        hands = {id(view): view.columns for view in (dealt.of(n) for n in range(first, first + 10))}
+        allowed = SCHEDULE.columns(part).tolist()
+        assert {column for hand in hands.values() for column in hand} <= set(allowed)
+        for hand in hands.values():
+            assert len(hand) == max(1, int(share * len(allowed)))
+            assert len(set(hand.tolist())) == len(hand)
+    whole = views(blocks, share)
+    seen = Counter(column for view in {id(v): v for v in map(whole.of, range(20, 60))}.values() for column in view.columns)
+    assert set(seen) == set(SCHEDULE.columns(Part.MOMENT).tolist())
+    assert max(seen.values()) - min(seen.values()) <= 1 or share == 1.0
+    assert max(seen.values()) <= COPIES + 1
+
+
+def test_a_matrix_has_the_columns_of_its_view(blocks: FeatureBlocks) -> None:
+    view = views(blocks, 0.4).of(25)
+    assert view.matrices[0].feature_names == [NAMES[column] for column in view.columns]
+    assert view.share == 1.0
+
+
+def test_the_view_of_a_round_is_the_same_wherever_one_begins(blocks: FeatureBlocks) -> None:
+    through, resumed = views(blocks, 0.4), views(blocks, 0.4)
+    before = [through.of(n).columns.tolist() for n in range(N_ROUNDS)]
+    assert [resumed.of(n).columns.tolist() for n in range(33, N_ROUNDS)] == before[33:]
+    other = views(blocks, 0.4, seed=2)
+    assert [other.of(n).columns.tolist() for n in range(N_ROUNDS)] != before
+
+
+def test_features_made_anew_are_in_one_matrix_which_xgboost_draws_from(blocks: FeatureBlocks) -> None:
+    drawn = views(replace(blocks, are_kept=False), 0.5)
+    first, last = drawn.of(0), drawn.of(25)
+    assert first.matrices[0] is last.matrices[0]
+    assert first.columns.tolist() == list(range(len(NAMES)))
+    assert [int(view.share * len(NAMES)) for view in (first, last)] == [1, 3]
+    weights = last.matrices[0].get_float_info("feature_weights")
+    assert np.flatnonzero(weights).tolist() == SCHEDULE.columns(Part.MOMENT).tolist()
