@@ -28,6 +28,7 @@ from train.stop import StopSignal
 CANDIDATES = {
     "as it is": {},
     "narrower views": {"colsample_bytree": 0.25},
+    "more rounds": {"num_round": 440},
     "gamma 1": {"gamma": 1.0},
     "depth 6": {"max_depth": 6, "eta": 0.06, "num_round": 320},
     "quicker": {"num_round": 260, "eta": 0.07},

@@ -24,7 +24,7 @@ from train.report import metric_line
 from train.rounds import Boosted, Boosting, n_rounds_of
 from train.split import hold_out
 from train.stop import StoppedError, StopSignal
-from train.trees import averaged, with_gates, without_missing
+from train.trees import averaged, compact, with_gates, without_missing
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def fit_booster(
         if longest is None or len(cluster) > 1:
             raise
         boosters = [longest]
-    return averaged([finished(booster, blocks, schedule) for booster in boosters], schedule.before)
+    return compact(averaged([finished(booster, blocks, schedule) for booster in boosters], schedule.before))
 
 
 def schedule_of(

@@ -21,6 +21,7 @@ from train.device import find_device
 from train.hyperparameters import Hyperparameters
 from train.rounds import Boosting, n_rounds_of
 from train.stop import StoppedError, StopSignal
+from train.trees import compact
 
 logger = logging.getLogger(__name__)
 
@@ -85,4 +86,4 @@ def fit_regression(
     if booster.num_boosted_rounds() < n_rounds:
         logger.warning("the regression isn't whole, the model goes without it")
         return None
-    return finished(booster, blocks, schedule)
+    return compact(finished(booster, blocks, schedule))

@@ -39,7 +39,9 @@ def test_each_feature_of_a_part_is_seen_about_equally_often(blocks: FeatureBlock
             assert len(hand) == max(1, int(share * len(allowed)))
             assert len(set(hand.tolist())) == len(hand)
     whole = views(blocks, share)
-    seen = Counter(column for view in {id(v): v for v in map(whole.of, range(20, 60))}.values() for column in view.columns)
+    seen = Counter(
+        column for view in {id(v): v for v in map(whole.of, range(20, 60))}.values() for column in view.columns
+    )
     assert set(seen) == set(SCHEDULE.columns(Part.MOMENT).tolist())
     assert max(seen.values()) - min(seen.values()) <= 1 or share == 1.0
     assert max(seen.values()) <= COPIES + 1

@@ -30,7 +30,9 @@ class Neighbours:
     """
 
     name: ClassVar[str] = "neighbours"
-    KEPT: ClassVar[int] = 128
+    KEPT: ClassVar[int] = 96
+    # Digits beyond tell noise from noise, and would be most of the artifact.
+    STEP: ClassVar[float] = 2.0**-10
     BEST: ClassVar[int] = 30
     SHRINKAGE: ClassVar[float] = 20.0
     DAY: ClassVar[float] = 86_400.0
@@ -49,6 +51,7 @@ class Neighbours:
         compared = history.with_fewer_pairs(cls.MAX_PAIRS)
         movies, users = Opinions.by_movie(compared), Opinions.by_user(compared)
         neighbour, likeness = find_likest(movies, users, cls.SHRINKAGE, cls.KEPT)
+        likeness = np.round(likeness / cls.STEP).astype(np.float32) * np.float32(cls.STEP)
         known = likeness > 0
         start = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
         neighbour, likeness = (np.append(table[known], table[-1, -1]) for table in (neighbour, likeness))
