@@ -10,7 +10,7 @@ SERVERS := bentoml fastapi flask gunicorn mlserver numpy pandas scikit-learn sci
 RECOMMENDERS := scikit-surprise 'numpy<2' catboost lightgbm myfm
 LEARNERS := catboost lightgbm numpy xgboost-cpu
 
-.PHONY: setup run test test-sdk check bench bench-accuracy bench-recommending bench-features bench-history bench-serving bench-training \
+.PHONY: setup run test test-sdk check bench bench-accuracy bench-recommending bench-sets bench-features bench-history bench-serving bench-training \
 	soak image specification lock clean
 .DEFAULT_GOAL := run
 
@@ -71,6 +71,10 @@ bench-serving: setup .venv-servers/.installed
 
 bench-recommending: setup .venv-recommenders/.installed
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.recommending
+
+# On ML-100K, whose ratings are whole stars.
+bench-sets: setup .venv-recommenders/.installed
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.sets
 
 bench-training: setup .venv-learners/.installed
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.training
