@@ -1,7 +1,7 @@
 """The default recipe, untouched, on another MovieLens set beside others: ML-100K, whose ratings are five whole stars.
 
-The set's licence forbids to pass it on, so it isn't in the repository. The wheel of RecBole carries a copy, with titles, years
-and genres in columns of its own, which becomes ``ratings.csv`` and ``movies.csv`` under ``build/bench/sets`` here.
+The set's licence forbids to pass it on, so it isn't in the repository. A wheel of RecBole has a copy, with titles,
+years and genres in columns of its own: here it becomes ``ratings.csv`` and ``movies.csv`` under ``build/bench/sets``.
 """
 
 from __future__ import annotations
