@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,8 @@ def measure(name: SplitName, data: Dataset, settings: Hyperparameters) -> dict[s
         "Halfstar, no timestamp": model.predict(without_time(queries)),
         "bias model": bias_model(model, test),
     }
+    if model.regression is not None:
+        predictors["Halfstar, no regression"] = replace(model, regression=None).predict(queries)
     rows = {part: np.flatnonzero(mask) for part, mask in parts.items() if mask.any()}
     result: dict[str, Any] = {
         who: {part: figures(scores, test, model.spec.scale, chosen) for part, chosen in rows.items()}
