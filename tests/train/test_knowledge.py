@@ -16,6 +16,7 @@ from train.booster import fit_booster
 from train.hyperparameters import Hyperparameters
 from train.knowledge import Part, Schedule, part_of
 from train.stop import StopSignal
+from train.trees import LEAF_STEP
 
 SETTINGS = Hyperparameters(
     num_round=10, movie_rounds=0.3, user_rounds=0.3, max_depth=3, min_child_weight=1, nthread=1, seed=5
@@ -106,4 +107,6 @@ def test_models_of_several_seeds_are_averaged(
         return booster.inplace_predict(features, predict_type="margin")
 
     apart = [margins(1, seed) for seed in (5, 6, 7)]
-    np.testing.assert_allclose(margins(3, 5), np.mean(apart, axis=0), atol=1e-5)
+    # Leaves are rounded: those of the seeds apart once, and once more when divided.
+    rounding = 2 * SETTINGS.num_round * LEAF_STEP
+    np.testing.assert_allclose(margins(3, 5), np.mean(apart, axis=0), atol=rounding)
