@@ -89,29 +89,34 @@ class Boosting:
         reached = self.checkpoints.stages.get(stage)
         grown = Grown(blocks.names, reached.booster if reached else self.start)
         losses = list(reached.losses) if reached else []
-        complete = self._is_complete(grown.n_rounds, n_rounds, losses, patience)
-        progress = _Progress(grown.n_rounds, n_rounds)
-        rows = (blocks,) if held is None else (blocks, held)
+        if not self._is_complete(grown.n_rounds, n_rounds, losses, patience):
+            rows = (blocks,) if held is None else (blocks, held)
+            complete = self._grow(stage, grown, losses, self._views(rows, label), n_rounds, patience)
+            # The memory of the views is free by now.
+            self._save(stage, grown, losses, complete)
+        return Boosted(grown.booster(), tuple(losses))
+
+    def _grow(self, stage: str, grown: Grown, losses: list[float], views: Views, n_rounds: int, patience: int) -> bool:
+        """Round after round, and the loss of each that has rows to check; whether the stage needs no more."""
         # The first round begins where XGBoost begins.
-        margins = [_margins(grown.booster(), one) for one in rows] if grown.n_rounds and not complete else []
-        views = self._views(rows, label)
-        while not complete:
+        margins = [_margins(grown.booster(), rows) for rows in views.blocks] if grown.n_rounds else []
+        progress = _Progress(grown.n_rounds, n_rounds)
+        while True:
             view = views.of(grown.n_rounds)
             booster = self._boost(view, margins, grown.n_rounds)
             margins = [booster.predict(matrix, output_margin=True) for matrix in view.matrices]
             grown.add(booster, view.columns)
-            if held is not None:
+            if len(view.matrices) > 1:
                 losses.append(float(booster.eval(view.matrices[1]).rpartition(":")[2]))
             done = grown.n_rounds
             progress.tell(done)
-            complete = self._is_complete(done, n_rounds, losses, patience)
-            stops = self._stops()
-            if complete or stops or self.checkpoints.are_due(done):
-                self._save(stage, grown, losses, complete)
+            complete, stops = self._is_complete(done, n_rounds, losses, patience), self._stops()
             if stops:
                 logger.warning("SIGTERM: stopping after round %d of %d, the model so far is kept", done, n_rounds)
-                break
-        return Boosted(grown.booster(), tuple(losses))
+            if complete or stops:
+                return complete
+            if self.checkpoints.are_due(done):
+                self._save(stage, grown, losses, complete)
 
     def _views(self, rows: tuple[FeatureBlocks, ...], label: Labels) -> Views:
         share, max_bin, seed = (self.params[name] for name in ("colsample_bytree", "max_bin", "seed"))
@@ -158,8 +163,7 @@ class Boosting:
         return Boosted(xgboost.Booster(self.params, model_file=bytearray(stage.booster)), stage.losses)
 
     def _save(self, stage: str, grown: Grown, losses: list[float], complete: bool) -> None:
-        model = bytes(grown.booster().save_raw("ubj"))
-        self.checkpoints.save(stage, Stage(model, grown.n_rounds, complete, tuple(losses)))
+        self.checkpoints.save(stage, Stage(grown.ubjson(), grown.n_rounds, complete, tuple(losses)))
 
 
 def n_rounds_of(booster: bytes) -> int:

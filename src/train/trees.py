@@ -59,10 +59,14 @@ class Grown:
             model["learner"]["feature_names"] = list(self.names)
             model["learner"]["feature_types"] = ["float"] * len(self.names)
 
-    def booster(self) -> xgboost.Booster:
-        """The booster of all rounds so far, of which there is one at least."""
+    def ubjson(self) -> bytes:
+        """The booster of all rounds so far, of which there is one at least, as XGBoost's UBJSON."""
         _put_trees(self._model, self._trees)
-        return _booster(self._model)
+        return dumps(self._model)
+
+    def booster(self) -> xgboost.Booster:
+        """The same as a booster."""
+        return xgboost.Booster(model_file=bytearray(self.ubjson()))
 
 
 def without_missing(booster: xgboost.Booster) -> xgboost.Booster:
