@@ -14,16 +14,15 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from benchmarks.accuracy import SPLITS
 from benchmarks.recommenders import RECOMMENDERS
 from benchmarks.recommending import measure, table
 from benchmarks.results import ROOT, console, save
 from movielens.readers import Dataset, read_dataset
-from train.hyperparameters import SplitName
 
 REQUIREMENTS = ROOT / "benchmarks" / "requirements-sets.txt"
 DIRECTORY = ROOT / "build" / "bench" / "sets"
 _MEMBER = "recbole/dataset_example/ml-100k/ml-100k."
-SPLITS: tuple[SplitName, ...] = ("tutorial", "user_temporal", "temporal")
 
 
 def ml_100k(directory: Path) -> Dataset:

@@ -123,10 +123,8 @@ def averaged(boosters: Sequence[xgboost.Booster], n_before: int = 0) -> xgboost.
 
 
 def _divide_leaves(tree: dict[str, Any], by: int) -> None:
-    is_leaf = tree["left_children"] < 0
-    for name, divided in (("base_weights", True), ("split_conditions", is_leaf)):
-        values = tree[name]
-        tree[name] = np.where(divided, values / by, values).astype(values.dtype)
+    values = tree["split_conditions"]
+    tree["split_conditions"] = np.where(tree["left_children"] < 0, values / by, values).astype(values.dtype)
 
 
 def _put_trees(model: dict[str, Any], trees: Sequence[Any]) -> None:
