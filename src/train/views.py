@@ -90,12 +90,11 @@ class Views:
         rng = np.random.default_rng([self.seed, part])
         cards: list[int] = []
         for _ in range(-(-COPIES * len(allowed) // size)):
-            hand = cards[:size]
-            cards = cards[size:]
+            hand, cards = cards[:size], cards[size:]
             if len(hand) < size:
                 pack = [int(column) for column in rng.permutation(allowed)]
-                fresh = [column for column in pack if column not in hand]
-                missing = fresh[: size - len(hand)]
+                # No column twice in a hand: what it has of the new pack already goes to the next one.
+                missing = [column for column in pack if column not in hand][: size - len(hand)]
                 hand += missing
                 cards = [column for column in pack if column not in missing]
             yield np.sort(np.array(hand, dtype=np.int64))
