@@ -72,8 +72,7 @@ bench-serving: setup .venv-servers/.installed
 bench-recommending: setup .venv-recommenders/.installed
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.recommending
 
-# On ML-100K, whose ratings are whole stars.
-bench-sets: setup .venv-recommenders/.installed
+bench-sets: setup .venv-recommenders/.installed .venv-sets/.installed
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.sets
 
 bench-training: setup .venv-learners/.installed
@@ -82,7 +81,7 @@ bench-training: setup .venv-learners/.installed
 soak: setup
 	$(BIN)/python -m benchmarks.soak
 
-.venv-servers/.installed .venv-recommenders/.installed .venv-learners/.installed: .venv-%/.installed: benchmarks/requirements-%.txt
+.venv-servers/.installed .venv-recommenders/.installed .venv-learners/.installed .venv-sets/.installed: .venv-%/.installed: benchmarks/requirements-%.txt
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/pip install --quiet --require-hashes --no-deps -r $<
 	touch $@
@@ -99,6 +98,7 @@ lock: setup
 	printf 'sagemaker==3.*\n' | $(LOCK) - --output-file tests/sdk/requirements-v3.txt
 	printf '%s\n' $(RECOMMENDERS) | $(LOCK) - --output-file benchmarks/requirements-recommenders.txt
 	printf '%s\n' $(LEARNERS) | $(LOCK) - --output-file benchmarks/requirements-learners.txt
+	{ printf 'rdata\n' | $(LOCK) -; printf 'recbole\n' | $(LOCK) --no-deps -; } > benchmarks/requirements-sets.txt
 	printf '%s\n' $(SERVERS) | $(LOCK) - --output-file benchmarks/requirements-servers.txt
 	printf 'setuptools>=77\nwheel>=0.45\n' | $(LOCK) - --output-file container/requirements-build.txt
 
