@@ -33,7 +33,7 @@ static void base(const Known *known, const void *tables, const Row *row, float *
 }
 
 static const Kernel BASE = {
-    "base", base_columns, base, 0, {{NULL, 0, NULL}},
+    "base", base_columns, base, NO_PAST, {{NULL, 0, NULL}},
 };
 
 typedef struct {
@@ -56,7 +56,7 @@ static void statistics(const Known *known, const void *tables, const Row *row, f
 }
 
 static const Kernel STATISTICS = {
-    "statistics", statistics_columns, statistics, 0,
+    "statistics", statistics_columns, statistics, NO_PAST,
     {{"user", 'f', "U5"}, {"movie", 'f', "M5"}, {"overall", 'd', "3"}},
 };
 
@@ -97,7 +97,7 @@ static void histograms(const Known *known, const void *tables, const Row *row, f
 }
 
 static const Kernel HISTOGRAMS = {
-    "histograms", histograms_columns, histograms, 0,
+    "histograms", histograms_columns, histograms, NO_PAST,
     {{"user", 'f', "UC"}, {"movie", 'f', "MC"}, {"lift", 'f', "MC"}, {"quantile", 'f', "M"}, {"halves", 'f', "C"}},
 };
 
@@ -139,7 +139,7 @@ static void affinity(const Known *known, const void *tables, const Row *row, flo
 }
 
 static const Kernel AFFINITY = {
-    "affinity", affinity_columns, affinity, 0,
+    "affinity", affinity_columns, affinity, NO_PAST,
     {{"residual", 'f', "UG"}, {"count", 'f', "UG"}, {"log_count", 'f', "UG"}},
 };
 
@@ -168,7 +168,7 @@ static void slopes(const Known *known, const void *tables, const Row *row, float
 }
 
 static const Kernel SLOPES = {
-    "slopes", slopes_columns, slopes, 0, {{"movie", 'f', "Ma"}, {"centre", 'f', "Ua"}, {"slope", 'f', "Ua"}},
+    "slopes", slopes_columns, slopes, NO_PAST, {{"movie", 'f', "Ma"}, {"centre", 'f', "Ua"}, {"slope", 'f', "Ua"}},
 };
 
 typedef struct {
@@ -194,7 +194,7 @@ static void factors(const Known *known, const void *tables, const Row *row, floa
 }
 
 static const Kernel FACTORS = {
-    "factors", factors_columns, factors, 0, {{"user", 'f', "Ua"}, {"movie", 'f', "Ma"}},
+    "factors", factors_columns, factors, NO_PAST, {{"user", 'f', "Ua"}, {"movie", 'f', "Ma"}},
 };
 
 #define SECONDS_PER_HOUR 3600.0
@@ -223,7 +223,7 @@ static void clock_of(const Known *known, const void *tables, const Row *row, flo
 }
 
 static const Kernel CLOCK = {
-    "clock", clock_columns, clock_of, 0, {{"user", 'd', "U"}, {"movie", 'd', "M"}, {"log_span", 'd', "U"}},
+    "clock", clock_columns, clock_of, NO_PAST, {{"user", 'd', "U"}, {"movie", 'd', "M"}, {"log_span", 'd', "U"}},
 };
 
 static size_t ids_columns(const Known *known, const void *tables, size_t before) {
@@ -238,7 +238,7 @@ static void ids(const Known *known, const void *tables, const Row *row, float *o
 }
 
 static const Kernel IDS = {
-    "ids", ids_columns, ids, 0, {{NULL, 0, NULL}},
+    "ids", ids_columns, ids, NO_PAST, {{NULL, 0, NULL}},
 };
 
 typedef struct {
@@ -269,7 +269,7 @@ static void blend(const Known *known, const void *tables, const Row *row, float 
 }
 
 static const Kernel BLEND = {
-    "blend", blend_columns, blend, 0, {{"columns", 'q', "a"}, {"weights", 'f', "a"}},
+    "blend", blend_columns, blend, NO_PAST, {{"columns", 'q', "a"}, {"weights", 'f', "a"}},
 };
 
 const TableKind KNOWN[] = {

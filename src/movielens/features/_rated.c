@@ -93,7 +93,7 @@ static void neighbours(const Known *known, const void *tables, const Row *row, f
 }
 
 const Kernel NEIGHBOURS = {
-    "neighbours", neighbours_columns, neighbours, 0,
+    "neighbours", neighbours_columns, neighbours, NO_PAST,
     {{"start", 'q', "n"}, {"neighbour", 'i', "a"}, {"likeness", 'f', "a"}, {"prior", 'f', "C"},
      {"best", 'q', "1"}, {"seconds", 'd', "1"}},
     neighbours_scratch,
@@ -178,7 +178,7 @@ static void recency(const Known *known, const void *tables, const Row *row, floa
 }
 
 const Kernel RECENCY = {
-    "recency", recency_columns, recency, 1,
+    "recency", recency_columns, recency, ONLY_PAST,
     {{"seconds", 'f', "a"}, {"rank_weight", 'f', "bc"}, {"latest", 'q', "1"}, {"nearest", 'q', "1"}},
 };
 
@@ -222,5 +222,5 @@ static void pace(const Known *known, const void *tables, const Row *row, float *
 }
 
 const Kernel PACE = {
-    "pace", pace_columns, pace, 1, {{"seconds", 'f', "a"}},
+    "pace", pace_columns, pace, ONLY_PAST, {{"seconds", 'f', "a"}},
 };

@@ -32,18 +32,18 @@ typedef struct {
     Group *groups;
     Views views;
     size_t n_groups, n_columns, most_rated, n_scratch;
+    int looks_back; /* some kernel does */
 } Plan;
 
 /* Rows */
 
-/* The first of the rising numbers from `first` up to `last` that isn't below a bound. */
+/* Moves `first` to the first of the rising numbers from it up to `last` that isn't below a bound. Which half a step goes
+ * to is arithmetic: a branch would be mispredicted every other time. */
 #define LOWER_BOUND(numbers, first, last, bound) \
-    for (size_t high = (last); (first) < high;) { \
-        size_t middle = (first) + (high - (first)) / 2; \
-        if ((numbers)[middle] < (bound)) \
-            (first) = middle + 1; \
-        else \
-            high = middle; \
+    for (size_t left = (last) - (first); left;) { \
+        size_t half = (left + 1) / 2; \
+        (first) += ((numbers)[(first) + half - 1] < (bound)) * half; \
+        left -= half; \
     }
 
 static size_t index_of(const Table *ids, int64_t id) {
@@ -86,7 +86,8 @@ static void transform(const Plan *plan, const Queries *queries, char *scratch, f
         }
         if (!is_same_moment) {
             row.time = time;
-            find_earlier(known, &row);
+            if (plan->looks_back)
+                find_earlier(known, &row);
         }
         float *features = out + i * plan->n_columns;
         row.features = features;
@@ -94,7 +95,7 @@ static void transform(const Plan *plan, const Queries *queries, char *scratch, f
             float *column = features + group->column;
             row.before = is_same_moment ? column - plan->n_columns : NULL;
             row.scratch = scratch + group->scratch;
-            if (group->kernel->of_moment && is_same_moment)
+            if (group->kernel->past == ONLY_PAST && is_same_moment)
                 memcpy(column, row.before, group->n_columns * sizeof(float));
             else
                 group->kernel->apply(known, group->tables, &row, column);
@@ -152,6 +153,7 @@ static int add_group(Plan *plan, PyObject *item, const Extents *known_extents) {
     Extents extents = *known_extents;
     if (hold(name, group->kernel->kinds, arrays, 0, &extents, &plan->views, group->tables) < 0)
         return -1;
+    plan->looks_back |= group->kernel->past != NO_PAST;
     group->column = plan->n_columns;
     group->n_columns = group->kernel->n_columns(&plan->known, group->tables, plan->n_columns);
     if (group->n_columns == 0 || n_columns < 0 || (size_t)n_columns != group->n_columns) {

@@ -54,16 +54,18 @@ typedef struct {
     const char *shape;
 } TableKind;
 
+/* What a kernel asks of the ratings before the row: nothing; `begin` and `end` of the row; or only those, so that rows
+ * of one user and one time are given the same columns. */
+typedef enum { NO_PAST, SOME_PAST, ONLY_PAST } Past;
+
 /* How a group's columns are made. `apply` writes as many values as `n_columns` says, which is told how many columns
- * stand before them, and says 0 where it can't use the tables. Both are given the tables in the order of `kinds`. Where
- * `of_moment` is set, the columns depend on nothing of the row but its user and its time, and rows that have both in
- * common are given the same. `n_scratch` says how many bytes of memory the kernel wants, where a user has at most so
+ * stand before them, and says 0 where it can't use the tables. Both are given the tables in the order of `kinds`. `n_scratch` says how many bytes of memory the kernel wants, where a user has at most so
  * many ratings, and may be left out. */
 typedef struct {
     const char *name;
     size_t (*n_columns)(const Known *known, const void *tables, size_t before);
     void (*apply)(const Known *known, const void *tables, const Row *row, float *out);
-    int of_moment;
+    Past past;
     TableKind kinds[MOST_TABLES];
     size_t (*n_scratch)(const Known *known, size_t most_rated);
 } Kernel;

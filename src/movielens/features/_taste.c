@@ -180,7 +180,7 @@ static void taste(const Known *known, const void *tables, const Row *row, float 
 }
 
 const Kernel TASTE = {
-    "taste", taste_columns, taste, 0,
+    "taste", taste_columns, taste, SOME_PAST,
     {{"movie", 'f', "Ma"}, {"user", 'f', "Ua"}, {"level", 'f', "U"}, {"liking", 'f', "M"}, {"genres", 'i', "M"},
      {"beyond", 'f', "R"}, {"prior", 'f', "C"}, {"seconds", 'f', "b"}, {"ranks", 'f', "c"}, {"window", 'q', "1"}},
     taste_scratch,
