@@ -1,7 +1,7 @@
 """Views: matrices of some of the features, one of which each round of boosting looks at.
 
 XGBoost makes histograms of all features of a matrix in every round, whatever share of them it then lets the trees use.
-So that share is drawn beforehand: the features that rounds of one part may look at are dealt, like cards, into several
+So that share is drawn beforehand: the features that rounds of one part may look at are dealt, like cards, into a few
 matrices, and the rounds take turns with them. A round takes as much less time as it sees less.
 
 Features of a very large data set aren't kept but made anew for each matrix. There is one matrix of all of them then,
@@ -21,8 +21,8 @@ from train.blocks import FeatureBlocks, Labels
 from train.knowledge import Part, Schedule
 
 Columns = NDArray[np.int64]
-# In how many views each feature is: more would take memory without gain.
-COPIES = 2
+# Quantiles of so many rows are those of all but for noise; those of all take longer than putting all rows into bins.
+QUANTILE_ROWS = 65_536
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,22 +82,11 @@ class Views:
         self._part = part
 
     def _dealt(self, allowed: Columns, part: Part) -> Iterator[Columns]:
-        """Hands of columns, in all of which each column is about equally often, and in one at most once."""
+        """Hands of the share's size, in which each column is once; the last is filled up with those of the first."""
         size = max(1, int(self.share * len(allowed)))
-        if size == len(allowed):
-            yield allowed
-            return
-        rng = np.random.default_rng([self.seed, part])
-        cards: list[int] = []
-        for _ in range(-(-COPIES * len(allowed) // size)):
-            hand, cards = cards[:size], cards[size:]
-            if len(hand) < size:
-                pack = [int(column) for column in rng.permutation(allowed)]
-                # No column twice in a hand: what it has of the new pack already goes to the next one.
-                missing = [column for column in pack if column not in hand][: size - len(hand)]
-                hand += missing
-                cards = [column for column in pack if column not in missing]
-            yield np.sort(np.array(hand, dtype=np.int64))
+        order = np.random.default_rng([self.seed, part]).permutation(allowed)
+        for first in range(0, len(order), size):
+            yield np.sort(order.take(range(first, first + size), mode="wrap"))
 
     def _drawn(self, allowed: Columns) -> View:
         """The one view of all features, of which XGBoost draws those that are allowed."""
@@ -112,7 +101,17 @@ class Views:
 
     def _matrices(self, columns: Columns) -> tuple[xgboost.QuantileDMatrix, ...]:
         matrices: list[xgboost.QuantileDMatrix] = []
+        ref = self._quantiles(columns)
         for blocks in self.blocks:
-            ref = matrices[0] if matrices else None
             matrices.append(blocks.of_columns(columns).matrix(self.label, self.max_bin, ref))
+            ref = matrices[0]
         return tuple(matrices)
+
+    def _quantiles(self, columns: Columns) -> xgboost.QuantileDMatrix | None:
+        """A matrix of some rows, whose bins are taken for all where there are many and going through them is cheap."""
+        blocks = self.blocks[0]
+        step = blocks.n_rows // QUANTILE_ROWS
+        if step < 2 or not blocks.are_kept:
+            return None
+        rows = np.arange(0, blocks.n_rows, step)
+        return blocks.among(rows).of_columns(columns).matrix(self.label, self.max_bin)

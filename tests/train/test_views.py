@@ -11,7 +11,7 @@ import pytest
 from movielens.features import FeatureMatrix
 from train.blocks import FeatureBlocks
 from train.knowledge import Part, Schedule
-from train.views import COPIES, Views
+from train.views import Views
 
 NAMES = ("knows_user", "knows_time", "year", "movie_mean", "user_mean", "bias", "hour", "weekday", "latest_gap_1")
 SCHEDULE = Schedule(NAMES, 0, 10, 20)
@@ -29,22 +29,17 @@ def views(blocks: FeatureBlocks, share: float, seed: int = 1) -> Views:
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.8, 1.0])
-def test_each_feature_of_a_part_is_seen_about_equally_often(blocks: FeatureBlocks, share: float) -> None:
+def test_each_feature_of_a_part_is_in_one_hand_or_two(blocks: FeatureBlocks, share: float) -> None:
     dealt = views(blocks, share)
     for part, first in ((Part.MOVIE, 0), (Part.USER, 10), (Part.MOMENT, 20)):
         hands = {id(view): view.columns for view in (dealt.of(n) for n in range(first, first + 10))}
         allowed = SCHEDULE.columns(part).tolist()
-        assert {column for hand in hands.values() for column in hand} <= set(allowed)
         for hand in hands.values():
             assert len(hand) == max(1, int(share * len(allowed)))
             assert len(set(hand.tolist())) == len(hand)
-    whole = views(blocks, share)
-    seen = Counter(
-        column for view in {id(v): v for v in map(whole.of, range(20, 60))}.values() for column in view.columns
-    )
-    assert set(seen) == set(SCHEDULE.columns(Part.MOMENT).tolist())
-    assert max(seen.values()) - min(seen.values()) <= 1 or share == 1.0
-    assert max(seen.values()) <= COPIES + 1
+        seen = Counter(column for hand in hands.values() for column in hand.tolist())
+        assert set(seen) == set(allowed)
+        assert max(seen.values()) <= 2
 
 
 def test_a_matrix_has_the_columns_of_its_view(blocks: FeatureBlocks) -> None:
