@@ -38,24 +38,6 @@ CATBOOST = {
 Curve = Iterator[tuple[int, float, float]]
 
 
-def xgboost_curve(data: dict[str, Any], n_rounds: int, n_threads: int) -> Curve:
-    """Ours, with the settings that the job has by default, as the caller wrote them down."""
-    import xgboost
-
-    began = time.perf_counter()
-    params = {**data["settings"], "num_class": data["n_classes"], "nthread": n_threads}
-    train = xgboost.QuantileDMatrix(data["train"], data["train_class"], max_bin=params["max_bin"])
-    test = xgboost.QuantileDMatrix(data["test"], data["test_class"], max_bin=params["max_bin"], ref=train)
-    booster = xgboost.Booster(params, [train, test])
-    spent = time.perf_counter() - began
-    for round_ in range(n_rounds):
-        began = time.perf_counter()
-        booster.update(train, round_)
-        spent += time.perf_counter() - began
-        if (round_ + 1) % EVERY == 0:
-            yield round_ + 1, spent, float(booster.eval(test).rpartition(":")[2])
-
-
 def lightgbm_curve(data: dict[str, Any], n_rounds: int, n_threads: int) -> Curve:
     """LightGBM, round by round."""
     import lightgbm
@@ -99,7 +81,6 @@ def _columns(path: Path) -> dict[int, float]:
 
 
 CURVES: dict[str, Callable[[dict[str, Any], int, int], Curve]] = {
-    "xgboost": xgboost_curve,
     "lightgbm": lightgbm_curve,
     "catboost": catboost_curve,
 }
@@ -110,7 +91,7 @@ def main() -> None:
     name, directory, n_rounds, n_threads = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     names = ("train", "test", "train_class", "test_class")
     data: dict[str, Any] = {part: np.load(directory / f"{part}.npy") for part in names}
-    data |= json.loads((directory / "settings.json").read_bytes())
+    data |= json.loads((directory / "told.json").read_bytes())
     curve = list(CURVES[name](data, n_rounds, n_threads))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(json.dumps({"curve": curve, "peak_mb": peak}))

@@ -25,9 +25,10 @@ from rich.table import Table
 
 from benchmarks.results import console, save
 from movielens.flat import flatten
-from serve.forest import FlatForest, load
+from serve.forest import load
 from serve.questions import Question, Wanted
 from serve.recommendations import Answerer
+from serve.trees import FlatForest
 
 N_CLASSES, N_FEATURES, N_TRAINED = 10, 60, 5_000
 BOOSTERS = {"1,000 trees of depth 6": (100, 6), "3,000 trees of depth 8": (300, 8)}

@@ -10,6 +10,7 @@ is the bits of its value.
 
 from __future__ import annotations
 
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,10 @@ def flatten(booster: bytes) -> bytes:
 
 def _base_margins(text: str) -> NDArray[np.float32]:
     """One for all classes, or ``[a,b,…]``; the two objectives take them as they are."""
-    return np.array([float(part) for part in text.strip("[]").split(",")], dtype=np.float32)
+    margins = np.array([float(part) for part in text.strip("[]").split(",")], dtype=np.float32)
+    if np.any((margins == 0) & np.signbit(margins)):
+        raise UnknownShapeError("a base score of -0")
+    return margins
 
 
 def _nodes(tree: dict[str, Any], n_features: int) -> tuple[NDArray[Any], int]:
@@ -97,6 +101,21 @@ def _nodes(tree: dict[str, Any], n_features: int) -> tuple[NDArray[Any], int]:
 def _keys(values: NDArray[np.float32]) -> NDArray[np.uint32]:
     bits = (values + np.float32(0)).view(np.uint32)  # -0 becomes 0, which equals it
     return np.where(bits & _SIGN, ~bits, bits | _SIGN)
+
+
+def leading_trees(flat: bytes | mmap, columns: NDArray[np.int64]) -> int:
+    """How many trees, from the first on, look at none but these columns."""
+    header = np.frombuffer(flat, HEADER, 1)[0]
+    n_features, n_nodes, n_trees = (int(header[name]) for name in ("n_features", "n_nodes", "n_trees"))
+    first_node = len(flat) - n_nodes * NODE.itemsize
+    column = np.frombuffer(flat, NODE, offset=first_node)["column"]
+    looks_elsewhere = np.ones(2 * n_features + 1, dtype=np.bool_)
+    looks_elsewhere[[*columns, *(columns + n_features), 2 * n_features]] = False
+    elsewhere = np.flatnonzero(looks_elsewhere[column])
+    if not len(elsewhere):
+        return n_trees
+    root = np.frombuffer(flat, TREE, n_trees, first_node - n_trees * TREE.itemsize)["root"]
+    return int(root.searchsorted(elsewhere[0], side="right")) - 1
 
 
 def split_points(flat: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -1,5 +1,6 @@
 /* Cuts trees down to where some rows part: a node that all of them leave by the same side, as those of one user do
- * wherever the user is looked at, is left out. Each row still ends in the same leaf.
+ * wherever the user is looked at, is left out. Each row still ends in the same leaf. A tree that is nothing but a leaf
+ * of 0, as one behind a closed gate, is left out too: only a sum of -0 would notice, and none begins with that.
  */
 
 #include "_trees.h"
@@ -78,13 +79,16 @@ Parts cut(const Parts *forest, const float *values, size_t n_rows, void **memory
     Tree *trees = (Tree *)(ranges + width_of(header));
     uint16_t *level = (uint16_t *)(trees + n_trees);
     find_ranges(values, n_rows, header->n_features, ranges);
-    uint32_t root = 0;
+    uint32_t root = 0, n_left = 0;
     for (size_t i = 0; i < n_trees; i++) {
         uint32_t n = cut_tree(forest->nodes + forest->trees[i].root, ranges, nodes + root, source, level);
+        if (n == 1 && value_of(nodes + root) == 0)
+            continue;
         /* Levels rise from node to node. */
-        trees[i] = (Tree){root, (uint32_t)level[n - 1] << 16 | group_of(forest->trees + i)};
+        trees[n_left++] = (Tree){root, (uint32_t)level[n - 1] << 16 | group_of(forest->trees + i)};
         root += n;
     }
+    parts.header.n_trees = n_left;
     parts.header.n_nodes = root;
     parts.trees = trees;
     parts.nodes = nodes;

@@ -146,17 +146,32 @@ static PyObject *run(const Parts *forest, const Py_buffer *values, int finished,
     Py_RETURN_NONE;
 }
 
+/* The trees from `first` up to `end`, which go on from the margins of those before. */
+static Parts some_of(const Parts *forest, size_t first, size_t end) {
+    Parts some = *forest;
+    some.base = first ? NULL : forest->base;
+    some.trees += first;
+    some.header.n_trees = (uint32_t)(end - first);
+    some.header.n_nodes = end < forest->header.n_trees ? forest->trees[end].root : forest->header.n_nodes;
+    return some;
+}
+
 static PyObject *forest_predict(PyObject *self, PyObject *args) {
+    const Parts *forest = &((Forest *)self)->parts;
     PyObject *features, *answers;
     int margins = 0;
-    if (!PyArg_ParseTuple(args, "OO|p:predict_into", &features, &answers, &margins))
+    Py_ssize_t first = 0, n_trees = forest->header.n_trees, end = n_trees;
+    if (!PyArg_ParseTuple(args, "OO|pnn:predict_into", &features, &answers, &margins, &first, &end))
         return NULL;
+    if (first < 0 || end < first || n_trees < end)
+        return PyErr_Format(PyExc_ValueError, "there are no trees from %zd up to %zd among %zd", first, end, n_trees);
+    Parts some = some_of(forest, (size_t)first, (size_t)end);
     Py_buffer values, out;
     if (PyObject_GetBuffer(features, &values, PyBUF_SIMPLE) < 0)
         return NULL;
     PyObject *result = NULL;
     if (PyObject_GetBuffer(answers, &out, PyBUF_WRITABLE) == 0) {
-        result = run(&((Forest *)self)->parts, &values, !margins, &out);
+        result = run(&some, &values, !margins, &out);
         PyBuffer_Release(&out);
     }
     PyBuffer_Release(&values);
@@ -175,8 +190,9 @@ static PyObject *get_n_groups(PyObject *self, void *closure) {
 
 static PyMethodDef forest_methods[] = {
     {"predict_into", forest_predict, METH_VARARGS,
-     "predict_into(features, answers, margins=False, /)\n--\n\n"
-     "Fill float32 (n_rows, n_groups) from float32 (n_rows, n_features), both in C order."},
+     "predict_into(features, answers, margins=False, first=0, end=n_trees, /)\n--\n\n"
+     "Fill float32 (n_rows, n_groups) from float32 (n_rows, n_features), both in C order, by some of the trees. Those\n"
+     "from a later one on go on from the margins that the answers hold."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -29,7 +29,7 @@ typedef struct {
 
 typedef struct {
     Header header;
-    const float *base;
+    const float *base; /* NULL where the margins of the trees before these are given */
     const Tree *trees;
     const Node *nodes;
 } Parts;
@@ -64,7 +64,8 @@ static inline uint32_t other_key(uint32_t key) { return key == ABOVE ? BELOW : k
 /* Nobody else's functions of these names shall stand in for them. */
 #pragma GCC visibility push(hidden)
 
-/* Margins, or what becomes of them where they are `finished`, of n_rows rows. `rows` has room for LANES rows of
+/* Margins, or what becomes of them where they are `finished`, of n_rows rows; without a base they go on from those that
+ * are there. `rows` has room for LANES rows of
  * width_of(), or for one where there are fewer. */
 void predict(const Parts *forest, const float *values, size_t n_rows, int finished, uint32_t *rows, float *margins);
 

@@ -93,6 +93,11 @@ static void fill(Lanes *lanes, float value) {
         lanes->part[k] = (Four){value, value, value, value};
 }
 
+static void begin(Lanes *lanes, const float *margins, size_t stride) {
+    for (size_t j = 0; j < LANES; j++)
+        ((float *)lanes)[j] = margins[j * stride];
+}
+
 /* Walks go one after the other; from the leaves to the root all lanes go at once, but by every node. */
 #define FEW_NODES 128
 static int is_quicker_from_leaves(uint32_t n_nodes, uint32_t depth) {
@@ -152,14 +157,15 @@ void predict(const Parts *forest, const float *values, size_t n_rows, int finish
         for (size_t j = 0; j < LANES; j++)
             spread(rows + j, LANES, values + (i + j) * n_features, n_features);
         for (size_t k = 0; k < n_groups; k++)
-            fill(sums + k, forest->base[k]);
+            begin(sums + k, forest->base ? forest->base + k : margins + i * n_groups + k, forest->base ? 0 : n_groups);
         walk_rows(forest, (const KeyLanes *)rows, sums);
         for (size_t j = 0; j < LANES; j++)
             for (size_t k = 0; k < n_groups; k++)
                 margins[(i + j) * n_groups + k] = ((const float *)(sums + k))[j];
     }
     for (; i < n_rows; i++) {
-        memcpy(margins + i * n_groups, forest->base, n_groups * sizeof(float));
+        if (forest->base)
+            memcpy(margins + i * n_groups, forest->base, n_groups * sizeof(float));
         spread(rows, 1, values + i * n_features, n_features);
         walk_trees(forest, rows, margins + i * n_groups);
     }

@@ -9,7 +9,7 @@ import logging
 import mmap
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from movielens.errors import ArtifactError
 from movielens.model import Model, Scores
 from movielens.queries import RatingQueries
 from serve.recommendations import Candidates
+from serve.trees import FlatForest
 
 if TYPE_CHECKING:
     import xgboost
@@ -31,31 +32,6 @@ Floats = NDArray[np.float32]
 _TOLERANCE = 1e-3
 # Rows at once from which on trees are cut (CUT_ROWS in _forest.c).
 _MANY = 256
-
-
-class FlatForest:
-    """The trees of a flat form; safe to use from several threads.
-
-    Raises:
-        ImportError: if the extension wasn't built.
-        ValueError: if ``flat`` is no flat form.
-    """
-
-    def __init__(self, flat: Any) -> None:
-        from serve._forest import Forest
-
-        self._forest = Forest(flat)
-        self._predict_into = self._forest.predict_into
-        self._n_groups: int = self._forest.n_groups
-
-    def inplace_predict(
-        self, data: NDArray[np.float32], *, validate_features: bool = False, predict_type: str = "value"
-    ) -> NDArray[np.float32]:
-        """Probabilities, margins or stars, float32 (n_rows, n_groups), of float32 (n_rows, n_features) in C order."""
-        del validate_features  # there is nothing to validate but the length, which the extension looks at
-        answers = np.empty((len(data), self._n_groups), dtype=np.float32)
-        self._predict_into(data, answers, predict_type == "margin")
-        return answers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +76,7 @@ def load(model_dir: Path) -> ServedModel:
     model = Model(read.spec, booster, read.decision, regression or read.regression())
     _check(model, read)
     queries = read.self_test.queries.take(np.array([0]))
-    return ServedModel(model, read, Candidates.of(read.spec), (queries, model.predict(queries).probabilities))
+    return ServedModel(model, read, Candidates.of(model), (queries, model.predict(queries).probabilities))
 
 
 def _proved(flat: mmap.mmap | None, features: Floats, margins: Floats) -> FlatForest | None:

@@ -1,13 +1,14 @@
 """Answers to questions: predictions by a user's own history, and the movies with the best expected rating for a user.
 
-All movies that may be recommended are scored in one pass, as the rows of any request are, and nothing of it is kept
-that could go stale.
+All movies that may be recommended are scored in one pass, as the rows of any request are. What is kept of it is what
+the first trees make of each movie, since they look at nothing else: it is the same whoever asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from movielens.columns import GENRES_COLUMN, MOVIE_ID, USER_ID
 from movielens.errors import DataError, RequestError
-from movielens.features import FeatureSpec
+from movielens.features.parts import Part, part_of
 from movielens.model import Model
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable
@@ -23,34 +24,62 @@ from serve.options import unknown
 from serve.questions import HISTORY, History, Question, Wanted
 from serve.rows import shown
 from serve.scorer import Predictions, score
+from serve.trees import BegunForest, FlatForest
 
 # Whom a history is of: the id that came with it says nothing, since the user's ratings in training don't count.
 _NOBODY = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Candidates:
     """What recommendations are chosen from.
 
     Attributes:
-        movies: the catalogue.
+        model: as trained.
         count: int64 (n_movies,), ratings of each movie among the training rows.
         of_genre: indexes of the movies of each genre, its name in lower case.
     """
 
-    movies: MovieTable
+    model: Model
     count: NDArray[np.int64]
     of_genre: Mapping[str, NDArray[np.int64]]
 
     @classmethod
-    def of(cls, spec: FeatureSpec) -> Self:
-        """Those of a fitted spec."""
+    def of(cls, model: Model) -> Self:
+        """Those of a model."""
         places: dict[str, list[int]] = {}
+        spec = model.spec
         for place, genres in enumerate(spec.movies.genres):
             for genre in genres:
                 places.setdefault(genre.lower(), []).append(place)
         of_genre = {genre: np.array(movies) for genre, movies in places.items()}
-        return cls(spec.movies, spec.profiles.counts(len(spec.movies)), of_genre)
+        return cls(model, spec.profiles.counts(len(spec.movies)), of_genre)
+
+    @property
+    def movies(self) -> MovieTable:
+        """The catalogue."""
+        return self.model.movies
+
+    def begun(self, model: Model, movie_index: NDArray[np.int64]) -> Model:
+        """The model, or a view of it, for rows of these movies."""
+        booster, regression = self._begun
+        return replace(
+            model,
+            booster=model.booster if booster is None else booster.take(movie_index),
+            regression=model.regression if regression is None else regression.take(movie_index),
+        )
+
+    @cached_property
+    def _begun(self) -> tuple[BegunForest | None, BegunForest | None]:
+        """What the trees that look at the movie alone say of all movies, where they are in the flat form."""
+        spec, movie_id = self.model.spec, self.movies.movie_id.astype(np.int64)
+        features = spec.transform(_rows(_NOBODY, movie_id, np.nan)).values
+        columns = np.flatnonzero([part_of(name) is Part.MOVIE for name in spec.names])
+        booster, regression = (
+            forest.begun(features, columns) if isinstance(forest, FlatForest) else None
+            for forest in (self.model.booster, self.model.regression)
+        )
+        return booster, regression
 
     def among(self, wanted: Wanted) -> NDArray[np.bool_]:
         """Which movies pass the filters, bool (n_movies,).
@@ -120,24 +149,25 @@ class Answerer:
         knows_user = bool(model.knows_user(np.array([user_id]))[0])
         if self.strict:
             self._refuse_unknown(question, knows_user)
-        movie_id = np.array([question.movie_id]) if question.wanted is None else self._choice(question, question.wanted)
-        size = len(movie_id)
-        predictions = score(model, RatingQueries(np.full(size, user_id), movie_id, np.full(size, question.timestamp)))
-        if question.wanted is not None:
-            # By movie id where two are as good, which is the catalogue's order.
-            best = np.argsort(-predictions.expected_rating, kind="stable")[: question.wanted.count]
-            predictions = predictions.take(best)
-        return Answer(question, knows_user, predictions)
+        if question.wanted is None:
+            queries = _rows(user_id, np.array([question.movie_id]), question.timestamp)
+            return Answer(question, knows_user, score(model, queries))
+        chosen = self._choice(question, question.wanted)
+        queries = _rows(user_id, self.model.movies.movie_id[chosen], question.timestamp)
+        predictions = score(self.candidates.begun(model, chosen), queries)._replace(model=model)
+        # By movie id where two are as good, which is the catalogue's order.
+        best = np.argsort(-predictions.expected_rating, kind="stable")[: question.wanted.count]
+        return Answer(question, knows_user, predictions.take(best))
 
     def _choice(self, question: Question, wanted: Wanted) -> NDArray[np.int64]:
-        """Raw ids of the movies to choose from: the user has rated none of them, in training or in the history."""
+        """Indexes of the movies to choose from: the user has rated none of them, in training or in the history."""
         chosen, spec = self.candidates.among(wanted), self.model.spec
         if question.user_id is not None:
             user_index = int(spec.users.index(np.array([question.user_id]))[0])
             chosen[spec.profiles.rated(user_index)] = False
         rated = self.model.movie_index(_column(question.history or (), "movie_id", np.int64))
         chosen[rated[rated >= 0]] = False
-        return spec.movies.movie_id[chosen].astype(np.int64)
+        return np.flatnonzero(chosen)
 
     def _model_of(self, history: History) -> Model:
         """The model's view of `_NOBODY` with that history; movies that the catalogue doesn't list say nothing of it."""
@@ -161,6 +191,11 @@ class Answerer:
             raise RequestError(unknown(USER_ID, question.user_id))
         if (index < 0).any():
             raise RequestError(unknown(MOVIE_ID, movies[int(index.argmin())]))
+
+
+def _rows(user_id: int, movie_id: NDArray[Any], timestamp: float) -> RatingQueries:
+    movies = movie_id.astype(np.int64)
+    return RatingQueries(np.full(len(movies), user_id), movies, np.full(len(movies), timestamp))
 
 
 def _column(history: History, name: str, dtype: type[np.int64 | np.float64]) -> NDArray[Any]:

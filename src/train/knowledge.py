@@ -10,40 +10,12 @@ it says of users seen in training doesn't hold for later ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from movielens.features.parts import Part, part_of
 from movielens.features.spec import KNOWS_TIME, KNOWS_USER
-
-
-class Part(IntEnum):
-    """What rounds look at, each at what those before look at too."""
-
-    MOVIE = 0
-    USER = 1
-    MOMENT = 2
-
-
-_OF_MOVIE = ("genre_", "movie_", "movieId")
-_OF_MOMENT = ("recent_", "latest_", "nearest_", "pace_", "beyond_taste_")
-_NAMED = {
-    "year": Part.MOVIE,
-    "factors_movie": Part.MOVIE,
-    "movie_quantile_for_user": Part.USER,
-    **dict.fromkeys(("timestamp", "movie_age", "hour", "weekday", "days_of_user", "days_of_movie"), Part.MOMENT),
-    **dict.fromkeys(("blend", "blend_mood"), Part.MOMENT),
-}
-
-
-def part_of(name: str) -> Part:
-    """What a feature of this name depends on."""
-    if name in _NAMED:
-        return _NAMED[name]
-    if name.startswith(_OF_MOMENT) or "_recent_" in name:
-        return Part.MOMENT
-    return Part.MOVIE if name.startswith(_OF_MOVIE) else Part.USER
 
 
 @dataclass(frozen=True, slots=True)

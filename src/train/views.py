@@ -17,8 +17,9 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from movielens.features.parts import Part
 from train.blocks import FeatureBlocks, Labels
-from train.knowledge import Part, Schedule
+from train.knowledge import Schedule
 
 Columns = NDArray[np.int64]
 # Quantiles of so many rows are those of all but for noise; those of all take longer than putting all rows into bins.

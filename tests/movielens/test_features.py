@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from movielens.columns import GENRES
 from movielens.errors import DataError
 from movielens.features import FeatureMatrix, FeatureSpec, IdIndex
 from movielens.features.groups import GROUPS
 from movielens.features.history import Catalogue, History
+from movielens.features.parts import Part, part_of
 from movielens.features.profiles import latest
-from movielens.features.spec import BASE_NAMES, N_FOLDS, fold_of
+from movielens.features.spec import BASE_NAMES, KNOWS_TIME, KNOWS_USER, N_FOLDS, fold_of
 from movielens.features.taste import Taste
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
@@ -103,6 +105,23 @@ def test_fitting_does_not_depend_on_row_order(ratings: RatingTable, movies: Movi
     here, there = first.to_arrays(), second.to_arrays()
     for name in here:
         np.testing.assert_array_equal(here[name], there[name])
+
+
+def test_features_of_a_part_depend_on_nothing_beyond_it(
+    spec: FeatureSpec, ratings: RatingTable, movies: MovieTable
+) -> None:
+    user, other = np.unique(ratings.user_id)[:2].tolist()
+
+    def made(part: Part, user_id: int, seconds: float) -> NDArray[np.float32]:
+        movie_id = movies.movie_id.astype(np.int64)
+        queries = RatingQueries(np.full(len(movie_id), user_id), movie_id, np.full(len(movie_id), seconds))
+        chosen = [part_of(name) <= part and name not in (KNOWS_USER, KNOWS_TIME) for name in spec.names]
+        return spec.transform(queries).values[:, chosen]
+
+    for seconds in (8e8, 9e8):
+        for asked in (user, other):
+            np.testing.assert_array_equal(made(Part.MOVIE, asked, seconds), made(Part.MOVIE, -1, np.nan))
+            np.testing.assert_array_equal(made(Part.USER, asked, seconds), made(Part.USER, asked, np.nan))
 
 
 def test_arrays_give_the_spec_back(spec: FeatureSpec, ratings: RatingTable) -> None:

@@ -23,11 +23,14 @@ from container import debian
 from movielens import artifact
 from movielens.errors import ArtifactError
 from movielens.features.spec import KNOWS_TIME, KNOWS_USER
-from movielens.flat import HEADER, NODE, TREE, UnknownShapeError, flatten, split_points
+from movielens.flat import HEADER, NODE, TREE, UnknownShapeError, flatten, leading_trees, split_points
 from movielens.model import Model
 from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
-from serve.forest import FlatForest, load
+from movielens.ubjson import dumps, loads
+from serve._forest import Forest
+from serve.forest import load
+from serve.trees import FlatForest
 
 ROOT = Path(__file__).parent.parent.parent
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 3e38, -3e38, 1e-45, -1e-45]
@@ -124,9 +127,10 @@ def test_gates_and_averaged_seeds_have_the_bits_of_xgboost(gated: Model, ratings
         for user in (known.user_id, nobody)
         for time in (known.timestamp, never)
     ]
-    rows = np.concatenate([gated.spec.transform(queries).values for queries in asked])
+    each = [gated.spec.transform(queries).values for queries in asked]
+    rows = np.concatenate(each)
     # XGBoost goes another way through its trees for a single row than for many.
-    for few in (rows[:1], rows[-1:], rows):
+    for few in (rows[:1], rows[-1:], rows, *each):
         assert_equal_bits(booster, few)
     assert_equal_bits(booster, adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed=8, n_rows=2_000))
 
@@ -138,6 +142,50 @@ def test_rows_are_the_same_alone_and_among_others() -> None:
     together = forest.inplace_predict(rows)
     for n_rows in (0, 1, 2, 15, 16, 17, 33, 255, 256, 257):
         np.testing.assert_array_equal(forest.inplace_predict(rows[:n_rows]), together[:n_rows])
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10**6), st.integers(0, 7), st.integers(1, 600), st.sampled_from([0.0, 0.9, 1.0]))
+def test_later_trees_go_on_from_the_margins_of_the_first(seed: int, n_columns: int, n_rows: int, alike: float) -> None:
+    early, late = booster_of(seed, n_features=7, rounds=3), booster_of(seed + 1, n_features=7, rounds=3)
+    flat = flatten(bytes(early.save_raw("ubj")))
+    columns = np.random.default_rng(seed).permutation(7)[:n_columns]
+    looks = [set(tree.Feature) - {"Leaf"} for _, tree in early.trees_to_dataframe().groupby("Tree")]
+    names = {f"f{column}" for column in columns}
+    expected = next((place for place, seen in enumerate(looks) if not seen <= names), len(looks))
+    assert leading_trees(flat, columns) == expected
+    for booster in (early, late):
+        flat = flatten(bytes(booster.save_raw("ubj")))
+        forest, rows = FlatForest(flat), adversarial_rows(flat, seed, n_rows, alike)
+        begun = forest.begun(rows, columns)
+        for kind in ("value", "margin"):
+            whole = forest.inplace_predict(rows, predict_type=kind)
+            np.testing.assert_array_equal(begun.inplace_predict(rows, predict_type=kind), whole, strict=True)
+        some = np.arange(n_rows)[::3]
+        np.testing.assert_array_equal(begun.take(some).inplace_predict(rows[some]), forest.inplace_predict(rows[some]))
+
+
+def test_all_trees_may_be_leading() -> None:
+    flat = flatten(bytes(booster_of(n_features=7).save_raw("ubj")))
+    forest, rows = FlatForest(flat), adversarial_rows(flat, seed=9, n_rows=300)
+    begun = forest.begun(rows, np.arange(7))
+    assert begun.first == np.frombuffer(flat, HEADER, 1)["n_trees"][0]
+    np.testing.assert_array_equal(begun.inplace_predict(rows), forest.inplace_predict(rows))
+
+
+@pytest.mark.parametrize(("first", "end"), [(-1, 3), (2, 1), (0, 10**6)])
+def test_trees_that_there_are_not_are_refused(first: int, end: int) -> None:
+    forest = Forest(flatten(bytes(booster_of().save_raw("ubj"))))
+    rows = np.zeros((1, forest.n_features), dtype=np.float32)
+    with pytest.raises(ValueError, match="there are no trees from"):
+        forest.predict_into(rows, np.zeros((1, forest.n_groups), dtype=np.float32), False, first, end)
+
+
+def test_a_base_of_minus_0_has_no_flat_form() -> None:
+    booster = loads(bytes(booster_of().save_raw("ubj")))
+    booster["learner"]["learner_model_param"]["base_score"] = "-0.0"
+    with pytest.raises(UnknownShapeError, match="base score of -0"):
+        flatten(dumps(booster))
 
 
 def test_threads_share_a_forest() -> None:
