@@ -55,8 +55,8 @@ from train.stop import StopSignal
 DATA = BENCH / "synthetic"
 LEARNERS_PYTHON = ROOT / ".venv-learners" / "bin" / "python"
 ROUNDS, RACE_ROUNDS, LOOP_ROWS, THREADS = 20, 100, 500_000, 2
-# Others know no rounds of parts, and nothing is unknown in this race.
-RACE: dict[str, Any] = {"movie_rounds": 0.0, "user_rounds": 0.0}
+# For few rounds, as those of the others; and without parts, since nothing is unknown in this race.
+RACE: dict[str, Any] = {"eta": 0.4, "max_depth": 6, "colsample_bynode": 1.0, "movie_rounds": 0.0, "user_rounds": 0.0}
 Json = dict[str, Any]
 
 

@@ -21,7 +21,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.features import FeatureMatrix, FeatureSpec
-from movielens.features.spec import N_FOLDS, fold_of, sample_of
+from movielens.features.spec import fold_of, n_folds_of, sample_of
 from movielens.model import Model, Scores
 from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
@@ -171,7 +171,7 @@ def host_of(ratings: RatingTable, n_hosts: int) -> Rows:
 
     A fold is made by one host, so that it is fitted once; where there are more hosts than folds, by several.
     """
-    several = -(-n_hosts // N_FOLDS)
+    several = -(-n_hosts // n_folds_of(ratings))
     part = fold_of(ratings) * several + ratings.user_id % several
     hosts: Rows = part % n_hosts
     return hosts

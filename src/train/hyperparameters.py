@@ -194,7 +194,7 @@ class Hyperparameters:
     gamma: float = _number(1.5, 0)
     subsample: float = _number(1, 0, 1, above=True, tuned=(0.4, 1))
     colsample_bytree: float = _number(0.35, 0, 1, above=True, tuned=(0.2, 1))
-    colsample_bynode: float = _number(0.5, 0, 1, above=True, tuned=(0.2, 1))
+    colsample_bynode: float = _number(0.25, 0, 1, above=True, tuned=(0.2, 1))
     lambda_: float = _number(5, 0, tuned=(0.1, 100))
     alpha: float = _number(0, 0)
     max_bin: int = _whole(64, 2, 65_536)

@@ -15,7 +15,7 @@ from movielens.features.groups import GROUPS
 from movielens.features.history import Catalogue, History
 from movielens.features.parts import Part, part_of
 from movielens.features.profiles import latest
-from movielens.features.spec import BASE_NAMES, KNOWS_TIME, KNOWS_USER, N_FOLDS, fold_of
+from movielens.features.spec import BASE_NAMES, KNOWS_TIME, KNOWS_USER, fold_of, n_folds_of
 from movielens.features.taste import Taste
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
@@ -160,9 +160,18 @@ def test_a_training_row_never_sees_its_own_rating(ratings: RatingTable, movies: 
 
 def test_folds_are_of_one_size_and_go_by_ids_alone(ratings: RatingTable) -> None:
     fold = fold_of(ratings)
-    assert np.bincount(fold, minlength=N_FOLDS) == pytest.approx(len(ratings) / N_FOLDS, rel=0.5)
+    n_folds = n_folds_of(ratings)
+    assert np.bincount(fold, minlength=n_folds) == pytest.approx(len(ratings) / n_folds, rel=0.5)
     order = np.random.default_rng(1).permutation(len(ratings))
     np.testing.assert_array_equal(fold_of(ratings.take(order)), fold[order])
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_folds"), [(1, 8), (4_000, 8), (10_000, 20), (80_000, 40), (200_000, 20), (25_000_000, 8)]
+)
+def test_folds_are_many_where_rows_are_enough_but_cost_little(n_rows: int, n_folds: int) -> None:
+    ids = np.broadcast_to(np.int32(1), n_rows)
+    assert n_folds_of(RatingTable(ids, ids, np.broadcast_to(np.uint8(1), n_rows), None)) == n_folds
 
 
 def test_a_row_without_others_is_refused(ratings: RatingTable, movies: MovieTable) -> None:

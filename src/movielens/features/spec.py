@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 Arrays = Mapping[str, NDArray[Any]]
 
-N_FOLDS = 8
+# The more folds, the more a training row's features are like those of a new row, which are made from all rows. Each is
+# fitted anew, so that large data has the fewest; nor shall there be fewer than some hundred rows in one.
+FEWEST_FOLDS, MOST_FOLDS = 8, 40
+FOLD_ROWS, FITTED_ROWS = 500, 4_000_000
 FITTED_BLOCK = 262_144
 # 1 or NaN: whether training saw the user, and whether of such a user the time is given.
 KNOWS_USER, KNOWS_TIME = "knows_user", "knows_time"
@@ -199,7 +202,7 @@ class FeatureSpec:
         if len(np.unique(fold)) < 2:
             raise DataError(f"{len(ratings)} training rows are too few to learn from each other: send more ratings")
         groups = tuple(group.name for group in self.groups)
-        for held in range(N_FOLDS):
+        for held in range(n_folds_of(ratings)):
             others = np.flatnonzero(fold != held)
             rows = np.flatnonzero(fold == held if wanted is None else (fold == held) & wanted)
             if len(rows):
@@ -240,9 +243,15 @@ class FeatureSpec:
         return cls(IdIndex(arrays["user_id"]), Catalogue.of(movies), scale, bias, profiles, groups)
 
 
+def n_folds_of(ratings: RatingTable) -> int:
+    """Into how many folds so many rows are put."""
+    n_rows = max(1, len(ratings))
+    return max(FEWEST_FOLDS, min(MOST_FOLDS, n_rows // FOLD_ROWS, FITTED_ROWS // n_rows))
+
+
 def fold_of(ratings: RatingTable) -> NDArray[np.int64]:
-    """The fold of each row, int64 (n_rows,), 0 to N_FOLDS - 1, by a hash of its ids: no order of rows changes it."""
-    return (mixed(ratings.user_id, ratings.movie_id) % np.uint64(N_FOLDS)).astype(np.int64)
+    """The fold of each row, int64 (n_rows,), 0 to n_folds - 1, by a hash of its ids: no order of rows changes it."""
+    return (mixed(ratings.user_id, ratings.movie_id) % np.uint64(n_folds_of(ratings))).astype(np.int64)
 
 
 def sample_of(ratings: RatingTable, most: int) -> NDArray[np.bool_]:
