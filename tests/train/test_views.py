@@ -48,6 +48,15 @@ def test_a_matrix_has_the_columns_of_its_view(blocks: FeatureBlocks) -> None:
     assert view.share == 1.0
 
 
+def test_bins_of_many_rows_are_those_of_some(blocks: FeatureBlocks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.views.QUANTILE_ROWS", 10)
+    view = views(blocks, 1.0).of(25)
+    some = blocks.among(np.arange(0, 50, 5)).of_columns(view.columns).matrix(np.arange(50) % 3, 16)
+    assert view.matrices[0].num_row() == 50
+    for found, expected in zip(view.matrices[0].get_quantile_cut(), some.get_quantile_cut(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_the_view_of_a_round_is_the_same_wherever_one_begins(blocks: FeatureBlocks) -> None:
     through, resumed = views(blocks, 0.4), views(blocks, 0.4)
     before = [through.of(n).columns.tolist() for n in range(N_ROUNDS)]

@@ -59,8 +59,9 @@ typedef struct {
 typedef enum { NO_PAST, SOME_PAST, ONLY_PAST } Past;
 
 /* How a group's columns are made. `apply` writes as many values as `n_columns` says, which is told how many columns
- * stand before them, and says 0 where it can't use the tables. Both are given the tables in the order of `kinds`. `n_scratch` says how many bytes of memory the kernel wants, where a user has at most so
- * many ratings, and may be left out. */
+ * stand before them, and says 0 where it can't use the tables. Both are given the tables in the order of `kinds`.
+ * `n_scratch` says how many bytes of memory the kernel wants, where a user has at most so many ratings, and may be left
+ * out. */
 typedef struct {
     const char *name;
     size_t (*n_columns)(const Known *known, const void *tables, size_t before);
