@@ -43,7 +43,7 @@ from movielens.model import Model
 from movielens.ratings import RatingScale
 from movielens.readers import read_dataset
 from train.blocks import PREDICTED_ROWS, FeatureBlocks, predict
-from train.booster import fit_booster, schedule_of
+from train.booster import fit_booster, params_of, schedule_of
 from train.checkpoint import Checkpoints
 from train.evaluation import evaluate
 from train.hiding import hide
@@ -210,8 +210,7 @@ def boost(target: Path) -> Json:
     )
     settings = Hyperparameters(num_round=RACE_ROUNDS, nthread=THREADS, **RACE)
     schedule = schedule_of(names, settings, RACE_ROUNDS, 0, timed=True)
-    params = {**settings.booster_params(), "objective": "multi:softprob", "eval_metric": "mlogloss"}
-    params["num_class"] = told["n_classes"]
+    params = params_of(settings, told["n_classes"])
     watch = Watched()
     Boosting(params, watch, Checkpoints(), schedule).run("race", train, classes, RACE_ROUNDS)
     peak = _peak_mb()

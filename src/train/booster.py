@@ -63,7 +63,7 @@ def fit_booster(
         JobError: if a checkpoint can't be written.
         StoppedError: a stop before there was a single round.
     """
-    params, checkpoints = _params(settings, n_classes), checkpoints or Checkpoints()
+    params, checkpoints = params_of(settings, n_classes), checkpoints or Checkpoints()
     schedule = schedule_of(blocks.names, settings, settings.num_round, n_rounds_of(start), timed=timed)
     boosting = Boosting(params, stop, checkpoints, schedule, cluster, start)
     try:
@@ -132,7 +132,8 @@ def _search_rounds(
     return boosting.run(_SEARCH, blocks.among(kept), class_index, n_rounds, blocks.among(held), patience)
 
 
-def _params(settings: Hyperparameters, n_classes: int) -> dict[str, object]:
+def params_of(settings: Hyperparameters, n_classes: int) -> dict[str, object]:
+    """What XGBoost is given for classes."""
     objective = {
         "objective": "multi:softprob",
         "num_class": n_classes,

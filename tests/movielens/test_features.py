@@ -167,7 +167,7 @@ def test_folds_are_of_one_size_and_go_by_ids_alone(ratings: RatingTable) -> None
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "n_folds"), [(1, 8), (4_000, 8), (10_000, 20), (80_000, 40), (200_000, 20), (25_000_000, 8)]
+    ("n_rows", "n_folds"), [(1, 8), (4_000, 8), (10_000, 20), (80_000, 24), (200_000, 20), (25_000_000, 8)]
 )
 def test_folds_are_many_where_rows_are_enough_but_cost_little(n_rows: int, n_folds: int) -> None:
     ids = np.broadcast_to(np.int32(1), n_rows)

@@ -25,7 +25,7 @@ Tables = dict[str, NDArray[Any]]
 
 
 # The name of a kernel, how many columns it writes, and its tables.
-Part = tuple[str, int, Tables]
+GroupTables = tuple[str, int, Tables]
 
 
 def known_tables(users: IdIndex, catalogue: Catalogue, profiles: Profiles, class_values: tuple[float, ...]) -> Tables:
@@ -44,14 +44,14 @@ def known_tables(users: IdIndex, catalogue: Catalogue, profiles: Profiles, class
     }
 
 
-def plan_of(known: Tables, parts: Sequence[Part]) -> Plan:
-    """The plan that makes the columns of all parts, side by side.
+def plan_of(known: Tables, groups: Sequence[GroupTables]) -> Plan:
+    """The plan that makes the columns of all groups, side by side.
 
     Raises:
         BuildError: if the extension wasn't built.
         ValueError: if a table isn't of the type and shape that its kernel reads, or the number of columns another.
     """
-    plan: Plan = extension().Plan(known, tuple(parts))
+    plan: Plan = extension().Plan(known, tuple(groups))
     return plan
 
 

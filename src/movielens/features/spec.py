@@ -27,7 +27,7 @@ from movielens.features.hashing import drawn, mixed
 from movielens.features.history import Bias, Catalogue, History
 from movielens.features.matrix import FeatureMatrix, IdIndex
 from movielens.features.profiles import Profiles
-from movielens.features.rows import Part, Tables, known_tables, plan_of
+from movielens.features.rows import GroupTables, Tables, known_tables, plan_of
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
@@ -39,7 +39,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 # The more folds, the more a training row's features are like those of a new row, which are made from all rows. Each is
 # fitted anew, so that large data has the fewest; nor shall there be fewer than some hundred rows in one.
-FEWEST_FOLDS, MOST_FOLDS = 8, 40
+FEWEST_FOLDS, MOST_FOLDS = 8, 24
 FOLD_ROWS, FITTED_ROWS = 500, 4_000_000
 FITTED_BLOCK = 262_144
 # 1 or NaN: whether training saw the user, and whether of such a user the time is given.
@@ -164,8 +164,8 @@ class FeatureSpec:
     def _plan(self) -> Plan:
         return plan_of(*self.tables())
 
-    def tables(self) -> tuple[Tables, list[Part]]:
-        """What the extension makes the features from: the tables that all columns may need, and those of each part."""
+    def tables(self) -> tuple[Tables, list[GroupTables]]:
+        """What the extension makes the features from: the tables that all columns may need, and those of each group."""
         return known_tables(self.users, self.catalogue, self.profiles, self.scale.class_values), [
             ("base", len(BASE_NAMES), {}),
             *((group.name, len(group.names()), group.tables()) for group in self.groups),
