@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xgboost
@@ -38,6 +38,8 @@ LARGE_VALUES = 2**27
 PREDICTED_ROWS = 131_072
 MISSING = np.float32(-3e38)
 _SECONDS_BETWEEN_LINES = 10.0
+_NO_ROWS = np.empty(0, dtype=np.int64)
+_Value = TypeVar("_Value", np.int64, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,20 @@ class FeatureBlocks:
 
         return replace(self, names=names, make=make)
 
+    def rows(self, cluster: Cluster = ALONE) -> Rows:
+        """Positions of the rows of all hosts, rising."""
+        own = np.concatenate([_NO_ROWS, *(rows for rows, _ in self.make())])
+        return np.sort(_joined(cluster, own))
+
+    def together(self, cluster: Cluster = ALONE) -> FeatureBlocks:
+        """The rows of all hosts as one block on each, in the order of their positions."""
+        made = list(self.make())
+        rows = _joined(cluster, np.concatenate([_NO_ROWS, *(rows for rows, _ in made)]))
+        values = [np.empty((0, len(self.names)), dtype=np.float32), *(block.values for _, block in made)]
+        ordered = np.argsort(rows)
+        features = FeatureMatrix(_joined(cluster, np.concatenate(values))[ordered], self.names)
+        return replace(self, make=lambda: iter([(rows[ordered], features)]))
+
     def told(self) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
         """Positions and features as XGBoost is told them, float32 (n, n_features)."""
         for positions, block in self.make():
@@ -160,10 +176,16 @@ class _Iterator(xgboost.DataIter):
             return False
         # A host without rows has a matrix too.
         names = self.blocks.names
-        rows, values = block or (np.empty(0, dtype=np.int64), np.empty((0, len(names)), dtype=np.float32))
+        rows, values = block or (_NO_ROWS, np.empty((0, len(names)), dtype=np.float32))
         self.given = True
         input_data(data=values, label=self.label[rows], feature_names=list(names))
         return True
+
+
+def _joined(cluster: Cluster, own: NDArray[_Value]) -> NDArray[_Value]:
+    """What all hosts have, row below row."""
+    parts = cluster.gather(own.tobytes())
+    return np.concatenate([np.frombuffer(part, dtype=own.dtype).reshape(-1, *own.shape[1:]) for part in parts])
 
 
 def host_of(ratings: RatingTable, n_hosts: int) -> Rows:

@@ -120,7 +120,7 @@ class Boosting:
 
     def _views(self, rows: tuple[FeatureBlocks, ...], label: Labels) -> Views:
         share, max_bin, seed = (self.params[name] for name in ("colsample_bytree", "max_bin", "seed"))
-        return Views(rows, label, self.schedule, share, max_bin, seed)
+        return Views(rows, label, self.schedule, share, max_bin, seed, self.cluster)
 
     def _boost(self, view: View, margins: Sequence[Margins], n_round: int) -> xgboost.Booster:
         """A booster of one round, which begins at these margins of the view's rows."""

@@ -18,11 +18,13 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.features.parts import Part
-from train.blocks import FeatureBlocks, Labels
+from train.blocks import FeatureBlocks, Labels, Rows
+from train.cluster import ALONE, Cluster
 from train.knowledge import Schedule
 
 Columns = NDArray[np.int64]
 # Quantiles of so many rows are those of all but for noise; those of all take longer than putting all rows into bins.
+# They are of the same rows however many hosts share them, and so are the bins.
 QUANTILE_ROWS = 65_536
 
 
@@ -52,6 +54,7 @@ class Views:
         share: of the features allowed, in each view.
         max_bin: bins a feature.
         seed: of the dealing and of the turns.
+        cluster: the hosts, each with rows of its own to train on.
     """
 
     blocks: tuple[FeatureBlocks, ...]
@@ -60,8 +63,10 @@ class Views:
     share: float
     max_bin: int
     seed: int
+    cluster: Cluster = ALONE
     _part: Part | None = field(default=None, init=False)
     _views: list[View] = field(default_factory=list, init=False)
+    _sample: Rows | None = field(default=None, init=False)
 
     def of(self, n_round: int) -> View:
         """The view of a round, counted from 0: the same one in every run of the job."""
@@ -109,10 +114,12 @@ class Views:
         return tuple(matrices)
 
     def _quantiles(self, columns: Columns) -> xgboost.QuantileDMatrix | None:
-        """A matrix of some rows, whose bins are taken for all where there are many and going through them is cheap."""
+        """A matrix of some rows of all hosts, whose bins are taken for all rows where going through some is cheap."""
         blocks = self.blocks[0]
-        step = blocks.n_rows // QUANTILE_ROWS
-        if step < 2 or not blocks.are_kept:
+        if not blocks.are_kept:
             return None
-        rows = np.arange(0, blocks.n_rows, step)
-        return blocks.among(rows).of_columns(columns).matrix(self.label, self.max_bin)
+        if self._sample is None:
+            rows = blocks.rows(self.cluster)
+            self._sample = rows[:: max(1, len(rows) // QUANTILE_ROWS)]
+        some = blocks.among(self._sample).of_columns(columns)
+        return some.together(self.cluster).matrix(self.label, self.max_bin)

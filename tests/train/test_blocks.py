@@ -44,6 +44,17 @@ def test_a_part_has_its_rows_alone(spec: FeatureSpec, ratings: RatingTable) -> N
     assert sorted(rows) == chosen.tolist()
 
 
+def test_blocks_together_are_in_the_order_of_the_rows(spec: FeatureSpec, ratings: RatingTable) -> None:
+    whole = spec.transform_fitted(ratings, hide(ratings.queries(), 0.2, 3)).values
+    chosen = np.arange(5, 300, 3)
+    some = blocks_of(spec, ratings).among(chosen)
+    ((rows, block),) = some.together().make()
+    assert rows.tolist() == some.rows().tolist() == chosen.tolist()
+    np.testing.assert_array_equal(block.values, whole[chosen])
+    ((rows, block),) = some.among(np.arange(5)).together().make()
+    assert len(rows) == len(block) == 0
+
+
 def test_kept_blocks_and_one_matrix_give_the_same_trees(spec: FeatureSpec, ratings: RatingTable) -> None:
     classes = spec.scale.to_class(ratings.rating)
     kept = list(blocks_of(spec, ratings).make())
