@@ -3,9 +3,9 @@
 XGBoost goes through the blocks twice: to find the quantiles, then to fill its bins. Features of a small data set are
 kept between the two, those of a large one are made again, which costs time instead of memory.
 
-A quantised matrix with missing values takes four bytes a value, one without takes one. So in a large matrix what is
-missing is a number below all others, and the booster is told afterwards to send what is missing the way that number
-went (`train.trees.without_missing`).
+A quantised matrix with missing values takes four bytes a value and more time, one without takes one. So what is missing
+is a number below all others there, and the trees are told afterwards to send what is missing the way that number went
+(`train.trees.Grown`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ logger = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
 Labels = NDArray[np.int64] | NDArray[np.float32]
-# Float values that may be kept, 2 GiB of them, and those from which on a matrix is large.
+# Float values that may be kept, 2 GiB of them.
 KEPT_VALUES = 2**29
-LARGE_VALUES = 2**27
 PREDICTED_ROWS = 131_072
 MISSING = np.float32(-3e38)
 _SECONDS_BETWEEN_LINES = 10.0
@@ -50,14 +49,12 @@ class FeatureBlocks:
         n_rows: rows that the positions are among.
         names: one a feature.
         make: gives the blocks, in the same order each time: positions among the rows, each once, and their features.
-        is_large: whether missing values are told as `MISSING`.
         are_kept: whether going through them again makes none anew.
     """
 
     n_rows: int
     names: tuple[str, ...]
     make: Callable[[], Iterator[tuple[Rows, FeatureMatrix]]]
-    is_large: bool = False
     are_kept: bool = True
 
     @classmethod
@@ -92,10 +89,8 @@ class FeatureBlocks:
         def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
             return _told(spec.transform_fitted_blocks(ratings, queries, wanted), int(wanted.sum()), stop)
 
-        n_values = int(sampled.sum()) * len(names)
-        is_large = n_values > LARGE_VALUES
-        if n_values > KEPT_VALUES:
-            return cls(n_rows, names, make, is_large, are_kept=False)
+        if int(sampled.sum()) * len(names) > KEPT_VALUES:
+            return cls(n_rows, names, make, are_kept=False)
         kept: list[tuple[Rows, FeatureMatrix]] = []
 
         def make_once() -> Iterator[tuple[Rows, FeatureMatrix]]:
@@ -103,7 +98,7 @@ class FeatureBlocks:
                 kept.extend(make())
             return iter(kept)
 
-        return cls(n_rows, names, make_once, is_large)
+        return cls(n_rows, names, make_once)
 
     def among(self, rows: Rows) -> FeatureBlocks:
         """Those of the given rows, which are rising; positions stay those among all rows."""
@@ -142,11 +137,6 @@ class FeatureBlocks:
         features = FeatureMatrix(_joined(cluster, np.concatenate(values))[ordered], self.names)
         return replace(self, make=lambda: iter([(rows[ordered], features)]))
 
-    def told(self) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
-        """Positions and features as XGBoost is told them, float32 (n, n_features)."""
-        for positions, block in self.make():
-            yield positions, np.where(np.isnan(block.values), MISSING, block.values) if self.is_large else block.values
-
     def matrix(self, label: Labels, max_bin: int, ref: xgboost.DMatrix | None = None) -> xgboost.QuantileDMatrix:
         """XGBoost's matrix, its rows in the order of the blocks.
 
@@ -162,23 +152,24 @@ class _Iterator(xgboost.DataIter):
     def __init__(self, blocks: FeatureBlocks, label: Labels) -> None:
         super().__init__(release_data=True)
         self.blocks, self.label = blocks, label
-        self.left: Iterator[tuple[Rows, NDArray[np.float32]]] = iter(())
+        self.left: Iterator[tuple[Rows, FeatureMatrix]] = iter(())
         self.given = False
 
     def reset(self) -> None:
         """As XGBoost says: begin anew."""
-        self.left, self.given = self.blocks.told(), False
+        self.left, self.given = self.blocks.make(), False
 
     def next(self, input_data: Callable[..., Any]) -> bool:
         """As XGBoost says: hand over one block, False when there is none."""
-        block = next(self.left, None)
+        rows, block = next(self.left, (_NO_ROWS, None))
         if block is None and self.given:
             return False
         # A host without rows has a matrix too.
         names = self.blocks.names
-        rows, values = block or (_NO_ROWS, np.empty((0, len(names)), dtype=np.float32))
+        values = np.empty((0, len(names)), dtype=np.float32) if block is None else block.values
+        told = np.where(np.isnan(values), MISSING, values)
         self.given = True
-        input_data(data=values, label=self.label[rows], feature_names=list(names))
+        input_data(data=told, label=self.label[rows], feature_names=list(names))
         return True
 
 

@@ -24,7 +24,7 @@ from train.report import metric_line
 from train.rounds import Boosted, Boosting, n_rounds_of
 from train.split import hold_out
 from train.stop import StoppedError, StopSignal
-from train.trees import averaged, compact, with_gates, without_missing
+from train.trees import averaged, compact, with_gates
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def fit_booster(
         if longest is None or len(cluster) > 1:
             raise
         boosters = [longest]
-    return compact(averaged([finished(booster, blocks, schedule) for booster in boosters], schedule.before))
+    return compact(averaged([with_gates(booster, schedule) for booster in boosters], schedule.before))
 
 
 def schedule_of(
@@ -85,11 +85,6 @@ def schedule_of(
     user = before or round(settings.movie_rounds * n_rounds)
     moment = before or user + round(settings.user_rounds * n_rounds)
     return Schedule(names, before, user, moment if timed else before + n_rounds)
-
-
-def finished(booster: xgboost.Booster, blocks: FeatureBlocks, schedule: Schedule) -> xgboost.Booster:
-    """What was boosted on these blocks, as it shall answer rows of which not all is known."""
-    return with_gates(without_missing(booster) if blocks.is_large else booster, schedule)
 
 
 def _fit(

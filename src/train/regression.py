@@ -14,14 +14,14 @@ import xgboost
 from numpy.typing import NDArray
 
 from train.blocks import FeatureBlocks
-from train.booster import REGRESSION, finished, schedule_of
+from train.booster import REGRESSION, schedule_of
 from train.checkpoint import Checkpoints
 from train.cluster import ALONE, Cluster
 from train.device import find_device
 from train.hyperparameters import Hyperparameters
 from train.rounds import Boosting, n_rounds_of
 from train.stop import StoppedError, StopSignal
-from train.trees import compact
+from train.trees import compact, with_gates
 
 logger = logging.getLogger(__name__)
 
@@ -86,4 +86,4 @@ def fit_regression(
     if booster.num_boosted_rounds() < n_rounds:
         logger.warning("the regression isn't whole, the model goes without it")
         return None
-    return compact(finished(booster, blocks, schedule))
+    return compact(with_gates(booster, schedule))

@@ -173,7 +173,7 @@ def n_rounds_of(booster: bytes) -> int:
 
 def _margins(booster: xgboost.Booster, blocks: FeatureBlocks) -> Margins:
     """Of rows in the order of the blocks, float32 (n, n_classes)."""
-    made = [booster.inplace_predict(values, predict_type="margin") for _, values in blocks.told()]
+    made = [booster.inplace_predict(block.values, predict_type="margin") for _, block in blocks.make()]
     return np.concatenate(made) if made else np.empty((0, 1), dtype=np.float32)
 
 

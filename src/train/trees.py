@@ -45,11 +45,15 @@ class Grown:
         return len(self._trees) // _trees_a_round(self._model) if self._trees else 0
 
     def add(self, booster: xgboost.Booster, columns: NDArray[np.int64]) -> None:
-        """Add the only round of ``booster``, whose features are the given ones of all."""
+        """Add the only round of ``booster``, whose features are the given ones of all.
+
+        It was trained on `train.blocks.MISSING`, which went to the left as the least of all numbers.
+        """
         model = _model(booster)
         for tree in _trees(model):
             names, split = tree["split_indices"].dtype, tree["left_children"] >= 0
             tree["split_indices"] = np.where(split, columns[tree["split_indices"]], 0).astype(names)
+            tree["default_left"] = np.ones_like(tree["default_left"])
             tree["tree_param"]["num_feature"] = str(len(self.names))
             tree["id"] = len(self._trees)
             self._trees.append(Encoded(dumps(tree)))
@@ -67,14 +71,6 @@ class Grown:
     def booster(self) -> xgboost.Booster:
         """The same as a booster."""
         return xgboost.Booster(model_file=bytearray(self.ubjson()))
-
-
-def without_missing(booster: xgboost.Booster) -> xgboost.Booster:
-    """A booster trained on `train.blocks.MISSING`, so that it takes what is missing as it took that: to the left."""
-    model = _model(booster)
-    for tree in _trees(model):
-        tree["default_left"] = np.ones_like(tree["default_left"])
-    return _booster(model)
 
 
 def with_gates(booster: xgboost.Booster, schedule: Schedule) -> xgboost.Booster:

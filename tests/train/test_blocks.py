@@ -9,7 +9,7 @@ import train.blocks
 from movielens.features import FeatureMatrix, FeatureSpec
 from movielens.model import Model
 from movielens.tables import MovieTable, RatingTable
-from train.blocks import MISSING, FeatureBlocks, predict
+from train.blocks import KEPT_VALUES, MISSING, FeatureBlocks, predict
 from train.booster import fit_booster
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters
@@ -67,13 +67,17 @@ def test_kept_blocks_and_one_matrix_give_the_same_trees(spec: FeatureSpec, ratin
 
 
 @pytest.mark.parametrize("early_stopping_rounds", [0, 3])
-def test_a_large_booster_takes_what_is_missing_as_it_was_trained(
-    spec: FeatureSpec, ratings: RatingTable, monkeypatch: pytest.MonkeyPatch, early_stopping_rounds: int
+@pytest.mark.parametrize("kept_values", [0, KEPT_VALUES])
+def test_a_booster_takes_what_is_missing_as_it_was_trained(
+    spec: FeatureSpec,
+    ratings: RatingTable,
+    monkeypatch: pytest.MonkeyPatch,
+    kept_values: int,
+    early_stopping_rounds: int,
 ) -> None:
-    monkeypatch.setattr(train.blocks, "KEPT_VALUES", 0)
-    monkeypatch.setattr(train.blocks, "LARGE_VALUES", 0)
+    monkeypatch.setattr(train.blocks, "KEPT_VALUES", kept_values)
     blocks = blocks_of(spec, ratings)
-    assert blocks.is_large
+    assert blocks.are_kept == bool(kept_values)
     settings = Hyperparameters(
         num_round=6, max_depth=4, min_child_weight=1, nthread=1, early_stopping_rounds=early_stopping_rounds
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xgboost
 
+from train.blocks import MISSING
 from train.trees import LEAF_STEP, Grown, compact
 
 PARAMS = {"objective": "multi:softprob", "num_class": 3, "max_depth": 3, "nthread": 1, "seed": 2}
@@ -24,9 +25,9 @@ def values() -> np.ndarray:
 def grown(values: np.ndarray) -> tuple[Grown, np.ndarray]:
     """Rounds that look at two columns each, and the margins that they reached."""
     label = (np.nansum(values, axis=1) > 0).astype(np.int64) + (values[:, 0] > 1)
-    whole, margin = Grown(NAMES), None
+    whole, margin, told = Grown(NAMES), None, np.where(np.isnan(values), MISSING, values)
     for columns in COLUMNS:
-        matrix = xgboost.QuantileDMatrix(values[:, columns], label=label)
+        matrix = xgboost.QuantileDMatrix(told[:, columns], label=label)
         if margin is not None:
             matrix.set_info(base_margin=margin)
         booster = xgboost.Booster(PARAMS, [matrix])
