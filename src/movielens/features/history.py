@@ -52,7 +52,7 @@ class Catalogue:
         flags[tuple(np.array(known, dtype=np.int64).reshape(-1, 2).T)] = 1
         flags[~flags.any(axis=1)] = np.nan
         year = np.append(np.where(movies.year == 0, np.nan, movies.year), np.nan).astype(np.float32)
-        return cls(movies, IdIndex.of(movies.movie_id), flags, year)
+        return cls(movies, IdIndex(movies.movie_id.astype(np.int64)), flags, year)
 
     def filled_years(self) -> NDArray[np.float64]:
         """Years, float64 (n_movies + 1,), the mean of all where there is none; 0 where no movie has one."""
