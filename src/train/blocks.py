@@ -119,7 +119,7 @@ class FeatureBlocks:
 
         def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
             for positions, block in self.make():
-                yield positions, FeatureMatrix(block.values[:, columns], names)
+                yield positions, FeatureMatrix(block.values.take(columns, axis=1), names)
 
         return replace(self, names=names, make=make)
 
@@ -167,9 +167,9 @@ class _Iterator(xgboost.DataIter):
         # A host without rows has a matrix too.
         names = self.blocks.names
         values = np.empty((0, len(names)), dtype=np.float32) if block is None else block.values
-        told = np.where(np.isnan(values), MISSING, values)
         self.given = True
-        input_data(data=told, label=self.label[rows], feature_names=list(names))
+        # Of a number and NaN, fmax takes the number.
+        input_data(data=np.fmax(values, MISSING), label=self.label[rows], feature_names=list(names))
         return True
 
 

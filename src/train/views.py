@@ -18,7 +18,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.features.parts import Part
-from train.blocks import FeatureBlocks, Labels, Rows
+from train.blocks import FeatureBlocks, Labels
 from train.cluster import ALONE, Cluster
 from train.knowledge import Schedule
 
@@ -66,7 +66,7 @@ class Views:
     cluster: Cluster = ALONE
     _part: Part | None = field(default=None, init=False)
     _views: list[View] = field(default_factory=list, init=False)
-    _sample: Rows | None = field(default=None, init=False)
+    _sample: FeatureBlocks | None = field(default=None, init=False)
 
     def of(self, n_round: int) -> View:
         """The view of a round, counted from 0: the same one in every run of the job."""
@@ -120,6 +120,5 @@ class Views:
             return None
         if self._sample is None:
             rows = blocks.rows(self.cluster)
-            self._sample = rows[:: max(1, len(rows) // QUANTILE_ROWS)]
-        some = blocks.among(self._sample).of_columns(columns)
-        return some.together(self.cluster).matrix(self.label, self.max_bin)
+            self._sample = blocks.among(rows[:: max(1, len(rows) // QUANTILE_ROWS)]).together(self.cluster)
+        return self._sample.of_columns(columns).matrix(self.label, self.max_bin)
