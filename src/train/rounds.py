@@ -100,9 +100,10 @@ class Boosting:
         """Round after round, and the loss of each that has rows to check; whether the stage needs no more."""
         # The first round begins where XGBoost begins.
         margins = [_margins(grown.booster(), rows) for rows in views.blocks] if grown.n_rounds else []
-        progress = _Progress(grown.n_rounds, n_rounds)
+        progress: _Progress | None = None
         while True:
             view = views.of(grown.n_rounds)
+            progress = progress or _Progress(grown.n_rounds, n_rounds)  # features are made by now
             booster = self._boost(view, margins, grown.n_rounds)
             margins = [booster.predict(matrix, output_margin=True) for matrix in view.matrices]
             grown.add(booster, view.columns)
