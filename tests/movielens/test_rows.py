@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from container import debian
 from movielens.features import FeatureSpec, IdIndex
@@ -93,6 +95,24 @@ def test_columns_need_not_be_contiguous(spec: FeatureSpec, ratings: RatingTable)
     queries = ratings.queries()
     backwards = RatingQueries(queries.user_id[::-1], queries.movie_id[::-1], queries.timestamp[::-1])
     np.testing.assert_array_equal(spec.transform(backwards).values, spec.transform(queries).values[::-1])
+
+
+@given(
+    st.lists(st.integers(1, 2**31 - 1), min_size=1, max_size=300, unique=True),
+    st.integers(0, 2**31 - 2),
+    st.lists(st.integers(-(2**63), 2**63 - 1)),
+)
+def test_movies_are_found_wherever_their_ids_lie(ids: list[int], below: int, asked: list[int]) -> None:
+    """Ids close to each other and far apart, theirs and their neighbours, and any that there may be."""
+    movie_id = np.unique(np.array(ids) // (below + 1) + 1).astype(np.int32)
+    n_movies, own = len(movie_id), movie_id.astype(np.int64)
+    movies = MovieTable(movie_id, ("",) * n_movies, ((),) * n_movies, np.zeros(n_movies, dtype=np.int16))
+    one = np.ones(1, dtype=np.int32)
+    spec = FeatureSpec.fit(RatingTable.of(one, movie_id[:1], np.ones(1), None), movies, ("ids",))
+    queries = np.concatenate([own, own - 1, own + 1, np.array(asked, dtype=np.int64)])
+    rows = RatingQueries(np.ones_like(queries), queries, np.full(len(queries), np.nan))
+    found = spec.transform(rows).values[:, spec.names.index("movieId")]
+    np.testing.assert_array_equal(found, np.where(np.isin(queries, own), queries, np.nan).astype(np.float32))
 
 
 def test_threads_share_a_plan(spec: FeatureSpec, ratings: RatingTable) -> None:

@@ -19,6 +19,7 @@
 /* Fewer rows than this are done before another thread would have taken over. */
 #define RELEASE_ROWS 16
 #define ALIGNMENT 64
+#define N_SHELVES 2048
 
 typedef struct {
     const Kernel *kernel;
@@ -31,6 +32,9 @@ typedef struct {
     Known known;
     Group *groups;
     Views views;
+    /* Movies whose ids are alike but for the lowest `shift` bits, counted from the least: a search looks at one shelf. */
+    uint32_t shelf[N_SHELVES + 1];
+    int shift;
     size_t n_groups, n_columns, most_rated, n_scratch;
     int looks_back; /* some kernel does */
 } Plan;
@@ -46,11 +50,23 @@ typedef struct {
         left -= half; \
     }
 
-static size_t index_of(const Table *ids, int64_t id) {
+static size_t index_of(const Table *ids, size_t place, size_t end, int64_t id) {
     const int64_t *known = int64(ids, 0);
-    size_t place = 0;
-    LOWER_BOUND(known, place, ids->length, id)
+    LOWER_BOUND(known, place, end, id)
     return place < ids->length && known[place] == id ? place : ids->length;
+}
+
+static size_t shelf_of(const Plan *plan, int64_t movie_id) {
+    uint64_t shelf = ((uint64_t)movie_id - (uint64_t)*int64(&plan->known.movie_id, 0)) >> plan->shift;
+    return shelf < N_SHELVES ? (size_t)shelf : N_SHELVES - 1;
+}
+
+static size_t movie_of(const Plan *plan, int64_t movie_id) {
+    const Table *ids = &plan->known.movie_id;
+    if (!ids->length)
+        return 0;
+    size_t shelf = shelf_of(plan, movie_id);
+    return index_of(ids, plan->shelf[shelf], plan->shelf[shelf + 1], movie_id);
 }
 
 static void find_earlier(const Known *known, Row *row) {
@@ -77,10 +93,10 @@ static void transform(const Plan *plan, const Queries *queries, char *scratch, f
         row.is_same_user = i && user_id == row.user_id;
         int is_same_moment = row.is_same_user && !memcmp(&time, &row.time, sizeof time);
         row.movie_id = *(const int64_t *)(queries->movie_id + (Py_ssize_t)i * queries->movie_step);
-        row.movie = index_of(&known->movie_id, row.movie_id);
+        row.movie = movie_of(plan, row.movie_id);
         if (!row.is_same_user) {
             row.user_id = user_id;
-            row.user = index_of(&known->user_id, user_id);
+            row.user = index_of(&known->user_id, 0, known->user_id.length, user_id);
             row.first = (size_t)*int64(&known->start, row.user);
             row.last = (size_t)*int64(&known->start, row.user + 1);
         }
@@ -127,6 +143,22 @@ static const char *fault_of(Plan *plan) {
             return "rated_class has a class that isn't on the scale";
     }
     return NULL;
+}
+
+/* The shelves never fall, whatever the ids are. */
+static void put_on_shelves(Plan *plan) {
+    const Table *ids = &plan->known.movie_id;
+    size_t next = 0;
+    if (ids->length) {
+        uint64_t range = (uint64_t)*int64(ids, ids->length - 1) - (uint64_t)*int64(ids, 0);
+        while (plan->shift < 63 && range >> plan->shift >= N_SHELVES)
+            plan->shift++;
+        for (size_t place = 0; place < ids->length; place++)
+            for (size_t shelf = shelf_of(plan, *int64(ids, place)); next <= shelf; next++)
+                plan->shelf[next] = (uint32_t)place;
+    }
+    for (; next <= N_SHELVES; next++)
+        plan->shelf[next] = (uint32_t)ids->length;
 }
 
 static const Kernel *kernel_of(const char *name) {
@@ -184,6 +216,7 @@ static int fill(Plan *plan, PyObject *known, PyObject *groups) {
         PyErr_SetString(PyExc_ValueError, fault);
         return -1;
     }
+    put_on_shelves(plan);
     for (Py_ssize_t i = 0; i < n_groups; i++)
         if (add_group(plan, PyTuple_GetItem(groups, i), &extents) < 0)
             return -1;
