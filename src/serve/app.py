@@ -44,7 +44,7 @@ class Api:
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
-            raise NotImplementedError(f"no {scope['type']} here")
+            raise ValueError(f"{scope['type']} isn't spoken here, ask by http")
         while True:
             message = await receive()
             if message["type"] == "lifespan.shutdown":

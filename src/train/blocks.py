@@ -132,10 +132,11 @@ class FeatureBlocks:
         """The rows of all hosts as one block on each, in the order of their positions."""
         made = list(self.make())
         rows = _joined(cluster, np.concatenate([_NO_ROWS, *(rows for rows, _ in made)]))
-        values = [np.empty((0, len(self.names)), dtype=np.float32), *(block.values for _, block in made)]
-        ordered = np.argsort(rows)
-        features = FeatureMatrix(_joined(cluster, np.concatenate(values))[ordered], self.names)
-        return replace(self, make=lambda: iter([(rows[ordered], features)]))
+        no_values = np.empty((0, len(self.names)), dtype=np.float32)
+        values = _joined(cluster, np.concatenate([no_values, *(block.values for _, block in made)]))
+        order = np.argsort(rows)
+        block = rows[order], FeatureMatrix(values[order], self.names)
+        return replace(self, make=lambda: iter([block]))
 
     def matrix(self, label: Labels, max_bin: int, ref: xgboost.DMatrix | None = None) -> xgboost.QuantileDMatrix:
         """XGBoost's matrix, its rows in the order of the blocks.

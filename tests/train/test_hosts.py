@@ -137,9 +137,8 @@ def test_hosts_make_the_features_of_one(sharded_job: Path, make_cluster: MakeClu
         assert not any(others)
         # The tables of the groups, the users and their ratings: all that features are made of.
         assert first["features.npz"] == alone.models()[0]["features.npz"]
-        # Bins are those of one host, sums of gradients are the same but for the order of their terms.
-        losses = [ended.evaluation()["test"]["log_loss"] for ended in (alone, cluster)]
-        assert losses[1] == pytest.approx(losses[0], abs=0.0005)
+        # So are the bins; and of so few rows, sums of float32 gradients in double precision are exact in any order.
+        assert first["booster.ubj"] == alone.models()[0]["booster.ubj"]
 
 
 def test_hosts_without_work_take_part(sharded_job: Path, make_cluster: MakeCluster) -> None:

@@ -117,7 +117,7 @@ class FeatureSpec:
         movie_index = self.movie_index.index(movie_id)
         if np.any(movie_index < 0):
             raise DataError(f"history: movie {movie_id[movie_index < 0][0]} is not in the catalogue: leave it out")
-        if np.any(np.diff(np.sort(movie_index)) == 0):
+        if np.any(np.diff(np.sort(movie_index)) == 0):  # np.unique would first import numpy.ma, in a request
             raise DataError("history: a movie comes twice: send its last rating")
         users = IdIndex(np.array([user_id] if len(movie_id) else [], dtype=np.int64))
         user = np.zeros(len(movie_id), dtype=np.int64)
