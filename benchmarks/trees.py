@@ -1,7 +1,8 @@
 """The kernel beside XGBoost's own `inplace_predict`, one thread each: the same trees, the same rows, the same bits.
 
-Boosters of 1,000 and of 3,000 trees are fitted to noise, which fills trees of any depth. Both sides are asked in turn;
-figures are medians of processor time. At the end, if there is a model (``--base-dir DIR``), recommendations from all
+Boosters of 1,000 and of 3,000 trees are fitted to noise, which fills trees of any depth where there are rows enough.
+The sides take turns of many calls each, another row or rows a call, since what alternates call by call finds the caches
+full of the other's trees, as no server does; figures are medians of processor time. At the end, if there is a model (``--base-dir DIR``), recommendations from all
 of its catalogue.
 """
 
@@ -30,20 +31,21 @@ from serve.questions import Question, Wanted
 from serve.recommendations import Answerer
 from serve.trees import FlatForest
 
-N_CLASSES, N_FEATURES, N_TRAINED = 10, 60, 5_000
+N_CLASSES, N_FEATURES, N_TRAINED = 10, 60, 50_000
 BOOSTERS = {"1,000 trees of depth 6": (100, 6), "3,000 trees of depth 8": (300, 8)}
-# Rows: how often each side is asked.
-REPEATS = {1: 400, 100: 60, 10_000: 5}
+# Rows a call: turns of each side, calls a turn.
+ASKED = {1: (15, 200), 100: (9, 20), 10_000: (5, 1)}
 
 
-def median_ms(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Milliseconds of processor time of each, asked in turn; all of it is the work of one thread."""
+def median_ms(works: Mapping[str, Callable[[int], object]], turns: int, calls: int) -> dict[str, float]:
+    """Milliseconds of processor time a call of each, which is told its number; all of it is the work of one thread."""
     taken: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats):
+    for _ in range(turns):
         for name, work in works.items():
             began = time.process_time()
-            work()
-            taken[name].append(1e3 * (time.process_time() - began))
+            for call in range(calls):
+                work(call)
+            taken[name].append(1e3 * (time.process_time() - began) / calls)
     return {name: statistics.median(each) for name, each in taken.items()}
 
 
@@ -52,19 +54,20 @@ def measure(rounds: int, depth: int) -> dict[int, dict[str, float]]:
     rng = np.random.default_rng(1)
     values = rng.normal(size=(N_TRAINED, N_FEATURES)).astype(np.float32)
     values[rng.random(values.shape) < 0.1] = np.nan
-    settings = {"objective": "multi:softprob", "num_class": N_CLASSES, "max_depth": depth, "max_bin": 64, "nthread": 1}
+    settings = {"objective": "multi:softprob", "num_class": N_CLASSES, "max_depth": depth, "max_bin": 64}
     booster = xgboost.train(settings, xgboost.DMatrix(values, rng.integers(0, N_CLASSES, N_TRAINED)), rounds)
+    booster.set_param({"nthread": 1})
     forest, found = FlatForest(flatten(bytes(booster.save_raw("ubj")))), {}
-    rows = rng.normal(size=(max(REPEATS), N_FEATURES)).astype(np.float32)
-    for n_rows, repeats in REPEATS.items():
-        some = rows[:n_rows]
-        if not np.array_equal(forest.inplace_predict(some), booster.inplace_predict(some)):
+    rows = rng.normal(size=(max(ASKED), N_FEATURES)).astype(np.float32)
+    for n_rows, (turns, calls) in ASKED.items():
+        parts = rows[: n_rows * calls].reshape(calls, n_rows, N_FEATURES)
+        if not all(np.array_equal(forest.inplace_predict(part), booster.inplace_predict(part)) for part in parts):
             raise RuntimeError(f"{n_rows} rows don't have the bits of XGBoost")
         works = {
-            "XGBoost": lambda some=some: booster.inplace_predict(some, validate_features=False),
-            "kernel": lambda some=some: forest.inplace_predict(some),
+            "XGBoost": lambda call, parts=parts: booster.inplace_predict(parts[call], validate_features=False),
+            "kernel": lambda call, parts=parts: forest.inplace_predict(parts[call]),
         }
-        found[n_rows] = median_ms(works, repeats)
+        found[n_rows] = median_ms(works, turns, calls)
     return found
 
 
@@ -78,10 +81,10 @@ def measure_recommendations(base_dir: Path) -> dict[str, float]:
         "of an unknown user": Question(-1, None, math.nan, None, wanted),
     }
     works = {
-        name: lambda asked=asked: Answerer(served.model, served.candidates).answer(asked)
+        name: lambda _, asked=asked: Answerer(served.model, served.candidates).answer(asked)
         for name, asked in questions.items()
     }
-    return median_ms(works, 15)
+    return median_ms(works, 15, 1)
 
 
 def main() -> None:

@@ -37,23 +37,15 @@ class Candidates:
     Attributes:
         model: as trained.
         count: int64 (n_movies,), ratings of each movie among the training rows.
-        of_genre: indexes of the movies of each genre, its name in lower case.
     """
 
     model: Model
     count: NDArray[np.int64]
-    of_genre: Mapping[str, NDArray[np.int64]]
 
     @classmethod
     def of(cls, model: Model) -> Self:
         """Those of a model."""
-        places: dict[str, list[int]] = {}
-        spec = model.spec
-        for place, genres in enumerate(spec.movies.genres):
-            for genre in genres:
-                places.setdefault(genre.lower(), []).append(place)
-        of_genre = {genre: np.array(movies) for genre, movies in places.items()}
-        return cls(model, spec.profiles.counts(len(spec.movies)), of_genre)
+        return cls(model, model.spec.profiles.counts(len(model.spec.movies)))
 
     @property
     def movies(self) -> MovieTable:
@@ -81,6 +73,15 @@ class Candidates:
         )
         return booster, regression
 
+    @cached_property
+    def _of_genre(self) -> Mapping[str, NDArray[np.int64]]:
+        """Indexes of the movies of each genre, its name in lower case."""
+        places: dict[str, list[int]] = {}
+        for place, genres in enumerate(self.movies.genres):
+            for genre in genres:
+                places.setdefault(genre.lower(), []).append(place)
+        return {genre: np.array(movies) for genre, movies in places.items()}
+
     def among(self, wanted: Wanted) -> NDArray[np.bool_]:
         """Which movies pass the filters, bool (n_movies,).
 
@@ -100,7 +101,7 @@ class Candidates:
         return passed
 
     def _of(self, genre: str) -> NDArray[np.int64]:
-        movies = self.of_genre.get(genre.lower())
+        movies = self._of_genre.get(genre.lower())
         if movies is None:
             known = ", ".join(sorted({name for names in self.movies.genres for name in names}))
             raise RequestError(f"{GENRES_COLUMN}: no movie has {shown(genre)!r}, expected some of {known}")

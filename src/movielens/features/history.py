@@ -46,11 +46,10 @@ class Catalogue:
         IMAX is a format that says nothing of a film's kind, so it sets no flag. A movie whose genres nobody listed
         isn't a movie of no genre: its flags are NaN, not 0.
         """
-        column = {genre: place for place, genre in enumerate(GENRES)}
-        flags = np.zeros((len(movies) + 1, len(GENRES)), dtype=np.float32)
-        known = [(row, column[name]) for row, names in enumerate(movies.genres) for name in names if name in column]
-        flags[tuple(np.array(known, dtype=np.int64).reshape(-1, 2).T)] = 1
-        flags[~flags.any(axis=1)] = np.nan
+        row_of = {names: row for row, names in enumerate(dict.fromkeys([*movies.genres, ()]))}
+        distinct = np.array([[genre in names for genre in GENRES] for names in row_of], dtype=np.float32)
+        distinct[~distinct.any(axis=1)] = np.nan
+        flags = distinct[[row_of[names] for names in (*movies.genres, ())]]
         year = np.append(np.where(movies.year == 0, np.nan, movies.year), np.nan).astype(np.float32)
         return cls(movies, IdIndex(movies.movie_id.astype(np.int64)), flags, year)
 

@@ -233,8 +233,10 @@ class FeatureSpec:
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
         """The spec that `to_arrays` was called on; raises KeyError or ValueError where the arrays aren't its."""
-        genres = tuple(tuple(line.split("|")) if line else () for line in _unpack(arrays["genres"]))
-        movies = MovieTable(arrays["movie_id"], _unpack(arrays["title"]), genres, arrays["year"])
+        lines = _unpack(arrays["genres"])
+        genres = {line: tuple(line.split("|")) if line else () for line in set(lines)}
+        of_movies = tuple(map(genres.__getitem__, lines))
+        movies = MovieTable(arrays["movie_id"], _unpack(arrays["title"]), of_movies, arrays["year"])
         names = [name for name in _unpack(arrays["groups"]) if name]
         groups = tuple(group_from_arrays(name, arrays) for name in names)
         scale = RatingScale(tuple(arrays["class_values"].tolist()))
