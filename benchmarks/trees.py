@@ -1,9 +1,9 @@
 """The kernel beside XGBoost's own `inplace_predict`, one thread each: the same trees, the same rows, the same bits.
 
 Boosters of 1,000 and of 3,000 trees are fitted to noise, which fills trees of any depth where there are rows enough.
-The sides take turns of many calls each, another row or rows a call, since what alternates call by call finds the caches
-full of the other's trees, as no server does; figures are medians of processor time. At the end, if there is a model (``--base-dir DIR``), recommendations from all
-of its catalogue.
+The sides take turns of many calls each, another row or rows a call: what alternates call by call finds the caches full
+of the other's trees, as no server does. Figures are medians of processor time. At the end, if there is a model
+(``--base-dir DIR``), recommendations from all of its catalogue.
 """
 
 from __future__ import annotations
