@@ -39,7 +39,7 @@ def drop_duplicates(ratings: RatingTable) -> tuple[RatingTable, int]:
 
     The rows kept stay in file order.
     """
-    key = ratings.user_id.astype(np.int64) << 32 | ratings.movie_id
+    key = ratings.pair
     # Files as they are distributed are in order, which saves sorting.
     if np.all(key[1:] > key[:-1]):
         return ratings, 0

@@ -74,6 +74,11 @@ class RatingTable:
         """Stars, float32 (n_rows,), 0.5 to 5.0."""
         return self.half_stars * np.float32(0.5)
 
+    @property
+    def pair(self) -> NDArray[np.int64]:
+        """User and movie as one number, int64 (n_rows,), which rises by user and then by movie."""
+        return self.user_id.astype(np.int64) << 32 | self.movie_id
+
     def __len__(self) -> int:
         return len(self.user_id)
 

@@ -54,8 +54,7 @@ class EarlierModel:
 
         A pair that is tested is in no training row, so that its old rating doesn't give the new one away.
         """
-        pairs = (_pairs(self.ratings), _pairs(split.test))
-        old = self.ratings.take(np.flatnonzero(~np.isin(*pairs)))
+        old = self.ratings.take(np.flatnonzero(~np.isin(self.ratings.pair, split.test.pair)))
         if (old.timestamp is None) != (split.train.timestamp is None):
             which = "has no timestamps, the new ratings have" if old.timestamp is None else "has timestamps, they don't"
             raise JobError(f"the model {which}: train anew, or give both the same columns")
@@ -115,7 +114,3 @@ def _unpacked(directory: Path) -> Iterator[Path]:
         except (OSError, tarfile.TarError, EOFError) as error:
             raise ArtifactError(f"can't unpack {archive}: {error}: upload it again") from error
         yield Path(unpacked)
-
-
-def _pairs(ratings: RatingTable) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return ratings.user_id.astype(np.int64) << 32 | ratings.movie_id
