@@ -53,7 +53,8 @@ def read(
     """
     share, bad_rows = _Share.of(channels, cluster), BadRows(most_bad)
     share.require("ratings")
-    found = [Movie(**entry) for host in share_json(cluster, lambda: share.movies(bad_rows)) for entry in host]
+    everywhere = share_json(cluster, lambda: share.movies(bad_rows))
+    found = [Movie(**entry | {"genres": tuple(entry["genres"])}) for host in everywhere for entry in host]
     if movies is None and not found:
         share.require("movies")
     movies = catalogue([*_older(movies, found), *found])
