@@ -128,7 +128,7 @@ static PyObject *run(const Parts *forest, const Py_buffer *values, int finished,
     if ((size_t)values->len % row || (size_t)out->len != n_rows * header->n_groups * sizeof(float))
         return PyErr_Format(PyExc_ValueError, "%zd bytes of features and %zd of answers aren't rows of %u and %u float32",
                             values->len, out->len, header->n_features, header->n_groups);
-    size_t room = n_rows < LANES ? 1 : LANES;
+    size_t room = n_rows > FEW_ROWS ? ROWS : 1;
     uint32_t *rows = PyMem_Malloc(room * width_of(header) * sizeof *rows);
     if (rows == NULL)
         return PyErr_NoMemory();

@@ -7,8 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Rows or trees that are walked through at once. */
+/* Walks that go on at once, and rows that are summed at once. */
 #define LANES 16
+#define ROWS 32
+#define FEW_ROWS (ROWS / 2) /* as quick one by one */
 #define MOST_GROUPS 256
 
 enum { IDENTITY = 0, SOFTMAX = 1 };
@@ -65,8 +67,8 @@ static inline uint32_t other_key(uint32_t key) { return key == ABOVE ? BELOW : k
 #pragma GCC visibility push(hidden)
 
 /* Margins, or what becomes of them where they are `finished`, of n_rows rows; without a base they go on from those that
- * are there. `rows` has room for LANES rows of
- * width_of(), or for one where there are fewer. */
+ * are there. `rows` has room for ROWS rows of
+ * width_of(), or for one where there are few. */
 void predict(const Parts *forest, const float *values, size_t n_rows, int finished, uint32_t *rows, float *margins);
 
 /* The forest as these rows need it, in memory that the caller frees by `*memory`; the forest itself if there is none. */

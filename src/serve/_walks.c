@@ -5,7 +5,7 @@
  * row has each feature twice: missing is above all in one and below all in the other, and a node looks at the one that
  * goes its way. A leaf looks at what is always above all and has itself as its first child. Walking is bound by latency
  * as much as by work, so 16 walks go on at once: 16 trees where there is one row, 16 rows of a tree where there are
- * many. Leaves are added in the order of the trees, since floating point sums depend on it, and softmax is the one of
+ * many. There, small trees are climbed instead (_climb.h). Leaves are added in the order of the trees, since floating point sums depend on it, and softmax is the one of
  * XGBoost (common/math.h).
  */
 
@@ -13,7 +13,8 @@
 
 #include <math.h>
 
-/* `row` holds LANES rows column by column, so that lanes that look at the same column find it in one cache line. */
+/* Rows are held column by column, each column `stride` numbers, so that rows that look at the same one find it in one or
+ * two cache lines. */
 #define STEP(node, row, stride) (node) += first_of(node) + ((row)[column_of(node) * (stride)] < (node)->key)
 
 /* Written out: at -O2 a loop stays a loop, whatever a pragma says, and takes a quarter longer. */
@@ -77,91 +78,81 @@ static void walk_trees(const Parts *forest, const uint32_t *row, float *margins)
     }
 }
 
-/* As many numbers as every 64-bit processor works on at once, and the LANES of a column or sum in as many of these. */
-typedef float Four __attribute__((vector_size(16), aligned(16), may_alias));
-typedef int32_t FourMasks __attribute__((vector_size(16), aligned(16), may_alias));
-typedef uint32_t FourKeys __attribute__((vector_size(16), aligned(16), may_alias));
-typedef struct {
-    Four part[LANES / 4];
-} Lanes;
-typedef struct {
-    FourKeys part[LANES / 4];
-} KeyLanes;
-
-static void fill(Lanes *lanes, float value) {
-    for (int k = 0; k < LANES / 4; k++)
-        lanes->part[k] = (Four){value, value, value, value};
-}
-
-static void begin(Lanes *lanes, const float *margins, size_t stride) {
-    for (size_t j = 0; j < LANES; j++)
-        ((float *)lanes)[j] = margins[j * stride];
-}
-
-/* Walks go one after the other; from the leaves to the root all lanes go at once, but by every node. */
+/* Walks go one after the other; a climb is quicker where a tree has few nodes for each of its levels. */
 #define FEW_NODES 128
-static int is_quicker_from_leaves(uint32_t n_nodes, uint32_t depth) {
-    return n_nodes < FEW_NODES && n_nodes <= 6 * depth + 1;
+typedef struct {
+    void (*climb)(const Node *root, uint32_t n_nodes, const uint32_t *rows, float *sum);
+    uint32_t nodes_a_level;
+} Climber;
+
+#define CLIMB climb
+#define WIDTH 4 /* what every 64-bit processor works on at once */
+#define TARGET
+#include "_climb.h"
+
+#ifdef __x86_64__
+#define CLIMB climb_wide
+#define WIDTH 8
+#define TARGET __attribute__((target("avx2")))
+#include "_climb.h"
+#ifndef HAS_AVX2
+#define HAS_AVX2 __builtin_cpu_supports("avx2")
+#endif
+#endif
+
+static Climber climber(void) {
+#ifdef __x86_64__
+    if (HAS_AVX2)
+        return (Climber){climb_wide, 10};
+#endif
+    return (Climber){climb, 6};
 }
 
-static void climb_rows(const Node *root, uint32_t n_nodes, const KeyLanes *rows, Lanes *sum) {
-    Lanes values[FEW_NODES];
-    for (uint32_t i = n_nodes; i--;) {
-        const Node *node = root + i;
-        if (!first_of(node)) {
-            fill(values + i, value_of(node));
-            continue;
-        }
-        const KeyLanes *row = rows + column_of(node);
-        const Lanes *first = values + i + first_of(node), *second = first + 1;
-        FourKeys key = {node->key, node->key, node->key, node->key};
-#pragma GCC unroll 4
-        for (int k = 0; k < LANES / 4; k++) {
-            FourMasks is_second = row->part[k] < key;
-            values[i].part[k] = (Four)((is_second & (FourMasks)second->part[k]) | (~is_second & (FourMasks)first->part[k]));
-        }
-    }
-    for (int k = 0; k < LANES / 4; k++)
-        sum->part[k] += values->part[k];
-}
-
-static void walk_rows(const Parts *forest, const KeyLanes *rows, Lanes *sums) {
+static void walk_rows(const Parts *forest, const uint32_t *rows, float sums[][ROWS]) {
+    const Climber with = climber();
     uint32_t n_trees = forest->header.n_trees;
     for (uint32_t i = 0; i < n_trees; i++) {
         const Tree *tree = forest->trees + i;
         const Node *root = forest->nodes + tree->root;
-        uint32_t end = i + 1 < n_trees ? tree[1].root : forest->header.n_nodes;
-        if (is_quicker_from_leaves(end - tree->root, depth_of(tree))) {
-            climb_rows(root, end - tree->root, rows, sums + group_of(tree));
+        uint32_t n_nodes = (i + 1 < n_trees ? tree[1].root : forest->header.n_nodes) - tree->root;
+        float *sum = sums[group_of(tree)];
+        if (n_nodes < FEW_NODES && n_nodes <= with.nodes_a_level * depth_of(tree) + 1) {
+            with.climb(root, n_nodes, rows, sum);
             continue;
         }
-        const uint32_t *row = (const uint32_t *)rows;
-        const Node *at[LANES];
-        for (int j = 0; j < LANES; j++)
-            at[j] = root;
-        for (uint32_t depth = depth_of(tree); depth--;) {
-#define STEP_ROW(j) STEP(at[j], row + (j), LANES);
-            EACH_LANE(STEP_ROW)
+        for (int place = 0; place < ROWS; place += LANES) {
+            const uint32_t *row = rows + place;
+            const Node *at[LANES];
+            for (int j = 0; j < LANES; j++)
+                at[j] = root;
+            for (uint32_t depth = depth_of(tree); depth--;) {
+#define STEP_ROW(j) STEP(at[j], row + (j), ROWS);
+                EACH_LANE(STEP_ROW)
+            }
+            for (int j = 0; j < LANES; j++)
+                sum[place + j] += value_of(at[j]);
         }
-        float *sum = (float *)(sums + group_of(tree));
-        for (int j = 0; j < LANES; j++)
-            sum[j] += value_of(at[j]);
     }
 }
 
 void predict(const Parts *forest, const float *values, size_t n_rows, int finished, uint32_t *rows, float *margins) {
     const Header *header = &forest->header;
     size_t n_features = header->n_features, n_groups = header->n_groups, i = 0;
-    Lanes sums[MOST_GROUPS];
-    for (; n_rows - i >= LANES; i += LANES) {
-        for (size_t j = 0; j < LANES; j++)
-            spread(rows + j, LANES, values + (i + j) * n_features, n_features);
-        for (size_t k = 0; k < n_groups; k++)
-            begin(sums + k, forest->base ? forest->base + k : margins + i * n_groups + k, forest->base ? 0 : n_groups);
-        walk_rows(forest, (const KeyLanes *)rows, sums);
-        for (size_t j = 0; j < LANES; j++)
+    _Alignas(16) float sums[MOST_GROUPS][ROWS];
+    for (size_t n = ROWS; n_rows - i > FEW_ROWS; i += n) {
+        n = n_rows - i < ROWS ? n_rows - i : ROWS;
+        const float *begin = forest->base ? forest->base : margins + i * n_groups;
+        size_t stride = forest->base ? 0 : n_groups;
+        for (size_t j = 0; j < ROWS; j++) {
+            size_t row = j < n ? j : n - 1; /* the last one again, for want of others */
+            spread(rows + j, ROWS, values + (i + row) * n_features, n_features);
             for (size_t k = 0; k < n_groups; k++)
-                margins[(i + j) * n_groups + k] = ((const float *)(sums + k))[j];
+                sums[k][j] = begin[row * stride + k];
+        }
+        walk_rows(forest, rows, sums);
+        for (size_t j = 0; j < n; j++)
+            for (size_t k = 0; k < n_groups; k++)
+                margins[(i + j) * n_groups + k] = sums[k][j];
     }
     for (; i < n_rows; i++) {
         if (forest->base)

@@ -140,7 +140,7 @@ def test_rows_are_the_same_alone_and_among_others() -> None:
     flat = flatten(bytes(booster.save_raw("ubj")))
     forest, rows = FlatForest(flat), adversarial_rows(flat, seed=5, n_rows=667, alike=0.7)
     together = forest.inplace_predict(rows)
-    for n_rows in (0, 1, 2, 15, 16, 17, 33, 255, 256, 257):
+    for n_rows in (0, 1, 2, 16, 17, 31, 32, 33, 65, 255, 256, 257):
         np.testing.assert_array_equal(forest.inplace_predict(rows[:n_rows]), together[:n_rows])
 
 
@@ -399,7 +399,8 @@ def test_a_model_that_fails_its_test_is_not_served(gated: Model, tmp_path: Path,
         load(saved)
 
 
-def test_under_the_sanitizers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("machine", [[], ["-DHAS_AVX2=0"]], ids=["this processor", "any processor"])
+def test_under_the_sanitizers(machine: list[str], tmp_path: Path) -> None:
     """This module's tests of the kernel once more, with every access to memory and every operation watched."""
     if shutil.which("gcc") is None:
         debian.install("gcc", "libc6-dev")
@@ -408,7 +409,7 @@ def test_under_the_sanitizers(tmp_path: Path) -> None:
     flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-shared", "-fPIC"]
     include = f"-I{sysconfig.get_path('include')}"
     sources = sorted(map(str, package.glob("*.c")))
-    command = ["gcc", *flags, "-DPy_LIMITED_API=0x030B0000", include, *sources, "-lm"]
+    command = ["gcc", *flags, *machine, "-DPy_LIMITED_API=0x030B0000", include, *sources, "-lm"]
     subprocess.run([*command, "-o", str(package / "_forest.abi3.so")], check=True)
     runtime = [
         subprocess.run(

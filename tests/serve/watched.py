@@ -34,7 +34,19 @@ def ask(model: Forest, n_rows: int) -> None:
             model.predict_into(features, answers, True, first, 3)
 
 
-threads = [threading.Thread(target=ask, args=(forest, n_rows)) for n_rows in (0, 1, 7, 8, 15, 16, 17, 40, 256, 300)]
+def compare(model: Forest, n_rows: int) -> None:
+    """Rows at once, which climb, and one by one, which walk."""
+    features = array("f", rng.choices(numbers, k=n_rows * model.n_features))
+    answers, answer = array("f", bytes(4 * n_rows * model.n_groups)), array("f", bytes(4 * model.n_groups))
+    model.predict_into(features, answers)
+    for row in range(n_rows):
+        model.predict_into(features[row * model.n_features : (row + 1) * model.n_features], answer)
+        assert answers[row * model.n_groups : (row + 1) * model.n_groups].tobytes() == answer.tobytes()
+
+
+compare(forest, 50)
+compare(forest, 256)
+threads = [threading.Thread(target=ask, args=(forest, n_rows)) for n_rows in (0, 1, 8, 16, 17, 32, 33, 70, 256, 300)]
 for thread in threads:
     thread.start()
 for thread in threads:
@@ -44,7 +56,7 @@ for _ in range(3000):  # whatever the file says, a forest is refused or walks wi
     for _ in range(rng.randint(1, 3)):
         broken[rng.randrange(len(broken)) if rng.random() < 0.5 else rng.randrange(64)] = rng.randrange(256)
     with suppress(ValueError):
-        ask(Forest(bytes(broken[: rng.choice([len(broken), rng.randrange(len(broken))])])), rng.choice([17, 256]))
+        ask(Forest(bytes(broken[: rng.choice([len(broken), rng.randrange(len(broken))])])), rng.choice([33, 256]))
 with suppress(ValueError):
     forest.predict_into(b"1234", bytearray(3))
 with suppress(BufferError):
