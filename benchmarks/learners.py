@@ -20,8 +20,8 @@ import numpy as np
 
 EVERY = 5
 # Near to ours where both libraries have the same setting. LightGBM's learning rate of 0.25 was quicker than 0.1; it is
-# about as much as XGBoost's 0.4, whose second derivatives of a softmax are greater. CatBoost's 0.6 was
-# quicker than 0.4.
+# about as much as XGBoost's 0.4, whose second derivatives of a softmax are greater. For CatBoost
+# 0.6 was quicker than 0.4.
 LIGHTGBM = {
     **{"objective": "multiclass", "metric": "multi_logloss", "learning_rate": 0.25, "num_leaves": 31, "max_bin": 63},
     **{

@@ -5,16 +5,16 @@
  * row has each feature twice: missing is above all in one and below all in the other, and a node looks at the one that
  * goes its way. A leaf looks at what is always above all and has itself as its first child. Walking is bound by latency
  * as much as by work, so 16 walks go on at once: 16 trees where there is one row, 16 rows of a tree where there are
- * many. There, small trees are climbed instead (_climb.h). Leaves are added in the order of the trees, since floating point sums depend on it, and softmax is the one of
- * XGBoost (common/math.h).
+ * many. Through a small tree, many rows climb instead (_climb.h). Leaves are added in the order of the trees, since
+ * floating point sums depend on it, and softmax is the one of XGBoost (common/math.h).
  */
 
 #include "_trees.h"
 
 #include <math.h>
 
-/* Rows are held column by column, each column `stride` numbers, so that rows that look at the same one find it in one or
- * two cache lines. */
+/* Rows are held column by column, each of `stride` numbers, so that rows that look at the same one find it in one or two
+ * cache lines. */
 #define STEP(node, row, stride) (node) += first_of(node) + ((row)[column_of(node) * (stride)] < (node)->key)
 
 /* Written out: at -O2 a loop stays a loop, whatever a pragma says, and takes a quarter longer. */
