@@ -66,8 +66,8 @@ static inline uint32_t other_key(uint32_t key) { return key == ABOVE ? BELOW : k
 /* Nobody else's functions of these names shall stand in for them. */
 #pragma GCC visibility push(hidden)
 
-/* Margins, or what becomes of them where they are `finished`, of n_rows rows; without a base they go on from those that
- * are there. `rows` has room for ROWS rows of width_of(), or for one where there are FEW_ROWS or fewer. */
+/* Margins, or what becomes of them where they are `finished`, of n_rows rows; without a base they go on from those
+ * that are there. `rows` has room for ROWS rows of width_of(), or for one where there are FEW_ROWS or fewer. */
 void predict(const Parts *forest, const float *values, size_t n_rows, int finished, uint32_t *rows, float *margins);
 
 /* The forest as these rows need it, in memory that the caller frees by `*memory`; the forest itself if there is none. */

@@ -13,8 +13,8 @@
 
 #include <math.h>
 
-/* Rows are held column by column, each of `stride` numbers, so that rows that look at the same one find it in one or two
- * cache lines. */
+/* Rows are held column by column, each of `stride` numbers: rows that look at the same one find it in a cache line or
+ * two. */
 #define STEP(node, row, stride) (node) += first_of(node) + ((row)[column_of(node) * (stride)] < (node)->key)
 
 /* Written out: at -O2 a loop stays a loop, whatever a pragma says, and takes a quarter longer. */
