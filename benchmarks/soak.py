@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import itertools
 import json
 import os
 import random
@@ -42,7 +41,7 @@ KILL_EVERY_S, SAMPLE_EVERY_S = 20.0, 2.0
 FORGIVEN_S = 5.0
 MOST_GROWTH = 0.05
 SLOW_CLIENTS, SLOW_S = 20, 1.0
-# So many requests over one connection: then each worker has its share from the start, the watched one too.
+# About so many requests over one connection: then each worker has its share from the start, the watched one too.
 KEPT_REQUESTS = 100
 
 
@@ -120,8 +119,8 @@ def cases(served: ServedModel, seed: int = 1) -> list[Case]:
 def ask_well(address: tuple[str, int], known: list[Case], tally: Tally, over: threading.Event, seed: int) -> None:
     """Ask one good question after the other over connections that are kept for a while."""
     rng, connection = random.Random(seed), http.client.HTTPConnection(*address, timeout=60)
-    for number in itertools.takewhile(lambda _: not over.is_set(), itertools.count()):
-        if number % KEPT_REQUESTS == 0:
+    while not over.is_set():
+        if rng.random() < 1 / KEPT_REQUESTS:
             connection.close()  # the next request opens another
         case = rng.choice(known)
         try:

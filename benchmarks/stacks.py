@@ -195,11 +195,10 @@ def running(stack: Stack, base_dir: Path, workers: int, directory: Path) -> Iter
 
     for name, text in stack.files.items():
         (directory / name).write_text(fill(text))
-    # Modules are compiled once, as an image's are, and not at each start.
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment = inherited | {
+    environment = os.environ | {
         **{"MODEL_DIR": str(base_dir / "model"), "PORT": str(port), "WORKERS": str(workers), "OMP_NUM_THREADS": "1"},
         "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
+        "PYTHONDONTWRITEBYTECODE": "",  # modules are compiled once, as an image's are, and not at each start
         **{name: fill(value) for name, value in stack.environment.items()},
     }
     began, processes = time.monotonic(), []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import time
@@ -128,12 +129,11 @@ class Fleet:
         Raises:
             JobError: with the FailureReason.
         """
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.stop)
             for variant in self.variants:
                 variant.start()
-        except BaseException:
-            self.stop()
-            raise
+            undo.pop_all()
 
     def stop(self) -> None:
         """End all, and remove their files."""

@@ -5,6 +5,7 @@ Two processes run: the services and the image registry. Containers are the servi
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -79,11 +80,11 @@ def up(
     directory.mkdir(parents=True, exist_ok=True)
     (directory / ".gitignore").write_text("*\n")
     settings.save()
-    try:
-        return _started(settings)
-    except BaseException:
-        down(directory)
-        raise
+    with contextlib.ExitStack() as undo:
+        undo.callback(down, directory)
+        settings = _started(settings)
+        undo.pop_all()
+    return settings
 
 
 def down(directory: Path) -> None:

@@ -100,7 +100,7 @@ typedef struct {
 #endif
 #endif
 
-static Climber climber(void) {
+static Climber choose_climber(void) {
 #ifdef __x86_64__
     if (HAS_AVX2)
         return (Climber){climb_wide, 10};
@@ -109,15 +109,15 @@ static Climber climber(void) {
 }
 
 static void walk_rows(const Parts *forest, const uint32_t *rows, float sums[][ROWS]) {
-    const Climber with = climber();
+    const Climber chosen = choose_climber();
     uint32_t n_trees = forest->header.n_trees;
     for (uint32_t i = 0; i < n_trees; i++) {
         const Tree *tree = forest->trees + i;
         const Node *root = forest->nodes + tree->root;
         uint32_t n_nodes = (i + 1 < n_trees ? tree[1].root : forest->header.n_nodes) - tree->root;
         float *sum = sums[group_of(tree)];
-        if (n_nodes < FEW_NODES && n_nodes <= with.nodes_a_level * depth_of(tree) + 1) {
-            with.climb(root, n_nodes, rows, sum);
+        if (n_nodes < FEW_NODES && n_nodes <= chosen.nodes_a_level * depth_of(tree) + 1) {
+            chosen.climb(root, n_nodes, rows, sum);
             continue;
         }
         for (int place = 0; place < ROWS; place += LANES) {

@@ -16,16 +16,16 @@ from container.image import ROOT, public_base
 from launcher.source import revision, version
 
 DEB822 = """\
-# http://commented.example/debian
+# http://127.0.0.1/commented/debian
 Types: deb deb-src
-URIs: http://mirror.example/debian
-  http://second.example/debian
+URIs: http://127.0.0.1/mirror/debian
+  http://127.0.0.1/second/debian
 Suites: bookworm bookworm-updates
 Components: main
 """
 SECURITY = """\
 Types: deb
-URIs: http://security.example/debian-security
+URIs: http://127.0.0.1/security/debian-security
 Suites: bookworm-security
 Components: main
 """
@@ -72,17 +72,20 @@ def apt_dir(root: Path, files: dict[str, str]) -> Path:
 @pytest.mark.parametrize(
     ("files", "mirror"),
     [
-        ({"sources.list.d/debian.sources": DEB822}, "http://mirror.example/debian"),
-        ({"sources.list.d/debian.sources": f"{SECURITY}\n{DEB822}"}, "http://mirror.example/debian"),
+        ({"sources.list.d/debian.sources": DEB822}, "http://127.0.0.1/mirror/debian"),
+        ({"sources.list.d/debian.sources": f"{SECURITY}\n{DEB822}"}, "http://127.0.0.1/mirror/debian"),
         ({"sources.list.d/debian.sources": f"Enabled: no\n{DEB822}"}, None),
         ({"sources.list.d/debian.sources.disabled": DEB822}, None),
-        ({"sources.list": "# none\ndeb http://one.example/debian bookworm main\n"}, "http://one.example/debian"),
-        ({"sources.list": "deb [arch=amd64 trusted=yes] https://two.example/d trixie main"}, "https://two.example/d"),
-        ({"sources.list": "deb-src http://source.example/debian bookworm main"}, None),
+        ({"sources.list": "# none\ndeb http://127.0.0.1/one/debian bookworm main\n"}, "http://127.0.0.1/one/debian"),
+        (
+            {"sources.list": "deb [arch=amd64 trusted=yes] https://127.0.0.1/two/d trixie main"},
+            "https://127.0.0.1/two/d",
+        ),
+        ({"sources.list": "deb-src http://127.0.0.1/source/debian bookworm main"}, None),
         ({"sources.list": "deb cdrom:[Debian]/ bookworm main"}, None),
         (
-            {"sources.list": "", "sources.list.d/a.list": "deb http://a.example/debian sid main"},
-            "http://a.example/debian",
+            {"sources.list": "", "sources.list.d/a.list": "deb http://127.0.0.1/a/debian sid main"},
+            "http://127.0.0.1/a/debian",
         ),
         ({}, None),
     ],

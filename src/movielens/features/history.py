@@ -46,10 +46,11 @@ class Catalogue:
         IMAX is a format that says nothing of a film's kind, so it sets no flag. A movie whose genres nobody listed
         isn't a movie of no genre: its flags are NaN, not 0.
         """
-        row_of = {names: row for row, names in enumerate(dict.fromkeys([*movies.genres, ()]))}
+        listed = (*movies.genres, ())
+        row_of = {names: row for row, names in enumerate(dict.fromkeys(listed))}
         distinct = np.array([[genre in names for genre in GENRES] for names in row_of], dtype=np.float32)
         distinct[~distinct.any(axis=1)] = np.nan
-        flags = distinct[[row_of[names] for names in (*movies.genres, ())]]
+        flags = distinct[[row_of[names] for names in listed]]
         year = np.append(np.where(movies.year == 0, np.nan, movies.year), np.nan).astype(np.float32)
         return cls(movies, IdIndex(movies.movie_id.astype(np.int64)), flags, year)
 
