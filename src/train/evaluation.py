@@ -109,6 +109,6 @@ def quadratic_weighted_kappa(confusion: NDArray[np.int64]) -> float:
     """Cohen's weighted kappa (Cohen 1968) of counts (n_classes, n_classes), weights (i - j) squared."""
     classes = np.arange(len(confusion))
     weights = (classes[:, None] - classes[None, :]) ** 2
-    by_chance = np.outer(confusion.sum(axis=1), confusion.sum(axis=0)) / confusion.sum()
-    disagreement = float((weights * by_chance).sum())
-    return 1 - float((weights * confusion).sum()) / disagreement if disagreement else 0.0
+    # Whole numbers, so that nothing is rounded until they are divided, and the result stays between -1 and 1.
+    by_chance = int((weights * np.outer(confusion.sum(axis=1), confusion.sum(axis=0))).sum())
+    return 1 - int((weights * confusion).sum() * confusion.sum()) / by_chance if by_chance else 0.0
