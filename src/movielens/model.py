@@ -152,18 +152,21 @@ class Model:
 
     def predict(self, queries: RatingQueries) -> Scores:
         """Scores of any number of rows; safe to call from several threads."""
-        probabilities, estimate = self.outputs(queries)
+        probabilities, estimate = self.outputs(self.spec.values(queries))
         return Scores.of(probabilities, self.class_values, self.decision, estimate)
 
-    def outputs(self, queries: RatingQueries) -> tuple[Floats, Floats | None]:
-        """Probabilities, float32 (n_rows, n_classes), and the regression's stars, (n_rows,), if any; as safe."""
-        if not len(queries):
+    def outputs(self, features: Floats) -> tuple[Floats, Floats | None]:
+        """What the trees say of features, float32 (n_rows, n_features); as safe.
+
+        Returns:
+            Probabilities, float32 (n_rows, n_classes), and the regression's stars, (n_rows,), if any.
+        """
+        if not len(features):
             return np.empty((0, len(self.class_values)), dtype=np.float32), None
-        features = self.spec.transform(queries)
-        probabilities: Floats = self.booster.inplace_predict(features.values, validate_features=False)
+        probabilities: Floats = self.booster.inplace_predict(features, validate_features=False)
         if self.regression is None:
             return probabilities, None
-        return probabilities, self.regression.inplace_predict(features.values, validate_features=False).reshape(-1)
+        return probabilities, self.regression.inplace_predict(features, validate_features=False).reshape(-1)
 
     def knows_user(self, user_id: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether each user has ratings in the training rows, bool (n_rows,)."""

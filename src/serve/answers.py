@@ -17,11 +17,10 @@ import orjson
 
 from movielens.columns import MOVIE_ID, USER_ID
 from movielens.model import Model, choose
-from movielens.queries import RatingQueries
 from serve.errors import CODES
 from serve.questions import RECOMMEND
 from serve.recommendations import Answer
-from serve.rows import Shape
+from serve.rows import Row, Shape
 from serve.scorer import Predictions
 
 Parameters = Mapping[str, str]
@@ -94,9 +93,9 @@ def csv_items(predictions: Predictions, parameters: Parameters) -> list[bytes]:
     return [b"%b,%b,%b" % (rating, repr(mean).encode(), row) for rating, mean, row in columns]
 
 
-def csv_rating(model: Model, queries: RatingQueries) -> bytes:
+def csv_rating(model: Model, row: Row) -> bytes:
     """The answer that `csv_items` makes of one row where nothing but its rating is asked, with less around it."""
-    probabilities, estimate = model.outputs(queries)
+    probabilities, estimate = model.outputs(model.spec.row(*row))
     class_index = choose(probabilities, model.class_values, model.decision, estimate)
     return class_names(model.class_values)[class_index.item()]
 

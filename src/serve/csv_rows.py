@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,7 +23,7 @@ from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import RequestError
 from movielens.queries import RatingQueries
 from serve.questions import Question, Wanted
-from serve.rows import EMPTY, EXPECTED, FIELDS, ID_MAX, TIMESTAMP_BOUND, ParsedRequest, decode_text, shown
+from serve.rows import EMPTY, EXPECTED, FIELDS, TIMESTAMP_BOUND, ParsedRequest, Row, decode_text, shown
 
 # int() and float() take more than we do: underscores, digits of other scripts, "nan", "inf".
 _ID_CHARACTERS = frozenset("0123456789- \t")
@@ -39,10 +41,9 @@ def parse_csv(body: bytes) -> ParsedRequest:
     Raises:
         RequestError: at the first row or value that isn't as it should be.
     """
-    plain = plain_row(body)
-    if plain is None:
-        plain = _plain_columns(body)
-    if plain is not None:
+    if (row := plain_row(body)) is not None:
+        return ParsedRequest(RatingQueries(*[np.array([value]) for value in row]))
+    if (plain := _plain_columns(body)) is not None:
         return ParsedRequest(plain)
     columns = _columns(body, FIELDS)
     return ParsedRequest(RatingQueries(columns[USER_ID], columns[MOVIE_ID], columns[TIMESTAMP]))
@@ -79,23 +80,19 @@ def _columns(body: bytes, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
 
 # Numbers of more digits may be beyond int64.
 _MOST_DIGITS = 18
-_LONGEST_ROW = 40
 _PLAIN = b"0123456789,\n"
 _COMMA, _NEWLINE = b",\n"
+_PLAIN_ROW = re.compile(rb"(\d{1,18}+),(\d{1,18}+)(?:,(\d{1,18}+))?\r?\n?")
 
 
-def plain_row(body: bytes) -> RatingQueries | None:
-    """The columns of a body of one row of digits and commas, or None where it has anything else."""
-    if len(body) > _LONGEST_ROW:
+def plain_row(body: bytes) -> Row | None:
+    """The values of a body of one row of digits and commas, or None where it has anything else."""
+    found = _PLAIN_ROW.fullmatch(body)
+    if found is None:
         return None
-    fields = body.removesuffix(b"\n").removesuffix(b"\r").split(b",")
-    if len(fields) not in (2, 3) or not all(map(bytes.isdigit, fields)):
-        return None
-    user_id, movie_id, *rest = map(int, fields)
-    timestamp = float(rest[0]) if rest else np.nan
-    if user_id > ID_MAX or movie_id > ID_MAX or timestamp >= TIMESTAMP_BOUND:
-        return None
-    return RatingQueries(np.array([user_id]), np.array([movie_id]), np.array([timestamp]))
+    user_id, movie_id, seconds = found.groups()
+    timestamp = math.nan if seconds is None else float(seconds)
+    return None if timestamp >= TIMESTAMP_BOUND else (int(user_id), int(movie_id), timestamp)
 
 
 def _plain_columns(body: bytes) -> RatingQueries | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import islice
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,12 +47,19 @@ class Asked(NamedTuple):
     encoding: str | None = None
 
     @classmethod
-    def of(cls, headers: Mapping[bytes, bytes]) -> Self:
+    def of(cls, headers: Mapping[bytes, bytes]) -> Asked:
         """Of headers by their names in lower case."""
-        return cls(*[headers[name].decode("latin-1") if name in headers else None for name in _ASKED])
+        get = headers.get
+        return _asked(get(b"content-type"), get(b"accept"), get(_ATTRIBUTES), get(b"content-encoding"))
 
 
-_ASKED = (b"content-type", b"accept", b"x-amzn-sagemaker-custom-attributes", b"content-encoding")
+_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
+
+
+# Clients send the same few headers for ever.
+@lru_cache(maxsize=64)
+def _asked(*values: bytes | None) -> Asked:
+    return Asked(*[value if value is None else value.decode("latin-1") for value in values])
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ class Plan:
     wants_ratings: bool
 
 
-# Clients send the same few headers for ever; what can't be served isn't remembered.
+# What can't be served isn't remembered.
 @lru_cache(maxsize=512)
 def plan(asked: Asked, begins: bytes) -> Plan:
     """The plan for a body that begins with that character, if its type isn't said.
@@ -140,7 +147,8 @@ def is_slow(asked: Asked) -> bool:
 
 def may_question(body: bytes) -> bool:
     """Whether rows of the body may do so; where there is a question this is true, and seldom else."""
-    return _HISTORY in body or _RECOMMEND in body or b"\\" in body  # a name may be written with escapes
+    # A name is written in quotes, and may be written with escapes.
+    return b'"' in body and (_HISTORY in body or _RECOMMEND in body or b"\\" in body)
 
 
 _HISTORY, _RECOMMEND = HISTORY.encode(), RECOMMEND.encode()

@@ -35,6 +35,10 @@ EMPTY = "the body is empty, expected rows of userId, movieId and perhaps timesta
 _LONGEST_SHOWN = 40
 
 
+# userId, movieId and timestamp, NaN where there is none.
+Row = tuple[int, int, float]
+
+
 class Shape(StrEnum):
     """How a body holds its rows; a JSON answer has the same shape."""
 

@@ -68,6 +68,6 @@ class Predictions(NamedTuple):
 
 def score(model: Model, queries: RatingQueries) -> Predictions:
     """Predict any number of rows; an unknown user or movie is a row like any other."""
-    probabilities, estimate = model.outputs(queries)
+    probabilities, estimate = model.outputs(model.spec.values(queries))
     chosen = choose(probabilities, model.class_values, model.decision, estimate)
     return Predictions(queries, probabilities, estimate, chosen, model)

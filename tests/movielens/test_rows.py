@@ -78,6 +78,20 @@ def test_rows_that_do_not_fit_are_refused(spec: FeatureSpec) -> None:
     out.setflags(write=False)
     with pytest.raises(ValueError, match="read-only"):
         plan.transform_into(one, one, np.zeros(1), out)
+    with pytest.raises(ValueError, match="read-only"):
+        plan.transform_row(1, 1, 0.0, out)
+    with pytest.raises(OverflowError):
+        plan.transform_row(2**63, 1, 0.0, out)
+    with pytest.raises(ValueError, match=r"out isn't an aligned float32 \(1, "):
+        plan.transform_row(1, 1, 0.0, np.empty((2, len(spec.names)), dtype=np.float32))
+
+
+def test_a_row_of_numbers_is_the_row_of_arrays(spec: FeatureSpec, ratings: RatingTable) -> None:
+    some = ratings.queries().take(np.arange(0, len(ratings), 7))
+    user_id, movie_id = np.append(some.user_id, [-5, 2**63 - 1]), np.append(some.movie_id, [-(2**63), 0])
+    timestamp = np.append(some.timestamp, [np.nan, 0.0])
+    rows = [spec.row(*row) for row in zip(user_id.tolist(), movie_id.tolist(), timestamp.tolist(), strict=True)]
+    np.testing.assert_array_equal(np.vstack(rows), spec.values(RatingQueries(user_id, movie_id, timestamp)))
 
 
 def test_tables_may_be_mapped_and_read_only(spec: FeatureSpec, ratings: RatingTable, tmp_path: Path) -> None:
@@ -98,7 +112,7 @@ def test_columns_need_not_be_contiguous(spec: FeatureSpec, ratings: RatingTable)
 
 
 @given(
-    st.lists(st.integers(1, 2**31 - 1), min_size=1, max_size=300, unique=True),
+    st.lists(st.integers(1, 2**31 - 2), min_size=1, max_size=300, unique=True),
     st.integers(0, 2**31 - 2),
     st.lists(st.integers(-(2**63), 2**63 - 1)),
 )

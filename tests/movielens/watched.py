@@ -32,6 +32,8 @@ def ask(plan: _rows.Plan, n_rows: int, n_columns: int) -> None:
     out = np.empty((n_rows, n_columns), dtype=np.float32)
     plan.transform_into(ids[0], ids[1], times, out)
     plan.transform_into(np.sort(ids[0])[::-1], ids[1], np.repeat(times, 2)[::2], out)
+    for user_id, movie_id, time in zip(*ids.tolist(), times.tolist(), strict=True):
+        plan.transform_row(user_id, movie_id, time, out[:1])
 
 
 def broken(array: np.ndarray[Any, Any]) -> Any:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from movielens.model import Model
-from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
 from serve.app import LONG_BODY
 from serve.codec import PARSERS, RENDERERS
@@ -164,9 +163,9 @@ class Held:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def outputs(self, queries: RatingQueries) -> tuple[Any, Any]:
-        assert len(queries) == 1 or self.let_go.wait(60)
-        return self._model.outputs(queries)
+    def outputs(self, features: Any) -> tuple[Any, Any]:
+        assert len(features) == 1 or self.let_go.wait(60)
+        return self._model.outputs(features)
 
 
 def test_ping_is_answered_while_a_long_body_is_worked_on(served: ServedModel, serving: Any) -> None:
@@ -191,8 +190,8 @@ def test_a_bug_is_500_and_its_trace_stays_in_the_log(
     served: ServedModel, serving: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Held):
-        def outputs(self, queries: RatingQueries) -> tuple[Any, Any]:
-            return self._model.outputs(queries, "too much")  # type: ignore[call-arg]
+        def outputs(self, features: Any) -> tuple[Any, Any]:
+            return self._model.outputs(features, "too much")  # type: ignore[call-arg]
 
     with serving(replace(served, model=Broken(served.model))) as (host, port):
         response = httpx.post(f"http://{host}:{port}/invocations", json=PAIR, trust_env=False)

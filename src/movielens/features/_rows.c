@@ -252,54 +252,77 @@ static void plan_dealloc(PyObject *object) {
 
 /* Calls */
 
-static PyObject *run(const Plan *plan, const Py_buffer *columns, const Py_buffer *out) {
+static PyObject *run(const Plan *plan, const Queries *queries, PyObject *features) {
+    Py_buffer out;
+    if (PyObject_GetBuffer(features, &out, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE) < 0)
+        return NULL;
+    PyObject *result = NULL;
+    char *held = PyMem_Malloc(plan->n_scratch + ALIGNMENT);
+    if (out.ndim != 2 || !is_of_type(&out, 'f') || (size_t)out.shape[0] != queries->length ||
+        (size_t)out.shape[1] != plan->n_columns || (out.len && (uintptr_t)out.buf % sizeof(float))) {
+        PyErr_Format(PyExc_ValueError, "out isn't an aligned float32 (%zu, %zu)", queries->length, plan->n_columns);
+    } else if (held == NULL) {
+        PyErr_NoMemory();
+    } else {
+        char *scratch = held + (ALIGNMENT - (uintptr_t)held % ALIGNMENT);
+        if (queries->length < RELEASE_ROWS) {
+            transform(plan, queries, scratch, out.buf);
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            transform(plan, queries, scratch, out.buf);
+            Py_END_ALLOW_THREADS
+        }
+        result = Py_NewRef(Py_None);
+    }
+    PyMem_Free(held);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+static PyObject *run_columns(const Plan *plan, const Py_buffer *columns, PyObject *features) {
     static const char *const names[] = {"user_id", "movie_id", "timestamp"};
     for (int i = 0; i < 3; i++)
         if (columns[i].ndim != 1 || columns[i].shape[0] != columns[0].shape[0] || !is_of_type(columns + i, "qqd"[i]) ||
             (columns[i].len && ((uintptr_t)columns[i].buf | (uintptr_t)columns[i].strides[0]) % 8))
             return PyErr_Format(PyExc_ValueError, "%s isn't an aligned %s (n_rows,)", names[i], type_name("qqd"[i]));
-    size_t n_rows = (size_t)columns[0].shape[0];
-    if (out->ndim != 2 || !is_of_type(out, 'f') || (size_t)out->shape[0] != n_rows ||
-        (size_t)out->shape[1] != plan->n_columns || (out->len && (uintptr_t)out->buf % sizeof(float)))
-        return PyErr_Format(PyExc_ValueError, "out isn't an aligned float32 (%zu, %zu)", n_rows, plan->n_columns);
-    char *held = PyMem_Malloc(plan->n_scratch + ALIGNMENT);
-    if (held == NULL)
-        return PyErr_NoMemory();
-    char *scratch = held + (ALIGNMENT - (uintptr_t)held % ALIGNMENT);
     Queries queries = {columns[0].buf, columns[1].buf, columns[2].buf, columns[0].strides[0],
-                       columns[1].strides[0], columns[2].strides[0], n_rows};
-    if (n_rows < RELEASE_ROWS) {
-        transform(plan, &queries, scratch, out->buf);
-    } else {
-        Py_BEGIN_ALLOW_THREADS
-        transform(plan, &queries, scratch, out->buf);
-        Py_END_ALLOW_THREADS
-    }
-    PyMem_Free(held);
-    Py_RETURN_NONE;
+                       columns[1].strides[0], columns[2].strides[0], (size_t)columns[0].shape[0]};
+    return run(plan, &queries, features);
 }
 
 static PyObject *plan_transform(PyObject *self, PyObject *args) {
     PyObject *arrays[3], *features, *result = NULL;
     if (!PyArg_ParseTuple(args, "OOOO:transform_into", arrays, arrays + 1, arrays + 2, &features))
         return NULL;
-    Py_buffer columns[3], out;
+    Py_buffer columns[3];
     int n_held = 0;
     while (n_held < 3 && PyObject_GetBuffer(arrays[n_held], columns + n_held, PyBUF_STRIDES | PyBUF_FORMAT) == 0)
         n_held++;
-    if (n_held == 3 && PyObject_GetBuffer(features, &out, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE) == 0) {
-        result = run((Plan *)self, columns, &out);
-        PyBuffer_Release(&out);
-    }
+    if (n_held == 3)
+        result = run_columns((Plan *)self, columns, features);
     while (n_held--)
         PyBuffer_Release(columns + n_held);
     return result;
+}
+
+static PyObject *plan_transform_row(PyObject *self, PyObject *args) {
+    long long user_id, movie_id;
+    double timestamp;
+    PyObject *features;
+    if (!PyArg_ParseTuple(args, "LLdO:transform_row", &user_id, &movie_id, &timestamp, &features))
+        return NULL;
+    int64_t ids[] = {user_id, movie_id};
+    Queries queries = {(char *)ids, (char *)(ids + 1), (char *)&timestamp, 0, 0, 0, 1};
+    return run((Plan *)self, &queries, features);
 }
 
 static PyMethodDef plan_methods[] = {
     {"transform_into", plan_transform, METH_VARARGS,
      "transform_into(user_id, movie_id, timestamp, out, /)\n--\n\n"
      "Fill float32 (n_rows, n_columns), in C order, from int64, int64 and float64 (n_rows,)."},
+    {"transform_row", plan_transform_row, METH_VARARGS,
+     "transform_row(user_id, movie_id, timestamp, out, /)\n--\n\n"
+     "Fill float32 (1, n_columns), in C order, from numbers: an array a number costs more than the row."},
     {NULL, NULL, 0, NULL},
 };
 

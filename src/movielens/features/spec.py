@@ -156,9 +156,19 @@ class FeatureSpec:
         Raises:
             BuildError: if the extension that makes them wasn't built.
         """
+        return FeatureMatrix(self.values(queries), self.names)
+
+    def values(self, queries: RatingQueries) -> NDArray[np.float32]:
+        """The same without their names."""
         values = np.empty((len(queries), len(self.names)), dtype=np.float32)
         self._plan.transform_into(queries.user_id, queries.movie_id, queries.timestamp, values)
-        return FeatureMatrix(values, self.names)
+        return values
+
+    def row(self, user_id: int, movie_id: int, timestamp: float) -> NDArray[np.float32]:
+        """The same of one row, (1, n_features), from int64 and a float64 that is NaN where it is unknown."""
+        values = np.empty((1, len(self.names)), dtype=np.float32)
+        self._plan.transform_row(user_id, movie_id, timestamp, values)
+        return values
 
     @cached_property
     def _plan(self) -> Plan:
