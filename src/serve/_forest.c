@@ -19,16 +19,19 @@ typedef struct {
     PyObject_HEAD
     Py_buffer buffer;
     Parts parts;
+    void *exits;
 } Forest;
 
-/* Why the parts don't make a forest, or NULL. A child lies behind its parent, so a walk of `depth` steps ends; that the
- * steps suffice to reach a leaf is checked by following the deepest level of each node. */
+/* Why the parts don't make a forest, or NULL. A child lies behind its only parent, so a walk of `depth` steps ends, and
+ * whatever is made of a tree has no more nodes than the tree. `level` is 0 where no parent was seen. */
 static const char *fault_of_tree(const Parts *forest, uint32_t root, uint32_t end, uint32_t depth, uint16_t *level) {
     uint32_t n_features = forest->header.n_features;
     memset(level, 0, (end - root) * sizeof(uint16_t));
     for (uint32_t i = root; i < end; i++) {
         const Node *node = forest->nodes + i;
         uint32_t first = first_of(node), column = column_of(node), place = i - root;
+        if (place && !level[place])
+            return "a node has no parent";
         if (first == 0) {
             if (column != 2 * n_features)
                 return "a leaf looks at a feature";
@@ -40,9 +43,11 @@ static const char *fault_of_tree(const Parts *forest, uint32_t root, uint32_t en
             return "a node's children lie outside its tree";
         if (level[place] >= depth)
             return "a tree is deeper than it says";
-        for (uint32_t child = place + first; child <= place + first + 1; child++)
-            if (level[child] < level[place] + 1)
-                level[child] = level[place] + 1;
+        for (uint32_t child = place + first; child <= place + first + 1; child++) {
+            if (level[child])
+                return "a node has two parents";
+            level[child] = level[place] + 1;
+        }
     }
     return NULL;
 }
@@ -106,12 +111,14 @@ static PyObject *forest_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         Py_DECREF(self);
         return NULL;
     }
+    self->exits = find_exits(&self->parts);
     return (PyObject *)self;
 }
 
 static void forest_dealloc(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     PyBuffer_Release(&((Forest *)object)->buffer);
+    free(((Forest *)object)->exits);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(object);
     Py_DECREF(type);
@@ -136,9 +143,12 @@ static PyObject *run(const Parts *forest, const Py_buffer *values, int finished,
         predict(forest, values->buf, n_rows, finished, rows, out->buf);
     } else {
         Py_BEGIN_ALLOW_THREADS
-        void *memory = NULL;
+        void *memory = NULL, *exits = NULL;
         Parts parts = n_rows < CUT_ROWS ? *forest : cut(forest, values->buf, n_rows, &memory);
+        if (memory != NULL)
+            exits = find_exits(&parts);
         predict(&parts, values->buf, n_rows, finished, rows, out->buf);
+        free(exits);
         free(memory);
         Py_END_ALLOW_THREADS
     }
@@ -151,6 +161,8 @@ static Parts some_of(const Parts *forest, size_t first, size_t end) {
     Parts some = *forest;
     some.base = first ? NULL : forest->base;
     some.trees += first;
+    if (some.add_exits != NULL)
+        some.exits += first;
     some.header.n_trees = (uint32_t)(end - first);
     some.header.n_nodes = end < forest->header.n_trees ? forest->trees[end].root : forest->header.n_nodes;
     return some;

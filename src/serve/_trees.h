@@ -12,6 +12,7 @@
 #define ROWS 32
 #define FEW_ROWS (ROWS / 2) /* as quick one by one */
 #define MOST_GROUPS 256
+#define LEAVES 32 /* of a word of bits */
 
 enum { IDENTITY = 0, SOFTMAX = 1 };
 
@@ -29,12 +30,44 @@ typedef struct {
     uint16_t column, first; /* distance to the first child */
 } Node;
 
+/* What a node asks, and the bits that are left of a word where it sends a row to its second child (_exits.c). */
 typedef struct {
+    uint32_t key, mask, column;
+} Test;
+
+/* The tests that take bits of a word, and how many leaves it stands for, which may be more than it has bits. */
+typedef struct {
+    uint32_t first, end, n_leaves;
+} Word;
+
+/* A tree's words; rows walk through one that has none. */
+typedef struct {
+    uint32_t first, end;
+} Exits;
+
+typedef struct Parts Parts;
+/* Adds to ROWS sums what a tree says of as many rows. */
+typedef void AddExits(const Parts *forest, const Exits *exits, const uint32_t *rows, float *sums);
+
+/* What adds them, and what a test and a word take, where 1 is what ROWS rows take down one level of a tree. */
+typedef struct {
+    AddExits *add;
+    double test, word;
+} Processor;
+
+struct Parts {
     Header header;
     const float *base; /* NULL where the margins of the trees before these are given */
     const Tree *trees;
     const Node *nodes;
-} Parts;
+    const uint16_t *columns; /* those that nodes look at, in the order of the nodes' numbers; NULL where it is all */
+    size_t n_columns;
+    AddExits *add_exits; /* NULL where all trees walk */
+    const Exits *exits;  /* one a tree */
+    const Word *words;
+    const Test *tests;
+    const float *leaves; /* LEAVES a word */
+};
 
 /* Unsigned, or each step would extend a sign. */
 static inline uint32_t column_of(const Node *node) { return node->column; }
@@ -72,6 +105,10 @@ void predict(const Parts *forest, const float *values, size_t n_rows, int finish
 
 /* The forest as these rows need it, in memory that the caller frees by `*memory`; the forest itself if there is none. */
 Parts cut(const Parts *forest, const float *values, size_t n_rows, void **memory);
+
+/* Adds their exits to small trees, where this processor can use them; returns memory that the caller frees. */
+void *find_exits(Parts *forest);
+Processor this_processor(void);
 
 #pragma GCC visibility pop
 

@@ -5,8 +5,8 @@
  * row has each feature twice: missing is above all in one and below all in the other, and a node looks at the one that
  * goes its way. A leaf looks at what is always above all and has itself as its first child. Walking is bound by latency
  * as much as by work, so 16 walks go on at once: 16 trees where there is one row, 16 rows of a tree where there are
- * many. Through a small tree, many rows climb instead (_climb.h). Leaves are added in the order of the trees, since
- * floating point sums depend on it, and softmax is the one of XGBoost (common/math.h).
+ * many. Where there are many rows and a tree is small, they don't walk (_exits.c). Leaves are added in the order of the
+ * trees, since floating point sums depend on it, and softmax is the one of XGBoost (common/math.h).
  */
 
 #include "_trees.h"
@@ -21,13 +21,26 @@
 #define EACH_LANE(DO) \
     DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14) DO(15)
 
-/* The columns of a row, each `stride` apart. */
-static void spread(uint32_t *row, size_t stride, const float *values, size_t n_features) {
-    for (size_t i = 0; i < n_features; i++) {
-        row[i * stride] = key_of(values[i]);
-        row[(n_features + i) * stride] = other_key(row[i * stride]);
+/* The columns that a forest looks at, each `stride` apart. */
+static void spread(const Parts *forest, uint32_t *row, size_t stride, const float *values) {
+    size_t n_features = forest->header.n_features;
+    if (forest->columns == NULL) {
+        for (size_t i = 0; i < n_features; i++) {
+            row[i * stride] = key_of(values[i]);
+            row[(n_features + i) * stride] = other_key(row[i * stride]);
+        }
+        row[2 * n_features * stride] = ABOVE;
+        return;
     }
-    row[2 * n_features * stride] = ABOVE;
+    for (size_t i = 0; i < forest->n_columns; i++) {
+        size_t column = forest->columns[i];
+        if (column < n_features)
+            row[i * stride] = key_of(values[column]);
+        else if (column < 2 * n_features)
+            row[i * stride] = other_key(key_of(values[column - n_features]));
+        else
+            row[i * stride] = ABOVE;
+    }
 }
 
 static void finish(const Header *header, float *margins) {
@@ -78,46 +91,13 @@ static void walk_trees(const Parts *forest, const uint32_t *row, float *margins)
     }
 }
 
-/* Walks go one after the other; a climb is quicker where a tree has few nodes for each of its levels. */
-#define FEW_NODES 128
-typedef struct {
-    void (*climb)(const Node *root, uint32_t n_nodes, const uint32_t *rows, float *sum);
-    uint32_t nodes_a_level;
-} Climber;
-
-#define CLIMB climb
-#define WIDTH 4 /* what every 64-bit processor works on at once */
-#define TARGET
-#include "_climb.h"
-
-#ifdef __x86_64__
-#define CLIMB climb_wide
-#define WIDTH 8
-#define TARGET __attribute__((target("avx2")))
-#include "_climb.h"
-#ifndef HAS_AVX2
-#define HAS_AVX2 __builtin_cpu_supports("avx2")
-#endif
-#endif
-
-static Climber choose_climber(void) {
-#ifdef __x86_64__
-    if (HAS_AVX2)
-        return (Climber){climb_wide, 10};
-#endif
-    return (Climber){climb, 6};
-}
-
 static void walk_rows(const Parts *forest, const uint32_t *rows, float sums[][ROWS]) {
-    const Climber chosen = choose_climber();
-    uint32_t n_trees = forest->header.n_trees;
-    for (uint32_t i = 0; i < n_trees; i++) {
+    for (uint32_t i = 0; i < forest->header.n_trees; i++) {
         const Tree *tree = forest->trees + i;
         const Node *root = forest->nodes + tree->root;
-        uint32_t n_nodes = (i + 1 < n_trees ? tree[1].root : forest->header.n_nodes) - tree->root;
         float *sum = sums[group_of(tree)];
-        if (n_nodes < FEW_NODES && n_nodes <= chosen.nodes_a_level * depth_of(tree) + 1) {
-            chosen.climb(root, n_nodes, rows, sum);
+        if (forest->add_exits != NULL && forest->exits[i].first < forest->exits[i].end) {
+            forest->add_exits(forest, forest->exits + i, rows, sum);
             continue;
         }
         for (int place = 0; place < ROWS; place += LANES) {
@@ -145,7 +125,7 @@ void predict(const Parts *forest, const float *values, size_t n_rows, int finish
         size_t stride = forest->base ? 0 : n_groups;
         for (size_t j = 0; j < ROWS; j++) {
             size_t row = j < n ? j : n - 1; /* the last one again, for want of others */
-            spread(rows + j, ROWS, values + (i + row) * n_features, n_features);
+            spread(forest, rows + j, ROWS, values + (i + row) * n_features);
             for (size_t k = 0; k < n_groups; k++)
                 sums[k][j] = begin[row * stride + k];
         }
@@ -157,7 +137,7 @@ void predict(const Parts *forest, const float *values, size_t n_rows, int finish
     for (; i < n_rows; i++) {
         if (forest->base)
             memcpy(margins + i * n_groups, forest->base, n_groups * sizeof(float));
-        spread(rows, 1, values + i * n_features, n_features);
+        spread(forest, rows, 1, values + i * n_features);
         walk_trees(forest, rows, margins + i * n_groups);
     }
     for (i = 0; finished && i < n_rows; i++)

@@ -106,6 +106,16 @@ def test_any_booster_has_the_bits_of_xgboost(seed: int, shape: dict[str, Any], n
     assert_equal_bits(booster, adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed, n_rows, alike))
 
 
+@pytest.mark.parametrize("n_leaves", [2, 8, 9, 16, 17, 31, 32, 33, 64, 65, 96, 97, 128, 129, 200])
+def test_trees_of_many_leaves_have_the_bits_of_xgboost(n_leaves: int) -> None:
+    """They take one to four words of bits, or more, so that rows walk."""
+    booster = booster_of(n_leaves, n_rows=2_000, rounds=2, max_leaves=n_leaves, max_depth=0, grow_policy="lossguide")
+    assert booster.trees_to_dataframe().query("Feature == 'Leaf'").groupby("Tree").size().max() == n_leaves
+    flat = flatten(bytes(booster.save_raw("ubj")))
+    for n_rows, alike in ((50, 0.0), (400, 0.0), (400, 0.9)):
+        assert_equal_bits(booster, adversarial_rows(flat, n_leaves, n_rows, alike))
+
+
 def test_a_regression_has_the_bits_of_xgboost() -> None:
     rng = np.random.default_rng(3)
     values = rng.normal(size=(300, 5)).astype(np.float32)
@@ -241,9 +251,9 @@ def parts_of(flat: bytes) -> tuple[Any, bytes, Any, Any]:
     return header, flat[HEADER.itemsize : trees_at], trees, np.frombuffer(flat[nodes_at:], NODE).copy()
 
 
-def damaged(flat: bytes, part: str, field: str, value: int) -> bytes:
+def damaged(flat: bytes, part: str, field: str, value: int, place: int = 0) -> bytes:
     header, base, trees, nodes = parts_of(flat)
-    {"header": header, "tree": trees, "node": nodes}[part][field][0] = value
+    {"header": header, "tree": trees, "node": nodes}[part][field][place] = value
     return b"".join([header.tobytes(), base, trees.tobytes(), nodes.tobytes()])
 
 
@@ -261,6 +271,7 @@ def damaged(flat: bytes, part: str, field: str, value: int) -> bytes:
         ("tree", "root", 1, "follow"),
         ("node", "first", 2**16 - 1, "outside its tree"),
         ("node", "first", 0, "a leaf looks at a feature"),
+        ("node", "first", 3, "a node has no parent"),
         ("node", "column", 4000, "looks at no feature"),
     ],
 )
@@ -268,6 +279,12 @@ def test_a_broken_file_is_refused(part: str, field: str, value: int, fault: str)
     flat = flatten(bytes(booster_of().save_raw("ubj")))
     with pytest.raises(ValueError, match=f"not a flat forest: .*{fault}"):
         FlatForest(damaged(flat, part, field, value))
+
+
+def test_a_node_of_two_parents_is_refused() -> None:
+    flat = flatten(bytes(booster_of().save_raw("ubj")))
+    with pytest.raises(ValueError, match="not a flat forest: a node has two parents"):
+        FlatForest(damaged(flat, "node", "first", value=1, place=1))
 
 
 def test_a_file_cut_short_is_refused() -> None:
@@ -399,7 +416,11 @@ def test_a_model_that_fails_its_test_is_not_served(gated: Model, tmp_path: Path,
         load(saved)
 
 
-@pytest.mark.parametrize("machine", [[], ["-DHAS_AVX2=0"]], ids=["this processor", "any processor"])
+@pytest.mark.parametrize(
+    "machine",
+    [[], ["-DHAS_AVX512=0"], ["-DHAS_AVX512=0", "-DHAS_AVX2=0"]],
+    ids=["this processor", "without AVX-512", "any processor"],
+)
 def test_under_the_sanitizers(machine: list[str], tmp_path: Path) -> None:
     """This module's tests of the kernel once more, with every access to memory and every operation watched."""
     if shutil.which("gcc") is None:
@@ -417,8 +438,8 @@ def test_under_the_sanitizers(machine: list[str], tmp_path: Path) -> None:
         ).stdout.strip()
         for name in ("libasan.so", "libubsan.so")
     ]
-    flat = flatten(bytes(booster_of().save_raw("ubj")))
-    (tmp_path / "forest.bin").write_bytes(flat)
+    for name, shape in {"forest": {}, "large": {"n_rows": 2_000, "rounds": 2, "max_depth": 8}}.items():
+        (tmp_path / f"{name}.bin").write_bytes(flatten(bytes(booster_of(**shape).save_raw("ubj"))))
     environment = {"LD_PRELOAD": " ".join(runtime), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"}
     script = [sys.executable, str(Path(__file__).with_name("watched.py")), str(tmp_path)]
     result = subprocess.run(script, env=os.environ | environment, capture_output=True, text=True, check=False)

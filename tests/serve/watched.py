@@ -35,7 +35,7 @@ def ask(model: Forest, n_rows: int) -> None:
 
 
 def compare(model: Forest, n_rows: int) -> None:
-    """Rows at once, which climb, and one by one, which walk."""
+    """Rows at once, which have their bits, and one by one, which walk."""
     features = array("f", rng.choices(numbers, k=n_rows * model.n_features))
     answers, answer = array("f", bytes(4 * n_rows * model.n_groups)), array("f", bytes(4 * model.n_groups))
     model.predict_into(features, answers)
@@ -44,16 +44,20 @@ def compare(model: Forest, n_rows: int) -> None:
         assert answers[row * model.n_groups : (row + 1) * model.n_groups].tobytes() == answer.tobytes()
 
 
-compare(forest, 50)
-compare(forest, 256)
+for some in (forest, Forest((directory / "large.bin").read_bytes())):
+    compare(some, 50)
+    compare(some, 256)
 threads = [threading.Thread(target=ask, args=(forest, n_rows)) for n_rows in (0, 1, 8, 16, 17, 32, 33, 70, 256, 300)]
 for thread in threads:
     thread.start()
 for thread in threads:
     thread.join()
+n_nodes = int.from_bytes(flat[24:28], "little")
 for _ in range(3000):  # whatever the file says, a forest is refused or walks within itself
     broken = bytearray(flat)
-    for _ in range(rng.randint(1, 3)):
+    if rng.random() < 0.5:  # some node's children are others
+        broken[len(flat) - 8 * rng.randint(1, n_nodes) + 6] = rng.randrange(1, 40)
+    for _ in range(rng.randint(0, 3)):
         broken[rng.randrange(len(broken)) if rng.random() < 0.5 else rng.randrange(64)] = rng.randrange(256)
     with suppress(ValueError):
         ask(Forest(bytes(broken[: rng.choice([len(broken), rng.randrange(len(broken))])])), rng.choice([33, 256]))
