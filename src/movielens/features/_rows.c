@@ -11,155 +11,19 @@
 
 #include <string.h>
 
-#include "_rows.h"
+#include "_plan.h"
 #include "_tables.h"
 
 #define N_KNOWN (sizeof(Known) / sizeof(Table))
-#define MOST_RATED ((size_t)1 << 24)
 /* Fewer rows than this are done before another thread would have taken over. */
 #define RELEASE_ROWS 16
 #define ALIGNMENT 64
-#define N_SHELVES 2048
-
-typedef struct {
-    const Kernel *kernel;
-    size_t column, n_columns, scratch; /* scratch: where its own begins */
-    Table tables[MOST_TABLES];
-} Group;
 
 typedef struct {
     PyObject_HEAD
-    Known known;
-    Group *groups;
+    Plan plan;
     Views views;
-    /* Movies whose ids are alike but for the lowest `shift` bits, counted from the least: a search looks at one shelf. */
-    uint32_t shelf[N_SHELVES + 1];
-    int shift;
-    size_t n_groups, n_columns, most_rated, n_scratch;
-    int looks_back; /* some kernel does */
-} Plan;
-
-/* Rows */
-
-/* Moves `first` to the first of the rising numbers from it up to `last` that isn't below a bound. Which half a step goes
- * to is arithmetic: a branch would be mispredicted every other time. */
-#define LOWER_BOUND(numbers, first, last, bound) \
-    for (size_t left = (last) - (first); left;) { \
-        size_t half = (left + 1) / 2; \
-        (first) += ((numbers)[(first) + half - 1] < (bound)) * half; \
-        left -= half; \
-    }
-
-static size_t index_of(const Table *ids, size_t place, size_t end, int64_t id) {
-    const int64_t *known = int64(ids, 0);
-    LOWER_BOUND(known, place, end, id)
-    return place < ids->length && known[place] == id ? place : ids->length;
-}
-
-static size_t shelf_of(const Plan *plan, int64_t movie_id) {
-    uint64_t shelf = ((uint64_t)movie_id - (uint64_t)*int64(&plan->known.movie_id, 0)) >> plan->shift;
-    return shelf < N_SHELVES ? (size_t)shelf : N_SHELVES - 1;
-}
-
-static size_t movie_of(const Plan *plan, int64_t movie_id) {
-    const Table *ids = &plan->known.movie_id;
-    if (!ids->length)
-        return 0;
-    size_t shelf = shelf_of(plan, movie_id);
-    return index_of(ids, plan->shelf[shelf], plan->shelf[shelf + 1], movie_id);
-}
-
-static void find_earlier(const Known *known, Row *row) {
-    const int64_t *time = int64(&known->rated_time, 0);
-    row->begin = row->first;
-    LOWER_BOUND(time, row->begin, row->last, 0) /* those without a time */
-    row->end = row->begin;
-    if (row->time == row->time)
-        LOWER_BOUND(time, row->end, row->last, row->time)
-}
-
-typedef struct {
-    const char *user_id, *movie_id, *time;
-    Py_ssize_t user_step, movie_step, time_step;
-    size_t length;
-} Queries;
-
-static void transform(const Plan *plan, const Queries *queries, char *scratch, float *out) {
-    const Known *known = &plan->known;
-    Row row = {0};
-    for (size_t i = 0; i < queries->length; i++) {
-        int64_t user_id = *(const int64_t *)(queries->user_id + (Py_ssize_t)i * queries->user_step);
-        double time = *(const double *)(queries->time + (Py_ssize_t)i * queries->time_step);
-        row.is_same_user = i && user_id == row.user_id;
-        int is_same_moment = row.is_same_user && !memcmp(&time, &row.time, sizeof time);
-        row.movie_id = *(const int64_t *)(queries->movie_id + (Py_ssize_t)i * queries->movie_step);
-        row.movie = movie_of(plan, row.movie_id);
-        if (!row.is_same_user) {
-            row.user_id = user_id;
-            row.user = index_of(&known->user_id, 0, known->user_id.length, user_id);
-            row.first = (size_t)*int64(&known->start, row.user);
-            row.last = (size_t)*int64(&known->start, row.user + 1);
-        }
-        if (!is_same_moment) {
-            row.time = time;
-            if (plan->looks_back)
-                find_earlier(known, &row);
-        }
-        float *features = out + i * plan->n_columns;
-        row.features = features;
-        for (const Group *group = plan->groups, *end = group + plan->n_groups; group < end; group++) {
-            float *column = features + group->column;
-            row.before = is_same_moment ? column - plan->n_columns : NULL;
-            row.scratch = scratch + group->scratch;
-            if (group->kernel->past == ONLY_PAST && is_same_moment)
-                memcpy(column, row.before, group->n_columns * sizeof(float));
-            else
-                group->kernel->apply(known, group->tables, &row, column);
-        }
-    }
-}
-
-/* Plans */
-
-/* What is wrong with numbers that are used as indexes, or NULL. */
-static const char *fault_of(Plan *plan) {
-    const Known *known = &plan->known;
-    size_t n_rated = known->rated_movie.length - 1, n_classes = known->class_values.length;
-    if (n_classes > MOST_CLASSES)
-        return "class_values has more than 64 classes";
-    if (!rises_to(&known->start, n_rated))
-        return "start doesn't rise from 0 to the number of ratings";
-    for (size_t user = 0; user + 1 < known->start.length; user++) {
-        size_t rated = (size_t)(int64(&known->start, user)[1] - *int64(&known->start, user));
-        plan->most_rated = rated > plan->most_rated ? rated : plan->most_rated;
-    }
-    if (plan->most_rated > MOST_RATED)
-        return "a user has more than 2^24 ratings";
-    for (size_t place = 0; place < n_rated; place++) {
-        int32_t movie = *int32(&known->rated_movie, place);
-        if (movie < 0 || (size_t)movie >= known->movie_id.length)
-            return "rated_movie has a movie that isn't in the catalogue";
-        if (*uint8(&known->rated_class, place) >= n_classes)
-            return "rated_class has a class that isn't on the scale";
-    }
-    return NULL;
-}
-
-/* The shelves never fall, whatever the ids are. */
-static void put_on_shelves(Plan *plan) {
-    const Table *ids = &plan->known.movie_id;
-    size_t next = 0;
-    if (ids->length) {
-        uint64_t range = (uint64_t)*int64(ids, ids->length - 1) - (uint64_t)*int64(ids, 0);
-        while (plan->shift < 63 && range >> plan->shift >= N_SHELVES)
-            plan->shift++;
-        for (size_t place = 0; place < ids->length; place++)
-            for (size_t shelf = shelf_of(plan, *int64(ids, place)); next <= shelf; next++)
-                plan->shelf[next] = (uint32_t)place;
-    }
-    for (; next <= N_SHELVES; next++)
-        plan->shelf[next] = (uint32_t)ids->length;
-}
+} PlanObject;
 
 static const Kernel *kernel_of(const char *name) {
     for (const Kernel *const *kernel = KERNELS; *kernel; kernel++)
@@ -170,7 +34,7 @@ static const Kernel *kernel_of(const char *name) {
 
 static size_t aligned(size_t n_bytes) { return (n_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
-static int add_group(Plan *plan, PyObject *item, const Extents *known_extents) {
+static int add_group(Plan *plan, Views *views, PyObject *item, const Extents *known_extents) {
     const char *name;
     Py_ssize_t n_columns;
     PyObject *arrays;
@@ -183,7 +47,7 @@ static int add_group(Plan *plan, PyObject *item, const Extents *known_extents) {
         return -1;
     }
     Extents extents = *known_extents;
-    if (hold(name, group->kernel->kinds, arrays, 0, &extents, &plan->views, group->tables) < 0)
+    if (hold(name, group->kernel->kinds, arrays, 0, &extents, views, group->tables) < 0)
         return -1;
     plan->looks_back |= group->kernel->past != NO_PAST;
     group->column = plan->n_columns;
@@ -200,25 +64,24 @@ static int add_group(Plan *plan, PyObject *item, const Extents *known_extents) {
     return 0;
 }
 
-static int fill(Plan *plan, PyObject *known, PyObject *groups) {
+static int fill(Plan *plan, Views *views, PyObject *known, PyObject *groups) {
     Py_ssize_t n_groups = PyTuple_Size(groups);
     plan->groups = PyMem_Calloc((size_t)n_groups + 1, sizeof *plan->groups);
-    plan->views.view = PyMem_Calloc(N_KNOWN + (size_t)n_groups * MOST_TABLES, sizeof(Py_buffer));
-    if (plan->groups == NULL || plan->views.view == NULL) {
+    views->view = PyMem_Calloc(N_KNOWN + (size_t)n_groups * MOST_TABLES, sizeof(Py_buffer));
+    if (plan->groups == NULL || views->view == NULL) {
         PyErr_NoMemory();
         return -1;
     }
     Extents extents = no_extents();
-    if (hold("known", KNOWN, known, 0, &extents, &plan->views, (Table *)&plan->known) < 0)
+    if (hold("known", KNOWN, known, 0, &extents, views, (Table *)&plan->known) < 0)
         return -1;
-    const char *fault = fault_of(plan);
+    const char *fault = take_in(plan);
     if (fault != NULL) {
         PyErr_SetString(PyExc_ValueError, fault);
         return -1;
     }
-    put_on_shelves(plan);
     for (Py_ssize_t i = 0; i < n_groups; i++)
-        if (add_group(plan, PyTuple_GetItem(groups, i), &extents) < 0)
+        if (add_group(plan, views, PyTuple_GetItem(groups, i), &extents) < 0)
             return -1;
     return 0;
 }
@@ -229,10 +92,10 @@ static PyObject *plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!:Plan", names, &PyDict_Type, &known, &PyTuple_Type, &groups))
         return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    Plan *self = (Plan *)allocate(type, 0);
+    PlanObject *self = (PlanObject *)allocate(type, 0);
     if (self == NULL)
         return NULL;
-    if (fill(self, known, groups) < 0) {
+    if (fill(&self->plan, &self->views, known, groups) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -240,11 +103,11 @@ static PyObject *plan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
 }
 
 static void plan_dealloc(PyObject *object) {
-    Plan *self = (Plan *)object;
+    PlanObject *self = (PlanObject *)object;
     PyTypeObject *type = Py_TYPE(object);
     let_go(&self->views);
     PyMem_Free(self->views.view);
-    PyMem_Free(self->groups);
+    PyMem_Free(self->plan.groups);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(object);
     Py_DECREF(type);
@@ -299,7 +162,7 @@ static PyObject *plan_transform(PyObject *self, PyObject *args) {
     while (n_held < 3 && PyObject_GetBuffer(arrays[n_held], columns + n_held, PyBUF_STRIDES | PyBUF_FORMAT) == 0)
         n_held++;
     if (n_held == 3)
-        result = run_columns((Plan *)self, columns, features);
+        result = run_columns(&((PlanObject *)self)->plan, columns, features);
     while (n_held--)
         PyBuffer_Release(columns + n_held);
     return result;
@@ -313,7 +176,7 @@ static PyObject *plan_transform_row(PyObject *self, PyObject *args) {
         return NULL;
     int64_t ids[] = {user_id, movie_id};
     Queries queries = {(char *)ids, (char *)(ids + 1), (char *)&timestamp, 0, 0, 0, 1};
-    return run((Plan *)self, &queries, features);
+    return run(&((PlanObject *)self)->plan, &queries, features);
 }
 
 static PyMethodDef plan_methods[] = {
@@ -337,7 +200,7 @@ static PyType_Slot plan_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec plan_spec = {"movielens.features._rows.Plan", sizeof(Plan), 0, Py_TPFLAGS_DEFAULT, plan_slots};
+static PyType_Spec plan_spec = {"movielens.features._rows.Plan", sizeof(PlanObject), 0, Py_TPFLAGS_DEFAULT, plan_slots};
 
 static int module_exec(PyObject *module) {
     PyObject *type = PyType_FromSpec(&plan_spec);

@@ -1,4 +1,4 @@
-/* What `_rows.c`, which knows Python, and `_kernels.c`, which knows features, have in common. */
+/* What `_plan.c`, which makes rows, and `_kernels.c`, which knows features, have in common. */
 
 #ifndef ROWS_H
 #define ROWS_H
