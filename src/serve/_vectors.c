@@ -122,7 +122,7 @@ AVX512 static void add_avx512(const Parts *forest, const Exits *exits, const uin
 
 Processor this_processor(void) {
     if (HAS_AVX512)
-        return (Processor){add_avx512, 0.05, 0.5};
+        return (Processor){add_avx512, 0.06, 0.5};
     if (HAS_AVX2)
         return (Processor){add_avx2, 0.06, 0.6};
     return (Processor){add_anywhere, 0.2, 1};
