@@ -11,13 +11,10 @@ that takes longer than all the rest.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import logging
 import mmap
 import platform
-import struct
-import zipfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from movielens import npz
 from movielens.errors import ArtifactError
 from movielens.features import FeatureSpec
 from movielens.flat import UnknownShapeError, flatten
@@ -133,9 +130,9 @@ def save(model: Model, evaluation: Mapping[str, Any], training: Mapping[str, int
     flat = {_FOREST_OF[name]: form for name, raw in trees.items() if (form := _flat(raw)) is not None}
     contents = {
         **trees,
-        FEATURES: _npz(model.spec.to_arrays()),
+        FEATURES: npz.to_bytes(model.spec.to_arrays()),
         EVALUATION: to_json(evaluation),
-        SELF_TEST: _npz(SelfTest.of(model.spec, model.booster, model.regression, flat.values()).to_arrays()),
+        SELF_TEST: npz.to_bytes(SelfTest.of(model.spec, model.booster, model.regression, flat.values()).to_arrays()),
         **flat,
     }
     manifest = {
@@ -178,9 +175,9 @@ def read(model_dir: Path) -> Artifact:
     with ThreadPoolExecutor() as threads:  # hashing is a tenth of a server's start
         checks = [threads.submit(_check, model_dir / name, contents[name], entry) for name, entry in files.items()]
         try:
-            spec = FeatureSpec.from_arrays(_arrays(model_dir / FEATURES, contents[FEATURES]))
-            self_test = SelfTest.from_arrays(_arrays(model_dir / SELF_TEST, contents[SELF_TEST]))
-        except (KeyError, TypeError, ValueError, struct.error, zipfile.BadZipFile) as error:
+            spec = FeatureSpec.from_arrays(npz.read(model_dir / FEATURES, contents[FEATURES]))
+            self_test = SelfTest.from_arrays(npz.read(model_dir / SELF_TEST, contents[SELF_TEST]))
+        except (KeyError, ValueError) as error:
             raise ArtifactError(f"{model_dir}: {error}; train again with this version") from error
         finally:
             for check in checks:
@@ -270,34 +267,6 @@ def _flat(booster: bytes) -> bytes | None:
     except UnknownShapeError as error:
         logger.warning("no flat form of the trees (%s): XGBoost itself will predict", error)
         return None
-
-
-def _npz(arrays: Mapping[str, Any]) -> bytes:
-    """Not compressed, since SageMaker compresses the whole and unpacking takes a third of a server's start."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def _arrays(path: Path, data: mmap.mmap) -> dict[str, NDArray[Any]]:
-    """As `numpy.load`, which reads members in small pieces and checks them once more, and takes three times as long."""
-    with zipfile.ZipFile(path) as archive:
-        return {info.filename.removesuffix(".npy"): _array(data, info) for info in archive.infolist()}
-
-
-# Of a member of a zip file: how long its name and what else is known of it are, which follow.
-_MEMBER = struct.Struct("<26xHH")
-
-
-def _array(data: mmap.mmap, info: zipfile.ZipInfo) -> NDArray[Any]:
-    data.seek(info.header_offset)
-    data.seek(sum(_MEMBER.unpack(data.read(_MEMBER.size))), io.SEEK_CUR)
-    version = np.lib.format.read_magic(data)
-    if info.compress_type != zipfile.ZIP_STORED or version != (1, 0):
-        raise ValueError(f"{info.filename} is packed, or of NumPy's format {version} instead of (1, 0)")
-    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(data)
-    # Copied, since members begin anywhere, and the kernels want numbers aligned.
-    return np.ndarray(shape, dtype, data, data.tell(), order="F" if is_fortran else "C").copy(order="K")
 
 
 def _sha256(data: bytes) -> str:
