@@ -38,7 +38,7 @@ from train.split import split_ratings
 DIRECTORY = BENCH / "serving"
 # Rows of a body: how many bodies, connections, and seconds as a multiple of those asked for.
 LOADS = {1: (512, 8, 1), 100: (64, 8, 1), 10_000: (4, 2, 4)}
-COLD_STARTS, MEMORY_WORKERS = 5, 4
+COLD_STARTS, MEMORY_WORKERS = 9, 4
 TUTORIAL = {"features": ("ids",), "num_round": 30, "max_depth": 6, "eta": 0.3}
 
 

@@ -8,56 +8,44 @@ larger one. Every contestant runs in a process of its own, one after the other, 
 - the tutorial's loop over rows, on at most half a million of them, its time and memory taken as growing with the rows;
 - the same features as the tutorial's made by us, in blocks as training does, for comparison with the loop.
 
-The learners get our features, made out of fold, and the same two threads; the settings of the others are in
-`benchmarks/learners.py`, ours are `RACE`. The loss that is raced for is the worst of their best ones, so that all reach
-it. Only training counts: ours, whose seconds can't be told from those of looking at the test rows, boosts twice.
+The race is `benchmarks/racing.py`'s.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xgboost
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import synthetic
-from benchmarks.results import BENCH, ROOT, console, save
+from benchmarks.processes import Json, json_of, peak_mb
+from benchmarks.racing import THREADS, race
+from benchmarks.results import BENCH, console, save
 from benchmarks.tutorial import loop_features
-from movielens.features import FeatureMatrix, FeatureSpec
+from movielens.features import FeatureSpec
 from movielens.model import Model
 from movielens.ratings import RatingScale
 from movielens.readers import read_dataset
 from train.blocks import PREDICTED_ROWS, FeatureBlocks, predict
-from train.booster import fit_booster, params_of, schedule_of
-from train.checkpoint import Checkpoints
+from train.booster import fit_booster
 from train.evaluation import evaluate
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters
-from train.rounds import Boosting
 from train.split import split_ratings
 from train.stop import StopSignal
 
 DATA = BENCH / "synthetic"
-LEARNERS_PYTHON = ROOT / ".venv-learners" / "bin" / "python"
-ROUNDS, RACE_ROUNDS, LOOP_ROWS, THREADS = 20, 100, 500_000, 2
-# For few rounds, as those of the others; and without parts, since nothing is unknown in this race.
-RACE: dict[str, Any] = {"eta": 0.4, "max_depth": 6, "colsample_bynode": 1.0, "movie_rounds": 0.0, "user_rounds": 0.0}
-Json = dict[str, Any]
+ROUNDS, LOOP_ROWS = 20, 500_000
 
 
 class Stages:
@@ -74,7 +62,7 @@ class Stages:
 
     def told(self, **more: Any) -> Json:
         """All of it, with the peak of this process's memory in MB."""
-        return {"seconds": self.seconds, "peak_mb": _peak_mb(), **more}
+        return {"seconds": self.seconds, "peak_mb": peak_mb(), **more}
 
 
 def ours(directory: Path) -> Json:
@@ -128,7 +116,7 @@ def with_loop(directory: Path) -> Json:
     data = read_dataset({"training": directory})
     some = data.ratings.take(np.arange(min(LOOP_ROWS, len(data.ratings))))
     genres_of = dict(zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True))
-    before, stages = _peak_mb(), Stages()
+    before, stages = peak_mb(), Stages()
     loop_features(some, genres_of)
     stages.end("features")
     share = len(data.ratings) / len(some)
@@ -141,7 +129,7 @@ def with_loop(directory: Path) -> Json:
 def loop_by_us(directory: Path) -> Json:
     """The loop's features, made by us in blocks; memory is what they add to that of the data."""
     data = read_dataset({"training": directory})
-    before, stages = _peak_mb(), Stages()
+    before, stages = peak_mb(), Stages()
     spec = FeatureSpec.fit(data.ratings, data.movies, ("ids",))
     stages.end("fit")
     for first in range(0, len(data.ratings), PREDICTED_ROWS):
@@ -152,96 +140,12 @@ def loop_by_us(directory: Path) -> Json:
     return told
 
 
-def _peak_mb() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
 CONTESTANTS: dict[str, Callable[[Path], Json]] = {
     "ours": ours,
     "pandas": with_pandas,
     "loop": with_loop,
     "loop by us": loop_by_us,
 }
-
-
-def write_features(directory: Path, target: Path) -> None:
-    """Our features of training and test rows, for the learners."""
-    settings = Hyperparameters()
-    data = read_dataset({"training": directory})
-    split = split_ratings(data.ratings, settings.split, settings.holdout, settings.seed)
-    scale = RatingScale.of(data.ratings.rating)
-    spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
-    for name, values in (
-        ("train", spec.transform_fitted(split.train).values),
-        ("test", spec.transform(split.test.queries()).values),
-        ("train_class", scale.to_class(split.train.rating)),
-        ("test_class", scale.to_class(split.test.rating)),
-    ):
-        np.save(target / f"{name}.npy", values)
-    told = {"names": spec.names, "n_classes": len(scale.class_values)}
-    (target / "told.json").write_text(json.dumps(told))
-
-
-@dataclass
-class Watched(StopSignal):
-    """Knows when it was asked: after each round, by a clock that began with it."""
-
-    began: float = field(default_factory=time.perf_counter)
-    seconds: list[float] = field(default_factory=list)
-
-    def __getattribute__(self, name: str) -> Any:
-        if name == "requested":
-            self.seconds.append(time.perf_counter() - self.began)
-        return super().__getattribute__(name)
-
-
-def boost(target: Path) -> Json:
-    """Ours, as a job boosts: seconds of the rounds alone, and the losses of the same rounds."""
-    told = json.loads((target / "told.json").read_bytes())
-    names = tuple(told["names"])
-    parts = [(np.load(target / f"{part}.npy"), np.load(target / f"{part}_class.npy")) for part in ("train", "test")]
-    classes = np.concatenate([class_index for _, class_index in parts])
-    ends = [len(parts[0][1]), len(classes)]
-    train, test = (
-        FeatureBlocks(
-            len(classes), names, partial(_block, np.arange(end - len(own), end), FeatureMatrix(values, names))
-        )
-        for end, (values, own) in zip(ends, parts, strict=True)
-    )
-    settings = Hyperparameters(num_round=RACE_ROUNDS, nthread=THREADS, **RACE)
-    schedule = schedule_of(names, settings, RACE_ROUNDS, 0, timed=True)
-    params = params_of(settings, told["n_classes"])
-    watch = Watched()
-    Boosting(params, watch, Checkpoints(), schedule).run("race", train, classes, RACE_ROUNDS)
-    peak = _peak_mb()
-    looked = Boosting(params, StopSignal(), Checkpoints(), schedule)
-    losses = looked.run("race", train, classes, RACE_ROUNDS, test, RACE_ROUNDS).losses
-    return {"curve": [*zip(range(1, RACE_ROUNDS + 1), watch.seconds, losses, strict=True)], "peak_mb": peak}
-
-
-def _block(rows: NDArray[np.int64], features: FeatureMatrix) -> Iterator[tuple[NDArray[np.int64], FeatureMatrix]]:
-    yield rows, features
-
-
-def race(directory: Path) -> Json:
-    """Seconds of each learner to the loss that all reach."""
-    ended: Json = {}
-    with tempfile.TemporaryDirectory(dir=DATA) as target:
-        subprocess.run([sys.executable, "-m", __spec__.name, "--features", directory, target], check=True, cwd=ROOT)
-        ended["Halfstar"] = _json_of([sys.executable, "-m", __spec__.name, "--boost", target])
-        for name in ("lightgbm", "catboost"):
-            command = [LEARNERS_PYTHON, ROOT / "benchmarks" / "learners.py", name, target, RACE_ROUNDS, THREADS]
-            ended[name] = _json_of([str(part) for part in command])
-    target_loss = max(min(loss for _, _, loss in told["curve"]) for told in ended.values())
-    for told in ended.values():
-        rounds, told["seconds"], _ = next(point for point in told["curve"] if point[2] <= target_loss)
-        told |= {"rounds": rounds, "best": min(loss for _, _, loss in told.pop("curve"))}
-    return {"log_loss": target_loss, "learners": ended}
-
-
-def _json_of(command: list[str]) -> Json:
-    done = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def _data_of(size: int) -> Path:
@@ -287,22 +191,14 @@ def main() -> None:
     parser.add_argument("--race", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--contestants", nargs="*", choices=CONTESTANTS, default=list(CONTESTANTS))
     parser.add_argument("--only", nargs=2, metavar=("CONTESTANT", "DIRECTORY"), help="one contestant, in this process")
-    parser.add_argument("--features", nargs=2, metavar=("DIRECTORY", "TARGET"), help="write the learners' features")
-    parser.add_argument("--boost", type=Path, metavar="TARGET", help="ours on such features, in this process")
     arguments = parser.parse_args()
     if arguments.only:
         print(json.dumps(CONTESTANTS[arguments.only[0]](Path(arguments.only[1]))))
         return
-    if arguments.boost:
-        print(json.dumps(boost(arguments.boost)))
-        return
-    if arguments.features:
-        write_features(Path(arguments.features[0]), Path(arguments.features[1]))
-        return
     DATA.mkdir(parents=True, exist_ok=True)
     sizes = {
         str(size): {
-            name: _json_of([sys.executable, "-m", __spec__.name, "--only", name, str(_data_of(size))])
+            name: json_of([sys.executable, "-m", __spec__.name, "--only", name, str(_data_of(size))])
             for name in arguments.contestants
         }
         for size in arguments.sizes
