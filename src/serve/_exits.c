@@ -1,7 +1,7 @@
 /* Rows through small trees by bit vectors (QuickScorer: Lucchese et al., SIGIR 2015; several rows at once: SIGIR 2016).
- * A row holds a bit for each leaf. A node that sends it to its second child takes the bits of all leaves below its first;
- * a node off the row's path takes only bits that don't matter. So nodes may be asked in any order, none waits for
- * another, and the lowest bit that is left is the leaf in which a walk would have ended.
+ * A row holds a bit for each leaf. A node that sends it to its second child takes the bits of all leaves below its
+ * first; a node off the row's path takes only bits that don't matter. So nodes may be asked in any order, none waits
+ * for another, and the lowest bit that is left is the leaf in which a walk would have ended.
  *
  * A tree has as many words of bits as its leaves need, each with the nodes that take bits of it. What this file makes
  * of a forest, _vectors.c asks. Which trees are small enough was measured, for each kind of processor.
@@ -26,6 +26,7 @@ static uint32_t n_words_of(const Parts *forest, uint32_t tree, const Processor *
     return n_nodes <= MOST_NODES && time < depth_of(forest->trees + tree) + 1 ? n_words : 0;
 }
 
+/* Of a tree. */
 typedef struct {
     uint32_t start[MOST_NODES], count[MOST_NODES]; /* of the leaves below each node */
     uint32_t n_tests[MOST_WORDS + 1];              /* those of all words before */

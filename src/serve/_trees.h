@@ -62,7 +62,7 @@ struct Parts {
     const Node *nodes;
     const uint16_t *columns; /* those that nodes look at, in the order of the nodes' numbers; NULL where it is all */
     size_t n_columns;
-    AddExits *add_exits; /* NULL where all trees walk */
+    AddExits *add_exits; /* NULL where all trees walk, for want of memory too */
     const Exits *exits;  /* one a tree */
     const Word *words;
     const Test *tests;
@@ -106,7 +106,7 @@ void predict(const Parts *forest, const float *values, size_t n_rows, int finish
 /* The forest as these rows need it, in memory that the caller frees by `*memory`; the forest itself if there is none. */
 Parts cut(const Parts *forest, const float *values, size_t n_rows, void **memory);
 
-/* Adds their exits to small trees, where this processor can use them; returns memory that the caller frees. */
+/* Adds their exits to small trees; returns memory that the caller frees. */
 void *find_exits(Parts *forest);
 Processor this_processor(void);
 

@@ -1,4 +1,4 @@
-/* The bits that are left of rows, and the values of their leaves (_exits.c), with what the processor has. */
+/* The bits that are left of rows, and the values of their leaves (_exits.c), by what the processor has. */
 
 #include "_trees.h"
 
