@@ -3,9 +3,9 @@
 The boosters in XGBoost's UBJSON and, where their shape allows, once more in the flat form that the server maps into
 memory; the fitted features and the self-test as npz arrays without objects; the evaluation; and a manifest that names
 the others with their SHA-256. The manifest is written last, so that a directory without one is unfinished; loading
-checks every byte against it before anything is parsed. No pickle is read or written. Equal models give equal bytes:
-nothing here holds a clock, a path or a host name. XGBoost is imported only where its own booster is asked for, since
-that takes longer than all the rest.
+checks every byte against it, while the arrays are parsed, before anything is used. No pickle is read or written. Equal
+models give equal bytes: nothing here holds a clock, a path or a host name. XGBoost is imported only where its own
+booster is asked for, since that takes longer than all the rest.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ def _mapped(path: Path) -> mmap.mmap:
 
 
 def _check(path: Path, data: mmap.mmap, entry: Mapping[str, Any]) -> None:
-    if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
+    if _sha256(data) != entry.get("sha256"):
         raise ArtifactError(f"{path} isn't what training wrote (SHA-256 differs, {len(data)} bytes): copy it again")
 
 
@@ -269,5 +269,5 @@ def _flat(booster: bytes) -> bytes | None:
         return None
 
 
-def _sha256(data: bytes) -> str:
+def _sha256(data: bytes | mmap.mmap) -> str:
     return hashlib.sha256(data).hexdigest()

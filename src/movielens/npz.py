@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 # Of a member of a zip file: how long its name and what else is known of it are, which follow.
 _MEMBER = struct.Struct("<26xHH")
-# What the standard library and NumPy raise beside ValueError.
-_FAULTS = (NotImplementedError, SyntaxError, TypeError, struct.error, tokenize.TokenError, zipfile.BadZipFile)
+# The reader of zip files and NumPy's of headers, which parses Python, have no error in common.
+_FAULTS = (RuntimeError, SyntaxError, TypeError, struct.error, tokenize.TokenError, zipfile.BadZipFile)
 
 
 def to_bytes(arrays: Mapping[str, Any]) -> bytes:

@@ -82,7 +82,8 @@ def _columns(body: bytes, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
 _MOST_DIGITS = 18
 _PLAIN = b"0123456789,\n"
 _COMMA, _NEWLINE = b",\n"
-_PLAIN_ROW = re.compile(rb"(\d{1,18}+),(\d{1,18}+)(?:,(\d{1,18}+))?\r?\n?")
+_NUMBER = rb"(\d{1,%d}+)" % _MOST_DIGITS
+_PLAIN_ROW = re.compile(rb"%b,%b(?:,%b)?\r?\n?" % (_NUMBER, _NUMBER, _NUMBER))
 
 
 def plain_row(body: bytes) -> Row | None:

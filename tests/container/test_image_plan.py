@@ -16,16 +16,16 @@ from container.image import ROOT, public_base
 from launcher.source import revision, version
 
 DEB822 = """\
-# http://127.0.0.1/commented/debian
+# http://127.0.0.1/commented/archive
 Types: deb deb-src
-URIs: http://127.0.0.1/mirror/debian
-  http://127.0.0.1/second/debian
+URIs: http://127.0.0.1/mirror/archive
+  http://127.0.0.1/second/archive
 Suites: bookworm bookworm-updates
 Components: main
 """
 SECURITY = """\
 Types: deb
-URIs: http://127.0.0.1/security/debian-security
+URIs: http://127.0.0.1/security/archive-security
 Suites: bookworm-security
 Components: main
 """
@@ -72,20 +72,20 @@ def apt_dir(root: Path, files: dict[str, str]) -> Path:
 @pytest.mark.parametrize(
     ("files", "mirror"),
     [
-        ({"sources.list.d/debian.sources": DEB822}, "http://127.0.0.1/mirror/debian"),
-        ({"sources.list.d/debian.sources": f"{SECURITY}\n{DEB822}"}, "http://127.0.0.1/mirror/debian"),
+        ({"sources.list.d/debian.sources": DEB822}, "http://127.0.0.1/mirror/archive"),
+        ({"sources.list.d/debian.sources": f"{SECURITY}\n{DEB822}"}, "http://127.0.0.1/mirror/archive"),
         ({"sources.list.d/debian.sources": f"Enabled: no\n{DEB822}"}, None),
         ({"sources.list.d/debian.sources.disabled": DEB822}, None),
-        ({"sources.list": "# none\ndeb http://127.0.0.1/one/debian bookworm main\n"}, "http://127.0.0.1/one/debian"),
+        ({"sources.list": "# none\ndeb http://127.0.0.1/one/archive bookworm main\n"}, "http://127.0.0.1/one/archive"),
         (
             {"sources.list": "deb [arch=amd64 trusted=yes] https://127.0.0.1/two/d trixie main"},
             "https://127.0.0.1/two/d",
         ),
-        ({"sources.list": "deb-src http://127.0.0.1/source/debian bookworm main"}, None),
+        ({"sources.list": "deb-src http://127.0.0.1/source/archive bookworm main"}, None),
         ({"sources.list": "deb cdrom:[Debian]/ bookworm main"}, None),
         (
-            {"sources.list": "", "sources.list.d/a.list": "deb http://127.0.0.1/a/debian sid main"},
-            "http://127.0.0.1/a/debian",
+            {"sources.list": "", "sources.list.d/a.list": "deb http://127.0.0.1/a/archive sid main"},
+            "http://127.0.0.1/a/archive",
         ),
         ({}, None),
     ],
