@@ -1,1 +1,3 @@
-"""Measurements beside others on the same data, in one run: ratios rather than absolutes."""
+"""Measurements beside others on the same data, in one run: ratios rather than
+absolutes.
+"""

@@ -1,10 +1,12 @@
-"""Accuracy on several splits of ml-latest-small, each figure with its bootstrap interval.
+"""Accuracy on several splits of ml-latest-small, each figure with its bootstrap
+interval.
 
-One model a split, trained with the default hyperparameters or with those given. Its test rows are asked with and
-without a timestamp, and told apart by whether training saw their user and movie. Beside it stands the plain bias
-model (mean + user + movie, shrunk). On the split by each user's time the test rows of each user are ranked by their
-expected rating as well: NDCG@10 with the stars as gain, and the recall of ratings of 4 and more among the first ten,
-over users with more than ten test rows.
+One model a split, trained with the default hyperparameters or with those given. Its
+test rows are asked with and without a timestamp, and told apart by whether training saw
+their user and movie. Beside it stands the plain bias model (mean + user + movie,
+shrunk). On the split by each user's time the test rows of each user are ranked by their
+expected rating as well: NDCG@10 with the stars as gain, and the recall of ratings of 4
+and more among the first ten, over users with more than ten test rows.
 """
 
 from __future__ import annotations
@@ -42,50 +44,91 @@ def fit_model(split: Split, data: Dataset, settings: Hyperparameters) -> Model:
     """The model that a job with these settings trains, but for its decision."""
     scale = RatingScale.of(data.ratings.rating)
     spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
-    features = spec.transform_fitted(split.train, hide(split.train.queries(), settings.hidden_share, settings.seed))
+    features = spec.transform_fitted(
+        split.train, hide(split.train.queries(), settings.hidden_share, settings.seed)
+    )
     blocks, classes = FeatureBlocks.of(features), scale.to_class(split.train.rating)
-    booster = fit_booster(blocks, classes, len(scale.class_values), settings, StopSignal())
-    return Model(spec, booster, regression=fit_regression(blocks, split.train.rating, settings, StopSignal()))
+    booster = fit_booster(
+        blocks, classes, len(scale.class_values), settings, StopSignal()
+    )
+    return Model(
+        spec,
+        booster,
+        regression=fit_regression(blocks, split.train.rating, settings, StopSignal()),
+    )
 
 
 def bootstrap(losses: NDArray[np.float64], *, root: bool = False) -> Interval:
-    """Mean (or root mean) of losses, and its 95 % interval by resampling rows: value, low, high."""
+    """Mean (or root mean) of losses, and its 95 % interval by resampling rows: value,
+    low, high.
+    """
     rng, finish = np.random.default_rng(SEED), np.sqrt if root else np.positive
-    means = [losses[rng.integers(0, len(losses), len(losses))].mean() for _ in range(RESAMPLES)]
+    means = [
+        losses[rng.integers(0, len(losses), len(losses))].mean()
+        for _ in range(RESAMPLES)
+    ]
     low, high = np.quantile(finish(means), [0.025, 0.975])
     return float(finish(losses.mean())), float(low), float(high)
 
 
-def figures(scores: Scores, test: RatingTable, scale: RatingScale, rows: NDArray[np.int64]) -> dict[str, Any]:
-    """Exact hits of the likeliest class, RMSE of the expected rating, log-loss, calibration error of some rows."""
+def figures(
+    scores: Scores, test: RatingTable, scale: RatingScale, rows: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Exact hits of the likeliest class, RMSE of the expected rating, log-loss,
+    calibration error of some rows.
+    """
     true_class = scale.to_class(test.rating)
-    probability = scores.probabilities[np.arange(len(test)), true_class].astype(np.float64)
-    chosen = Scores(scores.probabilities[rows], scores.class_index[rows], scores.expected_rating[rows])
+    probability = scores.probabilities[np.arange(len(test)), true_class].astype(
+        np.float64
+    )
+    chosen = Scores(
+        scores.probabilities[rows],
+        scores.class_index[rows],
+        scores.expected_rating[rows],
+    )
     return {
         "rows": len(rows),
         "exact": bootstrap((scores.class_index == true_class)[rows].astype(np.float64)),
-        "rmse": bootstrap((scores.expected_rating - test.rating)[rows].astype(np.float64) ** 2, root=True),
-        "log_loss": bootstrap(-np.log(np.maximum(probability, SMALLEST_PROBABILITY))[rows]),
-        "calibration_error": evaluate(chosen, true_class[rows], scale.class_values).calibration_error,
+        "rmse": bootstrap(
+            (scores.expected_rating - test.rating)[rows].astype(np.float64) ** 2,
+            root=True,
+        ),
+        "log_loss": bootstrap(
+            -np.log(np.maximum(probability, SMALLEST_PROBABILITY))[rows]
+        ),
+        "calibration_error": evaluate(
+            chosen, true_class[rows], scale.class_values
+        ).calibration_error,
     }
 
 
 def without_time(queries: RatingQueries) -> RatingQueries:
     """The same rows, not saying when."""
-    return RatingQueries(queries.user_id, queries.movie_id, np.full(len(queries), np.nan))
+    return RatingQueries(
+        queries.user_id, queries.movie_id, np.full(len(queries), np.nan)
+    )
 
 
 def bias_model(model: Model, test: RatingTable) -> Scores:
-    """Mean + user + movie of the training rows; all of the probability goes to the class nearest to it."""
+    """Mean + user + movie of the training rows; all of the probability goes to the
+    class nearest to it.
+    """
     queries, bias = test.queries(), model.spec.bias
-    user, movie = model.spec.users.index(queries.user_id), model.spec.movie_index.index(queries.movie_id)
+    user, movie = (
+        model.spec.users.index(queries.user_id),
+        model.spec.movie_index.index(queries.movie_id),
+    )
     expected = bias.mean + bias.user[user] + bias.movie[movie]
     nearest = np.abs(expected[:, None] - np.array(model.class_values)).argmin(axis=1)
-    return Scores(np.eye(len(model.class_values), dtype=np.float32)[nearest], nearest, expected)
+    return Scores(
+        np.eye(len(model.class_values), dtype=np.float32)[nearest], nearest, expected
+    )
 
 
 def ranking(scores: Scores, test: RatingTable) -> dict[str, Any]:
-    """How well each user's test rows are ordered: NDCG@10 and recall@10, means over users."""
+    """How well each user's test rows are ordered: NDCG@10 and recall@10, means over
+    users.
+    """
     gains, recalls = [], []
     discount = 1 / np.log2(np.arange(2, BEST + 2))
     for user in np.unique(test.user_id):
@@ -94,42 +137,68 @@ def ranking(scores: Scores, test: RatingTable) -> dict[str, Any]:
             continue
         stars = test.rating[rows].astype(np.float64)
         first = np.argsort(-scores.expected_rating[rows], kind="stable")[:BEST]
-        gains.append((stars[first] * discount).sum() / (np.sort(stars)[::-1][:BEST] * discount).sum())
+        gains.append(
+            (stars[first] * discount).sum()
+            / (np.sort(stars)[::-1][:BEST] * discount).sum()
+        )
         if liked := (stars >= LIKED).sum():
             recalls.append((stars[first] >= LIKED).sum() / min(liked, BEST))
-    return {"users": len(gains), "ndcg": bootstrap(np.array(gains)), "recall": bootstrap(np.array(recalls))}
+    return {
+        "users": len(gains),
+        "ndcg": bootstrap(np.array(gains)),
+        "recall": bootstrap(np.array(recalls)),
+    }
 
 
-def measure(name: SplitName, data: Dataset, settings: Hyperparameters) -> dict[str, Any]:
+def measure(
+    name: SplitName, data: Dataset, settings: Hyperparameters
+) -> dict[str, Any]:
     """All figures of one split."""
     split = split_ratings(data.ratings, name, settings.holdout, settings.seed)
     started = time.process_time()
     model = fit_model(split, data, settings)
     seconds = time.process_time() - started
     test, queries = split.test, split.test.queries()
-    user, movie = np.isin(test.user_id, split.train.user_id), np.isin(test.movie_id, split.train.movie_id)
-    parts = {"all": user | True, "both known": user & movie, "unknown user": ~user, "unknown movie": ~movie}
+    user, movie = (
+        np.isin(test.user_id, split.train.user_id),
+        np.isin(test.movie_id, split.train.movie_id),
+    )
+    parts = {
+        "all": user | True,
+        "both known": user & movie,
+        "unknown user": ~user,
+        "unknown movie": ~movie,
+    }
     predictors = {
         "Halfstar": model.predict(queries),
         "Halfstar, no timestamp": model.predict(without_time(queries)),
         "bias model": bias_model(model, test),
     }
     if model.regression is not None:
-        predictors["Halfstar, no regression"] = replace(model, regression=None).predict(queries)
+        predictors["Halfstar, no regression"] = replace(model, regression=None).predict(
+            queries
+        )
     rows = {part: np.flatnonzero(mask) for part, mask in parts.items() if mask.any()}
     result: dict[str, Any] = {
-        who: {part: figures(scores, test, model.spec.scale, chosen) for part, chosen in rows.items()}
+        who: {
+            part: figures(scores, test, model.spec.scale, chosen)
+            for part, chosen in rows.items()
+        }
         for who, scores in predictors.items()
     }
     result["training_cpu_seconds"] = seconds
     if name == "user_temporal":
-        result["ranking"] = {who: ranking(scores, test) for who, scores in predictors.items()}
+        result["ranking"] = {
+            who: ranking(scores, test) for who, scores in predictors.items()
+        }
     return result
 
 
 def table(name: str, result: dict[str, Any]) -> Table:
     """One split for people."""
-    out = Table("", "rows", "exact", "RMSE", "log-loss", "calibration error", title=name)
+    out = Table(
+        "", "rows", "exact", "RMSE", "log-loss", "calibration error", title=name
+    )
     for who, parts in result.items():
         if not isinstance(parts, dict) or "all" not in parts:
             continue
@@ -147,7 +216,8 @@ def table(name: str, result: dict[str, Any]) -> Table:
 
 
 def main() -> None:
-    """Measure the splits named on the command line (all without) with the hyperparameters given as NAME=VALUE.
+    """Measure the splits named on the command line (all without) with the
+    hyperparameters given as NAME=VALUE.
 
     Prints the tables and writes the JSON.
     """
@@ -157,11 +227,17 @@ def main() -> None:
     screen = console()
     results = {}
     for name in (split for split in SPLITS if split in chosen):
-        results[name] = measure(name, data, Hyperparameters.parse({"split": name, "nthread": "1", **given}))
+        results[name] = measure(
+            name, data, Hyperparameters.parse({"split": name, "nthread": "1", **given})
+        )
         screen.print(table(name, results[name]))
-        screen.print(f"features and training: {results[name]['training_cpu_seconds']:.0f} s of one core")
+        screen.print(
+            f"features and training: {results[name]['training_cpu_seconds']:.0f} s of one core"
+        )
         for who, ranked in results[name].get("ranking", {}).items():
-            screen.print(f"{who}: NDCG@10 {ranked['ndcg'][0]:.3f}, recall@10 {ranked['recall'][0]:.3f}")
+            screen.print(
+                f"{who}: NDCG@10 {ranked['ndcg'][0]:.3f}, recall@10 {ranked['recall'][0]:.3f}"
+            )
     save("accuracy", results, screen)
 
 

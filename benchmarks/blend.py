@@ -1,4 +1,5 @@
-"""The weights of `movielens.features.blend`, by least squares on the training rows of the reference split.
+"""The weights of `movielens.features.blend`, by least squares on the training rows of
+the reference split.
 
 The features are out of fold, so no test row and no row's own rating has a say in them.
 """
@@ -21,7 +22,9 @@ def main() -> None:
     features = FeatureSpec.fit(train, data.movies).transform_fitted(train)
     terms = BLENDS["blend"]
     columns = [features.names.index(name) for name in terms]
-    design = np.column_stack([np.nan_to_num(features.values[:, columns]), np.ones(len(train))]).astype(np.float64)
+    design = np.column_stack(
+        [np.nan_to_num(features.values[:, columns]), np.ones(len(train))]
+    ).astype(np.float64)
     weights, *_ = np.linalg.lstsq(design, train.rating.astype(np.float64))
     for name, fitted in zip(terms, weights, strict=False):
         print(f"{name:28s} fitted {fitted:6.3f}  in use {terms[name]:6.3f}")

@@ -1,7 +1,8 @@
-"""What features cost: rows of three kinds beside the tutorial's loop, and fitting by group.
+"""What features cost: rows of three kinds beside the tutorial's loop, and fitting by
+group.
 
-The loop makes ids, time and genre flags, an eighth of our columns or fewer. Medians, the two taken in turn; fitting is
-measured in seconds of the processor.
+The loop makes ids, time and genre flags, an eighth of our columns or fewer. Medians,
+the two taken in turn; fitting is measured in seconds of the processor.
 """
 
 from __future__ import annotations
@@ -32,12 +33,18 @@ def kinds_of_rows(data: Dataset, spec: FeatureSpec) -> dict[str, RatingTable]:
     latest = data.ratings.timestamp.max() if data.ratings.timestamp is not None else 0
     same = np.ones(len(movie_id))
     whole = RatingTable.of(same * users[counts.argmax()], movie_id, same, same * latest)
-    return {"one row": data.ratings.take(np.array([7])), "all movies of a user": whole, "all ratings": data.ratings}
+    return {
+        "one row": data.ratings.take(np.array([7])),
+        "all movies of a user": whole,
+        "all ratings": data.ratings,
+    }
 
 
 def measure_rows(data: Dataset) -> dict[str, dict[str, float]]:
     """Rows, and median seconds of the loop and of ours, of each kind."""
-    genres_of = dict(zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True))
+    genres_of = dict(
+        zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True)
+    )
     spec = FeatureSpec.fit(data.ratings, data.movies)
     figures = {}
     for kind, rows in kinds_of_rows(data, spec).items():
@@ -48,7 +55,11 @@ def measure_rows(data: Dataset) -> dict[str, dict[str, float]]:
             loop_features(rows, genres_of)
             loop.append(time.perf_counter() - started)
             ours.append(_seconds_a_call(spec, queries, calls))
-        figures[kind] = {"rows": len(rows), "loop": statistics.median(loop), "ours": statistics.median(ours)}
+        figures[kind] = {
+            "rows": len(rows),
+            "loop": statistics.median(loop),
+            "ours": statistics.median(ours),
+        }
     return figures
 
 
@@ -60,9 +71,13 @@ def _seconds_a_call(spec: FeatureSpec, queries: RatingQueries, calls: int) -> fl
 
 
 def measure_fitting(data: Dataset) -> dict[str, float]:
-    """Seconds of the processor for fitting each group once, and for all training rows out of fold."""
+    """Seconds of the processor for fitting each group once, and for all training rows
+    out of fold.
+    """
     users, catalogue = IdIndex.of(data.ratings.user_id), Catalogue.of(data.movies)
-    history = History.of(data.ratings, users, catalogue, RatingScale.of(data.ratings.rating))
+    history = History.of(
+        data.ratings, users, catalogue, RatingScale.of(data.ratings.rating)
+    )
     figures = {}
     for name, group in GROUPS.items():
         started = time.process_time()
@@ -77,10 +92,17 @@ def main() -> None:
     """Measure, print the tables, write the JSON."""
     data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
     rows, fitting = measure_rows(data), measure_fitting(data)
-    table = Table("", "rows", "the tutorial's loop", "Halfstar", "ratio", title="features of rows")
+    table = Table(
+        "", "rows", "the tutorial's loop", "Halfstar", "ratio", title="features of rows"
+    )
     for kind, seconds in rows.items():
         cells = (f"{seconds['loop'] * 1e6:,.0f} µs", f"{seconds['ours'] * 1e6:,.1f} µs")
-        table.add_row(kind, f"{seconds['rows']:,}", *cells, f"{seconds['loop'] / seconds['ours']:,.0f}")
+        table.add_row(
+            kind,
+            f"{seconds['rows']:,}",
+            *cells,
+            f"{seconds['loop'] / seconds['ours']:,.0f}",
+        )
     fits = Table("group", "CPU s", title=f"fitting {len(data.ratings):,} ratings")
     for name, seconds_of_fit in fitting.items():
         fits.add_row(name, f"{seconds_of_fit:.3f}")

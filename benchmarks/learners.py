@@ -1,8 +1,11 @@
-"""One learner on features from files, in a process of its own: ``python learners.py NAME DIRECTORY ROUNDS THREADS``.
+"""One learner on features from files, in a process of its own: ``python learners.py
+NAME DIRECTORY ROUNDS THREADS``.
 
-It imports nothing of ours, since LightGBM and CatBoost live in an environment of their own. Prints JSON: for every
-fifth round the seconds of training so far, without those of looking at the test rows where the library lets them be
-told apart, and the log-loss on the test rows; and the peak of its memory.
+It imports nothing of ours, since LightGBM and CatBoost live in an environment of their
+    own. Prints JSON: for every
+fifth round the seconds of training so far, without those of looking at the test rows
+where the library lets them be told apart, and the log-loss on the test rows; and the
+peak of its memory.
 """
 
 from __future__ import annotations
@@ -19,11 +22,17 @@ from typing import Any
 import numpy as np
 
 EVERY = 5
-# Near to ours where both libraries have the same setting. LightGBM's learning rate of 0.25 was quicker than 0.1; it is
-# about as much as XGBoost's 0.4, whose second derivatives of a softmax are greater. For CatBoost
-# 0.6 was quicker than 0.4.
+# Near to ours where both libraries have the same setting. LightGBM's learning rate of
+# 0.25 was quicker than 0.1; it is about as much as XGBoost's 0.4, whose second
+# derivatives of a softmax are greater. For CatBoost 0.6 was quicker than 0.4.
 LIGHTGBM = {
-    **{"objective": "multiclass", "metric": "multi_logloss", "learning_rate": 0.25, "num_leaves": 31, "max_bin": 63},
+    **{
+        "objective": "multiclass",
+        "metric": "multi_logloss",
+        "learning_rate": 0.25,
+        "num_leaves": 31,
+        "max_bin": 63,
+    },
     **{
         "feature_fraction": 0.4,
         "bagging_fraction": 0.7,
@@ -34,8 +43,20 @@ LIGHTGBM = {
     },
 }
 CATBOOST = {
-    **{"loss_function": "MultiClass", "learning_rate": 0.6, "depth": 6, "border_count": 64, "l2_leaf_reg": 5.0},
-    **{"bootstrap_type": "Bernoulli", "subsample": 0.7, "rsm": 0.4, "boosting_type": "Plain", "random_seed": 1},
+    **{
+        "loss_function": "MultiClass",
+        "learning_rate": 0.6,
+        "depth": 6,
+        "border_count": 64,
+        "l2_leaf_reg": 5.0,
+    },
+    **{
+        "bootstrap_type": "Bernoulli",
+        "subsample": 0.7,
+        "rsm": 0.4,
+        "boosting_type": "Plain",
+        "random_seed": 1,
+    },
 }
 Curve = Iterator[tuple[int, float, float]]
 
@@ -46,7 +67,9 @@ def lightgbm_curve(data: dict[str, Any], n_rounds: int, n_threads: int) -> Curve
 
     began = time.perf_counter()
     params = {**LIGHTGBM, "num_class": data["n_classes"], "num_threads": n_threads}
-    train = lightgbm.Dataset(data["train"], data["train_class"], params=params).construct()
+    train = lightgbm.Dataset(
+        data["train"], data["train_class"], params=params
+    ).construct()
     test = train.create_valid(data["test"], data["test_class"]).construct()
     booster = lightgbm.Booster(params, train)
     booster.add_valid(test, "test")
@@ -60,7 +83,9 @@ def lightgbm_curve(data: dict[str, Any], n_rounds: int, n_threads: int) -> Curve
 
 
 def catboost_curve(data: dict[str, Any], n_rounds: int, n_threads: int) -> Curve:
-    """CatBoost, which tells the time and the loss in files as it goes; the time has that of the losses in it."""
+    """CatBoost, which tells the time and the loss in files as it goes; the time has
+    that of the losses in it.
+    """
     import catboost
 
     with tempfile.TemporaryDirectory() as directory:
@@ -68,8 +93,15 @@ def catboost_curve(data: dict[str, Any], n_rounds: int, n_threads: int) -> Curve
         train = catboost.Pool(data["train"], data["train_class"])
         test = catboost.Pool(data["test"], data["test_class"])
         before = time.perf_counter() - began
-        options = {"iterations": n_rounds, "thread_count": n_threads, "metric_period": EVERY, "use_best_model": False}
-        catboost.CatBoost({**CATBOOST, **options, "train_dir": directory, "verbose": False}).fit(train, eval_set=test)
+        options = {
+            "iterations": n_rounds,
+            "thread_count": n_threads,
+            "metric_period": EVERY,
+            "use_best_model": False,
+        }
+        catboost.CatBoost(
+            {**CATBOOST, **options, "train_dir": directory, "verbose": False}
+        ).fit(train, eval_set=test)
         passed = _columns(Path(directory) / "time_left.tsv")
         losses = _columns(Path(directory) / "test_error.tsv")
         for round_, loss in sorted(losses.items()):
@@ -90,7 +122,12 @@ CURVES: dict[str, Callable[[dict[str, Any], int, int], Curve]] = {
 
 def main() -> None:
     """Run one of `CURVES`."""
-    name, directory, n_rounds, n_threads = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    name, directory, n_rounds, n_threads = (
+        sys.argv[1],
+        Path(sys.argv[2]),
+        int(sys.argv[3]),
+        int(sys.argv[4]),
+    )
     names = ("train", "test", "train_class", "test_class")
     data: dict[str, Any] = {part: np.load(directory / f"{part}.npy") for part in names}
     data |= json.loads((directory / "told.json").read_bytes())

@@ -1,4 +1,6 @@
-"""What a server does under load, seen from outside: wrk's figures, `/ping` meanwhile, and its memory."""
+"""What a server does under load, seen from outside: wrk's figures, `/ping` meanwhile,
+and its memory.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Load:
     Attributes:
         per_second: answers.
         p50_ms, p99_ms: latency.
-        cpu_ms: processor time of an answer, of all processes of the server, which a busy machine hardly changes.
+        cpu_ms: processor time of an answer, of all processes of the server, which a
+            busy machine hardly changes.
         errors: answers above 399, and connections or answers that failed.
     """
 
@@ -53,10 +56,21 @@ def write_bodies(path: Path, bodies: Iterable[bytes]) -> None:
     path.write_bytes(b"\n".join(b"%d\n%b" % (len(body), body) for body in bodies))
 
 
-def wrk_command(running: Running, bodies: Path, connections: int, seconds: int) -> list[str]:
+def wrk_command(
+    running: Running, bodies: Path, connections: int, seconds: int
+) -> list[str]:
     """Ask the bodies in turn, over as many connections, for so long."""
     stack = running.stack
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", str(SCRIPT)]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--timeout",
+        "60s",
+        "-s",
+        str(SCRIPT),
+    ]
     return [*command, running.url + stack.path, "--", str(bodies), stack.content_type]
 
 
@@ -69,29 +83,47 @@ def run_wrk(running: Running, bodies: Path, connections: int, seconds: int) -> L
     command = wrk_command(running, bodies, connections, seconds)
     pids = processes_of(running)
     before = cpu_seconds(pids)
-    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    output = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
     spent = cpu_seconds(pids) - before
     (line,) = [line for line in output.splitlines() if line.startswith("RESULT ")]
     found = json.loads(line.removeprefix("RESULT "))
     if not found["requests"]:
-        raise RuntimeError(f"{running.stack.name} answered nothing within {seconds} s:\n{output}")
+        raise RuntimeError(
+            f"{running.stack.name} answered nothing within {seconds} s:\n{output}"
+        )
     n = found["requests"]
-    return Load(1e6 * n / found["us"], found["p50_us"] / 1e3, found["p99_us"] / 1e3, 1e3 * spent / n, found["errors"])
+    return Load(
+        1e6 * n / found["us"],
+        found["p50_us"] / 1e3,
+        found["p99_us"] / 1e3,
+        1e3 * spent / n,
+        found["errors"],
+    )
 
 
-def pings_under_load(running: Running, bodies: Path, connections: int, seconds: int) -> list[float]:
-    """Milliseconds that each `/ping` takes, each on a new connection, while wrk keeps the server busy."""
+def pings_under_load(
+    running: Running, bodies: Path, connections: int, seconds: int
+) -> list[float]:
+    """Milliseconds that each `/ping` takes, each on a new connection, while wrk keeps
+    the server busy.
+    """
     found: list[float] = []
     over = threading.Event()
 
     def ask() -> None:
         while not over.is_set():
             began = time.perf_counter()
-            urllib.request.urlopen(running.url + running.stack.health, timeout=60).close()
+            urllib.request.urlopen(
+                running.url + running.stack.health, timeout=60
+            ).close()
             found.append(1e3 * (time.perf_counter() - began))
             over.wait(PING_EVERY_S)
 
-    with subprocess.Popen(wrk_command(running, bodies, connections, seconds), stdout=subprocess.DEVNULL) as load:
+    with subprocess.Popen(
+        wrk_command(running, bodies, connections, seconds), stdout=subprocess.DEVNULL
+    ) as load:
         time.sleep(0.2)
         prober = threading.Thread(target=ask)
         prober.start()
@@ -115,8 +147,12 @@ def processes_of(running: Running) -> list[int]:
 
 def cpu_seconds(pids: Iterable[int]) -> float:
     """Processor time that some processes have taken so far."""
-    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
-    return sum(int(user) + int(system) for user, system in (each[11:13] for each in fields)) / os.sysconf("SC_CLK_TCK")
+    fields = [
+        Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids
+    ]
+    return sum(
+        int(user) + int(system) for user, system in (each[11:13] for each in fields)
+    ) / os.sysconf("SC_CLK_TCK")
 
 
 def pss_mib(pids: Iterable[int]) -> float:

@@ -14,7 +14,9 @@ Json = dict[str, Any]
 
 def json_of(command: list[str]) -> Json:
     """What a process prints last."""
-    done = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -1,9 +1,10 @@
 """Learners to one loss on the same features: ours, LightGBM and CatBoost.
 
-They get our features, made out of fold, and the same two threads; the settings of the others are in
-`benchmarks/learners.py`, ours are `RACE`. The loss that is raced for is the worst of their best ones, so that all reach
-it. Only training counts: ours, whose seconds can't be told from those of looking at the test rows, boosts twice. Each
-runs in a process of its own, one after the other.
+They get our features, made out of fold, and the same two threads; the settings of the
+others are in `benchmarks/learners.py`, ours are `RACE`. The loss that is raced for is
+the worst of their best ones, so that all reach it. Only training counts: ours, whose
+seconds can't be told from those of looking at the test rows, boosts twice. Each runs in
+a process of its own, one after the other.
 """
 
 from __future__ import annotations
@@ -38,8 +39,15 @@ from train.stop import StopSignal
 
 LEARNERS_PYTHON = ROOT / ".venv-learners" / "bin" / "python"
 ROUNDS, THREADS = 100, 2
-# For few rounds, as those of the others; and without parts, since nothing is unknown in this race.
-RACE: dict[str, Any] = {"eta": 0.4, "max_depth": 6, "colsample_bynode": 1.0, "movie_rounds": 0.0, "user_rounds": 0.0}
+# For few rounds, as those of the others; and without parts, since nothing is unknown in
+# this race.
+RACE: dict[str, Any] = {
+    "eta": 0.4,
+    "max_depth": 6,
+    "colsample_bynode": 1.0,
+    "movie_rounds": 0.0,
+    "user_rounds": 0.0,
+}
 
 
 def write_features(directory: Path, target: Path) -> None:
@@ -74,15 +82,24 @@ class Watched(StopSignal):
 
 
 def boost(target: Path) -> Json:
-    """Ours, as a job boosts: seconds of the rounds alone, and the losses of the same rounds."""
+    """Ours, as a job boosts: seconds of the rounds alone, and the losses of the same
+    rounds.
+    """
     told = json.loads((target / "told.json").read_bytes())
     names = tuple(told["names"])
-    parts = [(np.load(target / f"{part}.npy"), np.load(target / f"{part}_class.npy")) for part in ("train", "test")]
+    parts = [
+        (np.load(target / f"{part}.npy"), np.load(target / f"{part}_class.npy"))
+        for part in ("train", "test")
+    ]
     classes = np.concatenate([class_index for _, class_index in parts])
     ends = [len(parts[0][1]), len(classes)]
     train, test = (
         FeatureBlocks(
-            len(classes), names, partial(_block, np.arange(end - len(own), end), FeatureMatrix(values, names))
+            len(classes),
+            names,
+            partial(
+                _block, np.arange(end - len(own), end), FeatureMatrix(values, names)
+            ),
         )
         for end, (values, own) in zip(ends, parts, strict=True)
     )
@@ -94,10 +111,15 @@ def boost(target: Path) -> Json:
     peak = peak_mb()
     looked = Boosting(params, StopSignal(), Checkpoints(), schedule)
     losses = looked.run("race", train, classes, ROUNDS, test, ROUNDS).losses
-    return {"curve": [*zip(range(1, ROUNDS + 1), watch.seconds, losses, strict=True)], "peak_mb": peak}
+    return {
+        "curve": [*zip(range(1, ROUNDS + 1), watch.seconds, losses, strict=True)],
+        "peak_mb": peak,
+    }
 
 
-def _block(rows: NDArray[np.int64], features: FeatureMatrix) -> Iterator[tuple[NDArray[np.int64], FeatureMatrix]]:
+def _block(
+    rows: NDArray[np.int64], features: FeatureMatrix
+) -> Iterator[tuple[NDArray[np.int64], FeatureMatrix]]:
     yield rows, features
 
 
@@ -105,23 +127,49 @@ def race(directory: Path) -> Json:
     """Seconds of each learner to the loss that all reach."""
     ended: Json = {}
     with tempfile.TemporaryDirectory(dir=directory.parent) as target:
-        subprocess.run([sys.executable, "-m", __name__, "--features", directory, target], check=True, cwd=ROOT)
+        subprocess.run(
+            [sys.executable, "-m", __name__, "--features", directory, target],
+            check=True,
+            cwd=ROOT,
+        )
         ended["Halfstar"] = json_of([sys.executable, "-m", __name__, "--boost", target])
         for name in ("lightgbm", "catboost"):
-            command = [LEARNERS_PYTHON, ROOT / "benchmarks" / "learners.py", name, target, ROUNDS, THREADS]
+            command = [
+                LEARNERS_PYTHON,
+                ROOT / "benchmarks" / "learners.py",
+                name,
+                target,
+                ROUNDS,
+                THREADS,
+            ]
             ended[name] = json_of([str(part) for part in command])
-    target_loss = max(min(loss for _, _, loss in told["curve"]) for told in ended.values())
+    target_loss = max(
+        min(loss for _, _, loss in told["curve"]) for told in ended.values()
+    )
     for told in ended.values():
-        rounds, told["seconds"], _ = next(point for point in told["curve"] if point[2] <= target_loss)
-        told |= {"rounds": rounds, "best": min(loss for _, _, loss in told.pop("curve"))}
+        rounds, told["seconds"], _ = next(
+            point for point in told["curve"] if point[2] <= target_loss
+        )
+        told |= {
+            "rounds": rounds,
+            "best": min(loss for _, _, loss in told.pop("curve")),
+        }
     return {"log_loss": target_loss, "learners": ended}
 
 
 def main() -> None:
     """Do a part of a race, in this process."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--features", nargs=2, type=Path, metavar=("DIRECTORY", "TARGET"), help="write them")
-    parser.add_argument("--boost", type=Path, metavar="TARGET", help="ours on such features")
+    parser.add_argument(
+        "--features",
+        nargs=2,
+        type=Path,
+        metavar=("DIRECTORY", "TARGET"),
+        help="write them",
+    )
+    parser.add_argument(
+        "--boost", type=Path, metavar="TARGET", help="ours on such features"
+    )
     arguments = parser.parse_args()
     if arguments.features:
         write_features(*arguments.features)

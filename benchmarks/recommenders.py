@@ -1,9 +1,11 @@
-"""One recommender beside ours, in a process of its own: ``python recommenders.py NAME ROWS ANSWERS``.
+"""One recommender beside ours, in a process of its own: ``python recommenders.py NAME
+ROWS ANSWERS``.
 
-It imports nothing of ours, since Surprise needs another numpy. ROWS is an npz: ``train`` and ``test``, int64 (n, 4) of
-user, movie, time and class; ``content``, float64 (n, n_columns) of genre flags and year, by movie; ``stars`` of the
-classes. ANSWERS, an npz too, gets ``expected``, float64 (n_test,), in stars, or ``probabilities``, (n_test, n_classes),
-or both.
+It imports nothing of ours, since Surprise needs another numpy. ROWS is an npz:
+    ``train`` and ``test``, int64 (n, 4) of
+user, movie, time and class; ``content``, float64 (n, n_columns) of genre flags and
+year, by movie; ``stars`` of the classes. ANSWERS, an npz too, gets ``expected``,
+float64 (n_test,), in stars, or ``probabilities``, (n_test, n_classes), or both.
 """
 
 from __future__ import annotations
@@ -26,11 +28,19 @@ def surprise_of(name: str, **settings: Any) -> Callable[[Rows], Answers]:
         import surprise
 
         stars, (train, test) = rows["stars"], (rows["train"], rows["test"])
-        frame = pd.DataFrame({"user": train[:, 0], "movie": train[:, 1], "stars": stars[train[:, 3]]})
-        data = surprise.Dataset.load_from_df(frame, surprise.Reader(rating_scale=(stars[0], stars[-1])))
+        frame = pd.DataFrame(
+            {"user": train[:, 0], "movie": train[:, 1], "stars": stars[train[:, 3]]}
+        )
+        data = surprise.Dataset.load_from_df(
+            frame, surprise.Reader(rating_scale=(stars[0], stars[-1]))
+        )
         algorithm = getattr(surprise, name)(**settings)
         algorithm.fit(data.build_full_trainset())
-        return {"expected": [algorithm.predict(user, movie).est for user, movie in test[:, :2]]}
+        return {
+            "expected": [
+                algorithm.predict(user, movie).est for user, movie in test[:, :2]
+            ]
+        }
 
     return fit
 
@@ -40,10 +50,15 @@ def _frame(rows: Rows, part: str) -> Any:
     import pandas as pd
 
     user, movie, time, _ = rows[part].T
-    ids = {"user": pd.Categorical(user, np.unique(rows["train"][:, 0])), "movie": pd.Categorical(movie)}
+    ids = {
+        "user": pd.Categorical(user, np.unique(rows["train"][:, 0])),
+        "movie": pd.Categorical(movie),
+    }
     known = np.unique(np.concatenate([rows["train"][:, 1], rows["test"][:, 1]]))
     ids["movie"] = pd.Categorical(movie, known)
-    content = {f"content_{k}": column for k, column in enumerate(rows["content"][movie].T)}
+    content = {
+        f"content_{k}": column for k, column in enumerate(rows["content"][movie].T)
+    }
     return pd.DataFrame({**ids, "time": time, **content})
 
 
@@ -52,11 +67,24 @@ def lightgbm(rows: Rows) -> Answers:
     import lightgbm as lgb
 
     settings = {
-        **{"objective": "multiclass", "num_class": len(rows["stars"]), "learning_rate": 0.05, "num_leaves": 31},
-        **{"cat_smooth": 20, "cat_l2": 20, "feature_fraction": 0.8, "min_data_in_leaf": 30, "verbosity": -1},
+        **{
+            "objective": "multiclass",
+            "num_class": len(rows["stars"]),
+            "learning_rate": 0.05,
+            "num_leaves": 31,
+        },
+        **{
+            "cat_smooth": 20,
+            "cat_l2": 20,
+            "feature_fraction": 0.8,
+            "min_data_in_leaf": 30,
+            "verbosity": -1,
+        },
         **{"num_threads": 1, "seed": 1, "deterministic": True},
     }
-    trees = lgb.train(settings, lgb.Dataset(_frame(rows, "train"), rows["train"][:, 3]), 120)
+    trees = lgb.train(
+        settings, lgb.Dataset(_frame(rows, "train"), rows["train"][:, 3]), 120
+    )
     return {"probabilities": trees.predict(_frame(rows, "test"))}
 
 
@@ -68,12 +96,26 @@ def catboost_of(loss: str, rounds: int, rate: float) -> Callable[[Rows], Answers
 
         parts = [_frame(rows, part) for part in ("train", "test")]
         for part in parts:
-            part[["user", "movie"]] = part[["user", "movie"]].astype(object).fillna(0).astype(int).astype(str)
+            part[["user", "movie"]] = (
+                part[["user", "movie"]].astype(object).fillna(0).astype(int).astype(str)
+            )
         classes = rows["train"][:, 3]
-        settings = {"iterations": rounds, "learning_rate": rate, "depth": 6, "thread_count": 1, "random_seed": 1}
+        settings = {
+            "iterations": rounds,
+            "learning_rate": rate,
+            "depth": 6,
+            "thread_count": 1,
+            "random_seed": 1,
+        }
         several = loss == "MultiClass"
-        model = (catboost.CatBoostClassifier if several else catboost.CatBoostRegressor)(
-            loss_function=loss, cat_features=["user", "movie"], verbose=0, allow_writing_files=False, **settings
+        model = (
+            catboost.CatBoostClassifier if several else catboost.CatBoostRegressor
+        )(
+            loss_function=loss,
+            cat_features=["user", "movie"],
+            verbose=0,
+            allow_writing_files=False,
+            **settings,
         )
         model.fit(parts[0], classes if several else rows["stars"][classes])
         if not several:
@@ -101,18 +143,29 @@ def myfm_of(kind: str) -> Callable[[Rows], Answers]:
         def design(part: str) -> Any:
             user, movie = rows[part][:, 0], rows[part][:, 1]
             at, known = np.arange(len(user)), user < n_users
-            users = sparse.csr_matrix((known.astype(float), (at, np.where(known, user, 0))), (len(user), n_users))
-            movies = sparse.csr_matrix((np.ones(len(user)), (at, movie)), (len(user), n_movies))
-            return sparse.hstack([users, movies, genres[movie], spans[movie]], format="csr")
+            users = sparse.csr_matrix(
+                (known.astype(float), (at, np.where(known, user, 0))),
+                (len(user), n_users),
+            )
+            movies = sparse.csr_matrix(
+                (np.ones(len(user)), (at, movie)), (len(user), n_movies)
+            )
+            return sparse.hstack(
+                [users, movies, genres[movie], spans[movie]], format="csr"
+            )
 
         train, test = design("train"), design("test")
         sizes = [n_users, n_movies, genres.shape[1], spans.shape[1]]
         draws = {"n_iter": 100, "n_kept_samples": 85, "group_shapes": sizes}
         classes = rows["train"][:, 3]
         if kind == "regression":
-            model = myfm.MyFMRegressor(rank=8, random_seed=1).fit(train, rows["stars"][classes], **draws)
+            model = myfm.MyFMRegressor(rank=8, random_seed=1).fit(
+                train, rows["stars"][classes], **draws
+            )
             return {"expected": model.predict(test)}
-        ordered = myfm.MyFMOrderedProbit(rank=8, random_seed=1).fit(train, classes, **draws)
+        ordered = myfm.MyFMOrderedProbit(rank=8, random_seed=1).fit(
+            train, classes, **draws
+        )
         return {"probabilities": ordered.predict_proba(test)}
 
     return fit
@@ -120,10 +173,16 @@ def myfm_of(kind: str) -> Callable[[Rows], Answers]:
 
 RECOMMENDERS: dict[str, Callable[[Rows], Answers]] = {
     "Surprise BaselineOnly": surprise_of("BaselineOnly", verbose=False),
-    "Surprise SVD": surprise_of("SVD", n_factors=50, n_epochs=30, lr_all=0.005, reg_all=0.06, random_state=1),
-    "Surprise SVD++": surprise_of("SVDpp", n_factors=20, n_epochs=20, lr_all=0.007, reg_all=0.06, random_state=1),
+    "Surprise SVD": surprise_of(
+        "SVD", n_factors=50, n_epochs=30, lr_all=0.005, reg_all=0.06, random_state=1
+    ),
+    "Surprise SVD++": surprise_of(
+        "SVDpp", n_factors=20, n_epochs=20, lr_all=0.007, reg_all=0.06, random_state=1
+    ),
     "Surprise KNNBaseline": surprise_of(
-        "KNNBaseline", sim_options={"name": "pearson_baseline", "user_based": False}, verbose=False
+        "KNNBaseline",
+        sim_options={"name": "pearson_baseline", "user_based": False},
+        verbose=False,
     ),
     "LightGBM": lightgbm,
     "CatBoost MultiClass": catboost_of("MultiClass", 400, 0.1),

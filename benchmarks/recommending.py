@@ -1,10 +1,12 @@
-"""Us beside other recommenders on the same rows of ml-latest-small: exact hits, RMSE and log-loss.
+"""Us beside other recommenders on the same rows of ml-latest-small: exact hits, RMSE
+and log-loss.
 
-``python -m benchmarks.recommending [SPLIT ...] [-- NAME,...]``; all three splits and all recommenders without. The
-others (`benchmarks.recommenders`) train in processes of an environment of their own, one thread each, on ids, times,
-genres and years, and so does XGBoost with the tutorial's features, here. Ours has the default hyperparameters. The
-class is the likeliest one, or where there is but a number of stars the class nearest to it; the stars are the number,
-or the mean of the distribution.
+``python -m benchmarks.recommending [SPLIT ...] [-- NAME,...]``; all three splits and
+all recommenders without. The others (`benchmarks.recommenders`) train in processes of
+an environment of their own, one thread each, on ids, times, genres and years, and so
+does XGBoost with the tutorial's features, here. Ours has the default hyperparameters.
+The class is the likeliest one, or where there is but a number of stars the class
+nearest to it; the stars are the number, or the mean of the distribution.
 """
 
 from __future__ import annotations
@@ -33,13 +35,29 @@ from train.evaluation import SMALLEST_PROBABILITY
 from train.hyperparameters import Hyperparameters, SplitName
 from train.split import Split, split_ratings
 
-# XGBoost on ids, time, genres and year. Of 30 rounds, as the tutorial had, 150 and 300, 150 have the lowest log-loss.
+# XGBoost on ids, time, genres and year. Of 30 rounds, as the tutorial had, 150 and 300,
+# 150 have the lowest log-loss.
 TUTORIAL: dict[str, Any] = {
-    **{"features": ("ids",), "num_round": 150, "eta": 0.3, "max_depth": 6, "min_child_weight": 1.0, "gamma": 0.0},
-    **{"lambda_": 1.0, "colsample_bytree": 1.0, "colsample_bynode": 1.0, "max_bin": 256},
+    **{
+        "features": ("ids",),
+        "num_round": 150,
+        "eta": 0.3,
+        "max_depth": 6,
+        "min_child_weight": 1.0,
+        "gamma": 0.0,
+    },
+    **{
+        "lambda_": 1.0,
+        "colsample_bytree": 1.0,
+        "colsample_bynode": 1.0,
+        "max_bin": 256,
+    },
     **{"movie_rounds": 0.0, "user_rounds": 0.0, "hidden_share": 0.0},
 }
-OURS: dict[str, dict[str, Any]] = {"XGBoost, the tutorial's features": TUTORIAL, "Halfstar": {}}
+OURS: dict[str, dict[str, Any]] = {
+    "XGBoost, the tutorial's features": TUTORIAL,
+    "Halfstar": {},
+}
 
 PYTHON = ROOT / ".venv-recommenders" / "bin" / "python"
 
@@ -57,15 +75,29 @@ def write_rows(path: Path, data: Dataset, split: Split, scale: RatingScale) -> N
         time = ratings.queries().timestamp.astype(np.int64)
         return np.column_stack([user, movie, time, scale.to_class(ratings.rating)])
 
-    content = np.column_stack([catalogue.genre_flags, catalogue.year])[:-1].astype(np.float64)
+    content = np.column_stack([catalogue.genre_flags, catalogue.year])[:-1].astype(
+        np.float64
+    )
     stars = np.array(scale.class_values)
-    np.savez(path, train=table(split.train), test=table(split.test), content=content, stars=stars)
+    np.savez(
+        path,
+        train=table(split.train),
+        test=table(split.test),
+        content=content,
+        stars=stars,
+    )
 
 
-def figures(answers: dict[str, Any], true_class: NDArray[np.int64], stars: NDArray[np.float64]) -> dict[str, Any]:
-    """Exact hits, RMSE and, where there are probabilities, log-loss, each with its bootstrap interval."""
+def figures(
+    answers: dict[str, Any], true_class: NDArray[np.int64], stars: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Exact hits, RMSE and, where there are probabilities, log-loss, each with its
+    bootstrap interval.
+    """
     probabilities = answers.get("probabilities")
-    expected = probabilities @ stars if probabilities is not None else answers["expected"]
+    expected = (
+        probabilities @ stars if probabilities is not None else answers["expected"]
+    )
     if probabilities is None:
         likeliest = np.abs(expected[:, None] - stars).argmin(axis=1)
     else:
@@ -93,16 +125,31 @@ def measure(name: SplitName, data: Dataset, others: list[str]) -> dict[str, Any]
         for other in others:
             started = time.monotonic()
             environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-            command = [str(PYTHON), str(ROOT / "benchmarks" / "recommenders.py"), other, str(rows), str(answers)]
-            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+            command = [
+                str(PYTHON),
+                str(ROOT / "benchmarks" / "recommenders.py"),
+                other,
+                str(rows),
+                str(answers),
+            ]
+            subprocess.run(
+                command, env=environment, check=True, stdout=subprocess.DEVNULL
+            )
             with np.load(answers) as given:
                 results[other] = figures(dict(given), true_class, stars)
             results[other]["seconds"] = time.monotonic() - started
     for who, chosen in OURS.items():
         started = time.monotonic()
-        scores = fit_model(split, data, replace(settings, **chosen)).predict(split.test.queries())
-        answers_of = {"probabilities": scores.probabilities, "expected": scores.expected_rating}
-        results[who] = figures(answers_of, true_class, stars) | {"seconds": time.monotonic() - started}
+        scores = fit_model(split, data, replace(settings, **chosen)).predict(
+            split.test.queries()
+        )
+        answers_of = {
+            "probabilities": scores.probabilities,
+            "expected": scores.expected_rating,
+        }
+        results[who] = figures(answers_of, true_class, stars) | {
+            "seconds": time.monotonic() - started
+        }
     return results
 
 
@@ -111,7 +158,9 @@ def table(title: str, results: dict[str, Any]) -> Table:
     out = Table("", "exact", "RMSE", "log-loss", "seconds", title=title)
     for who, f in results.items():
         loss = as_number(f["log_loss"]) if "log_loss" in f else ""
-        out.add_row(who, as_share(f["exact"]), as_number(f["rmse"]), loss, f"{f['seconds']:.0f}")
+        out.add_row(
+            who, as_share(f["exact"]), as_number(f["rmse"]), loss, f"{f['seconds']:.0f}"
+        )
     return out
 
 
@@ -120,7 +169,11 @@ def main() -> None:
     data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
     screen = console()
     splits, _, names = " ".join(sys.argv[1:]).partition("--")
-    others = [name for name in RECOMMENDERS if name in (names.strip().split(",") if names else RECOMMENDERS)]
+    others = [
+        name
+        for name in RECOMMENDERS
+        if name in (names.strip().split(",") if names else RECOMMENDERS)
+    ]
     results = {}
     for split in (name for name in SPLITS if name in (splits.split() or SPLITS)):
         results[split] = measure(split, data, others)

@@ -1,4 +1,6 @@
-"""What benchmarks have in common at their end: tables on the screen, figures with their intervals, and JSON beside."""
+"""What benchmarks have in common at their end: tables on the screen, figures with their
+intervals, and JSON beside.
+"""
 
 from __future__ import annotations
 

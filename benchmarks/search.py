@@ -1,8 +1,10 @@
-"""Settings compared inside the training part of the reference split: no test row is read.
+"""Settings compared inside the training part of the reference split: no test row is
+read.
 
-A fifth of the training rows, drawn by a seed, is set apart and asked as new rows are, of a model whose features and
-trees are made from the others. (Out-of-fold features of the rows set apart would be as those that the trees have seen,
-which favours more and larger trees than new rows do.) Candidates are named on the command line, all without.
+A fifth of the training rows, drawn by a seed, is set apart and asked as new rows are,
+of a model whose features and trees are made from the others. (Out-of-fold features of
+the rows set apart would be as those that the trees have seen, which favours more and
+larger trees than new rows do.) Candidates are named on the command line, all without.
 """
 
 from __future__ import annotations
@@ -47,7 +49,11 @@ def main() -> None:
         started = time.process_time()
         model = fit_model(split, data, replace(base, **CANDIDATES[name]))  # type: ignore[arg-type]
         seconds = time.process_time() - started
-        f = evaluate(model.predict(split.test.queries()), scale.to_class(split.test.rating), scale.class_values)
+        f = evaluate(
+            model.predict(split.test.queries()),
+            scale.to_class(split.test.rating),
+            scale.class_values,
+        )
         print(
             f"{name:26s} exact {100 * f.accuracy:.2f} %  RMSE {f.rmse:.4f}  log-loss {f.log_loss:.4f}  {seconds:.0f} s",
             flush=True,

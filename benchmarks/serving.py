@@ -1,10 +1,13 @@
-"""Our server beside those that a user would pick instead: the same artifact, the same raw ids, the same machine.
+"""Our server beside those that a user would pick instead: the same artifact, the same
+raw ids, the same machine.
 
-All servers run at once and are asked in turn, so that what else the machine does hits all of them alike; each figure is
-the median of the turns. The container of the AWS samples is what the ratios are to. Before anything is measured, each
-server's ratings are compared with the model's own.
+All servers run at once and are asked in turn, so that what else the machine does hits
+all of them alike; each figure is the median of the turns. The container of the AWS
+samples is what the ratios are to. Before anything is measured, each server's ratings
+are compared with the model's own.
 
-Options: ``--workers 1`` or ``2`` for one of the two alone, ``--base-dir DIR`` for a model that is there already,
+Options: ``--workers 1`` or ``2`` for one of the two alone, ``--base-dir DIR`` for a
+    model that is there already,
 ``--repeats N``, ``--seconds S``.
 """
 
@@ -24,9 +27,26 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.accuracy import fit_model
-from benchmarks.load import Load, pings_under_load, processes_of, pss_mib, run_wrk, write_bodies
+from benchmarks.load import (
+    Load,
+    pings_under_load,
+    processes_of,
+    pss_mib,
+    run_wrk,
+    write_bodies,
+)
 from benchmarks.results import BENCH, ROOT, console, earlier, save
-from benchmarks.stacks import ECHO, HALFSTAR, HALFSTAR_JSON, SAMPLE, SERVERS_BIN, STACKS, Running, Stack, running
+from benchmarks.stacks import (
+    ECHO,
+    HALFSTAR,
+    HALFSTAR_JSON,
+    SAMPLE,
+    SERVERS_BIN,
+    STACKS,
+    Running,
+    Stack,
+    running,
+)
 from container import debian
 from movielens import artifact
 from movielens.model import Model
@@ -36,7 +56,8 @@ from train.hyperparameters import Hyperparameters
 from train.split import split_ratings
 
 DIRECTORY = BENCH / "serving"
-# Rows of a body: how many bodies, connections, and seconds as a multiple of those asked for.
+# Rows of a body: how many bodies, connections, and seconds as a multiple of those asked
+# for.
 LOADS = {1: (512, 8, 1), 100: (64, 8, 1), 10_000: (4, 2, 4)}
 COLD_STARTS, MEMORY_WORKERS = 9, 4
 TUTORIAL = {"features": ("ids",), "num_round": 30, "max_depth": 6, "eta": 0.3}
@@ -48,15 +69,24 @@ def ensure_tools() -> None:
     if missing and debian.may_install():
         debian.install("wrk", "nginx-light")
     elif missing:
-        sys.exit(f"{' and '.join(missing)} must be installed (Debian's packages wrk and nginx-light)")
+        sys.exit(
+            f"{' and '.join(missing)} must be installed (Debian's packages wrk and nginx-light)"
+        )
     if not SERVERS_BIN.is_dir():
         sys.exit(".venv-servers is missing: `make bench-serving` makes it")
 
 
 def fit(base_dir: Path, **settings: Any) -> None:
     """Train on the tutorial's split of ml-latest-small."""
-    data, chosen = read_dataset({"training": ROOT / "data" / "ml-latest-small"}), Hyperparameters(nthread=1, **settings)
-    model = fit_model(split_ratings(data.ratings, chosen.split, chosen.holdout, chosen.seed), data, chosen)
+    data, chosen = (
+        read_dataset({"training": ROOT / "data" / "ml-latest-small"}),
+        Hyperparameters(nthread=1, **settings),
+    )
+    model = fit_model(
+        split_ratings(data.ratings, chosen.split, chosen.holdout, chosen.seed),
+        data,
+        chosen,
+    )
     (base_dir / "model").mkdir(parents=True, exist_ok=True)
     artifact.save(model, {}, {}, base_dir / "model")
 
@@ -82,41 +112,64 @@ def _bodies(stack: Stack, n_rows: int) -> Path:
 
 
 @contextlib.contextmanager
-def all_running(base_dir: Path, workers: int, stacks: Sequence[Stack]) -> Iterator[list[Running]]:
+def all_running(
+    base_dir: Path, workers: int, stacks: Sequence[Stack]
+) -> Iterator[list[Running]]:
     """All stacks, each answering as the model does."""
     model = artifact.load(base_dir / "model")
-    movies = model.spec.movies.movie_id[:: len(model.spec.movies) // 50].astype(np.int64)
-    queries = RatingQueries(np.full(len(movies), model.spec.users.ids[0]), movies, np.full(len(movies), 1.45e9))
+    movies = model.spec.movies.movie_id[:: len(model.spec.movies) // 50].astype(
+        np.int64
+    )
+    queries = RatingQueries(
+        np.full(len(movies), model.spec.users.ids[0]),
+        movies,
+        np.full(len(movies), 1.45e9),
+    )
     expected = model.rating(model.predict(queries).class_index).tolist()
     with contextlib.ExitStack() as opened:
         found = []
         for stack in stacks:
-            server = opened.enter_context(running(stack, base_dir, workers, DIRECTORY / stack.name.replace(" ", "-")))
-            if stack.ratings is not None and stack.ratings(server.ask(stack.body(queries))) != expected:
+            server = opened.enter_context(
+                running(
+                    stack, base_dir, workers, DIRECTORY / stack.name.replace(" ", "-")
+                )
+            )
+            if (
+                stack.ratings is not None
+                and stack.ratings(server.ask(stack.body(queries))) != expected
+            ):
                 raise RuntimeError(f"{stack.name} doesn't answer as the model does")
             found.append(server)
         yield found
 
 
-def measure_loads(servers: list[Running], repeats: int, seconds: int) -> dict[str, dict[int, Load]]:
+def measure_loads(
+    servers: list[Running], repeats: int, seconds: int
+) -> dict[str, dict[int, Load]]:
     """By stack and rows."""
     found: dict[str, dict[int, Load]] = {server.stack.name: {} for server in servers}
     for n_rows, (_, connections, longer) in LOADS.items():
         runs: dict[str, list[Load]] = {name: [] for name in found}
         for _ in range(repeats):
             for server in servers:
-                load = run_wrk(server, _bodies(server.stack, n_rows), connections, longer * seconds)
+                load = run_wrk(
+                    server, _bodies(server.stack, n_rows), connections, longer * seconds
+                )
                 runs[server.stack.name].append(load)
         for name, each in runs.items():
             found[name][n_rows] = Load.median(each)
     return found
 
 
-def measure_alone(full: Path, tutorial: Path, repeats: int, seconds: int) -> dict[str, Load]:
+def measure_alone(
+    full: Path, tutorial: Path, repeats: int, seconds: int
+) -> dict[str, Load]:
     """One row over one connection: how near the server is to its own echo."""
     with contextlib.ExitStack() as opened:
         servers = {
-            "Halfstar": opened.enter_context(running(HALFSTAR, full, 1, DIRECTORY / "full")),
+            "Halfstar": opened.enter_context(
+                running(HALFSTAR, full, 1, DIRECTORY / "full")
+            ),
             "Halfstar, the tutorial's features": opened.enter_context(
                 running(HALFSTAR, tutorial, 1, DIRECTORY / "few")
             ),
@@ -131,7 +184,9 @@ def measure_alone(full: Path, tutorial: Path, repeats: int, seconds: int) -> dic
 
 def measure_starts(base_dir: Path) -> dict[str, list[float]]:
     """Seconds from the start of the process to the first 200, in turn."""
-    found: dict[str, list[float]] = {stack.name: [] for stack in STACKS if stack not in (HALFSTAR_JSON, ECHO)}
+    found: dict[str, list[float]] = {
+        stack.name: [] for stack in STACKS if stack not in (HALFSTAR_JSON, ECHO)
+    }
     for _ in range(COLD_STARTS):
         for stack in STACKS:
             if stack.name in found:
@@ -141,7 +196,9 @@ def measure_starts(base_dir: Path) -> dict[str, list[float]]:
 
 
 def measure_memory(base_dir: Path) -> dict[str, float]:
-    """MiB a worker (PSS, what all processes of the server hold) with four of them, after some requests."""
+    """MiB a worker (PSS, what all processes of the server hold) with four of them,
+    after some requests.
+    """
     found = {}
     for stack in STACKS:
         if stack in (HALFSTAR_JSON, ECHO):
@@ -153,11 +210,18 @@ def measure_memory(base_dir: Path) -> dict[str, float]:
 
 
 def measure_pings(base_dir: Path, seconds: int) -> dict[str, float]:
-    """`/ping` of one worker in milliseconds, while it answers bodies of 10,000 rows over two connections."""
+    """`/ping` of one worker in milliseconds, while it answers bodies of 10,000 rows
+    over two connections.
+    """
     with running(HALFSTAR, base_dir, 1, DIRECTORY / "pings") as server:
         pings = pings_under_load(server, _bodies(HALFSTAR, 10_000), 2, 5 * seconds)
     p50, p99 = np.quantile(pings, [0.5, 0.99])
-    return {"count": len(pings), "p50_ms": float(p50), "p99_ms": float(p99), "most_ms": max(pings)}
+    return {
+        "count": len(pings),
+        "p50_ms": float(p50),
+        "p99_ms": float(p99),
+        "most_ms": max(pings),
+    }
 
 
 def load_table(found: dict[str, dict[int, Load]], workers: int) -> Table:
@@ -170,10 +234,21 @@ def load_table(found: dict[str, dict[int, Load]], workers: int) -> Table:
         table.add_section()
         sample = found[SAMPLE.name][n_rows]
         for place, (name, loads) in enumerate(found.items()):
-            load, what = loads[n_rows], f"{n_rows:,} row{'s' * (n_rows > 1)}, {connections} connections"
+            load, what = (
+                loads[n_rows],
+                f"{n_rows:,} row{'s' * (n_rows > 1)}, {connections} connections",
+            )
             errors = f", {load.errors} errors" if load.errors else ""
-            figures = f"{load.per_second:,.1f}", f"{load.p50_ms:.2f}", f"{load.p99_ms:.2f}", f"{load.cpu_ms:.3f}"
-            ratios = f"{load.per_second / sample.per_second:.1f}x", f"{sample.cpu_ms / load.cpu_ms:.1f}x"
+            figures = (
+                f"{load.per_second:,.1f}",
+                f"{load.p50_ms:.2f}",
+                f"{load.p99_ms:.2f}",
+                f"{load.cpu_ms:.3f}",
+            )
+            ratios = (
+                f"{load.per_second / sample.per_second:.1f}x",
+                f"{sample.cpu_ms / load.cpu_ms:.1f}x",
+            )
             table.add_row("" if place else what, name + errors, *figures, *ratios)
     return table
 
@@ -189,7 +264,10 @@ def main() -> None:
     ensure_tools()
     screen = console()
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    full, tutorial = (asked.base_dir or DIRECTORY / "model").resolve(), DIRECTORY / "tutorial"
+    full, tutorial = (
+        (asked.base_dir or DIRECTORY / "model").resolve(),
+        DIRECTORY / "tutorial",
+    )
     if asked.base_dir is None:
         fit(full)
     fit(tutorial, **TUTORIAL)
@@ -199,33 +277,50 @@ def main() -> None:
         with all_running(full, workers, STACKS) as servers:
             loads = measure_loads(servers, asked.repeats, asked.seconds)
         screen.print(load_table(loads, workers))
-        results[f"{workers} workers"] = {name: {n: asdict(x) for n, x in each.items()} for name, each in loads.items()}
+        results[f"{workers} workers"] = {
+            name: {n: asdict(x) for n, x in each.items()}
+            for name, each in loads.items()
+        }
     if not asked.workers or 1 in asked.workers:
         results |= measure_ours(full, tutorial, asked.repeats, asked.seconds, screen)
     save("serving", results, screen)
 
 
-def measure_ours(full: Path, tutorial: Path, repeats: int, seconds: int, screen: Console) -> dict[str, Any]:
+def measure_ours(
+    full: Path, tutorial: Path, repeats: int, seconds: int, screen: Console
+) -> dict[str, Any]:
     """Our share of the echo, and starts, memory and pings, printed."""
     # Turns of one connection are up to a quarter apart, by what else the machine does.
     alone = measure_alone(full, tutorial, 3 * repeats, seconds)
     for name, load in alone.items():
         share = load.per_second / alone["echo"].per_second
-        rate, cpu = f"{load.per_second:,.0f} a second, {100 * share:.0f} % of the echo", f"{1e3 * load.cpu_ms:.0f} us"
+        rate, cpu = (
+            f"{load.per_second:,.0f} a second, {100 * share:.0f} % of the echo",
+            f"{1e3 * load.cpu_ms:.0f} us",
+        )
         screen.print(f"1 row, 1 connection, {name}: {rate}; {cpu} of a processor")
     starts = measure_starts(full)
     for name, each in starts.items():
-        screen.print(f"cold start, {name}: {np.median(each):.2f} s ({', '.join(f'{one:.2f}' for one in each)})")
+        screen.print(
+            f"cold start, {name}: {np.median(each):.2f} s ({', '.join(f'{one:.2f}' for one in each)})"
+        )
     memory = measure_memory(full)
     for name, mib in memory.items():
-        screen.print(f"memory, {name}: {mib:.0f} MiB a worker (PSS), {MEMORY_WORKERS} workers")
+        screen.print(
+            f"memory, {name}: {mib:.0f} MiB a worker (PSS), {MEMORY_WORKERS} workers"
+        )
     pings = measure_pings(full, seconds)
     screen.print(
         f"{pings['count']} pings under bodies of 10,000 rows: p50 {pings['p50_ms']:.1f} ms, "
         f"p99 {pings['p99_ms']:.1f} ms, the longest {pings['most_ms']:.1f} ms"
     )
     echoes = {name: asdict(load) for name, load in alone.items()}
-    return {"1 row, 1 connection": echoes, "cold_start_s": starts, "pss_mib_a_worker": memory, "ping_under_load": pings}
+    return {
+        "1 row, 1 connection": echoes,
+        "cold_start_s": starts,
+        "pss_mib_a_worker": memory,
+        "ping_under_load": pings,
+    }
 
 
 if __name__ == "__main__":

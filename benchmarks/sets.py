@@ -1,8 +1,9 @@
 """The default recipe, untouched, on other MovieLens sets beside others.
 
-``python -m benchmarks.sets [SET ...] [SPLIT ...]``; all without. ML-100K has five whole stars, the other set half
-stars like ours (`benchmarks.set_files`). Their licences forbid to pass them on, so that they aren't in the repository:
-packages that have copies are fetched, and what is read from them lies under ``build/bench/sets``.
+``python -m benchmarks.sets [SET ...] [SPLIT ...]``; all without. ML-100K has five whole
+stars, the other set half stars like ours (`benchmarks.set_files`). Their licences
+forbid to pass them on, so that they aren't in the repository: packages that have copies
+are fetched, and what is read from them lies under ``build/bench/sets``.
 """
 
 from __future__ import annotations
@@ -29,12 +30,16 @@ def fetch(name: str, directory: Path) -> Dataset:
     """
     if not (directory / "movies.csv").exists():
         directory.mkdir(parents=True, exist_ok=True)
-        subprocess.run([PYTHON, ROOT / "benchmarks" / "set_files.py", name, directory], check=True)
+        subprocess.run(
+            [PYTHON, ROOT / "benchmarks" / "set_files.py", name, directory], check=True
+        )
     return read_dataset({"training": directory})
 
 
 def main() -> None:
-    """Measure the sets and splits that the command line names, or all; print the tables, write the JSON."""
+    """Measure the sets and splits that the command line names, or all; print the
+    tables, write the JSON.
+    """
     screen, results = console(), {}
     for name in [name for name in SETS if name in sys.argv] or SETS:
         data = fetch(name, BENCH / "sets" / name)

@@ -1,10 +1,12 @@
-"""A long while of everything at once: right and wrong requests, slow ones, endless ones, and workers that are killed.
+"""A long while of everything at once: right and wrong requests, slow ones, endless
+ones, and workers that are killed.
 
-Clients ask for predictions in every format, recommendations and histories, and compare each answer byte for byte with
-what the model says. Others send what is in `attacks`. A worker is killed every 20 s, never the oldest, whose memory
-tells whether anything is kept. It ends with 1 if a good request got anything but its answer (unless the worker that had
-it was killed), if a bad one got something else than a refusal, if memory grew by more than 5 %, or if the server
-wouldn't stop.
+Clients ask for predictions in every format, recommendations and histories, and compare
+each answer byte for byte with what the model says. Others send what is in `attacks`. A
+worker is killed every 20 s, never the oldest, whose memory tells whether anything is
+kept. It ends with 1 if a good request got anything but its answer (unless the worker
+that had it was killed), if a bad one got something else than a refusal, if memory grew
+by more than 5 %, or if the server wouldn't stop.
 
 Options: ``--minutes M`` (10), ``--base-dir DIR`` for a model that is there already.
 """
@@ -41,7 +43,8 @@ KILL_EVERY_S, SAMPLE_EVERY_S = 20.0, 2.0
 FORGIVEN_S = 5.0
 MOST_GROWTH = 0.05
 SLOW_CLIENTS, SLOW_S = 20, 1.0
-# About so many requests over one connection: then each worker has its share from the start, the watched one too.
+# About so many requests over one connection: then each worker has its share from the
+# start, the watched one too.
 KEPT_REQUESTS = 100
 
 
@@ -73,7 +76,9 @@ class Tally:
 
     def was_just_killed(self) -> bool:
         """Whether a worker that was killed may be why a request found nobody."""
-        return any(0 <= time.monotonic() - moment < FORGIVEN_S for moment in list(self.killed))
+        return any(
+            0 <= time.monotonic() - moment < FORGIVEN_S for moment in list(self.killed)
+        )
 
     def add(self, kind: str, fault: str = "") -> None:
         """Count one."""
@@ -86,7 +91,10 @@ class Tally:
 def cases(served: ServedModel, seed: int = 1) -> list[Case]:
     """Good requests of every kind and length, with their answers."""
     rng = random.Random(seed)
-    users, movies = served.model.spec.users.ids.tolist(), served.model.movies.movie_id.tolist()
+    users, movies = (
+        served.model.spec.users.ids.tolist(),
+        served.model.movies.movie_id.tolist(),
+    )
 
     def row() -> dict[str, int]:
         return {
@@ -96,49 +104,104 @@ def cases(served: ServedModel, seed: int = 1) -> list[Case]:
         }
 
     def history() -> list[dict[str, float]]:
-        return [{"movieId": movie, "rating": rng.randrange(1, 11) / 2} for movie in rng.sample(movies, 20)]
+        return [
+            {"movieId": movie, "rating": rng.randrange(1, 11) / 2}
+            for movie in rng.sample(movies, 20)
+        ]
 
     def csv(n_rows: int) -> bytes:
-        return "\n".join(",".join(map(str, row().values())) for _ in range(n_rows)).encode()
+        return "\n".join(
+            ",".join(map(str, row().values())) for _ in range(n_rows)
+        ).encode()
 
     made: list[tuple[str, bytes]] = []
     for _ in range(20):
         made += [("text/csv", csv(1)), ("text/csv", csv(100))]
         made.append(("application/json", json.dumps(row()).encode()))
-        made.append(("application/jsonlines", "\n".join(json.dumps(row()) for _ in range(30)).encode()))
-        made.append(("application/json", json.dumps(row() | {"history": history()}).encode()))
+        made.append(
+            (
+                "application/jsonlines",
+                "\n".join(json.dumps(row()) for _ in range(30)).encode(),
+            )
+        )
+        made.append(
+            ("application/json", json.dumps(row() | {"history": history()}).encode())
+        )
     for _ in range(3):
         made.append(("text/csv", csv(10_000)))
-        made.append(("application/json", json.dumps({"instances": [row() for _ in range(2000)]}).encode()))
-        made.append(("application/json", json.dumps({"userId": rng.choice(users), "recommend": 10}).encode()))
-        made.append(("text/csv; recommend=5; min_ratings=20", b"%d" % rng.choice(users)))
-        made.append(("application/json", json.dumps({"recommend": 10, "history": history()}).encode()))
-    return [Case(kind, body, answer(served, Asked(kind), body).whole().body) for kind, body in made]
+        made.append(
+            (
+                "application/json",
+                json.dumps({"instances": [row() for _ in range(2000)]}).encode(),
+            )
+        )
+        made.append(
+            (
+                "application/json",
+                json.dumps({"userId": rng.choice(users), "recommend": 10}).encode(),
+            )
+        )
+        made.append(
+            ("text/csv; recommend=5; min_ratings=20", b"%d" % rng.choice(users))
+        )
+        made.append(
+            (
+                "application/json",
+                json.dumps({"recommend": 10, "history": history()}).encode(),
+            )
+        )
+    return [
+        Case(kind, body, answer(served, Asked(kind), body).whole().body)
+        for kind, body in made
+    ]
 
 
-def ask_well(address: tuple[str, int], known: list[Case], tally: Tally, over: threading.Event, seed: int) -> None:
+def ask_well(
+    address: tuple[str, int],
+    known: list[Case],
+    tally: Tally,
+    over: threading.Event,
+    seed: int,
+) -> None:
     """Ask one good question after the other over connections that are kept for a while."""
-    rng, connection = random.Random(seed), http.client.HTTPConnection(*address, timeout=60)
+    rng, connection = (
+        random.Random(seed),
+        http.client.HTTPConnection(*address, timeout=60),
+    )
     while not over.is_set():
         if rng.random() < 1 / KEPT_REQUESTS:
             connection.close()  # the next request opens another
         case = rng.choice(known)
         try:
-            connection.request("POST", "/invocations", case.body, {"Content-Type": case.content_type})
+            connection.request(
+                "POST", "/invocations", case.body, {"Content-Type": case.content_type}
+            )
             response = connection.getresponse()
             found = response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             is_forgiven = tally.was_just_killed()
-            tally.add("good", "" if is_forgiven else f"{case.content_type}, {len(case.body)} bytes: {error!r}")
+            tally.add(
+                "good",
+                ""
+                if is_forgiven
+                else f"{case.content_type}, {len(case.body)} bytes: {error!r}",
+            )
             tally.add("lost with their worker")
             continue
         is_right = response.status == 200 and found == case.answer
-        tally.add("good", "" if is_right else f"{case.content_type}: {response.status} {found[:200]!r}")
+        tally.add(
+            "good",
+            ""
+            if is_right
+            else f"{case.content_type}: {response.status} {found[:200]!r}",
+        )
     connection.close()
 
 
-def ask_badly(address: tuple[str, int], tally: Tally, over: threading.Event, seed: int) -> None:
+def ask_badly(
+    address: tuple[str, int], tally: Tally, over: threading.Event, seed: int
+) -> None:
     """One attack after the other; a worker that is killed hangs up without an answer."""
     rng = random.Random(seed)
     while not over.is_set():
@@ -148,7 +211,9 @@ def ask_badly(address: tuple[str, int], tally: Tally, over: threading.Event, see
 
 
 def be_slow(address: tuple[str, int], tally: Tally, over: threading.Event) -> None:
-    """Many connections that send a byte of a head now and then, and start again when they are hung up on."""
+    """Many connections that send a byte of a head now and then, and start again when
+    they are hung up on.
+    """
     sockets: list[socket.socket] = []
     while not over.wait(SLOW_S):
         while len(sockets) < SLOW_CLIENTS:
@@ -169,7 +234,9 @@ def workers_of(server: Running) -> list[int]:
     """The workers, by age."""
     pid = server.processes[0].pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return sorted(map(int, children), key=lambda child: Path(f"/proc/{child}").stat().st_ctime_ns)
+    return sorted(
+        map(int, children), key=lambda child: Path(f"/proc/{child}").stat().st_ctime_ns
+    )
 
 
 def kill_workers(server: Running, tally: Tally, over: threading.Event) -> None:
@@ -192,10 +259,20 @@ def watch_memory(server: Running, tally: Tally, over: threading.Event) -> None:
 
 def soak(server: Running, known: list[Case], minutes: float) -> Tally:
     """All of it for so long."""
-    tally, over, address = Tally(), threading.Event(), ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    tally, over, address = (
+        Tally(),
+        threading.Event(),
+        ("127.0.0.1", int(server.url.rpartition(":")[2])),
+    )
     work: list[Callable[[], None]] = [
-        *(lambda seed=seed: ask_well(address, known, tally, over, seed) for seed in range(GOOD_CLIENTS)),
-        *(lambda seed=seed: ask_badly(address, tally, over, seed) for seed in range(BAD_CLIENTS)),
+        *(
+            lambda seed=seed: ask_well(address, known, tally, over, seed)
+            for seed in range(GOOD_CLIENTS)
+        ),
+        *(
+            lambda seed=seed: ask_badly(address, tally, over, seed)
+            for seed in range(BAD_CLIENTS)
+        ),
         lambda: be_slow(address, tally, over),
         lambda: kill_workers(server, tally, over),
         lambda: watch_memory(server, tally, over),
@@ -212,7 +289,11 @@ def soak(server: Running, known: list[Case], minutes: float) -> Tally:
 def growth_of(memory: list[float]) -> float:
     """From the second quarter, when everything has been asked once, to the last."""
     quarter = len(memory) // 4
-    return statistics.median(memory[-quarter:]) / statistics.median(memory[quarter : 2 * quarter]) - 1
+    return (
+        statistics.median(memory[-quarter:])
+        / statistics.median(memory[quarter : 2 * quarter])
+        - 1
+    )
 
 
 def main() -> None:
@@ -237,9 +318,15 @@ def main() -> None:
         tally.faults.append(f"memory grew by {100 * growth:.1f} %")
     for fault in tally.faults[:20]:
         screen.print(fault, markup=False)
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(tally.counts.items()))
-    screen.print(f"{asked.minutes:g} minutes, requests: {counts}; {len(tally.killed)} workers killed")
-    screen.print(f"memory {tally.memory[0]:.0f} to {tally.memory[-1]:.0f} MiB, {100 * growth:+.1f} %")
+    counts = ", ".join(
+        f"{count:,} {kind}" for kind, count in sorted(tally.counts.items())
+    )
+    screen.print(
+        f"{asked.minutes:g} minutes, requests: {counts}; {len(tally.killed)} workers killed"
+    )
+    screen.print(
+        f"memory {tally.memory[0]:.0f} to {tally.memory[-1]:.0f} MiB, {100 * growth:+.1f} %"
+    )
     screen.print(f"{len(tally.faults)} faults")
     result = {
         "minutes": asked.minutes,

@@ -1,6 +1,7 @@
 """The servers that are measured side by side: how each is started, asked and stopped.
 
-Ours runs in `.venv`, the others in `.venv-servers`, each over the same artifact and with one thread a request.
+Ours runs in `.venv`, the others in `.venv-servers`, each over the same artifact and
+with one thread a request.
 """
 
 from __future__ import annotations
@@ -36,22 +37,45 @@ Ratings = Callable[[bytes], list[float]]
 
 def as_csv(queries: RatingQueries) -> bytes:
     """Lines of ids and time."""
-    columns = queries.user_id.tolist(), queries.movie_id.tolist(), queries.timestamp.tolist()
-    return "\n".join(f"{user},{movie},{int(time)}" for user, movie, time in zip(*columns, strict=True)).encode()
+    columns = (
+        queries.user_id.tolist(),
+        queries.movie_id.tolist(),
+        queries.timestamp.tolist(),
+    )
+    return "\n".join(
+        f"{user},{movie},{int(time)}"
+        for user, movie, time in zip(*columns, strict=True)
+    ).encode()
 
 
 def as_instances(queries: RatingQueries) -> bytes:
     """``{"instances": [...]}``."""
-    columns = queries.user_id.tolist(), queries.movie_id.tolist(), queries.timestamp.astype(int).tolist()
-    rows = [dict(zip(("userId", "movieId", "timestamp"), row, strict=True)) for row in zip(*columns, strict=True)]
+    columns = (
+        queries.user_id.tolist(),
+        queries.movie_id.tolist(),
+        queries.timestamp.astype(int).tolist(),
+    )
+    rows = [
+        dict(zip(("userId", "movieId", "timestamp"), row, strict=True))
+        for row in zip(*columns, strict=True)
+    ]
     return json.dumps({"instances": rows}).encode()
 
 
 def as_tensors(queries: RatingQueries) -> bytes:
     """A request of the V2 protocol."""
-    columns = {"userId": queries.user_id, "movieId": queries.movie_id, "timestamp": queries.timestamp.astype(int)}
+    columns = {
+        "userId": queries.user_id,
+        "movieId": queries.movie_id,
+        "timestamp": queries.timestamp.astype(int),
+    }
     inputs = [
-        {"name": name, "shape": [len(values), 1], "datatype": "INT64", "data": values.tolist()}
+        {
+            "name": name,
+            "shape": [len(values), 1],
+            "datatype": "INT64",
+            "data": values.tolist(),
+        }
         for name, values in columns.items()
     ]
     return json.dumps({"inputs": inputs}).encode()
@@ -69,7 +93,9 @@ def json_ratings(answer: bytes) -> list[float]:
 
 def tensor_ratings(answer: bytes) -> list[float]:
     """The ratings in an answer of the V2 protocol."""
-    outputs = {output["name"]: output["data"] for output in json.loads(answer)["outputs"]}
+    outputs = {
+        output["name"]: output["data"] for output in json.loads(answer)["outputs"]
+    }
     return [float(rating) for rating in outputs["rating"]]
 
 
@@ -79,7 +105,8 @@ class Stack:
 
     Attributes:
         name: for the tables.
-        commands: of the processes, in the order of their start; ``$port``, ``$workers``, ``$directory`` are filled in.
+        commands: of the processes, in the order of their start; ``$port``,
+            ``$workers``, ``$directory`` are filled in.
         body: rows to a request.
         ratings: an answer to ratings, None where it isn't one.
         content_type: of requests.
@@ -105,14 +132,27 @@ HALFSTAR = Stack(
     as_csv,
     csv_ratings,
     CSV,
-    environment={"SAGEMAKER_BASE_DIR": "$base_dir", "SAGEMAKER_BIND_TO_PORT": "$port", "HALFSTAR_WORKERS": "$workers"},
+    environment={
+        "SAGEMAKER_BASE_DIR": "$base_dir",
+        "SAGEMAKER_BIND_TO_PORT": "$port",
+        "HALFSTAR_WORKERS": "$workers",
+    },
 )
-HALFSTAR_JSON = Stack("Halfstar, JSON", HALFSTAR.commands, environment=HALFSTAR.environment)
-ECHO = Stack("echo of our server", ("$own_bin/python -m benchmarks.servers.echo",), as_csv, None, CSV)
+HALFSTAR_JSON = Stack(
+    "Halfstar, JSON", HALFSTAR.commands, environment=HALFSTAR.environment
+)
+ECHO = Stack(
+    "echo of our server",
+    ("$own_bin/python -m benchmarks.servers.echo",),
+    as_csv,
+    None,
+    CSV,
+)
 SAMPLE = Stack(
     "AWS sample",
     (
-        # As the sample's `serve` starts them, which takes the number of workers from the caller.
+        # As the sample's `serve` starts them, which takes the number of workers from
+        # the caller.
         "$servers_bin/gunicorn --timeout 60 -k sync -b unix:$directory/gunicorn.sock -w $workers "
         "benchmarks.servers.sample:app",
         "nginx -c $directory/nginx.conf -p $directory",
@@ -124,7 +164,9 @@ SAMPLE = Stack(
 )
 FASTAPI = Stack(
     "FastAPI",
-    ("$servers_bin/uvicorn benchmarks.servers.fast:app --port $port --workers $workers --log-level warning",),
+    (
+        "$servers_bin/uvicorn benchmarks.servers.fast:app --port $port --workers $workers --log-level warning",
+    ),
 )
 MLSERVER = Stack(
     "MLServer",
@@ -175,19 +217,33 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(stack: Stack, base_dir: Path, workers: int, directory: Path) -> Iterator[Running]:
-    """Start a stack over ``base_dir/model``, keep its files and its log in ``directory``, and stop it at the end.
+def running(
+    stack: Stack, base_dir: Path, workers: int, directory: Path
+) -> Iterator[Running]:
+    """Start a stack over ``base_dir/model``, keep its files and its log in
+    ``directory``, and stop it at the end.
 
     Raises:
-        RuntimeError: if it ends, or doesn't answer within `START_SECONDS`, with the end of its log.
+        RuntimeError: if it ends, or doesn't answer within `START_SECONDS`, with the end
+            of its log.
     """
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     port = free_port()
     filled = {
-        **{"port": port, "port2": free_port(), "port3": free_port(), "workers": workers},
+        **{
+            "port": port,
+            "port2": free_port(),
+            "port3": free_port(),
+            "workers": workers,
+        },
         "extra_workers": workers if workers > 1 else 0,
-        **{"directory": directory, "base_dir": base_dir, "own_bin": OWN_BIN, "servers_bin": SERVERS_BIN},
+        **{
+            "directory": directory,
+            "base_dir": base_dir,
+            "own_bin": OWN_BIN,
+            "servers_bin": SERVERS_BIN,
+        },
     }
 
     def fill(text: str) -> str:
@@ -195,12 +251,20 @@ def running(stack: Stack, base_dir: Path, workers: int, directory: Path) -> Iter
 
     for name, text in stack.files.items():
         (directory / name).write_text(fill(text))
-    environment = os.environ | {
-        **{"MODEL_DIR": str(base_dir / "model"), "PORT": str(port), "WORKERS": str(workers), "OMP_NUM_THREADS": "1"},
-        "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
-        "PYTHONDONTWRITEBYTECODE": "",  # modules are compiled once, as an image's are, and not at each start
-        **{name: fill(value) for name, value in stack.environment.items()},
-    }
+    environment = (
+        os.environ
+        | {
+            **{
+                "MODEL_DIR": str(base_dir / "model"),
+                "PORT": str(port),
+                "WORKERS": str(workers),
+                "OMP_NUM_THREADS": "1",
+            },
+            "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
+            "PYTHONDONTWRITEBYTECODE": "",  # modules are compiled once, as an image's are, and not at each start
+            **{name: fill(value) for name, value in stack.environment.items()},
+        }
+    )
     began, processes = time.monotonic(), []
     with (directory / "log").open("wb") as log, contextlib.ExitStack() as stops:
         for command in stack.commands:
@@ -221,12 +285,16 @@ def running(stack: Stack, base_dir: Path, workers: int, directory: Path) -> Iter
 
 def _wait(url: str, processes: list[subprocess.Popen[bytes]], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and all(process.poll() is None for process in processes):
+    while time.monotonic() < deadline and all(
+        process.poll() is None for process in processes
+    ):
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
             urllib.request.urlopen(url, timeout=10).close()
             return
         time.sleep(POLL_SECONDS)
-    raise RuntimeError(f"{url} doesn't answer; the end of its log:\n{log.read_text(errors='replace')[-2000:]}")
+    raise RuntimeError(
+        f"{url} doesn't answer; the end of its log:\n{log.read_text(errors='replace')[-2000:]}"
+    )
 
 
 def _stop(process: subprocess.Popen[Any]) -> None:

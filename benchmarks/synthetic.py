@@ -1,9 +1,12 @@
-"""Data of MovieLens's shape and any size: ``python -m benchmarks.synthetic 25000000 DIRECTORY``.
+"""Data of MovieLens's shape and any size: ``python -m benchmarks.synthetic 25000000
+DIRECTORY``.
 
-What makes real ratings hard is in it: a few movies that everybody rates and many that hardly anybody does, users with
-20 ratings and with thousands, tastes of low rank that follow genres, habits in the use of the scale, moods that last
-for a sitting, and ratings that come in bursts seconds apart. Made user by user, a million ratings at a time, so that no
-size needs more memory than another; the same numbers and seed give the same bytes.
+What makes real ratings hard is in it: a few movies that everybody rates and many that
+    hardly anybody does, users with
+20 ratings and with thousands, tastes of low rank that follow genres, habits in the use
+of the scale, moods that last for a sitting, and ratings that come in bursts seconds
+apart. Made user by user, a million ratings at a time, so that no size needs more memory
+than another; the same numbers and seed give the same bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from numpy.typing import NDArray
 from movielens.columns import GENRES
 
 CHUNK = 1_000_000
-# Of ml-25m: mean ratings a user, and how the number of movies grows between it and ml-latest-small.
+# Of ml-25m: mean ratings a user, and how the number of movies grows between it and
+# ml-latest-small.
 RATINGS_PER_USER = 154
 RANK = 6
 FIRST_DAY, LAST_DAY = 822_873_600, 1_574_327_703
@@ -53,18 +57,28 @@ class World:
     def of(cls, n_ratings: int, rng: np.random.Generator) -> World:
         """As many movies as MovieLens has beside so many ratings."""
         n_movies = round(9_700 * (n_ratings / 100_000) ** 0.327)
-        flags = (rng.random((n_movies, len(GENRES))) < rng.beta(0.6, 5, len(GENRES))).astype(np.float64)
+        flags = (
+            rng.random((n_movies, len(GENRES))) < rng.beta(0.6, 5, len(GENRES))
+        ).astype(np.float64)
         # Popularity falls as a power of the rank, more slowly among the best known.
         weight = 1 / (np.arange(n_movies) + 15.0) ** 1.15
         chance = np.cumsum(rng.permutation(weight))
         by_genre = rng.normal(0, 0.35, (len(GENRES), RANK))
         taste = flags @ by_genre + rng.normal(0, 0.3, (n_movies, RANK))
         liking = rng.normal(0, 0.45, n_movies)
-        return cls(flags, rng.integers(1925, 2020, n_movies), chance / chance[-1], liking, taste)
+        return cls(
+            flags,
+            rng.integers(1925, 2020, n_movies),
+            chance / chance[-1],
+            liking,
+            taste,
+        )
 
 
 def write(directory: Path, n_ratings: int, seed: int = 1, n_files: int = 1) -> None:
-    """Write ``movies.csv`` and ratings, in one file or several of about one size, as GroupLens lays them out."""
+    """Write ``movies.csv`` and ratings, in one file or several of about one size, as
+    GroupLens lays them out.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, n_ratings])
     world = World.of(n_ratings, rng)
@@ -82,13 +96,19 @@ def _activity(n_ratings: int, n_movies: int, rng: np.random.Generator) -> Ints:
     n_users = max(1, n_ratings // RATINGS_PER_USER)
     spread = np.minimum(rng.lognormal(3.9, 1.2, n_users), n_movies / 8)
     least = min(20, n_ratings // n_users)
-    counts: Ints = least + np.floor(spread * (n_ratings - least * n_users) / spread.sum()).astype(np.int64)
+    counts: Ints = least + np.floor(
+        spread * (n_ratings - least * n_users) / spread.sum()
+    ).astype(np.int64)
     counts[: n_ratings - counts.sum()] += 1
     return counts
 
 
-def _chunks(world: World, counts: Ints, first: int, last: int, seed: int) -> Iterator[pa.Table]:
-    """The ratings of a range of users, a million at a time; each user's depend on nobody else's chunk."""
+def _chunks(
+    world: World, counts: Ints, first: int, last: int, seed: int
+) -> Iterator[pa.Table]:
+    """The ratings of a range of users, a million at a time; each user's depend on
+    nobody else's chunk.
+    """
     while first < last:
         end = int(np.searchsorted(np.cumsum(counts[first:last]), CHUNK)) + first + 1
         end = min(end, last)
@@ -97,13 +117,20 @@ def _chunks(world: World, counts: Ints, first: int, last: int, seed: int) -> Ite
         first = end
 
 
-def _ratings(world: World, counts: Ints, first_id: int, rng: np.random.Generator) -> pa.Table:
+def _ratings(
+    world: World, counts: Ints, first_id: int, rng: np.random.Generator
+) -> pa.Table:
     n_users = len(counts)
     user, movie = _pairs(world, counts, rng)
     taste = rng.normal(0, 0.6, (n_users, RANK))
     level = rng.normal(0, 0.4, n_users)
     time, mood = _sittings(counts, rng)
-    wanted = 3.55 + level[user] + world.liking[movie] + np.einsum("ij,ij->i", taste[user], world.taste[movie])
+    wanted = (
+        3.55
+        + level[user]
+        + world.liking[movie]
+        + np.einsum("ij,ij->i", taste[user], world.taste[movie])
+    )
     wanted += mood + rng.normal(0, 0.75, len(user))
     # Some users never give a half star.
     step = np.where(rng.random(n_users) < 0.35, 1.0, 0.5)[user]
@@ -125,7 +152,9 @@ def _pairs(world: World, counts: Ints, rng: np.random.Generator) -> tuple[Ints, 
     lacking, well_known = counts, 0.9
     while lacking.sum():
         user = np.repeat(np.arange(len(counts)), lacking)
-        movie = np.minimum(np.searchsorted(world.chance, rng.random(len(user))), n_movies - 1)
+        movie = np.minimum(
+            np.searchsorted(world.chance, rng.random(len(user))), n_movies - 1
+        )
         # Whoever has seen what is well known turns to the rest.
         rest = rng.random(len(user)) > well_known
         well_known *= 0.6
@@ -136,9 +165,11 @@ def _pairs(world: World, counts: Ints, rng: np.random.Generator) -> tuple[Ints, 
 
 
 def _sittings(counts: Ints, rng: np.random.Generator) -> tuple[Ints, Numbers]:
-    """When each rating was given, int64 seconds since 1970, and the mood of its sitting, in stars.
+    """When each rating was given, int64 seconds since 1970, and the mood of its
+    sitting, in stars.
 
-    A user's ratings come in sittings of about 40, seconds apart; the order within the file is not that of time.
+    A user's ratings come in sittings of about 40, seconds apart; the order within the
+    file is not that of time.
     """
     user = np.repeat(np.arange(len(counts)), counts)
     n_rows = len(user)
@@ -146,7 +177,9 @@ def _sittings(counts: Ints, rng: np.random.Generator) -> tuple[Ints, Numbers]:
     start = np.cumsum(counts) - counts
     begins[start] = True
     sitting = np.cumsum(begins) - 1
-    day = np.where(begins, rng.exponential(20 * 86_400.0, n_rows), rng.exponential(12.0, n_rows))
+    day = np.where(
+        begins, rng.exponential(20 * 86_400.0, n_rows), rng.exponential(12.0, n_rows)
+    )
     elapsed = np.cumsum(day)
     elapsed -= (elapsed - day)[start][user]
     joined = rng.uniform(FIRST_DAY, LAST_DAY, len(counts))
@@ -169,9 +202,15 @@ def _write_movies(path: Path, world: World) -> None:
     with path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("movieId", "title", "genres"))
-        for place, (flags, year) in enumerate(zip(world.flags, world.year, strict=True), start=1):
-            genres = "|".join(genre for genre, flag in zip(GENRES, flags, strict=True) if flag)
-            rows.writerow((place, f"Movie, {place} ({year})", genres or "(no genres listed)"))
+        for place, (flags, year) in enumerate(
+            zip(world.flags, world.year, strict=True), start=1
+        ):
+            genres = "|".join(
+                genre for genre, flag in zip(GENRES, flags, strict=True) if flag
+            )
+            rows.writerow(
+                (place, f"Movie, {place} ({year})", genres or "(no genres listed)")
+            )
 
 
 def main() -> None:
@@ -180,7 +219,12 @@ def main() -> None:
     parser.add_argument("n_ratings", type=int)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--files", type=int, default=1, help="how many files the ratings are spread over")
+    parser.add_argument(
+        "--files",
+        type=int,
+        default=1,
+        help="how many files the ratings are spread over",
+    )
     arguments = parser.parse_args()
     write(arguments.directory, arguments.n_ratings, arguments.seed, arguments.files)
 

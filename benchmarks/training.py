@@ -1,12 +1,16 @@
-"""Training on synthetic ratings of growing size, stage by stage, beside what people use; and learners to one loss.
+"""Training on synthetic ratings of growing size, stage by stage, beside what people
+use; and learners to one loss.
 
-``make bench-training`` runs both on sizes up to a million; ``python -m benchmarks.training --sizes 25000000`` runs a
-larger one. Every contestant runs in a process of its own, one after the other, so that its memory is its own:
+``make bench-training`` runs both on sizes up to a million; ``python -m
+benchmarks.training --sizes 25000000`` runs a larger one. Every contestant runs in a
+process of its own, one after the other, so that its memory is its own:
 
 - ours: the job's own stages, from files to the evaluated model;
 - pandas: vectorised features (genre flags, year) in a frame, and a DMatrix;
-- the tutorial's loop over rows, on at most half a million of them, its time and memory taken as growing with the rows;
-- the same features as the tutorial's made by us, in blocks as training does, for comparison with the loop.
+- the tutorial's loop over rows, on at most half a million of them, its time and memory
+taken as growing with the rows;
+- the same features as the tutorial's made by us, in blocks as training does, for
+comparison with the loop.
 
 The race is `benchmarks/racing.py`'s.
 """
@@ -76,17 +80,24 @@ def ours(directory: Path) -> Json:
     spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
     stages.end("fit")
     hidden = hide(split.train.queries(), settings.hidden_share, settings.seed)
-    blocks = FeatureBlocks.fitted(spec, split.train, hidden, StopSignal(), most=settings.tree_rows)
+    blocks = FeatureBlocks.fitted(
+        spec, split.train, hidden, StopSignal(), most=settings.tree_rows
+    )
     for _ in blocks.make():
         pass
     stages.end("features out of fold")
     classes = scale.to_class(split.train.rating)
-    model = Model(spec, fit_booster(blocks, classes, len(scale.class_values), settings, StopSignal()))
+    model = Model(
+        spec,
+        fit_booster(blocks, classes, len(scale.class_values), settings, StopSignal()),
+    )
     stages.end(f"{ROUNDS} rounds")
     scores = predict(model, split.test)
     figures = evaluate(scores, scale.to_class(split.test.rating), scale.class_values)
     stages.end("evaluation")
-    return stages.told(rows=len(data.ratings), n_features=len(spec.names), log_loss=figures.log_loss)
+    return stages.told(
+        rows=len(data.ratings), n_features=len(spec.names), log_loss=figures.log_loss
+    )
 
 
 def with_pandas(directory: Path) -> Json:
@@ -100,7 +111,12 @@ def with_pandas(directory: Path) -> Json:
     stages.end("features")
     label = (frame.pop("rating") * 2 - 1).astype(np.int32)
     tested = np.random.default_rng(settings.seed).random(len(frame)) < settings.holdout
-    params = {**settings.booster_params(), "objective": "multi:softprob", "num_class": 10, "nthread": THREADS}
+    params = {
+        **settings.booster_params(),
+        "objective": "multi:softprob",
+        "num_class": 10,
+        "nthread": THREADS,
+    }
     train = xgboost.DMatrix(frame[~tested], label[~tested])
     test = xgboost.DMatrix(frame[tested], label[tested])
     stages.end("DMatrix")
@@ -115,7 +131,9 @@ def with_loop(directory: Path) -> Json:
     """The tutorial's loop over some rows; seconds and memory are then of all of them."""
     data = read_dataset({"training": directory})
     some = data.ratings.take(np.arange(min(LOOP_ROWS, len(data.ratings))))
-    genres_of = dict(zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True))
+    genres_of = dict(
+        zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True)
+    )
     before, stages = peak_mb(), Stages()
     loop_features(some, genres_of)
     stages.end("features")
@@ -127,13 +145,19 @@ def with_loop(directory: Path) -> Json:
 
 
 def loop_by_us(directory: Path) -> Json:
-    """The loop's features, made by us in blocks; memory is what they add to that of the data."""
+    """The loop's features, made by us in blocks; memory is what they add to that of the
+    data.
+    """
     data = read_dataset({"training": directory})
     before, stages = peak_mb(), Stages()
     spec = FeatureSpec.fit(data.ratings, data.movies, ("ids",))
     stages.end("fit")
     for first in range(0, len(data.ratings), PREDICTED_ROWS):
-        spec.transform(data.ratings.take(np.arange(first, min(first + PREDICTED_ROWS, len(data.ratings)))).queries())
+        spec.transform(
+            data.ratings.take(
+                np.arange(first, min(first + PREDICTED_ROWS, len(data.ratings)))
+            ).queries()
+        )
     stages.end("features")
     told = stages.told(rows=len(data.ratings))
     told["peak_mb"] -= before
@@ -157,18 +181,33 @@ def _data_of(size: int) -> Path:
 
 def show(results: Json, screen: Console) -> None:
     """The table of all sizes and the race."""
-    table = Table("ratings", "", "seconds", "µs a row", "peak MB", "log-loss", "stages, s")
+    table = Table(
+        "ratings", "", "seconds", "µs a row", "peak MB", "log-loss", "stages, s"
+    )
     for size, entry in results["sizes"].items():
         for name, told in entry.items():
             total = sum(told["seconds"].values())
-            stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in told["seconds"].items())
+            stages = ", ".join(
+                f"{stage} {seconds:.1f}" for stage, seconds in told["seconds"].items()
+            )
             loss = f"{told['log_loss']:.4f}" if "log_loss" in told else ""
             each = f"{1e6 * total / told['rows']:.1f}"
-            table.add_row(f"{int(size):,}", name, f"{total:.1f}", each, f"{told['peak_mb']:,}", loss, stages)
+            table.add_row(
+                f"{int(size):,}",
+                name,
+                f"{total:.1f}",
+                each,
+                f"{told['peak_mb']:,}",
+                loss,
+                stages,
+            )
     screen.print(table)
     for size, entry in results["sizes"].items():
         if {"loop", "loop by us"} <= entry.keys():
-            loop, ours = entry["loop"]["seconds"]["features"], entry["loop by us"]["seconds"]
+            loop, ours = (
+                entry["loop"]["seconds"]["features"],
+                entry["loop by us"]["seconds"],
+            )
             memory = entry["loop"]["peak_mb"] / max(1, entry["loop by us"]["peak_mb"])
             applied, fitted = loop / ours["features"], loop / sum(ours.values())
             screen.print(
@@ -176,10 +215,20 @@ def show(results: Json, screen: Console) -> None:
                 f"{fitted:.0f} times, in 1/{memory:.0f} of the memory"
             )
     for size, raced in results["race"].items():
-        table = Table(f"to log-loss {raced['log_loss']:.4f} at {int(size):,}", "seconds", "rounds", "best", "peak MB")
+        table = Table(
+            f"to log-loss {raced['log_loss']:.4f} at {int(size):,}",
+            "seconds",
+            "rounds",
+            "best",
+            "peak MB",
+        )
         for name, told in raced["learners"].items():
             table.add_row(
-                name, f"{told['seconds']:.1f}", str(told["rounds"]), f"{told['best']:.4f}", f"{told['peak_mb']:,}"
+                name,
+                f"{told['seconds']:.1f}",
+                str(told["rounds"]),
+                f"{told['best']:.4f}",
+                f"{told['peak_mb']:,}",
             )
         screen.print(table)
 
@@ -189,8 +238,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--race", type=int, nargs="*", default=[100_000, 1_000_000])
-    parser.add_argument("--contestants", nargs="*", choices=CONTESTANTS, default=list(CONTESTANTS))
-    parser.add_argument("--only", nargs=2, metavar=("CONTESTANT", "DIRECTORY"), help="one contestant, in this process")
+    parser.add_argument(
+        "--contestants", nargs="*", choices=CONTESTANTS, default=list(CONTESTANTS)
+    )
+    parser.add_argument(
+        "--only",
+        nargs=2,
+        metavar=("CONTESTANT", "DIRECTORY"),
+        help="one contestant, in this process",
+    )
     arguments = parser.parse_args()
     if arguments.only:
         print(json.dumps(CONTESTANTS[arguments.only[0]](Path(arguments.only[1]))))
@@ -198,12 +254,24 @@ def main() -> None:
     DATA.mkdir(parents=True, exist_ok=True)
     sizes = {
         str(size): {
-            name: json_of([sys.executable, "-m", __spec__.name, "--only", name, str(_data_of(size))])
+            name: json_of(
+                [
+                    sys.executable,
+                    "-m",
+                    __spec__.name,
+                    "--only",
+                    name,
+                    str(_data_of(size)),
+                ]
+            )
             for name in arguments.contestants
         }
         for size in arguments.sizes
     }
-    results = {"sizes": sizes, "race": {str(size): race(_data_of(size)) for size in arguments.race}}
+    results = {
+        "sizes": sizes,
+        "race": {str(size): race(_data_of(size)) for size in arguments.race},
+    }
     screen = console()
     show(results, screen)
     save("training", results, screen)

@@ -1,9 +1,12 @@
-"""Us beside the notebook tutorial that this project began from, on the same rows of ml-latest-small.
+"""Us beside the notebook tutorial that this project began from, on the same rows of
+ml-latest-small.
 
-Two comparisons: making features (the tutorial builds a dict a row in a Python loop), and accuracy on the tutorial's
-own split, where its features get the same learner with the settings usual for it, evaluated rightly and then as the
-notebook does: the cut first character makes the first prediction class 0, which shifts every column of its cross
-table, and the label column is added to the total.
+Two comparisons: making features (the tutorial builds a dict a row in a Python loop),
+    and accuracy on the tutorial's
+own split, where its features get the same learner with the settings usual for it,
+evaluated rightly and then as the notebook does: the cut first character makes the first
+prediction class 0, which shifts every column of its cross table, and the label column
+is added to the total.
 """
 
 from __future__ import annotations
@@ -34,12 +37,27 @@ REPEATS = 5
 TUTORIAL_ROUNDS, TUTORIAL_PARAMS = 30, {"max_depth": 6, "eta": 0.3}
 
 
-def loop_features(ratings: RatingTable, genres_of: dict[int, tuple[str, ...]]) -> pd.DataFrame:
-    """The tutorial's way: a dict of ids, time and genre flags for each row, then a frame of all of them."""
+def loop_features(
+    ratings: RatingTable, genres_of: dict[int, tuple[str, ...]]
+) -> pd.DataFrame:
+    """The tutorial's way: a dict of ids, time and genre flags for each row, then a
+    frame of all of them.
+    """
     rows = []
-    frame = pd.DataFrame({"userId": ratings.user_id, "movieId": ratings.movie_id, "timestamp": ratings.timestamp})
+    frame = pd.DataFrame(
+        {
+            "userId": ratings.user_id,
+            "movieId": ratings.movie_id,
+            "timestamp": ratings.timestamp,
+        }
+    )
     for user_id, movie_id, timestamp in frame.itertuples(index=False, name=None):
-        features = {"userId": user_id, "movieId": movie_id, "timestamp": timestamp, **dict.fromkeys(GENRES, 0)}
+        features = {
+            "userId": user_id,
+            "movieId": movie_id,
+            "timestamp": timestamp,
+            **dict.fromkeys(GENRES, 0),
+        }
         for genre in genres_of[movie_id]:
             features[genre] = 1
         rows.append(features)
@@ -61,7 +79,9 @@ def as_published(predicted: np.ndarray, true_class: np.ndarray) -> dict[str, flo
 
 def time_features(data: Dataset) -> tuple[float, float]:
     """Median seconds for all rows, the loop's and ours, taken in turn."""
-    genres_of = dict(zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True))
+    genres_of = dict(
+        zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True)
+    )
     spec, queries = FeatureSpec.fit(data.ratings, data.movies), data.ratings.queries()
     loop, ours = [], []
     for _ in range(REPEATS):
@@ -80,16 +100,32 @@ def measure_accuracy(data: Dataset) -> tuple[dict[str, Figures], dict[str, float
     """Figures on the tutorial's test rows, and the tutorial's own way to compute them."""
     split = split_ratings(data.ratings, "tutorial", 0.3, 0)
     scale = RatingScale.of(data.ratings.rating)
-    train_class, true_class = (scale.to_class(part.rating) for part in (split.train, split.test))
-    genres_of = dict(zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True))
+    train_class, true_class = (
+        scale.to_class(part.rating) for part in (split.train, split.test)
+    )
+    genres_of = dict(
+        zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True)
+    )
     columns = ["userId", "movieId", "timestamp", *GENRES]
-    frames = [loop_features(part, genres_of).reindex(columns=columns) for part in (split.train, split.test)]
-    params = {"objective": "multi:softprob", "num_class": len(scale.class_values), **TUTORIAL_PARAMS}
-    booster = xgboost.train(params, xgboost.DMatrix(frames[0], train_class), TUTORIAL_ROUNDS)
-    tutorial = Scores.of(booster.predict(xgboost.DMatrix(frames[1])), scale.class_values)
+    frames = [
+        loop_features(part, genres_of).reindex(columns=columns)
+        for part in (split.train, split.test)
+    ]
+    params = {
+        "objective": "multi:softprob",
+        "num_class": len(scale.class_values),
+        **TUTORIAL_PARAMS,
+    }
+    booster = xgboost.train(
+        params, xgboost.DMatrix(frames[0], train_class), TUTORIAL_ROUNDS
+    )
+    tutorial = Scores.of(
+        booster.predict(xgboost.DMatrix(frames[1])), scale.class_values
+    )
     scores = fit_model(split, data, Hyperparameters()).predict(split.test.queries())
     figures = {
-        name: evaluate(s, true_class, scale.class_values) for name, s in (("tutorial", tutorial), ("Halfstar", scores))
+        name: evaluate(s, true_class, scale.class_values)
+        for name, s in (("tutorial", tutorial), ("Halfstar", scores))
     }
     return figures, as_published(tutorial.class_index.copy(), true_class)
 
@@ -121,7 +157,9 @@ def main() -> None:
         ),
     }
     for name, (distance, errors) in shares.items():
-        table.add_row(name, *(f"{100 * share:.1f} %" for share in distance.values()), *errors)
+        table.add_row(
+            name, *(f"{100 * share:.1f} %" for share in distance.values()), *errors
+        )
     screen = console()
     screen.print(table)
     screen.print(
@@ -136,7 +174,10 @@ def main() -> None:
             "ratio": loop / ours,
             "repeats": REPEATS,
         },
-        "accuracy": {"tutorial_as_published": published, **{name: f.to_json() for name, f in figures.items()}},
+        "accuracy": {
+            "tutorial_as_published": published,
+            **{name: f.to_json() for name, f in figures.items()},
+        },
     }
     save("tutorial", result, screen)
 

@@ -1,8 +1,10 @@
-"""Finds the images that the Dockerfile's stages stand on: the public base, or a stand-in without a registry.
+"""Finds the images that the Dockerfile's stages stand on: the public base, or a
+stand-in without a registry.
 
-The stand-in is a minimal Debian with its python3, made from the packages of this machine's Debian mirror and kept for
-the next build. The stages that download packages get the same base with this machine's CA bundle, where it has one, so
-that they trust what this machine trusts; nothing of it gets into the final image.
+The stand-in is a minimal Debian with its python3, made from the packages of this
+machine's Debian mirror and kept for the next build. The stages that download packages
+get the same base with this machine's CA bundle, where it has one, so that they trust
+what this machine trusts; nothing of it gets into the final image.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ COPY ca-certificates.crt {SYSTEM_CA_BUNDLE}
 ENV PIP_CERT={SYSTEM_CA_BUNDLE} SSL_CERT_FILE={SYSTEM_CA_BUNDLE}
 """
 
-# What docker says when the registry wasn't reached at all, as against a registry that answered no.
+# What docker says when the registry wasn't reached at all, as against a registry that
+# answered no.
 UNREACHABLE = re.compile(
     r"no such host|server misbehaving|dial tcp|i/o timeout|connection refused|connection reset|network is unreachable"
     r"|no route to host|TLS handshake timeout|x509: |tls: |proxyconnect|request canceled|deadline exceeded",
@@ -68,7 +71,12 @@ def find_bases(public: str, environ: Mapping[str, str]) -> Bases:
 
 def has_image(tag: str) -> bool:
     """Whether the engine holds the image already."""
-    return subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(
+            ["docker", "image", "inspect", tag], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
 
 
 def is_unreachable(complaint: str) -> bool:
@@ -84,12 +92,17 @@ def ca_bundle(environ: Mapping[str, str]) -> Path | None:
 
 def _pull(public: str) -> bool:
     """Whether the base came; False when no registry was reached."""
-    pulled = subprocess.run(["docker", "pull", public], stderr=subprocess.PIPE, text=True, check=False)
+    pulled = subprocess.run(
+        ["docker", "pull", public], stderr=subprocess.PIPE, text=True, check=False
+    )
     complaint = pulled.stderr.strip()
     if pulled.returncode and not is_unreachable(complaint):
         raise ImageError(f"{public} can't be pulled: {complaint}")
     if pulled.returncode:
-        print(f"{complaint}\nno registry can be reached, so {STAND_IN} stands in for {public}", file=sys.stderr)
+        print(
+            f"{complaint}\nno registry can be reached, so {STAND_IN} stands in for {public}",
+            file=sys.stderr,
+        )
     return pulled.returncode == 0
 
 
@@ -101,12 +114,23 @@ def _make_stand_in() -> None:
                 "install it, or name a base that this machine can pull: python -m container.image --base IMAGE"
             )
         debian.install("mmdebstrap")
-    mirror = debian.mirror() if debian.is_debian() else None  # without one mmdebstrap takes Debian's own
+    mirror = (
+        debian.mirror() if debian.is_debian() else None
+    )  # without one mmdebstrap takes Debian's own
     with tempfile.TemporaryDirectory(prefix="halfstar-") as folder:
         tar = str(Path(folder) / f"{SUITE}.tar")
-        bootstrap = ["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, tar]
+        bootstrap = [
+            "mmdebstrap",
+            "--variant=minbase",
+            f"--include={','.join(PACKAGES)}",
+            SUITE,
+            tar,
+        ]
         subprocess.run([*bootstrap, *([mirror] if mirror else [])], check=True)
-        changes = [f"--change={line}" for line in ('CMD ["python3"]', f"ENV PATH={PATH}", f"LABEL {LABEL}")]
+        changes = [
+            f"--change={line}"
+            for line in ('CMD ["python3"]', f"ENV PATH={PATH}", f"LABEL {LABEL}")
+        ]
         subprocess.run(["docker", "import", *changes, tar, STAND_IN], check=True)
 
 
@@ -118,6 +142,17 @@ def _builder(base: str, bundle: Path | None) -> str:
     with tempfile.TemporaryDirectory(prefix="halfstar-") as folder:
         (Path(folder) / "Dockerfile").write_text(BUILDER)
         shutil.copyfile(bundle, Path(folder) / "ca-certificates.crt")
-        command = ["docker", "build", "--quiet", "--label", LABEL, "--build-arg", f"BASE={base}", "--tag", tag, folder]
+        command = [
+            "docker",
+            "build",
+            "--quiet",
+            "--label",
+            LABEL,
+            "--build-arg",
+            f"BASE={base}",
+            "--tag",
+            tag,
+            folder,
+        ]
         subprocess.run(command, check=True)
     return tag

@@ -1,7 +1,9 @@
-"""The main job on real data: train on ml-latest-small, serve the model, ask raw ids, show what came of it.
+"""The main job on real data: train on ml-latest-small, serve the model, ask raw ids,
+show what came of it.
 
-It runs the image where a Docker engine answers and the same entry points as processes otherwise. The split is the
-tutorial's, so the table can be read beside the tutorial's own figures.
+It runs the image where a Docker engine answers and the same entry points as processes
+otherwise. The split is the tutorial's, so the table can be read beside the tutorial's
+own figures.
 """
 
 from __future__ import annotations
@@ -48,14 +50,22 @@ def main() -> None:
         console.rule("2. serve, and ask raw ids", align="left")
         questions = choose_questions(BASE_DIR / "output" / "data" / "predictions.csv")
         with runtime.serve(BASE_DIR) as url:
-            answers = ask(url, [{name: int(row[name]) for name in UNKNOWN} for row in questions] + [UNKNOWN])
+            answers = ask(
+                url,
+                [{name: int(row[name]) for name in UNKNOWN} for row in questions]
+                + [UNKNOWN],
+            )
     except RuntimeFailedError as error:
         sys.exit(f"failed: {error}")
     console.print(answer_table(questions, answers))
     console.rule("3. accuracy", align="left")
-    evaluation = json.loads((BASE_DIR / "output" / "data" / "evaluation.json").read_bytes())
+    evaluation = json.loads(
+        (BASE_DIR / "output" / "data" / "evaluation.json").read_bytes()
+    )
     console.print(accuracy_table(evaluation))
-    console.print(f"model       {BASE_DIR / 'model'}\nevaluation  {BASE_DIR / 'output' / 'data'}")
+    console.print(
+        f"model       {BASE_DIR / 'model'}\nevaluation  {BASE_DIR / 'output' / 'data'}"
+    )
     console.print(f"done in {time.monotonic() - started:.0f} s")
 
 
@@ -68,11 +78,18 @@ def choose_runtime() -> Runtime:
 
 
 def choose_questions(predictions: Path) -> list[dict[str, str]]:
-    """A few test rows, spread evenly over the file: what the model never saw and whose ratings we know."""
+    """A few test rows, spread evenly over the file: what the model never saw and whose
+    ratings we know.
+    """
     rows = _rows(predictions)
     chosen = rows[:: len(rows) // N_QUESTIONS][:N_QUESTIONS]
-    timestamp = {(row["userId"], row["movieId"]): row["timestamp"] for row in _rows(DATA / "ratings.csv")}
-    return [{**row, "timestamp": timestamp[row["userId"], row["movieId"]]} for row in chosen]
+    timestamp = {
+        (row["userId"], row["movieId"]): row["timestamp"]
+        for row in _rows(DATA / "ratings.csv")
+    }
+    return [
+        {**row, "timestamp": timestamp[row["userId"], row["movieId"]]} for row in chosen
+    ]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -93,7 +110,9 @@ def ask(url: str, questions: list[dict[str, int]]) -> list[dict[str, Any]]:
     return answers
 
 
-def answer_table(questions: list[dict[str, str]], answers: list[dict[str, Any]]) -> Table:
+def answer_table(
+    questions: list[dict[str, str]], answers: list[dict[str, Any]]
+) -> Table:
     """One line an answer: the title, what was predicted, and what the user really gave."""
     table = Table(
         "userId",
@@ -105,9 +124,13 @@ def answer_table(questions: list[dict[str, str]], answers: list[dict[str, Any]])
         "actual",
         title="ratings in stars, of test rows and of ids that no data set has",
     )
-    actual = [row["rating"] for row in questions] + ["?"] * (len(answers) - len(questions))
+    actual = [row["rating"] for row in questions] + ["?"] * (
+        len(answers) - len(questions)
+    )
     for answer, stars in zip(answers, actual, strict=True):
-        unknown = " and ".join(kind for kind in ("user", "movie") if not answer[f"known_{kind}"])
+        unknown = " and ".join(
+            kind for kind in ("user", "movie") if not answer[f"known_{kind}"]
+        )
         table.add_row(
             str(answer["userId"]),
             str(answer["movieId"]),
@@ -134,7 +157,9 @@ def accuracy_table(evaluation: dict[str, Any]) -> Table:
     )
     for name, f in {"Halfstar": evaluation["test"], **evaluation["baselines"]}.items():
         shares = (f"{100 * share:.1f} %" for share in f["distance"].values())
-        table.add_row(name.replace("_", " "), *shares, f"{f['rmse']:.3f}", f"{f['log_loss']:.3f}")
+        table.add_row(
+            name.replace("_", " "), *shares, f"{f['rmse']:.3f}", f"{f['log_loss']:.3f}"
+        )
     return table
 
 

@@ -1,7 +1,8 @@
 """Makes sure that a Docker engine answers: ``python -m container.engine``.
 
-A running engine is used as it is. Where there is none and this process may install packages, Debian's docker.io is
-installed and started; anywhere else the command says what to do and exits with 1.
+A running engine is used as it is. Where there is none and this process may install
+packages, Debian's docker.io is installed and started; anywhere else the command says
+what to do and exits with 1.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def ensure_engine() -> None:
         raise EngineError(f"no Docker engine answers: {complaint}\n{ADVICE}")
     if not (shutil.which("dockerd") and shutil.which("docker")):
         print("no Docker engine here: installing docker.io", file=sys.stderr)
-        # Newer releases have the client in a package of its own; dockerd's bridge network needs iptables.
+        # Newer releases have the client in a package of its own; dockerd's bridge
+        # network needs iptables.
         debian.install("docker.io", "docker-cli", "iptables")
     _start()
 
@@ -55,9 +57,15 @@ def _start() -> None:
         return _wait(None)
     print(f"starting dockerd; its log is {LOG}", file=sys.stderr)
     with LOG.open("ab") as log:
-        # In a session of its own, so that it outlives this command and isn't reached by Ctrl-C.
+        # In a session of its own, so that it outlives this command and isn't reached by
+        # Ctrl-C.
         process = subprocess.Popen(
-            ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd="/"
+            ["dockerd"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd="/",
         )
     return _wait(process)
 
@@ -67,9 +75,13 @@ def _wait(process: subprocess.Popen[bytes] | None) -> None:
     while (complaint := _complaint()) is not None:
         if process is not None and process.poll() is not None:
             last_lines = "\n".join(LOG.read_text(errors="replace").splitlines()[-5:])
-            raise EngineError(f"dockerd ended with {process.returncode}; the last lines of {LOG}:\n{last_lines}")
+            raise EngineError(
+                f"dockerd ended with {process.returncode}; the last lines of {LOG}:\n{last_lines}"
+            )
         if time.monotonic() > deadline:
-            raise EngineError(f"no Docker engine answers after {START_SECONDS:.0f} s: {complaint}\n{ADVICE}")
+            raise EngineError(
+                f"no Docker engine answers after {START_SECONDS:.0f} s: {complaint}\n{ADVICE}"
+            )
         time.sleep(0.2)
 
 
@@ -80,7 +92,9 @@ def _complaint(seconds: float = 5.0) -> str | None:
         return "there is no `docker` command"
     command = [docker, "version", "--format", "{{.Server.Version}}"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds, check=False
+        )
     except subprocess.TimeoutExpired:
         return f"`docker version` took more than {seconds:.0f} s"
     if answer.returncode == 0:

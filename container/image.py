@@ -1,7 +1,8 @@
 """Builds the image: ``python -m container.image [--tag TAG] [--base IMAGE]``.
 
-The Dockerfile says what is built; this adds what it can't know: which bases there are to build on, the version and the
-revision. Everything made here carries the label ``org.halfstar``, so it can be found and removed by that.
+The Dockerfile says what is built; this adds what it can't know: which bases there are
+to build on, the version and the revision. Everything made here carries the label
+``org.halfstar``, so it can be found and removed by that.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """A built image: the client that knows it, its tag and id, its base, and its unpacked size on top of that base."""
+    """A built image: the client that knows it, its tag and id, its base, and its
+    unpacked size on top of that base.
+    """
 
     docker: str
     tag: str
@@ -36,7 +39,8 @@ class ImageFacts:
 
 
 def build(tag: str = TAG, base: str | None = None) -> ImageFacts:
-    """Build the image, quickly when little has changed; docker's progress goes to the standard streams.
+    """Build the image, quickly when little has changed; docker's progress goes to the
+    standard streams.
 
     Raises:
         ImageError: if no engine answers or there is no base to build on.
@@ -44,7 +48,9 @@ def build(tag: str = TAG, base: str | None = None) -> ImageFacts:
     """
     docker = shutil.which("docker")
     if docker is None or not engine_answers():
-        raise ImageError("no Docker engine answers; `python -m container.engine` starts one where it may")
+        raise ImageError(
+            "no Docker engine answers; `python -m container.engine` starts one where it may"
+        )
     bases = find_bases(base or public_base(), os.environ)
     stages = [f"BASE_IMAGE={bases.final}", f"BUILDER_IMAGE={bases.builder}"]
     facts = [f"VERSION={version(ROOT)}", f"REVISION={revision(ROOT)}"]
@@ -56,7 +62,9 @@ def build(tag: str = TAG, base: str | None = None) -> ImageFacts:
 
 def public_base() -> str:
     """The Dockerfile's own default."""
-    match = re.search(r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    match = re.search(
+        r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
+    )
     if match is None:
         raise ImageError(f"{ROOT / 'Dockerfile'} has no line `ARG BASE_IMAGE=…`")
     return match[1]
@@ -64,21 +72,31 @@ def public_base() -> str:
 
 def _inspect(tag: str, template: str) -> str:
     command = ["docker", "image", "inspect", "--format", template, tag]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    return subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Build and report; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m container.image", description="Builds the image.")
-    parser.add_argument("--tag", default=TAG, help="name of the image (default: %(default)s)")
-    parser.add_argument("--base", help="image to build on (default: the Dockerfile's, or a stand-in)")
+    parser = argparse.ArgumentParser(
+        prog="python -m container.image", description="Builds the image."
+    )
+    parser.add_argument(
+        "--tag", default=TAG, help="name of the image (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--base", help="image to build on (default: the Dockerfile's, or a stand-in)"
+    )
     options = parser.parse_args(arguments)
     try:
         facts = build(options.tag, options.base)
     except (ImageError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{facts.tag} built: {facts.bytes_over_base / MEGABYTE:.0f} MB on top of {facts.base}")
+    print(
+        f"{facts.tag} built: {facts.bytes_over_base / MEGABYTE:.0f} MB on top of {facts.base}"
+    )
     return 0
 
 

@@ -1,5 +1,5 @@
-"""Two ways to run the commands of the image over a SageMaker-shaped directory: in Docker, or as processes on this
-machine.
+"""Two ways to run the commands of the image over a SageMaker-shaped directory: in
+Docker, or as processes on this machine.
 
 Both run the same entry points; Docker runs them where SageMaker would.
 """
@@ -37,7 +37,9 @@ class Runtime(Protocol):
         """Run a job to its end; raises RuntimeFailedError with the failure file's text."""
 
     def serve(self, base_dir: Path) -> contextlib.AbstractContextManager[str]:
-        """Serve ``base_dir/model``; gives the base URL once ``/ping`` answers 200, and stops the server at the end."""
+        """Serve ``base_dir/model``; gives the base URL once ``/ping`` answers 200, and
+        stops the server at the end.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +55,45 @@ class DockerRuntime:
 
     def train(self, base_dir: Path) -> None:
         """As the protocol says."""
-        _run_training([*self._run(base_dir), "--rm", self.image, "train"], None, base_dir)
+        _run_training(
+            [*self._run(base_dir), "--rm", self.image, "train"], None, base_dir
+        )
 
     @contextlib.contextmanager
     def serve(self, base_dir: Path) -> Iterator[str]:
         """As the protocol says."""
         port = free_port()
-        command = [*self._run(base_dir), "--detach", "--publish", f"{LOOPBACK}:{port}:8080", self.image, "serve"]
-        container = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        command = [
+            *self._run(base_dir),
+            "--detach",
+            "--publish",
+            f"{LOOPBACK}:{port}:8080",
+            self.image,
+            "serve",
+        ]
+        container = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout.strip()
         try:
             yield wait_until_usable(port)
         except RuntimeFailedError as error:
-            log = subprocess.run([self.docker, "logs", container], capture_output=True, text=True, check=False)
+            log = subprocess.run(
+                [self.docker, "logs", container],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             raise RuntimeFailedError(f"{error}\n{log.stdout}{log.stderr}") from error
         finally:
-            subprocess.run([self.docker, "rm", "--force", container], check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [self.docker, "rm", "--force", container],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
 
     def _run(self, base_dir: Path) -> list[str]:
-        # As the calling user, so that what a job writes belongs to whoever typed the command.
+        # As the calling user, so that what a job writes belongs to whoever typed the
+        # command.
         user = f"{os.getuid()}:{os.getgid()}"
         return [
             self.docker,
@@ -96,13 +119,21 @@ class ProcessRuntime:
 
     def train(self, base_dir: Path) -> None:
         """As the protocol says."""
-        _run_training([str(self.bin_dir / "train")], {**os.environ, "SAGEMAKER_BASE_DIR": str(base_dir)}, base_dir)
+        _run_training(
+            [str(self.bin_dir / "train")],
+            {**os.environ, "SAGEMAKER_BASE_DIR": str(base_dir)},
+            base_dir,
+        )
 
     @contextlib.contextmanager
     def serve(self, base_dir: Path) -> Iterator[str]:
         """As the protocol says."""
         port = free_port()
-        environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(base_dir), "SAGEMAKER_BIND_TO_PORT": str(port)}
+        environment = {
+            **os.environ,
+            "SAGEMAKER_BASE_DIR": str(base_dir),
+            "SAGEMAKER_BIND_TO_PORT": str(port),
+        }
         with subprocess.Popen([self.bin_dir / "serve"], env=environment) as process:
             try:
                 yield wait_until_usable(port)
@@ -110,11 +141,15 @@ class ProcessRuntime:
                 process.terminate()
 
 
-def _run_training(command: list[str], environment: dict[str, str] | None, base_dir: Path) -> None:
+def _run_training(
+    command: list[str], environment: dict[str, str] | None, base_dir: Path
+) -> None:
     if subprocess.run(command, env=environment, check=False).returncode:
         failure = base_dir / "output" / "failure"
         raise RuntimeFailedError(
-            failure.read_text() if failure.exists() else f"{' '.join(command)} failed without a reason"
+            failure.read_text()
+            if failure.exists()
+            else f"{' '.join(command)} failed without a reason"
         )
 
 

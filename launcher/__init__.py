@@ -1,1 +1,3 @@
-"""Builds and pushes the image, runs it on SageMaker and cleans up: each command is planned before it is performed."""
+"""Builds and pushes the image, runs it on SageMaker and cleans up: each command is
+planned before it is performed.
+"""

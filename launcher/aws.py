@@ -1,6 +1,8 @@
-"""The one place that talks to AWS: sends requests, pages through lists, and says in one line why a call failed.
+"""The one place that talks to AWS: sends requests, pages through lists, and says in one
+line why a call failed.
 
-Retries, credentials and endpoints are botocore's own. Nothing is imported from it before the first call.
+Retries, credentials and endpoints are botocore's own. Nothing is imported from it
+before the first call.
 """
 
 from __future__ import annotations
@@ -70,7 +72,8 @@ _ABSENT = {
 
 
 class Aws:
-    """AWS with the configuration's region, profile and endpoint; clients are made when they are first needed.
+    """AWS with the configuration's region, profile and endpoint; clients are made when
+    they are first needed.
 
     Tests give nothing in its place: they run it against a server of AWS's interface.
     """
@@ -89,9 +92,14 @@ class Aws:
         from botocore.exceptions import ProfileNotFound
 
         try:
-            return boto3.Session(profile_name=self._config.profile or None, region_name=self._config.region or None)
+            return boto3.Session(
+                profile_name=self._config.profile or None,
+                region_name=self._config.region or None,
+            )
         except ProfileNotFound as error:
-            raise ConfigError(f"{error}; `aws configure list-profiles` names those that there are") from error
+            raise ConfigError(
+                f"{error}; `aws configure list-profiles` names those that there are"
+            ) from error
 
     @functools.cached_property
     def region(self) -> str:
@@ -102,13 +110,19 @@ class Aws:
         """
         region = self._config.region or self.session.region_name
         if not region:
-            raise ConfigError("no region: set `region` in halfstar.toml, AWS_REGION, or --region")
+            raise ConfigError(
+                "no region: set `region` in halfstar.toml, AWS_REGION, or --region"
+            )
         return str(region)
 
     def regions(self, service: str) -> list[str]:
         """The regions that have a service, of all partitions."""
         partitions = self.session.get_available_partitions()
-        return sorted(r for p in partitions for r in self.session.get_available_regions(service, p))
+        return sorted(
+            r
+            for p in partitions
+            for r in self.session.get_available_regions(service, p)
+        )
 
     @functools.cache  # noqa: B019 - one object of this class lives as long as the process
     def client(self, service: str) -> Any:
@@ -118,13 +132,17 @@ class Aws:
         settings = ClientConfig(
             retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
             connect_timeout=10,
-            # A prediction may take SageMaker's 60 s; botocore's default would give up with it.
+            # A prediction may take SageMaker's 60 s; botocore's default would give up
+            # with it.
             read_timeout=70,
             user_agent_extra="halfstar",
             s3={"addressing_style": "path"} if self._config.endpoint_url else None,
         )
         return self.session.client(
-            service, region_name=self.region, endpoint_url=self._config.endpoint_url or None, config=settings
+            service,
+            region_name=self.region,
+            endpoint_url=self._config.endpoint_url or None,
+            config=settings,
         )
 
     def send(self, request: Request) -> dict[str, Any]:
@@ -139,7 +157,9 @@ class Aws:
 
         client = self.client(request.service)
         method = getattr(client, _method_name(request.operation))
-        parameters = {name: _opened(value) for name, value in request.parameters.items()}
+        parameters = {
+            name: _opened(value) for name, value in request.parameters.items()
+        }
         try:
             answer = dict(method(**parameters))
         except ClientError as error:
@@ -149,7 +169,10 @@ class Aws:
         if request.operation == "DeleteObjects" and answer.get("Errors"):
             # The one call here that answers 200 although a part of it was refused.
             first = answer["Errors"][0]
-            refused = {"Code": first.get("Code"), "Message": f"{first.get('Key')}: {first.get('Message')}"}
+            refused = {
+                "Code": first.get("Code"),
+                "Message": f"{first.get('Key')}: {first.get('Message')}",
+            }
             raise _client_error(request, {"Error": refused})
         return answer
 
@@ -157,7 +180,9 @@ class Aws:
         """Send a request that only reads."""
         return self.send(Request(service, operation, parameters))
 
-    def read_or_none(self, service: str, operation: str, **parameters: Any) -> dict[str, Any] | None:
+    def read_or_none(
+        self, service: str, operation: str, **parameters: Any
+    ) -> dict[str, Any] | None:
         """The same, or None where there is no such thing."""
         try:
             return self.read(service, operation, **parameters)
@@ -166,14 +191,20 @@ class Aws:
                 return None
             raise
 
-    def pages(self, service: str, operation: str, member: str, **parameters: Any) -> Iterator[Any]:
+    def pages(
+        self, service: str, operation: str, member: str, **parameters: Any
+    ) -> Iterator[Any]:
         """Every entry of ``member`` over all pages of a list operation."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         request = Request(service, operation, parameters)
         validate(request)
         try:
-            for page in self.client(service).get_paginator(_method_name(operation)).paginate(**parameters):
+            for page in (
+                self.client(service)
+                .get_paginator(_method_name(operation))
+                .paginate(**parameters)
+            ):
                 yield from page.get(member, [])
         except ClientError as error:
             raise _client_error(request, error.response) from error
@@ -181,7 +212,8 @@ class Aws:
             raise _transport_error(request, error) from error
 
     def upload(self, request: Request, progress: Callable[[int], None]) -> None:
-        """Send a PutObject whose body is a file, in parts where that is large; ``progress`` is told numbers of bytes.
+        """Send a PutObject whose body is a file, in parts where that is large;
+        ``progress`` is told numbers of bytes.
 
         Raises:
             InvalidRequestError: before anything is sent.
@@ -194,7 +226,9 @@ class Aws:
         extra = {"ChecksumAlgorithm": "SHA256", **request.parameters}
         path, bucket, key = (extra.pop(name) for name in ("Body", "Bucket", "Key"))
         try:
-            self.client("s3").upload_file(str(path), bucket, key, ExtraArgs=extra, Callback=progress)
+            self.client("s3").upload_file(
+                str(path), bucket, key, ExtraArgs=extra, Callback=progress
+            )
         except (S3UploadFailedError, ClientError) as error:
             cause = error if isinstance(error, ClientError) else error.__context__
             if isinstance(cause, ClientError):
@@ -225,17 +259,29 @@ def _client_error(request: Request, response: Mapping[str, Any]) -> AwsError:
     said = " ".join(str(response.get("Error", {}).get("Message", "")).split())
     call = f"{request.service} {request.operation}"
     if code in _DENIED:
-        return AwsError(f"{call}: permission denied ({said}); {_advice(request, said)}", code)
+        return AwsError(
+            f"{call}: permission denied ({said}); {_advice(request, said)}", code
+        )
     if code in _CREDENTIALS:
-        return AwsError(f"{call}: the credentials were refused ({code}: {said}); renew them, or choose a profile", code)
+        return AwsError(
+            f"{call}: the credentials were refused ({code}: {said}); renew them, or choose a profile",
+            code,
+        )
     if code in {"ThrottlingException", "Throttling", "TooManyRequestsException"}:
-        return AwsError(f"{call}: throttled after {_ATTEMPTS} attempts; run the command again later", code)
+        return AwsError(
+            f"{call}: throttled after {_ATTEMPTS} attempts; run the command again later",
+            code,
+        )
     return AwsError(f"{call}: {code}: {said}", code, is_absent=_is_absent(code, said))
 
 
 def _advice(request: Request, said: str) -> str:
     resource = re.search(r"on resource: (arn:\S+)", said)
-    statement = {"Effect": "Allow", "Action": permission(request), "Resource": resource[1] if resource else "*"}
+    statement = {
+        "Effect": "Allow",
+        "Action": permission(request),
+        "Resource": resource[1] if resource else "*",
+    }
     return f"add this statement to the policy of whoever runs the launcher: {json.dumps(statement)}"
 
 
@@ -244,13 +290,17 @@ def _transport_error(request: Request, error: Exception) -> AwsError:
 
     call = f"{request.service} {request.operation}"
     said = " ".join(str(error).split())
-    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
+    if isinstance(
+        error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError
+    ):
         return AwsError(
             f"{call}: {said}; run `aws configure`, set AWS_PROFILE, or export AWS_ACCESS_KEY_ID and its secret"
         )
     if isinstance(error, exceptions.TokenRetrievalError | exceptions.SSOError):
         return AwsError(f"{call}: {said}; run `aws sso login`")
-    if isinstance(error, exceptions.HTTPClientError | exceptions.EndpointConnectionError):
+    if isinstance(
+        error, exceptions.HTTPClientError | exceptions.EndpointConnectionError
+    ):
         return AwsError(
             f"{call}: {said}; check the network, the region and AWS_ENDPOINT_URL, then run the command again"
         )
@@ -259,5 +309,9 @@ def _transport_error(request: Request, error: Exception) -> AwsError:
 
 def _is_absent(code: str, message: str) -> bool:
     # SageMaker answers for what isn't there with ValidationException and one of these.
-    said = re.search(r"could not find|does not exist|not found|RecordNotFound", message, re.IGNORECASE)
+    said = re.search(
+        r"could not find|does not exist|not found|RecordNotFound",
+        message,
+        re.IGNORECASE,
+    )
     return code in _ABSENT or (code == "ValidationException" and bool(said))

@@ -1,7 +1,8 @@
-"""The command line: options in, one function of `launcher.commands` called. Nothing heavy is imported before that.
+"""The command line: options in, one function of `launcher.commands` called. Nothing
+heavy is imported before that.
 
-The settings that every command has (``--region``, ``--set`` …) stand before the command; ``--json`` and ``--dry-run``
-after it.
+The settings that every command has (``--region``, ``--set`` …) stand before the
+command; ``--json`` and ``--dry-run`` after it.
 """
 
 from __future__ import annotations
@@ -44,22 +45,53 @@ app.add_typer(local, name="local")
 @app.callback()
 def settings(
     context: typer.Context,
-    config: Annotated[Path, typer.Option("--config", help="Configuration file.")] = FILE,
+    config: Annotated[
+        Path, typer.Option("--config", help="Configuration file.")
+    ] = FILE,
     values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; `launcher config` lists them.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any setting; `launcher config` lists them.",
+        ),
     ] = None,
     region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
-    profile: Annotated[str | None, typer.Option(help="Profile of the AWS configuration files.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="One address for all AWS services.")] = None,
-    registry: Annotated[str | None, typer.Option(metavar="HOST", help="Registry in place of ECR's own host.")] = None,
-    poll_seconds: Annotated[float, typer.Option(help="Between two looks at a job.", min=0.05)] = 5.0,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile of the AWS configuration files.")
+    ] = None,
+    endpoint_url: Annotated[
+        str | None, typer.Option(help="One address for all AWS services.")
+    ] = None,
+    registry: Annotated[
+        str | None,
+        typer.Option(metavar="HOST", help="Registry in place of ECR's own host."),
+    ] = None,
+    poll_seconds: Annotated[
+        float, typer.Option(help="Between two looks at a job.", min=0.05)
+    ] = 5.0,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the trace of an error.")
+    ] = False,
 ) -> None:
-    """Build and push the image, run it on SageMaker, and clean up. Each command is planned before it is performed."""
-    named = {"region": region, "profile": profile, "endpoint_url": endpoint_url, "registry": registry}
-    options: dict[str, object] = {key: value for key, value in named.items() if value is not None}
+    """Build and push the image, run it on SageMaker, and clean up. Each command is
+    planned before it is performed.
+    """
+    named = {
+        "region": region,
+        "profile": profile,
+        "endpoint_url": endpoint_url,
+        "registry": registry,
+    }
+    options: dict[str, object] = {
+        key: value for key, value in named.items() if value is not None
+    }
     run: Run = context.obj
-    run.path, run.options, run.poll_seconds = config, options | pairs_of(values or [], "--set"), poll_seconds
+    run.path, run.options, run.poll_seconds = (
+        config,
+        options | pairs_of(values or [], "--set"),
+        poll_seconds,
+    )
     run.debug = debug
     if context.invoked_subcommand is None:
         print(context.get_help())
@@ -67,7 +99,9 @@ def settings(
 
 @app.command()
 def init(context: typer.Context, json: Json = False, dry_run: DryRun = False) -> None:
-    """Write halfstar.toml; create the bucket, the execution role and the ECR repository."""
+    """Write halfstar.toml; create the bucket, the execution role and the ECR
+    repository.
+    """
     from launcher.commands.setup import init as run
 
     run(session_of(context, json, dry_run))
@@ -83,7 +117,9 @@ def show_config(context: typer.Context, json: Json = False) -> None:
 
 @app.command()
 def doctor(context: typer.Context, json: Json = False) -> None:
-    """Look at Docker, image, data, region, credentials, bucket, role, repository, registry, quotas; say how to mend."""
+    """Look at Docker, image, data, region, credentials, bucket, role, repository,
+    registry, quotas; say how to mend.
+    """
     from launcher.commands.doctor import doctor as run
 
     run(session_of(context, json, offline=True))
@@ -92,33 +128,51 @@ def doctor(context: typer.Context, json: Json = False) -> None:
 @app.command()
 def data(
     context: typer.Context,
-    directory: Annotated[Path | None, typer.Argument(help="Raw MovieLens files (setting: data).")] = None,
+    directory: Annotated[
+        Path | None, typer.Argument(help="Raw MovieLens files (setting: data).")
+    ] = None,
     json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Check raw MovieLens files with the reader that training uses; upload those that changed."""
+    """Check raw MovieLens files with the reader that training uses; upload those that
+    changed.
+    """
     from launcher.commands.data import data as run
 
-    run(session_of(context, json, dry_run, {"data": str(directory)} if directory else {}))
+    run(
+        session_of(
+            context, json, dry_run, {"data": str(directory)} if directory else {}
+        )
+    )
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
 def build(
     context: typer.Context,
-    directory: Annotated[Path, typer.Option("--directory", help="Where the Dockerfile is.")] = Path(),
+    directory: Annotated[
+        Path, typer.Option("--directory", help="Where the Dockerfile is.")
+    ] = Path(),
     json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Build the image; what isn't ours among the arguments goes to `docker build`, such as --build-arg=..."""
+    """Build the image; what isn't ours among the arguments goes to `docker build`, such
+    as --build-arg=...
+    """
     from launcher.commands.images import build as run
 
-    run(session_of(context, json, dry_run, offline=True), directory, tuple(context.args))
+    run(
+        session_of(context, json, dry_run, offline=True), directory, tuple(context.args)
+    )
 
 
 @app.command()
 def push(
     context: typer.Context,
-    image: Annotated[str | None, typer.Argument(help="Local image (setting: name).")] = None,
+    image: Annotated[
+        str | None, typer.Argument(help="Local image (setting: name).")
+    ] = None,
     json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -132,8 +186,12 @@ def push(
 def train(
     context: typer.Context,
     hyperparameters: Parameters = [],  # noqa: B006 - Typer copies it
-    spot: Annotated[bool | None, typer.Option("--spot/--on-demand", help="Managed spot training.")] = None,
-    instance_type: Annotated[str | None, typer.Option(help="Such as ml.m5.xlarge.")] = None,
+    spot: Annotated[
+        bool | None, typer.Option("--spot/--on-demand", help="Managed spot training.")
+    ] = None,
+    instance_type: Annotated[
+        str | None, typer.Option(help="Such as ml.m5.xlarge.")
+    ] = None,
     instance_count: Annotated[int | None, typer.Option(help="How many.", min=1)] = None,
     detach: Detach = False,
     again: Again = False,
@@ -148,50 +206,95 @@ def train(
         "training.instance_type": instance_type,
         "training.instance_count": instance_count,
     }
-    run(session_of(context, json, dry_run, given_of(given) | hyperparameters_of(hyperparameters)), detach, again)
+    run(
+        session_of(
+            context,
+            json,
+            dry_run,
+            given_of(given) | hyperparameters_of(hyperparameters),
+        ),
+        detach,
+        again,
+    )
 
 
 @app.command()
 def tune(
     context: typer.Context,
     hyperparameters: Parameters = [],  # noqa: B006 - Typer copies it
-    max_jobs: Annotated[int | None, typer.Option(help="Training jobs in all.", min=1)] = None,
-    parallel_jobs: Annotated[int | None, typer.Option(help="How many at the same time.", min=1)] = None,
-    objective: Annotated[str | None, typer.Option(help="Metric, such as test:rmse.")] = None,
+    max_jobs: Annotated[
+        int | None, typer.Option(help="Training jobs in all.", min=1)
+    ] = None,
+    parallel_jobs: Annotated[
+        int | None, typer.Option(help="How many at the same time.", min=1)
+    ] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="Metric, such as test:rmse.")
+    ] = None,
     detach: Detach = False,
     again: Again = False,
     json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Search hyperparameters; those given with -p are fixed, the other declared ranges are searched."""
+    """Search hyperparameters; those given with -p are fixed, the other declared ranges
+    are searched.
+    """
     from launcher.commands.jobs import tune as run
 
-    given = {"tuning.max_jobs": max_jobs, "tuning.parallel_jobs": parallel_jobs, "tuning.objective": objective}
-    run(session_of(context, json, dry_run, given_of(given) | hyperparameters_of(hyperparameters)), detach, again)
+    given = {
+        "tuning.max_jobs": max_jobs,
+        "tuning.parallel_jobs": parallel_jobs,
+        "tuning.objective": objective,
+    }
+    run(
+        session_of(
+            context,
+            json,
+            dry_run,
+            given_of(given) | hyperparameters_of(hyperparameters),
+        ),
+        detach,
+        again,
+    )
 
 
 @app.command()
 def deploy(
     context: typer.Context,
     job: OfJob = None,
-    kind: Annotated[str | None, typer.Option(help="real-time, serverless or async.")] = None,
-    instance_type: Annotated[str | None, typer.Option(help="Such as ml.m5.large.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="real-time, serverless or async.")
+    ] = None,
+    instance_type: Annotated[
+        str | None, typer.Option(help="Such as ml.m5.large.")
+    ] = None,
     instance_count: Annotated[int | None, typer.Option(help="How many.", min=1)] = None,
     json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Serve the newest model; update without downtime, and go back to the last good one when that fails."""
+    """Serve the newest model; update without downtime, and go back to the last good one
+    when that fails.
+    """
     from launcher.commands.hosting import deploy as run
 
-    given = {"hosting.kind": kind, "hosting.instance_type": instance_type, "hosting.instance_count": instance_count}
+    given = {
+        "hosting.kind": kind,
+        "hosting.instance_type": instance_type,
+        "hosting.instance_count": instance_count,
+    }
     run(session_of(context, json, dry_run, given_of(given)), job)
 
 
 @app.command()
 def predict(
     context: typer.Context,
-    pairs: Annotated[list[str] | None, typer.Argument(metavar="USER:MOVIE[:TIMESTAMP]", help="Raw ids.")] = None,
-    file: Annotated[Path | None, typer.Option("--file", help="CSV of userId,movieId[,timestamp].")] = None,
+    pairs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="USER:MOVIE[:TIMESTAMP]", help="Raw ids."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="CSV of userId,movieId[,timestamp].")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Ask the endpoint for raw ids: `launcher predict 1:318 1:296`."""
@@ -208,14 +311,27 @@ def predict(
 def recommend(
     context: typer.Context,
     user: Annotated[int, typer.Argument(metavar="USER", help="Raw id of a user.")],
-    count: Annotated[int, typer.Option("-n", "--count", help="How many movies.", min=1, max=1000)] = 10,
-    genre: Annotated[list[str] | None, typer.Option(help="Only of this genre; again for any of several.")] = None,
-    year_from: Annotated[int | None, typer.Option(help="Only movies of this year and later.")] = None,
-    year_to: Annotated[int | None, typer.Option(help="Only movies of this year and earlier.")] = None,
-    min_ratings: Annotated[int | None, typer.Option(help="Only movies with so many ratings in training.")] = None,
+    count: Annotated[
+        int, typer.Option("-n", "--count", help="How many movies.", min=1, max=1000)
+    ] = 10,
+    genre: Annotated[
+        list[str] | None,
+        typer.Option(help="Only of this genre; again for any of several."),
+    ] = None,
+    year_from: Annotated[
+        int | None, typer.Option(help="Only movies of this year and later.")
+    ] = None,
+    year_to: Annotated[
+        int | None, typer.Option(help="Only movies of this year and earlier.")
+    ] = None,
+    min_ratings: Annotated[
+        int | None, typer.Option(help="Only movies with so many ratings in training.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Ask the endpoint for the movies that a user would like best and hasn't rated: `launcher recommend 1`."""
+    """Ask the endpoint for the movies that a user would like best and hasn't rated:
+    `launcher recommend 1`.
+    """
     from launcher.commands.asking import recommend as run
     from launcher.queries import Wanted
 
@@ -227,7 +343,10 @@ def recommend(
 def transform(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="CSV of userId,movieId[,timestamp].")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Where the answers go (stdout).")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where the answers go (stdout)."),
+    ] = None,
     job: OfJob = None,
     detach: Detach = False,
     again: Again = False,
@@ -244,7 +363,9 @@ def transform(
 def register(
     context: typer.Context,
     job: OfJob = None,
-    approve: Annotated[bool, typer.Option("--approve", help="Mark it as approved.")] = False,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Mark it as approved.")
+    ] = False,
     json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -257,7 +378,9 @@ def register(
 @app.command()
 def status(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="A job or an endpoint (all of ours).")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A job or an endpoint (all of ours).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show our jobs and endpoints, with what they cost an hour."""
@@ -270,7 +393,9 @@ def status(
 def logs(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="A job or an endpoint.")],
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until it has ended.")] = False,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on until it has ended.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Print the log of a job or an endpoint."""

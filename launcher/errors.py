@@ -1,4 +1,6 @@
-"""Every fault that the launcher's user can mend: one line that says what happened, which call, and what to do."""
+"""Every fault that the launcher's user can mend: one line that says what happened,
+which call, and what to do.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ class ConfigError(LauncherError):
 
 
 class InvalidRequestError(LauncherError):
-    """A request that the service would refuse, found before it is sent; the message lists every fault."""
+    """A request that the service would refuse, found before it is sent; the message
+    lists every fault.
+    """
 
     exit_code = 2
 
@@ -33,7 +37,9 @@ class AwsError(LauncherError):
         is_absent: whether it says that there is no such thing.
     """
 
-    def __init__(self, message: str, code: str = "", *, is_absent: bool = False) -> None:
+    def __init__(
+        self, message: str, code: str = "", *, is_absent: bool = False
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.is_absent = is_absent

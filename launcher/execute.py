@@ -1,6 +1,8 @@
-"""Performs a plan: one action after the other, each said as it is done; what was done stays when a later one fails.
+"""Performs a plan: one action after the other, each said as it is done; what was done
+stays when a later one fails.
 
-A plan is made from the state of the world, so after a failure or Ctrl-C the same command plans what is left.
+A plan is made from the state of the world, so after a failure or Ctrl-C the same
+command plans what is left.
 """
 
 from __future__ import annotations
@@ -83,7 +85,8 @@ class Executor:
         """Poll until the state is good; gives it.
 
         Raises:
-            JobFailedError: in any other state, with the resource's own reason, after ``otherwise`` has been performed.
+            JobFailedError: in any other state, with the resource's own reason, after
+                ``otherwise`` has been performed.
         """
         answer, state, shown = {}, "", ""
         while state in ("", *action.passing):
@@ -97,9 +100,15 @@ class Executor:
         member, wanted = action.also
         if state in action.good and (not member or answer.get(member) == wanted):
             return state
-        reason = answer.get("FailureReason", "no reason was given") if answer else "it is gone"
+        reason = (
+            answer.get("FailureReason", "no reason was given")
+            if answer
+            else "it is gone"
+        )
         if state in action.good:
-            raise JobFailedError(f"{action.says}: {reason}; {answer[member]}, the last good one, is in service again")
+            raise JobFailedError(
+                f"{action.says}: {reason}; {answer[member]}, the last good one, is in service again"
+            )
         if action.otherwise:
             self.report(f"  {state}: {reason}")
             self.perform(action.otherwise)
@@ -109,8 +118,12 @@ class Executor:
 
 def describe(aws: Aws, request: Request) -> dict[str, Any]:
     """What is known of a resource, empty where there is none."""
-    return aws.read_or_none(request.service, request.operation, **request.parameters) or {}
+    return (
+        aws.read_or_none(request.service, request.operation, **request.parameters) or {}
+    )
 
 
 def _role_is_new(error: AwsError) -> bool:
-    return error.code == "ValidationException" and "assume the role" in str(error).lower()
+    return (
+        error.code == "ValidationException" and "assume the role" in str(error).lower()
+    )

@@ -1,7 +1,9 @@
-"""The image here and in the registry: built, pushed and verified with docker's own client.
+"""The image here and in the registry: built, pushed and verified with docker's own
+client.
 
-The registry's password never touches a disk or a command line: docker asks a credential helper for it, which answers
-from its own environment. The rest of the user's docker configuration (context, plug-ins) stays in force.
+The registry's password never touches a disk or a command line: docker asks a credential
+helper for it, which answers from its own environment. The rest of the user's docker
+configuration (context, plug-ins) stays in force.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class LocalImage:
     """An image of the local engine.
 
     Attributes:
-        image_id: ``sha256:…``, the digest of its configuration (of its manifest with containerd's store).
+        image_id: ``sha256:…``, the digest of its configuration (of its manifest with
+            containerd's store).
         platform: such as ``linux/amd64``.
         version: of its label, empty where it has none.
         revision: the git commit of its label, empty where it has none.
@@ -59,7 +62,11 @@ class LocalImage:
     @property
     def tags(self) -> tuple[str, ...]:
         """What it is pushed as: version with commit, and ``latest``."""
-        parts = [part for part in (self.version, self.revision[:12]) if part and part != "unknown"]
+        parts = [
+            part
+            for part in (self.version, self.revision[:12])
+            if part and part != "unknown"
+        ]
         dirty = "-dirty" if self.revision.endswith("-dirty") else ""
         return ("-".join(parts) + dirty, "latest") if parts else ("latest",)
 
@@ -81,7 +88,9 @@ class Registry:
 
 @dataclass(frozen=True, slots=True)
 class RemoteImage:
-    """A tag in the registry: the digest of its manifest, and of the configuration that the manifest names."""
+    """A tag in the registry: the digest of its manifest, and of the configuration that
+    the manifest names.
+    """
 
     digest: str
     config_digest: str
@@ -101,7 +110,9 @@ def local_image(name: str) -> LocalImage | None:
     if result.returncode:
         if "no such" in result.stderr.lower() or "not found" in result.stderr.lower():
             return None
-        raise ImageError(f"docker image inspect {name}: {last_line(result.stderr)}; `launcher doctor` helps")
+        raise ImageError(
+            f"docker image inspect {name}: {last_line(result.stderr)}; `launcher doctor` helps"
+        )
     facts = json.loads(result.stdout)[0]
     labels = facts["Config"].get("Labels") or {}
     return LocalImage(
@@ -113,22 +124,45 @@ def local_image(name: str) -> LocalImage | None:
 
 
 def build_command(
-    root: Path, tag: str, platform: str, version: str, revision: str, extra: tuple[str, ...]
+    root: Path,
+    tag: str,
+    platform: str,
+    version: str,
+    revision: str,
+    extra: tuple[str, ...],
 ) -> list[str]:
-    """The ``docker build`` of the project; ``extra`` are arguments of the user's own, such as ``--build-arg=…``."""
+    """The ``docker build`` of the project; ``extra`` are arguments of the user's own,
+    such as ``--build-arg=…``.
+    """
     facts = (f"--build-arg=VERSION={version}", f"--build-arg=REVISION={revision}")
-    return [docker(), "build", f"--platform={platform}", *facts, *extra, "--tag", tag, str(root)]
+    return [
+        docker(),
+        "build",
+        f"--platform={platform}",
+        *facts,
+        *extra,
+        "--tag",
+        tag,
+        str(root),
+    ]
 
 
 def registry(aws: Aws, override: str) -> Registry:
-    """ECR's registry of the account, with a password for some hours; ``override`` replaces the host only.
+    """ECR's registry of the account, with a password for some hours; ``override``
+    replaces the host only.
 
     Raises:
         AwsError: if ECR refuses.
     """
     data = aws.read("ecr", "GetAuthorizationToken")["authorizationData"][0]
-    user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
-    return Registry(override or data["proxyEndpoint"].partition("://")[2].rstrip("/"), user, password)
+    user, _, password = (
+        base64.b64decode(data["authorizationToken"]).decode().partition(":")
+    )
+    return Registry(
+        override or data["proxyEndpoint"].partition("://")[2].rstrip("/"),
+        user,
+        password,
+    )
 
 
 def remote_image(where: Registry, repository: str, tag: str) -> RemoteImage | None:
@@ -149,12 +183,20 @@ def remote_image(where: Registry, repository: str, tag: str) -> RemoteImage | No
             if error.code == 404:
                 return None
             if error.code in (401, 403):
-                raise ImageError(f"registry {where.host} refuses the user {where.user!r} ({error.code})") from error
-            raise ImageError(f"registry {where.host} answers {error.code} {error.reason}") from error
+                raise ImageError(
+                    f"registry {where.host} refuses the user {where.user!r} ({error.code})"
+                ) from error
+            raise ImageError(
+                f"registry {where.host} answers {error.code} {error.reason}"
+            ) from error
     except (urllib.error.URLError, OSError) as error:
-        raise ImageError(f"registry {where.host} can't be reached: {getattr(error, 'reason', error)}") from error
+        raise ImageError(
+            f"registry {where.host} can't be reached: {getattr(error, 'reason', error)}"
+        ) from error
     config = json.loads(manifest).get("config", {})
-    return RemoteImage(f"sha256:{hashlib.sha256(manifest).hexdigest()}", config.get("digest", ""))
+    return RemoteImage(
+        f"sha256:{hashlib.sha256(manifest).hexdigest()}", config.get("digest", "")
+    )
 
 
 def push(action: PushImage, aws: Aws, override: str) -> str:
@@ -173,17 +215,25 @@ def push(action: PushImage, aws: Aws, override: str) -> str:
             _checked(result, f"docker push {uri}")
     remote = remote_image(where, repository, action.tags[0])
     if remote is None:
-        raise ImageError(f"registry {where.host} doesn't have {repository}:{action.tags[0]} after the push")
-    pushed = run_docker("image", "inspect", "--format", "{{json .RepoDigests}}", action.image_id).stdout
+        raise ImageError(
+            f"registry {where.host} doesn't have {repository}:{action.tags[0]} after the push"
+        )
+    pushed = run_docker(
+        "image", "inspect", "--format", "{{json .RepoDigests}}", action.image_id
+    ).stdout
     uri = f"{action.repository_uri}@{remote.digest}"
     if uri not in json.loads(pushed or "[]"):
-        raise ImageError(f"registry {where.host} has {remote.digest} for {repository}, which isn't what was pushed")
+        raise ImageError(
+            f"registry {where.host} has {remote.digest} for {repository}, which isn't what was pushed"
+        )
     return remote.digest
 
 
 @contextlib.contextmanager
 def logged_in(where: Registry) -> Iterator[dict[str, str]]:
-    """An environment in which docker gets into the registry: the secret lives in the environment of one process."""
+    """An environment in which docker gets into the registry: the secret lives in the
+    environment of one process.
+    """
     with tempfile.TemporaryDirectory(prefix="halfstar-docker-") as directory:
         own = Path(directory)
         theirs = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
@@ -212,7 +262,11 @@ def _user_settings(path: Path) -> dict[str, Any]:
         settings = json.loads(path.read_text())
     except (OSError, ValueError):  # none, or none that docker could read either
         return {}
-    return {name: value for name, value in settings.items() if name not in ("auths", "credsStore", "credHelpers")}
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in ("auths", "credsStore", "credHelpers")
+    }
 
 
 def docker() -> str:
@@ -223,7 +277,9 @@ def docker() -> str:
     """
     found = shutil.which("docker")
     if found is None:
-        raise ImageError("there is no `docker` command: install Docker (on Debian: apt-get install docker.io)")
+        raise ImageError(
+            "there is no `docker` command: install Docker (on Debian: apt-get install docker.io)"
+        )
     return found
 
 
@@ -233,9 +289,18 @@ def run_docker(
     """Run the client; ``show`` lets its progress through to stderr."""
     command = [docker(), *arguments]
     if not show:
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        return subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False
+        )
     # The client's errors are kept, to say them again in one line.
-    return subprocess.run(command, stdout=2, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    return subprocess.run(
+        command,
+        stdout=2,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        check=False,
+    )
 
 
 def _checked(result: subprocess.CompletedProcess[str], what: str) -> None:

@@ -1,4 +1,6 @@
-"""Follows the CloudWatch log of a job or an endpoint: new lines of all streams since the last look."""
+"""Follows the CloudWatch log of a job or an endpoint: new lines of all streams since
+the last look.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ GROUPS = {
 
 @dataclass(slots=True)
 class LogFollower:
-    """Reads on where it left off; ``group`` and the beginning of the streams' names say which log."""
+    """Reads on where it left off; ``group`` and the beginning of the streams' names say
+    which log.
+    """
 
     aws: Aws
     group: str
@@ -27,12 +31,23 @@ class LogFollower:
     _tokens: dict[str, str] = field(default_factory=dict)
 
     def new_lines(self) -> Iterator[tuple[str, str]]:
-        """Stream name and text of every line that came since the last call; none where there is no log yet."""
+        """Stream name and text of every line that came since the last call; none where
+        there is no log yet.
+        """
         for stream in self._streams():
             while True:
-                parameters = {"logGroupName": self.group, "logStreamName": stream, "startFromHead": True}
+                parameters = {
+                    "logGroupName": self.group,
+                    "logStreamName": stream,
+                    "startFromHead": True,
+                }
                 token = self._tokens.get(stream)
-                answer = self.aws.read("logs", "GetLogEvents", **parameters, **({"nextToken": token} if token else {}))
+                answer = self.aws.read(
+                    "logs",
+                    "GetLogEvents",
+                    **parameters,
+                    **({"nextToken": token} if token else {}),
+                )
                 for event in answer["events"]:
                     yield stream, event["message"].rstrip("\n")
                 self._tokens[stream] = answer["nextForwardToken"]
@@ -42,7 +57,13 @@ class LogFollower:
     def _streams(self) -> list[str]:
         narrowed = {"logStreamNamePrefix": self.prefix} if self.prefix else {}
         try:
-            found = self.aws.pages("logs", "DescribeLogStreams", "logStreams", logGroupName=self.group, **narrowed)
+            found = self.aws.pages(
+                "logs",
+                "DescribeLogStreams",
+                "logStreams",
+                logGroupName=self.group,
+                **narrowed,
+            )
             return sorted(stream["logStreamName"] for stream in found)
         except AwsError as error:
             if error.is_absent:
@@ -51,14 +72,18 @@ class LogFollower:
 
 
 def log_of(kind: str, name: str) -> tuple[str, str]:
-    """Group and beginning of the streams of a job or an endpoint; a tuning job's are those of its training jobs."""
+    """Group and beginning of the streams of a job or an endpoint; a tuning job's are
+    those of its training jobs.
+    """
     if kind not in GROUPS:
         return f"/aws/sagemaker/Endpoints/{name}", ""
     return GROUPS[kind], f"{name}-" if kind == "tuning job" else f"{name}/"
 
 
 def metrics_of(line: str) -> Iterator[tuple[str, float]]:
-    """The metrics in a line of the log, by the very expressions that SageMaker is given."""
+    """The metrics in a line of the log, by the very expressions that SageMaker is
+    given.
+    """
     for definition in metric_definitions():
         if match := re.search(definition["Regex"], line):
             yield definition["Name"], float(match[1])

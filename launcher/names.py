@@ -1,7 +1,9 @@
-"""Names that fit the services' rules by derivation, and that are the same for the same work.
+"""Names that fit the services' rules by derivation, and that are the same for the same
+work.
 
-A job's name carries a hash of all that decides its result. The same command, typed again or after it was killed
-half-way, therefore meets the job that it began instead of starting another.
+A job's name carries a hash of all that decides its result. The same command, typed
+again or after it was killed half-way, therefore meets the job that it began instead of
+starting another.
 """
 
 from __future__ import annotations
@@ -35,12 +37,19 @@ def tag_list(config: Config) -> list[dict[str, str]]:
 
 def bucket(config: Config, account: str) -> str:
     """The configured bucket, or one that is ours alone: bucket names are global."""
-    return config.bucket or _fitted_before(config.name, f"-{account}-{config.region}", 63).lower()
+    return (
+        config.bucket
+        or _fitted_before(config.name, f"-{account}-{config.region}", 63).lower()
+    )
 
 
 def role(config: Config) -> str:
-    """The configured role's name (an ARN's last part), or one a region, since roles are global to the account."""
-    return config.role.rpartition("/")[2] or _fitted_before(config.name, f"-{config.region}", 64)
+    """The configured role's name (an ARN's last part), or one a region, since roles are
+    global to the account.
+    """
+    return config.role.rpartition("/")[2] or _fitted_before(
+        config.name, f"-{config.region}", 64
+    )
 
 
 def repository(config: Config) -> str:
@@ -64,20 +73,31 @@ def package_group(config: Config) -> str:
 
 
 def searched(config: Config) -> str:
-    """So much of the project's name as is in every name of ours, so that a list can be narrowed by it."""
+    """So much of the project's name as is in every name of ours, so that a list can be
+    narrowed by it.
+    """
     return fitted(config.name, TUNING_NAME_LENGTH - _ROOM)
 
 
 def of_work(prefix: str, decides: Any, attempt: int = 1, longest: int = 63) -> str:
-    """``PREFIX-HASH``, or ``PREFIX-HASH-2`` for a second attempt; ``decides`` is all that decides the result.
+    """``PREFIX-HASH``, or ``PREFIX-HASH-2`` for a second attempt; ``decides`` is all
+    that decides the result.
 
     Raises:
         ConfigError: if nothing of the prefix can be used, or after too many attempts.
     """
     if attempt > _MOST_ATTEMPTS:
-        raise ConfigError(f"{prefix} has {_MOST_ATTEMPTS} attempts at the same work: set another `name`")
-    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:_HASH_LENGTH]
-    return fitted(prefix, longest - _ROOM) + f"-{digest}" + (f"-{attempt}" if attempt > 1 else "")
+        raise ConfigError(
+            f"{prefix} has {_MOST_ATTEMPTS} attempts at the same work: set another `name`"
+        )
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[
+        :_HASH_LENGTH
+    ]
+    return (
+        fitted(prefix, longest - _ROOM)
+        + f"-{digest}"
+        + (f"-{attempt}" if attempt > 1 else "")
+    )
 
 
 def _fitted_before(name: str, suffix: str, longest: int) -> str:
@@ -86,12 +106,15 @@ def _fitted_before(name: str, suffix: str, longest: int) -> str:
 
 
 def fitted(name: str, longest: int) -> str:
-    """``name`` with what no service takes turned into dashes, cut to ``longest`` characters.
+    """``name`` with what no service takes turned into dashes, cut to ``longest``
+    characters.
 
     Raises:
         ConfigError: if nothing is left.
     """
     clean = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-")[:longest].rstrip("-")
     if not clean:
-        raise ConfigError(f"name is {name!r}, expected letters and digits, with dashes between")
+        raise ConfigError(
+            f"name is {name!r}, expected letters and digits, with dashes between"
+        )
     return clean

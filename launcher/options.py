@@ -1,4 +1,6 @@
-"""What commands have in common on the command line: options, and the session that is made of them."""
+"""What commands have in common on the command line: options, and the session that is
+made of them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Run:
-    """One run of the command line: what stands before the command, and the session of the command itself."""
+    """One run of the command line: what stands before the command, and the session of
+    the command itself.
+    """
 
     path: Path = FILE
     options: dict[str, object] = field(default_factory=dict)
@@ -29,14 +33,28 @@ class Run:
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print the exact requests as JSON, send none that changes anything.")
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print the exact requests as JSON, send none that changes anything.",
+    ),
 ]
 Detach = Annotated[bool, typer.Option("--detach", help="Start it and leave.")]
-Again = Annotated[bool, typer.Option("--again", help="Run once more what has been completed already.")]
-Parameters = Annotated[
-    list[str], typer.Option("-p", "--hyperparameter", metavar="NAME=VALUE", help="A hyperparameter.")
+Again = Annotated[
+    bool, typer.Option("--again", help="Run once more what has been completed already.")
 ]
-OfJob = Annotated[str | None, typer.Option("--job", metavar="NAME", help="Training job whose model to take (newest).")]
+Parameters = Annotated[
+    list[str],
+    typer.Option(
+        "-p", "--hyperparameter", metavar="NAME=VALUE", help="A hyperparameter."
+    ),
+]
+OfJob = Annotated[
+    str | None,
+    typer.Option(
+        "--job", metavar="NAME", help="Training job whose model to take (newest)."
+    ),
+]
 
 
 def session_of(
@@ -50,7 +68,9 @@ def session_of(
     from launcher.session import Session, fill_in_region
 
     run: Run = context.obj
-    config, sources = Config.load(run.path, os.environ, {**run.options, **(given or {})})
+    config, sources = Config.load(
+        run.path, os.environ, {**run.options, **(given or {})}
+    )
     if not offline:
         config = fill_in_region(config)
     run.session = Session(config, sources, run.path, as_json, dry_run, run.poll_seconds)
@@ -64,7 +84,10 @@ def given_of(options: dict[str, Any]) -> dict[str, object]:
 
 def hyperparameters_of(texts: list[str]) -> dict[str, object]:
     """Settings of ``-p NAME=VALUE``, as `pairs_of`."""
-    return {f"hyperparameters.{name}": value for name, value in pairs_of(texts, "-p").items()}
+    return {
+        f"hyperparameters.{name}": value
+        for name, value in pairs_of(texts, "-p").items()
+    }
 
 
 def pairs_of(texts: list[str], option: str) -> dict[str, object]:

@@ -1,7 +1,8 @@
-"""What instances cost an hour: on-demand list prices of us-east-1 in US dollars, to the cent, for orientation only.
+"""What instances cost an hour: on-demand list prices of us-east-1 in US dollars, to the
+cent, for orientation only.
 
-They differ by region and change; the bill is AWS's. An instance that isn't listed has no price here rather than a
-guessed one.
+They differ by region and change; the bill is AWS's. An instance that isn't listed has
+no price here rather than a guessed one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What the launcher intends to do, as data: planners emit it, ``--dry-run`` prints it, the executor performs it."""
+"""What the launcher intends to do, as data: planners emit it, ``--dry-run`` prints it,
+the executor performs it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,11 @@ class Request:
 
     def to_json(self) -> dict[str, Any]:
         """The same as JSON values; the content of a file is shown as its path."""
-        return {"service": self.service, "operation": self.operation, "parameters": _plain(self.parameters)}
+        return {
+            "service": self.service,
+            "operation": self.operation,
+            "parameters": _plain(self.parameters),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,11 @@ class PushImage:
 
     def to_json(self) -> dict[str, Any]:
         """For ``--dry-run``."""
-        return {"says": self.says, "push": self.image_id, "to": [f"{self.repository_uri}:{tag}" for tag in self.tags]}
+        return {
+            "says": self.says,
+            "push": self.image_id,
+            "to": [f"{self.repository_uri}:{tag}" for tag in self.tags],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +95,9 @@ class Wait:
         passing: states that end by themselves.
         good: states to go on from; ``absent`` stands for the resource's end.
         otherwise: performed when the state is neither, before the command fails.
-        also: a member and the value that it must have besides, or two empty strings. An endpoint whose update failed is
-            in service again, with the old configuration.
+        also: a member and the value that it must have besides, or two empty strings. An
+            endpoint whose update failed is in service again, with the old
+            configuration.
     """
 
     says: str
@@ -99,8 +110,16 @@ class Wait:
 
     def to_json(self) -> dict[str, Any]:
         """For ``--dry-run``."""
-        described = {"says": self.says, "wait_for": list(self.good), **self.request.to_json()}
-        return described | ({"otherwise": [a.to_json() for a in self.otherwise]} if self.otherwise else {})
+        described = {
+            "says": self.says,
+            "wait_for": list(self.good),
+            **self.request.to_json(),
+        }
+        return described | (
+            {"otherwise": [a.to_json() for a in self.otherwise]}
+            if self.otherwise
+            else {}
+        )
 
 
 Action = Call | WriteFile | PushImage | Wait

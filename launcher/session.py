@@ -1,6 +1,8 @@
-"""What every command shares: the configuration, AWS, and where words, plans and results go.
+"""What every command shares: the configuration, AWS, and where words, plans and results
+go.
 
-Words for people go to stderr, so that stdout is left to what the command was asked for: a table, or JSON with
+Words for people go to stderr, so that stdout is left to what the command was asked for:
+    a table, or JSON with
 ``--json`` or ``--dry-run``.
 """
 
@@ -60,7 +62,13 @@ class Session:
     @property
     def executor(self) -> Executor:
         """Performs plans and says so."""
-        return Executor(self.aws, self.say_doing, self.progress, self.config.registry, self.poll_seconds)
+        return Executor(
+            self.aws,
+            self.say_doing,
+            self.progress,
+            self.config.registry,
+            self.poll_seconds,
+        )
 
     def say(self, text: str) -> None:
         """A line for people."""
@@ -72,7 +80,8 @@ class Session:
         self.say(text)
 
     def perform(self, plan: Sequence[Action], idle: str) -> list[dict[str, Any]] | None:
-        """Check a plan, then perform it, or print it where that was asked for and give None.
+        """Check a plan, then perform it, or print it where that was asked for and give
+        None.
 
         Args:
             plan: what is to be done.
@@ -91,7 +100,9 @@ class Session:
         return self.executor.perform(plan)
 
     def emit(self, value: Any, text: str | None = None) -> None:
-        """A result on stdout: ``value`` as JSON where that was asked for or there is no text, else the text."""
+        """A result on stdout: ``value`` as JSON where that was asked for or there is no
+        text, else the text.
+        """
         if text is None or self.as_json or self.dry_run:
             print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
         else:
@@ -99,10 +110,18 @@ class Session:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns aligned by their widest cell, numbers to the right; as wide as its content, so that it can be piped."""
-    cells = [tuple(header), *(tuple("" if cell is None else str(cell) for cell in row) for row in rows)]
+    """Columns aligned by their widest cell, numbers to the right; as wide as its
+    content, so that it can be piped.
+    """
+    cells = [
+        tuple(header),
+        *(tuple("" if cell is None else str(cell) for cell in row) for row in rows),
+    ]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    numeric = [all(_is_number(row[column]) for row in cells[1:]) for column in range(len(header))]
+    numeric = [
+        all(_is_number(row[column]) for row in cells[1:])
+        for column in range(len(header))
+    ]
     lines = (
         "  ".join(
             cell.rjust(width) if right else cell.ljust(width)
@@ -114,12 +133,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _is_number(text: str) -> bool:
-    bare = text.replace(",", "").replace("%", "").replace("$", "").replace(".", "").strip()
+    bare = (
+        text.replace(",", "").replace("%", "").replace("$", "").replace(".", "").strip()
+    )
     return not text or bare.isdigit()
 
 
 def fill_in_region(config: Config) -> Config:
-    """The configuration with boto3's own answer where no region was given (its configuration files).
+    """The configuration with boto3's own answer where no region was given (its
+    configuration files).
 
     Raises:
         ConfigError: if there is none anywhere.

@@ -1,4 +1,6 @@
-"""The state that planners of jobs and endpoints need: what is uploaded, what is pushed, which jobs there are."""
+"""The state that planners of jobs and endpoints need: what is uploaded, what is pushed,
+which jobs there are.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ _CHUNK = 1 << 20
 
 
 def local_files(directory: Path) -> list[LocalFile]:
-    """The files of a data directory that training would read, checked with the very reader that training uses.
+    """The files of a data directory that training would read, checked with the very
+    reader that training uses.
 
     Raises:
         DataError: the first value that can't be used, with file, line and column.
@@ -46,23 +49,39 @@ def _local_file(directory: Path, name: str) -> LocalFile:
 
 
 def remote_files(aws: Aws, config: Config, account: Account) -> dict[str, str]:
-    """SHA-256 by name of the training channel's objects; empty where there is no bucket yet."""
-    owned = {"Bucket": names.bucket(config, account.account), "ExpectedBucketOwner": account.account}
+    """SHA-256 by name of the training channel's objects; empty where there is no bucket
+    yet.
+    """
+    owned = {
+        "Bucket": names.bucket(config, account.account),
+        "ExpectedBucketOwner": account.account,
+    }
     try:
-        keys = [entry["Key"] for entry in aws.pages("s3", "ListObjectsV2", "Contents", Prefix=PREFIX, **owned)]
+        keys = [
+            entry["Key"]
+            for entry in aws.pages(
+                "s3", "ListObjectsV2", "Contents", Prefix=PREFIX, **owned
+            )
+        ]
     except AwsError as error:
         if error.is_absent:
             return {}
         raise
     heads = {key: aws.read("s3", "HeadObject", Key=key, **owned) for key in keys}
-    return {key.removeprefix(PREFIX): head["Metadata"].get("sha256", "") for key, head in heads.items()}
+    return {
+        key.removeprefix(PREFIX): head["Metadata"].get("sha256", "")
+        for key, head in heads.items()
+    }
 
 
 def repository_uri(aws: Aws, config: Config, account: Account) -> str:
     """Where images are pushed to and pulled from: the override's host, or ECR's."""
     if config.registry:
         return f"{config.registry}/{names.repository(config)}"
-    return read_repository(aws, config).uri or f"{account.ecr_host}/{names.repository(config)}"
+    return (
+        read_repository(aws, config).uri
+        or f"{account.ecr_host}/{names.repository(config)}"
+    )
 
 
 def image_uri(aws: Aws, config: Config, account: Account) -> str:
@@ -73,10 +92,14 @@ def image_uri(aws: Aws, config: Config, account: Account) -> str:
     """
     if config.image:
         return config.image
-    remote = remote_image(registry(aws, config.registry), names.repository(config), "latest")
+    remote = remote_image(
+        registry(aws, config.registry), names.repository(config), "latest"
+    )
     uri = repository_uri(aws, config, account)
     if remote is None:
-        raise LauncherError(f"{uri} has no image: run `launcher build` and `launcher push`, or set `image`")
+        raise LauncherError(
+            f"{uri} has no image: run `launcher build` and `launcher push`, or set `image`"
+        )
     return f"{uri}@{remote.digest}"
 
 
@@ -90,32 +113,47 @@ def role_arn(aws: Aws, config: Config) -> str:
         return config.role
     role = read_role(aws, config, POLICY_NAME)
     if role.ownership == "absent":
-        raise LauncherError(f"role {names.role(config)} isn't there: run `launcher init`, or set `role`")
+        raise LauncherError(
+            f"role {names.role(config)} isn't there: run `launcher init`, or set `role`"
+        )
     return role.arn
 
 
 def read_inputs(aws: Aws, config: Config, account: Account) -> Inputs:
     """What a job stands on."""
-    return Inputs(account, role_arn(aws, config), image_uri(aws, config, account), remote_files(aws, config, account))
+    return Inputs(
+        account,
+        role_arn(aws, config),
+        image_uri(aws, config, account),
+        remote_files(aws, config, account),
+    )
 
 
 def read_attempts(aws: Aws, kind: str, containing: str) -> dict[str, str]:
-    """The states by name of jobs of a kind (``TrainingJob``, ``HyperParameterTuningJob``, ``TransformJob``).
+    """The states by name of jobs of a kind (``TrainingJob``,
+    ``HyperParameterTuningJob``, ``TransformJob``).
 
-    A completed training job whose model has been deleted since counts as stopped: there is nothing to go on from.
-    ``containing`` narrows the list to the names of one piece of work, or of the project.
+    A completed training job whose model has been deleted since counts as stopped: there
+        is nothing to go on from.
+    ``containing`` narrows the list to the names of one piece of work, or of the
+    project.
     """
-    found = aws.pages("sagemaker", f"List{kind}s", f"{kind}Summaries", NameContains=containing)
+    found = aws.pages(
+        "sagemaker", f"List{kind}s", f"{kind}Summaries", NameContains=containing
+    )
     states = {entry[f"{kind}Name"]: entry[f"{kind}Status"] for entry in found}
     if kind == "TrainingJob":
         return {
-            name: "Stopped" if state == DONE and not _has_model(aws, name) else state for name, state in states.items()
+            name: "Stopped" if state == DONE and not _has_model(aws, name) else state
+            for name, state in states.items()
         }
     return states
 
 
 def _has_model(aws: Aws, name: str) -> bool:
-    bucket, key = split_uri(describe_training(aws, name)["ModelArtifacts"]["S3ModelArtifacts"])
+    bucket, key = split_uri(
+        describe_training(aws, name)["ModelArtifacts"]["S3ModelArtifacts"]
+    )
     return aws.read_or_none("s3", "HeadObject", Bucket=bucket, Key=key) is not None
 
 
@@ -127,12 +165,15 @@ def describe_training(aws: Aws, name: str) -> dict[str, Any]:
     """
     answer = aws.read_or_none("sagemaker", "DescribeTrainingJob", TrainingJobName=name)
     if answer is None:
-        raise LauncherError(f"there is no training job {name}: `launcher status` lists ours")
+        raise LauncherError(
+            f"there is no training job {name}: `launcher status` lists ours"
+        )
     return answer
 
 
 def newest_model(aws: Aws, config: Config) -> dict[str, Any]:
-    """DescribeTrainingJob of our newest completed job; where that is one of a tuning job, of the best one of it.
+    """DescribeTrainingJob of our newest completed job; where that is one of a tuning
+    job, of the best one of it.
 
     Raises:
         LauncherError: if there is none.
@@ -148,15 +189,25 @@ def newest_model(aws: Aws, config: Config) -> dict[str, Any]:
     )
     # Sorted here again: not every service of this interface sorts.
     for entry in sorted(listed, key=lambda entry: entry["CreationTime"], reverse=True):
-        if is_ours(aws, config, entry["TrainingJobArn"]) and _has_model(aws, entry["TrainingJobName"]):
-            return _best_of_its_search(aws, describe_training(aws, entry["TrainingJobName"]))
-    raise LauncherError("there is no completed training job with a model: run `launcher train`")
+        if is_ours(aws, config, entry["TrainingJobArn"]) and _has_model(
+            aws, entry["TrainingJobName"]
+        ):
+            return _best_of_its_search(
+                aws, describe_training(aws, entry["TrainingJobName"])
+            )
+    raise LauncherError(
+        "there is no completed training job with a model: run `launcher train`"
+    )
 
 
 def _best_of_its_search(aws: Aws, job: dict[str, Any]) -> dict[str, Any]:
-    """The best training job of the tuning job that one belongs to, if it does, and if that is still there."""
+    """The best training job of the tuning job that one belongs to, if it does, and if
+    that is still there.
+    """
     name = job.get("TuningJobArn", "").rpartition("/")[2]
-    tuning = name and aws.read_or_none("sagemaker", "DescribeHyperParameterTuningJob", HyperParameterTuningJobName=name)
+    tuning = name and aws.read_or_none(
+        "sagemaker", "DescribeHyperParameterTuningJob", HyperParameterTuningJobName=name
+    )
     best = tuning and tuning.get("BestTrainingJob", {}).get("TrainingJobName")
     return describe_training(aws, best) if best else job
 
@@ -170,14 +221,18 @@ def hosted(aws: Aws, config: Config, job: dict[str, Any]) -> Hosted:
     )
 
 
-def read_hosting(aws: Aws, config: Config, account: Account, what: Hosted) -> HostingState:
+def read_hosting(
+    aws: Aws, config: Config, account: Account, what: Hosted
+) -> HostingState:
     """What there is of a deployment."""
 
     def described(operation: str, **name: str) -> dict[str, Any]:
         return aws.read_or_none("sagemaker", operation, **name) or {}
 
     model = described("DescribeModel", ModelName=model_name(config, what))
-    settings = described("DescribeEndpointConfig", EndpointConfigName=config_name(config, account, what))
+    settings = described(
+        "DescribeEndpointConfig", EndpointConfigName=config_name(config, account, what)
+    )
     endpoint = described("DescribeEndpoint", EndpointName=names.endpoint(config))
     return HostingState(
         bool(model),
@@ -194,11 +249,20 @@ def read_evaluation(aws: Aws, job: dict[str, Any]) -> dict[str, Any]:
     Raises:
         LauncherError: if there is none in it.
     """
-    bucket, prefix = split_uri(job["OutputDataConfig"]["S3OutputPath"].rstrip("/") + "/")
+    bucket, prefix = split_uri(
+        job["OutputDataConfig"]["S3OutputPath"].rstrip("/") + "/"
+    )
     key = f"{prefix}{job['TrainingJobName']}/output/output.tar.gz"
     archive = aws.read("s3", "GetObject", Bucket=bucket, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-        member = next((m for m in tar.getmembers() if Path(m.name).name == EVALUATION and m.isfile()), None)
+        member = next(
+            (
+                m
+                for m in tar.getmembers()
+                if Path(m.name).name == EVALUATION and m.isfile()
+            ),
+            None,
+        )
         stream = tar.extractfile(member) if member else None
         if stream is None:
             raise LauncherError(f"s3://{bucket}/{key} has no {EVALUATION}")

@@ -1,8 +1,9 @@
 """Checks a request against botocore's service model before it is sent.
 
-botocore enforces types, required members and little else; the model also states lengths, patterns and enumerations,
-which a service answers with an error only after the round trip, or after minutes in a job. A pattern must match the
-whole value, as the services read it.
+botocore enforces types, required members and little else; the model also states
+lengths, patterns and enumerations, which a service answers with an error only after the
+round trip, or after minutes in a job. A pattern must match the whole value, as the
+services read it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 from launcher.errors import InvalidRequestError
 from launcher.requests import Action, Call, Request, Wait
 
-# Java's classes in Python's words; inside brackets `\w` stands for letters and marks, `\W` for signs.
+# Java's classes in Python's words; inside brackets `\w` stands for letters and marks,
+# `\W` for signs.
 _JAVA_CLASSES = {
     r"\p{L}": r"\w",
     r"\p{M}": r"\w",
@@ -33,7 +35,8 @@ _JAVA_CLASSES = {
 
 
 def validate_plan(plan: Sequence[Action]) -> None:
-    """Return when the service model allows every request of a plan, so that none stops half-way over a later one.
+    """Return when the service model allows every request of a plan, so that none stops
+    half-way over a later one.
 
     Raises:
         InvalidRequestError: naming every fault of the first request that has any.
@@ -49,13 +52,16 @@ def validate(request: Request) -> None:
     """Return when the service model allows the request.
 
     Raises:
-        InvalidRequestError: naming every member that it doesn't allow, with its value and the rule.
+        InvalidRequestError: naming every member that it doesn't allow, with its value
+            and the rule.
     """
     model = _service_model(request.service)
     shape = model.operation_model(request.operation).input_shape
     faults = list(_faults(shape, request.parameters, "")) if shape else []
     if faults:
-        raise InvalidRequestError(f"{request.service} {request.operation}: " + "; ".join(faults))
+        raise InvalidRequestError(
+            f"{request.service} {request.operation}: " + "; ".join(faults)
+        )
 
 
 @functools.cache
@@ -131,13 +137,21 @@ def _string_faults(shape: Any, value: Any, place: str) -> Iterator[str]:
 def _range_faults(shape: Any, measure: float, place: str, unit: str) -> Iterator[str]:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     if (low is not None and measure < low) or (high is not None and measure > high):
-        allowed = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low} to {high}"
+        allowed = (
+            f"at least {low}"
+            if high is None
+            else f"at most {high}"
+            if low is None
+            else f"{low} to {high}"
+        )
         yield f"{place} {'has' if unit else 'is'} {measure}{' ' * bool(unit)}{unit}, allowed are {allowed}"
 
 
 @functools.cache
 def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """The pattern in Python's dialect, or None for the few that have no meaning there (their own typing errors)."""
+    """The pattern in Python's dialect, or None for the few that have no meaning there
+    (their own typing errors).
+    """
     for java, python in _JAVA_CLASSES.items():
         pattern = pattern.replace(java, python)
     try:
@@ -148,4 +162,6 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
 
 def _some(values: list[str], at_most: int = 12) -> str:
     shown = ", ".join(values[:at_most])
-    return shown if len(values) <= at_most else f"{shown} and {len(values) - at_most} more"
+    return (
+        shown if len(values) <= at_most else f"{shown} and {len(values) - at_most} more"
+    )

@@ -1,4 +1,6 @@
-"""The state of the world that planners look at: read from AWS, never changed here, and compared by tests as data."""
+"""The state of the world that planners look at: read from AWS, never changed here, and
+compared by tests as data.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from launcher.config import Config
 from launcher.errors import AwsError
 
 Ownership = Literal["absent", "ours", "unclaimed", "foreign"]
-"""``unclaimed``: in our account, without tags and empty, as a bucket is whose `init` was cut short."""
+"""``unclaimed``: in our account, without tags and empty, as a bucket is whose `init`
+was cut short.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,9 @@ class BucketState:
 
 @dataclass(frozen=True, slots=True)
 class RoleState:
-    """The execution role, its trust policy and ours among its inline policies, as documents."""
+    """The execution role, its trust policy and ours among its inline policies, as
+    documents.
+    """
 
     ownership: Ownership
     arn: str = ""
@@ -82,7 +88,8 @@ def read_bucket(aws: Aws, config: Config, account: Account) -> BucketState:
     name = names.bucket(config, account.account)
     owned = {"Bucket": name, "ExpectedBucketOwner": account.account}
     try:
-        # HeadBucket of a missing bucket is 404, of somebody else's 403, of another region's 301.
+        # HeadBucket of a missing bucket is 404, of somebody else's 403, of another
+        # region's 301.
         aws.read("s3", "HeadBucket", **owned)
     except AwsError as error:
         if error.is_absent:
@@ -93,20 +100,29 @@ def read_bucket(aws: Aws, config: Config, account: Account) -> BucketState:
     tags = aws.read_or_none("s3", "GetBucketTagging", **owned) or {}
     found = tags.get("TagSet", [])
     tagged = _has_our_tag(config, found)
-    empty = not aws.read("s3", "ListObjectVersions", **owned, MaxKeys=1).keys() & {"Versions", "DeleteMarkers"}
-    ownership: Ownership = "ours" if tagged else "unclaimed" if empty and not found else "foreign"
+    empty = not aws.read("s3", "ListObjectVersions", **owned, MaxKeys=1).keys() & {
+        "Versions",
+        "DeleteMarkers",
+    }
+    ownership: Ownership = (
+        "ours" if tagged else "unclaimed" if empty and not found else "foreign"
+    )
     block = aws.read_or_none("s3", "GetPublicAccessBlock", **owned) or {}
     blocked = block.get("PublicAccessBlockConfiguration", {})
     encryption = aws.read_or_none("s3", "GetBucketEncryption", **owned)
     lifecycle = aws.read_or_none("s3", "GetBucketLifecycleConfiguration", **owned)
-    location = aws.read("s3", "GetBucketLocation", **owned).get("LocationConstraint") or "us-east-1"
+    location = (
+        aws.read("s3", "GetBucketLocation", **owned).get("LocationConstraint")
+        or "us-east-1"
+    )
     return BucketState(
         ownership,
         region=str(location),
         tagged=tagged,
         private=len(blocked) == 4 and all(blocked.values()),
         encrypted=encryption is not None,
-        versioned=aws.read("s3", "GetBucketVersioning", **owned).get("Status") == "Enabled",
+        versioned=aws.read("s3", "GetBucketVersioning", **owned).get("Status")
+        == "Enabled",
         has_lifecycle=lifecycle is not None,
     )
 
@@ -119,7 +135,9 @@ def read_role(aws: Aws, config: Config, policy_name: str) -> RoleState:
         return RoleState("absent")
     role = answer["Role"]
     tags = aws.pages("iam", "ListRoleTags", "Tags", RoleName=name)
-    policy = aws.read_or_none("iam", "GetRolePolicy", RoleName=name, PolicyName=policy_name)
+    policy = aws.read_or_none(
+        "iam", "GetRolePolicy", RoleName=name, PolicyName=policy_name
+    )
     return RoleState(
         "ours" if _has_our_tag(config, tags) else "foreign",
         role["Arn"],
@@ -135,7 +153,9 @@ def read_repository(aws: Aws, config: Config) -> RepositoryState:
     if answer is None:
         return RepositoryState("absent")
     facts = answer["repositories"][0]
-    tags = aws.read("ecr", "ListTagsForResource", resourceArn=facts["repositoryArn"]).get("tags", [])
+    tags = aws.read(
+        "ecr", "ListTagsForResource", resourceArn=facts["repositoryArn"]
+    ).get("tags", [])
     lifecycle = aws.read_or_none("ecr", "GetLifecyclePolicy", repositoryName=name)
     return RepositoryState(
         "ours" if _has_our_tag(config, tags) else "foreign",
@@ -147,13 +167,21 @@ def read_repository(aws: Aws, config: Config) -> RepositoryState:
 
 def is_ours(aws: Aws, config: Config, arn: str) -> bool:
     """Whether a SageMaker resource carries our tag."""
-    return _has_our_tag(config, aws.pages("sagemaker", "ListTags", "Tags", ResourceArn=arn))
+    return _has_our_tag(
+        config, aws.pages("sagemaker", "ListTags", "Tags", ResourceArn=arn)
+    )
 
 
 def _has_our_tag(config: Config, tags: Iterable[Mapping[str, str]]) -> bool:
-    return any(tag["Key"] == names.TAG_KEY and tag["Value"] == config.name for tag in tags)
+    return any(
+        tag["Key"] == names.TAG_KEY and tag["Value"] == config.name for tag in tags
+    )
 
 
 def _document(policy: Any) -> Mapping[str, Any]:
     """A policy as botocore gives it: decoded already, or as URL-encoded JSON."""
-    return policy if isinstance(policy, dict) else dict(json.loads(urllib.parse.unquote(policy)))
+    return (
+        policy
+        if isinstance(policy, dict)
+        else dict(json.loads(urllib.parse.unquote(policy)))
+    )

@@ -19,7 +19,12 @@ class RawIds:
         self._model = load()
 
     @bentoml.api(route="/invocations")  # type: ignore[untyped-decorator]
-    def invocations(self, instances: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    def invocations(
+        self, instances: list[dict[str, Any]]
+    ) -> dict[str, list[dict[str, Any]]]:
         """Ratings for rows of raw ids."""
-        columns = [[row.get(name, math.nan) for row in instances] for name in ("userId", "movieId", "timestamp")]
+        columns = [
+            [row.get(name, math.nan) for row in instances]
+            for name in ("userId", "movieId", "timestamp")
+        ]
         return {"predictions": predictions_of(self._model, queries_of(*columns))}

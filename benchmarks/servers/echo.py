@@ -1,4 +1,6 @@
-"""Our own server without our work: it reads a body within the same limits, and sends it back."""
+"""Our own server without our work: it reads a body within the same limits, and sends it
+back.
+"""
 
 from __future__ import annotations
 

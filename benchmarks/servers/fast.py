@@ -51,6 +51,10 @@ def ping() -> Response:
 def invocations(request: Instances) -> Predictions:
     """Ratings for rows of raw ids."""
     rows = request.instances
-    columns = [row.userId for row in rows], [row.movieId for row in rows], [row.timestamp for row in rows]
+    columns = (
+        [row.userId for row in rows],
+        [row.movieId for row in rows],
+        [row.timestamp for row in rows],
+    )
     found = predictions_of(model, queries_of(*columns))
     return Predictions(predictions=[Prediction(**prediction) for prediction in found])

@@ -1,4 +1,6 @@
-"""MLServer with a runtime of its own kind: columns of raw ids as tensors of the V2 protocol."""
+"""MLServer with a runtime of its own kind: columns of raw ids as tensors of the V2
+protocol.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class RawIds(MLModel):  # type: ignore[misc]
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Ratings and probabilities for rows of raw ids."""
-        column = {tensor.name: NumpyCodec.decode_input(tensor) for tensor in payload.inputs}
+        column = {
+            tensor.name: NumpyCodec.decode_input(tensor) for tensor in payload.inputs
+        }
         queries = queries_of(column["userId"], column["movieId"], column["timestamp"])
         scores = self._model.predict(queries)
         outputs = {
@@ -27,5 +31,7 @@ class RawIds(MLModel):  # type: ignore[misc]
             "expected_rating": scores.expected_rating,
             "probabilities": scores.probabilities,
         }
-        encoded = [NumpyCodec.encode_output(name, values) for name, values in outputs.items()]
+        encoded = [
+            NumpyCodec.encode_output(name, values) for name, values in outputs.items()
+        ]
         return InferenceResponse(model_name=self.name, outputs=encoded)

@@ -1,6 +1,8 @@
-"""The container of the AWS samples (`scikit_bring_your_own`): nginx, gunicorn, Flask, pandas; with a DMatrix.
+"""The container of the AWS samples (`scikit_bring_your_own`): nginx, gunicorn, Flask,
+pandas; with a DMatrix.
 
-Its `predictor.py` reads CSV without a header into a frame and writes the predictions as a frame.
+Its `predictor.py` reads CSV without a header into a frame and writes the predictions as
+a frame.
 """
 
 from __future__ import annotations
@@ -28,11 +30,17 @@ def ping() -> flask.Response:
 def transformation() -> flask.Response:
     """Ratings for CSV rows of raw ids."""
     if flask.request.content_type != "text/csv":
-        return flask.Response(response="This predictor only supports CSV data", status=415, mimetype="text/plain")
+        return flask.Response(
+            response="This predictor only supports CSV data",
+            status=415,
+            mimetype="text/plain",
+        )
     data = pd.read_csv(io.StringIO(flask.request.data.decode("utf-8")), header=None)
     features = model.spec.transform(queries_of(data[0], data[1], data[2]))
     matrix = xgboost.DMatrix(features.values, feature_names=list(features.names))
     classes = np.argmax(model.booster.predict(matrix), axis=1)  # type: ignore[attr-defined]
     out = io.StringIO()
-    pd.DataFrame({"results": model.rating(classes)}).to_csv(out, header=False, index=False)
+    pd.DataFrame({"results": model.rating(classes)}).to_csv(
+        out, header=False, index=False
+    )
     return flask.Response(response=out.getvalue(), status=200, mimetype="text/csv")

@@ -1,4 +1,6 @@
-"""The task of all servers: raw ids in, ratings out, by the same artifact, its booster evaluated by XGBoost itself."""
+"""The task of all servers: raw ids in, ratings out, by the same artifact, its booster
+evaluated by XGBoost itself.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,12 @@ def predictions_of(model: Model, queries: RatingQueries) -> list[dict[str, Any]]
     """What a JSON answer says of each row."""
     scores = model.predict(queries)
     ratings: Sequence[float] = model.rating(scores.class_index).tolist()
-    rows = zip(ratings, scores.expected_rating.tolist(), scores.probabilities.tolist(), strict=True)
+    rows = zip(
+        ratings,
+        scores.expected_rating.tolist(),
+        scores.probabilities.tolist(),
+        strict=True,
+    )
     return [
         {"rating": rating, "expected_rating": mean, "probabilities": probabilities}
         for rating, mean, probabilities in rows

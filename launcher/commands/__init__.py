@@ -1,1 +1,3 @@
-"""One function a command: read the state, plan, perform, show. Imported when its command runs, not before."""
+"""One function a command: read the state, plan, perform, show. Imported when its
+command runs, not before.
+"""

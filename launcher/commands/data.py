@@ -26,20 +26,36 @@ def data(session: Session) -> None:
     files = {file.name: {"bytes": file.size, "sha256": file.sha256} for file in local}
     session.emit(
         {"files": files, "changed": len(plan)},
-        "\n".join(f"{file.name:24}  {file.size:>14,} bytes  {file.sha256[:12]}" for file in local),
+        "\n".join(
+            f"{file.name:24}  {file.size:>14,} bytes  {file.sha256[:12]}"
+            for file in local
+        ),
     )
 
 
 @contextlib.contextmanager
 def upload_progress(session: Session, size: int) -> Iterator[None]:
-    """A bar of ``size`` bytes on stderr while something is uploaded, where stderr is a terminal."""
+    """A bar of ``size`` bytes on stderr while something is uploaded, where stderr is a
+    terminal.
+    """
     if not (size and sys.stderr.isatty() and not session.dry_run):
         yield
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    columns = (
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("upload", total=size)
         session.progress = lambda count: bar.update(task, advance=count)

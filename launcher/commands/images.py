@@ -17,15 +17,20 @@ from launcher.world import read_repository
 
 
 def build(session: Session, root: Path, arguments: tuple[str, ...]) -> None:
-    """``docker build`` of the project for the configured platform, tagged with the project's name.
+    """``docker build`` of the project for the configured platform, tagged with the
+    project's name.
 
     Raises:
         ImageError: if there is no Dockerfile or docker fails.
     """
     if not (root / "Dockerfile").is_file():
-        raise ImageError(f"{root.resolve()} has no Dockerfile: run this in a clone of the project, or name its folder")
+        raise ImageError(
+            f"{root.resolve()} has no Dockerfile: run this in a clone of the project, or name its folder"
+        )
     config, name = session.config, names.image(session.config)
-    command = build_command(root, name, config.platform, version(root), revision(root), arguments)
+    command = build_command(
+        root, name, config.platform, version(root), revision(root), arguments
+    )
     if session.dry_run:
         session.emit({"plan": [{"says": f"build {name}", "run": command}]})
         return
@@ -36,8 +41,15 @@ def build(session: Session, root: Path, arguments: tuple[str, ...]) -> None:
     image = local_image(name)
     if image is None:
         raise ImageError(f"docker has built no image named {name}")
-    facts = {"image": name, "id": image.image_id, "platform": image.platform, "tags": list(image.tags)}
-    session.emit(facts, f"{name}  {image.image_id}  {image.platform}  {', '.join(image.tags)}")
+    facts = {
+        "image": name,
+        "id": image.image_id,
+        "platform": image.platform,
+        "tags": list(image.tags),
+    }
+    session.emit(
+        facts, f"{name}  {image.image_id}  {image.platform}  {', '.join(image.tags)}"
+    )
 
 
 def push(session: Session, name: str | None) -> None:
@@ -54,7 +66,9 @@ def push(session: Session, name: str | None) -> None:
     repository = read_repository(aws, config)
     create = plan_repository(config, repository)
     where = registry(aws, config.registry)
-    found = {tag: remote_image(where, names.repository(config), tag) for tag in image.tags}
+    found = {
+        tag: remote_image(where, names.repository(config), tag) for tag in image.tags
+    }
     uri = repository_uri(aws, config, session.account)
     plan = [*create, *plan_push(config, image, uri, found)]
     answers = session.perform(plan, "the registry has this image already")
@@ -64,4 +78,6 @@ def push(session: Session, name: str | None) -> None:
     digests = [answer["digest"] for answer in answers if "digest" in answer]
     digest = (digests or [remote.digest for remote in found.values() if remote])[0]
     pushed = f"{uri}@{digest}"
-    session.emit({"image_uri": pushed, "digest": digest, "tags": list(image.tags)}, pushed)
+    session.emit(
+        {"image_uri": pushed, "digest": digest, "tags": list(image.tags)}, pushed
+    )

@@ -1,4 +1,6 @@
-"""``train``, ``tune`` and ``transform``: start a job or meet it again, follow it to its end, show what it brought."""
+"""``train``, ``tune`` and ``transform``: start a job or meet it again, follow it to its
+end, show what it brought.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,15 @@ from launcher.evaluation import evaluation_table
 from launcher.execute import describe
 from launcher.logs import LogFollower, log_of, metrics_of
 from launcher.plans.hosting import model_name, plan_model
-from launcher.plans.jobs import DONE, UNDER_WAY, JobPlan, plan_training, plan_transform, plan_tuning, training_name
+from launcher.plans.jobs import (
+    DONE,
+    UNDER_WAY,
+    JobPlan,
+    plan_training,
+    plan_transform,
+    plan_tuning,
+    training_name,
+)
 from launcher.queries import read_pairs
 from launcher.requests import Request
 from launcher.session import Session, table
@@ -37,7 +47,12 @@ def train(session: Session, detach: bool, again: bool) -> None:
     """
     config, aws = session.config, session.aws
     inputs = read_inputs(aws, config, session.account)
-    job = plan_training(config, inputs, read_attempts(aws, "TrainingJob", training_name(config, inputs)), again)
+    job = plan_training(
+        config,
+        inputs,
+        read_attempts(aws, "TrainingJob", training_name(config, inputs)),
+        again,
+    )
     if session.perform(job.actions, _meets("training job", job)) is None:
         return
     if detach:
@@ -49,7 +64,10 @@ def train(session: Session, detach: bool, again: bool) -> None:
         "training_job": job.name,
         "status": described["TrainingJobStatus"],
         "model": described["ModelArtifacts"]["S3ModelArtifacts"],
-        "metrics": {m["MetricName"]: m["Value"] for m in described.get("FinalMetricDataList", [])},
+        "metrics": {
+            m["MetricName"]: m["Value"]
+            for m in described.get("FinalMetricDataList", [])
+        },
         "evaluation": evaluation,
     }
     session.emit(value, f"{job.name}\n\n{evaluation_table(evaluation)}")
@@ -73,18 +91,31 @@ def tune(session: Session, detach: bool, again: bool) -> None:
     described = follow(session, "tuning job", job.name)
     best = described.get("BestTrainingJob", {})
     session.say("`launcher deploy` serves the best model")
-    rows = [(name, value) for name, value in best.get("TunedHyperParameters", {}).items()]
+    rows = [
+        (name, value) for name, value in best.get("TunedHyperParameters", {}).items()
+    ]
     metric = best.get("FinalHyperParameterTuningJobObjectiveMetric", {})
     rows.append((metric.get("MetricName", "objective"), metric.get("Value", "")))
     session.emit(
-        {"tuning_job": job.name, "status": described["HyperParameterTuningJobStatus"], "best": best},
+        {
+            "tuning_job": job.name,
+            "status": described["HyperParameterTuningJobStatus"],
+            "best": best,
+        },
         f"{job.name}: best is {best.get('TrainingJobName', 'none')}\n\n{table(('hyperparameter', 'value'), rows)}",
     )
 
 
-def transform(session: Session, path: Path, output: Path | None, detach: bool, again: bool, of_job: str | None) -> None:
-    """A batch transform of a CSV of raw ids; its answers, JSON lines in the order of the rows, go to
-    ``output`` or stdout.
+def transform(
+    session: Session,
+    path: Path,
+    output: Path | None,
+    detach: bool,
+    again: bool,
+    of_job: str | None,
+) -> None:
+    """A batch transform of a CSV of raw ids; its answers, JSON lines in the order of
+    the rows, go to ``output`` or stdout.
 
     Raises:
         DataError: a row that isn't raw ids, before anything is uploaded.
@@ -92,7 +123,8 @@ def transform(session: Session, path: Path, output: Path | None, detach: bool, a
     """
     config, aws = session.config, session.aws
     pairs = read_pairs(path)
-    # Without a header: a transform cuts the file anywhere, and only the first piece would have one.
+    # Without a header: a transform cuts the file anywhere, and only the first piece
+    # would have one.
     body = "".join(f"{pair.as_csv()}\n" for pair in pairs).encode()
     training = describe_training(aws, of_job) if of_job else newest_model(aws, config)
     what = hosted(aws, config, training)
@@ -114,25 +146,41 @@ def transform(session: Session, path: Path, output: Path | None, detach: bool, a
     answers = _transform_output(session, described, sha256)
     if output is not None:
         output.write_text(answers)
-    value = {"transform_job": job.name, "rows": len(pairs), "output": described["TransformOutput"]["S3OutputPath"]}
-    session.emit(value, f"{len(pairs):,} rows answered in {output}" if output else answers.rstrip("\n"))
+    value = {
+        "transform_job": job.name,
+        "rows": len(pairs),
+        "output": described["TransformOutput"]["S3OutputPath"],
+    }
+    session.emit(
+        value,
+        f"{len(pairs):,} rows answered in {output}" if output else answers.rstrip("\n"),
+    )
 
 
 def _transform_output(session: Session, described: dict[str, Any], sha256: str) -> str:
     bucket, prefix = split_uri(described["TransformOutput"]["S3OutputPath"])
     key = f"{prefix}/{sha256[:16]}.csv.out"
-    return str(session.aws.read("s3", "GetObject", Bucket=bucket, Key=key)["Body"].read().decode())
+    return str(
+        session.aws.read("s3", "GetObject", Bucket=bucket, Key=key)["Body"]
+        .read()
+        .decode()
+    )
 
 
 _DESCRIBED = {
     "training job": ("DescribeTrainingJob", "TrainingJobName", "TrainingJobStatus"),
-    "tuning job": ("DescribeHyperParameterTuningJob", "HyperParameterTuningJobName", "HyperParameterTuningJobStatus"),
+    "tuning job": (
+        "DescribeHyperParameterTuningJob",
+        "HyperParameterTuningJobName",
+        "HyperParameterTuningJobStatus",
+    ),
     "transform job": ("DescribeTransformJob", "TransformJobName", "TransformJobStatus"),
 }
 
 
 def follow(session: Session, kind: str, name: str) -> dict[str, Any]:
-    """Say a job's log and states as they come, until it has ended; gives its description.
+    """Say a job's log and states as they come, until it has ended; gives its
+    description.
 
     Raises:
         JobFailedError: unless it ended well.
@@ -150,7 +198,11 @@ def follow(session: Session, kind: str, name: str) -> dict[str, Any]:
         if not described:
             raise LauncherError(f"there is no {kind} {name}")
         state = described[status]
-        said = " ".join(filter(None, (state, described.get("SecondaryStatus", ""), _counts(described))))
+        said = " ".join(
+            filter(
+                None, (state, described.get("SecondaryStatus", ""), _counts(described))
+            )
+        )
         if said != shown:
             session.say(f"{name}: {said}")
             shown = said
@@ -162,10 +214,17 @@ def follow(session: Session, kind: str, name: str) -> dict[str, Any]:
             break
         session.executor.sleep(session.poll_seconds)
     if metrics:
-        session.say(table(("metric", "value"), [(metric, f"{value:.4f}") for metric, value in metrics.items()]))
+        session.say(
+            table(
+                ("metric", "value"),
+                [(metric, f"{value:.4f}") for metric, value in metrics.items()],
+            )
+        )
     if state != DONE:
         reason = described.get("FailureReason") or "no reason was given"
-        said = f"{kind} {name} is {state}" + (f": {reason}" if state == "Failed" else "")
+        said = f"{kind} {name} is {state}" + (
+            f": {reason}" if state == "Failed" else ""
+        )
         raise JobFailedError(f"{said}; its log is {group}, streams {prefix}…")
     return described
 
@@ -173,10 +232,18 @@ def follow(session: Session, kind: str, name: str) -> dict[str, Any]:
 def _counts(described: dict[str, Any]) -> str:
     """How far a tuning job is."""
     counters = described.get("TrainingJobStatusCounters", {})
-    return f"({counters.get('Completed', 0)} completed, {counters.get('InProgress', 0)} running)" if counters else ""
+    return (
+        f"({counters.get('Completed', 0)} completed, {counters.get('InProgress', 0)} running)"
+        if counters
+        else ""
+    )
 
 
 def _meets(kind: str, job: JobPlan) -> str:
     """What is said where the work has its job already."""
-    done = "is done already; --again does it once more" if job.state == DONE else "is under way already"
+    done = (
+        "is done already; --again does it once more"
+        if job.state == DONE
+        else "is under way already"
+    )
     return f"{kind} {job.name} {done}"

@@ -20,12 +20,19 @@ def status(session: Session, name: str | None) -> None:
     Raises:
         LauncherError: if the one isn't there.
     """
-    found = [_named(session, name)] if name else [*read_jobs(session.aws, session.config), *_endpoints(session)]
-    session.emit([_json(r) for r in found], _shown(found) if found else "no jobs, no endpoints")
+    found = (
+        [_named(session, name)]
+        if name
+        else [*read_jobs(session.aws, session.config), *_endpoints(session)]
+    )
+    session.emit(
+        [_json(r) for r in found], _shown(found) if found else "no jobs, no endpoints"
+    )
 
 
 def logs(session: Session, name: str, follow: bool) -> None:
-    """The log of a job or an endpoint, as JSON an object a line; with ``follow`` until it has ended.
+    """The log of a job or an endpoint, as JSON an object a line; with ``follow`` until
+    it has ended.
 
     Raises:
         LauncherError: if it isn't there, or has said nothing yet.
@@ -39,7 +46,10 @@ def logs(session: Session, name: str, follow: bool) -> None:
         for stream, line in follower.new_lines():
             said = True
             if session.as_json:
-                print(json.dumps({"stream": stream, "message": line}, ensure_ascii=False), flush=True)
+                print(
+                    json.dumps({"stream": stream, "message": line}, ensure_ascii=False),
+                    flush=True,
+                )
             else:
                 print(f"{stream.rpartition('/')[2]}  {line}", flush=True)
         if not follow or resource.state not in (*UNDER_WAY, *PASSING, "InService"):
@@ -51,7 +61,8 @@ def logs(session: Session, name: str, follow: bool) -> None:
 
 
 def stop(session: Session, name: str) -> None:
-    """Stop a job, or delete an endpoint (its model and configuration stay, so that `deploy` brings it back).
+    """Stop a job, or delete an endpoint (its model and configuration stay, so that
+    `deploy` brings it back).
 
     Raises:
         LauncherError: if it isn't there.
@@ -61,8 +72,14 @@ def stop(session: Session, name: str) -> None:
         plan = plan_deletion(name, resource.state)
     else:
         plan = list(plan_stop(resource)) if resource.state in UNDER_WAY else []
-    if session.perform(plan, f"{resource.kind} {name} is {resource.state} already") is not None:
-        session.emit({"stopped": name, "kind": resource.kind}, f"{resource.kind} {name} is stopped")
+    if (
+        session.perform(plan, f"{resource.kind} {name} is {resource.state} already")
+        is not None
+    ):
+        session.emit(
+            {"stopped": name, "kind": resource.kind},
+            f"{resource.kind} {name} is stopped",
+        )
 
 
 def cleanup(session: Session, yes: bool) -> None:
@@ -73,7 +90,10 @@ def cleanup(session: Session, yes: bool) -> None:
     """
     found = _deletable(session)
     if not found:
-        session.emit({"plan": []} if session.dry_run else {"deleted": []}, "nothing of ours is left")
+        session.emit(
+            {"plan": []} if session.dry_run else {"deleted": []},
+            "nothing of ours is left",
+        )
         return
     if not (session.dry_run or session.as_json):
         session.say(_shown(found))
@@ -89,7 +109,9 @@ def cleanup(session: Session, yes: bool) -> None:
 
 
 def _deletable(session: Session) -> list[Resource]:
-    """All of ours, but for transform jobs that have ended: they can't be deleted and cost nothing."""
+    """All of ours, but for transform jobs that have ended: they can't be deleted and
+    cost nothing.
+    """
     found = read_inventory(session.aws, session.config, session.account)
     return [r for r in found if r.kind != "transform job" or r.state in UNDER_WAY]
 
@@ -117,7 +139,9 @@ def _named(session: Session, name: str) -> Resource:
     for resource in (*_endpoints(session), *read_jobs(session.aws, session.config)):
         if resource.name == name:
             return resource
-    raise LauncherError(f"none of our jobs and endpoints is named {name}: `launcher status` lists them")
+    raise LauncherError(
+        f"none of our jobs and endpoints is named {name}: `launcher status` lists them"
+    )
 
 
 def _shown(found: list[Resource]) -> str:
@@ -126,8 +150,14 @@ def _shown(found: list[Resource]) -> str:
 
 
 def _price(resource: Resource) -> str:
-    return "?" if resource.dollars_an_hour is None else f"{resource.dollars_an_hour:.2f}"
+    return (
+        "?" if resource.dollars_an_hour is None else f"{resource.dollars_an_hour:.2f}"
+    )
 
 
 def _json(resource: Resource) -> dict[str, object]:
-    return {name: value for name, value in dataclasses.asdict(resource).items() if name != "parts"}
+    return {
+        name: value
+        for name, value in dataclasses.asdict(resource).items()
+        if name != "parts"
+    }

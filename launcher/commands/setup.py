@@ -17,7 +17,9 @@ def init(session: Session) -> None:
     config, account, aws = session.config, session.account, session.aws
     plan: list[Action] = []
     if not session.path.exists():
-        plan.append(WriteFile(f"write {session.path}", session.path, _initial_file(session)))
+        plan.append(
+            WriteFile(f"write {session.path}", session.path, _initial_file(session))
+        )
     plan += plan_bucket(config, account, read_bucket(aws, config, account))
     plan += plan_role(config, account, read_role(aws, config, POLICY_NAME))
     plan += plan_repository(config, read_repository(aws, config))
@@ -33,7 +35,9 @@ def init(session: Session) -> None:
 
 
 def _initial_file(session: Session) -> str:
-    """What a project needs to say; everything else has a default, which `launcher config` shows."""
+    """What a project needs to say; everything else has a default, which `launcher
+    config` shows.
+    """
     config = session.config
     lines = [
         "# Settings of the launcher; `launcher config` shows all of them with their values and sources.",
@@ -49,7 +53,10 @@ def _initial_file(session: Session) -> str:
         f"instance_type = {json.dumps(config.hosting_instance_type)}",
         "",
         "[hyperparameters]",
-        *(f"{name} = {json.dumps(value)}" for name, value in config.hyperparameters.items()),
+        *(
+            f"{name} = {json.dumps(value)}"
+            for name, value in config.hyperparameters.items()
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -59,10 +66,14 @@ def show_config(session: Session) -> None:
     says = {key: text for key, _, text in describe_settings()}
     values = dict(session.config.items())
     rows = [
-        (key, _shown(value), session.sources.get(key, "default"), says.get(key, "")) for key, value in values.items()
+        (key, _shown(value), session.sources.get(key, "default"), says.get(key, ""))
+        for key, value in values.items()
     ]
     session.emit(
-        {key: {"value": value, "source": session.sources.get(key, "default")} for key, value in values.items()},
+        {
+            key: {"value": value, "source": session.sources.get(key, "default")}
+            for key, value in values.items()
+        },
         table(("setting", "value", "source", "meaning"), rows),
     )
 

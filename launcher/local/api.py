@@ -1,7 +1,8 @@
 """The HTTP side: our own operations first, stock moto for every other.
 
-A request is checked for its access key, then against botocore's service model, as the real service does it, and given
-to the operation of its name. An operation that answers None leaves the request to moto.
+A request is checked for its access key, then against botocore's service model, as the
+real service does it, and given to the operation of its name. An operation that answers
+None leaves the request to moto.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Api:
     """A WSGI application.
 
     Args:
-        settings: whose access key is taken, and by whose registry ECR's host is replaced.
+        settings: whose access key is taken, and by whose registry ECR's host is
+            replaced.
         stock: moto.
         operations: by service and name.
         routes: by a pattern of ``METHOD path``; a route gets the pattern's one group.
@@ -59,7 +61,9 @@ class Api:
         self._operations = operations
         self._routes = {re.compile(pattern): route for pattern, route in routes.items()}
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         """Answer one request."""
         request = Request(environ)
         try:
@@ -68,7 +72,9 @@ class Api:
             response = refusal(error)
         except Exception as error:  # noqa: BLE001 the boundary: a bug of ours, which the caller must hear of
             _log.exception("%s %s", request.method, request.path)
-            response = refusal(RefusedError("InternalFailure", f"{type(error).__name__}: {error}", 500))
+            response = refusal(
+                RefusedError("InternalFailure", f"{type(error).__name__}: {error}", 500)
+            )
         return response(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
@@ -101,36 +107,64 @@ class Api:
     def _ours(self, response: Response) -> Response:
         """ECR's answers with the registry in place of the host that they name."""
         data = response.get_data()
-        response.set_data(data.replace(self._settings.ecr_host.encode(), self._settings.registry.encode()))
+        response.set_data(
+            data.replace(
+                self._settings.ecr_host.encode(), self._settings.registry.encode()
+            )
+        )
         return response
 
     def _check_access(self, request: Request) -> None:
-        """Refuse other access keys than ours; requests without one are moto's to judge (presigned URLs)."""
+        """Refuse other access keys than ours; requests without one are moto's to judge
+        (presigned URLs).
+        """
         header = request.headers.get("Authorization", "")
         key = header.partition("Credential=")[2].partition("/")[0]
         if not key or key == self._settings.access_key or key.startswith(_TEMPORARY):
             return
         if "/s3/aws4_request" in header:
             raise RefusedError(
-                "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", 403
+                "InvalidAccessKeyId",
+                "The AWS Access Key Id you provided does not exist in our records.",
+                403,
             )
         if "X-Amz-Target" in request.headers or "/sagemaker/aws4_request" in header:
-            raise RefusedError("UnrecognizedClientException", "The security token included in the request is invalid.")
-        raise RefusedError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+            raise RefusedError(
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid.",
+            )
+        raise RefusedError(
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+            403,
+        )
 
 
 def refusal(error: RefusedError) -> Response:
-    """The error as the JSON protocols have it, and as XML for S3 and the query protocol."""
+    """The error as the JSON protocols have it, and as XML for S3 and the query
+    protocol.
+    """
     if error.code in ("InvalidAccessKeyId", "InvalidClientTokenId"):
         inner = f"<Code>{error.code}</Code><Message>{error.message}</Message>"
         xml = f"<Error>{inner}</Error>"
         if error.code == "InvalidClientTokenId":
             xml = f"<ErrorResponse>{xml}<RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
         return Response(xml, error.status, content_type="text/xml")
-    # The two JSON protocols read the code from different places, and the message under either spelling.
-    body = {"__type": error.code, "message": error.message, "Message": error.message, **error.members}
+    # The two JSON protocols read the code from different places, and the message under
+    # either spelling.
+    body = {
+        "__type": error.code,
+        "message": error.message,
+        "Message": error.message,
+        **error.members,
+    }
     headers = {"x-amzn-errortype": error.code}
-    return Response(json.dumps(body), error.status, headers, content_type="application/x-amz-json-1.1")
+    return Response(
+        json.dumps(body),
+        error.status,
+        headers,
+        content_type="application/x-amz-json-1.1",
+    )
 
 
 def _json(value: Mapping[str, Any]) -> Response:

@@ -12,7 +12,8 @@ from launcher.local.errors import JobError
 def pack(directories: Iterable[Path], archive: Path) -> int:
     """Pack the contents of directories into one ``tar.gz``; gives the number of files.
 
-    Where several have a file of one name, the first one's counts: the hosts of a job must choose names that differ.
+    Where several have a file of one name, the first one's counts: the hosts of a job
+    must choose names that differ.
 
     Raises:
         JobError: if the disk doesn't take it.
@@ -27,7 +28,9 @@ def pack(directories: Iterable[Path], archive: Path) -> int:
                         seen.add(name)
                         tar.add(path, name, recursive=False)
     except OSError as error:
-        raise JobError(f"ClientError: Failed to pack {archive.name}: {error.strerror}") from error
+        raise JobError(
+            f"ClientError: Failed to pack {archive.name}: {error.strerror}"
+        ) from error
     return len(seen)
 
 
@@ -42,4 +45,6 @@ def unpack(archive: Path, directory: Path) -> None:
         with tarfile.open(archive, "r:gz") as tar:
             tar.extractall(directory, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise JobError(f"Failed to extract model data archive from {archive.name}: {error}") from error
+        raise JobError(
+            f"Failed to extract model data archive from {archive.name}: {error}"
+        ) from error

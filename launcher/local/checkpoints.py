@@ -1,4 +1,6 @@
-"""Keeps a directory and a place in S3 the same while a job runs: what is written or deleted here is so there."""
+"""Keeps a directory and a place in S3 the same while a job runs: what is written or
+deleted here is so there.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,20 @@ class Checkpoints:
         self._directory = directory
         self._known: dict[str, tuple[int, int]] = {}
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="checkpoints")
+        self._thread = threading.Thread(
+            target=self._run, daemon=True, name="checkpoints"
+        )
 
     def restore(self) -> None:
         """Download what there is, before the container starts."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        for key, _ in self._cloud.keys(Location(self._where.bucket, f"{self._where.key.rstrip('/')}/")):
+        for key, _ in self._cloud.keys(
+            Location(self._where.bucket, f"{self._where.key.rstrip('/')}/")
+        ):
             name = key[len(self._where.key.rstrip("/")) + 1 :]
-            self._cloud.download(Location(self._where.bucket, key), self._directory / name)
+            self._cloud.download(
+                Location(self._where.bucket, key), self._directory / name
+            )
         self._known = self._present()
 
     def start(self) -> None:
@@ -47,7 +55,8 @@ class Checkpoints:
 
     def _run(self) -> None:
         while not self._stopped.wait(_SECONDS):
-            # A bucket that doesn't take it is reported by the last round, whose error the job sees.
+            # A bucket that doesn't take it is reported by the last round, whose error
+            # the job sees.
             with contextlib.suppress(JobError):
                 self._sync()
 
@@ -58,7 +67,9 @@ class Checkpoints:
                 continue
             try:
                 self._cloud.upload(self._directory / name, self._where / name)
-            except FileNotFoundError:  # replaced or deleted meanwhile; the next round sees that
+            except (
+                FileNotFoundError
+            ):  # replaced or deleted meanwhile; the next round sees that
                 continue
             self._known[name] = state
         for name in self._known.keys() - present.keys():
@@ -72,7 +83,10 @@ class Checkpoints:
             try:
                 if path.is_file():
                     status = path.stat()
-                    found[str(path.relative_to(self._directory))] = (status.st_size, status.st_mtime_ns)
+                    found[str(path.relative_to(self._directory))] = (
+                        status.st_size,
+                        status.st_mtime_ns,
+                    )
             except FileNotFoundError:
                 continue
         return found

@@ -10,25 +10,41 @@ import typer
 
 from launcher.options import Json
 
-app = typer.Typer(no_args_is_help=True, help="SageMaker on this machine: no AWS account, jobs run for real.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="SageMaker on this machine: no AWS account, jobs run for real.",
+)
 
 DEFAULT_DIRECTORY = Path(".halfstar-local")
-Directory = Annotated[Path, typer.Option("--directory", help="Where all its files are.")]
+Directory = Annotated[
+    Path, typer.Option("--directory", help="Where all its files are.")
+]
 
 
 @app.command()
 def up(
     directory: Directory = DEFAULT_DIRECTORY,
-    port: Annotated[int, typer.Option(help="Port of the services; 0 takes a free one.")] = 0,
-    registry_port: Annotated[int, typer.Option(help="Port of the image registry; 0 takes a free one.")] = 0,
-    region: Annotated[str, typer.Option(help="The region that it says it is.")] = "us-east-1",
-    layers: Annotated[Path | None, typer.Option(help="Keep pushed layers there, for quicker pushes next time.")] = None,
+    port: Annotated[
+        int, typer.Option(help="Port of the services; 0 takes a free one.")
+    ] = 0,
+    registry_port: Annotated[
+        int, typer.Option(help="Port of the image registry; 0 takes a free one.")
+    ] = 0,
+    region: Annotated[
+        str, typer.Option(help="The region that it says it is.")
+    ] = "us-east-1",
+    layers: Annotated[
+        Path | None,
+        typer.Option(help="Keep pushed layers there, for quicker pushes next time."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Start it, and print what to export: ``eval "$(launcher local up)"``."""
     from launcher.local import stack
 
-    settings = stack.up(directory, port=port, registry_port=registry_port, region=region, layers=layers)
+    settings = stack.up(
+        directory, port=port, registry_port=registry_port, region=region, layers=layers
+    )
     if as_json:
         typer.echo(json.dumps(settings.environment(), indent=2))
         return
@@ -54,10 +70,16 @@ def status(directory: Directory = DEFAULT_DIRECTORY, as_json: Json = False) -> N
     settings = Settings.load(directory)
     running, containers = stack.is_up(settings), stack.containers(settings)
     if as_json:
-        found = {"up": running, "services": settings.endpoint_url, "registry": settings.registry}
+        found = {
+            "up": running,
+            "services": settings.endpoint_url,
+            "registry": settings.registry,
+        }
         typer.echo(json.dumps({**found, "containers": containers}, indent=2))
     else:
-        typer.echo(f"{'up' if running else 'not up'}: services {settings.endpoint_url}, registry {settings.registry}")
+        typer.echo(
+            f"{'up' if running else 'not up'}: services {settings.endpoint_url}, registry {settings.registry}"
+        )
         for line in containers:
             typer.echo(line)
     raise typer.Exit(not running)
@@ -65,7 +87,9 @@ def status(directory: Directory = DEFAULT_DIRECTORY, as_json: Json = False) -> N
 
 @app.command()
 def interrupt(job: str, directory: Directory = DEFAULT_DIRECTORY) -> None:
-    """Take the capacity away from a managed spot training job, as AWS may at any moment."""
+    """Take the capacity away from a managed spot training job, as AWS may at any
+    moment.
+    """
     from launcher.local import stack
     from launcher.local.settings import Settings
 

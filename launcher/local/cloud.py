@@ -1,4 +1,6 @@
-"""The stack's other services as a job uses them: S3, CloudWatch Logs, IAM, over HTTP as for anyone."""
+"""The stack's other services as a job uses them: S3, CloudWatch Logs, IAM, over HTTP as
+for anyone.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ class Cloud:
         self._lock = threading.Lock()
 
     def client(self, service: str) -> Any:
-        """The boto3 client of a service; clients may be used by several threads, making them may not."""
+        """The boto3 client of a service; clients may be used by several threads, making
+        them may not.
+        """
         with self._lock:
             return self._client(service)
 
@@ -66,7 +70,9 @@ class Cloud:
         import boto3
         from botocore.config import Config
 
-        settings = Config(s3={"addressing_style": "path"}, proxies={}, max_pool_connections=50)
+        settings = Config(
+            s3={"addressing_style": "path"}, proxies={}, max_pool_connections=50
+        )
         return boto3.client(
             service,
             endpoint_url=self._settings.endpoint_url,
@@ -84,11 +90,19 @@ class Cloud:
         """
         s3 = self.client("s3")
         try:
-            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=where.bucket, Prefix=where.key)
+            pages = s3.get_paginator("list_objects_v2").paginate(
+                Bucket=where.bucket, Prefix=where.key
+            )
             entries = [entry for page in pages for entry in page.get("Contents", [])]
         except s3.exceptions.NoSuchBucket as error:
-            raise JobError(f"The specified bucket does not exist: {where.bucket}") from error
-        return sorted((entry["Key"], entry["ETag"]) for entry in entries if not entry["Key"].endswith("/"))
+            raise JobError(
+                f"The specified bucket does not exist: {where.bucket}"
+            ) from error
+        return sorted(
+            (entry["Key"], entry["ETag"])
+            for entry in entries
+            if not entry["Key"].endswith("/")
+        )
 
     def download(self, where: Location, path: Path) -> None:
         """Download one object.
@@ -102,9 +116,13 @@ class Cloud:
         try:
             self.client("s3").download_file(where.bucket, where.key, str(path))
         except ClientError as error:
-            raise JobError(f"ClientError: Failed to download {where}: {error.response['Error']['Message']}") from error
+            raise JobError(
+                f"ClientError: Failed to download {where}: {error.response['Error']['Message']}"
+            ) from error
         except OSError as error:
-            raise JobError(f"ClientError: Failed to download {where} to this disk: {error.strerror}") from error
+            raise JobError(
+                f"ClientError: Failed to download {where} to this disk: {error.strerror}"
+            ) from error
 
     def read(self, where: Location) -> bytes:
         """An object's bytes.
@@ -115,9 +133,15 @@ class Cloud:
         from botocore.exceptions import ClientError
 
         try:
-            return bytes(self.client("s3").get_object(Bucket=where.bucket, Key=where.key)["Body"].read())
+            return bytes(
+                self.client("s3")
+                .get_object(Bucket=where.bucket, Key=where.key)["Body"]
+                .read()
+            )
         except ClientError as error:
-            raise JobError(f"ClientError: Failed to download {where}: {error.response['Error']['Message']}") from error
+            raise JobError(
+                f"ClientError: Failed to download {where}: {error.response['Error']['Message']}"
+            ) from error
 
     def chunks(self, where: Location, size: int = 2**20) -> Iterator[bytes]:
         """An object's bytes, piece by piece."""
@@ -135,7 +159,9 @@ class Cloud:
         try:
             self.client("s3").upload_file(str(path), where.bucket, where.key)
         except S3UploadFailedError as error:
-            raise JobError(f"ClientError: Failed to upload to {where}: {error}") from error
+            raise JobError(
+                f"ClientError: Failed to upload to {where}: {error}"
+            ) from error
 
     def write(self, data: bytes, where: Location) -> None:
         """Put bytes as an object.
@@ -148,7 +174,9 @@ class Cloud:
         try:
             self.client("s3").put_object(Bucket=where.bucket, Key=where.key, Body=data)
         except ClientError as error:
-            raise JobError(f"ClientError: Failed to upload to {where}: {error.response['Error']['Message']}") from error
+            raise JobError(
+                f"ClientError: Failed to upload to {where}: {error.response['Error']['Message']}"
+            ) from error
 
     def delete(self, where: Location) -> None:
         """Delete an object."""
@@ -158,7 +186,8 @@ class Cloud:
         """Return when SageMaker may take the role.
 
         Raises:
-            RefusedError: if there is no such role, or its trust policy doesn't name SageMaker.
+            RefusedError: if there is no such role, or its trust policy doesn't name
+                SageMaker.
         """
         from botocore.exceptions import ClientError
 
@@ -171,13 +200,21 @@ class Cloud:
         except ClientError as error:
             raise refusal from error
         policy = role["AssumeRolePolicyDocument"]
-        document = policy if isinstance(policy, dict) else json.loads(urllib.parse.unquote(policy))
-        if role["Arn"] != arn or not any(_trusts_sagemaker(s) for s in _as_list(document.get("Statement"))):
+        document = (
+            policy
+            if isinstance(policy, dict)
+            else json.loads(urllib.parse.unquote(policy))
+        )
+        if role["Arn"] != arn or not any(
+            _trusts_sagemaker(s) for s in _as_list(document.get("Statement"))
+        ):
             raise refusal
 
 
 class LogStream(threading.Thread):
-    """A stream of CloudWatch Logs, written in batches by a thread of its own, so that no container waits for it."""
+    """A stream of CloudWatch Logs, written in batches by a thread of its own, so that
+    no container waits for it.
+    """
 
     def __init__(self, cloud: Cloud, group: str, stream: str) -> None:
         super().__init__(daemon=True, name=f"logs-{stream}")
@@ -188,14 +225,21 @@ class LogStream(threading.Thread):
             (self._logs.create_log_group, {"logGroupName": group}),
             (self._logs.create_log_stream, self._place),
         ):
-            with contextlib.suppress(self._logs.exceptions.ResourceAlreadyExistsException):
+            with contextlib.suppress(
+                self._logs.exceptions.ResourceAlreadyExistsException
+            ):
                 create(**parameters)
         self.start()
 
     def write(self, line: str) -> None:
         """Add a line; an empty one isn't an event."""
         if line.strip():
-            self._events.put({"timestamp": int(time.time() * 1000), "message": line[:_EVENT_CHARACTERS]})
+            self._events.put(
+                {
+                    "timestamp": int(time.time() * 1000),
+                    "message": line[:_EVENT_CHARACTERS],
+                }
+            )
 
     def close(self) -> None:
         """Return when all is sent."""

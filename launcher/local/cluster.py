@@ -1,4 +1,6 @@
-"""The containers of one training job: one a host, on a network of their own where they are several."""
+"""The containers of one training job: one a host, on a network of their own where they
+are several.
+"""
 
 from __future__ import annotations
 
@@ -61,14 +63,20 @@ class Cluster:
                         placed += ["--network-alias", host]
                     elif isolated:
                         placed += ["--add-host", f"{host}:127.0.0.1"]
-                    containers[host] = platform.docker.start(image, _command(job), [*options, *placed])
+                    containers[host] = platform.docker.start(
+                        image, _command(job), [*options, *placed]
+                    )
                 yield cls(platform, containers)
             finally:
                 for container in containers.values():
                     platform.docker.remove(container)
 
-    def run(self, streams: Mapping[str, LogStream], read: Callable[[str], None]) -> dict[str, int]:
-        """Follow the logs and wait for all; where one fails, the others are ended. Gives the exit statuses."""
+    def run(
+        self, streams: Mapping[str, LogStream], read: Callable[[str], None]
+    ) -> dict[str, int]:
+        """Follow the logs and wait for all; where one fails, the others are ended.
+        Gives the exit statuses.
+        """
         statuses: dict[str, int] = {}
 
         def follow(host: str, container: str) -> None:
@@ -98,7 +106,9 @@ class Cluster:
         """SIGTERM now, SIGKILL when the time that the platform gives is over."""
         for container in self._containers.values():
             self._platform.docker.signal(container, "TERM")
-        self._timer = threading.Timer(self._platform.settings.limits.stop_seconds, self._kill)
+        self._timer = threading.Timer(
+            self._platform.settings.limits.stop_seconds, self._kill
+        )
         self._timer.daemon = True
         self._timer.start()
 
@@ -115,10 +125,14 @@ class Cluster:
 def _command(job: Mapping[str, Any]) -> list[str]:
     algorithm = job["AlgorithmSpecification"]
     entry = algorithm.get("ContainerEntrypoint", [])
-    return [*entry[1:], *algorithm.get("ContainerArguments", [])] if entry else ["train"]
+    return (
+        [*entry[1:], *algorithm.get("ContainerArguments", [])] if entry else ["train"]
+    )
 
 
-def _options(platform: Platform, job: Mapping[str, Any], base: Path, channels: Sequence[Channel]) -> list[str]:
+def _options(
+    platform: Platform, job: Mapping[str, Any], base: Path, channels: Sequence[Channel]
+) -> list[str]:
     settings = platform.settings
     environment = {
         "AWS_REGION": settings.region,
@@ -142,5 +156,7 @@ def _options(platform: Platform, job: Mapping[str, Any], base: Path, channels: S
 
 
 def checkpoints_of(base: Path) -> Path:
-    """Where a host's checkpoints are on this machine: beside its ``/opt/ml``, as they may be mounted anywhere."""
+    """Where a host's checkpoints are on this machine: beside its ``/opt/ml``, as they
+    may be mounted anywhere.
+    """
     return base.with_name(f"{base.name}-checkpoints")

@@ -1,4 +1,6 @@
-"""How batch transform cuts an object into requests, after the developer guide's "Use Batch Transform"."""
+"""How batch transform cuts an object into requests, after the developer guide's "Use
+Batch Transform".
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Cutting:
         size = 0
         for piece in pieces:
             if self.most_bytes and len(piece) > self.most_bytes:
-                raise JobError("ClientError: the payload is larger than MaxPayloadInMB; split it, or allow more")
+                raise JobError(
+                    "ClientError: the payload is larger than MaxPayloadInMB; split it, or allow more"
+                )
             full = bool(self.most_bytes) and size + len(piece) > self.most_bytes
             if gathered and (full or not self.several):
                 yield b"".join(gathered)

@@ -1,4 +1,6 @@
-"""Docker through its command line: containers, networks and images, each with the stack's label."""
+"""Docker through its command line: containers, networks and images, each with the
+stack's label.
+"""
 
 from __future__ import annotations
 
@@ -47,11 +49,15 @@ class Docker:
         """
         result = run_docker("run", "--detach", *self._labels, *options, image, *command)
         if result.returncode:
-            raise JobError(f"ClientError: Cannot start the container: {last_line(result.stderr)}")
+            raise JobError(
+                f"ClientError: Cannot start the container: {last_line(result.stderr)}"
+            )
         return result.stdout.strip()
 
     def wait(self, container: str) -> int:
-        """The exit status of a container, once it has ended; one that was removed counts as killed."""
+        """The exit status of a container, once it has ended; one that was removed
+        counts as killed.
+        """
         text = run_docker("wait", container).stdout.strip()
         return int(text) if text else _KILLED
 
@@ -61,7 +67,9 @@ class Docker:
         return shown.stdout.strip() == "true"
 
     def port(self, container: str, inner: int) -> int:
-        """The port of this machine behind which a port of the container is; 0 when it has ended already."""
+        """The port of this machine behind which a port of the container is; 0 when it
+        has ended already.
+        """
         shown = run_docker("port", container, str(inner)).stdout.splitlines()
         return int(shown[0].rpartition(":")[2]) if shown else 0
 
@@ -80,7 +88,9 @@ class Docker:
     def lines(self, container: str) -> Iterator[str]:
         """What it writes to both streams, line by line, until it ends."""
         command = ["docker", "logs", "--follow", container]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 yield line.decode(errors="replace").rstrip("\r\n")
@@ -92,18 +102,35 @@ class Docker:
         Raises:
             JobError: if it can't be made.
         """
-        result = run_docker("network", "create", *(["--internal"] * isolated), *self._labels, name)
+        result = run_docker(
+            "network", "create", *(["--internal"] * isolated), *self._labels, name
+        )
         if result.returncode:
-            raise JobError(f"InternalServerError: no network: {last_line(result.stderr)}")
+            raise JobError(
+                f"InternalServerError: no network: {last_line(result.stderr)}"
+            )
         try:
             yield name
         finally:
             run_docker("network", "rm", name)
 
     def remove_all(self) -> None:
-        """Remove every container, network and volume with the stack's label, and the images that it pulled."""
-        for kind, removal in (("container", ("rm", "--force", "--volumes")), ("network", ("rm",)), ("volume", ("rm",))):
-            listing = [kind, "ls", "--quiet", "--filter", self._filter, *(["--all"] if kind == "container" else [])]
+        """Remove every container, network and volume with the stack's label, and the
+        images that it pulled.
+        """
+        for kind, removal in (
+            ("container", ("rm", "--force", "--volumes")),
+            ("network", ("rm",)),
+            ("volume", ("rm",)),
+        ):
+            listing = [
+                kind,
+                "ls",
+                "--quiet",
+                "--filter",
+                self._filter,
+                *(["--all"] if kind == "container" else []),
+            ]
             if found := run_docker(*listing).stdout.split():
                 run_docker(kind, *removal, *found)
         if self._pulled.exists() and (images := self._pulled.read_text().split()):
@@ -112,7 +139,9 @@ class Docker:
     def containers(self) -> list[str]:
         """A line for each container that runs."""
         template = "{{.Names}}  {{.Image}}  {{.Status}}"
-        return run_docker("container", "ls", "--filter", self._filter, "--format", template).stdout.splitlines()
+        return run_docker(
+            "container", "ls", "--filter", self._filter, "--format", template
+        ).stdout.splitlines()
 
     def answers(self) -> bool:
         """Whether an engine answers."""
@@ -120,7 +149,9 @@ class Docker:
 
 
 def write_login(directory: Path, registry: str, authorization: str) -> None:
-    """A configuration of docker's client that gets into one registry, and touches nobody's own."""
+    """A configuration of docker's client that gets into one registry, and touches
+    nobody's own.
+    """
     directory.mkdir()
     path = directory / "config.json"
     path.touch(mode=0o600)

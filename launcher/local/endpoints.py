@@ -1,4 +1,6 @@
-"""The operations on endpoints: a fleet behind a name, exchanged only when the new one is good."""
+"""The operations on endpoints: a fleet behind a name, exchanged only when the new one
+is good.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,13 @@ KIND = Kind(
     absent='Could not find endpoint "{arn}".',
     present='Cannot create already existing endpoint "{arn}".',
 )
-_SUMMARY = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
+_SUMMARY = (
+    "EndpointName",
+    "EndpointArn",
+    "CreationTime",
+    "LastModifiedTime",
+    "EndpointStatus",
+)
 _UNDER_WAY = ("Creating", "Updating", "Deleting")
 
 _log = logging.getLogger(__name__)
@@ -37,8 +45,12 @@ class Endpoints:
         self.records = Records(KIND, platform.settings.region)
         self.operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "CreateEndpoint": self._create,
-            "DescribeEndpoint": lambda request: self.records.get(request["EndpointName"]),
-            "ListEndpoints": lambda request: self.records.listing(request, "Endpoints", _SUMMARY),
+            "DescribeEndpoint": lambda request: self.records.get(
+                request["EndpointName"]
+            ),
+            "ListEndpoints": lambda request: self.records.listing(
+                request, "Endpoints", _SUMMARY
+            ),
             "UpdateEndpoint": self._update,
             "DeleteEndpoint": self._delete,
         }
@@ -52,7 +64,9 @@ class Endpoints:
         with self._lock:
             fleet = self._fleets.get(name)
         if fleet is None:
-            raise RefusedError("ValidationError", f"Endpoint {name} of account not found.")
+            raise RefusedError(
+                "ValidationError", f"Endpoint {name} of account not found."
+            )
         return fleet
 
     def _create(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,7 +95,9 @@ class Endpoints:
         name = request["EndpointName"]
         record = self.records.get(name)
         if record["EndpointStatus"] != "InService":
-            raise invalid(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
+            raise invalid(
+                f'Cannot update in-progress endpoint "{record["EndpointArn"]}".'
+            )
         fleet = self._new_fleet(request)
         self.records.set(name, EndpointStatus="Updating")
         self._in_thread(self._exchange, name, fleet)
@@ -102,7 +118,9 @@ class Endpoints:
         name = request["EndpointName"]
         record = self.records.get(name)
         if record["EndpointStatus"] in _UNDER_WAY:
-            raise invalid(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
+            raise invalid(
+                f'Cannot update in-progress endpoint "{record["EndpointArn"]}".'
+            )
         self.records.set(name, EndpointStatus="Deleting")
         with self._lock:
             fleet = self._fleets.pop(name, None)
@@ -119,7 +137,9 @@ class Endpoints:
         for variant in config["ProductionVariants"]:
             if "InstanceType" in variant:
                 count = variant.get("InitialInstanceCount", 1)
-                self._platform.quotas.check(variant["InstanceType"], "endpoint usage", count)
+                self._platform.quotas.check(
+                    variant["InstanceType"], "endpoint usage", count
+                )
         return Fleet(self._platform, self._models, request["EndpointName"], config)
 
     def _start(self, fleet: Fleet) -> str | None:
@@ -140,7 +160,9 @@ class Endpoints:
             record |= {
                 "EndpointStatus": "InService",
                 "EndpointConfigName": fleet.config["EndpointConfigName"],
-                "ProductionVariants": [variant.describe() for variant in fleet.variants],
+                "ProductionVariants": [
+                    variant.describe() for variant in fleet.variants
+                ],
             }
             if "AsyncInferenceConfig" in fleet.config:
                 record["AsyncInferenceConfig"] = fleet.config["AsyncInferenceConfig"]
@@ -148,4 +170,6 @@ class Endpoints:
         self.records.update(name, change)
 
     def _in_thread(self, target: Callable[..., None], *arguments: Any) -> None:
-        threading.Thread(target=target, args=arguments, daemon=True, name="endpoint").start()
+        threading.Thread(
+            target=target, args=arguments, daemon=True, name="endpoint"
+        ).start()

@@ -1,4 +1,6 @@
-"""What can go wrong here: the stack's own faults, refusals of a request, and jobs that end badly."""
+"""What can go wrong here: the stack's own faults, refusals of a request, and jobs that
+end badly.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from launcher.errors import LauncherError
 
 
 class LocalError(LauncherError):
-    """The services can't be started, ended or found; the message says why and what to do."""
+    """The services can't be started, ended or found; the message says why and what to
+    do.
+    """
 
 
 class RefusedError(Exception):
@@ -22,7 +26,13 @@ class RefusedError(Exception):
         members: more members of the answer's body.
     """
 
-    def __init__(self, code: str, message: str, status: int = 400, members: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int = 400,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message

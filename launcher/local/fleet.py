@@ -1,4 +1,6 @@
-"""The containers behind an endpoint: a fleet of its variants, each with as many as its configuration says."""
+"""The containers behind an endpoint: a fleet of its variants, each with as many as its
+configuration says.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,14 @@ LOG_GROUP = "/aws/sagemaker/Endpoints"
 class Variant:
     """The containers of one production variant."""
 
-    def __init__(self, platform: Platform, models: Models, endpoint: str, variant: Mapping[str, Any], directory: Path):
+    def __init__(
+        self,
+        platform: Platform,
+        models: Models,
+        endpoint: str,
+        variant: Mapping[str, Any],
+        directory: Path,
+    ):
         self.name = variant["VariantName"]
         self.weight = float(variant.get("InitialVariantWeight", 1.0))
         self.is_serverless = "ServerlessConfig" in variant
@@ -55,7 +64,9 @@ class Variant:
         self._platform.docker.pull(self._image)
         options = self._options()
         for i in range(self._variant.get("InitialInstanceCount", 1)):
-            stream = LogStream(self._platform.cloud, self._group, f"{self.log_stream}-{i}")
+            stream = LogStream(
+                self._platform.cloud, self._group, f"{self.log_stream}-{i}"
+            )
             replica = Replica(self._platform, self._image, options, stream)
             self._replicas.append(replica)
             try:
@@ -91,7 +102,11 @@ class Variant:
             "DesiredWeight": self.weight,
             "CurrentInstanceCount": count,
             "DesiredInstanceCount": count,
-            **({"CurrentServerlessConfig": self._variant["ServerlessConfig"]} if self.is_serverless else {}),
+            **(
+                {"CurrentServerlessConfig": self._variant["ServerlessConfig"]}
+                if self.is_serverless
+                else {}
+            ),
         }
 
     def _options(self) -> list[str]:
@@ -99,29 +114,52 @@ class Variant:
         region = self._platform.settings.region
         options = []
         if self.is_serverless:
-            options += ["--memory", f"{self._variant['ServerlessConfig']['MemorySizeInMB']}m"]
+            options += [
+                "--memory",
+                f"{self._variant['ServerlessConfig']['MemorySizeInMB']}m",
+            ]
         if container.get("Mode") == MULTI_MODEL:
             where = model_location(container)
             if where is None:
-                raise JobError("a multi-model endpoint needs a ModelDataUrl, the place of its models")
+                raise JobError(
+                    "a multi-model endpoint needs a ModelDataUrl, the place of its models"
+                )
             directory = self._directory / "models"
             directory.mkdir(parents=True)
             self.loaded = LoadedModels(self._platform.cloud, where, directory)
             mounted = ["--volume", f"{directory}:{MOUNTED}:ro"]
-            return options + mounted + environment_options(container, region, SAGEMAKER_MULTI_MODEL="true")
+            return (
+                options
+                + mounted
+                + environment_options(container, region, SAGEMAKER_MULTI_MODEL="true")
+            )
         directory = self._directory / "model"
         download_model(self._platform.cloud, self._model, directory)
-        return [*options, "--volume", f"{directory}:/opt/ml/model:ro", *environment_options(container, region)]
+        return [
+            *options,
+            "--volume",
+            f"{directory}:/opt/ml/model:ro",
+            *environment_options(container, region),
+        ]
 
 
 class Fleet:
     """All variants of one endpoint configuration."""
 
-    def __init__(self, platform: Platform, models: Models, endpoint: str, config: Record) -> None:
+    def __init__(
+        self, platform: Platform, models: Models, endpoint: str, config: Record
+    ) -> None:
         self.config = config
-        self._directory = platform.settings.directory / "endpoints" / f"{endpoint}-{uuid.uuid4().hex[:8]}"
+        self._directory = (
+            platform.settings.directory
+            / "endpoints"
+            / f"{endpoint}-{uuid.uuid4().hex[:8]}"
+        )
         entries = config["ProductionVariants"]
-        self.variants = [Variant(platform, models, endpoint, entry, self._directory) for entry in entries]
+        self.variants = [
+            Variant(platform, models, endpoint, entry, self._directory)
+            for entry in entries
+        ]
 
     def start(self) -> None:
         """Return when all are healthy; where one isn't, all are ended.
@@ -148,8 +186,12 @@ class Fleet:
             RefusedError: if there is none of that name.
         """
         if wanted is None:
-            return random.choices(self.variants, [variant.weight for variant in self.variants])[0]
+            return random.choices(
+                self.variants, [variant.weight for variant in self.variants]
+            )[0]
         for variant in self.variants:
             if variant.name == wanted:
                 return variant
-        raise RefusedError("ValidationError", f"Variant {wanted} is not a variant of this endpoint.")
+        raise RefusedError(
+            "ValidationError", f"Variant {wanted} is not a variant of this endpoint."
+        )

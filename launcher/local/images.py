@@ -1,6 +1,8 @@
-"""ECR's images are what the registry has: a push goes there, and the ECR API tells of it.
+"""ECR's images are what the registry has: a push goes there, and the ECR API tells of
+it.
 
-Repositories, their tags and policies are stock moto's. Operations on images are answered from the registry itself.
+Repositories, their tags and policies are stock moto's. Operations on images are
+answered from the registry itself.
 """
 
 from __future__ import annotations
@@ -11,7 +13,13 @@ from typing import Any
 
 from launcher.local.cloud import Cloud
 from launcher.local.errors import RefusedError, invalid
-from launcher.local.registry import ImageName, Manifest, Registry, UnreachableError, authorization
+from launcher.local.registry import (
+    ImageName,
+    Manifest,
+    Registry,
+    UnreachableError,
+    authorization,
+)
 from launcher.local.settings import ACCOUNT, Settings
 
 _TOKEN_SECONDS = 12 * 3600
@@ -40,14 +48,21 @@ class Images:
         """The name by which this machine's engine pulls an image of our ECR.
 
         Raises:
-            RefusedError: if it isn't ours, or isn't there. One whose registry doesn't answer is taken, as the pull
-                will tell.
+            RefusedError: if it isn't ours, or isn't there. One whose registry doesn't
+                answer is taken, as the pull will tell.
         """
         name = ImageName.parse(image)
-        if name is None or name.host not in (self._settings.registry, self._settings.ecr_host):
-            raise invalid(f"Invalid image URI {image}: expected one of {self._settings.registry}, where `push` puts it")
+        if name is None or name.host not in (
+            self._settings.registry,
+            self._settings.ecr_host,
+        ):
+            raise invalid(
+                f"Invalid image URI {image}: expected one of {self._settings.registry}, where `push` puts it"
+            )
         repositories = self._cloud.client("ecr").describe_repositories()["repositories"]
-        if name.repository not in [repository["repositoryName"] for repository in repositories]:
+        if name.repository not in [
+            repository["repositoryName"] for repository in repositories
+        ]:
             raise invalid(
                 f"Cannot find repository: {name.repository} in registry ID: {ACCOUNT} Please check if your ECR "
                 "repository exists and the role has proper pull permissions for SageMaker."
@@ -72,10 +87,20 @@ class Images:
         repository = self._repository(request)
         tags = self._registry.tags(repository)
         wanted = request.get("imageIds")
-        found = self._all(repository) if wanted is None else [self._found(repository, i) for i in wanted]
-        return {"imageDetails": [self._detail(repository, manifest, tags) for manifest in found]}
+        found = (
+            self._all(repository)
+            if wanted is None
+            else [self._found(repository, i) for i in wanted]
+        )
+        return {
+            "imageDetails": [
+                self._detail(repository, manifest, tags) for manifest in found
+            ]
+        }
 
-    def _detail(self, repository: str, manifest: Manifest, tags: Mapping[str, str]) -> Answer:
+    def _detail(
+        self, repository: str, manifest: Manifest, tags: Mapping[str, str]
+    ) -> Answer:
         own = [tag for tag, digest in tags.items() if digest == manifest.digest]
         return {
             "registryId": ACCOUNT,
@@ -83,17 +108,29 @@ class Images:
             "imageDigest": manifest.digest,
             **({"imageTags": own} if own else {}),
             "imageSizeInBytes": manifest.size,
-            "imagePushedAt": self._seen.setdefault((repository, manifest.digest), time.time()),
+            "imagePushedAt": self._seen.setdefault(
+                (repository, manifest.digest), time.time()
+            ),
             "imageManifestMediaType": manifest.media_type,
         }
 
     def _list(self, request: Mapping[str, Any]) -> Answer:
         repository = self._repository(request)
         tags = self._registry.tags(repository)
-        tagged = [{"imageDigest": digest, "imageTag": tag} for tag, digest in tags.items()]
-        untagged = [{"imageDigest": d} for d in self._registry.digests(repository) if d not in tags.values()]
+        tagged = [
+            {"imageDigest": digest, "imageTag": tag} for tag, digest in tags.items()
+        ]
+        untagged = [
+            {"imageDigest": d}
+            for d in self._registry.digests(repository)
+            if d not in tags.values()
+        ]
         chosen = {"TAGGED": tagged, "UNTAGGED": untagged}
-        return {"imageIds": chosen.get(request.get("filter", {}).get("tagStatus"), tagged + untagged)}
+        return {
+            "imageIds": chosen.get(
+                request.get("filter", {}).get("tagStatus"), tagged + untagged
+            )
+        }
 
     def _get(self, request: Mapping[str, Any]) -> Answer:
         repository = self._repository(request)
@@ -114,7 +151,9 @@ class Images:
         return {"images": images, "failures": failures}
 
     def _delete(self, request: Mapping[str, Any]) -> Answer:
-        """A tag is taken away, and its image goes with the last one; by its digest an image goes with all its tags."""
+        """A tag is taken away, and its image goes with the last one; by its digest an
+        image goes with all its tags.
+        """
         repository = self._repository(request)
         deleted, failures = [], []
         for identity in request["imageIds"]:
@@ -128,12 +167,16 @@ class Images:
                 self._registry.delete(repository, manifest.digest)
             else:
                 self._registry.untag(repository, identity["imageTag"])
-            deleted += [{"imageDigest": manifest.digest, "imageTag": tag} for tag in gone]
+            deleted += [
+                {"imageDigest": manifest.digest, "imageTag": tag} for tag in gone
+            ]
             deleted += [{"imageDigest": manifest.digest}] if not gone else []
         return {"imageIds": deleted, "failures": failures}
 
     def _empty_repository(self, request: Mapping[str, Any]) -> None:
-        """Refuse, or delete the images; the repository itself is stock moto's to delete, hence no answer."""
+        """Refuse, or delete the images; the repository itself is stock moto's to
+        delete, hence no answer.
+        """
         repository = self._repository(request)
         if self._registry.digests(repository) and not request.get("force"):
             raise RefusedError(
@@ -154,12 +197,18 @@ class Images:
         return name
 
     def _all(self, repository: str) -> list[Manifest]:
-        manifests = (self._manifest(repository, digest) for digest in self._registry.digests(repository))
+        manifests = (
+            self._manifest(repository, digest)
+            for digest in self._registry.digests(repository)
+        )
         return [manifest for manifest in manifests if manifest is not None]
 
     def _found(self, repository: str, identity: Mapping[str, str]) -> Manifest:
         if (manifest := self._find(repository, identity)) is None:
-            raise RefusedError("ImageNotFoundException", f"The image with imageId {dict(identity)} does not exist")
+            raise RefusedError(
+                "ImageNotFoundException",
+                f"The image with imageId {dict(identity)} does not exist",
+            )
         return manifest
 
     def _find(self, repository: str, identity: Mapping[str, str]) -> Manifest | None:
@@ -177,4 +226,8 @@ class Images:
 
 def _failure(identity: Mapping[str, str]) -> Answer:
     reason = "Requested image not found"
-    return {"imageId": dict(identity), "failureCode": "ImageNotFound", "failureReason": reason}
+    return {
+        "imageId": dict(identity),
+        "failureCode": "ImageNotFound",
+        "failureReason": reason,
+    }

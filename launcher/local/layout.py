@@ -1,4 +1,5 @@
-"""The directory that a training container sees as ``/opt/ml``, made from the job's request and from S3.
+"""The directory that a training container sees as ``/opt/ml``, made from the job's
+request and from S3.
 
 Follows the developer guide's "How Amazon SageMaker provides training information".
 """
@@ -55,7 +56,13 @@ class Channel:
         is_compressed = entry.get("CompressionType") == "Gzip"
         is_sharded = distribution == "ShardedByS3Key"
         return cls(
-            entry["ChannelName"], mode, source["S3Uri"], source["S3DataType"], is_sharded, is_compressed, declared
+            entry["ChannelName"],
+            mode,
+            source["S3Uri"],
+            source["S3DataType"],
+            is_sharded,
+            is_compressed,
+            declared,
         )
 
 
@@ -73,17 +80,24 @@ def items(cloud: Cloud, channel: Channel) -> list[Item]:
     Raises:
         JobError: if there are none.
     """
-    found = manifest_items(cloud, channel.uri) if channel.kind == "ManifestFile" else prefix_items(cloud, channel.uri)
+    found = (
+        manifest_items(cloud, channel.uri)
+        if channel.kind == "ManifestFile"
+        else prefix_items(cloud, channel.uri)
+    )
     if not found:
         raise JobError("no objects begin with that")
     return found
 
 
 def prefix_items(cloud: Cloud, uri: str) -> list[Item]:
-    """The objects whose keys begin so; their paths begin behind the prefix's last folder."""
+    """The objects whose keys begin so; their paths begin behind the prefix's last
+    folder.
+    """
     where = Location.parse(uri)
     keys = [key for key, _ in cloud.keys(where)]
-    # A prefix may end anywhere: what stands before its last slash is cut off, or all of it where it is a folder.
+    # A prefix may end anywhere: what stands before its last slash is cut off, or all of
+    # it where it is a folder.
     folder = f"{where.key.rstrip('/')}/" if where.key else ""
     if not all(key.startswith(folder) for key in keys):
         folder = where.key.rpartition("/")[0]
@@ -97,20 +111,35 @@ def manifest_items(cloud: Cloud, uri: str) -> list[Item]:
     return [Item(Location.parse(f"{first['prefix']}{name}"), name) for name in rest]
 
 
-def shard(found: Sequence[Item], channel: Channel, index: int, n_hosts: int) -> list[Item]:
+def shard(
+    found: Sequence[Item], channel: Channel, index: int, n_hosts: int
+) -> list[Item]:
     """What the host of that number gets."""
     return list(found[index::n_hosts]) if channel.is_sharded else list(found)
 
 
 def write_configuration(
-    base: Path, job: Mapping[str, Any], channels: Sequence[Channel], hosts: Sequence[str], host: str
+    base: Path,
+    job: Mapping[str, Any],
+    channels: Sequence[Channel],
+    hosts: Sequence[str],
+    host: str,
 ) -> None:
     """Make the directories and ``input/config`` of one host."""
     config = base / "input" / "config"
-    for directory in (config, base / "input" / "data", base / "model", base / "output" / "data"):
+    for directory in (
+        config,
+        base / "input" / "data",
+        base / "model",
+        base / "output" / "data",
+    ):
         directory.mkdir(parents=True)
     instance_type = job["ResourceConfig"]["InstanceType"]
-    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance_type, "hosts": list(hosts)}
+    group = {
+        "instance_group_name": "homogeneousCluster",
+        "instance_type": instance_type,
+        "hosts": list(hosts),
+    }
     documents: dict[str, Any] = {
         "hyperparameters": job.get("HyperParameters", {}),
         "inputdataconfig": {channel.name: channel.declared for channel in channels},

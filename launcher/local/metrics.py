@@ -1,4 +1,6 @@
-"""The metrics of a job: what its regular expressions find in the log, the last value of each."""
+"""The metrics of a job: what its regular expressions find in the log, the last value of
+each.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ class Metrics:
     """Reads lines of any host."""
 
     def __init__(self, definitions: Sequence[Mapping[str, str]]) -> None:
-        self._patterns = {definition["Name"]: re.compile(definition["Regex"]) for definition in definitions}
+        self._patterns = {
+            definition["Name"]: re.compile(definition["Regex"])
+            for definition in definitions
+        }
         self._lock = threading.Lock()
         self._values: dict[str, tuple[float, float]] = {}
 
@@ -31,7 +36,9 @@ class Metrics:
             try:
                 re.compile(definition["Regex"])
             except re.error as error:
-                raise invalid(f"Invalid metric regex for {definition['Name']}: {error}") from error
+                raise invalid(
+                    f"Invalid metric regex for {definition['Name']}: {error}"
+                ) from error
 
     def read(self, line: str) -> None:
         """Look for every metric; one without a number in its first group isn't there."""
@@ -44,5 +51,6 @@ class Metrics:
         """FinalMetricDataList."""
         with self._lock:
             return [
-                {"MetricName": name, "Value": value, "Timestamp": when} for name, (value, when) in self._values.items()
+                {"MetricName": name, "Value": value, "Timestamp": when}
+                for name, (value, when) in self._values.items()
             ]

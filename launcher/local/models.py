@@ -46,13 +46,21 @@ class Models:
             "ListModels": lambda request: self.models.listing(
                 request, "Models", ("ModelName", "ModelArn", "CreationTime")
             ),
-            "DeleteModel": lambda request: self._delete(self.models, request["ModelName"]),
-            "CreateEndpointConfig": self._create_config,
-            "DescribeEndpointConfig": lambda request: self.configs.get(request["EndpointConfigName"]),
-            "ListEndpointConfigs": lambda request: self.configs.listing(
-                request, "EndpointConfigs", ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
+            "DeleteModel": lambda request: self._delete(
+                self.models, request["ModelName"]
             ),
-            "DeleteEndpointConfig": lambda request: self._delete(self.configs, request["EndpointConfigName"]),
+            "CreateEndpointConfig": self._create_config,
+            "DescribeEndpointConfig": lambda request: self.configs.get(
+                request["EndpointConfigName"]
+            ),
+            "ListEndpointConfigs": lambda request: self.configs.listing(
+                request,
+                "EndpointConfigs",
+                ("EndpointConfigName", "EndpointConfigArn", "CreationTime"),
+            ),
+            "DeleteEndpointConfig": lambda request: self._delete(
+                self.configs, request["EndpointConfigName"]
+            ),
         }
 
     def image(self, model: Mapping[str, Any]) -> str:
@@ -69,7 +77,9 @@ class Models:
             raise invalid("You must provide either PrimaryContainer or Containers")
         container = container_of(request)
         if "Image" not in container:
-            raise invalid("the container has no Image; model packages aren't offered here")
+            raise invalid(
+                "the container has no Image; model packages aren't offered here"
+            )
         self._platform.cloud.check_role(request.get("ExecutionRoleArn", ""))
         self._platform.images.resolve(container["Image"])
         self._check_data(container)
@@ -100,11 +110,15 @@ class Models:
                 raise invalid(f"variant {variant['VariantName']} has no ModelName")
             self.models.get(variant["ModelName"])
             if ("ServerlessConfig" in variant) == ("InstanceType" in variant):
-                raise invalid(f"variant {variant['VariantName']} needs either an InstanceType or a ServerlessConfig")
+                raise invalid(
+                    f"variant {variant['VariantName']} needs either an InstanceType or a ServerlessConfig"
+                )
         return self._add(self.configs, request)
 
     def _add(self, records: Records, request: Mapping[str, Any]) -> dict[str, Any]:
-        arn = records.add({name: value for name, value in request.items() if name != "Tags"})
+        arn = records.add(
+            {name: value for name, value in request.items() if name != "Tags"}
+        )
         self._platform.tags.put(arn, request)
         return {records.kind.arn: arn}
 
@@ -115,7 +129,11 @@ class Models:
 
 def container_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
     """A model's one container."""
-    container: Mapping[str, Any] = model["PrimaryContainer"] if "PrimaryContainer" in model else model["Containers"][0]
+    container: Mapping[str, Any] = (
+        model["PrimaryContainer"]
+        if "PrimaryContainer" in model
+        else model["Containers"][0]
+    )
     return container
 
 
@@ -139,9 +157,15 @@ def download_model(cloud: Cloud, model: Record, directory: Path) -> None:
     if where is None:
         return
     source = container.get("ModelDataSource", {}).get("S3DataSource", {})
-    if source.get("S3DataType") == "S3Prefix" or source.get("CompressionType") == "None":
+    if (
+        source.get("S3DataType") == "S3Prefix"
+        or source.get("CompressionType") == "None"
+    ):
         for key, _ in cloud.keys(where):
-            cloud.download(Location(where.bucket, key), directory / key.removeprefix(where.key).lstrip("/"))
+            cloud.download(
+                Location(where.bucket, key),
+                directory / key.removeprefix(where.key).lstrip("/"),
+            )
         return
     archive = directory.with_name("model.tar.gz")
     cloud.download(where, archive)
@@ -149,10 +173,21 @@ def download_model(cloud: Cloud, model: Record, directory: Path) -> None:
     archive.unlink()
 
 
-def environment_options(container: Mapping[str, Any], region: str, **more: str) -> list[str]:
+def environment_options(
+    container: Mapping[str, Any], region: str, **more: str
+) -> list[str]:
     """``--env`` options of a serving container."""
-    variables = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **more, **container.get("Environment", {})}
-    return [part for name, value in variables.items() for part in ("--env", f"{name}={value}")]
+    variables = {
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        **more,
+        **container.get("Environment", {}),
+    }
+    return [
+        part
+        for name, value in variables.items()
+        for part in ("--env", f"{name}={value}")
+    ]
 
 
 def dumped(value: Any) -> bytes:

@@ -1,6 +1,8 @@
-"""Several models behind one container: fetched when first asked for, dropped when the container has no more memory.
+"""Several models behind one container: fetched when first asked for, dropped when the
+container has no more memory.
 
-Speaks the container contract for multi-model endpoints: ``POST /models``, ``DELETE /models/NAME``,
+Speaks the container contract for multi-model endpoints: ``POST /models``, ``DELETE
+    /models/NAME``,
 ``POST /models/NAME/invoke``.
 """
 
@@ -34,7 +36,14 @@ class LoadedModels:
         self._lock = threading.Lock()
         self._loaded: dict[str, None] = {}
 
-    def invoke(self, replica: Replica, target: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Answer:
+    def invoke(
+        self,
+        replica: Replica,
+        target: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        seconds: float,
+    ) -> Answer:
         """Ask one model.
 
         Raises:
@@ -45,24 +54,40 @@ class LoadedModels:
             if self._loaded.pop(name, name) is not None:
                 self._load(replica, name, target)
             self._loaded[name] = None
-        answer = replica.request("POST", f"/models/{name}/invoke", body, headers, seconds=seconds)
-        if answer.status == http.HTTPStatus.NOT_FOUND:  # a container that was started anew knows none
+        answer = replica.request(
+            "POST", f"/models/{name}/invoke", body, headers, seconds=seconds
+        )
+        if (
+            answer.status == http.HTTPStatus.NOT_FOUND
+        ):  # a container that was started anew knows none
             with self._lock:
                 self._loaded.pop(name, None)
                 self._load(replica, name, target)
                 self._loaded[name] = None
-            answer = replica.request("POST", f"/models/{name}/invoke", body, headers, seconds=seconds)
+            answer = replica.request(
+                "POST", f"/models/{name}/invoke", body, headers, seconds=seconds
+            )
         return answer
 
     def _load(self, replica: Replica, name: str, target: str) -> None:
         self._fetch(name, target)
-        body = json.dumps({"model_name": name, "url": f"{MOUNTED}/{name}/model"}).encode()
+        body = json.dumps(
+            {"model_name": name, "url": f"{MOUNTED}/{name}/model"}
+        ).encode()
         headers = {"Content-Type": "application/json"}
         while True:
-            answer = replica.request("POST", "/models", body, headers, seconds=_LOAD_SECONDS)
-            if answer.status in (http.HTTPStatus.OK, http.HTTPStatus.CONFLICT):  # now, or loaded already
+            answer = replica.request(
+                "POST", "/models", body, headers, seconds=_LOAD_SECONDS
+            )
+            if answer.status in (
+                http.HTTPStatus.OK,
+                http.HTTPStatus.CONFLICT,
+            ):  # now, or loaded already
                 return
-            if answer.status != http.HTTPStatus.INSUFFICIENT_STORAGE or not self._loaded:
+            if (
+                answer.status != http.HTTPStatus.INSUFFICIENT_STORAGE
+                or not self._loaded
+            ):
                 said = answer.body.decode(errors="replace")
                 raise RefusedError(
                     "ModelError",
@@ -82,12 +107,17 @@ class LoadedModels:
         if directory.exists():
             return
         archive = self._directory / f"{name}.tar.gz"
-        where = Location(self._where.bucket, f"{self._where.key.rstrip('/')}/{target.lstrip('/')}".lstrip("/"))
+        where = Location(
+            self._where.bucket,
+            f"{self._where.key.rstrip('/')}/{target.lstrip('/')}".lstrip("/"),
+        )
         try:
             self._cloud.download(where, archive)
             unpack(archive, directory)
         except JobError as error:
             shutil.rmtree(directory.parent, ignore_errors=True)
-            raise RefusedError("ValidationError", f"Failed to download model data({where}): {error}") from error
+            raise RefusedError(
+                "ValidationError", f"Failed to download model data({where}): {error}"
+            ) from error
         finally:
             archive.unlink(missing_ok=True)

@@ -1,4 +1,6 @@
-"""What a training job leaves: its model and other output in S3, or the reason why there is none."""
+"""What a training job leaves: its model and other output in S3, or the reason why there
+is none.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,15 @@ REASON_CHARACTERS = 1024
 
 
 def upload_archive(
-    cloud: Cloud, directories: Sequence[Path], archive: Path, where: Location, *, even_empty: bool
+    cloud: Cloud,
+    directories: Sequence[Path],
+    archive: Path,
+    where: Location,
+    *,
+    even_empty: bool,
 ) -> str:
-    """Pack the directories of all hosts into one archive and upload it; gives its address.
+    """Pack the directories of all hosts into one archive and upload it; gives its
+    address.
 
     Raises:
         JobError: if the disk or the bucket doesn't take it.
@@ -26,7 +34,8 @@ def upload_archive(
 
 
 def upload_files(cloud: Cloud, directories: Sequence[Path], where: Location) -> str:
-    """Upload the files of the directories as they are; gives the address of their folder.
+    """Upload the files of the directories as they are; gives the address of their
+    folder.
 
     Raises:
         JobError: if the bucket doesn't take them.
@@ -38,7 +47,9 @@ def upload_files(cloud: Cloud, directories: Sequence[Path], where: Location) -> 
 
 
 def failure_of(bases: Mapping[str, Path], failed: Mapping[str, int]) -> str:
-    """The failure file of the first failed host that has one, as much of it as a FailureReason holds."""
+    """The failure file of the first failed host that has one, as much of it as a
+    FailureReason holds.
+    """
     texts = {host: bases[host] / "output" / "failure" for host in failed}
     written = {host: path for host, path in texts.items() if path.is_file()}
     # Of hosts that were ended because of another, the exit status is that of a signal.

@@ -26,7 +26,10 @@ class Packages:
         return sagemaker_backends[ACCOUNT][self._settings.region]
 
     def _delete(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        names, name = self._stock.model_package_name_mapping, request["ModelPackageName"]
+        names, name = (
+            self._stock.model_package_name_mapping,
+            request["ModelPackageName"],
+        )
         if name not in names:
             raise invalid(f"ModelPackage {name} does not exist.")
         arn = names[name]
@@ -36,10 +39,18 @@ class Packages:
         return {}
 
     def _delete_group(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        groups, name = self._stock.model_package_groups, request["ModelPackageGroupName"]
+        groups, name = (
+            self._stock.model_package_groups,
+            request["ModelPackageGroupName"],
+        )
         if name not in groups:
             raise invalid(f"Model Package Group {name} does not exist.")
-        if any(package.model_package_group_name == name for package in self._stock.model_packages.values()):
-            raise invalid(f"Cannot delete Model Package Group {name}: it still has model packages.")
+        if any(
+            package.model_package_group_name == name
+            for package in self._stock.model_packages.values()
+        ):
+            raise invalid(
+                f"Cannot delete Model Package Group {name}: it still has model packages."
+            )
         del groups[name]
         return {}

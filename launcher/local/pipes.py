@@ -1,7 +1,8 @@
-"""Pipe mode: a channel's objects one after the other through a FIFO, a new FIFO for each epoch.
+"""Pipe mode: a channel's objects one after the other through a FIFO, a new FIFO for
+each epoch.
 
-``NAME_0`` is there before the container starts and ``NAME_1`` as soon as the first is being read, so that no reader
-has to wait for one to appear.
+``NAME_0`` is there before the container starts and ``NAME_1`` as soon as the first is
+being read, so that no reader has to wait for one to appear.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ _POLL_SECONDS = 0.02
 class Pipe(threading.Thread):
     """Feeds one channel of one host until it is stopped."""
 
-    def __init__(self, cloud: Cloud, channel: Channel, items: list[Item], data_dir: Path) -> None:
+    def __init__(
+        self, cloud: Cloud, channel: Channel, items: list[Item], data_dir: Path
+    ) -> None:
         super().__init__(daemon=True, name=f"pipe-{channel.name}")
         self._cloud = cloud
         self._channel = channel
@@ -57,7 +60,9 @@ class Pipe(threading.Thread):
                 yield from self._cloud.chunks(item.where)
                 continue
             unpacker = zlib.decompressobj(wbits=31)  # gzip's own format
-            yield from (unpacker.decompress(chunk) for chunk in self._cloud.chunks(item.where))
+            yield from (
+                unpacker.decompress(chunk) for chunk in self._cloud.chunks(item.where)
+            )
             yield unpacker.flush()
 
     def _path(self, epoch: int) -> Path:

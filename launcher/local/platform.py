@@ -28,7 +28,9 @@ class Platform:
     quotas: Quotas = field(default_factory=Quotas)
 
     def user_options(self) -> list[str]:
-        """The platform runs containers as root; where we aren't root, what they write must still be ours to remove."""
+        """The platform runs containers as root; where we aren't root, what they write
+        must still be ours to remove.
+        """
         return [] if os.geteuid() == 0 else ["--user", f"{os.geteuid()}:{os.getegid()}"]
 
 
@@ -38,7 +40,11 @@ class Tags:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._tags: dict[str, dict[str, str]] = {}
-        self.operations = {"AddTags": self._add, "ListTags": self._list, "DeleteTags": self._delete}
+        self.operations = {
+            "AddTags": self._add,
+            "ListTags": self._list,
+            "DeleteTags": self._delete,
+        }
 
     def put(self, arn: str, request: Mapping[str, Any]) -> None:
         """Keep the tags of a request that makes a resource.
@@ -65,13 +71,17 @@ class Tags:
 
     def _add(self, request: Mapping[str, Any]) -> dict[str, Any]:
         with self._lock:
-            self._tags[request["ResourceArn"]] |= {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+            self._tags[request["ResourceArn"]] |= {
+                tag["Key"]: tag["Value"] for tag in request["Tags"]
+            }
         return self._list(request)
 
     def _list(self, request: Mapping[str, Any]) -> dict[str, Any]:
         with self._lock:
             tags = self._tags[request["ResourceArn"]]
-            return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+            return {
+                "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]
+            }
 
     def _delete(self, request: Mapping[str, Any]) -> dict[str, Any]:
         with self._lock:

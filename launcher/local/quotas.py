@@ -1,4 +1,5 @@
-"""How many instances of a type the account may have: as a new one, none of the accelerated types and some of the rest.
+"""How many instances of a type the account may have: as a new one, none of the
+accelerated types and some of the rest.
 
 Names are those of Service Quotas, which `launcher doctor` reads.
 """
@@ -38,7 +39,9 @@ class Quotas:
 
         model = botocore.session.get_session().get_service_model("sagemaker")
         return {
-            f"{instance_type} for {use}": 0 if _ACCELERATED.match(instance_type) else _INSTANCES
+            f"{instance_type} for {use}": 0
+            if _ACCELERATED.match(instance_type)
+            else _INSTANCES
             for use, shape in _TYPES.items()
             for instance_type in model.shape_for(shape).enum
         }
@@ -59,9 +62,17 @@ class Quotas:
 
     def _list(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if request["ServiceCode"] != "sagemaker":
-            raise RefusedError("NoSuchResourceException", f"no service {request['ServiceCode']} here")
+            raise RefusedError(
+                "NoSuchResourceException", f"no service {request['ServiceCode']} here"
+            )
         quotas = [
-            {"ServiceCode": "sagemaker", "QuotaName": name, "Value": float(value), "Unit": "None", "Adjustable": True}
+            {
+                "ServiceCode": "sagemaker",
+                "QuotaName": name,
+                "Value": float(value),
+                "Unit": "None",
+                "Adjustable": True,
+            }
             for name, value in self._values.items()
         ]
         return page(quotas, request, "Quotas")

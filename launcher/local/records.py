@@ -1,4 +1,6 @@
-"""What Describe answers, by name: the state of one kind of resource, changed by requests and jobs at the same time."""
+"""What Describe answers, by name: the state of one kind of resource, changed by
+requests and jobs at the same time.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ class Kind:
         noun: what an ARN and a List operation call it, such as ``training-job``.
         prefix: of its members, such as ``TrainingJob``.
         state: member with its state, or empty.
-        absent: what the service says where there is none of a name; ``{arn}`` and ``{name}`` are filled in.
+        absent: what the service says where there is none of a name; ``{arn}`` and
+            ``{name}`` are filled in.
         present: the same where a name is taken.
         absent_code: goes with ``absent``.
         present_code: goes with ``present``.
@@ -73,7 +76,11 @@ class Records:
         with self._lock:
             self.check_free(name)
             now = time.time()
-            self._records[name] = {**copy.deepcopy(dict(record)), self.kind.arn: arn, "CreationTime": now}
+            self._records[name] = {
+                **copy.deepcopy(dict(record)),
+                self.kind.arn: arn,
+                "CreationTime": now,
+            }
             if self.kind.state:
                 self._records[name]["LastModifiedTime"] = now
         return arn
@@ -128,13 +135,29 @@ class Records:
         with self._lock:
             return copy.deepcopy(list(self._records.values()))
 
-    def listing(self, request: Mapping[str, Any], member: str, members: Collection[str]) -> dict[str, Any]:
-        """The answer of a List operation: filtered, sorted, paged, each with the named members that it has."""
+    def listing(
+        self, request: Mapping[str, Any], member: str, members: Collection[str]
+    ) -> dict[str, Any]:
+        """The answer of a List operation: filtered, sorted, paged, each with the named
+        members that it has.
+        """
         found = [record for record in self.all() if self._passes(record, request)]
-        by = {"Name": self.kind.name, "Status": self.kind.state}.get(request.get("SortBy", ""), "CreationTime")
+        by = {"Name": self.kind.name, "Status": self.kind.state}.get(
+            request.get("SortBy", ""), "CreationTime"
+        )
         # The services' default is the newest first.
-        found.sort(key=lambda record: record[by], reverse=request.get("SortOrder", "Descending") == "Descending")
-        return page([{name: record[name] for name in members if name in record} for record in found], request, member)
+        found.sort(
+            key=lambda record: record[by],
+            reverse=request.get("SortOrder", "Descending") == "Descending",
+        )
+        return page(
+            [
+                {name: record[name] for name in members if name in record}
+                for record in found
+            ],
+            request,
+            member,
+        )
 
     def _passes(self, record: Record, request: Mapping[str, Any]) -> bool:
         wanted: dict[str, Callable[[Any], bool]] = {
@@ -145,11 +168,16 @@ class Records:
             "LastModifiedTimeAfter": lambda time_: record["LastModifiedTime"] >= time_,
             "LastModifiedTimeBefore": lambda time_: record["LastModifiedTime"] <= time_,
         }
-        return all(test(request[name]) for name, test in wanted.items() if name in request)
+        return all(
+            test(request[name]) for name, test in wanted.items() if name in request
+        )
 
 
-def page(found: Sequence[Mapping[str, Any]], request: Mapping[str, Any], member: str) -> dict[str, Any]:
-    """The part of a list that a request asks for, with the token that leads to the next.
+def page(
+    found: Sequence[Mapping[str, Any]], request: Mapping[str, Any], member: str
+) -> dict[str, Any]:
+    """The part of a list that a request asks for, with the token that leads to the
+    next.
 
     Raises:
         RefusedError: for a token that none was given as.
@@ -158,4 +186,7 @@ def page(found: Sequence[Mapping[str, Any]], request: Mapping[str, Any], member:
     if not token.isdecimal():
         raise invalid("Invalid pagination token.")
     start, end = int(token), int(token) + request.get("MaxResults", 100)
-    return {member: list(found[start:end]), **({"NextToken": str(end)} if end < len(found) else {})}
+    return {
+        member: list(found[start:end]),
+        **({"NextToken": str(end)} if end < len(found) else {}),
+    }

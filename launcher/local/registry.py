@@ -1,6 +1,8 @@
-"""The image registry: Debian's docker-registry on loopback, behind a password, and what it answers about images.
+"""The image registry: Debian's docker-registry on loopback, behind a password, and what
+it answers about images.
 
-Docker takes a registry on loopback without TLS, so an ordinary ``docker login`` and ``docker push`` work.
+Docker takes a registry on loopback without TLS, so an ordinary ``docker login`` and
+``docker push`` work.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ _PACKAGES = {"docker-registry": "docker-registry", "htpasswd": "apache2-utils"}
 _SECONDS = 10.0
 # Loopback is never behind a proxy.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
-_NAME = re.compile(r"(?P<host>[^/]+)/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?")
+_NAME = re.compile(
+    r"(?P<host>[^/]+)/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
+)
 
 
 class UnreachableError(Exception):
@@ -47,13 +51,18 @@ class Manifest:
     def size(self) -> int:
         """Bytes of its layers and configuration."""
         document = json.loads(self.text)
-        parts = [*document.get("layers", document.get("manifests", [])), document.get("config", {})]
+        parts = [
+            *document.get("layers", document.get("manifests", [])),
+            document.get("config", {}),
+        ]
         return sum(int(part.get("size", 0)) for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageName:
-    """An image's parts; ``reference`` is the digest, or else the tag, or else ``latest``."""
+    """An image's parts; ``reference`` is the digest, or else the tag, or else
+    ``latest``.
+    """
 
     host: str
     repository: str
@@ -63,7 +72,11 @@ class ImageName:
     def parse(cls, text: str) -> ImageName | None:
         """``host/repository[:tag][@digest]``, or None if it isn't one."""
         match = _NAME.fullmatch(text)
-        return match and cls(match["host"], match["repository"], match["digest"] or match["tag"] or "latest")
+        return match and cls(
+            match["host"],
+            match["repository"],
+            match["digest"] or match["tag"] or "latest",
+        )
 
 
 def authorization(settings: Settings) -> str:
@@ -72,7 +85,8 @@ def authorization(settings: Settings) -> str:
 
 
 def start(settings: Settings) -> subprocess.Popen[bytes]:
-    """Start the registry's process, its packages installed first where that may be done.
+    """Start the registry's process, its packages installed first where that may be
+    done.
 
     Raises:
         LocalError: if a command isn't there.
@@ -83,13 +97,22 @@ def start(settings: Settings) -> subprocess.Popen[bytes]:
         shutil.rmtree(images)
     users = settings.directory / "registry-users"
     command = ["htpasswd", "-niB", USER]
-    made = subprocess.run(command, input=settings.registry_password, text=True, capture_output=True, check=True)
+    made = subprocess.run(
+        command,
+        input=settings.registry_password,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
     users.touch(mode=0o600)
     users.write_text(made.stdout)
     configuration = {
         "version": 0.1,
         "log": {"level": "warn", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(settings.layers)}, "delete": {"enabled": True}},
+        "storage": {
+            "filesystem": {"rootdirectory": str(settings.layers)},
+            "delete": {"enabled": True},
+        },
         "http": {"addr": f"{LOOPBACK}:{settings.registry_port}"},
         "auth": {"htpasswd": {"realm": "halfstar", "path": str(users)}},
     }
@@ -106,19 +129,32 @@ def start(settings: Settings) -> subprocess.Popen[bytes]:
 
 
 def _ensure_commands() -> None:
-    missing = [package for command, package in _PACKAGES.items() if shutil.which(command) is None]
+    missing = [
+        package
+        for command, package in _PACKAGES.items()
+        if shutil.which(command) is None
+    ]
     if not missing:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise LocalError(f"the image registry needs {' and '.join(missing)}: apt-get install {' '.join(missing)}")
+        raise LocalError(
+            f"the image registry needs {' and '.join(missing)}: apt-get install {' '.join(missing)}"
+        )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "--quiet=2"], ["install", "--yes", "--quiet=2", "--no-install-recommends", *missing]):
+    for command in (
+        ["update", "--quiet=2"],
+        ["install", "--yes", "--quiet=2", "--no-install-recommends", *missing],
+    ):
         # What apt-get says goes to stderr: stdout is for what a shell evaluates.
-        if subprocess.run(["apt-get", *command], env=environment, stdout=2, check=False).returncode:
+        if subprocess.run(
+            ["apt-get", *command], env=environment, stdout=2, check=False
+        ).returncode:
             raise LocalError(f"apt-get can't install {' '.join(missing)}: see above")
     # Debian starts the package's own service, which nobody asked for.
     if Path("/run/systemd/system").is_dir() and "docker-registry" in missing:
-        subprocess.run(["systemctl", "disable", "--now", "docker-registry"], check=False, stdout=2)
+        subprocess.run(
+            ["systemctl", "disable", "--now", "docker-registry"], check=False, stdout=2
+        )
 
 
 def _repositories(settings: Settings) -> Path:
@@ -156,12 +192,18 @@ class Registry:
             # 400: a reference that can't be one.
             if error.code in (400, 404):
                 return None
-            raise UnreachableError(f"the registry answers {error.code} {error.reason}") from error
-        return Manifest(f"sha256:{hashlib.sha256(text).hexdigest()}", media_type, text.decode())
+            raise UnreachableError(
+                f"the registry answers {error.code} {error.reason}"
+            ) from error
+        return Manifest(
+            f"sha256:{hashlib.sha256(text).hexdigest()}", media_type, text.decode()
+        )
 
     def tags(self, repository: str) -> dict[str, str]:
         """The digest of each tag."""
-        links = sorted((self._files / repository / "_manifests" / "tags").glob("*/current/link"))
+        links = sorted(
+            (self._files / repository / "_manifests" / "tags").glob("*/current/link")
+        )
         return {link.parent.parent.name: link.read_text() for link in links}
 
     def digests(self, repository: str) -> list[str]:
@@ -180,7 +222,9 @@ class Registry:
         except urllib.error.HTTPError as error:
             error.close()
             if error.code != 404:
-                raise UnreachableError(f"the registry answers {error.code} {error.reason}") from error
+                raise UnreachableError(
+                    f"the registry answers {error.code} {error.reason}"
+                ) from error
 
     def untag(self, repository: str, tag: str) -> None:
         """Take a tag away and leave the image, which the registry's API can't."""
@@ -192,11 +236,15 @@ class Registry:
 
     def _request(self, method: str, path: str) -> http.client.HTTPResponse:
         headers = {"Accept": ", ".join(MANIFESTS), "Authorization": self._authorization}
-        request = urllib.request.Request(f"{self._url}{path}", headers=headers, method=method)
+        request = urllib.request.Request(
+            f"{self._url}{path}", headers=headers, method=method
+        )
         try:
             response: http.client.HTTPResponse = _open(request, timeout=_SECONDS)
         except urllib.error.HTTPError:
             raise
         except OSError as error:
-            raise UnreachableError(f"the registry can't be reached: {getattr(error, 'reason', error)}") from error
+            raise UnreachableError(
+                f"the registry can't be reached: {getattr(error, 'reason', error)}"
+            ) from error
         return response

@@ -1,4 +1,6 @@
-"""One container that serves: started with a model, asked for its health, started anew when it ends by itself."""
+"""One container that serves: started with a model, asked for its health, started anew
+when it ends by itself.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +49,17 @@ class Replica:
         stream: where its log goes.
     """
 
-    def __init__(self, platform: Platform, image: str, options: Sequence[str], stream: LogStream) -> None:
+    def __init__(
+        self, platform: Platform, image: str, options: Sequence[str], stream: LogStream
+    ) -> None:
         self._platform = platform
         self._image = image
-        self._options = [*platform.user_options(), *options, "--publish", f"{LOOPBACK}::{_CONTAINER_PORT}"]
+        self._options = [
+            *platform.user_options(),
+            *options,
+            "--publish",
+            f"{LOOPBACK}::{_CONTAINER_PORT}",
+        ]
         self._stream = stream
         self._container = ""
         self._port = 0
@@ -77,7 +86,9 @@ class Replica:
     def stop(self) -> None:
         """SIGTERM, then SIGKILL, and remove it."""
         self._stopped.set()
-        self._platform.docker.stop(self._container, self._platform.settings.limits.hosting_stop_seconds)
+        self._platform.docker.stop(
+            self._container, self._platform.settings.limits.hosting_stop_seconds
+        )
         if self._keeper is not None:
             self._keeper.join()
         self._platform.docker.remove(self._container)
@@ -86,7 +97,10 @@ class Replica:
     def is_healthy(self) -> bool:
         """Whether ``/ping`` answers 200."""
         with contextlib.suppress(UnavailableError, SlowError):
-            return self.request("GET", "/ping", seconds=_PING_SECONDS).status == http.HTTPStatus.OK
+            return (
+                self.request("GET", "/ping", seconds=_PING_SECONDS).status
+                == http.HTTPStatus.OK
+            )
         return False
 
     def request(
@@ -108,7 +122,9 @@ class Replica:
         try:
             connection.request(method, path, body or None, dict(headers or {}))
             response = connection.getresponse()
-            return Answer(response.status, dict(response.headers.items()), response.read())
+            return Answer(
+                response.status, dict(response.headers.items()), response.read()
+            )
         except TimeoutError as error:
             raise SlowError from error
         except (OSError, http.client.HTTPException) as error:
@@ -117,8 +133,12 @@ class Replica:
             connection.close()
 
     def _run(self) -> None:
-        self._container = self._platform.docker.start(self._image, ["serve"], self._options)
-        self._follower = threading.Thread(target=self._follow, args=[self._container], daemon=True)
+        self._container = self._platform.docker.start(
+            self._image, ["serve"], self._options
+        )
+        self._follower = threading.Thread(
+            target=self._follow, args=[self._container], daemon=True
+        )
         self._follower.start()
         self._port = self._platform.docker.port(self._container, _CONTAINER_PORT)
 

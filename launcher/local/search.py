@@ -1,6 +1,7 @@
 """Draws hyperparameters from the ranges of a tuning job, the same for the same seed.
 
-Both Random and Bayesian tuning are drawn at random here: the next job doesn't look at those before it. Scaling follows
+Both Random and Bayesian tuning are drawn at random here: the next job doesn't look at
+    those before it. Scaling follows
 the developer guide's "Define Hyperparameter Ranges".
 """
 
@@ -17,7 +18,9 @@ _SCALES: dict[str, Callable[[float, float, float], float]] = {
     "Auto": lambda share, low, high: low + share * (high - low),
     "Linear": lambda share, low, high: low + share * (high - low),
     "Logarithmic": lambda share, low, high: low * (high / low) ** share,
-    "ReverseLogarithmic": lambda share, low, high: 1 - (1 - low) * ((1 - high) / (1 - low)) ** share,
+    "ReverseLogarithmic": lambda share, low, high: (
+        1 - (1 - low) * ((1 - high) / (1 - low)) ** share
+    ),
 }
 
 
@@ -46,8 +49,12 @@ def _check_bounds(entry: Mapping[str, str]) -> None:
     except ValueError as error:
         raise invalid(f"the range of {name} has a bound that is no number") from error
     if not low < high:
-        raise invalid(f"the range of {name} has a MinValue that isn't below its MaxValue")
-    if (scale == "Logarithmic" and low <= 0) or (scale == "ReverseLogarithmic" and not 0 <= low < high < 1):
+        raise invalid(
+            f"the range of {name} has a MinValue that isn't below its MaxValue"
+        )
+    if (scale == "Logarithmic" and low <= 0) or (
+        scale == "ReverseLogarithmic" and not 0 <= low < high < 1
+    ):
         raise invalid(f"the range of {name} can't be scaled as {scale}")
 
 
@@ -55,11 +62,18 @@ def draws(ranges: Mapping[str, Any], seed: int | str) -> Iterator[dict[str, str]
     """Values by name, as strings, without end."""
     rng = random.Random(seed)
     while True:
-        values = {entry["Name"]: _drawn(entry, rng) for entry in ranges.get("ContinuousParameterRanges", [])}
-        values |= {
-            entry["Name"]: str(round(float(_drawn(entry, rng)))) for entry in ranges.get("IntegerParameterRanges", [])
+        values = {
+            entry["Name"]: _drawn(entry, rng)
+            for entry in ranges.get("ContinuousParameterRanges", [])
         }
-        values |= {entry["Name"]: rng.choice(entry["Values"]) for entry in ranges.get("CategoricalParameterRanges", [])}
+        values |= {
+            entry["Name"]: str(round(float(_drawn(entry, rng))))
+            for entry in ranges.get("IntegerParameterRanges", [])
+        }
+        values |= {
+            entry["Name"]: rng.choice(entry["Values"])
+            for entry in ranges.get("CategoricalParameterRanges", [])
+        }
         yield values
 
 
@@ -69,4 +83,7 @@ def _drawn(entry: Mapping[str, str], rng: random.Random) -> str:
 
 
 def _numeric(ranges: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
-    return [*ranges.get("IntegerParameterRanges", []), *ranges.get("ContinuousParameterRanges", [])]
+    return [
+        *ranges.get("IntegerParameterRanges", []),
+        *ranges.get("ContinuousParameterRanges", []),
+    ]

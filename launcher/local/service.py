@@ -1,7 +1,8 @@
 """The services' process: ``python -m launcher.local.service DIRECTORY``.
 
-moto's server answers for S3, ECR's repositories, IAM, STS and CloudWatch Logs; what concerns images, jobs and endpoints
-is made real in front of it. The process ends with the containers that it started.
+moto's server answers for S3, ECR's repositories, IAM, STS and CloudWatch Logs; what
+concerns images, jobs and endpoints is made real in front of it. The process ends with
+the containers that it started.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ from launcher.local.tuning import TuningJobs
 
 def application(settings: Settings) -> Api:
     """All services of a stack."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import (
+        DomainDispatcherApplication,
+        create_backend_app,
+    )
 
     cloud = Cloud(settings)
     images = Images(settings, Registry(settings), cloud)
@@ -40,21 +44,34 @@ def application(settings: Settings) -> Api:
     training, models = TrainingJobs(platform), Models(platform)
     endpoints = Endpoints(platform, models)
     invocations = Invocations(platform, endpoints)
-    tags = {name: _if_owned(platform, operation) for name, operation in platform.tags.operations.items()}
+    tags = {
+        name: _if_owned(platform, operation)
+        for name, operation in platform.tags.operations.items()
+    }
     tuning, transform = TuningJobs(platform, training), TransformJobs(platform, models)
     parts = (training, tuning, models, endpoints, transform, Packages(settings))
-    sagemaker: dict[str, Operation] = {name: call for part in parts for name, call in part.operations.items()}
+    sagemaker: dict[str, Operation] = {
+        name: call for part in parts for name, call in part.operations.items()
+    }
     operations: dict[tuple[str, str], Operation] = {
         **{("ecr", name): operation for name, operation in images.operations.items()},
-        **{("service-quotas", name): operation for name, operation in platform.quotas.operations.items()},
-        **{("sagemaker", name): operation for name, operation in {**sagemaker, **tags}.items()},
+        **{
+            ("service-quotas", name): operation
+            for name, operation in platform.quotas.operations.items()
+        },
+        **{
+            ("sagemaker", name): operation
+            for name, operation in {**sagemaker, **tags}.items()
+        },
     }
     routes: dict[str, Route] = {
         "POST /endpoints/([^/]+)/invocations": invocations.invoke,
         "POST /endpoints/([^/]+)/async-invocations": invocations.invoke_later,
         "POST /_local/interrupt/(.+)": _interruption(training),
     }
-    return Api(settings, DomainDispatcherApplication(create_backend_app), operations, routes)
+    return Api(
+        settings, DomainDispatcherApplication(create_backend_app), operations, routes
+    )
 
 
 def _interruption(training: TrainingJobs) -> Route:
@@ -75,10 +92,16 @@ def main(arguments: list[str]) -> int:
     from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
     settings = Settings.load(Path(arguments[0]))
     server = make_server(
-        LOOPBACK, settings.port, application(settings), threaded=True, request_handler=MotoRequestHandler
+        LOOPBACK,
+        settings.port,
+        application(settings),
+        threaded=True,
+        request_handler=MotoRequestHandler,
     )
     signal.signal(signal.SIGTERM, _exit)
     try:

@@ -1,6 +1,8 @@
-"""One running stack: where it listens, its secrets, and its processes, kept in ``stack.json`` of its directory.
+"""One running stack: where it listens, its secrets, and its processes, kept in
+``stack.json`` of its directory.
 
-The directory holds all that the stack writes to disk; `launcher.local.stack.down` removes it.
+The directory holds all that the stack writes to disk; `launcher.local.stack.down`
+removes it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ _FILE = "stack.json"
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process of ours: a number alone may belong to another by now, so its start counts too."""
+    """A process of ours: a number alone may belong to another by now, so its start
+    counts too.
+    """
 
     pid: int
     started: str
@@ -64,7 +68,8 @@ class Settings:
 
     Attributes:
         directory: its files.
-        identity: value of the label ``org.halfstar.local`` of every container and network that it makes.
+        identity: value of the label ``org.halfstar.local`` of every container and
+            network that it makes.
         port: of the services, on loopback.
         registry_port: of the image registry, on loopback.
         region: where it says that it is.
@@ -123,7 +128,12 @@ class Settings:
         """Write ``stack.json``, which only its owner may read."""
         path = self.directory / _FILE
         text = json.dumps(
-            {**dataclasses.asdict(self), "directory": str(self.directory), "layers": str(self.layers)}, indent=2
+            {
+                **dataclasses.asdict(self),
+                "directory": str(self.directory),
+                "layers": str(self.layers),
+            },
+            indent=2,
         )
         path.touch(mode=0o600)
         path.write_text(text)
@@ -138,17 +148,26 @@ class Settings:
         try:
             value = json.loads((directory / _FILE).read_bytes())
         except FileNotFoundError as error:
-            raise LocalError(f"nothing is up in {directory}: run `launcher local up`") from error
-        value["directory"], value["layers"] = Path(value["directory"]), Path(value["layers"])
+            raise LocalError(
+                f"nothing is up in {directory}: run `launcher local up`"
+            ) from error
+        value["directory"], value["layers"] = (
+            Path(value["directory"]),
+            Path(value["layers"]),
+        )
         value["limits"] = Limits(**value["limits"])
         value["processes"] = tuple(Process(**process) for process in value["processes"])
         return cls(**value)
 
 
 def _start_of(pid: int) -> str:
-    """When a process was started, in the system's own words; empty if there is none or it is a zombie."""
+    """When a process was started, in the system's own words; empty if there is none or
+    it is a zombie.
+    """
     try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, *fields = (
+            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        )
     except FileNotFoundError:
         if Path("/proc/self").exists():  # Linux, and no such process
             return ""
@@ -156,5 +175,10 @@ def _start_of(pid: int) -> str:
         return ""
     else:
         return "" if state == "Z" else fields[18]
-    shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return shown.stdout.strip()

@@ -1,6 +1,8 @@
-"""Starts and ends the local services: ``up`` makes a directory with all of a stack, ``down`` leaves nothing of it.
+"""Starts and ends the local services: ``up`` makes a directory with all of a stack,
+``down`` leaves nothing of it.
 
-Two processes run: the services and the image registry. Containers are the services' own.
+Two processes run: the services and the image registry. Containers are the services'
+    own.
 """
 
 from __future__ import annotations
@@ -52,8 +54,8 @@ def up(
         port: of the services; 0 takes a free one.
         registry_port: of the registry, likewise.
         region: where it says that it is.
-        layers: where the registry keeps what is pushed. Layers, unlike images, outlive the stack there, so that the
-            next push of much the same image is quick.
+        layers: where the registry keeps what is pushed. Layers, unlike images, outlive
+            the stack there, so that the next push of much the same image is quick.
         limits: shorter or longer times than the platform's.
 
     Raises:
@@ -76,7 +78,9 @@ def up(
         layers=(layers or directory / "registry").resolve(),
     )
     if not Docker(settings).answers():
-        raise LocalError("no Docker engine answers: start one (`docker version` then names a server)")
+        raise LocalError(
+            "no Docker engine answers: start one (`docker version` then names a server)"
+        )
     directory.mkdir(parents=True, exist_ok=True)
     (directory / ".gitignore").write_text("*\n")
     settings.save()
@@ -88,7 +92,8 @@ def up(
 
 
 def down(directory: Path) -> None:
-    """End the processes, remove the containers, networks and pulled images, then the directory.
+    """End the processes, remove the containers, networks and pulled images, then the
+    directory.
 
     Raises:
         LocalError: if there is no stack, or a process doesn't end.
@@ -130,12 +135,18 @@ def interrupt(settings: Settings, job: str) -> None:
 def _running(directory: Path) -> Settings:
     settings = Settings.load(directory)
     if not is_up(settings):
-        raise LocalError(f"what was up in {directory} has ended: run `launcher local down` first")
+        raise LocalError(
+            f"what was up in {directory} has ended: run `launcher local down` first"
+        )
     return settings
 
 
 def _started(settings: Settings) -> Settings:
-    write_login(settings.directory / "docker", settings.registry, registry.authorization(settings))
+    write_login(
+        settings.directory / "docker",
+        settings.registry,
+        registry.authorization(settings),
+    )
     processes = {"registry": registry.start(settings)}
     settings = _recorded(settings, processes)
     processes["service"] = _start_service(settings)
@@ -144,14 +155,20 @@ def _started(settings: Settings) -> Settings:
     while not _answers(settings):
         for name, process in processes.items():
             if process.poll() is not None:
-                raise LocalError(f"the {name} ended with {process.returncode}: {_tail(settings, name)}")
+                raise LocalError(
+                    f"the {name} ended with {process.returncode}: {_tail(settings, name)}"
+                )
         if time.monotonic() > deadline:
-            raise LocalError(f"the services don't answer after {_START_SECONDS:.0f} s: {_tail(settings, 'service')}")
+            raise LocalError(
+                f"the services don't answer after {_START_SECONDS:.0f} s: {_tail(settings, 'service')}"
+            )
         time.sleep(_POLL_SECONDS)
     return settings
 
 
-def _recorded(settings: Settings, processes: dict[str, subprocess.Popen[bytes]]) -> Settings:
+def _recorded(
+    settings: Settings, processes: dict[str, subprocess.Popen[bytes]]
+) -> Settings:
     """Written down before the next step, so that `down` always finds what was started."""
     _children.update((process.pid, process) for process in processes.values())
     known = tuple(Process.of(process.pid) for process in processes.values())
@@ -162,7 +179,9 @@ def _recorded(settings: Settings, processes: dict[str, subprocess.Popen[bytes]])
 
 def _start_service(settings: Settings) -> subprocess.Popen[bytes]:
     # Whoever calls may be set up for real AWS: the service must not be.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("AWS_")
+    }
     with (settings.directory / "service.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "launcher.local.service", str(settings.directory)],
@@ -178,7 +197,9 @@ def _answers(settings: Settings) -> bool:
     if not registry.Registry(settings).answers():
         return False
     try:
-        with _open(f"{settings.endpoint_url}/moto-api/data.json", timeout=_START_SECONDS):
+        with _open(
+            f"{settings.endpoint_url}/moto-api/data.json", timeout=_START_SECONDS
+        ):
             return True
     except (urllib.error.URLError, ConnectionError):
         return False
@@ -204,7 +225,9 @@ def _reap(pid: int) -> None:
 
 
 def _tail(settings: Settings, name: str) -> str:
-    lines = (settings.directory / f"{name}.log").read_text(errors="replace").splitlines()
+    lines = (
+        (settings.directory / f"{name}.log").read_text(errors="replace").splitlines()
+    )
     return " | ".join(lines[-_LOG_LINES:])
 
 

@@ -23,7 +23,13 @@ KIND = Kind(
     "already exists ({arn})",
     present_code="ResourceInUse",
 )
-_SUMMARY = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime")
+_SUMMARY = (
+    "TrainingJobName",
+    "TrainingJobArn",
+    "CreationTime",
+    "TrainingEndTime",
+    "LastModifiedTime",
+)
 _STATES = ("TrainingJobStatus", "SecondaryStatus")
 UNDER_WAY = ("InProgress", "Stopping")
 
@@ -38,14 +44,18 @@ class TrainingJobs:
         self.records = Records(KIND, platform.settings.region)
         self.operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "CreateTrainingJob": self.create,
-            "DescribeTrainingJob": lambda request: self.records.get(request["TrainingJobName"]),
+            "DescribeTrainingJob": lambda request: self.records.get(
+                request["TrainingJobName"]
+            ),
             "ListTrainingJobs": self._list,
             "StopTrainingJob": self.stop,
             "DeleteTrainingJob": self.delete,
         }
 
     def create(self, request: Mapping[str, Any], **members: Any) -> dict[str, Any]:
-        """Check all that can be checked before it runs, then run it; ``members`` are kept beside the request's."""
+        """Check all that can be checked before it runs, then run it; ``members`` are
+        kept beside the request's.
+        """
         name = request["TrainingJobName"]
         image = self.check(request)
         record = {
@@ -56,8 +66,12 @@ class TrainingJobs:
             "SecondaryStatusTransitions": [],
             "ModelArtifacts": {"S3ModelArtifacts": ""},
             "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
-            "EnableInterContainerTrafficEncryption": request.get("EnableInterContainerTrafficEncryption", False),
-            "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
+            "EnableInterContainerTrafficEncryption": request.get(
+                "EnableInterContainerTrafficEncryption", False
+            ),
+            "EnableManagedSpotTraining": request.get(
+                "EnableManagedSpotTraining", False
+            ),
         }
         arn = self.records.add(record)
         self._platform.tags.put(arn, request)
@@ -72,7 +86,9 @@ class TrainingJobs:
         name = request["TrainingJobName"]
         status = self.records.get(name)["TrainingJobStatus"]
         if status not in UNDER_WAY:
-            raise invalid(f"The request was rejected because the training job is in status {status}.")
+            raise invalid(
+                f"The request was rejected because the training job is in status {status}."
+            )
         self.records.set(name, TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
         self._runs[name].end(Ending.STOPPED)
         return {}
@@ -86,7 +102,9 @@ class TrainingJobs:
         name = request["TrainingJobName"]
         status = self.records.get(name)["TrainingJobStatus"]
         if status in UNDER_WAY:
-            raise invalid(f"The request was rejected because the training job is in status {status}.")
+            raise invalid(
+                f"The request was rejected because the training job is in status {status}."
+            )
         self._platform.tags.drop(self.records.remove(name)["TrainingJobArn"])
         with self._lock:
             del self._runs[name]
@@ -99,15 +117,23 @@ class TrainingJobs:
             RefusedError: if there is no such job, or it doesn't run on spot capacity.
         """
         job = self.records.get(name)
-        if not job["EnableManagedSpotTraining"] or job["TrainingJobStatus"] != "InProgress":
-            raise invalid(f"{name} is {job['TrainingJobStatus']}; only a running managed spot job is interrupted")
+        if (
+            not job["EnableManagedSpotTraining"]
+            or job["TrainingJobStatus"] != "InProgress"
+        ):
+            raise invalid(
+                f"{name} is {job['TrainingJobStatus']}; only a running managed spot job is interrupted"
+            )
         self._runs[name].end(Ending.INTERRUPTED)
 
     def _list(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        return self.records.listing(request, "TrainingJobSummaries", (*_SUMMARY, *_STATES))
+        return self.records.listing(
+            request, "TrainingJobSummaries", (*_SUMMARY, *_STATES)
+        )
 
     def check(self, request: Mapping[str, Any]) -> str:
-        """Everything that can be checked before it runs; gives the image as the engine pulls it.
+        """Everything that can be checked before it runs; gives the image as the engine
+        pulls it.
 
         Raises:
             RefusedError: with what is wrong.
@@ -115,12 +141,22 @@ class TrainingJobs:
         self.records.check_free(request["TrainingJobName"])
         algorithm = request["AlgorithmSpecification"]
         if "TrainingImage" not in algorithm:
-            raise invalid("AlgorithmSpecification has no TrainingImage; no other kind of algorithm is offered here")
-        use = "spot training job usage" if request.get("EnableManagedSpotTraining") else "training job usage"
+            raise invalid(
+                "AlgorithmSpecification has no TrainingImage; no other kind of algorithm is offered here"
+            )
+        use = (
+            "spot training job usage"
+            if request.get("EnableManagedSpotTraining")
+            else "training job usage"
+        )
         resources = request["ResourceConfig"]
         if "InstanceType" not in resources:
-            raise invalid("ResourceConfig has no InstanceType; groups of instances aren't offered here")
-        self._platform.quotas.check(resources["InstanceType"], use, resources.get("InstanceCount", 1))
+            raise invalid(
+                "ResourceConfig has no InstanceType; groups of instances aren't offered here"
+            )
+        self._platform.quotas.check(
+            resources["InstanceType"], use, resources.get("InstanceCount", 1)
+        )
         Metrics.check(algorithm.get("MetricDefinitions", []))
         _check_spot(request)
         self._platform.cloud.check_role(request["RoleArn"])
@@ -129,13 +165,17 @@ class TrainingJobs:
         if len({entry["ChannelName"] for entry in channels}) < len(channels):
             raise invalid("Duplicate channel names in InputDataConfig")
         for entry in channels:
-            self._check_channel(entry, algorithm.get("TrainingInputMode", "File"), request["RoleArn"])
+            self._check_channel(
+                entry, algorithm.get("TrainingInputMode", "File"), request["RoleArn"]
+            )
         return self._platform.images.resolve(algorithm["TrainingImage"])
 
     def _check_channel(self, entry: Mapping[str, Any], mode: str, role: str) -> None:
         source = entry["DataSource"].get("S3DataSource")
         if source is None or source["S3DataType"] == "AugmentedManifestFile":
-            raise invalid(f"channel {entry['ChannelName']}: only S3Prefix and ManifestFile are offered here")
+            raise invalid(
+                f"channel {entry['ChannelName']}: only S3Prefix and ManifestFile are offered here"
+            )
         try:
             items(self._platform.cloud, Channel.of(entry, mode))
         except JobError as error:
@@ -151,9 +191,16 @@ class TrainingJobs:
 
 def _check_spot(request: Mapping[str, Any]) -> None:
     condition = request.get("StoppingCondition", {})
-    longest, wait = condition.get("MaxRuntimeInSeconds", 86_400), condition.get("MaxWaitTimeInSeconds")
+    longest, wait = (
+        condition.get("MaxRuntimeInSeconds", 86_400),
+        condition.get("MaxWaitTimeInSeconds"),
+    )
     spot = request.get("EnableManagedSpotTraining", False)
     if spot and (wait is None or wait < longest):
-        raise invalid("managed spot training needs a MaxWaitTimeInSeconds of at least MaxRuntimeInSeconds")
+        raise invalid(
+            "managed spot training needs a MaxWaitTimeInSeconds of at least MaxRuntimeInSeconds"
+        )
     if not spot and wait is not None:
-        raise invalid("MaxWaitTimeInSeconds may only be given when EnableManagedSpotTraining is true")
+        raise invalid(
+            "MaxWaitTimeInSeconds may only be given when EnableManagedSpotTraining is true"
+        )

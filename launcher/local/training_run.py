@@ -1,7 +1,8 @@
-"""One training job from its start to its end, in a thread: download, run, upload, with every state on the way.
+"""One training job from its start to its end, in a thread: download, run, upload, with
+every state on the way.
 
-Whatever ends the containers early, a request to stop, a time limit or an ordered spot interruption, is kept as the
-reason, and decides what comes of the job.
+Whatever ends the containers early, a request to stop, a time limit or an ordered spot
+interruption, is kept as the reason, and decides what comes of the job.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ from launcher.local.cluster import Cluster, checkpoints_of
 from launcher.local.errors import JobError
 from launcher.local.layout import Channel, Item
 from launcher.local.metrics import Metrics
-from launcher.local.outputs import REASON_CHARACTERS, failure_of, upload_archive, upload_files
+from launcher.local.outputs import (
+    REASON_CHARACTERS,
+    failure_of,
+    upload_archive,
+    upload_files,
+)
 from launcher.local.pipes import Pipe
 from launcher.local.platform import Platform
 from launcher.local.records import Record, Records
@@ -34,18 +40,31 @@ _log = logging.getLogger(__name__)
 
 
 class Ending(enum.Enum):
-    """Why containers are ended before they end themselves: the secondary status that comes of it, and its message."""
+    """Why containers are ended before they end themselves: the secondary status that
+    comes of it, and its message.
+    """
 
     STOPPED = "Stopped", "Training job stopped"
-    MAX_RUNTIME = "MaxRuntimeExceeded", "Training job runtime exceeded MaxRuntimeInSeconds provided"
-    MAX_WAIT = "MaxWaitTimeExceeded", "Training job wait time exceeded MaxWaitTimeInSeconds provided"
-    INTERRUPTED = "Interrupted", "Spot capacity was taken back; the job goes on when there is some again"
+    MAX_RUNTIME = (
+        "MaxRuntimeExceeded",
+        "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    )
+    MAX_WAIT = (
+        "MaxWaitTimeExceeded",
+        "Training job wait time exceeded MaxWaitTimeInSeconds provided",
+    )
+    INTERRUPTED = (
+        "Interrupted",
+        "Spot capacity was taken back; the job goes on when there is some again",
+    )
 
 
 class TrainingRun(threading.Thread):
     """Runs the job that is kept under a name."""
 
-    def __init__(self, platform: Platform, records: Records, name: str, image: str) -> None:
+    def __init__(
+        self, platform: Platform, records: Records, name: str, image: str
+    ) -> None:
         super().__init__(daemon=True, name=f"training-{name}")
         self._platform = platform
         self._records = records
@@ -53,10 +72,15 @@ class TrainingRun(threading.Thread):
         self._name = name
         self._image = image
         self._channels = [
-            Channel.of(entry, self._job["AlgorithmSpecification"].get("TrainingInputMode", "File"))
+            Channel.of(
+                entry,
+                self._job["AlgorithmSpecification"].get("TrainingInputMode", "File"),
+            )
             for entry in self._job.get("InputDataConfig", [])
         ]
-        self._metrics = Metrics(self._job["AlgorithmSpecification"].get("MetricDefinitions", []))
+        self._metrics = Metrics(
+            self._job["AlgorithmSpecification"].get("MetricDefinitions", [])
+        )
         self._directory = platform.settings.directory / "jobs" / name
         self._lock = threading.Lock()
         self._ending: Ending | None = None
@@ -75,7 +99,9 @@ class TrainingRun(threading.Thread):
                 self._cluster.terminate()
 
     def run(self) -> None:
-        """Run it; whatever happens, the job ends in a final state and its files are gone."""
+        """Run it; whatever happens, the job ends in a final state and its files are
+        gone.
+        """
         try:
             outcome = self._attempt()
             while outcome is Ending.INTERRUPTED:
@@ -85,11 +111,21 @@ class TrainingRun(threading.Thread):
                 outcome = self._attempt()
             self._finish(outcome)
         except JobError as error:
-            self._close("Failed", "Failed", "Training job failed", FailureReason=str(error)[:REASON_CHARACTERS])
+            self._close(
+                "Failed",
+                "Failed",
+                "Training job failed",
+                FailureReason=str(error)[:REASON_CHARACTERS],
+            )
         except Exception as error:  # the boundary: a bug of ours must not leave a job InProgress for ever
             _log.exception("training job %s", self._name)
             reason = f"InternalServerError: {type(error).__name__}: {error}"
-            self._close("Failed", "Failed", "Training job failed", FailureReason=reason[:REASON_CHARACTERS])
+            self._close(
+                "Failed",
+                "Failed",
+                "Training job failed",
+                FailureReason=reason[:REASON_CHARACTERS],
+            )
             raise
         finally:
             shutil.rmtree(self._directory, ignore_errors=True)
@@ -103,7 +139,9 @@ class TrainingRun(threading.Thread):
         bases = self._lay_out()
         if self._ending is not None:
             return self._ending
-        self._enter("Training", "Training image download completed. Training in progress.")
+        self._enter(
+            "Training", "Training image download completed. Training in progress."
+        )
         statuses = self._train(bases)
         if self._ending is Ending.INTERRUPTED:
             return self._ending
@@ -121,7 +159,10 @@ class TrainingRun(threading.Thread):
         count = self._job["ResourceConfig"].get("InstanceCount", 1)
         hosts = [f"algo-{i + 1}" for i in range(count)]
         bases = {host: self._directory / host for host in hosts}
-        self._found = {channel.name: _items_of(self._platform, channel) for channel in self._channels}
+        self._found = {
+            channel.name: _items_of(self._platform, channel)
+            for channel in self._channels
+        }
         for index, (host, base) in enumerate(bases.items()):
             layout.write_configuration(base, self._job, self._channels, hosts, host)
             for channel in self._channels:
@@ -129,7 +170,9 @@ class TrainingRun(threading.Thread):
                     continue
                 directory = base / "input" / "data" / channel.name
                 directory.mkdir()
-                for item in layout.shard(self._found[channel.name], channel, index, count):
+                for item in layout.shard(
+                    self._found[channel.name], channel, index, count
+                ):
                     self._platform.cloud.download(item.where, directory / item.path)
         return bases
 
@@ -141,10 +184,15 @@ class TrainingRun(threading.Thread):
             for stream in streams.values():
                 stack.callback(stream.close)
             cluster = stack.enter_context(
-                Cluster.started(self._platform, self._image, self._job, bases, self._channels)
+                Cluster.started(
+                    self._platform, self._image, self._job, bases, self._channels
+                )
             )
             started = time.time()
-            self._records.set(self._name, TrainingStartTime=self._job.setdefault("TrainingStartTime", started))
+            self._records.set(
+                self._name,
+                TrainingStartTime=self._job.setdefault("TrainingStartTime", started),
+            )
             with self._lock:
                 self._cluster = cluster
                 if self._ending is not None:
@@ -162,7 +210,10 @@ class TrainingRun(threading.Thread):
             yield
             return
         where = Location.parse(self._job["CheckpointConfig"]["S3Uri"])
-        kept = [Checkpoints(self._platform.cloud, where, checkpoints_of(base)) for base in bases.values()]
+        kept = [
+            Checkpoints(self._platform.cloud, where, checkpoints_of(base))
+            for base in bases.values()
+        ]
         for checkpoints in kept:
             checkpoints.restore()
             checkpoints.start()
@@ -178,8 +229,17 @@ class TrainingRun(threading.Thread):
         for index, base in enumerate(bases.values()):
             for channel in self._channels:
                 if channel.mode == "Pipe":
-                    share = layout.shard(self._found[channel.name], channel, index, len(bases))
-                    pipes.append(Pipe(self._platform.cloud, channel, share, base / "input" / "data"))
+                    share = layout.shard(
+                        self._found[channel.name], channel, index, len(bases)
+                    )
+                    pipes.append(
+                        Pipe(
+                            self._platform.cloud,
+                            channel,
+                            share,
+                            base / "input" / "data",
+                        )
+                    )
         for pipe in pipes:
             pipe.start()
         try:
@@ -191,11 +251,17 @@ class TrainingRun(threading.Thread):
     @contextlib.contextmanager
     def _time_limits(self) -> Iterator[None]:
         condition = self._job["StoppingCondition"]
-        limits = {Ending.MAX_RUNTIME: condition.get("MaxRuntimeInSeconds", 86_400) - self._seconds}
+        limits = {
+            Ending.MAX_RUNTIME: condition.get("MaxRuntimeInSeconds", 86_400)
+            - self._seconds
+        }
         if "MaxWaitTimeInSeconds" in condition:
             waited = time.time() - self._job["CreationTime"]
             limits[Ending.MAX_WAIT] = condition["MaxWaitTimeInSeconds"] - waited
-        timers = [threading.Timer(max(0, seconds), self.end, [ending]) for ending, seconds in limits.items()]
+        timers = [
+            threading.Timer(max(0, seconds), self.end, [ending])
+            for ending, seconds in limits.items()
+        ]
         for timer in timers:
             timer.daemon = True
             timer.start()
@@ -207,17 +273,31 @@ class TrainingRun(threading.Thread):
 
     def _log_streams(self, hosts: Sequence[str]) -> dict[str, LogStream]:
         suffix = int(time.time())
-        return {host: LogStream(self._platform.cloud, LOG_GROUP, f"{self._name}/{host}-{suffix}") for host in hosts}
+        return {
+            host: LogStream(
+                self._platform.cloud, LOG_GROUP, f"{self._name}/{host}-{suffix}"
+            )
+            for host in hosts
+        }
 
     def _upload(self, bases: Mapping[str, Path], directory: str, archive: str) -> None:
         """What all hosts have in a directory."""
-        where = Location.parse(self._job["OutputDataConfig"]["S3OutputPath"]) / f"{self._name}/output"
+        where = (
+            Location.parse(self._job["OutputDataConfig"]["S3OutputPath"])
+            / f"{self._name}/output"
+        )
         directories = [base / directory for base in bases.values()]
         if self._job["OutputDataConfig"].get("CompressionType") == "NONE":
-            artifact = upload_files(self._platform.cloud, directories, where / Path(directory).name)
+            artifact = upload_files(
+                self._platform.cloud, directories, where / Path(directory).name
+            )
         else:
             artifact = upload_archive(
-                self._platform.cloud, directories, self._directory / archive, where, even_empty=directory == "model"
+                self._platform.cloud,
+                directories,
+                self._directory / archive,
+                where,
+                even_empty=directory == "model",
             )
         if directory == "model":
             self._records.set(self._name, ModelArtifacts={"S3ModelArtifacts": artifact})
@@ -236,7 +316,9 @@ class TrainingRun(threading.Thread):
             transitions = record["SecondaryStatusTransitions"]
             if transitions:
                 transitions[-1].setdefault("EndTime", now)
-            transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": message})
+            transitions.append(
+                {"Status": secondary, "StartTime": now, "StatusMessage": message}
+            )
             if record["TrainingJobStatus"] == "InProgress":
                 record["SecondaryStatus"] = secondary
 
@@ -249,7 +331,14 @@ class TrainingRun(threading.Thread):
         def change(record: Record) -> None:
             transitions = record["SecondaryStatusTransitions"]
             transitions[-1].setdefault("EndTime", now)
-            transitions.append({"Status": secondary, "StartTime": now, "EndTime": now, "StatusMessage": message})
+            transitions.append(
+                {
+                    "Status": secondary,
+                    "StartTime": now,
+                    "EndTime": now,
+                    "StatusMessage": message,
+                }
+            )
             record |= {
                 **members,
                 "TrainingJobStatus": status,
@@ -267,4 +356,6 @@ def _items_of(platform: Platform, channel: Channel) -> list[Item]:
     try:
         return layout.items(platform.cloud, channel)
     except JobError as error:
-        raise JobError(f"ClientError: Data download failed: {channel.uri}: {error}") from error
+        raise JobError(
+            f"ClientError: Data download failed: {channel.uri}: {error}"
+        ) from error

@@ -53,7 +53,9 @@ class TuningJobs:
         self.records = Records(KIND, platform.settings.region)
         self.operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "CreateHyperParameterTuningJob": self._create,
-            "DescribeHyperParameterTuningJob": lambda request: self.records.get(request[_MEMBER]),
+            "DescribeHyperParameterTuningJob": lambda request: self.records.get(
+                request[_MEMBER]
+            ),
             "ListHyperParameterTuningJobs": lambda request: self.records.listing(
                 request, "HyperParameterTuningJobSummaries", _SUMMARY
             ),
@@ -77,7 +79,9 @@ class TuningJobs:
         return {KIND.arn: arn}
 
     def _check_training(self, request: Mapping[str, Any]) -> None:
-        """What is wrong with its training jobs is said before the first, as the service does it."""
+        """What is wrong with its training jobs is said before the first, as the service
+        does it.
+        """
         try:
             validate(Request("sagemaker", "CreateTrainingJob", request))
         except InvalidRequestError as error:
@@ -86,12 +90,16 @@ class TuningJobs:
 
     def _list_training(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self.records.get(request[_MEMBER])
-        return page(self._runs[request[_MEMBER]].summaries(), request, "TrainingJobSummaries")
+        return page(
+            self._runs[request[_MEMBER]].summaries(), request, "TrainingJobSummaries"
+        )
 
     def _stop(self, request: Mapping[str, Any]) -> dict[str, Any]:
         name = request[_MEMBER]
         if (status := self.records.get(name)[KIND.state]) not in UNDER_WAY:
-            raise invalid(f"The request was rejected because the tuning job is in status {status}.")
+            raise invalid(
+                f"The request was rejected because the tuning job is in status {status}."
+            )
         self.records.set(name, HyperParameterTuningJobStatus="Stopping")
         self._runs[name].stop()
         return {}
@@ -99,7 +107,9 @@ class TuningJobs:
     def _delete(self, request: Mapping[str, Any]) -> dict[str, Any]:
         name = request[_MEMBER]
         if (status := self.records.get(name)[KIND.state]) in UNDER_WAY:
-            raise invalid(f"The request was rejected because the tuning job is in status {status}.")
+            raise invalid(
+                f"The request was rejected because the tuning job is in status {status}."
+            )
         self._platform.tags.drop(self.records.remove(name)[KIND.arn])
         del self._runs[name]
         return {}
@@ -117,13 +127,24 @@ def _check(request: Mapping[str, Any]) -> None:
         raise invalid(f"{unknown[0]} isn't offered here for tuning jobs")
     if definition is None:
         raise invalid("a tuning job needs a TrainingJobDefinition")
-    if config["Strategy"] not in _STRATEGIES or config.get("TuningJobCompletionCriteria"):
-        raise invalid(f"tuning is offered here as {' and '.join(_STRATEGIES)}, without completion criteria")
+    if config["Strategy"] not in _STRATEGIES or config.get(
+        "TuningJobCompletionCriteria"
+    ):
+        raise invalid(
+            f"tuning is offered here as {' and '.join(_STRATEGIES)}, without completion criteria"
+        )
     limits = config["ResourceLimits"]
     if limits["MaxParallelTrainingJobs"] > limits.get("MaxNumberOfTrainingJobs", 1):
         raise invalid("MaxParallelTrainingJobs is above MaxNumberOfTrainingJobs")
     objective = config.get("HyperParameterTuningJobObjective", {}).get("MetricName")
-    told = [metric["Name"] for metric in definition["AlgorithmSpecification"].get("MetricDefinitions", [])]
+    told = [
+        metric["Name"]
+        for metric in definition["AlgorithmSpecification"].get("MetricDefinitions", [])
+    ]
     if objective not in told:
-        raise invalid(f"the objective metric {objective} isn't among the MetricDefinitions")
-    check_ranges(config.get("ParameterRanges", {}), definition.get("StaticHyperParameters", {}))
+        raise invalid(
+            f"the objective metric {objective} isn't among the MetricDefinitions"
+        )
+    check_ranges(
+        config.get("ParameterRanges", {}), definition.get("StaticHyperParameters", {})
+    )

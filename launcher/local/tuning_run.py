@@ -1,4 +1,6 @@
-"""One tuning job from its start to its end, in a thread: training jobs, so many at a time, and the best of them."""
+"""One tuning job from its start to its end, in a thread: training jobs, so many at a
+time, and the best of them.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,21 @@ _STATE = "TrainingJobStatus"
 _METRIC = "FinalHyperParameterTuningJobObjectiveMetric"
 _POLL_SECONDS = 0.2
 _DAY_SECONDS = 86_400
-_SUMMARY = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingStartTime", "TrainingEndTime", _STATE)
-_NO_REQUEST = ("DefinitionName", "TuningObjective", "HyperParameterRanges", "StaticHyperParameters", "RetryStrategy")
+_SUMMARY = (
+    "TrainingJobName",
+    "TrainingJobArn",
+    "CreationTime",
+    "TrainingStartTime",
+    "TrainingEndTime",
+    _STATE,
+)
+_NO_REQUEST = (
+    "DefinitionName",
+    "TuningObjective",
+    "HyperParameterRanges",
+    "StaticHyperParameters",
+    "RetryStrategy",
+)
 
 _NONE_COMPLETED = "All training jobs failed. Please take a look at the training jobs failures to get more details."
 
@@ -32,7 +47,9 @@ _log = logging.getLogger(__name__)
 class TuningRun(threading.Thread):
     """Runs the training jobs of one tuning job, whose request it is made of."""
 
-    def __init__(self, training: TrainingJobs, records: Records, job: Mapping[str, Any]) -> None:
+    def __init__(
+        self, training: TrainingJobs, records: Records, job: Mapping[str, Any]
+    ) -> None:
         self._tuning_name = job[records.kind.name]
         super().__init__(daemon=True, name=f"tuning-{self._tuning_name}")
         self._training = training
@@ -45,7 +62,13 @@ class TuningRun(threading.Thread):
         self._limits = config["ResourceLimits"]
         self._most = self._limits.get("MaxNumberOfTrainingJobs", 1)
         self._drawn = list(
-            islice(draws(config["ParameterRanges"], config.get("RandomSeed", self._tuning_name)), self._most)
+            islice(
+                draws(
+                    config["ParameterRanges"],
+                    config.get("RandomSeed", self._tuning_name),
+                ),
+                self._most,
+            )
         )
         self._stopped = threading.Event()
 
@@ -54,7 +77,11 @@ class TuningRun(threading.Thread):
         fixed = self._definition.get("StaticHyperParameters", {})
         metric = {OBJECTIVE: self._objective["MetricName"]}
         return {
-            **{key: value for key, value in self._definition.items() if key not in _NO_REQUEST},
+            **{
+                key: value
+                for key, value in self._definition.items()
+                if key not in _NO_REQUEST
+            },
             **self._tags,
             "TrainingJobName": f"{self._tuning_name}-{number:03}",
             "HyperParameters": {**fixed, **self._drawn[number - 1], **metric},
@@ -70,11 +97,15 @@ class TuningRun(threading.Thread):
     def run(self) -> None:
         """Run all; whatever happens, the tuning job ends in a final state."""
         state, reason = "Failed", ""
-        longest = threading.Timer(self._limits.get("MaxRuntimeInSeconds", 30 * _DAY_SECONDS), self.stop)
+        longest = threading.Timer(
+            self._limits.get("MaxRuntimeInSeconds", 30 * _DAY_SECONDS), self.stop
+        )
         longest.daemon = True
         longest.start()
         try:
-            with ThreadPoolExecutor(self._limits["MaxParallelTrainingJobs"], self.name) as pool:
+            with ThreadPoolExecutor(
+                self._limits["MaxParallelTrainingJobs"], self.name
+            ) as pool:
                 list(pool.map(self._train, range(1, self._most + 1)))
             state, reason = self._outcome()
         except Exception as error:  # the boundary: a bug of ours must not leave a job InProgress for ever
@@ -84,7 +115,11 @@ class TuningRun(threading.Thread):
         finally:
             longest.cancel()
             said = {"FailureReason": reason} if reason else {}
-            final = {self._records.kind.state: state, "HyperParameterTuningEndTime": time.time(), **said}
+            final = {
+                self._records.kind.state: state,
+                "HyperParameterTuningEndTime": time.time(),
+                **said,
+            }
             self._records.set(self._tuning_name, **self.progress(), **final)
 
     def _outcome(self) -> tuple[str, str]:
@@ -103,11 +138,17 @@ class TuningRun(threading.Thread):
         try:
             self._training.create(request, TuningJobArn=self._arn)
         except RefusedError as error:  # such as data that was deleted meanwhile
-            _log.warning("training job %s isn't begun: %s", request["TrainingJobName"], error.message)
+            _log.warning(
+                "training job %s isn't begun: %s",
+                request["TrainingJobName"],
+                error.message,
+            )
             return
         if self._stopped.is_set():  # since the first look
             self.stop()
-        while self._training.records.get(request["TrainingJobName"])[_STATE] in UNDER_WAY:
+        while (
+            self._training.records.get(request["TrainingJobName"])[_STATE] in UNDER_WAY
+        ):
             self._records.set(self._tuning_name, **self.progress())
             time.sleep(_POLL_SECONDS)
         self._records.set(self._tuning_name, **self.progress())
@@ -119,7 +160,9 @@ class TuningRun(threading.Thread):
         judged = [summary for summary in found if _METRIC in summary]
         running = sum(state in UNDER_WAY for state in states)
         sign = 1 if self._objective["Type"] == "Minimize" else -1
-        best = min(judged, key=lambda summary: sign * summary[_METRIC]["Value"], default=None)
+        best = min(
+            judged, key=lambda summary: sign * summary[_METRIC]["Value"], default=None
+        )
         return {
             "TrainingJobStatusCounters": {
                 "Completed": states.count("Completed"),
@@ -137,20 +180,39 @@ class TuningRun(threading.Thread):
         }
 
     def summaries(self) -> list[dict[str, Any]]:
-        """A summary of each training job, with the objective metric of those that completed."""
+        """A summary of each training job, with the objective metric of those that
+        completed.
+        """
         return [self._summary(job) for job in self._jobs()]
 
     def _summary(self, job: Record) -> dict[str, Any]:
-        values = {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
+        values = {
+            metric["MetricName"]: metric["Value"]
+            for metric in job.get("FinalMetricDataList", [])
+        }
         name = self._objective["MetricName"]
         is_judged = job[_STATE] == "Completed" and name in values
         return {
             **{key: job[key] for key in _SUMMARY if key in job},
-            "TunedHyperParameters": {key: job["HyperParameters"][key] for key in self._drawn[0]},
-            "ObjectiveStatus": "Succeeded" if is_judged else "Pending" if job[_STATE] in UNDER_WAY else "Failed",
-            **({_METRIC: {**self._objective, "Value": values[name]}} if is_judged else {}),
+            "TunedHyperParameters": {
+                key: job["HyperParameters"][key] for key in self._drawn[0]
+            },
+            "ObjectiveStatus": "Succeeded"
+            if is_judged
+            else "Pending"
+            if job[_STATE] in UNDER_WAY
+            else "Failed",
+            **(
+                {_METRIC: {**self._objective, "Value": values[name]}}
+                if is_judged
+                else {}
+            ),
         }
 
     def _jobs(self) -> list[Record]:
         """Its training jobs so far."""
-        return [job for job in self._training.records.all() if job.get("TuningJobArn") == self._arn]
+        return [
+            job
+            for job in self._training.records.all()
+            if job.get("TuningJobArn") == self._arn
+        ]

@@ -1,1 +1,3 @@
-"""Planners: from the configuration and the state of the world to actions. Pure; none of them talks to anybody."""
+"""Planners: from the configuration and the state of the world to actions. Pure; none of
+them talks to anybody.
+"""

@@ -1,4 +1,6 @@
-"""What ``launcher data`` uploads (files whose bytes the bucket lacks) and removes (files that are here no more)."""
+"""What ``launcher data`` uploads (files whose bytes the bucket lacks) and removes
+(files that are here no more).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ PREFIX = "data/training/"
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file that a training job reads: its path, the name beneath the channel, its size in bytes and SHA-256."""
+    """A file that a training job reads: its path, the name beneath the channel, its
+    size in bytes and SHA-256.
+    """
 
     path: Path
     name: str
@@ -24,19 +28,36 @@ class LocalFile:
     sha256: str
 
 
-def plan_data(config: Config, account: Account, local: list[LocalFile], remote: Mapping[str, str]) -> list[Action]:
-    """Upload what differs, then remove what would train along although it is here no more.
+def plan_data(
+    config: Config, account: Account, local: list[LocalFile], remote: Mapping[str, str]
+) -> list[Action]:
+    """Upload what differs, then remove what would train along although it is here no
+    more.
 
     Args:
         local: the files of the data directory.
-        remote: SHA-256 by name of what the bucket has, empty for an object that says none.
+        remote: SHA-256 by name of what the bucket has, empty for an object that says
+            none.
     """
-    bucket = {"Bucket": names.bucket(config, account.account), "ExpectedBucketOwner": account.account}
+    bucket = {
+        "Bucket": names.bucket(config, account.account),
+        "ExpectedBucketOwner": account.account,
+    }
     plan: list[Action] = []
     for file in local:
         if remote.get(file.name) != file.sha256:
-            put = {**bucket, "Key": PREFIX + file.name, "Body": file.path, "Metadata": {"sha256": file.sha256}}
-            plan.append(Call(f"upload {file.name} ({file.size:,} bytes)", Request("s3", "PutObject", put)))
+            put = {
+                **bucket,
+                "Key": PREFIX + file.name,
+                "Body": file.path,
+                "Metadata": {"sha256": file.sha256},
+            }
+            plan.append(
+                Call(
+                    f"upload {file.name} ({file.size:,} bytes)",
+                    Request("s3", "PutObject", put),
+                )
+            )
     for name in sorted(remote.keys() - {file.name for file in local}):
         request = Request("s3", "DeleteObject", {**bucket, "Key": PREFIX + name})
         plan.append(Call(f"remove {name}, which isn't in {config.data}", request))

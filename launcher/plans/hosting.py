@@ -1,8 +1,10 @@
-"""Endpoints: a model, a configuration and an endpoint, updated without downtime and rolled back when that fails.
+"""Endpoints: a model, a configuration and an endpoint, updated without downtime and
+rolled back when that fails.
 
-Models and configurations never change; their names carry a hash of what they are. SageMaker keeps the old instances
-until the new ones answer. Where an update leaves the endpoint broken all the same, SageMaker allows nothing but its
-deletion, so it is made again with the configuration that worked.
+Models and configurations never change; their names carry a hash of what they are.
+SageMaker keeps the old instances until the new ones answer. Where an update leaves the
+endpoint broken all the same, SageMaker allows nothing but its deletion, so it is made
+again with the configuration that worked.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ _ALREADY = ("ResourceInUse",)
 
 @dataclass(frozen=True, slots=True)
 class HostingState:
-    """What there is: our model, our configuration, and the endpoint with its status and configuration.
+    """What there is: our model, our configuration, and the endpoint with its status and
+    configuration.
 
     ``status`` is empty where there is no endpoint.
     """
@@ -40,7 +43,9 @@ class HostingState:
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """What to deploy: image URI with a digest, the job's model archive, and whose permissions serve it."""
+    """What to deploy: image URI with a digest, the job's model archive, and whose
+    permissions serve it.
+    """
 
     image: str
     model_data: str
@@ -49,12 +54,16 @@ class Hosted:
 
 def model_name(config: Config, hosted: Hosted) -> str:
     """The model's name, of its image, archive and role."""
-    return names.of_work(config.name, [hosted.image, hosted.model_data, hosted.role_arn])
+    return names.of_work(
+        config.name, [hosted.image, hosted.model_data, hosted.role_arn]
+    )
 
 
 def config_name(config: Config, account: Account, hosted: Hosted) -> str:
     """The endpoint configuration's name, of all that it says."""
-    return names.of_work(names.endpoint(config), _variants(config, account, model_name(config, hosted)))
+    return names.of_work(
+        names.endpoint(config), _variants(config, account, model_name(config, hosted))
+    )
 
 
 def plan_model(config: Config, hosted: Hosted, has_model: bool) -> list[Action]:
@@ -66,10 +75,20 @@ def plan_model(config: Config, hosted: Hosted, has_model: bool) -> list[Action]:
         "ExecutionRoleArn": hosted.role_arn,
         "Tags": names.tag_list(config),
     }
-    return [] if has_model else [Call(f"create model {name}", Request("sagemaker", "CreateModel", parameters))]
+    return (
+        []
+        if has_model
+        else [
+            Call(
+                f"create model {name}", Request("sagemaker", "CreateModel", parameters)
+            )
+        ]
+    )
 
 
-def plan_deploy(config: Config, account: Account, hosted: Hosted, state: HostingState) -> list[Action]:
+def plan_deploy(
+    config: Config, account: Account, hosted: Hosted, state: HostingState
+) -> list[Action]:
     """From any settled state to an endpoint in service with what is wanted.
 
     Raises:
@@ -78,9 +97,13 @@ def plan_deploy(config: Config, account: Account, hosted: Hosted, state: Hosting
     """
     endpoint, wanted = names.endpoint(config), config_name(config, account, hosted)
     if state.status and not state.ours:
-        raise ForeignError(f"endpoint {endpoint} is there, but isn't ours: set hosting.endpoint to another name")
+        raise ForeignError(
+            f"endpoint {endpoint} is there, but isn't ours: set hosting.endpoint to another name"
+        )
     if state.status in PASSING:
-        raise LauncherError(f"endpoint {endpoint} is {state.status}: run the command again when it has settled")
+        raise LauncherError(
+            f"endpoint {endpoint} is {state.status}: run the command again when it has settled"
+        )
     plan = plan_model(config, hosted, state.has_model)
     if not state.has_config:
         parameters = {
@@ -94,7 +117,9 @@ def plan_deploy(config: Config, account: Account, hosted: Hosted, state: Hosting
         return plan
     if state.status == GOOD:
         return [*plan, *_update(config, endpoint, wanted, state.config_name)]
-    if state.status:  # Failed, OutOfService or UpdateRollbackFailed: nothing but deletion is allowed
+    if (
+        state.status
+    ):  # Failed, OutOfService or UpdateRollbackFailed: nothing but deletion is allowed
         plan += plan_deletion(endpoint, state.status)
     return [*plan, *_create(config, endpoint, wanted)]
 
@@ -102,31 +127,55 @@ def plan_deploy(config: Config, account: Account, hosted: Hosted, state: Hosting
 def settle(endpoint: str) -> Wait:
     """Wait until an endpoint that is being changed has come to rest, well or not."""
     good = (GOOD, "Failed", "OutOfService", "UpdateRollbackFailed", ABSENT)
-    return Wait(f"wait until endpoint {endpoint} has settled", _describe(endpoint), "EndpointStatus", PASSING, good)
+    return Wait(
+        f"wait until endpoint {endpoint} has settled",
+        _describe(endpoint),
+        "EndpointStatus",
+        PASSING,
+        good,
+    )
 
 
 def plan_deletion(endpoint: str, status: str) -> list[Action]:
-    """Delete an endpoint and wait until it is gone: its configuration may only be deleted after it.
+    """Delete an endpoint and wait until it is gone: its configuration may only be
+    deleted after it.
 
-    One that is being changed is waited for, as SageMaker refuses to delete it meanwhile.
+    One that is being changed is waited for, as SageMaker refuses to delete it
+    meanwhile.
     """
     delete = Request("sagemaker", "DeleteEndpoint", {"EndpointName": endpoint})
     # Deleting takes a while in which it still answers with the state that it had.
     passing = (*PASSING, GOOD, "Failed", "OutOfService", "UpdateRollbackFailed")
-    gone = Wait(f"wait until endpoint {endpoint} is gone", _describe(endpoint), "EndpointStatus", passing, (ABSENT,))
+    gone = Wait(
+        f"wait until endpoint {endpoint} is gone",
+        _describe(endpoint),
+        "EndpointStatus",
+        passing,
+        (ABSENT,),
+    )
     settled = [settle(endpoint)] if status in PASSING else []
     return [*settled, Call(f"delete endpoint {endpoint}", delete, deletes=True), gone]
 
 
 def _create(config: Config, endpoint: str, wanted: str) -> list[Action]:
-    parameters = {"EndpointName": endpoint, "EndpointConfigName": wanted, "Tags": names.tag_list(config)}
-    create = Call(f"create endpoint {endpoint}", Request("sagemaker", "CreateEndpoint", parameters))
+    parameters = {
+        "EndpointName": endpoint,
+        "EndpointConfigName": wanted,
+        "Tags": names.tag_list(config),
+    }
+    create = Call(
+        f"create endpoint {endpoint}",
+        Request("sagemaker", "CreateEndpoint", parameters),
+    )
     return [create, _in_service(endpoint, wanted)]
 
 
 def _update(config: Config, endpoint: str, wanted: str, last_good: str) -> list[Action]:
     parameters = {"EndpointName": endpoint, "EndpointConfigName": wanted}
-    update = Call(f"update endpoint {endpoint} to {wanted}", Request("sagemaker", "UpdateEndpoint", parameters))
+    update = Call(
+        f"update endpoint {endpoint} to {wanted}",
+        Request("sagemaker", "UpdateEndpoint", parameters),
+    )
     back = (*plan_deletion(endpoint, GOOD), *_create(config, endpoint, last_good))
     return [update, _in_service(endpoint, wanted, back)]
 
@@ -167,7 +216,9 @@ def _variants(config: Config, account: Account, model: str) -> dict[str, Any]:
     return {
         "ProductionVariants": [variant],
         "AsyncInferenceConfig": {
-            "ClientConfig": {"MaxConcurrentInvocationsPerInstance": config.hosting_max_concurrency},
+            "ClientConfig": {
+                "MaxConcurrentInvocationsPerInstance": config.hosting_max_concurrency
+            },
             "OutputConfig": {
                 "S3OutputPath": f"s3://{bucket}/async/output",
                 "S3FailurePath": f"s3://{bucket}/async/failure",

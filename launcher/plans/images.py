@@ -1,4 +1,6 @@
-"""What ``launcher push`` sends: the image under those tags that the registry has it not under."""
+"""What ``launcher push`` sends: the image under those tags that the registry has it not
+under.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from launcher.requests import Action, PushImage
 
 
 def plan_push(
-    config: Config, image: LocalImage, repository_uri: str, found: Mapping[str, RemoteImage | None]
+    config: Config,
+    image: LocalImage,
+    repository_uri: str,
+    found: Mapping[str, RemoteImage | None],
 ) -> list[Action]:
     """Push under the tags that are absent or name another image.
 
@@ -19,14 +24,19 @@ def plan_push(
         found: what the registry has, by tag.
 
     Raises:
-        ImageError: if the image isn't for the configured platform; SageMaker would pull it and fail to start it.
+        ImageError: if the image isn't for the configured platform; SageMaker would pull
+            it and fail to start it.
     """
     if image.platform != config.platform:
         raise ImageError(
             f"the image is for {image.platform}, the configuration says {config.platform}: run `launcher build`, or "
             "set `platform`, with instance types that match"
         )
-    missing = [tag for tag in image.tags if not ((remote := found.get(tag)) and remote.is_of(image))]
+    missing = [
+        tag
+        for tag in image.tags
+        if not ((remote := found.get(tag)) and remote.is_of(image))
+    ]
     if not missing:
         return []
     says = f"push {image.image_id[7:19]} to {repository_uri} as {', '.join(missing)}"

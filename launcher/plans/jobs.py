@@ -1,7 +1,8 @@
-"""Training, tuning and batch transform: one request each, under a name that the same work always gets again.
+"""Training, tuning and batch transform: one request each, under a name that the same
+work always gets again.
 
-A job that was begun is gone on with, one that is done is not done again, and one that failed or was stopped is tried
-anew under the next number.
+A job that was begun is gone on with, one that is done is not done again, and one that
+failed or was stopped is tried anew under the next number.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from launcher.config import Config
 from launcher.errors import LauncherError
 from launcher.plans.data import PREFIX
 from launcher.requests import Action, Call, Request
-from launcher.specification import check_hyperparameters, metric_definitions, search_ranges
+from launcher.specification import (
+    check_hyperparameters,
+    metric_definitions,
+    search_ranges,
+)
 from launcher.world import Account
 
 UNDER_WAY = ("InProgress", "Stopping")
@@ -25,7 +30,9 @@ CHANNEL = "training"
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """A job's name, whether it is there already, its state then, and what is to be done."""
+    """A job's name, whether it is there already, its state then, and what is to be
+    done.
+    """
 
     name: str
     state: str
@@ -49,8 +56,11 @@ class Inputs:
     data: Mapping[str, str]
 
 
-def attempt(name_of: Callable[[int], str], found: Mapping[str, str], again: bool) -> tuple[str, str]:
-    """The attempt to go on with and its state, or the next one's name and an empty state.
+def attempt(
+    name_of: Callable[[int], str], found: Mapping[str, str], again: bool
+) -> tuple[str, str]:
+    """The attempt to go on with and its state, or the next one's name and an empty
+    state.
 
     Args:
         name_of: the name of an attempt, counted from 1.
@@ -65,7 +75,9 @@ def attempt(name_of: Callable[[int], str], found: Mapping[str, str], again: bool
     return name_of(number), ""
 
 
-def plan_training(config: Config, inputs: Inputs, found: Mapping[str, str], again: bool = False) -> JobPlan:
+def plan_training(
+    config: Config, inputs: Inputs, found: Mapping[str, str], again: bool = False
+) -> JobPlan:
     """One CreateTrainingJob, or none where the job is under way or done.
 
     Raises:
@@ -74,7 +86,9 @@ def plan_training(config: Config, inputs: Inputs, found: Mapping[str, str], agai
     """
     check_hyperparameters(config.hyperparameters)
     common = _training_definition(config, inputs)
-    name, state = attempt(lambda number: training_name(config, inputs, number), found, again)
+    name, state = attempt(
+        lambda number: training_name(config, inputs, number), found, again
+    )
     parameters: dict[str, Any] = {
         "TrainingJobName": name,
         **common,
@@ -85,11 +99,15 @@ def plan_training(config: Config, inputs: Inputs, found: Mapping[str, str], agai
     if config.training_spot:
         bucket = names.bucket(config, inputs.account.account)
         parameters["CheckpointConfig"] = {
-            # Every attempt at the same work has the same place, so that the next goes on from the last one's rounds.
+            # Every attempt at the same work has the same place, so that the next goes
+            # on from the last one's rounds.
             "S3Uri": f"s3://{bucket}/checkpoints/{training_name(config, inputs)}/",
             "LocalPath": "/opt/ml/checkpoints",
         }
-    create = Call(f"start training job {name}", Request("sagemaker", "CreateTrainingJob", parameters))
+    create = Call(
+        f"start training job {name}",
+        Request("sagemaker", "CreateTrainingJob", parameters),
+    )
     return JobPlan(name, state, [] if state else [create])
 
 
@@ -105,8 +123,11 @@ def training_name(config: Config, inputs: Inputs, number: int = 1) -> str:
     return names.of_work(config.name, decides, number)
 
 
-def plan_tuning(config: Config, inputs: Inputs, found: Mapping[str, str], again: bool = False) -> JobPlan:
-    """One CreateHyperParameterTuningJob; what the configuration sets is fixed, the other declared ranges are searched.
+def plan_tuning(
+    config: Config, inputs: Inputs, found: Mapping[str, str], again: bool = False
+) -> JobPlan:
+    """One CreateHyperParameterTuningJob; what the configuration sets is fixed, the
+    other declared ranges are searched.
 
     Raises:
         ConfigError: hyperparameters that the job would refuse.
@@ -115,7 +136,9 @@ def plan_tuning(config: Config, inputs: Inputs, found: Mapping[str, str], again:
     check_hyperparameters(config.hyperparameters)
     known = [definition["Name"] for definition in metric_definitions()]
     if config.tuning_objective not in known:
-        raise LauncherError(f"tuning.objective is {config.tuning_objective!r}, expected one of {', '.join(known)}")
+        raise LauncherError(
+            f"tuning.objective is {config.tuning_objective!r}, expected one of {', '.join(known)}"
+        )
     training = _training_definition(config, inputs)
     decides = {
         "image": inputs.image,
@@ -128,7 +151,8 @@ def plan_tuning(config: Config, inputs: Inputs, found: Mapping[str, str], again:
         return names.of_work(config.name, decides, number, names.TUNING_NAME_LENGTH)
 
     name, state = attempt(name_of, found, again)
-    # A metric that is better when it is higher is one of agreement; the others are errors.
+    # A metric that is better when it is higher is one of agreement; the others are
+    # errors.
     agreement = config.tuning_objective.endswith(("accuracy", "kappa"))
     tuning = {
         "Strategy": "Bayesian",
@@ -153,21 +177,41 @@ def plan_tuning(config: Config, inputs: Inputs, found: Mapping[str, str], again:
         },
         "Tags": names.tag_list(config),
     }
-    create = Call(f"start tuning job {name}", Request("sagemaker", "CreateHyperParameterTuningJob", parameters))
+    create = Call(
+        f"start tuning job {name}",
+        Request("sagemaker", "CreateHyperParameterTuningJob", parameters),
+    )
     return JobPlan(name, state, [] if state else [create])
 
 
 def plan_transform(
-    config: Config, account: Account, model: str, path: Any, sha256: str, found: Mapping[str, str], again: bool = False
+    config: Config,
+    account: Account,
+    model: str,
+    path: Any,
+    sha256: str,
+    found: Mapping[str, str],
+    again: bool = False,
 ) -> JobPlan:
-    """Upload a CSV of ids and answer it in a batch; the output lies under ``transform/NAME/output/``."""
+    """Upload a CSV of ids and answer it in a batch; the output lies under
+    ``transform/NAME/output/``.
+    """
     decides = {"model": model, "input": sha256, "payload": config.transform_payload_mb}
-    name, state = attempt(lambda number: names.of_work(config.name, decides, number), found, again)
+    name, state = attempt(
+        lambda number: names.of_work(config.name, decides, number), found, again
+    )
     bucket = names.bucket(config, account.account)
     # By content, not by job: a second attempt finds its input there.
     key = f"transform/input/{sha256[:16]}.csv"
     upload = Request(
-        "s3", "PutObject", {"Bucket": bucket, "ExpectedBucketOwner": account.account, "Key": key, "Body": path}
+        "s3",
+        "PutObject",
+        {
+            "Bucket": bucket,
+            "ExpectedBucketOwner": account.account,
+            "Key": key,
+            "Body": path,
+        },
     )
     parameters = {
         "TransformJobName": name,
@@ -175,7 +219,12 @@ def plan_transform(
         "MaxPayloadInMB": config.transform_payload_mb,
         "BatchStrategy": "MultiRecord",
         "TransformInput": {
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/{key}"}},
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3Uri": f"s3://{bucket}/{key}",
+                }
+            },
             "ContentType": "text/csv",
             "SplitType": "Line",
         },
@@ -190,8 +239,13 @@ def plan_transform(
         },
         "Tags": names.tag_list(config),
     }
-    create = Call(f"start transform job {name}", Request("sagemaker", "CreateTransformJob", parameters))
-    return JobPlan(name, state, [] if state else [Call(f"upload {key}", upload), create])
+    create = Call(
+        f"start transform job {name}",
+        Request("sagemaker", "CreateTransformJob", parameters),
+    )
+    return JobPlan(
+        name, state, [] if state else [Call(f"upload {key}", upload), create]
+    )
 
 
 def _training_definition(config: Config, inputs: Inputs) -> dict[str, Any]:
@@ -201,7 +255,9 @@ def _training_definition(config: Config, inputs: Inputs) -> dict[str, Any]:
     bucket = names.bucket(config, inputs.account.account)
     stop = {"MaxRuntimeInSeconds": config.training_max_seconds}
     if config.training_spot:
-        stop["MaxWaitTimeInSeconds"] = max(config.training_max_wait_seconds, config.training_max_seconds)
+        stop["MaxWaitTimeInSeconds"] = max(
+            config.training_max_wait_seconds, config.training_max_seconds
+        )
     source = {
         "S3DataType": "S3Prefix",
         "S3Uri": f"s3://{bucket}/{PREFIX}",

@@ -1,4 +1,6 @@
-"""What ``launcher register`` creates: a group, the evaluation in the bucket, and a model package that points to it."""
+"""What ``launcher register`` creates: a group, the evaluation in the bucket, and a
+model package that points to it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def plan_register(
     has_group: bool,
     approve: bool,
 ) -> list[Action]:
-    """One model package; a versioned one takes no tags of its own, its group carries them."""
+    """One model package; a versioned one takes no tags of its own, its group carries
+    them.
+    """
     group, name = names.package_group(config), job["TrainingJobName"]
     bucket, key = names.bucket(config, account.account), f"evaluations/{name}.json"
     put = {
@@ -46,7 +50,12 @@ def plan_register(
             "SupportedTransformInstanceTypes": instances,
         },
         "ModelMetrics": {
-            "ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": f"s3://{bucket}/{key}"}}
+            "ModelQuality": {
+                "Statistics": {
+                    "ContentType": "application/json",
+                    "S3Uri": f"s3://{bucket}/{key}",
+                }
+            }
         },
         "CustomerMetadataProperties": {
             metric["MetricName"].replace(":", "_"): f"{metric['Value']:.6g}"
@@ -55,9 +64,15 @@ def plan_register(
         "ModelApprovalStatus": "Approved" if approve else "PendingManualApproval",
     }
     tagged = {"ModelPackageGroupName": group, "Tags": names.tag_list(config)}
-    create_group = Call(f"create model package group {group}", Request("sagemaker", "CreateModelPackageGroup", tagged))
+    create_group = Call(
+        f"create model package group {group}",
+        Request("sagemaker", "CreateModelPackageGroup", tagged),
+    )
     return [
         *([] if has_group else [create_group]),
         Call(f"upload {key}", Request("s3", "PutObject", put)),
-        Call(f"register the model of {name}", Request("sagemaker", "CreateModelPackage", package)),
+        Call(
+            f"register the model of {name}",
+            Request("sagemaker", "CreateModelPackage", package),
+        ),
     ]

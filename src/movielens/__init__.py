@@ -1,1 +1,3 @@
-"""What training and serving must agree on: columns, tables, classes, features and the artifact."""
+"""What training and serving must agree on: columns, tables, classes, features and the
+artifact.
+"""

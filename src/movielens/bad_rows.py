@@ -1,4 +1,6 @@
-"""What becomes of rows that can't be used: the first one ends the reading, or they are left out, to a stated share."""
+"""What becomes of rows that can't be used: the first one ends the reading, or they are
+left out, to a stated share.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ class BadRows:
     """The rows left out so far.
 
     Attributes:
-        most: the share of all rows that may be left out; 0: none, so that the first one is raised.
+        most: the share of all rows that may be left out; 0: none, so that the first one
+            is raised.
         count: how many were.
-        first: what was wrong with the first of them, and where; empty where there was none.
+        first: what was wrong with the first of them, and where; empty where there was
+            none.
     """
 
     most: float = 0.0
@@ -37,7 +41,9 @@ class BadRows:
             logger.warning("left out: %s", error)
 
     def check(self, n_kept: int) -> None:
-        """Raise a DataError if the rows left out are more than the share allowed of all rows."""
+        """Raise a DataError if the rows left out are more than the share allowed of all
+        rows.
+        """
         if self.count > self.most * (n_kept + self.count):
             share = 100 * self.count / (n_kept + self.count)
             raise DataError(

@@ -1,7 +1,9 @@
 """Every fault that a user can mend, as one small hierarchy.
 
-A message says what was wrong, where, and what to do. Each entry point catches `HalfstarError` once: training writes the
-failure file, serving answers with a status. Anything else that is raised is a bug and looks like one.
+A message says what was wrong, where, and what to do. Each entry point catches
+    `HalfstarError` once: training writes the
+failure file, serving answers with a status. Anything else that is raised is a bug and
+looks like one.
 """
 
 from __future__ import annotations
@@ -18,12 +20,16 @@ class DataError(HalfstarError):
 
     @classmethod
     def at(cls, file: str, place: str, column: str, value: str, expected: str) -> Self:
-        """Locate one bad value: ``file`` with its channel, ``place`` such as ``line 3``, the header counted."""
+        """Locate one bad value: ``file`` with its channel, ``place`` such as ``line
+        3``, the header counted.
+        """
         return cls(f"{file} {place}: {column} is {value!r}, expected {expected}")
 
 
 class HyperparameterError(HalfstarError):
-    """Hyperparameters that are unknown, malformed or out of range; the message lists all of them."""
+    """Hyperparameters that are unknown, malformed or out of range; the message lists
+    all of them.
+    """
 
 
 class ArtifactError(HalfstarError):
@@ -39,5 +45,7 @@ class RequestError(HalfstarError):
 
     @classmethod
     def at(cls, line: int, column: str, value: object, expected: str) -> Self:
-        """Locate one bad value: ``line`` counted from 1 (of a CSV or JSON Lines body, or the place in a JSON list)."""
+        """Locate one bad value: ``line`` counted from 1 (of a CSV or JSON Lines body,
+        or the place in a JSON list).
+        """
         return cls(f"line {line}: {column} is {value!r}, expected {expected}")

@@ -1,7 +1,8 @@
-"""The files of a channel: finding them, telling what they are, and opening them, whatever their packing.
+"""The files of a channel: finding them, telling what they are, and opening them,
+whatever their packing.
 
-A file's role is told by its content, so that any name will do, and whatever else lies beside (tags, links, a README)
-is passed over.
+A file's role is told by its content, so that any name will do, and whatever else lies
+beside (tags, links, a README) is passed over.
 """
 
 from __future__ import annotations
@@ -60,13 +61,23 @@ class ChannelFile:
 
 
 def channel_files(channel: str, directory: Path) -> list[ChannelFile]:
-    """All files under a channel's directory, by name, with their roles; raises DataError where there is none."""
+    """All files under a channel's directory, by name, with their roles; raises
+    DataError where there is none.
+    """
     if not directory.is_dir():
-        raise DataError(f"channel {channel}: {directory} is no directory; put the MovieLens files there")
-    paths = sorted(p for p in directory.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(directory)))
+        raise DataError(
+            f"channel {channel}: {directory} is no directory; put the MovieLens files there"
+        )
+    paths = sorted(
+        p
+        for p in directory.rglob("*")
+        if p.is_file() and not _is_hidden(p.relative_to(directory))
+    )
     if any(p.name == "u.data" for p in paths):
         paths = [p for p in paths if not _ML_100K_SPLIT.fullmatch(p.name)]
-    files = [_recognise(path, f"{channel}/{path.relative_to(directory)}") for path in paths]
+    files = [
+        _recognise(path, f"{channel}/{path.relative_to(directory)}") for path in paths
+    ]
     ignored = [file.name for file in files if file.role is None]
     if ignored:
         logger.info("neither ratings nor movies, passed over: %s", ", ".join(ignored))
@@ -86,16 +97,33 @@ def _recognise(path: Path, name: str) -> ChannelFile:
         return ChannelFile(path, name, header_role(names), None, ",".join(names))
     text = head.decode("utf-8-sig", errors="replace")
     layout = sniff(text)
-    return ChannelFile(path, name, layout.role if layout else None, layout, text.strip().partition("\n")[0][:60])
+    return ChannelFile(
+        path,
+        name,
+        layout.role if layout else None,
+        layout,
+        text.strip().partition("\n")[0][:60],
+    )
 
 
-def of_role(files: list[ChannelFile], role: Role, channels: Iterable[str]) -> list[ChannelFile]:
-    """The files of one role; raises DataError, saying what the channels have instead, where there is none."""
+def of_role(
+    files: list[ChannelFile], role: Role, channels: Iterable[str]
+) -> list[ChannelFile]:
+    """The files of one role; raises DataError, saying what the channels have instead,
+    where there is none.
+    """
     found = [file for file in files if file.role == role]
     if not found:
-        needed = {"ratings": "userId,movieId,rating[,timestamp]", "movies": "movieId,title,genres"}[role]
-        held = ", ".join(f"{file.name} ({_describe(file)})" for file in files) or "nothing"
-        raise DataError(f"no {role} ({needed}) in channel {', '.join(channels)}, which has {held}: add {role}.csv")
+        needed = {
+            "ratings": "userId,movieId,rating[,timestamp]",
+            "movies": "movieId,title,genres",
+        }[role]
+        held = (
+            ", ".join(f"{file.name} ({_describe(file)})" for file in files) or "nothing"
+        )
+        raise DataError(
+            f"no {role} ({needed}) in channel {', '.join(channels)}, which has {held}: add {role}.csv"
+        )
     return found
 
 
@@ -107,7 +135,8 @@ def _describe(file: ChannelFile) -> str:
 def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
     """The bytes of a file or FIFO, unpacked where they are gzip, whatever its name."""
     with path.open("rb") as stream:
-        # A FIFO can be read once, so that the first bytes are looked at without taking them.
+        # A FIFO can be read once, so that the first bytes are looked at without taking
+        # them.
         if stream.peek(2).startswith(b"\x1f\x8b"):
             with gzip.GzipFile(fileobj=stream) as unpacked:
                 yield unpacked
@@ -116,7 +145,9 @@ def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
 
 
 class reading:  # noqa: N801 - a context manager, used as a verb
-    """Turns what goes wrong while a file's bytes are read into a DataError that names the file."""
+    """Turns what goes wrong while a file's bytes are read into a DataError that names
+    the file.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -124,13 +155,21 @@ class reading:  # noqa: N801 - a context manager, used as a verb
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+    def __exit__(
+        self, _kind: object, error: BaseException | None, _trace: object
+    ) -> None:
         if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
-            raise DataError(f"{self.name} is a broken gzip file ({error}): upload it again") from error
+            raise DataError(
+                f"{self.name} is a broken gzip file ({error}): upload it again"
+            ) from error
         if isinstance(error, pa.ArrowException):
-            raise DataError(f"{self.name} can't be read as Parquet ({error}): write it again") from error
+            raise DataError(
+                f"{self.name} can't be read as Parquet ({error}): write it again"
+            ) from error
         if isinstance(error, OSError):
-            raise DataError(f"{self.name} can't be read: {error.strerror or error}") from error
+            raise DataError(
+                f"{self.name} can't be read: {error.strerror or error}"
+            ) from error
 
 
 def parquet_file(path: Path, name: str) -> pq.ParquetFile:
@@ -139,15 +178,21 @@ def parquet_file(path: Path, name: str) -> pq.ParquetFile:
         return pq.ParquetFile(path)
 
 
-def require_columns(name: str, present: tuple[str, ...], needed: tuple[str, ...]) -> None:
+def require_columns(
+    name: str, present: tuple[str, ...], needed: tuple[str, ...]
+) -> None:
     """Raise a DataError that names the columns which a header lacks."""
     missing = [column for column in needed if column not in present]
     if missing:
-        raise DataError(f"{name} has no column {', '.join(missing)}, its header is {','.join(present)}")
+        raise DataError(
+            f"{name} has no column {', '.join(missing)}, its header is {','.join(present)}"
+        )
 
 
 def line_blocks(stream: io.BufferedIOBase) -> Iterator[bytes]:
-    """A stream's bytes in blocks of whole lines, of about `BLOCK_BYTES`; the last may lack its line end."""
+    """A stream's bytes in blocks of whole lines, of about `BLOCK_BYTES`; the last may
+    lack its line end.
+    """
     kept = stream.read(BLOCK_BYTES)
     while kept:
         more = stream.read(BLOCK_BYTES)
@@ -157,8 +202,11 @@ def line_blocks(stream: io.BufferedIOBase) -> Iterator[bytes]:
         kept = kept[cut:] + more
 
 
-def text_rows(name: str, layout: Layout, data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Each row's fields with the line on which it begins, counted from 1; blank lines are passed over.
+def text_rows(
+    name: str, layout: Layout, data: bytes
+) -> Iterator[tuple[int, list[str]]]:
+    """Each row's fields with the line on which it begins, counted from 1; blank lines
+    are passed over.
 
     Args:
         name: of the file, for messages.
@@ -170,10 +218,14 @@ def text_rows(name: str, layout: Layout, data: bytes) -> Iterator[tuple[int, lis
     """
     # str.splitlines would also split at characters that titles may hold.
     text = io.TextIOWrapper(io.BytesIO(data), _encoding(name, layout, data), newline="")
-    yield from split_rows(name, layout.separator, islice(text, layout.skip, None), layout.skip + 1)
+    yield from split_rows(
+        name, layout.separator, islice(text, layout.skip, None), layout.skip + 1
+    )
 
 
-def split_rows(name: str, separator: str, lines: Iterator[str], first: int) -> Iterator[tuple[int, list[str]]]:
+def split_rows(
+    name: str, separator: str, lines: Iterator[str], first: int
+) -> Iterator[tuple[int, list[str]]]:
     """As `text_rows`, of lines the first of which has the number ``first``."""
     if separator == ",":
         yield from _quoted_rows(name, lines, first)
@@ -183,7 +235,9 @@ def split_rows(name: str, separator: str, lines: Iterator[str], first: int) -> I
             yield line, text.rstrip("\r\n").split(separator)
 
 
-def _quoted_rows(name: str, lines: Iterator[str], first: int) -> Iterator[tuple[int, list[str]]]:
+def _quoted_rows(
+    name: str, lines: Iterator[str], first: int
+) -> Iterator[tuple[int, list[str]]]:
     # Strict, since otherwise a quote left open takes in all the rows after it.
     reader = csv.reader(lines, strict=True)
     line = first
@@ -194,7 +248,8 @@ def _quoted_rows(name: str, lines: Iterator[str], first: int) -> Iterator[tuple[
             line = first + reader.line_num
     except csv.Error as error:
         raise OpenQuoteError(
-            f'{name} line {line}: {error}: check the quotes (") of the row that begins here', line
+            f'{name} line {line}: {error}: check the quotes (") of the row that begins here',
+            line,
         ) from error
 
 
@@ -207,4 +262,6 @@ def _encoding(name: str, layout: Layout, data: bytes) -> str:
         if layout.separator in ("::", "|"):
             return "latin-1"
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{name} line {line}: not UTF-8 ({error.reason}): save the file as UTF-8") from error
+        raise DataError(
+            f"{name} line {line}: not UTF-8 ({error.reason}): save the file as UTF-8"
+        ) from error

@@ -1,11 +1,14 @@
-"""The flat form of a booster's trees: what the server's kernel evaluates, mapped from the file as it stands.
+"""The flat form of a booster's trees: what the server's kernel evaluates, mapped from
+the file as it stands.
 
-Little-endian: a header, the base margins, the trees, and 8 bytes a node (`src/serve/_trees.h` has the structures). A
-node holds its split point as a key, the column that it looks at, and the distance to its first child, beside which lies
-the second. It goes to the second if the value is below the split point, and to the first otherwise. Keys are whole
-numbers in the order of the floats. Where a missing value has to go with those below, the column is one that has it
-below all others, n_features further on. A leaf looks at a column that is above all and is its own first child; its key
-is the bits of its value.
+Little-endian: a header, the base margins, the trees, and 8 bytes a node
+    (`src/serve/_trees.h` has the structures). A
+node holds its split point as a key, the column that it looks at, and the distance to
+its first child, beside which lies the second. It goes to the second if the value is
+below the split point, and to the first otherwise. Keys are whole numbers in the order
+of the floats. Where a missing value has to go with those below, the column is one that
+has it below all others, n_features further on. A leaf looks at a column that is above
+all and is its own first child; its key is the bits of its value.
 """
 
 from __future__ import annotations
@@ -23,7 +26,10 @@ MOST_FEATURES, MOST_GROUPS, MOST_DEPTH, MOST_FIRST = 2047, 256, 4096, 2**16 - 1
 TRANSFORMS = {"reg:squarederror": 0, "multi:softprob": 1}
 
 HEADER = np.dtype(
-    [("magic", "S8"), *((name, "<u4") for name in ("version", "n_features", "n_groups"))]
+    [
+        ("magic", "S8"),
+        *((name, "<u4") for name in ("version", "n_features", "n_groups")),
+    ]
     + [(name, "<u4") for name in ("n_trees", "n_nodes", "transform")]
 )
 _SIGN = np.uint32(1 << 31)
@@ -32,7 +38,9 @@ NODE = np.dtype([("key", "<u4"), ("column", "<u2"), ("first", "<u2")])
 
 
 class UnknownShapeError(Exception):
-    """A booster with something that the flat form doesn't hold, such as a categorical split."""
+    """A booster with something that the flat form doesn't hold, such as a categorical
+    split.
+    """
 
 
 def flatten(booster: bytes) -> bytes:
@@ -51,7 +59,10 @@ def flatten(booster: bytes) -> bytes:
     if learner["gradient_booster"]["name"] != "gbtree":
         raise UnknownShapeError(f"booster {learner['gradient_booster']['name']}")
     model = learner["gradient_booster"]["model"]
-    n_features, n_groups = int(parameters["num_feature"]), max(int(parameters["num_class"]), 1)
+    n_features, n_groups = (
+        int(parameters["num_feature"]),
+        max(int(parameters["num_class"]), 1),
+    )
     if not (1 <= n_features <= MOST_FEATURES and n_groups <= MOST_GROUPS):
         raise UnknownShapeError(f"{n_features} features, {n_groups} classes")
     trees = np.zeros(len(model["trees"]), TREE)
@@ -61,15 +72,32 @@ def flatten(booster: bytes) -> bytes:
     trees["root"] = np.cumsum([0, *sizes])[:-1]
     trees["depth"] = [depth for _, depth in blocks]
     header = np.zeros(1, HEADER)
-    header[0] = (MAGIC, VERSION, n_features, n_groups, len(trees), sum(sizes), TRANSFORMS[objective])
+    header[0] = (
+        MAGIC,
+        VERSION,
+        n_features,
+        n_groups,
+        len(trees),
+        sum(sizes),
+        TRANSFORMS[objective],
+    )
     base = np.zeros(n_groups + n_groups % 2, "<f4")
     base[:n_groups] = _base_margins(parameters["base_score"])
-    return b"".join([header.tobytes(), base.tobytes(), trees.tobytes(), *(nodes.tobytes() for nodes, _ in blocks)])
+    return b"".join(
+        [
+            header.tobytes(),
+            base.tobytes(),
+            trees.tobytes(),
+            *(nodes.tobytes() for nodes, _ in blocks),
+        ]
+    )
 
 
 def _base_margins(text: str) -> NDArray[np.float32]:
     """One for all classes, or ``[a,b,…]``; the two objectives take them as they are."""
-    margins = np.array([float(part) for part in text.strip("[]").split(",")], dtype=np.float32)
+    margins = np.array(
+        [float(part) for part in text.strip("[]").split(",")], dtype=np.float32
+    )
     if np.any((margins == 0) & np.signbit(margins)):
         raise UnknownShapeError("a base score of -0")
     return margins
@@ -77,7 +105,10 @@ def _base_margins(text: str) -> NDArray[np.float32]:
 
 def _nodes(tree: dict[str, Any], n_features: int) -> tuple[NDArray[Any], int]:
     """The nodes of one tree, level by level, and its depth."""
-    if np.any(tree["split_type"]) or int(tree["tree_param"].get("size_leaf_vector", "1")) > 1:
+    if (
+        np.any(tree["split_type"])
+        or int(tree["tree_param"].get("size_leaf_vector", "1")) > 1
+    ):
         raise UnknownShapeError("categorical splits or vectors in leaves")
     left, right = np.asarray(tree["left_children"]), np.asarray(tree["right_children"])
     value = np.asarray(tree["split_conditions"], dtype=np.float32)
@@ -87,10 +118,15 @@ def _nodes(tree: dict[str, Any], n_features: int) -> tuple[NDArray[Any], int]:
     order, depth = np.concatenate(levels), len(levels) - 1
     place = np.empty(len(left), dtype=np.int64)
     place[order] = np.arange(len(order))
-    is_inner, missing_is_below = left[order] >= 0, np.asarray(tree["default_left"])[order] != 0
+    is_inner, missing_is_below = (
+        left[order] >= 0,
+        np.asarray(tree["default_left"])[order] != 0,
+    )
     first = np.where(is_inner, place[right[order]] - np.arange(len(order)), 0)
     if depth > MOST_DEPTH or first.max() > MOST_FIRST or np.isnan(value).any():
-        raise UnknownShapeError(f"a tree of {len(order)} nodes, {depth} deep, or a split at no number")
+        raise UnknownShapeError(
+            f"a tree of {len(order)} nodes, {depth} deep, or a split at no number"
+        )
     column = np.asarray(tree["split_indices"])[order] + missing_is_below * n_features
     nodes = np.empty(len(order), NODE)
     nodes["key"] = np.where(is_inner, _keys(value[order]), value[order].view(np.uint32))
@@ -106,7 +142,9 @@ def _keys(values: NDArray[np.float32]) -> NDArray[np.uint32]:
 def leading_trees(flat: bytes | mmap, columns: NDArray[np.int64]) -> int:
     """How many trees, from the first on, look at none but these columns."""
     header = np.frombuffer(flat, HEADER, 1)[0]
-    n_features, n_nodes, n_trees = (int(header[name]) for name in ("n_features", "n_nodes", "n_trees"))
+    n_features, n_nodes, n_trees = (
+        int(header[name]) for name in ("n_features", "n_nodes", "n_trees")
+    )
     first_node = len(flat) - n_nodes * NODE.itemsize
     column = np.frombuffer(flat, NODE, offset=first_node)["column"]
     looks_elsewhere = np.ones(2 * n_features + 1, dtype=np.bool_)
@@ -114,15 +152,23 @@ def leading_trees(flat: bytes | mmap, columns: NDArray[np.int64]) -> int:
     elsewhere = np.flatnonzero(looks_elsewhere[column])
     if not len(elsewhere):
         return n_trees
-    root = np.frombuffer(flat, TREE, n_trees, first_node - n_trees * TREE.itemsize)["root"]
+    root = np.frombuffer(flat, TREE, n_trees, first_node - n_trees * TREE.itemsize)[
+        "root"
+    ]
     return int(root.searchsorted(elsewhere[0], side="right")) - 1
 
 
 def split_points(flat: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The feature of each inner node, int64 (n_splits,), and the value at which it parts, float32 (n_splits,)."""
+    """The feature of each inner node, int64 (n_splits,), and the value at which it
+    parts, float32 (n_splits,).
+    """
     header = np.frombuffer(flat, HEADER, 1)[0]
-    nodes = np.frombuffer(flat, NODE, offset=len(flat) - int(header["n_nodes"]) * NODE.itemsize)
+    nodes = np.frombuffer(
+        flat, NODE, offset=len(flat) - int(header["n_nodes"]) * NODE.itemsize
+    )
     n_features, column = int(header["n_features"]), nodes["column"].astype(np.int64)
     is_inner = column < 2 * n_features
     key = nodes["key"][is_inner]
-    return column[is_inner] % n_features, np.where(key & _SIGN, key & ~_SIGN, ~key).view(np.float32)
+    return column[is_inner] % n_features, np.where(
+        key & _SIGN, key & ~_SIGN, ~key
+    ).view(np.float32)

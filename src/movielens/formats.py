@@ -1,8 +1,9 @@
 """What a file is, told by its first line and never by its name.
 
-GroupLens has published its data as CSV with a header (ml-latest, ML-20M and later), with ``::`` between fields (ML-1M,
-ML-10M) and with tabs and bars (ML-100K), the older two without headers. Files beside them (tags, links, users, README)
-are recognised as neither ratings nor movies.
+GroupLens has published its data as CSV with a header (ml-latest, ML-20M and later),
+with ``::`` between fields (ML-1M, ML-10M) and with tabs and bars (ML-100K), the older
+two without headers. Files beside them (tags, links, users, README) are recognised as
+neither ratings nor movies.
 """
 
 from __future__ import annotations
@@ -12,12 +13,27 @@ import io
 from dataclasses import dataclass
 from typing import Literal
 
-from movielens.columns import GENRES_COLUMN, ML_100K_GENRES, MOVIE_ID, RATING, TIMESTAMP, TITLE, USER_ID
+from movielens.columns import (
+    GENRES_COLUMN,
+    ML_100K_GENRES,
+    MOVIE_ID,
+    RATING,
+    TIMESTAMP,
+    TITLE,
+    USER_ID,
+)
 
 Role = Literal["ratings", "movies"]
 RATING_COLUMNS = (USER_ID, MOVIE_ID, RATING, TIMESTAMP)
 MOVIE_COLUMNS = (MOVIE_ID, TITLE, GENRES_COLUMN)
-ML_100K_MOVIE_COLUMNS = (MOVIE_ID, TITLE, "release", "video release", "url", *ML_100K_GENRES)
+ML_100K_MOVIE_COLUMNS = (
+    MOVIE_ID,
+    TITLE,
+    "release",
+    "video release",
+    "url",
+    *ML_100K_GENRES,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +54,11 @@ class Layout:
 
 
 def sniff(head: str) -> Layout | None:
-    """The layout of a text file that begins with ``head``, or None where it is neither ratings nor movies.
+    """The layout of a text file that begins with ``head``, or None where it is neither
+    ratings nor movies.
 
-    A file with a header that lacks a needed column still has its role: reading it names the column.
+    A file with a header that lacks a needed column still has its role: reading it names
+        the column.
     """
     lines = io.StringIO(head, newline="").readlines()
     place = next((i for i, line in enumerate(lines) if line.strip()), None)
@@ -53,13 +71,16 @@ def sniff(head: str) -> Layout | None:
     columns = _headerless(fields, separator)
     if columns is None:
         return None
-    return Layout("ratings" if RATING in columns else "movies", separator, columns, place)
+    return Layout(
+        "ratings" if RATING in columns else "movies", separator, columns, place
+    )
 
 
 def header_role(names: tuple[str, ...]) -> Role | None:
     """What a header's names (or a Parquet file's) say that the rows are.
 
-    A header that is ours but for the case of its letters has its role too: reading it then says what is wrong.
+    A header that is ours but for the case of its letters has its role too: reading it
+        then says what is wrong.
     """
     present = {name.lower() for name in names}
     if "tag" in present or len(present) < 2:
@@ -70,7 +91,10 @@ def header_role(names: tuple[str, ...]) -> Role | None:
 
 
 def _split(line: str) -> tuple[tuple[str, ...], str]:
-    separator = next((s for s in ("::", "\t") if s in line), "|" if line.count("|") > line.count(",") else ",")
+    separator = next(
+        (s for s in ("::", "\t") if s in line),
+        "|" if line.count("|") > line.count(",") else ",",
+    )
     fields = next(csv.reader([line]), []) if separator == "," else line.split(separator)
     return tuple(field.strip() for field in fields), separator
 
@@ -86,7 +110,11 @@ def _headerless(fields: tuple[str, ...], separator: str) -> tuple[str, ...] | No
         return MOVIE_COLUMNS if n_fields == len(MOVIE_COLUMNS) else None
     if separator == "|":
         return ML_100K_MOVIE_COLUMNS if n_fields == len(ML_100K_MOVIE_COLUMNS) else None
-    return RATING_COLUMNS[:n_fields] if n_fields in (3, 4) and all(map(_is_number, fields)) else None
+    return (
+        RATING_COLUMNS[:n_fields]
+        if n_fields in (3, 4) and all(map(_is_number, fields))
+        else None
+    )
 
 
 def _is_number(text: str) -> bool:

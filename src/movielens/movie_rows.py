@@ -1,4 +1,6 @@
-"""Movie files into the catalogue: few rows with quoted titles, so they are read row by row."""
+"""Movie files into the catalogue: few rows with quoted titles, so they are read row by
+row.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.parquet as pq
 
-from movielens.columns import GENRES_COLUMN, ML_100K_GENRES, MOVIE_ID, NO_GENRE, OLD_GENRE_NAMES, TITLE
+from movielens.columns import (
+    GENRES_COLUMN,
+    ML_100K_GENRES,
+    MOVIE_ID,
+    NO_GENRE,
+    OLD_GENRE_NAMES,
+    TITLE,
+)
 from movielens.errors import DataError
-from movielens.files import ChannelFile, open_bytes, parquet_file, reading, require_columns, text_rows
+from movielens.files import (
+    ChannelFile,
+    open_bytes,
+    parquet_file,
+    reading,
+    require_columns,
+    text_rows,
+)
 from movielens.formats import Layout
 from movielens.rating_rows import EXPECTED, is_usable_text
 from movielens.tables import MovieTable
@@ -53,7 +69,9 @@ def movies_of_text(name: str, layout: Layout, data: bytes) -> list[Movie]:
 
 
 def catalogue(movies: Iterable[Movie]) -> MovieTable:
-    """The table of all rows; a movie may stand twice if it is the same, otherwise a DataError is raised."""
+    """The table of all rows; a movie may stand twice if it is the same, otherwise a
+    DataError is raised.
+    """
     known: dict[int, Movie] = {}
     for movie in movies:
         first = known.setdefault(movie.movie_id, movie)
@@ -76,7 +94,9 @@ def year_of(title: str) -> int:
     return int(years[-1]) if years else 0
 
 
-def _checked(name: str, place: str, movie_id: str, title: str, genres: tuple[str, ...]) -> Movie:
+def _checked(
+    name: str, place: str, movie_id: str, title: str, genres: tuple[str, ...]
+) -> Movie:
     if not is_usable_text(MOVIE_ID, movie_id):
         raise DataError.at(name, place, MOVIE_ID, movie_id, EXPECTED[MOVIE_ID])
     return Movie(f"{name} {place}", int(movie_id), title, genres)
@@ -84,7 +104,11 @@ def _checked(name: str, place: str, movie_id: str, title: str, genres: tuple[str
 
 def _text_movies(name: str, layout: Layout, data: bytes) -> Iterator[_Row]:
     is_ml_100k = set(ML_100K_GENRES) <= set(layout.columns)
-    require_columns(name, layout.columns, (MOVIE_ID, TITLE) if is_ml_100k else (MOVIE_ID, TITLE, GENRES_COLUMN))
+    require_columns(
+        name,
+        layout.columns,
+        (MOVIE_ID, TITLE) if is_ml_100k else (MOVIE_ID, TITLE, GENRES_COLUMN),
+    )
     for line, fields in text_rows(name, layout, data):
         if len(fields) != len(layout.columns):
             raise DataError(
@@ -99,14 +123,22 @@ def _text_movies(name: str, layout: Layout, data: bytes) -> Iterator[_Row]:
 
 def _parquet_movies(file: ChannelFile) -> Iterator[_Row]:
     names = (MOVIE_ID, TITLE, GENRES_COLUMN)
-    require_columns(file.name, tuple(parquet_file(file.path, file.name).schema_arrow.names), names)
+    require_columns(
+        file.name, tuple(parquet_file(file.path, file.name).schema_arrow.names), names
+    )
     with reading(file.name):
         rows = pq.read_table(file.path, columns=list(names)).to_pylist()
     for place, row in enumerate(rows, start=1):
         title, genres = row[TITLE], row[GENRES_COLUMN]
         if not isinstance(title, str | None):
-            raise DataError(f"{file.name} row {place}: {TITLE} is {title!r}, expected text")
-        yield f"row {place}", str(row[MOVIE_ID]), *_movie(title or "", _parquet_genres(file.name, place, genres))
+            raise DataError(
+                f"{file.name} row {place}: {TITLE} is {title!r}, expected text"
+            )
+        yield (
+            f"row {place}",
+            str(row[MOVIE_ID]),
+            *_movie(title or "", _parquet_genres(file.name, place, genres)),
+        )
 
 
 def _parquet_genres(name: str, place: int, genres: object) -> list[str]:
@@ -123,5 +155,10 @@ def _parquet_genres(name: str, place: int, genres: object) -> list[str]:
 
 
 def _movie(title: str, genres: Iterable[str]) -> tuple[str, tuple[str, ...]]:
-    named = (OLD_GENRE_NAMES.get(genre, genre) for genre in (" ".join(genre.split()) for genre in genres))
-    return " ".join(title.split()), tuple(genre for genre in named if genre not in NO_GENRE)
+    named = (
+        OLD_GENRE_NAMES.get(genre, genre)
+        for genre in (" ".join(genre.split()) for genre in genres)
+    )
+    return " ".join(title.split()), tuple(
+        genre for genre in named if genre not in NO_GENRE
+    )

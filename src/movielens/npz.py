@@ -1,4 +1,6 @@
-"""Arrays by name as the bytes of an ``.npz`` file, and back from a file that is mapped into memory."""
+"""Arrays by name as the bytes of an ``.npz`` file, and back from a file that is mapped
+into memory.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Of a member of a zip file: how long its name and what else is known of it are, which follow.
+# Of a member of a zip file: how long its name and what else is known of it are, which
+# follow.
 _MEMBER = struct.Struct("<26xHH")
-# The reader of zip files and NumPy's of headers, which parses Python, have no error in common.
-_FAULTS = (RuntimeError, SyntaxError, TypeError, struct.error, tokenize.TokenError, zipfile.BadZipFile)
+# The reader of zip files and NumPy's of headers, which parses Python, have no error in
+# common.
+_FAULTS = (
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+)
 
 
 def to_bytes(arrays: Mapping[str, Any]) -> bytes:
-    """Not compressed, since SageMaker compresses the whole and unpacking takes a third of a server's start."""
+    """Not compressed, since SageMaker compresses the whole and unpacking takes a third
+    of a server's start.
+    """
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
@@ -30,7 +43,8 @@ def to_bytes(arrays: Mapping[str, Any]) -> bytes:
 def read(path: Path, data: mmap.mmap) -> dict[str, NDArray[Any]]:
     """The arrays of a file that `to_bytes` made.
 
-    As `numpy.load`, which reads members in small pieces and checks them once more, and takes three times as long.
+    As `numpy.load`, which reads members in small pieces and checks them once more, and
+    takes three times as long.
 
     Args:
         path: of the file.
@@ -41,7 +55,10 @@ def read(path: Path, data: mmap.mmap) -> dict[str, NDArray[Any]]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return {info.filename.removesuffix(".npy"): _array(data, info) for info in archive.infolist()}
+            return {
+                info.filename.removesuffix(".npy"): _array(data, info)
+                for info in archive.infolist()
+            }
     except _FAULTS as error:
         raise ValueError(f"{path.name} can't be read: {error}") from error
 
@@ -53,9 +70,13 @@ def _array(data: mmap.mmap, info: zipfile.ZipInfo) -> NDArray[Any]:
     data.seek(sum(_MEMBER.unpack(data.read(_MEMBER.size))), io.SEEK_CUR)
     version = np.lib.format.read_magic(data)
     if version != (1, 0):
-        raise ValueError(f"{info.filename} is of NumPy's format {version}, expected (1, 0)")
+        raise ValueError(
+            f"{info.filename} is of NumPy's format {version}, expected (1, 0)"
+        )
     shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(data)
     if dtype.hasobject:
         raise ValueError(f"{info.filename} has objects, which no file can hold")
     # Copied, since members begin anywhere, and the kernels want numbers aligned.
-    return np.ndarray(shape, dtype, data, data.tell(), order="F" if is_fortran else "C").copy(order="K")
+    return np.ndarray(
+        shape, dtype, data, data.tell(), order="F" if is_fortran else "C"
+    ).copy(order="K")

@@ -1,4 +1,6 @@
-"""What is asked of the model: columns of raw ids, the same for a training row and for a request."""
+"""What is asked of the model: columns of raw ids, the same for a training row and for a
+request.
+"""
 
 from __future__ import annotations
 
@@ -31,20 +33,35 @@ class RatingQueries:
 
     def __post_init__(self) -> None:
         user_id, movie_id, timestamp = self.user_id, self.movie_id, self.timestamp
-        is_one_shape = user_id.ndim == 1 and user_id.shape == movie_id.shape == timestamp.shape
-        if not (is_one_shape and user_id.dtype == movie_id.dtype == _INT64 and timestamp.dtype == _FLOAT64):
+        is_one_shape = (
+            user_id.ndim == 1 and user_id.shape == movie_id.shape == timestamp.shape
+        )
+        if not (
+            is_one_shape
+            and user_id.dtype == movie_id.dtype == _INT64
+            and timestamp.dtype == _FLOAT64
+        ):
             columns = {"user_id": user_id, "movie_id": movie_id, "timestamp": timestamp}
-            found = ", ".join(f"{name} is {column.dtype}{column.shape}" for name, column in columns.items())
-            raise ValueError(f"{found}, expected int64, int64 and float64 of one length")
+            found = ", ".join(
+                f"{name} is {column.dtype}{column.shape}"
+                for name, column in columns.items()
+            )
+            raise ValueError(
+                f"{found}, expected int64, int64 and float64 of one length"
+            )
 
     @classmethod
     def none(cls) -> Self:
         """No rows."""
-        return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+        return cls(
+            np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
+        )
 
     def __len__(self) -> int:
         return len(self.user_id)
 
     def take(self, rows: NDArray[np.int64]) -> RatingQueries:
         """The given rows (int64 positions), in that order."""
-        return RatingQueries(self.user_id[rows], self.movie_id[rows], self.timestamp[rows])
+        return RatingQueries(
+            self.user_id[rows], self.movie_id[rows], self.timestamp[rows]
+        )

@@ -1,7 +1,9 @@
-"""Rating files into checked tables, block by block, so that no more than a block of text is ever held.
+"""Rating files into checked tables, block by block, so that no more than a block of
+text is ever held.
 
-A block is parsed by Arrow's strict CSV reader straight into numbers and checked column by column. Only where something
-in it is wrong is it gone through again row by row, to say where the fault stands or to leave the row out.
+A block is parsed by Arrow's strict CSV reader straight into numbers and checked column
+by column. Only where something in it is wrong is it gone through again row by row, to
+say where the fault stands or to leave the row out.
 """
 
 from __future__ import annotations
@@ -47,23 +49,41 @@ EXPECTED = {
 PARQUET_ROWS = 1 << 20
 # A row that goes on for longer than this is a quote that was left open.
 LONGEST_ROW = 1 << 20
-_BOUNDS = {USER_ID: (1, LARGEST_ID), MOVIE_ID: (1, LARGEST_ID), TIMESTAMP: (0, LARGEST_TIMESTAMP)}
+_BOUNDS = {
+    USER_ID: (1, LARGEST_ID),
+    MOVIE_ID: (1, LARGEST_ID),
+    TIMESTAMP: (0, LARGEST_TIMESTAMP),
+}
 _STARS = frozenset(k / 2 for k in range(1, 11))
 # By whether the column takes fractions.
-_NUMBER = {False: re.compile(r"\s*-?[0-9]+\s*"), True: re.compile(r"\s*-?[0-9]+(\.[0-9]*)?\s*")}
+_NUMBER = {
+    False: re.compile(r"\s*-?[0-9]+\s*"),
+    True: re.compile(r"\s*-?[0-9]+(\.[0-9]*)?\s*"),
+}
 _UNFINISHED = "unexpected end of data"
 
 
-def read_rating_file(file: ChannelFile, known: NDArray[np.int32], bad_rows: BadRows) -> RatingTable:
-    """The ratings of one file, in its order; raises DataError as `movielens.readers.read_dataset`."""
+def read_rating_file(
+    file: ChannelFile, known: NDArray[np.int32], bad_rows: BadRows
+) -> RatingTable:
+    """The ratings of one file, in its order; raises DataError as
+    `movielens.readers.read_dataset`.
+    """
     if file.layout is None:
         return _joined(parquet_tables(file, known, bad_rows))
     with reading(file.name), open_bytes(file.path) as stream:
-        return _joined(text_tables(file.name, file.layout, line_blocks(stream), known, bad_rows))
+        return _joined(
+            text_tables(file.name, file.layout, line_blocks(stream), known, bad_rows)
+        )
 
 
 def text_tables(
-    name: str, layout: Layout, blocks: Iterable[bytes], known: Known, bad_rows: BadRows, line: int = 1
+    name: str,
+    layout: Layout,
+    blocks: Iterable[bytes],
+    known: Known,
+    bad_rows: BadRows,
+    line: int = 1,
 ) -> Iterator[RatingTable]:
     """A table for each block of whole lines.
 
@@ -76,7 +96,8 @@ def text_tables(
         line: the number of the first line.
 
     Raises:
-        DataError: a missing column, a quote left open, or the first bad row where none may be left out.
+        DataError: a missing column, a quote left open, or the first bad row where none
+            may be left out.
     """
     require_columns(name, layout.columns, (USER_ID, MOVIE_ID, RATING))
     carried, skip = b"", layout.skip
@@ -87,42 +108,65 @@ def text_tables(
             data, line, skip = lines[-1] if len(lines) > skip else b"", line + skip, 0
         columns, carried = _parsed(layout, data), b""
         if columns is None or _bad(columns, known).any():
-            columns, carried = _row_by_row(name, layout, data, known, bad_rows, line, is_last)
+            columns, carried = _row_by_row(
+                name, layout, data, known, bad_rows, line, is_last
+            )
         line += data.count(b"\n", 0, len(data) - len(carried))
         yield _table(columns)
 
 
-def parquet_tables(file: ChannelFile, known: Known, bad_rows: BadRows) -> Iterator[RatingTable]:
+def parquet_tables(
+    file: ChannelFile, known: Known, bad_rows: BadRows
+) -> Iterator[RatingTable]:
     """A table for each million of rows; arguments and errors as `text_tables`."""
     opened = parquet_file(file.path, file.name)
     present = tuple(opened.schema_arrow.names)
     require_columns(file.name, present, (USER_ID, MOVIE_ID, RATING))
     first = 0
     with reading(file.name):
-        for batch in opened.iter_batches(PARQUET_ROWS, columns=[name for name in RATING_COLUMNS if name in present]):
-            columns = {name: _numbers(file.name, name, batch.column(name)) for name in batch.schema.names}
+        for batch in opened.iter_batches(
+            PARQUET_ROWS, columns=[name for name in RATING_COLUMNS if name in present]
+        ):
+            columns = {
+                name: _numbers(file.name, name, batch.column(name))
+                for name in batch.schema.names
+            }
             bad = _bad(columns, known)
             for row in np.flatnonzero(bad).tolist():
-                bad_rows.add(_fault(file.name, f"row {first + row + 1}", columns, row, known))
+                bad_rows.add(
+                    _fault(file.name, f"row {first + row + 1}", columns, row, known)
+                )
             yield _table({name: values[~bad] for name, values in columns.items()})
             first += batch.num_rows
 
 
-def unknown_movies(name: str, ratings: RatingTable, known: NDArray[np.int32], bad_rows: BadRows) -> RatingTable:
-    """The rows whose movies are known, of a table that was read before the catalogue was."""
+def unknown_movies(
+    name: str, ratings: RatingTable, known: NDArray[np.int32], bad_rows: BadRows
+) -> RatingTable:
+    """The rows whose movies are known, of a table that was read before the catalogue
+    was.
+    """
     bad = ~np.isin(ratings.movie_id, known)
     for row in np.flatnonzero(bad).tolist():
-        bad_rows.add(_fault_at(name, f"rating {row + 1}", MOVIE_ID, str(ratings.movie_id[row])))
+        bad_rows.add(
+            _fault_at(name, f"rating {row + 1}", MOVIE_ID, str(ratings.movie_id[row]))
+        )
     return ratings.take(np.flatnonzero(~bad)) if bad.any() else ratings
 
 
 def _joined(tables: Iterator[RatingTable]) -> RatingTable:
     found = list(tables)
-    return RatingTable.concatenate(found) if found else _table(dict.fromkeys(RATING_COLUMNS, np.empty(0)))
+    return (
+        RatingTable.concatenate(found)
+        if found
+        else _table(dict.fromkeys(RATING_COLUMNS, np.empty(0)))
+    )
 
 
 def _table(columns: Columns) -> RatingTable:
-    return RatingTable.of(columns[USER_ID], columns[MOVIE_ID], columns[RATING], columns.get(TIMESTAMP))
+    return RatingTable.of(
+        columns[USER_ID], columns[MOVIE_ID], columns[RATING], columns.get(TIMESTAMP)
+    )
 
 
 def _with_last(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
@@ -147,30 +191,50 @@ def _parsed(layout: Layout, data: bytes) -> Columns | None:
         table = pa_csv.read_csv(
             pa.BufferReader(source),
             pa_csv.ReadOptions(column_names=list(layout.columns)),
-            pa_csv.ParseOptions(delimiter="\t" if two else layout.separator, newlines_in_values=n_quotes > 0),
+            pa_csv.ParseOptions(
+                delimiter="\t" if two else layout.separator,
+                newlines_in_values=n_quotes > 0,
+            ),
             pa_csv.ConvertOptions(
                 check_utf8=False,
                 include_columns=names,
-                column_types={name: pa.float64() if name == RATING else pa.int64() for name in names},
+                column_types={
+                    name: pa.float64() if name == RATING else pa.int64()
+                    for name in names
+                },
                 null_values=[],
             ),
         )
     except pa.ArrowInvalid:
         return None
-    # Arrow takes a quote that was left open as text to the end of the block, and loses the rows in it.
-    if n_quotes % 2 or (n_quotes and table.num_rows != sum(1 for line in data.splitlines() if line.strip())):
+    # Arrow takes a quote that was left open as text to the end of the block, and loses
+    # the rows in it.
+    if n_quotes % 2 or (
+        n_quotes
+        and table.num_rows != sum(1 for line in data.splitlines() if line.strip())
+    ):
         return None
     return {name: table.column(name).to_numpy() for name in names}
 
 
 def _row_by_row(
-    name: str, layout: Layout, data: bytes, known: Known, bad_rows: BadRows, line: int, is_last: bool
+    name: str,
+    layout: Layout,
+    data: bytes,
+    known: Known,
+    bad_rows: BadRows,
+    line: int,
+    is_last: bool,
 ) -> tuple[Columns, bytes]:
-    """The columns of a block's good rows, and the beginning of a row that goes on in the next block."""
+    """The columns of a block's good rows, and the beginning of a row that goes on in
+    the next block.
+    """
     names = [column for column in RATING_COLUMNS if column in layout.columns]
     places = [layout.columns.index(column) for column in names]
     movies = None if known is None else set(known.tolist())
-    text = io.StringIO(data.removeprefix(b"\xef\xbb\xbf").decode(errors="replace"), newline="")
+    text = io.StringIO(
+        data.removeprefix(b"\xef\xbb\xbf").decode(errors="replace"), newline=""
+    )
     values, carried = [], b""
     try:
         for at, fields in split_rows(name, layout.separator, text, line):
@@ -187,7 +251,9 @@ def _row_by_row(
     return dict(zip(names, table.T, strict=True)), carried
 
 
-def _row_fault(name: str, layout: Layout, fields: list[str], movies: set[int] | None, line: int) -> DataError | None:
+def _row_fault(
+    name: str, layout: Layout, fields: list[str], movies: set[int] | None, line: int
+) -> DataError | None:
     place = f"line {line}"
     if len(fields) != len(layout.columns):
         expected = f"expected {len(layout.columns)} ({','.join(layout.columns)})"
@@ -205,7 +271,9 @@ def _numbers(name: str, column: str, values: Any) -> NDArray[Any]:
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
-        raise DataError(f"{name}: {column} holds {values.type}, expected numbers: write it with another type")
+        raise DataError(
+            f"{name}: {column} holds {values.type}, expected numbers: write it with another type"
+        )
     numbers: NDArray[Any] = values.to_numpy(zero_copy_only=False)
     return numbers
 
@@ -218,19 +286,32 @@ def _bad(columns: Columns, known: Known) -> NDArray[np.bool_]:
     return bad
 
 
-def _fault(name: str, place: str, columns: Columns, row: int, known: Known) -> DataError:
+def _fault(
+    name: str, place: str, columns: Columns, row: int, known: Known
+) -> DataError:
     one = {column: values[row : row + 1] for column, values in columns.items()}
-    column = next(column for column, value in one.items() if not _is_usable(column, value, known)[0])
+    column = next(
+        column
+        for column, value in one.items()
+        if not _is_usable(column, value, known)[0]
+    )
     return _fault_at(name, place, column, str(columns[column][row]))
 
 
 def _is_usable(name: str, values: NDArray[Any], known: Known) -> NDArray[np.bool_]:
     if name == RATING:
         twice = 2 * values
-        return np.asarray((twice >= 1) & (twice <= 10) & (twice == np.floor(twice)), dtype=np.bool_)
+        return np.asarray(
+            (twice >= 1) & (twice <= 10) & (twice == np.floor(twice)), dtype=np.bool_
+        )
     low, high = _BOUNDS[name]
     usable = (values >= low) & (values <= high) & (values == np.floor(values))
-    return np.asarray(usable & np.isin(values, known) if name == MOVIE_ID and known is not None else usable, np.bool_)
+    return np.asarray(
+        usable & np.isin(values, known)
+        if name == MOVIE_ID and known is not None
+        else usable,
+        np.bool_,
+    )
 
 
 def is_usable_text(name: str, text: str) -> bool:

@@ -1,4 +1,6 @@
-"""Raw MovieLens files into checked tables; a value that can't be used is named with its file, line and column."""
+"""Raw MovieLens files into checked tables; a value that can't be used is named with its
+file, line and column.
+"""
 
 from __future__ import annotations
 
@@ -39,19 +41,37 @@ def read_dataset(channels: Mapping[str, Path]) -> Dataset:
         channels: directories by channel name.
 
     Raises:
-        DataError: files that are absent, empty or broken, or the first value that can't be used.
+        DataError: files that are absent, empty or broken, or the first value that can't
+            be used.
     """
-    files = [file for channel, directory in channels.items() for file in channel_files(channel, directory)]
-    movie_files, rating_files = of_role(files, "movies", channels), of_role(files, "ratings", channels)
+    files = [
+        file
+        for channel, directory in channels.items()
+        for file in channel_files(channel, directory)
+    ]
+    movie_files, rating_files = (
+        of_role(files, "movies", channels),
+        of_role(files, "ratings", channels),
+    )
     movies = catalogue(movie for file in movie_files for movie in read_movie_file(file))
     require_movies(movies, [file.name for file in movie_files])
     bad_rows = BadRows()
-    tables = [(file.name, read_rating_file(file, movies.movie_id, bad_rows)) for file in rating_files]
+    tables = [
+        (file.name, read_rating_file(file, movies.movie_id, bad_rows))
+        for file in rating_files
+    ]
     ratings, dropped = assemble(tables, bad_rows)
-    return Dataset(ratings, movies, tuple(file.name for file in (*rating_files, *movie_files)), dropped)
+    return Dataset(
+        ratings,
+        movies,
+        tuple(file.name for file in (*rating_files, *movie_files)),
+        dropped,
+    )
 
 
 def require_movies(movies: MovieTable, names: list[str]) -> None:
     """Raise a DataError where the files of those names list none."""
     if not len(movies):
-        raise DataError(f"{', '.join(names)} has no rows: the movies that were rated are needed")
+        raise DataError(
+            f"{', '.join(names)} has no rows: the movies that were rated are needed"
+        )

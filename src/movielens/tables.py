@@ -20,7 +20,8 @@ class RatingTable:
         user_id: int32 (n_rows,), raw MovieLens ids, above 0.
         movie_id: int32 (n_rows,), raw MovieLens ids, above 0.
         half_stars: uint8 (n_rows,), 1 to 10.
-        timestamp: uint32 (n_rows,), seconds since 1970, or None where the files have no such column.
+        timestamp: uint32 (n_rows,), seconds since 1970, or None where the files have no
+            such column.
 
     Raises:
         ValueError: if the columns differ in length or have another dtype.
@@ -34,13 +35,19 @@ class RatingTable:
     def __post_init__(self) -> None:
         dtypes = (np.int32, np.int32, np.uint8, np.uint32)
         columns = (self.user_id, self.movie_id, self.half_stars, self.timestamp)
-        present = [(column, dtype) for column, dtype in zip(columns, dtypes, strict=True) if column is not None]
+        present = [
+            (column, dtype)
+            for column, dtype in zip(columns, dtypes, strict=True)
+            if column is not None
+        ]
         lengths = {len(column) for column, _ in present}
         if len(lengths) != 1:
             raise ValueError(f"columns of different lengths: {sorted(lengths)}")
         for column, dtype in present:
             if column.dtype != dtype:
-                raise ValueError(f"a column is {column.dtype}, expected {np.dtype(dtype)}")
+                raise ValueError(
+                    f"a column is {column.dtype}, expected {np.dtype(dtype)}"
+                )
 
     @classmethod
     def of(
@@ -50,7 +57,9 @@ class RatingTable:
         rating: NDArray[Any],
         timestamp: NDArray[Any] | None,
     ) -> Self:
-        """Pack columns of other dtypes whose values are known to be fit for it; ``rating`` is in stars."""
+        """Pack columns of other dtypes whose values are known to be fit for it;
+        ``rating`` is in stars.
+        """
         return cls(
             user_id.astype(np.int32),
             movie_id.astype(np.int32),
@@ -61,7 +70,9 @@ class RatingTable:
     @classmethod
     def concatenate(cls, tables: Sequence[RatingTable]) -> Self:
         """One table after the other; all of them have timestamps or none has."""
-        timestamps = [table.timestamp for table in tables if table.timestamp is not None]
+        timestamps = [
+            table.timestamp for table in tables if table.timestamp is not None
+        ]
         return cls(
             np.concatenate([table.user_id for table in tables]),
             np.concatenate([table.movie_id for table in tables]),
@@ -76,7 +87,9 @@ class RatingTable:
 
     @property
     def pair(self) -> NDArray[np.int64]:
-        """User and movie as one number, int64 (n_rows,), which rises by user and then by movie."""
+        """User and movie as one number, int64 (n_rows,), which rises by user and then
+        by movie.
+        """
         return self.user_id.astype(np.int64) << 32 | self.movie_id
 
     def __len__(self) -> int:
@@ -85,7 +98,9 @@ class RatingTable:
     def take(self, rows: NDArray[np.int64]) -> RatingTable:
         """The given rows (int64 positions), in that order."""
         timestamp = None if self.timestamp is None else self.timestamp[rows]
-        return RatingTable(self.user_id[rows], self.movie_id[rows], self.half_stars[rows], timestamp)
+        return RatingTable(
+            self.user_id[rows], self.movie_id[rows], self.half_stars[rows], timestamp
+        )
 
     def every(self, most: int) -> RatingTable:
         """At most that many of the rows, evenly spread."""
@@ -94,8 +109,14 @@ class RatingTable:
 
     def queries(self) -> RatingQueries:
         """The same rows without their ratings, as a request would ask for them."""
-        timestamp = np.full(len(self), np.nan) if self.timestamp is None else self.timestamp.astype(np.float64)
-        return RatingQueries(self.user_id.astype(np.int64), self.movie_id.astype(np.int64), timestamp)
+        timestamp = (
+            np.full(len(self), np.nan)
+            if self.timestamp is None
+            else self.timestamp.astype(np.float64)
+        )
+        return RatingQueries(
+            self.user_id.astype(np.int64), self.movie_id.astype(np.int64), timestamp
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,9 +125,11 @@ class MovieTable:
 
     Attributes:
         movie_id: int32 (n_movies,), raw MovieLens ids, rising, no two alike.
-        title: one title a movie, as in the file (surrounding spaces removed), the year included.
-        genres: the names a movie, as in the file but for ML-1M's and ML-100K's ``Children's``, which is ``Children``;
-            empty where the file says ``(no genres listed)`` (or ML-100K's ``unknown``).
+        title: one title a movie, as in the file (surrounding spaces removed), the year
+            included.
+        genres: the names a movie, as in the file but for ML-1M's and ML-100K's
+            ``Children's``, which is ``Children``; empty where the file says ``(no
+            genres listed)`` (or ML-100K's ``unknown``).
         year: int16 (n_movies,), the year in the title, 0 where there is none.
     """
 
@@ -116,7 +139,12 @@ class MovieTable:
     year: NDArray[np.int16]
 
     def __post_init__(self) -> None:
-        if not len(self.movie_id) == len(self.title) == len(self.genres) == len(self.year):
+        if (
+            not len(self.movie_id)
+            == len(self.title)
+            == len(self.genres)
+            == len(self.year)
+        ):
             raise ValueError("columns of different lengths")
         if np.any(np.diff(self.movie_id) <= 0):
             raise ValueError("movie ids must rise")

@@ -1,6 +1,8 @@
-"""Reads and writes UBJSON as XGBoost does: typed arrays stay arrays, so that no number changes on the way.
+"""Reads and writes UBJSON as XGBoost does: typed arrays stay arrays, so that no number
+changes on the way.
 
-Only what XGBoost uses: objects with keys of 64-bit length, strings, whole numbers, float32, typed and mixed
+Only what XGBoost uses: objects with keys of 64-bit length, strings, whole numbers,
+    float32, typed and mixed
 arrays, all big-endian (its ``src/common/json.cc``; https://ubjson.org for the format).
 """
 
@@ -11,7 +13,15 @@ from typing import Any
 
 import numpy as np
 
-_NUMBERS = {b"i": ">i1", b"U": ">u1", b"I": ">i2", b"l": ">i4", b"L": ">i8", b"d": ">f4", b"D": ">f8"}
+_NUMBERS = {
+    b"i": ">i1",
+    b"U": ">u1",
+    b"I": ">i2",
+    b"l": ">i4",
+    b"L": ">i8",
+    b"d": ">f4",
+    b"D": ">f8",
+}
 _CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 _MARKERS = {np.dtype(dtype): marker for marker, dtype in _NUMBERS.items()}
 
@@ -21,7 +31,9 @@ class Encoded(bytes):
 
 
 def loads(data: bytes) -> Any:
-    """The value that ``data`` holds; raises ValueError where it is cut short or something else."""
+    """The value that ``data`` holds; raises ValueError where it is cut short or
+    something else.
+    """
     try:
         return _Reader(data).value()
     except (struct.error, KeyError, IndexError, RecursionError) as error:
@@ -29,7 +41,9 @@ def loads(data: bytes) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """The UBJSON of a value as `loads` gives it, numbers outside arrays as int64 or float32."""
+    """The UBJSON of a value as `loads` gives it, numbers outside arrays as int64 or
+    float32.
+    """
     parts: list[bytes] = []
     _write(value, parts)
     return b"".join(parts)
@@ -44,7 +58,13 @@ def _write(value: Any, parts: list[bytes]) -> None:
                 _write(member, parts)
             parts.append(b"}")
         case np.ndarray():
-            parts += [b"[$", _MARKERS[value.dtype], b"#", _length_of(value), value.tobytes()]
+            parts += [
+                b"[$",
+                _MARKERS[value.dtype],
+                b"#",
+                _length_of(value),
+                value.tobytes(),
+            ]
         case Encoded():
             parts.append(value)
         case list():
@@ -54,7 +74,13 @@ def _write(value: Any, parts: list[bytes]) -> None:
         case str():
             parts += [b"S", _counted(value.encode())]
         case bool() | None:
-            parts.append(next(marker for marker, constant in _CONSTANTS.items() if constant is value))
+            parts.append(
+                next(
+                    marker
+                    for marker, constant in _CONSTANTS.items()
+                    if constant is value
+                )
+            )
         case int():
             parts.append(b"L" + struct.pack(">q", value))
         case float():
@@ -84,7 +110,11 @@ class _Reader:
             return self._array()
         if marker == b"S":
             return self._text()
-        return _CONSTANTS[marker] if marker in _CONSTANTS else self._numbers(marker, 1)[0].item()
+        return (
+            _CONSTANTS[marker]
+            if marker in _CONSTANTS
+            else self._numbers(marker, 1)[0].item()
+        )
 
     def _object(self) -> dict[str, Any]:
         members = {}

@@ -1,10 +1,13 @@
-/* Rows through small trees by bit vectors (QuickScorer: Lucchese et al., SIGIR 2015; several rows at once: SIGIR 2016).
- * A row holds a bit for each leaf. A node that sends it to its second child takes the bits of all leaves below its
- * first; a node off the row's path takes only bits that don't matter. So nodes may be asked in any order, none waits
- * for another, and the lowest bit that is left is the leaf in which a walk would have ended.
+/* Rows through small trees by bit vectors (QuickScorer: Lucchese et al., SIGIR 2015;
+ * several rows at once: SIGIR 2016). A row holds a bit for each leaf. A node that sends
+ * it to its second child takes the bits of all leaves below its first; a node off the
+ * row's path takes only bits that don't matter. So nodes may be asked in any order,
+ * none waits for another, and the lowest bit that is left is the leaf in which a walk
+ * would have ended.
  *
- * A tree has as many words of bits as its leaves need, each with the nodes that take bits of it. What this file makes
- * of a forest, _vectors.c asks. Which trees are small enough was measured, for each kind of processor.
+ * A tree has as many words of bits as its leaves need, each with the nodes that take
+ * bits of it. What this file makes of a forest, _vectors.c asks. Which trees are small
+ * enough was measured, for each kind of processor.
  */
 
 #include "_trees.h"
@@ -15,15 +18,19 @@
 #define MOST_NODES (2 * MOST_WORDS * LEAVES)
 
 static uint32_t n_nodes_of(const Parts *forest, uint32_t tree) {
-    uint32_t end = tree + 1 < forest->header.n_trees ? forest->trees[tree + 1].root : forest->header.n_nodes;
+    uint32_t end = tree + 1 < forest->header.n_trees ? forest->trees[tree + 1].root
+                                                     : forest->header.n_nodes;
     return end - forest->trees[tree].root;
 }
 
 /* How many words a tree has; 0 if it walks. */
-static uint32_t n_words_of(const Parts *forest, uint32_t tree, const Processor *processor) {
-    uint32_t n_nodes = n_nodes_of(forest, tree), n_words = (n_nodes / 2 + LEAVES) / LEAVES;
+static uint32_t n_words_of(const Parts *forest, uint32_t tree,
+                           const Processor *processor) {
+    uint32_t n_nodes = n_nodes_of(forest, tree),
+             n_words = (n_nodes / 2 + LEAVES) / LEAVES;
     double time = n_nodes / 2 * processor->test + n_words * processor->word;
-    return n_nodes <= MOST_NODES && time < depth_of(forest->trees + tree) + 1 ? n_words : 0;
+    return n_nodes <= MOST_NODES && time < depth_of(forest->trees + tree) + 1 ? n_words
+                                                                              : 0;
 }
 
 /* Of a tree. */
@@ -33,15 +40,18 @@ typedef struct {
 } Below;
 
 /* The words that a node takes bits of, if it isn't a leaf. */
-#define EACH_WORD(word, below, node, first) \
-    for (uint32_t word = (below)->start[node] / LEAVES, \
-                  last = ((below)->start[node] + (below)->count[(node) + (first)] - 1) / LEAVES; \
+#define EACH_WORD(word, below, node, first)                                            \
+    for (uint32_t                                                                      \
+             word = (below)->start[node] / LEAVES,                                     \
+             last = ((below)->start[node] + (below)->count[(node) + (first)] - 1) /    \
+                    LEAVES;                                                            \
          word <= last; word++)
 
 static void find_below(const Node *root, uint32_t n_nodes, Below *below) {
     for (uint32_t i = n_nodes; i--;) {
         uint32_t first = first_of(root + i);
-        below->count[i] = first ? below->count[i + first] + below->count[i + first + 1] : 1;
+        below->count[i] =
+            first ? below->count[i + first] + below->count[i + first + 1] : 1;
     }
     below->start[0] = 0;
     memset(below->n_tests, 0, sizeof below->n_tests);
@@ -52,19 +62,22 @@ static void find_below(const Node *root, uint32_t n_nodes, Below *below) {
         below->start[i + first] = below->start[i];
         below->start[i + first + 1] = below->start[i] + below->count[i + first];
         EACH_WORD(word, below, i, first)
-            below->n_tests[word + 1]++;
+        below->n_tests[word + 1]++;
     }
     for (uint32_t word = 0; word < MOST_WORDS; word++)
         below->n_tests[word + 1] += below->n_tests[word];
 }
 
-/* The bits of a word among those of a tree from `start` up to `end`, of which there are some. */
+/* The bits of a word among those of a tree from `start` up to `end`, of which there are
+ * some. */
 static uint32_t bits_of(uint32_t word, uint32_t start, uint32_t end) {
     uint32_t low = word * LEAVES, from = start > low ? start - low : 0;
-    return UINT32_MAX >> (end < low + LEAVES ? low + LEAVES - end : 0) & UINT32_MAX << from;
+    return UINT32_MAX >> (end < low + LEAVES ? low + LEAVES - end : 0) & UINT32_MAX
+                                                                             << from;
 }
 
-static void fill(const Node *root, uint32_t n_nodes, Below *below, Test *tests, float *leaves) {
+static void fill(const Node *root, uint32_t n_nodes, Below *below, Test *tests,
+                 float *leaves) {
     for (uint32_t i = 0; i < n_nodes; i++) {
         const Node *node = root + i;
         uint32_t first = first_of(node), start = below->start[i];
@@ -73,8 +86,9 @@ static void fill(const Node *root, uint32_t n_nodes, Below *below, Test *tests, 
             continue;
         }
         EACH_WORD(word, below, i, first)
-            tests[below->n_tests[word]++] =
-                (Test){node->key, ~bits_of(word, start, start + below->count[i + first]), column_of(node)};
+        tests[below->n_tests[word]++] =
+            (Test){node->key, ~bits_of(word, start, start + below->count[i + first]),
+                   column_of(node)};
     }
 }
 
@@ -88,7 +102,8 @@ void *find_exits(Parts *forest) {
         most_tests += (size_t)n * (n_nodes_of(forest, i) / 2);
     }
     forest->add_exits = NULL;
-    Exits *exits = malloc(n_trees * sizeof *exits + most_words * (sizeof(Word) + LEAVES * sizeof(float)) +
+    Exits *exits = malloc(n_trees * sizeof *exits +
+                          most_words * (sizeof(Word) + LEAVES * sizeof(float)) +
                           most_tests * sizeof(Test));
     if (exits == NULL || !most_words)
         return exits;
@@ -105,8 +120,9 @@ void *find_exits(Parts *forest) {
         Below below;
         find_below(root, n_nodes, &below);
         for (uint32_t word = 0; word < n; word++)
-            words[n_words + word] = (Word){n_tests + below.n_tests[word], n_tests + below.n_tests[word + 1],
-                                           below.count[0] - word * LEAVES};
+            words[n_words + word] =
+                (Word){n_tests + below.n_tests[word], n_tests + below.n_tests[word + 1],
+                       below.count[0] - word * LEAVES};
         uint32_t more = below.n_tests[n];
         fill(root, n_nodes, &below, tests + n_tests, leaves + n_words * LEAVES);
         n_tests += more;

@@ -1,6 +1,8 @@
-/* The flat form of a booster's trees (movielens/flat.py writes it), as a Python object over its bytes.
+/* The flat form of a booster's trees (movielens/flat.py writes it), as a Python object
+ * over its bytes.
  *
- * A forest is checked whole when it is opened, so that no file, however broken, can make a walk leave it.
+ * A forest is checked whole when it is opened, so that no file, however broken, can
+ * make a walk leave it.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -16,15 +18,16 @@
 #define MOST_DEPTH 4096
 
 typedef struct {
-    PyObject_HEAD
-    Py_buffer buffer;
+    PyObject_HEAD Py_buffer buffer;
     Parts parts;
     void *exits;
 } Forest;
 
-/* Why the parts don't make a forest, or NULL. A child lies behind its only parent, so a walk of `depth` steps ends, and
- * whatever is made of a tree has no more nodes than the tree. `level` is 0 where no parent was seen. */
-static const char *fault_of_tree(const Parts *forest, uint32_t root, uint32_t end, uint32_t depth, uint16_t *level) {
+/* Why the parts don't make a forest, or NULL. A child lies behind its only parent, so a
+ * walk of `depth` steps ends, and whatever is made of a tree has no more nodes than the
+ * tree. `level` is 0 where no parent was seen. */
+static const char *fault_of_tree(const Parts *forest, uint32_t root, uint32_t end,
+                                 uint32_t depth, uint16_t *level) {
     uint32_t n_features = forest->header.n_features;
     memset(level, 0, (end - root) * sizeof(uint16_t));
     for (uint32_t i = root; i < end; i++) {
@@ -57,12 +60,15 @@ static const char *fault_of(Parts *forest, const Py_buffer *buffer) {
     if (buffer->len < (Py_ssize_t)sizeof(Header))
         return "it is too short";
     memcpy(&forest->header, buffer->buf, sizeof(Header));
-    if (memcmp(header->magic, MAGIC, sizeof header->magic) || header->version != VERSION)
+    if (memcmp(header->magic, MAGIC, sizeof header->magic) ||
+        header->version != VERSION)
         return "it has another form";
-    if (!header->n_features || header->n_features > MOST_FEATURES || !header->n_groups ||
-        header->n_groups > MOST_GROUPS || header->transform > SOFTMAX)
+    if (!header->n_features || header->n_features > MOST_FEATURES ||
+        !header->n_groups || header->n_groups > MOST_GROUPS ||
+        header->transform > SOFTMAX)
         return "its header is out of bounds";
-    uint64_t base = sizeof(Header), trees = base + (header->n_groups + header->n_groups % 2) * sizeof(float);
+    uint64_t base = sizeof(Header),
+             trees = base + (header->n_groups + header->n_groups % 2) * sizeof(float);
     uint64_t nodes = trees + (uint64_t)header->n_trees * sizeof(Tree);
     if (nodes + (uint64_t)header->n_nodes * sizeof(Node) != (uint64_t)buffer->len)
         return "its length isn't what its header says";
@@ -75,7 +81,8 @@ static const char *fault_of(Parts *forest, const Py_buffer *buffer) {
     uint16_t *level = PyMem_Malloc(((size_t)header->n_nodes + 1) * sizeof *level);
     if (level == NULL)
         return "there is no memory to check it";
-    const char *fault = header->n_trees || !header->n_nodes ? NULL : "it has nodes without trees";
+    const char *fault =
+        header->n_trees || !header->n_nodes ? NULL : "it has nodes without trees";
     uint32_t expected = 0;
     for (uint32_t i = 0; i < header->n_trees && fault == NULL; i++) {
         const Tree *tree = forest->trees + i;
@@ -126,15 +133,20 @@ static void forest_dealloc(PyObject *object) {
 
 /* Fewer rows than this are done before another thread would have taken over. */
 #define RELEASE_ROWS 8
-/* Cutting takes as long as some thirty rows do, and gains nothing where all of them differ in everything. */
+/* Cutting takes as long as some thirty rows do, and gains nothing where all of them
+ * differ in everything. */
 #define CUT_ROWS 256
 
-static PyObject *run(const Parts *forest, const Py_buffer *values, int finished, Py_buffer *out) {
+static PyObject *run(const Parts *forest, const Py_buffer *values, int finished,
+                     Py_buffer *out) {
     const Header *header = &forest->header;
     size_t row = header->n_features * sizeof(float), n_rows = (size_t)values->len / row;
-    if ((size_t)values->len % row || (size_t)out->len != n_rows * header->n_groups * sizeof(float))
-        return PyErr_Format(PyExc_ValueError, "%zd bytes of features and %zd of answers aren't rows of %u and %u float32",
-                            values->len, out->len, header->n_features, header->n_groups);
+    if ((size_t)values->len % row ||
+        (size_t)out->len != n_rows * header->n_groups * sizeof(float))
+        return PyErr_Format(
+            PyExc_ValueError,
+            "%zd bytes of features and %zd of answers aren't rows of %u and %u float32",
+            values->len, out->len, header->n_features, header->n_groups);
     size_t room = n_rows > FEW_ROWS ? ROWS : 1;
     uint32_t *rows = PyMem_Malloc(room * width_of(header) * sizeof *rows);
     if (rows == NULL)
@@ -142,9 +154,9 @@ static PyObject *run(const Parts *forest, const Py_buffer *values, int finished,
     if (n_rows < RELEASE_ROWS) {
         predict(forest, values->buf, n_rows, finished, rows, out->buf);
     } else {
-        Py_BEGIN_ALLOW_THREADS
-        void *memory = NULL, *exits = NULL;
-        Parts parts = n_rows < CUT_ROWS ? *forest : cut(forest, values->buf, n_rows, &memory);
+        Py_BEGIN_ALLOW_THREADS void *memory = NULL, *exits = NULL;
+        Parts parts =
+            n_rows < CUT_ROWS ? *forest : cut(forest, values->buf, n_rows, &memory);
         if (memory != NULL)
             exits = find_exits(&parts);
         predict(&parts, values->buf, n_rows, finished, rows, out->buf);
@@ -164,7 +176,8 @@ static Parts some_of(const Parts *forest, size_t first, size_t end) {
     if (some.add_exits != NULL)
         some.exits += first;
     some.header.n_trees = (uint32_t)(end - first);
-    some.header.n_nodes = end < forest->header.n_trees ? forest->trees[end].root : forest->header.n_nodes;
+    some.header.n_nodes =
+        end < forest->header.n_trees ? forest->trees[end].root : forest->header.n_nodes;
     return some;
 }
 
@@ -173,10 +186,13 @@ static PyObject *forest_predict(PyObject *self, PyObject *args) {
     PyObject *features, *answers;
     int margins = 0;
     Py_ssize_t first = 0, n_trees = forest->header.n_trees, end = n_trees;
-    if (!PyArg_ParseTuple(args, "OO|pnn:predict_into", &features, &answers, &margins, &first, &end))
+    if (!PyArg_ParseTuple(args, "OO|pnn:predict_into", &features, &answers, &margins,
+                          &first, &end))
         return NULL;
     if (first < 0 || end < first || n_trees < end)
-        return PyErr_Format(PyExc_ValueError, "there are no trees from %zd up to %zd among %zd", first, end, n_trees);
+        return PyErr_Format(PyExc_ValueError,
+                            "there are no trees from %zd up to %zd among %zd", first,
+                            end, n_trees);
     Parts some = some_of(forest, (size_t)first, (size_t)end);
     Py_buffer values, out;
     if (PyObject_GetBuffer(features, &values, PyBUF_SIMPLE) < 0)
@@ -203,7 +219,8 @@ static PyObject *get_n_groups(PyObject *self, void *closure) {
 static PyMethodDef forest_methods[] = {
     {"predict_into", forest_predict, METH_VARARGS,
      "predict_into(features, answers, margins=False, first=0, end=n_trees, /)\n--\n\n"
-     "Fill float32 (n_rows, n_groups) from float32 (n_rows, n_features), both in C order, by some of the trees. Those\n"
+     "Fill float32 (n_rows, n_groups) from float32 (n_rows, n_features), both in C "
+     "order, by some of the trees. Those\n"
      "from a later one on go on from the margins that the answers hold."},
     {NULL, NULL, 0, NULL},
 };
@@ -215,7 +232,8 @@ static PyGetSetDef forest_properties[] = {
 };
 
 static PyType_Slot forest_slots[] = {
-    {Py_tp_doc, "Forest(data)\n--\n\nA flat forest over a buffer, which it keeps; ValueError if it is none."},
+    {Py_tp_doc, "Forest(data)\n--\n\nA flat forest over a buffer, which it keeps; "
+                "ValueError if it is none."},
     {Py_tp_new, forest_new},
     {Py_tp_dealloc, forest_dealloc},
     {Py_tp_methods, forest_methods},
@@ -223,7 +241,8 @@ static PyType_Slot forest_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec forest_spec = {"serve._forest.Forest", sizeof(Forest), 0, Py_TPFLAGS_DEFAULT, forest_slots};
+static PyType_Spec forest_spec = {"serve._forest.Forest", sizeof(Forest), 0,
+                                  Py_TPFLAGS_DEFAULT, forest_slots};
 
 static int module_exec(PyObject *module) {
     PyObject *type = PyType_FromSpec(&forest_spec);
@@ -237,7 +256,17 @@ static int module_exec(PyObject *module) {
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
 
 static PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "serve._forest", "Trees, evaluated quickly; see the head of its source.", 0, NULL, module_slots, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT,
+    "serve._forest",
+    "Trees, evaluated quickly; see the head of its source.",
+    0,
+    NULL,
+    module_slots,
+    NULL,
+    NULL,
+    NULL,
 };
 
-PyMODINIT_FUNC PyInit__forest(void) { return PyModuleDef_Init(&module); }
+PyMODINIT_FUNC PyInit__forest(void) {
+    return PyModuleDef_Init(&module);
+}

@@ -30,12 +30,14 @@ typedef struct {
     uint16_t column, first; /* distance to the first child */
 } Node;
 
-/* What a node asks, and the bits that are left of a word where it sends a row to its second child (_exits.c). */
+/* What a node asks, and the bits that are left of a word where it sends a row to its
+ * second child (_exits.c). */
 typedef struct {
     uint32_t key, mask, column;
 } Test;
 
-/* The tests that take bits of a word, and how many leaves it stands for, which may be more than it has bits. */
+/* The tests that take bits of a word, and how many leaves it stands for, which may be
+ * more than it has bits. */
 typedef struct {
     uint32_t first, end, n_leaves;
 } Word;
@@ -47,9 +49,11 @@ typedef struct {
 
 typedef struct Parts Parts;
 /* Adds to ROWS sums what a tree says of as many rows. */
-typedef void AddExits(const Parts *forest, const Exits *exits, const uint32_t *rows, float *sums);
+typedef void AddExits(const Parts *forest, const Exits *exits, const uint32_t *rows,
+                      float *sums);
 
-/* What adds them, and what a test and a word take, where 1 is what ROWS rows take down one level of a tree. */
+/* What adds them, and what a test and a word take, where 1 is what ROWS rows take down
+ * one level of a tree. */
 typedef struct {
     AddExits *add;
     double test, word;
@@ -60,7 +64,8 @@ struct Parts {
     const float *base; /* NULL where the margins of the trees before these are given */
     const Tree *trees;
     const Node *nodes;
-    const uint16_t *columns; /* those that nodes look at, in the order of the nodes' numbers; NULL where it is all */
+    const uint16_t *columns; /* those that nodes look at, in the order of the nodes'
+                                numbers; NULL where it is all */
     size_t n_columns;
     AddExits *add_exits; /* NULL where all trees walk, for want of memory too */
     const Exits *exits;  /* one a tree */
@@ -70,11 +75,21 @@ struct Parts {
 };
 
 /* Unsigned, or each step would extend a sign. */
-static inline uint32_t column_of(const Node *node) { return node->column; }
-static inline uint32_t first_of(const Node *node) { return node->first; }
-static inline uint32_t group_of(const Tree *tree) { return tree->group_and_depth & 0xFFFF; }
-static inline uint32_t depth_of(const Tree *tree) { return tree->group_and_depth >> 16; }
-static inline size_t width_of(const Header *header) { return 2 * (size_t)header->n_features + 1; }
+static inline uint32_t column_of(const Node *node) {
+    return node->column;
+}
+static inline uint32_t first_of(const Node *node) {
+    return node->first;
+}
+static inline uint32_t group_of(const Tree *tree) {
+    return tree->group_and_depth & 0xFFFF;
+}
+static inline uint32_t depth_of(const Tree *tree) {
+    return tree->group_and_depth >> 16;
+}
+static inline size_t width_of(const Header *header) {
+    return 2 * (size_t)header->n_features + 1;
+}
 static inline float value_of(const Node *leaf) {
     float value;
     memcpy(&value, &leaf->key, sizeof value);
@@ -94,16 +109,21 @@ static inline uint32_t key_of(float value) {
     return bits & sign ? ~bits : bits | sign;
 }
 
-static inline uint32_t other_key(uint32_t key) { return key == ABOVE ? BELOW : key; }
+static inline uint32_t other_key(uint32_t key) {
+    return key == ABOVE ? BELOW : key;
+}
 
 /* Nobody else's functions of these names shall stand in for them. */
 #pragma GCC visibility push(hidden)
 
-/* Margins, or what becomes of them where they are `finished`, of n_rows rows; without a base they go on from those
- * that are there. `rows` has room for ROWS rows of width_of(), or for one where there are FEW_ROWS or fewer. */
-void predict(const Parts *forest, const float *values, size_t n_rows, int finished, uint32_t *rows, float *margins);
+/* Margins, or what becomes of them where they are `finished`, of n_rows rows; without a
+ * base they go on from those that are there. `rows` has room for ROWS rows of
+ * width_of(), or for one where there are FEW_ROWS or fewer. */
+void predict(const Parts *forest, const float *values, size_t n_rows, int finished,
+             uint32_t *rows, float *margins);
 
-/* The forest as these rows need it, in memory that the caller frees by `*memory`; the forest itself if there is none. */
+/* The forest as these rows need it, in memory that the caller frees by `*memory`; the
+ * forest itself if there is none. */
 Parts cut(const Parts *forest, const float *values, size_t n_rows, void **memory);
 
 /* Adds their exits to small trees; returns memory that the caller frees. */

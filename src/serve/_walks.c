@@ -1,28 +1,37 @@
-/* Evaluates the trees of a flat forest (movielens/flat.py writes it) to the very bits that XGBoost computes.
+/* Evaluates the trees of a flat forest (movielens/flat.py writes it) to the very bits
+ * that XGBoost computes.
  *
- * A step down a tree is `node += node->first + (row[node->column] < node->key)`, without a branch. Keys are numbers of
- * 32 bits in the order of the floats: whether one is below another is a carry, which an addition takes in at once. A
- * row has each feature twice: missing is above all in one and below all in the other, and a node looks at the one that
- * goes its way. A leaf looks at what is always above all and has itself as its first child. Walking is bound by latency
- * as much as by work, so 16 walks go on at once: 16 trees where there is one row, 16 rows of a tree where there are
- * many. Where there are many rows and a tree is small, they don't walk (_exits.c). Leaves are added in the order of the
- * trees, since floating point sums depend on it, and softmax is the one of XGBoost (common/math.h).
+ * A step down a tree is `node += node->first + (row[node->column] < node->key)`,
+ * without a branch. Keys are numbers of 32 bits in the order of the floats: whether one
+ * is below another is a carry, which an addition takes in at once. A row has each
+ * feature twice: missing is above all in one and below all in the other, and a node
+ * looks at the one that goes its way. A leaf looks at what is always above all and has
+ * itself as its first child. Walking is bound by latency as much as by work, so 16
+ * walks go on at once: 16 trees where there is one row, 16 rows of a tree where there
+ * are many. Where there are many rows and a tree is small, they don't walk (_exits.c).
+ * Leaves are added in the order of the trees, since floating point sums depend on it,
+ * and softmax is the one of XGBoost (common/math.h).
  */
 
 #include "_trees.h"
 
 #include <math.h>
 
-/* Rows are held column by column, each of `stride` numbers: rows that look at the same one find it in a cache line or
- * two. */
-#define STEP(node, row, stride) (node) += first_of(node) + ((row)[column_of(node) * (stride)] < (node)->key)
+/* Rows are held column by column, each of `stride` numbers: rows that look at the same
+ * one find it in a cache line or two. */
+#define STEP(node, row, stride)                                                        \
+    (node) += first_of(node) + ((row)[column_of(node) * (stride)] < (node)->key)
 
-/* Written out: at -O2 a loop stays a loop, whatever a pragma says, and takes a quarter longer. */
-#define EACH_LANE(DO) \
-    DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14) DO(15)
+/* Written out: at -O2 a loop stays a loop, whatever a pragma says, and takes a quarter
+ * longer. */
+#define EACH_LANE(DO)                                                                  \
+    DO(0)                                                                              \
+    DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13)  \
+        DO(14) DO(15)
 
 /* The columns that a forest looks at, each `stride` apart. */
-static void spread(const Parts *forest, uint32_t *row, size_t stride, const float *values) {
+static void spread(const Parts *forest, uint32_t *row, size_t stride,
+                   const float *values) {
     size_t n_features = forest->header.n_features;
     if (forest->columns == NULL) {
         for (size_t i = 0; i < n_features; i++) {
@@ -96,7 +105,8 @@ static void walk_rows(const Parts *forest, const uint32_t *rows, float sums[][RO
         const Tree *tree = forest->trees + i;
         const Node *root = forest->nodes + tree->root;
         float *sum = sums[group_of(tree)];
-        if (forest->add_exits != NULL && forest->exits[i].first < forest->exits[i].end) {
+        if (forest->add_exits != NULL &&
+            forest->exits[i].first < forest->exits[i].end) {
             forest->add_exits(forest, forest->exits + i, rows, sum);
             continue;
         }
@@ -115,7 +125,8 @@ static void walk_rows(const Parts *forest, const uint32_t *rows, float sums[][RO
     }
 }
 
-void predict(const Parts *forest, const float *values, size_t n_rows, int finished, uint32_t *rows, float *margins) {
+void predict(const Parts *forest, const float *values, size_t n_rows, int finished,
+             uint32_t *rows, float *margins) {
     const Header *header = &forest->header;
     size_t n_features = header->n_features, n_groups = header->n_groups, i = 0;
     _Alignas(16) float sums[MOST_GROUPS][ROWS];

@@ -1,7 +1,9 @@
-"""Predictions to bytes, at full precision: each number in the shortest form that reads back as the number computed.
+"""Predictions to bytes, at full precision: each number in the shortest form that reads
+back as the number computed.
 
-No answer ends in a newline, since batch transform puts one behind each answer that it joins. A very long answer is made
-in blocks of rows, so that its beginning is on the way while its end is computed, and it is never held whole.
+No answer ends in a newline, since batch transform puts one behind each answer that it
+joins. A very long answer is made in blocks of rows, so that its beginning is on the way
+while its end is computed, and it is never held whole.
 """
 
 from __future__ import annotations
@@ -42,8 +44,10 @@ class Renderer:
     Attributes:
         items: predictions to an item a row.
         answer: the answer to a question to its item.
-        fault: a message to the item that stands in the stead of a row that can't be answered.
-        frame: of an answer with these predictions to a request of that shape, with these parameters.
+        fault: a message to the item that stands in the stead of a row that can't be
+            answered.
+        frame: of an answer with these predictions to a request of that shape, with
+            these parameters.
     """
 
     items: Callable[[Predictions, Parameters], list[bytes]]
@@ -58,18 +62,31 @@ class Renderer:
         parameters: Parameters,
         others: Mapping[int, str | Answer] | None = None,
     ) -> bytes:
-        """The whole answer; ``others`` are rows that aren't among the predictions, by place: faults and answers."""
+        """The whole answer; ``others`` are rows that aren't among the predictions, by
+        place: faults and answers.
+        """
         items = self.items(predictions, parameters)
         if others:
             rest, places = iter(items), range(len(items) + len(others))
-            items = [self._item(others[place], parameters) if place in others else next(rest) for place in places]
+            items = [
+                self._item(others[place], parameters) if place in others else next(rest)
+                for place in places
+            ]
         frame = self.frame(shape, parameters, predictions)
-        return (frame.before + frame.between.join(items) + frame.behind).removesuffix(b"\n")
+        return (frame.before + frame.between.join(items) + frame.behind).removesuffix(
+            b"\n"
+        )
 
     def _item(self, other: str | Answer, parameters: Parameters) -> bytes:
-        return self.fault(other) if isinstance(other, str) else self.answer(other, parameters)
+        return (
+            self.fault(other)
+            if isinstance(other, str)
+            else self.answer(other, parameters)
+        )
 
-    def stream(self, blocks: Iterable[Predictions], parameters: Parameters, shape: Shape) -> Iterator[bytes]:
+    def stream(
+        self, blocks: Iterable[Predictions], parameters: Parameters, shape: Shape
+    ) -> Iterator[bytes]:
         """The same answer in parts, one or more rows each."""
         frame: Frame | None = None
         for block in blocks:
@@ -83,25 +100,33 @@ class Renderer:
 
 
 def csv_items(predictions: Predictions, parameters: Parameters) -> list[bytes]:
-    """A line a row: the rating in stars, such as ``4.0``; with ``verbose=true`` all the columns of `csv_frame`."""
+    """A line a row: the rating in stars, such as ``4.0``; with ``verbose=true`` all the
+    columns of `csv_frame`.
+    """
     names = class_names(predictions.class_values)
     ratings = [names[index] for index in predictions.class_index.tolist()]
     if not ratings or not _is_verbose(parameters):
         return ratings
     rows = _probabilities(predictions)[2:-2].split(b"],[")
     columns = zip(ratings, predictions.expected_rating.tolist(), rows, strict=True)
-    return [b"%b,%b,%b" % (rating, repr(mean).encode(), row) for rating, mean, row in columns]
+    return [
+        b"%b,%b,%b" % (rating, repr(mean).encode(), row)
+        for rating, mean, row in columns
+    ]
 
 
 def csv_rating(model: Model, row: Row) -> bytes:
-    """The answer that `csv_items` makes of one row where nothing but its rating is asked, with less around it."""
+    """The answer that `csv_items` makes of one row where nothing but its rating is
+    asked, with less around it.
+    """
     probabilities, estimate = model.outputs(model.spec.row(*row))
     class_index = choose(probabilities, model.class_values, model.decision, estimate)
     return class_names(model.class_values)[class_index.item()]
 
 
 def csv_answer(answer: Answer, parameters: Parameters) -> bytes:
-    """A line: of recommendations the movie ids, best first, and with ``verbose=true`` the expected rating behind each.
+    """A line: of recommendations the movie ids, best first, and with ``verbose=true``
+    the expected rating behind each.
 
     Where fewer movies are left than were wanted, the last fields are empty.
     """
@@ -112,33 +137,56 @@ def csv_answer(answer: Answer, parameters: Parameters) -> bytes:
     n_missing, between = wanted.count - len(fields), ","
     if _is_verbose(parameters):
         means = predictions.expected_rating.tolist()
-        fields = [f"{movie_id},{mean!r}" for movie_id, mean in zip(fields, means, strict=True)]
+        fields = [
+            f"{movie_id},{mean!r}" for movie_id, mean in zip(fields, means, strict=True)
+        ]
         between = ",,"
-    return (",".join(fields) + between * n_missing).removeprefix("," if not fields else "").encode()
+    return (
+        (",".join(fields) + between * n_missing)
+        .removeprefix("," if not fields else "")
+        .encode()
+    )
 
 
 def csv_frame(shape: Shape, parameters: Parameters, predictions: Predictions) -> Frame:
     """With ``header=present`` the first line names the columns.
 
-    They are rating and, where verbose, expected_rating and ``probability_<stars>`` for each class, rising; or, of as
-    many recommendations as ``recommend`` says, ``movieId_1``, where verbose ``expected_rating_1``, and so on.
+    They are rating and, where verbose, expected_rating and ``probability_<stars>`` for
+    each class, rising; or, of as many recommendations as ``recommend`` says,
+    ``movieId_1``, where verbose ``expected_rating_1``, and so on.
     """
     del shape  # CSV has but one
     if parameters.get("header") != "present":
         return _LINES
     if count := int(parameters.get(RECOMMEND, 0)):
-        names = (MOVIE_ID, "expected_rating") if _is_verbose(parameters) else (MOVIE_ID,)
-        return Frame(
-            ",".join(f"{name}_{n}" for n in range(1, count + 1) for name in names).encode() + b"\n", b"\n", b""
+        names = (
+            (MOVIE_ID, "expected_rating") if _is_verbose(parameters) else (MOVIE_ID,)
         )
-    more = [b"expected_rating", *(b"probability_" + name for name in class_names(predictions.class_values))]
-    return Frame(b",".join([b"rating", *(more if _is_verbose(parameters) else ())]) + b"\n", b"\n", b"")
+        return Frame(
+            ",".join(
+                f"{name}_{n}" for n in range(1, count + 1) for name in names
+            ).encode()
+            + b"\n",
+            b"\n",
+            b"",
+        )
+    more = [
+        b"expected_rating",
+        *(b"probability_" + name for name in class_names(predictions.class_values)),
+    ]
+    return Frame(
+        b",".join([b"rating", *(more if _is_verbose(parameters) else ())]) + b"\n",
+        b"\n",
+        b"",
+    )
 
 
 def csv_fault(message: str) -> bytes:
     """One quoted field."""
     line = io.StringIO()
-    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="").writerow([f"error: {message}"])
+    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="").writerow(
+        [f"error: {message}"]
+    )
     return line.getvalue().encode()
 
 
@@ -149,23 +197,32 @@ def json_items(predictions: Predictions, parameters: Parameters) -> list[bytes]:
 
 
 def json_answer(answer: Answer, parameters: Parameters) -> bytes:
-    """An object; each movie in a list of recommendations is as it would be predicted, but for what says of the user."""
+    """An object; each movie in a list of recommendations is as it would be predicted,
+    but for what says of the user.
+    """
     del parameters
     found = records(answer.predictions)
     if answer.question.wanted is None:
         return orjson.dumps(found[0] | {USER_ID: answer.question.user_id})
-    movies = [{name: value for name, value in record.items() if name not in _OF_THE_USER} for record in found]
+    movies = [
+        {name: value for name, value in record.items() if name not in _OF_THE_USER}
+        for record in found
+    ]
     user = {USER_ID: answer.question.user_id, "known_user": answer.knows_user}
     return orjson.dumps(user | {"recommendations": movies})
 
 
 def json_frame(shape: Shape, parameters: Parameters, predictions: Predictions) -> Frame:
-    """In the shape of the request: one object, a list, or ``{"predictions": [...]}`` for instances."""
+    """In the shape of the request: one object, a list, or ``{"predictions": [...]}``
+    for instances.
+    """
     del parameters, predictions
     return _JSON_FRAMES[shape]
 
 
-def json_lines_frame(shape: Shape, parameters: Parameters, predictions: Predictions) -> Frame:
+def json_lines_frame(
+    shape: Shape, parameters: Parameters, predictions: Predictions
+) -> Frame:
     """One object a line."""
     del shape, parameters, predictions
     return _LINES
@@ -191,14 +248,19 @@ render_json_lines = Renderer(json_items, json_answer, json_fault, json_lines_fra
 
 def records(predictions: Predictions) -> list[Record]:
     """All that is known of each row."""
-    names, movies = list(map(bytes.decode, class_names(predictions.class_values))), predictions.movies
+    names, movies = (
+        list(map(bytes.decode, class_names(predictions.class_values))),
+        predictions.movies,
+    )
     columns = zip(
         predictions.queries.user_id.tolist(),
         predictions.queries.movie_id.tolist(),
         predictions.movie_index.tolist(),
         predictions.class_index.tolist(),
         predictions.expected_rating.tolist(),
-        orjson.loads(_probabilities(predictions)),  # Python floats that are written with the same digits again
+        orjson.loads(
+            _probabilities(predictions)
+        ),  # Python floats that are written with the same digits again
         predictions.knows_user.tolist(),
         strict=True,
     )
@@ -216,7 +278,9 @@ def records(predictions: Predictions) -> list[Record]:
         }
         for user_id, movie_id, place, index, expected_rating, probabilities, known_user in columns
     ]
-    for record, contributions in zip(found, predictions.contributions or (), strict=False):
+    for record, contributions in zip(
+        found, predictions.contributions or (), strict=False
+    ):
         record["contributions"] = contributions
     return found
 
@@ -232,5 +296,7 @@ def _is_verbose(parameters: Parameters) -> bool:
 
 
 def _probabilities(predictions: Predictions) -> bytes:
-    """The matrix as JSON; of float32, orjson writes the shortest form that reads back as the same float32."""
+    """The matrix as JSON; of float32, orjson writes the shortest form that reads back
+    as the same float32.
+    """
     return orjson.dumps(predictions.probabilities, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,8 +1,9 @@
 """The HTTP side: routes, statuses and bodies, as a bare ASGI application.
 
-A request is read up to the limit, scored and answered; whatever is wrong with it becomes a status and a JSON body
-``{"error": {"code", "message"}}``. Long bodies are worked on in a thread, so that ``/ping`` is answered meanwhile, and
-only so many bytes of them are held at once: who comes later waits with its body unread.
+A request is read up to the limit, scored and answered; whatever is wrong with it
+becomes a status and a JSON body ``{"error": {"code", "message"}}``. Long bodies are
+worked on in a thread, so that ``/ping`` is answered meanwhile, and only so many bytes
+of them are held at once: who comes later waits with its body unread.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from movielens.errors import RequestError
-from serve.bodies import Budget, ClientDisconnectedError, Headers, Receive, Scope, declared_length, read_body
+from serve.bodies import (
+    Budget,
+    ClientDisconnectedError,
+    Headers,
+    Receive,
+    Scope,
+    declared_length,
+    read_body,
+)
 from serve.endpoint import Asked, answer, is_slow, may_question
 from serve.errors import HttpError
 from serve.forest import ServedModel
@@ -25,7 +34,8 @@ from serve.settings import BATCH_LIMIT_MIB, Settings
 Handler = Callable[[Scope, Receive], Awaitable[Response]]
 Methods = dict[str, Handler]
 
-# A few hundred CSV rows: what takes a few milliseconds. Handing over to a thread costs a tenth of one.
+# A few hundred CSV rows: what takes a few milliseconds. Handing over to a thread costs
+# a tenth of one.
 LONG_BODY = 4096
 
 _log = logging.getLogger(__name__)
@@ -36,10 +46,15 @@ class Api:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._threads = ThreadPoolExecutor(settings.max_concurrent, thread_name_prefix="score")
+        self._threads = ThreadPoolExecutor(
+            settings.max_concurrent, thread_name_prefix="score"
+        )
         self._budget = Budget(settings.held_bytes)
         self._routes: dict[str, Methods] = {
-            "/execution-parameters": {"GET": self._execution_parameters, "HEAD": self._execution_parameters},
+            "/execution-parameters": {
+                "GET": self._execution_parameters,
+                "HEAD": self._execution_parameters,
+            },
         }
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +83,11 @@ class Api:
             response = error_response(HttpError(400, str(error)))
         except Exception:  # noqa: BLE001 the boundary: anything else is a bug, and its trace is for the log
             _log.exception("%s %s failed", scope["method"], scope["path"])
-            response = error_response(HttpError(500, "an internal error; the log of the container has its trace"))
+            response = error_response(
+                HttpError(
+                    500, "an internal error; the log of the container has its trace"
+                )
+            )
         if response.more is None:
             await response.send(send)
         elif scope["http_version"] == "1.0":  # which knows no parts
@@ -94,7 +113,9 @@ class Api:
         path, method = scope["path"], scope["method"]
         methods = self._methods(path)
         if methods is None:
-            raise HttpError(404, f"no such path, expected one of {', '.join(self._routes)}")
+            raise HttpError(
+                404, f"no such path, expected one of {', '.join(self._routes)}"
+            )
         if method not in methods:
             allowed = ", ".join(methods)
             message = f"{path} doesn't take {method}, expected {allowed}"
@@ -112,9 +133,17 @@ class Api:
         }
         return json_response(parameters)
 
-    async def _invoke(self, served: ServedModel, scope: Scope, receive: Receive) -> Response:
-        """The answer to one body, made here where it is short and in a thread where it is long."""
-        headers, most_mib, lenient = _headers(scope), self._settings.max_body_mib, self._settings.is_batch
+    async def _invoke(
+        self, served: ServedModel, scope: Scope, receive: Receive
+    ) -> Response:
+        """The answer to one body, made here where it is short and in a thread where it
+        is long.
+        """
+        headers, most_mib, lenient = (
+            _headers(scope),
+            self._settings.max_body_mib,
+            self._settings.is_batch,
+        )
         length, asked = declared_length(headers, most_mib), Asked.of(headers)
         response: Response
         if length < LONG_BODY and not is_slow(asked):
@@ -129,7 +158,9 @@ class Api:
             return response
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, work, *arguments
+        )
 
 
 class Application(Api):
@@ -146,7 +177,10 @@ class Application(Api):
 
     async def _ping(self, _scope: Scope, _receive: Receive) -> Response:
         if not self._served.is_well():
-            raise HttpError(503, "the model doesn't answer as it did when it was loaded; restart the container")
+            raise HttpError(
+                503,
+                "the model doesn't answer as it did when it was loaded; restart the container",
+            )
         return Response()
 
     def _invocations(self, scope: Scope, receive: Receive) -> Awaitable[Response]:

@@ -1,4 +1,6 @@
-"""Request bodies, read within bounds: of length, of time, and of how many bytes of long ones are held at once."""
+"""Request bodies, read within bounds: of length, of time, and of how many bytes of long
+ones are held at once.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ class ClientDisconnectedError(Exception):
 
 
 def declared_length(headers: Headers, most_mib: int) -> int:
-    """What Content-Length says, the limit where a body comes in chunks, 0 where there is none; there is never both.
+    """What Content-Length says, the limit where a body comes in chunks, 0 where there
+    is none; there is never both.
 
     Raises:
         HttpError: 413 if it is too long, before any of it is read.
@@ -41,7 +44,8 @@ async def read_body(receive: Receive, most_mib: int, seconds: float = BODY_S) ->
     """The whole body.
 
     Raises:
-        HttpError: 413 as soon as it is too long, 408 if it doesn't come within ``seconds``.
+        HttpError: 413 as soon as it is too long, 408 if it doesn't come within
+            ``seconds``.
         ClientDisconnectedError: if it never will.
     """
     try:
@@ -58,11 +62,17 @@ async def read_body(receive: Receive, most_mib: int, seconds: float = BODY_S) ->
                     raise _too_large(most_mib)
             return b"".join(chunks)
     except TimeoutError:
-        raise HttpError(408, f"the body didn't come within {seconds:.0f} s", ((b"connection", b"close"),)) from None
+        raise HttpError(
+            408,
+            f"the body didn't come within {seconds:.0f} s",
+            ((b"connection", b"close"),),
+        ) from None
 
 
 class Budget:
-    """A number of bytes that may be held; who would exceed it waits in line, so that nobody is passed over for ever."""
+    """A number of bytes that may be held; who would exceed it waits in line, so that
+    nobody is passed over for ever.
+    """
 
     def __init__(self, total: int) -> None:
         self._left = total
@@ -100,4 +110,6 @@ class Budget:
 
 
 def _too_large(most_mib: int) -> HttpError:
-    return HttpError(413, f"the body is longer than {most_mib} MiB, send fewer rows at a time")
+    return HttpError(
+        413, f"the body is longer than {most_mib} MiB, send fewer rows at a time"
+    )

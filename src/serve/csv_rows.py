@@ -1,10 +1,13 @@
-"""CSV bodies to rows: all fields of a column are converted at once, and only a fault is looked for row by row.
+"""CSV bodies to rows: all fields of a column are converted at once, and only a fault is
+looked for row by row.
 
-Most bodies are nothing but digits, commas and newlines, and numpy reads those at once. Whatever else there is, a quote,
-a header, a sign, a fault, goes the long way, which is the definition of what a body means.
+Most bodies are nothing but digits, commas and newlines, and numpy reads those at once.
+Whatever else there is, a quote, a header, a sign, a fault, goes the long way, which is
+the definition of what a body means.
 
-A first row that names one of our columns is a header, which says where they are; other columns are ignored. Without one
-the order is userId, movieId and, if there is a third, timestamp. Where recommendations are asked, there is no movieId.
+A first row that names one of our columns is a header, which says where they are; other
+columns are ignored. Without one the order is userId, movieId and, if there is a third,
+timestamp. Where recommendations are asked, there is no movieId.
 """
 
 from __future__ import annotations
@@ -23,9 +26,19 @@ from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import RequestError
 from movielens.queries import RatingQueries
 from serve.questions import Question, Wanted
-from serve.rows import EMPTY, EXPECTED, FIELDS, TIMESTAMP_BOUND, ParsedRequest, Row, decode_text, shown
+from serve.rows import (
+    EMPTY,
+    EXPECTED,
+    FIELDS,
+    TIMESTAMP_BOUND,
+    ParsedRequest,
+    Row,
+    decode_text,
+    shown,
+)
 
-# int() and float() take more than we do: underscores, digits of other scripts, "nan", "inf".
+# int() and float() take more than we do: underscores, digits of other scripts, "nan",
+# "inf".
 _ID_CHARACTERS = frozenset("0123456789- \t")
 _TIMESTAMP_CHARACTERS = frozenset("0123456789.+-eE \t")
 
@@ -46,14 +59,20 @@ def parse_csv(body: bytes) -> ParsedRequest:
     if (plain := _plain_columns(body)) is not None:
         return ParsedRequest(plain)
     columns = _columns(body, FIELDS)
-    return ParsedRequest(RatingQueries(columns[USER_ID], columns[MOVIE_ID], columns[TIMESTAMP]))
+    return ParsedRequest(
+        RatingQueries(columns[USER_ID], columns[MOVIE_ID], columns[TIMESTAMP])
+    )
 
 
 def parse_users(body: bytes, wanted: Wanted) -> ParsedRequest:
-    """A question for recommendations a row, which is a userId and perhaps a timestamp; otherwise as `parse_csv`."""
+    """A question for recommendations a row, which is a userId and perhaps a timestamp;
+    otherwise as `parse_csv`.
+    """
     columns = _columns(body, _OF_A_USER)
     rows = zip(columns[USER_ID].tolist(), columns[TIMESTAMP].tolist(), strict=True)
-    questions = [Question(user_id, None, timestamp, None, wanted) for user_id, timestamp in rows]
+    questions = [
+        Question(user_id, None, timestamp, None, wanted) for user_id, timestamp in rows
+    ]
     return ParsedRequest(RatingQueries.none(), questions=dict(enumerate(questions)))
 
 
@@ -72,7 +91,10 @@ def _columns(body: bytes, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     if not {len(rows[0])}.issuperset(map(len, values)):
         raise _first_fault(text, layout, has_header)
     try:
-        columns = {name: _CONVERTERS[name]([row[place] for row in values]) for name, place in layout.items()}
+        columns = {
+            name: _CONVERTERS[name]([row[place] for row in values])
+            for name, place in layout.items()
+        }
     except (ValueError, OverflowError):
         raise _first_fault(text, layout, has_header) from None
     return {TIMESTAMP: np.full(len(values), np.nan), **columns}
@@ -87,17 +109,25 @@ _PLAIN_ROW = re.compile(rb"%b,%b(?:,%b)?\r?\n?" % (_NUMBER, _NUMBER, _NUMBER))
 
 
 def plain_row(body: bytes) -> Row | None:
-    """The values of a body of one row of digits and commas, or None where it has anything else."""
+    """The values of a body of one row of digits and commas, or None where it has
+    anything else.
+    """
     found = _PLAIN_ROW.fullmatch(body)
     if found is None:
         return None
     user_id, movie_id, seconds = found.groups()
     timestamp = math.nan if seconds is None else float(seconds)
-    return None if timestamp >= TIMESTAMP_BOUND else (int(user_id), int(movie_id), timestamp)
+    return (
+        None
+        if timestamp >= TIMESTAMP_BOUND
+        else (int(user_id), int(movie_id), timestamp)
+    )
 
 
 def _plain_columns(body: bytes) -> RatingQueries | None:
-    """The columns of a body of digits in lines of two or three fields each, or None where it has anything else."""
+    """The columns of a body of digits in lines of two or three fields each, or None
+    where it has anything else.
+    """
     body = body.replace(b"\r\n", b"\n")
     if not body.endswith(b"\n"):
         body += b"\n"
@@ -112,8 +142,12 @@ def _plain_columns(body: bytes) -> RatingQueries | None:
     marks = letters[ends].reshape(-1, width)
     if (marks[:, :-1] != _COMMA).any() or (marks[:, -1] != _NEWLINE).any():
         return None
-    table = np.fromstring(body[:-1].replace(b"\n", b","), dtype=np.int64, sep=",").reshape(-1, width)
-    timestamp = table[:, 2].astype(np.float64) if width == 3 else np.full(len(table), np.nan)
+    table = np.fromstring(
+        body[:-1].replace(b"\n", b","), dtype=np.int64, sep=","
+    ).reshape(-1, width)
+    timestamp = (
+        table[:, 2].astype(np.float64) if width == 3 else np.full(len(table), np.nan)
+    )
     if timestamp.max() >= TIMESTAMP_BOUND:
         return None
     return RatingQueries(table[:, 0].copy(), table[:, 1].copy(), timestamp)
@@ -153,7 +187,9 @@ def _ids(cells: Sequence[str]) -> NDArray[np.int64]:
 def _timestamps(cells: Sequence[str]) -> NDArray[np.float64]:
     if not _TIMESTAMP_CHARACTERS.issuperset("".join(cells)):
         raise ValueError("not a number")
-    seconds = np.array([float(cell.strip() or "nan") for cell in cells], dtype=np.float64)
+    seconds = np.array(
+        [float(cell.strip() or "nan") for cell in cells], dtype=np.float64
+    )
     if np.any((seconds < 0) | (seconds >= TIMESTAMP_BOUND)):
         raise ValueError("out of range")
     return seconds
@@ -175,12 +211,19 @@ def _numbered(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _first_fault(text: str, layout: Layout, has_header: bool) -> RequestError:
-    """Convert each value by itself until one fails; the columns were converted by the same functions, so one does."""
+    """Convert each value by itself until one fails; the columns were converted by the
+    same functions, so one does.
+    """
     numbered = _numbered(text)
     width = len(next(numbered)[1]) if has_header else len(layout)
     for line, row in numbered:
         if len(row) != width:
-            return RequestError.at(line, "the row", shown(",".join(row)), f"{width} fields as in the first row")
+            return RequestError.at(
+                line,
+                "the row",
+                shown(",".join(row)),
+                f"{width} fields as in the first row",
+            )
         for name, place in sorted(layout.items(), key=lambda item: item[1]):
             try:
                 _CONVERTERS[name]([row[place]])

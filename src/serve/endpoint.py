@@ -1,4 +1,6 @@
-"""One body to one answer: what a request means by its headers, and a model's predictions for its rows. No HTTP here."""
+"""One body to one answer: what a request means by its headers, and a model's
+predictions for its rows. No HTTP here.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ from serve.response import Response
 from serve.rows import ParsedRequest, shown
 from serve.scorer import Predictions, score
 
-# A long answer is made this many rows at a time, and sent in parts where it has several.
+# A long answer is made this many rows at a time, and sent in parts where it has
+# several.
 BLOCK_ROWS = 8192
 # A question takes some hundredths of a second, and a request has 60 s in all.
 MOST_QUESTIONS = 200
@@ -38,7 +41,8 @@ class Asked(NamedTuple):
     """What the headers of a request say.
 
     Attributes:
-        content_type, accept, attributes, encoding: as they came, None where they didn't.
+        content_type, accept, attributes, encoding: as they came, None where they
+            didn't.
     """
 
     content_type: str | None = None
@@ -50,7 +54,12 @@ class Asked(NamedTuple):
     def of(cls, headers: Mapping[bytes, bytes]) -> Asked:
         """Of headers by their names in lower case."""
         get = headers.get
-        return _asked(get(b"content-type"), get(b"accept"), get(_ATTRIBUTES), get(b"content-encoding"))
+        return _asked(
+            get(b"content-type"),
+            get(b"accept"),
+            get(_ATTRIBUTES),
+            get(b"content-encoding"),
+        )
 
 
 _ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
@@ -59,7 +68,9 @@ _ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 # Clients send the same few headers for ever.
 @lru_cache(maxsize=64)
 def _asked(*values: bytes | None) -> Asked:
-    return Asked(*[value if value is None else value.decode("latin-1") for value in values])
+    return Asked(
+        *[value if value is None else value.decode("latin-1") for value in values]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,8 @@ class Plan:
         renderer: writes it.
         parameters: of the answer's type.
         options: see there.
-        wants_ratings: whether rows are asked as CSV and answered as CSV by their ratings alone.
+        wants_ratings: whether rows are asked as CSV and answered as CSV by their
+            ratings alone.
     """
 
     requested: str
@@ -94,59 +106,104 @@ def plan(asked: Asked, begins: bytes) -> Plan:
         HttpError: 406 or 415.
         RequestError: if an option or a parameter has a value that it can't have.
     """
-    if asked.encoding is not None and asked.encoding.strip().lower() not in ("", "identity"):
-        raise HttpError(415, f"Content-Encoding {shown(asked.encoding)!r} isn't read, send the rows as they are")
+    if asked.encoding is not None and asked.encoding.strip().lower() not in (
+        "",
+        "identity",
+    ):
+        raise HttpError(
+            415,
+            f"Content-Encoding {shown(asked.encoding)!r} isn't read, send the rows as they are",
+        )
     requested = request_type(asked.content_type, begins)
     answered = answer_type(asked.accept, requested)
     options, parse = Options.parse(asked.attributes or ""), PARSERS[requested]
     given = MediaType.parse(asked.content_type or "").parameters
-    parameters = {name: value for name, value in answered.parameters.items() if name in ("verbose", "header")}
+    parameters = {
+        name: value
+        for name, value in answered.parameters.items()
+        if name in ("verbose", "header")
+    }
     if options.verbose:
         parameters["verbose"] = "true"
     if requested == CSV and RECOMMEND in given:
         wanted = Wanted.of_parameters(given)
-        parse, parameters[RECOMMEND] = partial(parse_users, wanted=wanted), str(wanted.count)
-    wants_ratings = requested == answered.name == CSV and not parameters and options == Options()
-    return Plan(requested, parse, answered.name, RENDERERS[answered.name], parameters, options, wants_ratings)
+        parse, parameters[RECOMMEND] = (
+            partial(parse_users, wanted=wanted),
+            str(wanted.count),
+        )
+    wants_ratings = (
+        requested == answered.name == CSV and not parameters and options == Options()
+    )
+    return Plan(
+        requested,
+        parse,
+        answered.name,
+        RENDERERS[answered.name],
+        parameters,
+        options,
+        wants_ratings,
+    )
 
 
-def answer(served: ServedModel, asked: Asked, body: bytes, lenient: bool = False) -> Response:
+def answer(
+    served: ServedModel, asked: Asked, body: bytes, lenient: bool = False
+) -> Response:
     """Parse, score and render one body.
 
     Args:
         served: the model.
         asked: the headers.
         body: the rows.
-        lenient: whether a bad row is answered with its error instead of failing them all, as a batch needs it.
+        lenient: whether a bad row is answered with its error instead of failing them
+            all, as a batch needs it.
 
     Raises:
         HttpError: 406 or 415, by the headers alone.
         RequestError: if the body isn't rows of raw ids.
     """
     planned = plan(asked, body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1])
-    if planned.wants_ratings and (row := plain_row(body)) is not None:  # the most frequent request by far
+    if (
+        planned.wants_ratings and (row := plain_row(body)) is not None
+    ):  # the most frequent request by far
         return Response(200, csv_rating(served.model, row), CSV)
-    parsed = parse_leniently(planned.parse, planned.requested, body) if lenient else planned.parse(body)
+    parsed = (
+        parse_leniently(planned.parse, planned.requested, body)
+        if lenient
+        else planned.parse(body)
+    )
     if planned.options.refuse_unknown:
         parsed = _known_only(served, parsed, lenient)
-    others = _others(served, planned, parsed, lenient) if parsed.questions or parsed.faults else {}
+    others = (
+        _others(served, planned, parsed, lenient)
+        if parsed.questions or parsed.faults
+        else {}
+    )
     if len(parsed.queries) > BLOCK_ROWS and not others:
-        blocks = (_explained(served, planned, score(served.model, part)) for part in _parts(parsed.queries))
-        return _in_parts(planned, planned.renderer.stream(blocks, planned.parameters, parsed.shape))
+        blocks = (
+            _explained(served, planned, score(served.model, part))
+            for part in _parts(parsed.queries)
+        )
+        return _in_parts(
+            planned, planned.renderer.stream(blocks, planned.parameters, parsed.shape)
+        )
     predictions = _explained(served, planned, score(served.model, parsed.queries))
     text = planned.renderer(predictions, parsed.shape, planned.parameters, others)
     return Response(200, text, planned.answered)
 
 
 def is_slow(asked: Asked) -> bool:
-    """Whether these headers may make even one row take long enough to keep others waiting."""
+    """Whether these headers may make even one row take long enough to keep others
+    waiting.
+    """
     if asked.attributes is not None and "contributions" in asked.attributes:
         return True
     return asked.content_type is not None and RECOMMEND in asked.content_type.lower()
 
 
 def may_question(body: bytes) -> bool:
-    """Whether rows of the body may do so; where there is a question this is true, and seldom else."""
+    """Whether rows of the body may do so; where there is a question this is true, and
+    seldom else.
+    """
     # A name is written in quotes, and may be written with escapes.
     return b'"' in body and (_HISTORY in body or _RECOMMEND in body or b"\\" in body)
 
@@ -154,24 +211,42 @@ def may_question(body: bytes) -> bool:
 _HISTORY, _RECOMMEND = HISTORY.encode(), RECOMMEND.encode()
 
 
-def _explained(served: ServedModel, planned: Plan, predictions: Predictions) -> Predictions:
+def _explained(
+    served: ServedModel, planned: Plan, predictions: Predictions
+) -> Predictions:
     """The same with contributions, where they were asked for."""
     count, model = planned.options.contributions, predictions.model
     if not count or not len(predictions.queries):
         return predictions
     features = model.spec.transform(predictions.queries)
-    return predictions._replace(contributions=contributions(*served.xgboost(), features, model.class_values, count))
+    return predictions._replace(
+        contributions=contributions(
+            *served.xgboost(), features, model.class_values, count
+        )
+    )
 
 
-def _others(served: ServedModel, planned: Plan, parsed: ParsedRequest, lenient: bool) -> Mapping[int, str | Answer]:
-    """Answers to the questions, and what is wrong with rows that can't be answered, by place."""
+def _others(
+    served: ServedModel, planned: Plan, parsed: ParsedRequest, lenient: bool
+) -> Mapping[int, str | Answer]:
+    """Answers to the questions, and what is wrong with rows that can't be answered, by
+    place.
+    """
     if len(parsed.questions) > MOST_QUESTIONS and not lenient:
         raise RequestError(
             f"{len(parsed.questions)} rows with {RECOMMEND} or {HISTORY} are too many, send up to {MOST_QUESTIONS}"
         )
-    if parsed.questions and RECOMMEND not in planned.parameters and planned.parameters.get("header") == "present":
-        raise RequestError(f"rows with {RECOMMEND} or {HISTORY} have no header in common, leave out header=present")
-    answerer = Answerer(served.model, served.candidates, strict=planned.options.refuse_unknown)
+    if (
+        parsed.questions
+        and RECOMMEND not in planned.parameters
+        and planned.parameters.get("header") == "present"
+    ):
+        raise RequestError(
+            f"rows with {RECOMMEND} or {HISTORY} have no header in common, leave out header=present"
+        )
+    answerer = Answerer(
+        served.model, served.candidates, strict=planned.options.refuse_unknown
+    )
     others: dict[int, str | Answer] = dict(parsed.faults)
     for place, question in parsed.questions.items():
         try:
@@ -181,7 +256,9 @@ def _others(served: ServedModel, planned: Plan, parsed: ParsedRequest, lenient: 
                 raise RequestError(f"row {place + 1}: {error}") from None
             others[place] = f"row {place + 1}: {error}"
         else:
-            others[place] = replace(found, predictions=_explained(served, planned, found.predictions))
+            others[place] = replace(
+                found, predictions=_explained(served, planned, found.predictions)
+            )
     return others
 
 
@@ -191,24 +268,43 @@ def _parts(queries: RatingQueries) -> Iterator[RatingQueries]:
 
 
 def _in_parts(planned: Plan, parts: Iterator[bytes]) -> Response:
-    (first,) = islice(parts, 1)  # a fault in a model shows here, while there still can be a status
+    (first,) = islice(
+        parts, 1
+    )  # a fault in a model shows here, while there still can be a status
     return Response(200, first, planned.answered, more=parts)
 
 
-def _known_only(served: ServedModel, parsed: ParsedRequest, lenient: bool) -> ParsedRequest:
-    """The rows with a known user and movie; the others are faults, or the first of them is raised."""
+def _known_only(
+    served: ServedModel, parsed: ParsedRequest, lenient: bool
+) -> ParsedRequest:
+    """The rows with a known user and movie; the others are faults, or the first of them
+    is raised.
+    """
     queries, model = parsed.queries, served.model
-    unknown_user, unknown_movie = ~model.knows_user(queries.user_id), model.movie_index(queries.movie_id) < 0
+    unknown_user, unknown_movie = (
+        ~model.knows_user(queries.user_id),
+        model.movie_index(queries.movie_id) < 0,
+    )
     is_unknown = unknown_user | unknown_movie
     if not is_unknown.any():
         return parsed
     elsewhere = parsed.faults.keys() | parsed.questions.keys()
-    places = [place for place in range(len(queries) + len(elsewhere)) if place not in elsewhere]
+    places = [
+        place
+        for place in range(len(queries) + len(elsewhere))
+        if place not in elsewhere
+    ]
     faults = {}
     for row in np.flatnonzero(is_unknown):
-        name, ids = (USER_ID, queries.user_id) if unknown_user[row] else (MOVIE_ID, queries.movie_id)
+        name, ids = (
+            (USER_ID, queries.user_id)
+            if unknown_user[row]
+            else (MOVIE_ID, queries.movie_id)
+        )
         faults[places[row]] = f"row {places[row] + 1}: {unknown(name, ids[row])}"
     if not lenient:
         raise RequestError(next(iter(faults.values())))
     known = queries.take(np.flatnonzero(~is_unknown))
-    return ParsedRequest(known, parsed.shape, {**parsed.faults, **faults}, parsed.questions)
+    return ParsedRequest(
+        known, parsed.shape, {**parsed.faults, **faults}, parsed.questions
+    )

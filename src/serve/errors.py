@@ -21,9 +21,13 @@ CODES = {
 
 
 class HttpError(HalfstarError):
-    """A refusal: ``status`` is one of `CODES`, ``headers`` go beside the JSON body that holds code and message."""
+    """A refusal: ``status`` is one of `CODES`, ``headers`` go beside the JSON body that
+    holds code and message.
+    """
 
-    def __init__(self, status: int, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    def __init__(
+        self, status: int, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers

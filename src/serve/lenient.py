@@ -1,7 +1,8 @@
 """Bodies of a batch, in which a bad row must not take the good ones with it.
 
-A body is read as always; only where that fails are its rows looked at in halves, and the halves of halves, until each
-bad row stands alone. It keeps its place in the answer, where the error stands in the row's stead.
+A body is read as always; only where that fails are its rows looked at in halves, and
+the halves of halves, until each bad row stands alone. It keeps its place in the answer,
+where the error stands in the row's stead.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _PLACE = re.compile(r"^line \d+")
 
 
 def parse_leniently(parse: Parser, media_type: str, body: bytes) -> ParsedRequest:
-    """Rows of a body with what is wrong with the others; ``parse`` is how bodies of that type are read.
+    """Rows of a body with what is wrong with the others; ``parse`` is how bodies of
+    that type are read.
 
     Raises:
         RequestError: if the body isn't rows at all: empty, or no JSON.
@@ -31,11 +33,20 @@ def parse_leniently(parse: Parser, media_type: str, body: bytes) -> ParsedReques
     except RequestError:
         if media_type == JSON:
             return parse_json_records(body)
-        lines = [(number, line) for number, line in enumerate(body.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1)]
+        lines = [
+            (number, line)
+            for number, line in enumerate(
+                body.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1
+            )
+        ]
         lines = [(number, line) for number, line in lines if line.strip()]
         if not lines:
             raise
-        header = lines.pop(0)[1] + b"\n" if media_type == CSV and _is_header(lines[0][1]) else b""
+        header = (
+            lines.pop(0)[1] + b"\n"
+            if media_type == CSV and _is_header(lines[0][1])
+            else b""
+        )
         if not lines:
             raise
         return _gather(parse, header, lines)
@@ -45,7 +56,9 @@ def _is_header(line: bytes) -> bool:
     return any(name.encode() in line for name in FIELDS)
 
 
-def _gather(parse: Parser, header: bytes, lines: list[tuple[int, bytes]]) -> ParsedRequest:
+def _gather(
+    parse: Parser, header: bytes, lines: list[tuple[int, bytes]]
+) -> ParsedRequest:
     good: list[RatingQueries] = []
     faults: dict[int, str] = {}
     questions: dict[int, Question] = {}
@@ -54,7 +67,12 @@ def _gather(parse: Parser, header: bytes, lines: list[tuple[int, bytes]]) -> Par
         try:
             parsed = parse(header + b"\n".join(line for _, line in lines[first:last]))
             good.append(parsed.queries)
-            questions.update({first + place: question for place, question in parsed.questions.items()})
+            questions.update(
+                {
+                    first + place: question
+                    for place, question in parsed.questions.items()
+                }
+            )
         except RequestError as error:
             if last - first == 1:
                 faults[first] = _PLACE.sub(f"line {lines[first][0]}", str(error))
@@ -69,5 +87,8 @@ def _gather(parse: Parser, header: bytes, lines: list[tuple[int, bytes]]) -> Par
 
 def join(parts: list[RatingQueries]) -> RatingQueries:
     """All rows, one part after the other."""
-    columns = zip(*((q.user_id, q.movie_id, q.timestamp) for q in [RatingQueries.none(), *parts]), strict=True)
+    columns = zip(
+        *((q.user_id, q.movie_id, q.timestamp) for q in [RatingQueries.none(), *parts]),
+        strict=True,
+    )
     return RatingQueries(*map(np.concatenate, columns))

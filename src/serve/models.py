@@ -1,7 +1,9 @@
-"""The models of a multi-model endpoint: loaded and unloaded by request, kept in memory as far as it goes.
+"""The models of a multi-model endpoint: loaded and unloaded by request, kept in memory
+as far as it goes.
 
-A model that was loaded stays loaded for the platform until the platform unloads it. Where memory runs short, those that
-were asked for least recently are dropped from it and read again when they are next asked for.
+A model that was loaded stays loaded for the platform until the platform unloads it.
+Where memory runs short, those that were asked for least recently are dropped from it
+and read again when they are next asked for.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from serve.forest import ServedModel, load
 
 _log = logging.getLogger(__name__)
 
-# What a model takes in memory for each byte of its files: tables, titles as text, the mapped trees.
+# What a model takes in memory for each byte of its files: tables, titles as text, the
+# mapped trees.
 MEMORY_FACTOR = 3
 
 
@@ -39,15 +42,17 @@ class Models:
 
     def __init__(self, memory_bytes: int) -> None:
         self._memory = memory_bytes
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # the least recently asked for first
+        self._entries: OrderedDict[str, _Entry] = (
+            OrderedDict()
+        )  # the least recently asked for first
         self._lock = threading.Lock()
 
     def load(self, name: str, path: Path) -> None:
         """Load the artifact in ``path`` under that name.
 
         Raises:
-            HttpError: 409 if there is a model of that name, 404 if the path doesn't exist, 507 if the model needs more
-                memory than there is.
+            HttpError: 409 if there is a model of that name, 404 if the path doesn't
+                exist, 507 if the model needs more memory than there is.
             ArtifactError: if it isn't a model.
         """
         with self._lock:
@@ -57,7 +62,10 @@ class Models:
                 raise HttpError(404, f"no directory {path}")
             size = MEMORY_FACTOR * artifact.size(path)
             if size > self._memory:
-                raise HttpError(507, f"model {name} needs {size >> 20} MiB, models may take {self._memory >> 20} MiB")
+                raise HttpError(
+                    507,
+                    f"model {name} needs {size >> 20} MiB, models may take {self._memory >> 20} MiB",
+                )
             self._make_room(size)
             self._entries[name] = _Entry(path, size, None)
         try:
@@ -84,12 +92,16 @@ class Models:
         return served
 
     def is_resident(self, name: str) -> bool:
-        """Whether `get` would find the model in memory; False for one that isn't loaded, of which `get` says so."""
+        """Whether `get` would find the model in memory; False for one that isn't
+        loaded, of which `get` says so.
+        """
         entry = self._entries.get(name)
         return entry is not None and entry.served is not None
 
     def unload(self, name: str) -> None:
-        """Forget the model; its memory is free once the requests that use it are answered. Raises as `get` does."""
+        """Forget the model; its memory is free once the requests that use it are
+        answered. Raises as `get` does.
+        """
         with self._lock:
             self._entry(name)
             del self._entries[name]
@@ -110,11 +122,17 @@ class Models:
         return entry
 
     def _make_room(self, size: int) -> None:
-        resident = {name: entry for name, entry in self._entries.items() if entry.served is not None}
+        resident = {
+            name: entry
+            for name, entry in self._entries.items()
+            if entry.served is not None
+        }
         taken = sum(entry.size for entry in resident.values())
         for name, entry in resident.items():
             if taken + size <= self._memory:
                 return
-            _log.info("model %s is dropped from memory until it is asked for again", name)
+            _log.info(
+                "model %s is dropped from memory until it is asked for again", name
+            )
             entry.served = None
             taken -= entry.size

@@ -1,4 +1,5 @@
-"""The routes of a multi-model endpoint, as SageMaker's contract for such containers has them.
+"""The routes of a multi-model endpoint, as SageMaker's contract for such containers has
+them.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 """
@@ -60,9 +61,13 @@ class MultiModelApplication(Api):
         names = self._models.names()
         after = _page_token(parse_qs(scope["query_string"].decode("latin-1")))
         page = [name for name in names if name > after][:PAGE]
-        listed: dict[str, Any] = {"models": [self._models.describe(name) for name in page]}
+        listed: dict[str, Any] = {
+            "models": [self._models.describe(name) for name in page]
+        }
         if page and page[-1] != names[-1]:
-            listed["nextPageToken"] = base64.urlsafe_b64encode(page[-1].encode()).decode()
+            listed["nextPageToken"] = base64.urlsafe_b64encode(
+                page[-1].encode()
+            ).decode()
         return json_response(listed)
 
     async def _load(self, _scope: Scope, receive: Receive) -> Response:
@@ -70,11 +75,15 @@ class MultiModelApplication(Api):
         try:
             wanted = msgspec.json.decode(body, type=_LoadRequest)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise HttpError(400, f'expected {{"model_name": ..., "url": ...}}: {error}') from None
+            raise HttpError(
+                400, f'expected {{"model_name": ..., "url": ...}}: {error}'
+            ) from None
         if not wanted.model_name or "/" in wanted.model_name:
             raise HttpError(400, "model_name is empty or has a slash")
         try:
-            await self._in_thread(self._models.load, wanted.model_name, Path(wanted.url))
+            await self._in_thread(
+                self._models.load, wanted.model_name, Path(wanted.url)
+            )
         except ArtifactError as error:
             raise HttpError(400, str(error)) from None
         return json_response(self._models.describe(wanted.model_name))
@@ -89,7 +98,11 @@ class MultiModelApplication(Api):
     async def _invoke_one(self, scope: Scope, receive: Receive) -> Response:
         name = _name(scope)
         get = self._models.get
-        served = get(name) if self._models.is_resident(name) else await self._in_thread(get, name)
+        served = (
+            get(name)
+            if self._models.is_resident(name)
+            else await self._in_thread(get, name)
+        )
         return await self._invoke(served, scope, receive)
 
 

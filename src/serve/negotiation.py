@@ -1,7 +1,9 @@
-"""Content-Type and Accept to a parser's and a renderer's media type (RFC 9110, sections 8.3 and 12.5.1).
+"""Content-Type and Accept to a parser's and a renderer's media type (RFC 9110, sections
+8.3 and 12.5.1).
 
-Where a request names no type, its first character tells JSON from CSV. Where it accepts several, the best quality wins,
-then the range that names a type more exactly, then the order of the header; otherwise the answer is of its own type.
+Where a request names no type, its first character tells JSON from CSV. Where it accepts
+several, the best quality wins, then the range that names a type more exactly, then the
+order of the header; otherwise the answer is of its own type.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ class MediaType:
         """Read ``type/subtype; name=value``; what has no ``=`` is no parameter."""
         name, *rest = text.split(";")
         pairs = (part.partition("=") for part in rest if "=" in part)
-        parameters = {key.strip().lower(): value.strip().strip('"').lower() for key, _, value in pairs}
+        parameters = {
+            key.strip().lower(): value.strip().strip('"').lower()
+            for key, _, value in pairs
+        }
         return cls(name.strip().lower(), parameters)
 
     @property
@@ -41,7 +46,9 @@ class MediaType:
         return float(text) if _QUALITY.fullmatch(text) else 0.0
 
     def specificity(self, name: str) -> int:
-        """How exactly this range names the type: 2 by name, 1 by its first half, 0 by ``*/*``, -1 not at all."""
+        """How exactly this range names the type: 2 by name, 1 by its first half, 0 by
+        ``*/*``, -1 not at all.
+        """
         ranges = ("*/*", name.partition("/")[0] + "/*", name)
         return ranges.index(self.name) if self.name in ranges else -1
 
@@ -60,32 +67,43 @@ def request_type(content_type: str | None, body: bytes) -> str:
         return JSON if body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") else CSV
     if media_type.name not in PARSERS:
         raise HttpError(
-            415, f"Content-Type {shown(media_type.name)!r} isn't supported, send one of {', '.join(PARSERS)}"
+            415,
+            f"Content-Type {shown(media_type.name)!r} isn't supported, send one of {', '.join(PARSERS)}",
         )
     return media_type.name
 
 
 def answer_type(accept: str | None, own: str) -> MediaType:
-    """A key of `RENDERERS` with the parameters that the client gave it; ``own`` is the request's type.
+    """A key of `RENDERERS` with the parameters that the client gave it; ``own`` is the
+    request's type.
 
     Raises:
         HttpError: 406 if nothing that we offer is accepted.
     """
-    ranges = [MediaType.parse(part) for part in (accept or "").split(",") if part.strip()]
+    ranges = [
+        MediaType.parse(part) for part in (accept or "").split(",") if part.strip()
+    ]
     if not ranges:
         return MediaType(own)
     offers = sorted(RENDERERS, key=lambda name: name != own)
     fits = [fit for name in offers if (fit := _fit(name, ranges))]
     if not fits:
         raise HttpError(
-            406, f"nothing in Accept {shown(accept)!r} can be answered, ask for one of {', '.join(RENDERERS)}"
+            406,
+            f"nothing in Accept {shown(accept)!r} can be answered, ask for one of {', '.join(RENDERERS)}",
         )
     return max(fits, key=lambda fit: fit[0])[1]
 
 
-def _fit(name: str, ranges: list[MediaType]) -> tuple[tuple[float, int, int], MediaType] | None:
-    """How well a type is accepted (greater is better), as the range that names it most exactly says."""
-    ranked = [(r.specificity(name), r.quality, -place) for place, r in enumerate(ranges)]
+def _fit(
+    name: str, ranges: list[MediaType]
+) -> tuple[tuple[float, int, int], MediaType] | None:
+    """How well a type is accepted (greater is better), as the range that names it most
+    exactly says.
+    """
+    ranked = [
+        (r.specificity(name), r.quality, -place) for place, r in enumerate(ranges)
+    ]
     specificity, quality, place = max(ranked)
     if specificity < 0 or quality == 0:
         return None

@@ -1,7 +1,9 @@
-"""Questions that two ids can't ask: how a user who sends ratings along would rate a movie, and a user's best movies.
+"""Questions that two ids can't ask: how a user who sends ratings along would rate a
+movie, and a user's best movies.
 
-They come as objects with ``history`` or ``recommend``, or as CSV of user ids below a content type that says
-``recommend``. Whatever of a question can be judged without a model is judged here.
+They come as objects with ``history`` or ``recommend``, or as CSV of user ids below a
+content type that says ``recommend``. Whatever of a question can be judged without a
+model is judged here.
 """
 
 from __future__ import annotations
@@ -43,8 +45,10 @@ class Wanted:
 
     Attributes:
         count: how many, 1 to `MOST_RECOMMENDED`.
-        genres: a movie has one of them at least, in any case of letters; none for all movies.
-        year_from, year_to: the first and the last year; movies without one are left out where either is given.
+        genres: a movie has one of them at least, in any case of letters; none for all
+            movies.
+        year_from, year_to: the first and the last year; movies without one are left out
+            where either is given.
         min_ratings: how many ratings a movie has among the training rows, at least.
     """
 
@@ -74,28 +78,40 @@ class Wanted:
 
     @classmethod
     def of_parameters(cls, parameters: Mapping[str, str]) -> Self:
-        """Of the parameters of a content type, such as ``recommend=10; genres=Comedy|Drama``; raises as `of` does."""
+        """Of the parameters of a content type, such as ``recommend=10;
+        genres=Comedy|Drama``; raises as `of` does.
+        """
         fields: dict[str, Any] = {}
         for name in (RECOMMEND, *FILTERS):
             if name in parameters:
                 text = parameters[name]
                 is_number = text.isascii() and text.isdecimal() and len(text) < 12
-                fields[name] = text.split("|") if name == GENRES_COLUMN else int(text) if is_number else text
+                fields[name] = (
+                    text.split("|")
+                    if name == GENRES_COLUMN
+                    else int(text)
+                    if is_number
+                    else text
+                )
         try:
             return cls.of(1, fields)
         except RequestError as error:
-            raise RequestError(str(error).replace("line 1", "Content-Type", 1)) from None
+            raise RequestError(
+                str(error).replace("line 1", "Content-Type", 1)
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A prediction for a user by a history, or, where ``wanted`` is there, recommendations.
+    """A prediction for a user by a history, or, where ``wanted`` is there,
+    recommendations.
 
     Attributes:
         user_id: None where none was given.
         movie_id: whose rating is asked; None of recommendations.
         timestamp: seconds since 1970, NaN where none was given.
-        history: the user's own ratings, no movie twice, which stand in place of those that training knew; or None.
+        history: the user's own ratings, no movie twice, which stand in place of those
+            that training knew; or None.
         wanted: of recommendations.
     """
 
@@ -115,9 +131,13 @@ class Question:
         recommending = RECOMMEND in record
         check_fields(line, record, _RECOMMENDING if recommending else _WITH_HISTORY)
         if not recommending and MOVIE_ID not in record:
-            raise RequestError(f"line {line}: {MOVIE_ID} is missing, expected {EXPECTED[MOVIE_ID]}")
+            raise RequestError(
+                f"line {line}: {MOVIE_ID} is missing, expected {EXPECTED[MOVIE_ID]}"
+            )
         if HISTORY not in record and USER_ID not in record:
-            raise RequestError(f"line {line}: {USER_ID} is missing, expected {EXPECTED[USER_ID]}, or a history")
+            raise RequestError(
+                f"line {line}: {USER_ID} is missing, expected {EXPECTED[USER_ID]}, or a history"
+            )
         return cls(
             record.get(USER_ID),
             record.get(MOVIE_ID),
@@ -127,8 +147,11 @@ class Question:
         )
 
 
-def check_fields(line: int, record: Mapping[str, Any], names: tuple[str, ...], whose: str = "") -> None:
-    """Refuse fields of other names, since a misspelt one would go unnoticed, and values that can't be.
+def check_fields(
+    line: int, record: Mapping[str, Any], names: tuple[str, ...], whose: str = ""
+) -> None:
+    """Refuse fields of other names, since a misspelt one would go unnoticed, and values
+    that can't be.
 
     Raises:
         RequestError: at the first; ``whose`` says where in the line it is.
@@ -136,13 +159,17 @@ def check_fields(line: int, record: Mapping[str, Any], names: tuple[str, ...], w
     for name, value in record.items():
         if name not in names:
             listed = ", ".join(names)
-            raise RequestError(f"line {line}: unknown field {whose}{shown(name)!r}, expected some of {listed}")
+            raise RequestError(
+                f"line {line}: unknown field {whose}{shown(name)!r}, expected some of {listed}"
+            )
         _check(line, name, value, whose)
 
 
 def _check(line: int, name: str, value: Any, whose: str = "") -> None:
     if not _IS_VALID[name](value):
-        hint = ", as JSON numbers" if isinstance(value, str) and name in EXPECTED else ""
+        hint = (
+            ", as JSON numbers" if isinstance(value, str) and name in EXPECTED else ""
+        )
         raise RequestError.at(line, whose + name, shown(value), _EXPECTED[name] + hint)
 
 
@@ -151,14 +178,20 @@ def _history(line: int, entries: list[Any]) -> History:
     for place, entry in enumerate(entries):
         whose = f"{HISTORY}[{place}]."
         if not isinstance(entry, dict):
-            raise RequestError.at(line, whose[:-1], shown(entry), "an object with movieId and rating")
+            raise RequestError.at(
+                line, whose[:-1], shown(entry), "an object with movieId and rating"
+            )
         check_fields(line, entry, _OF_A_RATING, whose)
         for name in (MOVIE_ID, RATING):
             if name not in entry:
-                raise RequestError(f"line {line}: {whose}{name} is missing, expected {_EXPECTED[name]}")
+                raise RequestError(
+                    f"line {line}: {whose}{name} is missing, expected {_EXPECTED[name]}"
+                )
         rating = Rating(entry[MOVIE_ID], float(entry[RATING]), _seconds(entry))
         if rating.movie_id in ratings:
-            raise RequestError(f"line {line}: {whose}{MOVIE_ID} {rating.movie_id} stands twice, send its last rating")
+            raise RequestError(
+                f"line {line}: {whose}{MOVIE_ID} {rating.movie_id} stands twice, send its last rating"
+            )
         ratings[rating.movie_id] = rating
     return tuple(ratings.values())
 
@@ -183,7 +216,11 @@ _IS_VALID: dict[str, Any] = {
     RATING: lambda value: type(value) in (int, float) and 0 < value <= 5,
     HISTORY: lambda value: isinstance(value, list),
     RECOMMEND: _whole(1, MOST_RECOMMENDED),
-    GENRES_COLUMN: _or_null(lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value)),
+    GENRES_COLUMN: _or_null(
+        lambda value: (
+            isinstance(value, list) and all(isinstance(name, str) for name in value)
+        )
+    ),
     YEAR_FROM: _or_null(_whole(0, 9999)),
     YEAR_TO: _or_null(_whole(0, 9999)),
     MIN_RATINGS: _or_null(_whole(0, _MOST)),

@@ -1,7 +1,9 @@
-"""Answers to questions: predictions by a user's own history, and the movies with the best expected rating for a user.
+"""Answers to questions: predictions by a user's own history, and the movies with the
+best expected rating for a user.
 
-All movies that may be recommended are scored in one pass, as the rows of any request are. What is kept of it is what
-the first trees make of each movie, since they look at nothing else: it is the same whoever asks.
+All movies that may be recommended are scored in one pass, as the rows of any request
+are. What is kept of it is what the first trees make of each movie, since they look at
+nothing else: it is the same whoever asks.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from serve.rows import shown
 from serve.scorer import Predictions, score
 from serve.trees import BegunForest, FlatForest
 
-# Whom a history is of: the id that came with it says nothing, since the user's ratings in training don't count.
+# Whom a history is of: the id that came with it says nothing, since the user's ratings
+# in training don't count.
 _NOBODY = 0
 
 
@@ -58,12 +61,16 @@ class Candidates:
         return replace(
             model,
             booster=model.booster if booster is None else booster.take(movie_index),
-            regression=model.regression if regression is None else regression.take(movie_index),
+            regression=model.regression
+            if regression is None
+            else regression.take(movie_index),
         )
 
     @cached_property
     def _begun(self) -> tuple[BegunForest | None, BegunForest | None]:
-        """What the trees that look at the movie alone say of all movies, where they are in the flat form."""
+        """What the trees that look at the movie alone say of all movies, where they are
+        in the flat form.
+        """
         spec, movie_id = self.model.spec, self.movies.movie_id.astype(np.int64)
         features = spec.transform(_rows(_NOBODY, movie_id, np.nan)).values
         columns = np.flatnonzero([part_of(name) is Part.MOVIE for name in spec.names])
@@ -96,15 +103,22 @@ class Candidates:
             passed &= of_any
         if wanted.year_from is not None or wanted.year_to is not None:
             year = self.movies.year
-            low, high = wanted.year_from or 1, 9999 if wanted.year_to is None else wanted.year_to
+            low, high = (
+                wanted.year_from or 1,
+                9999 if wanted.year_to is None else wanted.year_to,
+            )
             passed &= (year >= low) & (year <= high)  # an unknown year is 0
         return passed
 
     def _of(self, genre: str) -> NDArray[np.int64]:
         movies = self._of_genre.get(genre.lower())
         if movies is None:
-            known = ", ".join(sorted({name for names in self.movies.genres for name in names}))
-            raise RequestError(f"{GENRES_COLUMN}: no movie has {shown(genre)!r}, expected some of {known}")
+            known = ", ".join(
+                sorted({name for names in self.movies.genres for name in names})
+            )
+            raise RequestError(
+                f"{GENRES_COLUMN}: no movie has {shown(genre)!r}, expected some of {known}"
+            )
         return movies
 
 
@@ -114,7 +128,8 @@ class Answer:
 
     Attributes:
         question: what was asked.
-        knows_user: whether there are ratings of the user, from training or from the history.
+        knows_user: whether there are ratings of the user, from training or from the
+            history.
         predictions: the one asked for, or those of the recommended movies, best first.
     """
 
@@ -125,7 +140,8 @@ class Answer:
 
 @dataclass(slots=True, eq=False)
 class Answerer:
-    """Answers the questions of one request; those that follow each other with the same history share its view.
+    """Answers the questions of one request; those that follow each other with the same
+    history share its view.
 
     Attributes:
         model: as trained.
@@ -142,7 +158,8 @@ class Answerer:
         """The answer.
 
         Raises:
-            RequestError: a rating off the model's scale, a genre that no movie has, or what ``strict`` refuses.
+            RequestError: a rating off the model's scale, a genre that no movie has, or
+                what ``strict`` refuses.
         """
         model, user_id = self.model, question.user_id
         if question.history is not None or user_id is None:
@@ -155,30 +172,46 @@ class Answerer:
             return Answer(question, knows_user, score(model, queries))
         chosen = self._choice(question, question.wanted)
         queries = _rows(user_id, self.model.movies.movie_id[chosen], question.timestamp)
-        predictions = score(self.candidates.begun(model, chosen), queries)._replace(model=model)
+        predictions = score(self.candidates.begun(model, chosen), queries)._replace(
+            model=model
+        )
         # By movie id where two are as good, which is the catalogue's order.
-        best = np.argsort(-predictions.expected_rating, kind="stable")[: question.wanted.count]
+        best = np.argsort(-predictions.expected_rating, kind="stable")[
+            : question.wanted.count
+        ]
         return Answer(question, knows_user, predictions.take(best))
 
     def _choice(self, question: Question, wanted: Wanted) -> NDArray[np.int64]:
-        """Indexes of the movies to choose from: the user has rated none of them, in training or in the history."""
+        """Indexes of the movies to choose from: the user has rated none of them, in
+        training or in the history.
+        """
         chosen, spec = self.candidates.among(wanted), self.model.spec
         if question.user_id is not None:
             user_index = int(spec.users.index(np.array([question.user_id]))[0])
             chosen[spec.profiles.rated(user_index)] = False
-        rated = self.model.movie_index(_column(question.history or (), "movie_id", np.int64))
+        rated = self.model.movie_index(
+            _column(question.history or (), "movie_id", np.int64)
+        )
         chosen[rated[rated >= 0]] = False
         return np.flatnonzero(chosen)
 
     def _model_of(self, history: History) -> Model:
-        """The model's view of `_NOBODY` with that history; movies that the catalogue doesn't list say nothing of it."""
+        """The model's view of `_NOBODY` with that history; movies that the catalogue
+        doesn't list say nothing of it.
+        """
         if self._view is None or self._view[0] != history:
             movie_id = _column(history, "movie_id", np.int64)
             known = self.model.movie_index(movie_id) >= 0
-            stars, seconds = (_column(history, name, np.float64) for name in ("rating", "timestamp"))
+            stars, seconds = (
+                _column(history, name, np.float64) for name in ("rating", "timestamp")
+            )
             try:
-                self.model.spec.scale.to_class(stars)  # whether the movies are known or not
-                spec = self.model.spec.with_user_history(_NOBODY, movie_id[known], stars[known], seconds[known])
+                self.model.spec.scale.to_class(
+                    stars
+                )  # whether the movies are known or not
+                spec = self.model.spec.with_user_history(
+                    _NOBODY, movie_id[known], stars[known], seconds[known]
+                )
             except DataError as error:
                 raise RequestError(f"{HISTORY}: {error}") from None
             self._view = history, replace(self.model, spec=spec)
@@ -196,8 +229,12 @@ class Answerer:
 
 def _rows(user_id: int, movie_id: NDArray[Any], timestamp: float) -> RatingQueries:
     movies = movie_id.astype(np.int64)
-    return RatingQueries(np.full(len(movies), user_id), movies, np.full(len(movies), timestamp))
+    return RatingQueries(
+        np.full(len(movies), user_id), movies, np.full(len(movies), timestamp)
+    )
 
 
-def _column(history: History, name: str, dtype: type[np.int64 | np.float64]) -> NDArray[Any]:
+def _column(
+    history: History, name: str, dtype: type[np.int64 | np.float64]
+) -> NDArray[Any]:
     return np.array([getattr(rating, name) for rating in history], dtype=dtype)

@@ -32,7 +32,11 @@ class Response(NamedTuple):
             headers.append((b"content-length", b"%d" % len(self.body)))
         if self.media_type:
             headers.append((b"content-type", self.media_type.encode()))
-        return {"type": "http.response.start", "status": self.status, "headers": headers}
+        return {
+            "type": "http.response.start",
+            "status": self.status,
+            "headers": headers,
+        }
 
     async def send(self, send: Send) -> None:
         """Send what isn't in parts, in two messages, as ASGI wants it."""
@@ -43,7 +47,12 @@ class Response(NamedTuple):
         """The same with all its parts in one."""
         if self.more is None:
             return self
-        return Response(self.status, b"".join([self.body, *self.more]), self.media_type, self.headers)
+        return Response(
+            self.status,
+            b"".join([self.body, *self.more]),
+            self.media_type,
+            self.headers,
+        )
 
 
 def json_response(value: object, status: int = 200) -> Response:

@@ -1,7 +1,9 @@
-"""What every request body comes down to: columns of raw ids, and the shape in which they came.
+"""What every request body comes down to: columns of raw ids, and the shape in which
+they came.
 
-The wire keeps MovieLens's own column names. The limits on a value are the same in every format, so that a row means the
-same however it is sent, and so are the words for a value that breaks them.
+The wire keeps MovieLens's own column names. The limits on a value are the same in every
+format, so that a row means the same however it is sent, and so are the words for a
+value that breaks them.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ class ParsedRequest(NamedTuple):
     Attributes:
         queries: the rows that ask how a user would rate a movie, and nothing more.
         shape: how they came; rows that don't come as JSON have the shape of a list.
-        faults: what is wrong with rows that can't be answered, by their place among all, from 0.
+        faults: what is wrong with rows that can't be answered, by their place among
+            all, from 0.
         questions: rows that ask for more, by their place.
     """
 
@@ -76,7 +79,9 @@ def decode_text(body: bytes) -> str:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        raise RequestError(f"line {line}: byte {body[error.start]:#04x} isn't UTF-8, expected UTF-8 text") from None
+        raise RequestError(
+            f"line {line}: byte {body[error.start]:#04x} isn't UTF-8, expected UTF-8 text"
+        ) from None
     if not text.strip():
         raise RequestError(EMPTY)
     return text
@@ -89,7 +94,9 @@ def is_id(value: Any) -> bool:
 
 def is_timestamp(value: Any) -> bool:
     """Whether a JSON value is a timestamp, or null."""
-    return value is None or (type(value) in (int, float) and 0 <= value < TIMESTAMP_BOUND)
+    return value is None or (
+        type(value) in (int, float) and 0 <= value < TIMESTAMP_BOUND
+    )
 
 
 def shown(value: object) -> object:

@@ -1,4 +1,5 @@
-"""Rows to predictions: what the model says beside what the catalogue and the training rows know of each row.
+"""Rows to predictions: what the model says beside what the catalogue and the training
+rows know of each row.
 
 What only some answers say is computed when it is asked for.
 """
@@ -21,10 +22,12 @@ class Predictions(NamedTuple):
     Attributes:
         queries: what was asked.
         probabilities: float32 (n_rows, n_classes), a row sums to 1.
-        estimate: float32 (n_rows,), stars of the model's regression, None where it has none.
+        estimate: float32 (n_rows,), stars of the model's regression, None where it has
+            none.
         class_index: int64 (n_rows,), the class that was decided on, 0 to n_classes - 1.
         model: which says more when asked.
-        contributions: for each row the features that moved the expected rating most, or None where nobody asked.
+        contributions: for each row the features that moved the expected rating most, or
+            None where nobody asked.
     """
 
     queries: RatingQueries
@@ -42,7 +45,9 @@ class Predictions(NamedTuple):
     @property
     def expected_rating(self) -> NDArray[np.float64]:
         """As `movielens.model.expected_rating` says, in stars, float64 (n_rows,)."""
-        return expected_rating(self.probabilities, self.model.class_values, self.estimate)
+        return expected_rating(
+            self.probabilities, self.model.class_values, self.estimate
+        )
 
     @property
     def movies(self) -> MovieTable:
@@ -51,7 +56,9 @@ class Predictions(NamedTuple):
 
     @property
     def movie_index(self) -> NDArray[np.int64]:
-        """Places in `movies`, int64 (n_rows,), -1 where the catalogue doesn't list the movie."""
+        """Places in `movies`, int64 (n_rows,), -1 where the catalogue doesn't list the
+        movie.
+        """
         return self.model.movie_index(self.queries.movie_id)
 
     @property
@@ -60,9 +67,16 @@ class Predictions(NamedTuple):
         return self.model.knows_user(self.queries.user_id)
 
     def take(self, rows: NDArray[np.int64]) -> Predictions:
-        """The given rows (int64 positions), in that order, of predictions without contributions."""
+        """The given rows (int64 positions), in that order, of predictions without
+        contributions.
+        """
         estimate = None if self.estimate is None else self.estimate[rows]
-        taken = self.queries.take(rows), self.probabilities[rows], estimate, self.class_index[rows]
+        taken = (
+            self.queries.take(rows),
+            self.probabilities[rows],
+            estimate,
+            self.class_index[rows],
+        )
         return Predictions(*taken, self.model)
 
 

@@ -1,4 +1,6 @@
-"""uvicorn as we run it: uvloop, httptools, limits on heads and on how long a client may take, JSON for all errors."""
+"""uvicorn as we run it: uvloop, httptools, limits on heads and on how long a client may
+take, JSON for all errors.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES = 16 * 1024
 KEEP_ALIVE_S = 75
-# For a head that has begun or is due on a new connection, and for an answer that the client doesn't take.
+# For a head that has begun or is due on a new connection, and for an answer that the
+# client doesn't take.
 HEAD_S = 20
 WRITE_S = 60
 # SageMaker kills 30 s after SIGTERM.
@@ -26,9 +29,11 @@ _OF_A_BODY = (b"content-length", b"transfer-encoding")
 
 
 class LimitedHttp(HttpToolsProtocol):
-    """Gives up on heads that go on and on, which uvicorn would gather without end, and on clients that stand still.
+    """Gives up on heads that go on and on, which uvicorn would gather without end, and
+    on clients that stand still.
 
-    A head that arrives whole is measured by the application, which answers 431, and the body is timed there too.
+    A head that arrives whole is measured by the application, which answers 431, and the
+    body is timed there too.
     """
 
     _in_head = False
@@ -55,8 +60,11 @@ class LimitedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A head ends."""
         self._in_head, self._in_body = False, True
-        if self.parser.should_upgrade() and any(name in _OF_A_BODY for name, _ in self.headers):
-            # The parser takes what follows for the other protocol, whether that is spoken or not.
+        if self.parser.should_upgrade() and any(
+            name in _OF_A_BODY for name, _ in self.headers
+        ):
+            # The parser takes what follows for the other protocol, whether that is
+            # spoken or not.
             self._refusal = "a request that asks for another protocol can't have a body; leave out Upgrade"
             raise ValueError(self._refusal)
         super().on_headers_complete()
@@ -67,11 +75,17 @@ class LimitedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Count what is added to an unfinished head, and let nobody go on with a body that was answered already."""
+        """Count what is added to an unfinished head, and let nobody go on with a body
+        that was answered already.
+        """
         was_in_head = self._in_head
         super().data_received(data)
         if not self._in_head:
-            if self._in_body and self.cycle is not None and self.cycle.response_complete:
+            if (
+                self._in_body
+                and self.cycle is not None
+                and self.cycle.response_complete
+            ):
                 if self._timer is None:
                     self._give_up_after(HEAD_S)
             elif not self.flow.write_paused:
@@ -81,7 +95,9 @@ class LimitedHttp(HttpToolsProtocol):
         if self._timer is None:
             self._give_up_after(HEAD_S)
         if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response(f"the headers are longer than {MAX_HEAD_BYTES} bytes")
+            self.send_400_response(
+                f"the headers are longer than {MAX_HEAD_BYTES} bytes"
+            )
 
     def pause_writing(self) -> None:
         """The client doesn't take the answer."""
@@ -95,7 +111,9 @@ class LimitedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what isn't HTTP, and hang up."""
-        body = orjson.dumps({"error": {"code": CODES[400], "message": self._refusal or msg}})
+        body = orjson.dumps(
+            {"error": {"code": CODES[400], "message": self._refusal or msg}}
+        )
         head = (
             "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\n\r\n"
@@ -104,7 +122,9 @@ class LimitedHttp(HttpToolsProtocol):
         self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """A client that asks for another protocol goes on with this one; that is nothing to warn of."""
+        """A client that asks for another protocol goes on with this one; that is
+        nothing to warn of.
+        """
 
     def _give_up_after(self, seconds: float) -> None:
         self._go_on()
@@ -117,7 +137,9 @@ class LimitedHttp(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Ends as well when ``watch``, a pipe that another process holds open, is closed with that process."""
+    """Ends as well when ``watch``, a pipe that another process holds open, is closed
+    with that process.
+    """
 
     def __init__(self, config: uvicorn.Config, watch: int | None = None) -> None:
         super().__init__(config)
@@ -136,7 +158,9 @@ class Server(uvicorn.Server):
 
 
 def make_server(application: Application | Any, watch: int | None = None) -> Server:
-    """A server that takes its socket in `uvicorn.Server.run`; SIGTERM has it finish what it began."""
+    """A server that takes its socket in `uvicorn.Server.run`; SIGTERM has it finish
+    what it began.
+    """
     config = uvicorn.Config(
         application,
         loop="uvloop",
@@ -163,7 +187,9 @@ def bind(port: int, count: int = 1) -> list[socket.socket]:
     bound: list[socket.socket] = []
     try:
         if count > 1 and port:
-            _bind(port, share=False).close()  # sharing alone would join whoever shares this port already
+            _bind(
+                port, share=False
+            ).close()  # sharing alone would join whoever shares this port already
         for _ in range(count):
             bound.append(_bind(port, share=count > 1))
     except OSError:

@@ -1,7 +1,7 @@
 """What the environment says, read once at start, every fault in it reported together.
 
-The names that begin with ``SAGEMAKER_`` are the platform's. In batch transform the platform sends bodies up to its own
-limit, so that limit replaces ours there.
+The names that begin with ``SAGEMAKER_`` are the platform's. In batch transform the
+platform sends bodies up to its own limit, so that limit replaces ours there.
 """
 
 from __future__ import annotations
@@ -72,18 +72,29 @@ class Settings:
         """
         reader = _Reader(env)
         is_batch = reader.choice("SAGEMAKER_BATCH", _FLAGS) == "true"
-        max_body_mib = reader.whole("HALFSTAR_MAX_BODY_MIB", default=6, least=1, most=MOST_MIB)
-        payload_mib = reader.whole("SAGEMAKER_MAX_PAYLOAD_IN_MB", default=max_body_mib, least=0, most=MOST_MIB)
+        max_body_mib = reader.whole(
+            "HALFSTAR_MAX_BODY_MIB", default=6, least=1, most=MOST_MIB
+        )
+        payload_mib = reader.whole(
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB", default=max_body_mib, least=0, most=MOST_MIB
+        )
         settings = cls(
             model_dir=Path(env.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model",
-            port=reader.whole("SAGEMAKER_BIND_TO_PORT", default=8080, least=1, most=65535),
+            port=reader.whole(
+                "SAGEMAKER_BIND_TO_PORT", default=8080, least=1, most=65535
+            ),
             is_batch=is_batch,
             max_body_mib=(payload_mib or BATCH_LIMIT_MIB) if is_batch else max_body_mib,
-            max_concurrent=reader.whole("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", default=0, least=0, most=1000) or cpus(),
+            max_concurrent=reader.whole(
+                "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", default=0, least=0, most=1000
+            )
+            or cpus(),
             batch_strategy=reader.choice("SAGEMAKER_BATCH_STRATEGY", _STRATEGIES),
             workers=reader.whole("HALFSTAR_WORKERS", default=0, least=0, most=256),
             is_multi_model=reader.choice("SAGEMAKER_MULTI_MODEL", _FLAGS) == "true",
-            models_mib=reader.whole("HALFSTAR_MODELS_MIB", default=0, least=0, most=2**24),
+            models_mib=reader.whole(
+                "HALFSTAR_MODELS_MIB", default=0, least=0, most=2**24
+            ),
         )
         if reader.faults:
             raise SettingsError("; ".join(reader.faults))
@@ -91,7 +102,9 @@ class Settings:
 
 
 class _Reader:
-    """Reads variables one by one and keeps their faults, giving the default in a bad one's stead."""
+    """Reads variables one by one and keeps their faults, giving the default in a bad
+    one's stead.
+    """
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.env = env
@@ -102,10 +115,14 @@ class _Reader:
         text = self.env.get(name, "").strip()
         if not text:
             return default
-        value = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
+        value = (
+            int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
+        )
         if least <= value <= most:
             return value
-        self.faults.append(f"{name} is {text!r}, expected a whole number from {least} to {most}")
+        self.faults.append(
+            f"{name} is {text!r}, expected a whole number from {least} to {most}"
+        )
         return default
 
     def choice(self, name: str, values: tuple[str, ...]) -> str:

@@ -1,8 +1,10 @@
-"""Process 1: loads nothing, answers nothing, but keeps the workers alive and ends them well.
+"""Process 1: loads nothing, answers nothing, but keeps the workers alive and ends them
+well.
 
-The model is loaded before the workers are forked, so that they share its memory and a new one is there at once. Each
-worker has a listening socket of its own on the same port, which stays open here: connections that wait for a worker
-that dies are taken by its successor.
+The model is loaded before the workers are forked, so that they share its memory and a
+new one is there at once. Each worker has a listening socket of its own on the same
+port, which stays open here: connections that wait for a worker that dies are taken by
+its successor.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ Work = Callable[[socket.socket, int], None]
 
 # Workers have DRAIN_S; SageMaker kills this process 30 s after SIGTERM.
 KILL_S = DRAIN_S + 2.5
-# A worker that dies younger than this is replaced later and later, so that a fault at start doesn't burn a processor.
+# A worker that dies younger than this is replaced later and later, so that a fault at
+# start doesn't burn a processor.
 YOUNG_S = 1.0
 LONGEST_PAUSE_S = 5.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
@@ -31,7 +34,9 @@ _log = logging.getLogger("serve")
 
 
 class Supervisor:
-    """Runs ``work(socket, watch)`` in a process for each socket; ``watch`` ends (reads as empty) when we are gone."""
+    """Runs ``work(socket, watch)`` in a process for each socket; ``watch`` ends (reads
+    as empty) when we are gone.
+    """
 
     def __init__(self, sockets: list[socket.socket], work: Work) -> None:
         self._sockets = sockets
@@ -47,9 +52,15 @@ class Supervisor:
             self._start(bound)
         while signal.sigwait(_SIGNALS) == signal.SIGCHLD:
             for bound, status, age in self._reap():
-                _log.warning("a worker ended %s after %.0f s; another takes its place", _how(status), age)
+                _log.warning(
+                    "a worker ended %s after %.0f s; another takes its place",
+                    _how(status),
+                    age,
+                )
                 self._failures = self._failures + 1 if age < YOUNG_S else 0
-                if self._failures > 1 and self._pause(min(0.1 * 2.0**self._failures, LONGEST_PAUSE_S)):
+                if self._failures > 1 and self._pause(
+                    min(0.1 * 2.0**self._failures, LONGEST_PAUSE_S)
+                ):
                     return self._end()
                 self._start(bound)
         return self._end()
@@ -79,7 +90,9 @@ class Supervisor:
             os._exit(status)
 
     def _reap(self) -> list[tuple[socket.socket, int, float]]:
-        """What ended: its socket, exit status as `os.waitpid` has it, and age. Orphans of others are reaped as well."""
+        """What ended: its socket, exit status as `os.waitpid` has it, and age. Orphans
+        of others are reaped as well.
+        """
         ended = []
         with contextlib.suppress(ChildProcessError):
             while True:

@@ -1,4 +1,6 @@
-"""Trees in the flat form, as a `Model` asks them: all, or the later ones for rows that the first have answered."""
+"""Trees in the flat form, as a `Model` asks them: all, or the later ones for rows that
+the first have answered.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +31,27 @@ class FlatForest:
         self.predict_into = self._forest.predict_into
         self._n_groups: int = self._forest.n_groups
 
-    def inplace_predict(self, data: Floats, *, validate_features: bool = False, predict_type: str = "value") -> Floats:
-        """Probabilities, margins or stars, float32 (n_rows, n_groups), of float32 (n_rows, n_features) in C order."""
-        del validate_features  # there is nothing to validate but the length, which the extension looks at
+    def inplace_predict(
+        self,
+        data: Floats,
+        *,
+        validate_features: bool = False,
+        predict_type: str = "value",
+    ) -> Floats:
+        """Probabilities, margins or stars, float32 (n_rows, n_groups), of float32
+        (n_rows, n_features) in C order.
+        """
+        del (
+            validate_features
+        )  # there is nothing to validate but the length, which the extension looks at
         answers = np.empty((len(data), self._n_groups), dtype=np.float32)
         self.predict_into(data, answers, predict_type == "margin")
         return answers
 
     def begun(self, data: Floats, columns: NDArray[np.int64]) -> BegunForest:
-        """The trees from the first one on that looks at other columns, which go on from what those before say."""
+        """The trees from the first one on that looks at other columns, which go on from
+        what those before say.
+        """
         n_trees = leading_trees(self._flat, columns)
         margins = np.empty((len(data), self._n_groups), dtype=np.float32)
         self.predict_into(data, margins, True, 0, n_trees)
@@ -58,8 +72,16 @@ class BegunForest:
     first: int
     margins: Floats
 
-    def inplace_predict(self, data: Floats, *, validate_features: bool = False, predict_type: str = "value") -> Floats:
-        """As `FlatForest.inplace_predict`, to the same bits; ``data`` are the rows that the margins are of."""
+    def inplace_predict(
+        self,
+        data: Floats,
+        *,
+        validate_features: bool = False,
+        predict_type: str = "value",
+    ) -> Floats:
+        """As `FlatForest.inplace_predict`, to the same bits; ``data`` are the rows that
+        the margins are of.
+        """
         del validate_features
         answers = self.margins.copy()
         self.forest.predict_into(data, answers, predict_type == "margin", self.first)

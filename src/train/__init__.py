@@ -1,1 +1,3 @@
-"""The training job: from raw MovieLens files under ``/opt/ml`` to an evaluated artifact."""
+"""The training job: from raw MovieLens files under ``/opt/ml`` to an evaluated
+artifact.
+"""

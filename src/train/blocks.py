@@ -1,10 +1,14 @@
-"""Features in blocks, straight into XGBoost's quantised matrix, so that the full matrix of floats never exists.
+"""Features in blocks, straight into XGBoost's quantised matrix, so that the full matrix
+of floats never exists.
 
-XGBoost goes through the blocks twice: to find the quantiles, then to fill its bins. Features of a small data set are
-kept between the two, those of a large one are made again, which costs time instead of memory.
+XGBoost goes through the blocks twice: to find the quantiles, then to fill its bins.
+    Features of a small data set are
+kept between the two, those of a large one are made again, which costs time instead of
+memory.
 
-A quantised matrix with missing values takes four bytes a value and more time, one without takes one. So what is missing
-is a number below all others there, and the trees are told afterwards to send what is missing the way that number went
+A quantised matrix with missing values takes four bytes a value and more time, one
+without takes one. So what is missing is a number below all others there, and the trees
+are told afterwards to send what is missing the way that number went
 (`train.trees.Grown`).
 """
 
@@ -48,7 +52,8 @@ class FeatureBlocks:
     Attributes:
         n_rows: rows that the positions are among.
         names: one a feature.
-        make: gives the blocks, in the same order each time: positions among the rows, each once, and their features.
+        make: gives the blocks, in the same order each time: positions among the rows,
+            each once, and their features.
         are_kept: whether going through them again makes none anew.
     """
 
@@ -60,7 +65,11 @@ class FeatureBlocks:
     @classmethod
     def of(cls, features: FeatureMatrix) -> FeatureBlocks:
         """Features that are there already, as one block."""
-        return cls(len(features), features.names, lambda: iter([(np.arange(len(features)), features)]))
+        return cls(
+            len(features),
+            features.names,
+            lambda: iter([(np.arange(len(features)), features)]),
+        )
 
     @classmethod
     def fitted(
@@ -80,14 +89,19 @@ class FeatureBlocks:
             queries: the same rows as the model shall see them.
             stop: going through the blocks raises StoppedError after a stop.
             cluster: the hosts, each of which makes the features of some folds.
-            most: about how many rows have features made, drawn by a hash; all rows shape them.
+            most: about how many rows have features made, drawn by a hash; all rows
+                shape them.
         """
         n_rows, names = len(ratings), spec.names
         sampled = sample_of(ratings, most)
         wanted = sampled & (host_of(ratings, len(cluster)) == cluster.rank)
 
         def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
-            return _told(spec.transform_fitted_blocks(ratings, queries, wanted), int(wanted.sum()), stop)
+            return _told(
+                spec.transform_fitted_blocks(ratings, queries, wanted),
+                int(wanted.sum()),
+                stop,
+            )
 
         if int(sampled.sum()) * len(names) > KEPT_VALUES:
             return cls(n_rows, names, make, are_kept=False)
@@ -101,7 +115,9 @@ class FeatureBlocks:
         return cls(n_rows, names, make_once)
 
     def among(self, rows: Rows) -> FeatureBlocks:
-        """Those of the given rows, which are rising; positions stay those among all rows."""
+        """Those of the given rows, which are rising; positions stay those among all
+        rows.
+        """
         chosen = np.zeros(self.n_rows, dtype=np.bool_)
         chosen[rows] = True
 
@@ -109,7 +125,10 @@ class FeatureBlocks:
             for positions, block in self.make():
                 within = chosen[positions]
                 if within.any():
-                    yield positions[within], FeatureMatrix(block.values[within], block.names)
+                    yield (
+                        positions[within],
+                        FeatureMatrix(block.values[within], block.names),
+                    )
 
         return replace(self, make=make)
 
@@ -119,7 +138,10 @@ class FeatureBlocks:
 
         def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
             for positions, block in self.make():
-                yield positions, FeatureMatrix(block.values.take(columns, axis=1), names)
+                yield (
+                    positions,
+                    FeatureMatrix(block.values.take(columns, axis=1), names),
+                )
 
         return replace(self, names=names, make=make)
 
@@ -133,12 +155,16 @@ class FeatureBlocks:
         made = list(self.make())
         rows = _joined(cluster, np.concatenate([_NO_ROWS, *(rows for rows, _ in made)]))
         no_values = np.empty((0, len(self.names)), dtype=np.float32)
-        values = _joined(cluster, np.concatenate([no_values, *(block.values for _, block in made)]))
+        values = _joined(
+            cluster, np.concatenate([no_values, *(block.values for _, block in made)])
+        )
         order = np.argsort(rows)
         block = rows[order], FeatureMatrix(values[order], self.names)
         return replace(self, make=lambda: iter([block]))
 
-    def matrix(self, label: Labels, max_bin: int, ref: xgboost.DMatrix | None = None) -> xgboost.QuantileDMatrix:
+    def matrix(
+        self, label: Labels, max_bin: int, ref: xgboost.DMatrix | None = None
+    ) -> xgboost.QuantileDMatrix:
         """XGBoost's matrix, its rows in the order of the blocks.
 
         Args:
@@ -167,23 +193,37 @@ class _Iterator(xgboost.DataIter):
             return False
         # A host without rows has a matrix too.
         names = self.blocks.names
-        values = np.empty((0, len(names)), dtype=np.float32) if block is None else block.values
+        values = (
+            np.empty((0, len(names)), dtype=np.float32)
+            if block is None
+            else block.values
+        )
         self.given = True
         # Of a number and NaN, fmax takes the number.
-        input_data(data=np.fmax(values, MISSING), label=self.label[rows], feature_names=list(names))
+        input_data(
+            data=np.fmax(values, MISSING),
+            label=self.label[rows],
+            feature_names=list(names),
+        )
         return True
 
 
 def _joined(cluster: Cluster, own: NDArray[_Value]) -> NDArray[_Value]:
     """What all hosts have, row below row."""
     parts = cluster.gather(own.tobytes())
-    return np.concatenate([np.frombuffer(part, dtype=own.dtype).reshape(-1, *own.shape[1:]) for part in parts])
+    return np.concatenate(
+        [
+            np.frombuffer(part, dtype=own.dtype).reshape(-1, *own.shape[1:])
+            for part in parts
+        ]
+    )
 
 
 def host_of(ratings: RatingTable, n_hosts: int) -> Rows:
     """The host that makes each row's features, int64 (n_rows,), 0 to n_hosts - 1.
 
-    A fold is made by one host, so that it is fitted once; where there are more hosts than folds, by several.
+    A fold is made by one host, so that it is fitted once; where there are more hosts
+    than folds, by several.
     """
     several = -(-n_hosts // n_folds_of(ratings))
     part = fold_of(ratings) * several + ratings.user_id % several
@@ -194,7 +234,11 @@ def host_of(ratings: RatingTable, n_hosts: int) -> Rows:
 def predict(model: Model, ratings: RatingTable) -> Scores:
     """Scores of the rows as if their ratings weren't known, in their order."""
     pieces = [
-        model.predict(ratings.take(np.arange(first, min(first + PREDICTED_ROWS, len(ratings)))).queries())
+        model.predict(
+            ratings.take(
+                np.arange(first, min(first + PREDICTED_ROWS, len(ratings)))
+            ).queries()
+        )
         for first in range(0, max(len(ratings), 1), PREDICTED_ROWS)
     ]
     return Scores(
@@ -207,7 +251,9 @@ def predict(model: Model, ratings: RatingTable) -> Scores:
 def _told(
     blocks: Iterator[tuple[Rows, FeatureMatrix]], n_rows: int, stop: StopSignal
 ) -> Iterator[tuple[Rows, FeatureMatrix]]:
-    """The same blocks, with a line in the log now and then, and an end to them after a stop."""
+    """The same blocks, with a line in the log now and then, and an end to them after a
+    stop.
+    """
     began = told = time.monotonic()
     done = 0
     while True:
@@ -222,5 +268,11 @@ def _told(
         if now - told > _SECONDS_BETWEEN_LINES or done == n_rows:
             told, rate = now, done / (now - began)
             left = (n_rows - done) / rate
-            logger.info("features of %d of %d rows, %.3g rows/s, %.0f s left", done, n_rows, rate, left)
+            logger.info(
+                "features of %d of %d rows, %.3g rows/s, %.0f s left",
+                done,
+                n_rows,
+                rate,
+                left,
+            )
         yield rows, block

@@ -1,9 +1,11 @@
-"""Checkpoints: the rounds boosted so far, so that a job which was interrupted goes on instead of beginning anew.
+"""Checkpoints: the rounds boosted so far, so that a job which was interrupted goes on
+instead of beginning anew.
 
-A checkpoint is one zip file that holds the booster of each stage and the losses that early stopping has seen. Features
-aren't in it: the same data and hyperparameters make the same ones again, and a fingerprint of both tells whether they
-are the same. SageMaker copies the directory to S3 while the job writes into it, so a file gets its name only once it
-is whole, and none is removed during its upload.
+A checkpoint is one zip file that holds the booster of each stage and the losses that
+early stopping has seen. Features aren't in it: the same data and hyperparameters make
+the same ones again, and a fingerprint of both tells whether they are the same.
+SageMaker copies the directory to S3 while the job writes into it, so a file gets its
+name only once it is whole, and none is removed during its upload.
 """
 
 from __future__ import annotations
@@ -67,11 +69,14 @@ class Checkpoints:
     stages: dict[str, Stage] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, directory: Path | None, fingerprint: Mapping[str, str], every: int) -> Self:
+    def open(
+        cls, directory: Path | None, fingerprint: Mapping[str, str], every: int
+    ) -> Self:
         """Find the newest checkpoint of this job, if there is any.
 
         Raises:
-            JobError: a checkpoint of other data, hyperparameters or versions, or a directory that can't be used.
+            JobError: a checkpoint of other data, hyperparameters or versions, or a
+                directory that can't be used.
         """
         found = cls(directory, fingerprint, every)
         if directory is not None:
@@ -94,7 +99,8 @@ class Checkpoints:
         """Write what a stage has reached, beside what the others have.
 
         Raises:
-            JobError: if it can't be written; the checkpoint before it is then still whole.
+            JobError: if it can't be written; the checkpoint before it is then still
+                whole.
         """
         self.stages[name] = stage
         if self.directory is None:
@@ -110,16 +116,28 @@ class Checkpoints:
             for path in directory.glob(f"*{_UNFINISHED}"):
                 path.unlink()
         except OSError as error:
-            raise JobError(f"can't use the checkpoint directory {directory}: {error.strerror or error}") from error
+            raise JobError(
+                f"can't use the checkpoint directory {directory}: {error.strerror or error}"
+            ) from error
         for path in _newest_first(directory):
             try:
                 fingerprint, stages = _unpack(path.read_bytes())
-            except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-                logger.warning("%s is damaged (%s), the one before it is used", path, error)
+            except (
+                OSError,
+                KeyError,
+                TypeError,
+                ValueError,
+                zipfile.BadZipFile,
+            ) as error:
+                logger.warning(
+                    "%s is damaged (%s), the one before it is used", path, error
+                )
                 continue
             _compare(path, fingerprint, self.fingerprint)
             self.stages = stages
-            rounds = ", ".join(f"{stage.n_rounds} rounds of {name}" for name, stage in stages.items())
+            rounds = ", ".join(
+                f"{stage.n_rounds} rounds of {name}" for name, stage in stages.items()
+            )
             logger.info("resuming from %s: %s", path, rounds)
             return
 
@@ -131,22 +149,33 @@ def fingerprint_of(
     movies: MovieTable,
     start: bytes = b"",
 ) -> dict[str, str]:
-    """What two runs must share to make the same model: settings, versions, training rows, catalogue, first trees."""
+    """What two runs must share to make the same model: settings, versions, training
+    rows, catalogue, first trees.
+    """
     columns = (ratings.user_id, ratings.movie_id, ratings.half_stars, ratings.timestamp)
     digest = _digest(*(column.data for column in columns if column is not None))
     listed = zip(movies.movie_id.tolist(), movies.title, movies.genres, strict=True)
     catalogue = json.dumps([list(movie) for movie in listed]).encode()
     return {
-        **{f"hyperparameter {name}": json.dumps(value) for name, value in settings.items()},
+        **{
+            f"hyperparameter {name}": json.dumps(value)
+            for name, value in settings.items()
+        },
         **{f"version of {name}": version for name, version in versions.items()},
         "training data": f"{len(ratings)} ratings with SHA-256 {digest}",
         "catalogue": f"{len(movies)} movies with SHA-256 {_digest(catalogue)}",
-        **({"model gone on from": f"trees with SHA-256 {_digest(start)}"} if start else {}),
+        **(
+            {"model gone on from": f"trees with SHA-256 {_digest(start)}"}
+            if start
+            else {}
+        ),
     }
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that has its name only once it is on the disk as a whole; raises JobError."""
+    """Write a file that has its name only once it is on the disk as a whole; raises
+    JobError.
+    """
     unfinished = path.with_name(path.name + _UNFINISHED)
     try:
         try:
@@ -159,17 +188,26 @@ def write_atomically(path: Path, data: bytes) -> None:
             unfinished.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise JobError(f"can't write the checkpoint {path}: {error.strerror or error}") from error
+        raise JobError(
+            f"can't write the checkpoint {path}: {error.strerror or error}"
+        ) from error
 
 
 def _pack(fingerprint: Mapping[str, str], stages: Mapping[str, Stage]) -> bytes:
     reached = {
-        name: {"n_rounds": stage.n_rounds, "complete": stage.complete, "losses": stage.losses}
+        name: {
+            "n_rounds": stage.n_rounds,
+            "complete": stage.complete,
+            "losses": stage.losses,
+        }
         for name, stage in stages.items()
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(_STATE, json.dumps({"fingerprint": dict(fingerprint), "stages": reached}, indent=1))
+        archive.writestr(
+            _STATE,
+            json.dumps({"fingerprint": dict(fingerprint), "stages": reached}, indent=1),
+        )
         for name, stage in stages.items():
             archive.writestr(f"{name}.ubj", stage.booster)
     return buffer.getvalue()
@@ -179,16 +217,26 @@ def _unpack(data: bytes) -> tuple[dict[str, str], dict[str, Stage]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         state = json.loads(archive.read(_STATE))
         stages = {
-            name: Stage(archive.read(f"{name}.ubj"), entry["n_rounds"], entry["complete"], tuple(entry["losses"]))
+            name: Stage(
+                archive.read(f"{name}.ubj"),
+                entry["n_rounds"],
+                entry["complete"],
+                tuple(entry["losses"]),
+            )
             for name, entry in state["stages"].items()
         }
     return dict(state["fingerprint"]), stages
 
 
 def _compare(path: Path, theirs: Mapping[str, str], ours: Mapping[str, str]) -> None:
-    names = sorted(name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name))
+    names = sorted(
+        name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name)
+    )
     if names:
-        differences = (f"{name} was {theirs.get(name, 'absent')}, is {ours.get(name, 'absent')}" for name in names)
+        differences = (
+            f"{name} was {theirs.get(name, 'absent')}, is {ours.get(name, 'absent')}"
+            for name in names
+        )
         raise JobError(
             f"{path} is of another job ({'; '.join(differences)}): give this job a checkpoint directory of its own, "
             "or restore what differs"
@@ -197,7 +245,11 @@ def _compare(path: Path, theirs: Mapping[str, str], ours: Mapping[str, str]) -> 
 
 def _newest_first(directory: Path) -> list[Path]:
     """By number: as text, 100 would come before 20."""
-    return sorted((path for path in directory.iterdir() if _NAME.fullmatch(path.name)), key=_number, reverse=True)
+    return sorted(
+        (path for path in directory.iterdir() if _NAME.fullmatch(path.name)),
+        key=_number,
+        reverse=True,
+    )
 
 
 def _number(path: Path) -> int:
@@ -219,7 +271,9 @@ def _prune(directory: Path, sequence: int) -> None:
             path.unlink(missing_ok=True)
             marker.unlink(missing_ok=True)
         except OSError as error:
-            logger.warning("can't remove the old checkpoint %s: %s", path, error.strerror or error)
+            logger.warning(
+                "can't remove the old checkpoint %s: %s", path, error.strerror or error
+            )
 
 
 def _digest(*parts: bytes | memoryview) -> str:

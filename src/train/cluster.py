@@ -1,7 +1,9 @@
-"""What the hosts of a job do together, on XGBoost's own collective: one host is the same, with nobody to ask.
+"""What the hosts of a job do together, on XGBoost's own collective: one host is the
+same, with nobody to ask.
 
-Whatever is shared is shared as bytes, laid side by side by a sum, so that all hosts have the very same and nothing is
-unpickled. Every method but those that say otherwise is called by all hosts in the same order.
+Whatever is shared is shared as bytes, laid side by side by a sum, so that all hosts
+have the very same and nothing is unpickled. Every method but those that say otherwise
+is called by all hosts in the same order.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from train.watch import GRACE_SECONDS, Watch
 
 logger = logging.getLogger(__name__)
 
-# Hosts watch each other (`train.watch`), so XGBoost need not give up one that is slow to answer.
+# Hosts watch each other (`train.watch`), so XGBoost need not give up one that is slow
+# to answer.
 _TIMEOUT_SECONDS = 10_000_000
 # All hosts are there when they connect, and at the end the first one may be gone.
 _RETRIES = 1
@@ -65,7 +68,9 @@ class Cluster:
         sizes[self.rank] = len(data)
         ends = np.cumsum(collective.allreduce(sizes, collective.Op.SUM))
         together = np.zeros(ends[-1], dtype=np.uint8)
-        together[ends[self.rank] - len(data) : ends[self.rank]] = np.frombuffer(data, dtype=np.uint8)
+        together[ends[self.rank] - len(data) : ends[self.rank]] = np.frombuffer(
+            data, dtype=np.uint8
+        )
         if len(together):
             together = collective.allreduce(together, collective.Op.SUM)
         return [part.tobytes() for part in np.split(together, ends[:-1])]
@@ -95,7 +100,9 @@ class Cluster:
         """Whether it is so on any host."""
         if len(self) == 1:
             return flag
-        return bool(collective.allreduce(np.array([flag], dtype=np.int32), collective.Op.MAX)[0])
+        return bool(
+            collective.allreduce(np.array([flag], dtype=np.int32), collective.Op.MAX)[0]
+        )
 
 
 ALONE = Cluster(Hosts(("localhost",), "localhost"))
@@ -107,7 +114,8 @@ def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
 
     Args:
         hosts: who takes part.
-        failure_file: where the reason is left by a host that has to be ended while it waits for another.
+        failure_file: where the reason is left by a host that has to be ended while it
+            waits for another.
 
     Raises:
         JobError: a host that can't be reached, or that is gone.
@@ -120,7 +128,9 @@ def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
 
     def track() -> dict[str, Any]:
         nonlocal tracker
-        tracker = RabitTracker(len(hosts), socket.gethostbyname(hosts.current), sortby="task")
+        tracker = RabitTracker(
+            len(hosts), socket.gethostbyname(hosts.current), sortby="task"
+        )
         tracker.start()
         return dict(tracker.worker_args())
 
@@ -133,13 +143,29 @@ def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
     try:
         # Ranks go by the task's name, as text.
         task = f"{hosts.rank:06d}"
-        collective.init(**watch.shared, dmlc_task_id=task, dmlc_timeout=_TIMEOUT_SECONDS, dmlc_retry=_RETRIES)
-        logger.info("host %s is %d of %d: %s", hosts.current, hosts.rank + 1, len(hosts), ", ".join(hosts.names))
+        collective.init(
+            **watch.shared,
+            dmlc_task_id=task,
+            dmlc_timeout=_TIMEOUT_SECONDS,
+            dmlc_retry=_RETRIES,
+        )
+        logger.info(
+            "host %s is %d of %d: %s",
+            hosts.current,
+            hosts.rank + 1,
+            len(hosts),
+            ", ".join(hosts.names),
+        )
         yield cluster
     except XGBoostError as error:
-        reason = watch.reason(GRACE_SECONDS) or f"the hosts lost each other ({_first_line(error)})"
+        reason = (
+            watch.reason(GRACE_SECONDS)
+            or f"the hosts lost each other ({_first_line(error)})"
+        )
         watch.end(reason)
-        raise JobError(f"{reason}: start the job again, it goes on from its last checkpoint") from error
+        raise JobError(
+            f"{reason}: start the job again, it goes on from its last checkpoint"
+        ) from error
     except BaseException as error:
         watch.end(f"host {hosts.current} failed: {error or type(error).__name__}")
         raise
@@ -156,8 +182,13 @@ def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
 
 def share_json(cluster: Cluster, make: Callable[[], Any]) -> list[Any]:
     """As `Cluster.exchange`, of JSON values."""
-    return [json.loads(part) for part in cluster.exchange(lambda: json.dumps(make()).encode())]
+    return [
+        json.loads(part)
+        for part in cluster.exchange(lambda: json.dumps(make()).encode())
+    ]
 
 
 def _first_line(error: XGBoostError) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return next(
+        (line for line in str(error).splitlines() if line.strip()), type(error).__name__
+    )

@@ -6,4 +6,6 @@ from movielens.errors import HalfstarError
 
 
 class JobError(HalfstarError):
-    """A job that asks for what this version doesn't do, whose directories can't be used, or whose hosts are gone."""
+    """A job that asks for what this version doesn't do, whose directories can't be
+    used, or whose hosts are gone.
+    """

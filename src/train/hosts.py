@@ -1,4 +1,6 @@
-"""The hosts of a job, as ``resourceconfig.json`` names them: of all instance groups, sorted; the first one leads."""
+"""The hosts of a job, as ``resourceconfig.json`` names them: of all instance groups,
+sorted; the first one leads.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Hosts:
                 "expected a list of names and a name"
             )
         if current not in names:
-            raise JobError(f"resourceconfig.json has current_host {current}, which is not among hosts {names}")
+            raise JobError(
+                f"resourceconfig.json has current_host {current}, which is not among hosts {names}"
+            )
         return cls(tuple(sorted(set(names))), current)
 
     @property

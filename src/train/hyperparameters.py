@@ -1,8 +1,10 @@
-"""Hyperparameters: declared once as typed fields, parsed once from SageMaker's strings, every fault reported together.
+"""Hyperparameters: declared once as typed fields, parsed once from SageMaker's strings,
+every fault reported together.
 
-SageMaker hands over a flat object of strings. SDKs may JSON-encode a value first, so ``"5"`` and ``"\\"5\\""`` mean
-the same. Each field of `Hyperparameters` declares how its string is parsed and what is allowed; the names of XGBoost's
-own hyperparameters are XGBoost's.
+SageMaker hands over a flat object of strings. SDKs may JSON-encode a value first, so
+``"5"`` and ``"\\"5\\""`` mean the same. Each field of `Hyperparameters` declares how
+its string is parsed and what is allowed; the names of XGBoost's own hyperparameters are
+XGBoost's.
 """
 
 from __future__ import annotations
@@ -59,11 +61,17 @@ _OTHER_NAMES = {
 }
 
 
-def _declared(default: Any, parse: Callable[[str], Any], expected: str, **more: Any) -> Any:
-    return field(default=default, metadata={"parse": parse, "expected": expected, **more})
+def _declared(
+    default: Any, parse: Callable[[str], Any], expected: str, **more: Any
+) -> Any:
+    return field(
+        default=default, metadata={"parse": parse, "expected": expected, **more}
+    )
 
 
-def _whole(default: int, low: int, high: int, tuned: tuple[int, int] | None = None) -> Any:
+def _whole(
+    default: int, low: int, high: int, tuned: tuple[int, int] | None = None
+) -> Any:
     def parse(text: str) -> int:
         # int() also takes underscores and the digits of other scripts.
         if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
@@ -71,7 +79,12 @@ def _whole(default: int, low: int, high: int, tuned: tuple[int, int] | None = No
         return int(text)
 
     return _declared(
-        default, parse, f"a whole number from {low} to {high}", kind="Integer", allowed=(low, high), tuned=tuned
+        default,
+        parse,
+        f"a whole number from {low} to {high}",
+        kind="Integer",
+        allowed=(low, high),
+        tuned=tuned,
     )
 
 
@@ -85,17 +98,23 @@ def _number(
 ) -> Any:
     def parse(text: str) -> float:
         value = float(text) if text.isascii() and "_" not in text else math.nan
-        # XGBoost holds them as float32, and refuses what is too large or too close to 0 for that.
+        # XGBoost holds them as float32, and refuses what is too large or too close to 0
+        # for that.
         if value and not SMALLEST_FLOAT <= abs(value) <= LARGEST_FLOAT:
             raise ValueError
-        if not (low < value if above else low <= value) or not value <= high or math.isinf(value):
+        if (
+            not (low < value if above else low <= value)
+            or not value <= high
+            or math.isinf(value)
+        ):
             raise ValueError
         return value
 
     return _declared(
         default,
         parse,
-        f"a number {'above' if above else 'from'} {low:g}" + ("" if math.isinf(high) else f" to {high:g}"),
+        f"a number {'above' if above else 'from'} {low:g}"
+        + ("" if math.isinf(high) else f" to {high:g}"),
         kind="Continuous",
         allowed=(low, high),
         tuned=tuned,
@@ -108,7 +127,9 @@ def _choice(default: str, names: tuple[str, ...]) -> Any:
             raise ValueError
         return text
 
-    return _declared(default, parse, "one of " + ", ".join(names), kind="Categorical", choices=names)
+    return _declared(
+        default, parse, "one of " + ", ".join(names), kind="Categorical", choices=names
+    )
 
 
 def _features() -> Any:
@@ -129,41 +150,58 @@ def _features() -> Any:
 def _flag(default: bool) -> Any:
     values = {"true": True, "false": False, "1": True, "0": False}
     return _declared(
-        default, lambda text: values[text.lower()], "true or false", kind="Categorical", choices=tuple(values)
+        default,
+        lambda text: values[text.lower()],
+        "true or false",
+        kind="Categorical",
+        choices=tuple(values),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
-    """One training run's settings; what declares ``tuned`` has there the range in which tuning searches.
+    """One training run's settings; what declares ``tuned`` has there the range in which
+    tuning searches.
 
     Attributes:
-        split: how test rows are set apart. ``tutorial`` is pandas' ``sample(frac=1, random_state=1729)`` with the
-            first 70 % for training; ``random`` shuffles by ``seed``; ``temporal`` tests the last rows by time,
-            ``user_temporal`` the last rows of each user; ``none`` trains on everything. A ``validation`` channel
-            replaces it.
-        holdout: share of rows (of each user's rows) tested by ``random``, ``temporal`` and ``user_temporal``.
-        seed: of the split, of the early-stopping rows, of what is hidden and of XGBoost's sampling.
-        early_stopping_rounds: 0, or stop once this many rounds brought no better log-loss on ``early_stopping_share``
-            of the training rows, then train again on all of them for the number of rounds found.
+        split: how test rows are set apart. ``tutorial`` is pandas' ``sample(frac=1,
+            random_state=1729)`` with the first 70 % for training; ``random`` shuffles
+            by ``seed``; ``temporal`` tests the last rows by time, ``user_temporal`` the
+            last rows of each user; ``none`` trains on everything. A ``validation``
+            channel replaces it.
+        holdout: share of rows (of each user's rows) tested by ``random``, ``temporal``
+            and ``user_temporal``.
+        seed: of the split, of the early-stopping rows, of what is hidden and of
+            XGBoost's sampling.
+        early_stopping_rounds: 0, or stop once this many rounds brought no better
+            log-loss on ``early_stopping_share`` of the training rows, then train again
+            on all of them for the number of rounds found.
         features: the groups of features beside ids, time, genres and year.
-        hidden_share: share of the training rows from which the movie is hidden, so that the model learns to answer for
-            movies that the catalogue doesn't list.
-        movie_rounds: share of the rounds that look at the movie alone and answer for unknown users.
-        user_rounds: share of the rounds that look at the user too, but at no time; they answer together with those
-            before where no timestamp is sent, the rest answers where one is.
+        hidden_share: share of the training rows from which the movie is hidden, so that
+            the model learns to answer for movies that the catalogue doesn't list.
+        movie_rounds: share of the rounds that look at the movie alone and answer for
+            unknown users.
+        user_rounds: share of the rounds that look at the user too, but at no time; they
+            answer together with those before where no timestamp is sent, the rest
+            answers where one is.
         n_models: boosters of different seeds whose margins are averaged.
-        regression_rounds: rounds of a second booster, which estimates the stars; the expected rating is then halfway
-            between its estimate and the mean of the distribution. 0 for none.
-        decision: which class ``rating`` is: ``mode``, the likeliest, ``median``, that of the distribution, or ``mean``,
-            the class nearest to the expected rating, which is the same with each.
-        save_predictions: write the test rows' predictions to ``output/data/predictions.csv``.
-        checkpoint_rounds: rounds between two checkpoints, where the job has a directory for them.
-        tree_rows: about how many training rows the trees are grown on, drawn by a hash where there are more; the
-            features are made of all rows.
-        on_bad_row: ``fail`` at the first row that can't be used, or ``drop`` such rows and count them.
+        regression_rounds: rounds of a second booster, which estimates the stars; the
+            expected rating is then halfway between its estimate and the mean of the
+            distribution. 0 for none.
+        decision: which class ``rating`` is: ``mode``, the likeliest, ``median``, that
+            of the distribution, or ``mean``, the class nearest to the expected rating,
+            which is the same with each.
+        save_predictions: write the test rows' predictions to
+            ``output/data/predictions.csv``.
+        checkpoint_rounds: rounds between two checkpoints, where the job has a directory
+            for them.
+        tree_rows: about how many training rows the trees are grown on, drawn by a hash
+            where there are more; the features are made of all rows.
+        on_bad_row: ``fail`` at the first row that can't be used, or ``drop`` such rows
+            and count them.
         bad_row_share: with ``drop``, the share of all rows that may be.
-        device: where XGBoost trains: ``cpu``, ``cuda``, or ``auto`` for whichever there is.
+        device: where XGBoost trains: ``cpu``, ``cuda``, or ``auto`` for whichever there
+            is.
         nthread: XGBoost's threads, 0 for as many as the container has CPUs.
 
     The others are XGBoost's, under its own names (``lambda_`` is ``lambda``).
@@ -205,8 +243,8 @@ class Hyperparameters:
         """From ``hyperparameters.json``; the platform's own keys are passed over.
 
         Raises:
-            HyperparameterError: naming every unknown name with the nearest known one, and every bad value with what is
-                allowed.
+            HyperparameterError: naming every unknown name with the nearest known one,
+                and every bad value with what is allowed.
         """
         declared = {_wire_name(f.name): f for f in fields(cls)}
         values: dict[str, Any] = {}
@@ -238,11 +276,17 @@ class Hyperparameters:
 
     def shaping(self) -> dict[str, Any]:
         """The values that features and trees depend on, under their wire names."""
-        return {name: value for name, value in self.to_json().items() if name not in _SHAPELESS}
+        return {
+            name: value
+            for name, value in self.to_json().items()
+            if name not in _SHAPELESS
+        }
 
     def booster_params(self) -> dict[str, Any]:
         """What XGBoost is given, but for the objective and the number of classes."""
-        return {name: value for name, value in self.to_json().items() if name not in _OURS}
+        return {
+            name: value for name, value in self.to_json().items() if name not in _OURS
+        }
 
 
 def _wire_name(name: str) -> str:
@@ -250,7 +294,9 @@ def _wire_name(name: str) -> str:
 
 
 def _plain(raw: object) -> str:
-    """The value as text, whether it came as a string, as a JSON-encoded string or as a JSON value."""
+    """The value as text, whether it came as a string, as a JSON-encoded string or as a
+    JSON value.
+    """
     if not isinstance(raw, str):
         return json.dumps(raw)
     text = raw.strip()
@@ -263,5 +309,13 @@ def _plain(raw: object) -> str:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else difflib.get_close_matches(name, known, n=1)
-    return f"{name} is unknown" + (f", did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}")
+    near = (
+        [_OTHER_NAMES[name]]
+        if name in _OTHER_NAMES
+        else difflib.get_close_matches(name, known, n=1)
+    )
+    return f"{name} is unknown" + (
+        f", did you mean {near[0]}?"
+        if near
+        else f"; known are {', '.join(sorted(known))}"
+    )

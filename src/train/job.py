@@ -1,4 +1,6 @@
-"""The ``/opt/ml`` side of training: one SageMaker job's directories and settings, checked before work begins."""
+"""The ``/opt/ml`` side of training: one SageMaker job's directories and settings,
+checked before work begins.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ class Channel:
         name: SageMaker's.
         path: its directory, or the FIFO of its first epoch.
         is_pipe: whether it comes in Pipe mode.
-        is_sharded: whether each host has objects of its own; otherwise all hosts that have the channel have the same.
+        is_sharded: whether each host has objects of its own; otherwise all hosts that
+            have the channel have the same.
     """
 
     name: str
@@ -86,17 +89,27 @@ class TrainingJob:
         """
         config = base_dir / "input" / "config"
         hosts = Hosts.of(read_config(config / "resourceconfig.json"))
-        channels = _channels(base_dir / "input" / "data", read_config(config / "inputdataconfig.json"), hosts)
+        channels = _channels(
+            base_dir / "input" / "data",
+            read_config(config / "inputdataconfig.json"),
+            hosts,
+        )
         return cls(
             hosts=hosts,
-            channels=tuple(channel for name, channel in channels.items() if name in TABLE_CHANNELS),
+            channels=tuple(
+                channel for name, channel in channels.items() if name in TABLE_CHANNELS
+            ),
             validation=channels.get(VALIDATION_CHANNEL),
             model=channels.get(MODEL_CHANNEL),
             model_dir=base_dir / "model",
             output_data_dir=base_dir / "output" / "data",
             failure_file=base_dir / "output" / "failure",
-            checkpoint_dir=_checkpoint_dir(base_dir, read_config(config / "checkpointconfig.json")),
-            hyperparameters=Hyperparameters.parse(read_config(config / "hyperparameters.json")),
+            checkpoint_dir=_checkpoint_dir(
+                base_dir, read_config(config / "checkpointconfig.json")
+            ),
+            hyperparameters=Hyperparameters.parse(
+                read_config(config / "hyperparameters.json")
+            ),
         )
 
 
@@ -106,7 +119,8 @@ def base_directory() -> Path:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """One of the platform's JSON objects; an absent file is an empty one, as with a plain ``docker run``.
+    """One of the platform's JSON objects; an absent file is an empty one, as with a
+    plain ``docker run``.
 
     Raises:
         JobError: if it isn't a JSON object.
@@ -123,14 +137,16 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def prepare(base_dir: Path) -> None:
-    """Create what the platform would have: output directories and configuration files, where absent.
+    """Create what the platform would have: output directories and configuration files,
+    where absent.
 
-    A plain ``docker run`` mounts data and nothing else, and the training toolkit insists on the files. What an earlier
-    run left goes: a model must not outlive the failure of the job after it, and the toolkit never overwrites a failure
-    file.
+    A plain ``docker run`` mounts data and nothing else, and the training toolkit
+    insists on the files. What an earlier run left goes: a model must not outlive the
+    failure of the job after it, and the toolkit never overwrites a failure file.
 
     Raises:
-        JobError: if the directory can't be written, or a configuration file isn't a JSON object.
+        JobError: if the directory can't be written, or a configuration file isn't a
+            JSON object.
     """
     config = base_dir / "input" / "config"
     host = socket.gethostname()
@@ -157,12 +173,17 @@ def prepare(base_dir: Path) -> None:
 
 
 def _checkpoint_dir(base_dir: Path, config: dict[str, Any]) -> Path | None:
-    """Where the platform says; a directory under ``base_dir`` is enough with a plain ``docker run``."""
+    """Where the platform says; a directory under ``base_dir`` is enough with a plain
+    ``docker run``.
+    """
     declared = config.get("LocalPath")
     if declared is not None and not isinstance(declared, str):
-        raise JobError(f"checkpointconfig.json has LocalPath {declared!r}, expected a path")
+        raise JobError(
+            f"checkpointconfig.json has LocalPath {declared!r}, expected a path"
+        )
     if declared:
-        # Elsewhere than at /opt/ml, the platform's own path means the directory that stands for it.
+        # Elsewhere than at /opt/ml, the platform's own path means the directory that
+        # stands for it.
         own = Path(DEFAULT_BASE_DIR)
         path = Path(declared)
         return base_dir / path.relative_to(own) if path.is_relative_to(own) else path
@@ -170,9 +191,17 @@ def _checkpoint_dir(base_dir: Path, config: dict[str, Any]) -> Path | None:
     return directory if directory.is_dir() else None
 
 
-def _channels(data_dir: Path, config: dict[str, Any], hosts: Hosts) -> dict[str, Channel]:
-    """The channels that we know, declared or just there (a plain ``docker run`` declares none)."""
-    found = sorted(p.name for p in data_dir.iterdir() if p.is_dir()) if data_dir.is_dir() else []
+def _channels(
+    data_dir: Path, config: dict[str, Any], hosts: Hosts
+) -> dict[str, Channel]:
+    """The channels that we know, declared or just there (a plain ``docker run``
+    declares none).
+    """
+    found = (
+        sorted(p.name for p in data_dir.iterdir() if p.is_dir())
+        if data_dir.is_dir()
+        else []
+    )
     names = list(config) or found
     known = [name for name in names if name in KNOWN_CHANNELS]
     # Of several hosts, some may have no data, such as those of another instance group.
@@ -182,14 +211,18 @@ def _channels(data_dir: Path, config: dict[str, Any], hosts: Hosts) -> dict[str,
             f"put ratings.csv and movies.csv into {data_dir / 'training'}"
         )
     for name in sorted(set(names) - set(known)):
-        logger.info("channel %s is not one of %s, passed over", name, ", ".join(KNOWN_CHANNELS))
+        logger.info(
+            "channel %s is not one of %s, passed over", name, ", ".join(KNOWN_CHANNELS)
+        )
     return {name: _channel(data_dir, name, config.get(name)) for name in known}
 
 
 def _channel(data_dir: Path, name: str, declared: object) -> Channel:
     details = declared if isinstance(declared, dict) else {}
     if details.get("RecordWrapperType") == "RecordIO":
-        raise JobError(f"channel {name} comes in RecordIO, which isn't read: set RecordWrapperType to None")
+        raise JobError(
+            f"channel {name} comes in RecordIO, which isn't read: set RecordWrapperType to None"
+        )
     is_pipe = details.get("TrainingInputMode") == "Pipe"
     return Channel(
         name,

@@ -1,10 +1,11 @@
-"""What is known of a row decides which trees answer it: the first rounds of boosting look at the movie alone, the next
-at the user too, the last at the moment as well.
+"""What is known of a row decides which trees answer it: the first rounds of boosting
+look at the movie alone, the next at the user too, the last at the moment as well.
 
-Each round is trained on all rows, so a user or a time needs not be hidden from any of them for the model to learn to
-answer without. The trees of the later rounds begin with a gate: a row of an unknown user, or without a time, gets 0
-from them, which makes its answer that of the rounds before. In a row of an unknown user the time counts nothing: what
-it says of users seen in training doesn't hold for later ones.
+Each round is trained on all rows, so a user or a time needs not be hidden from any of
+them for the model to learn to answer without. The trees of the later rounds begin with
+a gate: a row of an unknown user, or without a time, gets 0 from them, which makes its
+answer that of the rounds before. In a row of an unknown user the time counts nothing:
+what it says of users seen in training doesn't hold for later ones.
 """
 
 from __future__ import annotations
@@ -36,15 +37,25 @@ class Schedule:
 
     def part(self, n_round: int) -> Part:
         """What the round, counted from 0, looks at."""
-        return Part.MOVIE if n_round < self.user else Part.USER if n_round < self.moment else Part.MOMENT
+        return (
+            Part.MOVIE
+            if n_round < self.user
+            else Part.USER
+            if n_round < self.moment
+            else Part.MOMENT
+        )
 
     def columns(self, part: Part) -> NDArray[np.int64]:
         """Which features rounds of this part look at, int64, rising."""
         gates = (KNOWS_USER, KNOWS_TIME)
-        return np.flatnonzero([name not in gates and part_of(name) <= part for name in self.names])
+        return np.flatnonzero(
+            [name not in gates and part_of(name) <= part for name in self.names]
+        )
 
     def gate(self, n_round: int) -> int | None:
-        """The column that is NaN in rows which the round's trees shall give 0, None if they answer all rows."""
+        """The column that is NaN in rows which the round's trees shall give 0, None if
+        they answer all rows.
+        """
         part = self.part(n_round)
         if n_round < self.before or part is Part.MOVIE:
             return None

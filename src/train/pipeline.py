@@ -1,4 +1,6 @@
-"""The straight line of training: channels, tables, split, features, booster, evaluation, artifact."""
+"""The straight line of training: channels, tables, split, features, booster,
+evaluation, artifact.
+"""
 
 from __future__ import annotations
 
@@ -38,18 +40,20 @@ from train.warm import EarlierModel, read_model
 logger = logging.getLogger(__name__)
 
 MOST_ROWS_AFTER_STOP = 100_000
-# Of the training rows, whose figures only show how far they are from those of the test rows.
+# Of the training rows, whose figures only show how far they are from those of the test
+# rows.
 MOST_TRAINING_ROWS = 1_000_000
 
 
 def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
     """Run one job to its artifact and its evaluation, which is returned as JSON values.
 
-    Of several hosts, the first one evaluates and writes; the others return an empty evaluation.
+    Of several hosts, the first one evaluates and writes; the others return an empty
+    evaluation.
 
     Raises:
-        HalfstarError: data, hyperparameters or directories that can't be used, hosts that are gone, or a stop before
-            there was a model.
+        HalfstarError: data, hyperparameters or directories that can't be used, hosts
+            that are gone, or a stop before there was a model.
     """
     with joined(job.hosts, job.failure_file) as cluster:
         with stop.giving_up("the features"):
@@ -64,7 +68,12 @@ def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
         "regression_rounds": regression.num_boosted_rounds() if regression else 0,
         "stopped": stop.requested,
     }
-    return _finish(job, Model(spec, booster, job.hyperparameters.decision, regression), prepared, rounds)
+    return _finish(
+        job,
+        Model(spec, booster, job.hyperparameters.decision, regression),
+        prepared,
+        rounds,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,10 @@ def _prepare(job: TrainingJob, cluster: Cluster) -> _Prepared:
         scale = RatingScale.of(np.concatenate([split.train.rating, split.test.rating]))
         return _Prepared(split, data.movies, scale, counts, None)
     split = earlier.added_to(split)
-    counts |= {"n_train": len(split.train), "n_earlier": len(split.train) + len(split.test) - len(data.ratings)}
+    counts |= {
+        "n_train": len(split.train),
+        "n_earlier": len(split.train) + len(split.test) - len(data.ratings),
+    }
     return _Prepared(split, data.movies, earlier.spec.scale, counts, earlier)
 
 
@@ -95,7 +107,9 @@ def _earlier_model(job: TrainingJob, cluster: Cluster) -> EarlierModel | None:
     if not cluster.any(job.model is not None):
         return None
     if cluster.any(job.model is None):
-        raise JobError("only some hosts have the model channel: give it to all, FullyReplicated")
+        raise JobError(
+            "only some hosts have the model channel: give it to all, FullyReplicated"
+        )
     model = job.model
     return None if model is None else read_model(model, job.hyperparameters)
 
@@ -113,27 +127,56 @@ def _fit(
     timed, earlier = rows.timestamp is not None, prepared.earlier
     classes, n_classes = scale.to_class(rows.rating), len(scale.class_values)
     start = earlier.booster if earlier else b""
-    trees = fit_booster(blocks, classes, n_classes, settings, stop, checkpoints, cluster, start, timed=timed)
+    trees = fit_booster(
+        blocks,
+        classes,
+        n_classes,
+        settings,
+        stop,
+        checkpoints,
+        cluster,
+        start,
+        timed=timed,
+    )
     start = earlier.regression if earlier else b""
-    regression = fit_regression(blocks, rows.rating, settings, stop, checkpoints, cluster, start, timed=timed)
-    raw = b"".join(booster.save_raw("ubj") for booster in (trees, regression) if booster is not None)
+    regression = fit_regression(
+        blocks, rows.rating, settings, stop, checkpoints, cluster, start, timed=timed
+    )
+    raw = b"".join(
+        booster.save_raw("ubj")
+        for booster in (trees, regression)
+        if booster is not None
+    )
     digests = set(cluster.gather(hashlib.sha256(raw).digest()))
     if len(digests) > 1:
-        raise JobError(f"the hosts ended with {len(digests)} different models: report this, with the log of each host")
+        raise JobError(
+            f"the hosts ended with {len(digests)} different models: report this, with the log of each host"
+        )
     return spec, trees, regression
 
 
-def _finish(job: TrainingJob, model: Model, prepared: _Prepared, rounds: dict[str, Any]) -> dict[str, Any]:
-    # Little time is left after a stop, so that a large data set is evaluated on a part of it.
+def _finish(
+    job: TrainingJob, model: Model, prepared: _Prepared, rounds: dict[str, Any]
+) -> dict[str, Any]:
+    # Little time is left after a stop, so that a large data set is evaluated on a part
+    # of it.
     stopped = rounds["stopped"]
     most = MOST_ROWS_AFTER_STOP if stopped else MOST_TRAINING_ROWS
-    test = prepared.split.test.every(MOST_ROWS_AFTER_STOP) if stopped else prepared.split.test
+    test = (
+        prepared.split.test.every(MOST_ROWS_AFTER_STOP)
+        if stopped
+        else prepared.split.test
+    )
     split = Split(prepared.split.train.every(most), test)
     scores = predict(model, split.test)
     figures = _figures(model, split, scores)
     evaluation = {
         "test": figures["test"].to_json() if "test" in figures else None,
-        "baselines": {name: f.to_json() for name, f in figures.items() if name not in ("train", "test")},
+        "baselines": {
+            name: f.to_json()
+            for name, f in figures.items()
+            if name not in ("train", "test")
+        },
         "train": figures["train"].to_json(),
         "data": prepared.counts,
         "booster": rounds,
@@ -144,7 +187,9 @@ def _finish(job: TrainingJob, model: Model, prepared: _Prepared, rounds: dict[st
     return evaluation
 
 
-def _checkpoints(job: TrainingJob, cluster: Cluster, prepared: _Prepared) -> Checkpoints:
+def _checkpoints(
+    job: TrainingJob, cluster: Cluster, prepared: _Prepared
+) -> Checkpoints:
     """The first host's, which the others go on from too."""
     if not cluster.any(cluster.is_first and job.checkpoint_dir is not None):
         return Checkpoints()
@@ -157,12 +202,17 @@ def _checkpoints(job: TrainingJob, cluster: Cluster, prepared: _Prepared) -> Che
         prepared.movies,
         earlier.booster + earlier.regression if earlier else b"",
     )
-    fingerprint |= {"number of hosts": str(len(cluster)), "device": find_device(settings.device)}
+    fingerprint |= {
+        "number of hosts": str(len(cluster)),
+        "device": find_device(settings.device),
+    }
     directory = job.checkpoint_dir if cluster.is_first else None
     found: list[Checkpoints] = []
 
     def open_first() -> bytes:
-        found.append(Checkpoints.open(directory, fingerprint, settings.checkpoint_rounds))
+        found.append(
+            Checkpoints.open(directory, fingerprint, settings.checkpoint_rounds)
+        )
         return found[0].packed()
 
     packed = cluster.exchange(open_first)[0]
@@ -173,8 +223,15 @@ def _checkpoints(job: TrainingJob, cluster: Cluster, prepared: _Prepared) -> Che
 
 def _read(job: TrainingJob, cluster: Cluster, earlier: EarlierModel | None) -> Dataset:
     began = time.monotonic()
-    data = read(job.channels, cluster, job.hyperparameters.most_bad, earlier.spec.movies if earlier else None)
-    counts = ", ".join(f"{n} {reason}" for reason, n in data.dropped.items() if n) or "none"
+    data = read(
+        job.channels,
+        cluster,
+        job.hyperparameters.most_bad,
+        earlier.spec.movies if earlier else None,
+    )
+    counts = (
+        ", ".join(f"{n} {reason}" for reason, n in data.dropped.items() if n) or "none"
+    )
     logger.info(
         "read %d ratings (%.3g rows/s), %d movies from %s; dropped: %s",
         len(data.ratings),
@@ -186,35 +243,62 @@ def _read(job: TrainingJob, cluster: Cluster, earlier: EarlierModel | None) -> D
     return data
 
 
-def _split(job: TrainingJob, cluster: Cluster, data: Dataset) -> tuple[Split, dict[str, int]]:
+def _split(
+    job: TrainingJob, cluster: Cluster, data: Dataset
+) -> tuple[Split, dict[str, int]]:
     """The training and test rows, and what was dropped of the user's own test rows."""
     settings = job.hyperparameters
     if not cluster.any(job.validation is not None):
-        split = split_ratings(data.ratings, settings.split, settings.holdout, settings.seed)
-        logger.info("split %s: %d rows train, %d rows test", settings.split, len(split.train), len(split.test))
+        split = split_ratings(
+            data.ratings, settings.split, settings.holdout, settings.seed
+        )
+        logger.info(
+            "split %s: %d rows train, %d rows test",
+            settings.split,
+            len(split.train),
+            len(split.test),
+        )
         return split, {}
     channels = [] if job.validation is None else [job.validation]
     test = read(channels, cluster, settings.most_bad, data.movies)
-    logger.info("%d rows train, %d rows of the validation channel test", len(data.ratings), len(test.ratings))
-    return Split(data.ratings, test.ratings), {f"validation {reason}": n for reason, n in test.dropped.items()}
+    logger.info(
+        "%d rows train, %d rows of the validation channel test",
+        len(data.ratings),
+        len(test.ratings),
+    )
+    return Split(data.ratings, test.ratings), {
+        f"validation {reason}": n for reason, n in test.dropped.items()
+    }
 
 
 def _figures(model: Model, split: Split, scores: Scores) -> dict[str, Figures]:
     """Figures of the model and of the baselines, logged as a table and as metric lines."""
     train_class = model.spec.scale.to_class(split.train.rating)
-    figures = {"train": evaluate(predict(model, split.train), train_class, model.class_values, model.decision)}
+    figures = {
+        "train": evaluate(
+            predict(model, split.train), train_class, model.class_values, model.decision
+        )
+    }
     if len(split.test):
         test_class = model.spec.scale.to_class(split.test.rating)
-        figures["test"] = evaluate(scores, test_class, model.class_values, model.decision)
+        figures["test"] = evaluate(
+            scores, test_class, model.class_values, model.decision
+        )
         figures |= evaluate_baselines(split.train, split.test, model.spec.scale)
-    logger.info("evaluation (class: by %s; stars: the expected rating)\n%s", model.decision, summary(figures))
+    logger.info(
+        "evaluation (class: by %s; stars: the expected rating)\n%s",
+        model.decision,
+        summary(figures),
+    )
     for part in ("train", "test"):
         for line in metric_lines(part, figures[part]) if part in figures else ():
             logger.info("%s", line)
     return figures
 
 
-def _data_counts(data: Dataset, split: Split, dropped: dict[str, int]) -> dict[str, Any]:
+def _data_counts(
+    data: Dataset, split: Split, dropped: dict[str, int]
+) -> dict[str, Any]:
     return {
         "n_ratings": len(data.ratings),
         "n_users": len(np.unique(data.ratings.user_id)),
@@ -226,12 +310,27 @@ def _data_counts(data: Dataset, split: Split, dropped: dict[str, int]) -> dict[s
     }
 
 
-def _write(job: TrainingJob, model: Model, evaluation: dict[str, Any], split: Split, scores: Scores) -> None:
-    counts = {name: value for name, value in evaluation["data"].items() if isinstance(value, int)}
+def _write(
+    job: TrainingJob,
+    model: Model,
+    evaluation: dict[str, Any],
+    split: Split,
+    scores: Scores,
+) -> None:
+    counts = {
+        name: value
+        for name, value in evaluation["data"].items()
+        if isinstance(value, int)
+    }
     artifact.save(model, evaluation, counts, job.model_dir)
-    _write_output(job.output_data_dir / artifact.EVALUATION, artifact.to_json(evaluation))
+    _write_output(
+        job.output_data_dir / artifact.EVALUATION, artifact.to_json(evaluation)
+    )
     if job.hyperparameters.save_predictions:
-        _write_output(job.output_data_dir / "predictions.csv", predictions_csv(split.test, scores, model.class_values))
+        _write_output(
+            job.output_data_dir / "predictions.csv",
+            predictions_csv(split.test, scores, model.class_values),
+        )
     logger.info("model in %s, evaluation in %s", job.model_dir, job.output_data_dir)
 
 

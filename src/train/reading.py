@@ -1,9 +1,11 @@
-"""The data of all hosts, the same on each: every file is read by one host, and its rows are given to all.
+"""The data of all hosts, the same on each: every file is read by one host, and its rows
+are given to all.
 
-A rating takes 13 bytes, so that even 25 million travel in a moment; what is costly, features and trees, is shared out
-afterwards. Tables are put in the order of their files' names, which is the order that one host would read them in, so
-that neither the number of hosts nor how the files are spread changes a single row. A pipe has no files, so there the
-order is that of the hosts.
+A rating takes 13 bytes, so that even 25 million travel in a moment; what is costly,
+features and trees, is shared out afterwards. Tables are put in the order of their
+files' names, which is the order that one host would read them in, so that neither the
+number of hosts nor how the files are spread changes a single row. A pipe has no files,
+so there the order is that of the hosts.
 """
 
 from __future__ import annotations
@@ -38,23 +40,33 @@ _PIPE = "a pipe"
 
 
 def read(
-    channels: Sequence[Channel], cluster: Cluster, most_bad: float = 0.0, movies: MovieTable | None = None
+    channels: Sequence[Channel],
+    cluster: Cluster,
+    most_bad: float = 0.0,
+    movies: MovieTable | None = None,
 ) -> Dataset:
     """Ratings and movies of all hosts.
 
     Args:
         channels: this host's.
         cluster: all hosts.
-        most_bad: share of the rating rows that may be left out because they can't be used.
-        movies: a catalogue, where the channels need not have one; a movie that they have too is as they have it.
+        most_bad: share of the rating rows that may be left out because they can't be
+            used.
+        movies: a catalogue, where the channels need not have one; a movie that they
+            have too is as they have it.
 
     Raises:
-        HalfstarError: files that are absent, empty or broken, or values that can't be used; the same on all hosts.
+        HalfstarError: files that are absent, empty or broken, or values that can't be
+            used; the same on all hosts.
     """
     share, bad_rows = _Share.of(channels, cluster), BadRows(most_bad)
     share.require("ratings")
     everywhere = share_json(cluster, lambda: share.movies(bad_rows))
-    found = [Movie(**entry | {"genres": tuple(entry["genres"])}) for host in everywhere for entry in host]
+    found = [
+        Movie(**entry | {"genres": tuple(entry["genres"])})
+        for host in everywhere
+        for entry in host
+    ]
     if movies is None and not found:
         share.require("movies")
     movies = catalogue([*_older(movies, found), *found])
@@ -62,7 +74,9 @@ def read(
     known = movies.movie_id
     tables = _gathered(cluster, lambda: share.ratings(known, bad_rows), bad_rows)
     ratings, dropped = assemble(tables, bad_rows)
-    names = [name for name, _ in tables] + [file.name for file in share.everything if file.role == "movies"]
+    names = [name for name, _ in tables] + [
+        file.name for file in share.everything if file.role == "movies"
+    ]
     return Dataset(ratings, movies, tuple(dict.fromkeys(names)), dropped)
 
 
@@ -99,25 +113,59 @@ class _Share:
                 if not channel.is_pipe
                 for file in channel_files(channel.name, channel.path)
             )
-            files = [(file.name, file.role, file.begins, file.name.partition("/")[0] in sharded) for file in found]
+            files = [
+                (
+                    file.name,
+                    file.role,
+                    file.begins,
+                    file.name.partition("/")[0] in sharded,
+                )
+                for file in found
+            ]
             return [
                 *files,
-                *((channel.name, None, _PIPE, channel.is_sharded) for channel in channels if channel.is_pipe),
+                *(
+                    (channel.name, None, _PIPE, channel.is_sharded)
+                    for channel in channels
+                    if channel.is_pipe
+                ),
             ]
 
-        hosts: list[list[tuple[str, Role | None, str, bool]]] = share_json(cluster, listing)
-        everywhere = sorted({name for host in hosts for name, _, _, is_sharded in host if not is_sharded})
+        hosts: list[list[tuple[str, Role | None, str, bool]]] = share_json(
+            cluster, listing
+        )
+        everywhere = sorted(
+            {
+                name
+                for host in hosts
+                for name, _, _, is_sharded in host
+                if not is_sharded
+            }
+        )
         mine = {name for name, _, _, is_sharded in hosts[cluster.rank] if is_sharded}
         for place, name in enumerate(everywhere):
-            holders = [rank for rank, host in enumerate(hosts) if any(entry[0] == name for entry in host)]
+            holders = [
+                rank
+                for rank, host in enumerate(hosts)
+                if any(entry[0] == name for entry in host)
+            ]
             if holders[place % len(holders)] == cluster.rank:
                 mine.add(name)
-        entries = {(name, role, begins) for host in hosts for name, role, begins, _ in host}
+        entries = {
+            (name, role, begins) for host in hosts for name, role, begins, _ in host
+        }
         return cls(
             [channel.name for channel in channels],
             [file for file in found if file.name in mine],
-            {channel.name: channel for channel in channels if channel.is_pipe and channel.name in mine},
-            [ChannelFile(Path(), name, role, None, begins) for name, role, begins in sorted(entries, key=str)],
+            {
+                channel.name: channel
+                for channel in channels
+                if channel.is_pipe and channel.name in mine
+            },
+            [
+                ChannelFile(Path(), name, role, None, begins)
+                for name, role, begins in sorted(entries, key=str)
+            ],
             any(begins == _PIPE for _, _, begins in entries),
         )
 
@@ -127,22 +175,37 @@ class _Share:
             of_role(self.everything, role, self.channels)
 
     def movies(self, bad_rows: BadRows) -> list[dict[str, Any]]:
-        """The movies that this host reads, as JSON values; reads the pipes, whatever they hold."""
-        found = [movie for file in self.files if file.role == "movies" for movie in read_movie_file(file)]
+        """The movies that this host reads, as JSON values; reads the pipes, whatever
+        they hold.
+        """
+        found = [
+            movie
+            for file in self.files
+            if file.role == "movies"
+            for movie in read_movie_file(file)
+        ]
         for name, channel in self.pipes.items():
             self.piped[name] = read_pipe(name, channel.path, bad_rows)
             found += self.piped[name].movies
             for header in self.piped[name].passed_over:
-                logger.info("neither ratings nor movies, passed over in the pipe %s: %s", name, header)
+                logger.info(
+                    "neither ratings nor movies, passed over in the pipe %s: %s",
+                    name,
+                    header,
+                )
         return [asdict(movie) for movie in found]
 
-    def ratings(self, known: NDArray[np.int32], bad_rows: BadRows) -> dict[str, RatingTable]:
+    def ratings(
+        self, known: NDArray[np.int32], bad_rows: BadRows
+    ) -> dict[str, RatingTable]:
         """The ratings that this host reads, by name."""
         files = [file for file in self.files if file.role == "ratings"]
         tables = {file.name: read_rating_file(file, known, bad_rows) for file in files}
         for name, rows in self.piped.items():
             if rows.ratings:
-                tables[name] = unknown_movies(name, RatingTable.concatenate(rows.ratings), known, bad_rows)
+                tables[name] = unknown_movies(
+                    name, RatingTable.concatenate(rows.ratings), known, bad_rows
+                )
         return tables
 
 
@@ -152,7 +215,11 @@ def _older(movies: MovieTable | None, found: list[Movie]) -> list[Movie]:
         return []
     new = {movie.movie_id for movie in found}
     rows = zip(movies.movie_id.tolist(), movies.title, movies.genres, strict=True)
-    return [Movie("the model", movie_id, title, genres) for movie_id, title, genres in rows if movie_id not in new]
+    return [
+        Movie("the model", movie_id, title, genres)
+        for movie_id, title, genres in rows
+        if movie_id not in new
+    ]
 
 
 def _gathered(
@@ -165,8 +232,14 @@ def _gathered(
     counts = share_json(cluster, lambda: (bad_rows.count, bad_rows.first))
     bad_rows.count = sum(count for count, _ in counts)
     bad_rows.first = next((first for _, first in counts if first), "")
-    places = [(name, rank, table) for rank, data in enumerate(own) for name, table in _unpacked(data)]
-    return [(name, table) for name, _, table in sorted(places, key=lambda place: place[:2])]
+    places = [
+        (name, rank, table)
+        for rank, data in enumerate(own)
+        for name, table in _unpacked(data)
+    ]
+    return [
+        (name, table) for name, _, table in sorted(places, key=lambda place: place[:2])
+    ]
 
 
 def _packed(tables: dict[str, RatingTable]) -> bytes:
@@ -178,7 +251,11 @@ def _packed(tables: dict[str, RatingTable]) -> bytes:
         for column in _COLUMNS
     }
     present = {name: array for name, array in arrays.items() if array is not None}
-    np.savez(buffer, names=np.frombuffer(json.dumps(list(tables)).encode(), dtype=np.uint8), **present)
+    np.savez(
+        buffer,
+        names=np.frombuffer(json.dumps(list(tables)).encode(), dtype=np.uint8),
+        **present,
+    )
     return buffer.getvalue()
 
 
@@ -187,6 +264,15 @@ def _unpacked(data: bytes) -> list[tuple[str, RatingTable]]:
         arrays = dict(archive)
     tables = []
     for place, name in enumerate(json.loads(arrays["names"].tobytes())):
-        user_id, movie_id, half_stars = (arrays[f"{place}.{column}"] for column in _COLUMNS[:3])
-        tables.append((name, RatingTable(user_id, movie_id, half_stars, arrays.get(f"{place}.{_COLUMNS[3]}"))))
+        user_id, movie_id, half_stars = (
+            arrays[f"{place}.{column}"] for column in _COLUMNS[:3]
+        )
+        tables.append(
+            (
+                name,
+                RatingTable(
+                    user_id, movie_id, half_stars, arrays.get(f"{place}.{_COLUMNS[3]}")
+                ),
+            )
+        )
     return tables

@@ -1,8 +1,10 @@
-"""The regression: a second booster on the same features, which estimates stars by least squares, one tree a round.
+"""The regression: a second booster on the same features, which estimates stars by least
+squares, one tree a round.
 
-A distribution over classes spends its trees on telling classes apart; one on the stars alone errs in other places, so
-that halfway between the two the squared error is less than with either (`movielens.model.Scores` has them meet). Its
-rounds follow the same schedule and stand behind the same gates, for rows of which not all is known.
+A distribution over classes spends its trees on telling classes apart; one on the stars
+alone errs in other places, so that halfway between the two the squared error is less
+than with either (`movielens.model.Scores` has them meet). Its rounds follow the same
+schedule and stand behind the same gates, for rows of which not all is known.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from train.trees import compact, with_gates
 
 logger = logging.getLogger(__name__)
 
-# What the classes' booster has as hyperparameters: one tree a round instead of one a class takes other values.
+# What the classes' booster has as hyperparameters: one tree a round instead of one a
+# class takes other values.
 _PARAMS = {
     "eta": 0.04,
     "max_depth": 6,
@@ -59,11 +62,13 @@ def fit_regression(
         stop: asked after every round.
         checkpoints: where to go on from and what to leave behind; none by default.
         cluster: the hosts, each with blocks of its own.
-        start: a regression whose rounds come first, as XGBoost's UBJSON; empty to begin anew.
+        start: a regression whose rounds come first, as XGBoost's UBJSON; empty to begin
+            anew.
         timed: whether the rows have times.
 
     Returns:
-        None where no rounds are asked for, and after a stop: some of the rounds would draw all estimates to the mean.
+        None where no rounds are asked for, and after a stop: some of the rounds would
+            draw all estimates to the mean.
 
     Raises:
         JobError: if a checkpoint can't be written.
@@ -72,9 +77,18 @@ def fit_regression(
     if not settings.regression_rounds or cluster.any(stop.requested):
         return None
     before = n_rounds_of(start)
-    schedule = schedule_of(blocks.names, settings, settings.regression_rounds, before, timed=timed)
-    params = {**settings.booster_params(), **_PARAMS, "device": find_device(settings.device), "verbosity": 1}
-    boosting = Boosting(params, stop, checkpoints or Checkpoints(), schedule, cluster, start)
+    schedule = schedule_of(
+        blocks.names, settings, settings.regression_rounds, before, timed=timed
+    )
+    params = {
+        **settings.booster_params(),
+        **_PARAMS,
+        "device": find_device(settings.device),
+        "verbosity": 1,
+    }
+    boosting = Boosting(
+        params, stop, checkpoints or Checkpoints(), schedule, cluster, start
+    )
     n_rounds = before + settings.regression_rounds
     logger.info("regression on the stars of %d rows", blocks.n_rows)
     try:

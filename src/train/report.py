@@ -1,7 +1,9 @@
-"""What a job tells: metric lines for SageMaker's log scraper, a table for people, files for programs.
+"""What a job tells: metric lines for SageMaker's log scraper, a table for people, files
+for programs.
 
-A metric line is ``metric NAME=VALUE``, alone on its line but for the logger's prefix. `METRIC_DEFINITIONS` are the
-regexes to send with CreateTrainingJob; they and the lines come from here, so they can't part.
+A metric line is ``metric NAME=VALUE``, alone on its line but for the logger's prefix.
+`METRIC_DEFINITIONS` are the regexes to send with CreateTrainingJob; they and the lines
+come from here, so they can't part.
 """
 
 from __future__ import annotations
@@ -17,8 +19,14 @@ from movielens.tables import RatingTable
 from train.evaluation import Figures
 
 _FIGURES = ("accuracy", "rmse", "mae", "log_loss", "quadratic_weighted_kappa")
-METRIC_NAMES = (*(f"{part}:{name}" for part in ("train", "test") for name in _FIGURES), "validation:mlogloss")
-METRIC_DEFINITIONS = tuple({"Name": name, "Regex": rf"metric {name}=(-?[0-9]+\.[0-9]+)"} for name in METRIC_NAMES)
+METRIC_NAMES = (
+    *(f"{part}:{name}" for part in ("train", "test") for name in _FIGURES),
+    "validation:mlogloss",
+)
+METRIC_DEFINITIONS = tuple(
+    {"Name": name, "Regex": rf"metric {name}=(-?[0-9]+\.[0-9]+)"}
+    for name in METRIC_NAMES
+)
 
 
 def metric_line(name: str, value: float) -> str:
@@ -32,11 +40,29 @@ def metric_lines(part: str, figures: Figures) -> Iterator[str]:
 
 
 def summary(figures: Mapping[str, Figures]) -> str:
-    """A table, one line a predictor: shares of rows by distance in classes, then errors in stars."""
-    rows: list[tuple[str, ...]] = [("", "rows", "exact", "1 off", "2 off", "more", "RMSE", "MAE", "log-loss", "kappa")]
+    """A table, one line a predictor: shares of rows by distance in classes, then errors
+    in stars.
+    """
+    rows: list[tuple[str, ...]] = [
+        (
+            "",
+            "rows",
+            "exact",
+            "1 off",
+            "2 off",
+            "more",
+            "RMSE",
+            "MAE",
+            "log-loss",
+            "kappa",
+        )
+    ]
     for name, f in figures.items():
         shares = (f"{100 * share:.1f} %" for share in f.distance.values())
-        errors = (f"{value:.3f}" for value in (f.rmse, f.mae, f.log_loss, f.quadratic_weighted_kappa))
+        errors = (
+            f"{value:.3f}"
+            for value in (f.rmse, f.mae, f.log_loss, f.quadratic_weighted_kappa)
+        )
         rows.append((name, f"{f.n_rows:,}", *shares, *errors))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(_aligned(row, widths) for row in rows)
@@ -50,8 +76,12 @@ def _aligned(row: Iterable[str], widths: list[int]) -> str:
     return "  ".join([first, *rest])
 
 
-def predictions_csv(test: RatingTable, scores: Scores, class_values: tuple[float, ...]) -> bytes:
-    """The test rows in the split's order: ids, rating, predicted rating and expected rating, all in stars."""
+def predictions_csv(
+    test: RatingTable, scores: Scores, class_values: tuple[float, ...]
+) -> bytes:
+    """The test rows in the split's order: ids, rating, predicted rating and expected
+    rating, all in stars.
+    """
     columns = {
         USER_ID: test.user_id,
         MOVIE_ID: test.movie_id,

@@ -1,6 +1,8 @@
-"""Which rows train and which rows test: each split is a pure function of the table and a seed.
+"""Which rows train and which rows test: each split is a pure function of the table and
+a seed.
 
-Rows keep the order of the file within both parts, except in the tutorial's split, which keeps the tutorial's order.
+Rows keep the order of the file within both parts, except in the tutorial's split, which
+keeps the tutorial's order.
 """
 
 from __future__ import annotations
@@ -29,11 +31,14 @@ class Split:
     test: RatingTable
 
 
-def split_ratings(ratings: RatingTable, name: SplitName, holdout: float, seed: int) -> Split:
+def split_ratings(
+    ratings: RatingTable, name: SplitName, holdout: float, seed: int
+) -> Split:
     """Set test rows apart.
 
     Raises:
-        DataError: if nothing is left to train on or to test, or the split needs timestamps that the data doesn't have.
+        DataError: if nothing is left to train on or to test, or the split needs
+            timestamps that the data doesn't have.
     """
     if name == "none":
         return Split(ratings, ratings.take(np.empty(0, dtype=np.int64)))
@@ -55,7 +60,11 @@ def hold_out(n_rows: int, share: float, seed: int) -> tuple[Rows, Rows]:
 
 def _tutorial(ratings: RatingTable, _holdout: float, _seed: int) -> tuple[Rows, Rows]:
     """The tutorial's own call, on row numbers instead of rows."""
-    shuffled = pd.Series(np.arange(len(ratings))).sample(frac=1, random_state=TUTORIAL_SEED).to_numpy()
+    shuffled = (
+        pd.Series(np.arange(len(ratings)))
+        .sample(frac=1, random_state=TUTORIAL_SEED)
+        .to_numpy()
+    )
     n_train = int(TUTORIAL_SHARE * len(ratings))
     return shuffled[:n_train], shuffled[n_train:]
 
@@ -71,10 +80,14 @@ def _temporal(ratings: RatingTable, holdout: float, _seed: int) -> tuple[Rows, R
     return np.sort(by_time[:n_train]), np.sort(by_time[n_train:])
 
 
-def _user_temporal(ratings: RatingTable, holdout: float, _seed: int) -> tuple[Rows, Rows]:
+def _user_temporal(
+    ratings: RatingTable, holdout: float, _seed: int
+) -> tuple[Rows, Rows]:
     """The last rows of each user, rounded down, so that whoever tests has trained too."""
     order = np.lexsort((_timestamp(ratings), ratings.user_id))
-    _, first, count = np.unique(ratings.user_id[order], return_index=True, return_counts=True)
+    _, first, count = np.unique(
+        ratings.user_id[order], return_index=True, return_counts=True
+    )
     rank = np.arange(len(ratings)) - np.repeat(first, count)
     n_train = count - np.floor(holdout * count).astype(np.int64)
     trains = rank < np.repeat(n_train, count)
@@ -83,7 +96,9 @@ def _user_temporal(ratings: RatingTable, holdout: float, _seed: int) -> tuple[Ro
 
 def _timestamp(ratings: RatingTable) -> NDArray[np.uint32]:
     if ratings.timestamp is None:
-        raise DataError("a temporal split needs a timestamp column, the ratings have none: add it, or use split=random")
+        raise DataError(
+            "a temporal split needs a timestamp column, the ratings have none: add it, or use split=random"
+        )
     return ratings.timestamp
 
 

@@ -1,7 +1,8 @@
 """A stop asked from outside: SageMaker sends SIGTERM, waits 120 s and then kills.
 
-The handler only takes note, so that a round is never cut in half; the job asks between its stages and after each round.
-Where there is nothing to keep yet, it ends what is going on instead: features of a large data set take minutes.
+The handler only takes note, so that a round is never cut in half; the job asks between
+its stages and after each round. Where there is nothing to keep yet, it ends what is
+going on instead: features of a large data set take minutes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class StopSignal:
 
     @contextmanager
     def giving_up(self, stage: str) -> Iterator[None]:
-        """Meanwhile a stop is a StoppedError at once, since nothing is lost by it; ``stage`` says what wasn't done."""
+        """Meanwhile a stop is a StoppedError at once, since nothing is lost by it;
+        ``stage`` says what wasn't done.
+        """
         self._before = stage
         try:
             yield

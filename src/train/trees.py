@@ -1,8 +1,9 @@
-"""Trees changed after training, in XGBoost's UBJSON: rounds joined, what is missing sent left, gates put before, models
-averaged.
+"""Trees changed after training, in XGBoost's UBJSON: rounds joined, what is missing
+sent left, gates put before, models averaged.
 
-What comes out is an ordinary booster of XGBoost, which whatever evaluates boosters can evaluate. UBJSON because its
-arrays stay arrays: as JSON, every number of a model is an object of its own, which small instances have no memory for.
+What comes out is an ordinary booster of XGBoost, which whatever evaluates boosters can
+evaluate. UBJSON because its arrays stay arrays: as JSON, every number of a model is an
+object of its own, which small instances have no memory for.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from movielens.ubjson import Encoded, dumps, loads
 from train.knowledge import Schedule
 
 _NO_PARENT = 2**31 - 1
-# Leaves are steps on the way to a margin of some size; thousands of such errors don't change its fourth digit.
+# Leaves are steps on the way to a margin of some size; thousands of such errors don't
+# change its fourth digit.
 LEAF_STEP = 2.0**-17
-# Of the rows that a gate holds back, for what asks how many rows went where: less than any other node has.
+# Of the rows that a gate holds back, for what asks how many rows went where: less than
+# any other node has.
 _GATED_WEIGHT = 1e-3
 
 
 class Grown:
-    """A booster that gets round after round, each from a booster of one round that was trained on some of the features.
+    """A booster that gets round after round, each from a booster of one round that was
+    trained on some of the features.
 
     Its trees are kept as UBJSON, so that to make the booster is to join bytes.
 
@@ -34,10 +38,14 @@ class Grown:
     """
 
     def __init__(self, names: tuple[str, ...], start: bytes = b"") -> None:
-        """Begin with the rounds of ``start``, a booster of all features as UBJSON, or with none."""
+        """Begin with the rounds of ``start``, a booster of all features as UBJSON, or
+        with none.
+        """
         self.names = names
         self._model: dict[str, Any] = loads(start) if start else {}
-        self._trees = [Encoded(dumps(tree)) for tree in _trees(self._model)] if start else []
+        self._trees = (
+            [Encoded(dumps(tree)) for tree in _trees(self._model)] if start else []
+        )
 
     @property
     def n_rounds(self) -> int:
@@ -47,24 +55,31 @@ class Grown:
     def add(self, booster: xgboost.Booster, columns: NDArray[np.int64]) -> None:
         """Add the only round of ``booster``, whose features are the given ones of all.
 
-        It was trained on `train.blocks.MISSING`, which went to the left as the least of all numbers.
+        It was trained on `train.blocks.MISSING`, which went to the left as the least of
+        all numbers.
         """
         model = _model(booster)
         for tree in _trees(model):
             names, split = tree["split_indices"].dtype, tree["left_children"] >= 0
-            tree["split_indices"] = np.where(split, columns[tree["split_indices"]], 0).astype(names)
+            tree["split_indices"] = np.where(
+                split, columns[tree["split_indices"]], 0
+            ).astype(names)
             tree["default_left"] = np.ones_like(tree["default_left"])
             tree["tree_param"]["num_feature"] = str(len(self.names))
             tree["id"] = len(self._trees)
             self._trees.append(Encoded(dumps(tree)))
         if not self._model:
             self._model = model
-            model["learner"]["learner_model_param"]["num_feature"] = str(len(self.names))
+            model["learner"]["learner_model_param"]["num_feature"] = str(
+                len(self.names)
+            )
             model["learner"]["feature_names"] = list(self.names)
             model["learner"]["feature_types"] = ["float"] * len(self.names)
 
     def ubjson(self) -> bytes:
-        """The booster of all rounds so far, of which there is one at least, as XGBoost's UBJSON."""
+        """The booster of all rounds so far, of which there is one at least, as
+        XGBoost's UBJSON.
+        """
         _put_trees(self._model, self._trees)
         return dumps(self._model)
 
@@ -85,25 +100,32 @@ def with_gates(booster: xgboost.Booster, schedule: Schedule) -> xgboost.Booster:
 
 
 def compact(booster: xgboost.Booster) -> xgboost.Booster:
-    """The same trees in numbers that pack well: leaves are rounded to `LEAF_STEP`, what explains a tree to two digits.
+    """The same trees in numbers that pack well: leaves are rounded to `LEAF_STEP`, what
+    explains a tree to two digits.
 
-    Gains and covers keep 7 binary digits; weights of nodes, which nothing that XGBoost offers reads once a tree is
-    grown, become 0.
+    Gains and covers keep 7 binary digits; weights of nodes, which nothing that XGBoost
+    offers reads once a tree is grown, become 0.
     """
     model = _model(booster)
     for tree in _trees(model):
         values, is_leaf = tree["split_conditions"], tree["left_children"] < 0
         rounded = np.round(values.astype(np.float64) / LEAF_STEP) * LEAF_STEP
-        tree["split_conditions"] = np.where(is_leaf, rounded, values).astype(values.dtype)
+        tree["split_conditions"] = np.where(is_leaf, rounded, values).astype(
+            values.dtype
+        )
         tree["base_weights"] = np.zeros_like(tree["base_weights"])
         for name in ("loss_changes", "sum_hessian"):
             mantissa, exponent = np.frexp(tree[name].astype(np.float64))
-            tree[name] = np.ldexp(np.round(mantissa * 128) / 128, exponent).astype(values.dtype)
+            tree[name] = np.ldexp(np.round(mantissa * 128) / 128, exponent).astype(
+                values.dtype
+            )
     return _booster(model)
 
 
 def averaged(boosters: Sequence[xgboost.Booster], n_before: int = 0) -> xgboost.Booster:
-    """One booster whose margins are the mean of all; the first ``n_before`` rounds, which all share, come once."""
+    """One booster whose margins are the mean of all; the first ``n_before`` rounds,
+    which all share, come once.
+    """
     if len(boosters) == 1:
         return boosters[0]
     models = [_model(booster) for booster in boosters]
@@ -120,7 +142,9 @@ def averaged(boosters: Sequence[xgboost.Booster], n_before: int = 0) -> xgboost.
 
 def _divide_leaves(tree: dict[str, Any], by: int) -> None:
     values = tree["split_conditions"]
-    tree["split_conditions"] = np.where(tree["left_children"] < 0, values / by, values).astype(values.dtype)
+    tree["split_conditions"] = np.where(
+        tree["left_children"] < 0, values / by, values
+    ).astype(values.dtype)
 
 
 def _put_trees(model: dict[str, Any], trees: Sequence[Any]) -> None:
@@ -132,22 +156,32 @@ def _put_trees(model: dict[str, Any], trees: Sequence[Any]) -> None:
 
 
 def _put_gate(tree: dict[str, Any], column: int) -> None:
-    """A new root, which sends a row where the column is missing to a leaf of 0, and any other on to the old root.
+    """A new root, which sends a row where the column is missing to a leaf of 0, and any
+    other on to the old root.
 
-    The leaf stands right before the old root: XGBoost's contributions take the right child to be the node after the
+    The leaf stands right before the old root: XGBoost's contributions take the right
+        child to be the node after the
     left one.
     """
     n_nodes, (root, leaf, old) = int(tree["tree_param"]["num_nodes"]), range(3)
     for name in ("left_children", "right_children", "parents"):
         nodes = tree[name]
-        tree[name] = np.where((nodes < 0) | (nodes == _NO_PARENT), nodes, nodes + old).astype(nodes.dtype)
+        tree[name] = np.where(
+            (nodes < 0) | (nodes == _NO_PARENT), nodes, nodes + old
+        ).astype(nodes.dtype)
     for name, values in tree.items():
         if isinstance(values, np.ndarray) and len(values) == n_nodes:
-            tree[name] = np.concatenate([np.zeros(old, values.dtype), values], dtype=values.dtype)
+            tree[name] = np.concatenate(
+                [np.zeros(old, values.dtype), values], dtype=values.dtype
+            )
     tree["parents"][:3] = _NO_PARENT, root, root
     tree["left_children"][:2], tree["right_children"][:2] = (leaf, -1), (old, -1)
     # A gate's column is 1 where it isn't missing.
-    tree["split_indices"][root], tree["split_conditions"][root], tree["default_left"][root] = column, 0.5, 1
+    (
+        tree["split_indices"][root],
+        tree["split_conditions"][root],
+        tree["default_left"][root],
+    ) = column, 0.5, 1
     tree["sum_hessian"][:2] = tree["sum_hessian"][old] + _GATED_WEIGHT, _GATED_WEIGHT
     tree["tree_param"]["num_nodes"] = str(n_nodes + old)
 

@@ -1,11 +1,13 @@
-"""Views: matrices of some of the features, one of which each round of boosting looks at.
+"""Views: matrices of some of the features, one of which each round of boosting looks
+at.
 
-XGBoost makes histograms of all features of a matrix in every round, whatever share of them it then lets the trees use.
-So that share is drawn beforehand: the features that rounds of one part may look at are dealt, like cards, into a few
-matrices, and the rounds take turns with them. A round takes as much less time as it sees less.
+XGBoost makes histograms of all features of a matrix in every round, whatever share of
+them it then lets the trees use. So that share is drawn beforehand: the features that
+rounds of one part may look at are dealt, like cards, into a few matrices, and the
+rounds take turns with them. A round takes as much less time as it sees less.
 
-Features of a very large data set aren't kept but made anew for each matrix. There is one matrix of all of them then,
-and XGBoost draws.
+Features of a very large data set aren't kept but made anew for each matrix. There is
+one matrix of all of them then, and XGBoost draws.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from train.cluster import ALONE, Cluster
 from train.knowledge import Schedule
 
 Columns = NDArray[np.int64]
-# Quantiles of so many rows are those of all but for noise; those of all take longer than putting all rows into bins.
-# They are of the same rows however many hosts share them, and so are the bins.
+# Quantiles of so many rows are those of all but for noise; those of all take longer
+# than putting all rows into bins. They are of the same rows however many hosts share
+# them, and so are the bins.
 QUANTILE_ROWS = 65_536
 
 
@@ -49,7 +52,8 @@ class Views:
 
     Attributes:
         blocks: the features to train on, then those to check, if there are any.
-        label: int64 or float32 (n_rows,), of all rows that the blocks' positions are among.
+        label: int64 or float32 (n_rows,), of all rows that the blocks' positions are
+            among.
         schedule: which round may look at which features.
         share: of the features allowed, in each view.
         max_bin: bins a feature.
@@ -82,13 +86,18 @@ class Views:
         if all(blocks.are_kept for blocks in self.blocks):
             # The memory of those before is given back first.
             self._views = []
-            self._views = [View(columns, self._matrices(columns)) for columns in self._dealt(allowed, part)]
+            self._views = [
+                View(columns, self._matrices(columns))
+                for columns in self._dealt(allowed, part)
+            ]
         else:
             self._views = [self._drawn(allowed)]
         self._part = part
 
     def _dealt(self, allowed: Columns, part: Part) -> Iterator[Columns]:
-        """Hands of the share's size, in which each column is once; the last is filled up with those of the first."""
+        """Hands of the share's size, in which each column is once; the last is filled
+        up with those of the first.
+        """
         size = max(1, int(self.share * len(allowed)))
         order = np.random.default_rng([self.seed, part]).permutation(allowed)
         for first in range(0, len(order), size):
@@ -109,16 +118,22 @@ class Views:
         matrices: list[xgboost.QuantileDMatrix] = []
         ref = self._quantiles(columns)
         for blocks in self.blocks:
-            matrices.append(blocks.of_columns(columns).matrix(self.label, self.max_bin, ref))
+            matrices.append(
+                blocks.of_columns(columns).matrix(self.label, self.max_bin, ref)
+            )
             ref = matrices[0]
         return tuple(matrices)
 
     def _quantiles(self, columns: Columns) -> xgboost.QuantileDMatrix | None:
-        """A matrix of some rows of all hosts, whose bins are taken for all rows where going through some is cheap."""
+        """A matrix of some rows of all hosts, whose bins are taken for all rows where
+        going through some is cheap.
+        """
         blocks = self.blocks[0]
         if not blocks.are_kept:
             return None
         if self._sample is None:
             rows = blocks.rows(self.cluster)
-            self._sample = blocks.among(rows[:: max(1, len(rows) // QUANTILE_ROWS)]).together(self.cluster)
+            self._sample = blocks.among(
+                rows[:: max(1, len(rows) // QUANTILE_ROWS)]
+            ).together(self.cluster)
         return self._sample.of_columns(columns).matrix(self.label, self.max_bin)

@@ -1,8 +1,11 @@
-"""Going on from an earlier model: its ratings and new ones together make the features, its trees come first.
+"""Going on from an earlier model: its ratings and new ones together make the features,
+its trees come first.
 
-The model's artifact holds the latest ratings of each user, so the old data isn't needed: they are put beside the new
-ones, and every statistic is that of both. New trees are trained on the rows of both, each row's features without the
-row itself, as in any other job. Test rows are drawn from the new ratings alone, as the old trees have seen the others.
+The model's artifact holds the latest ratings of each user, so the old data isn't
+needed: they are put beside the new ones, and every statistic is that of both. New trees
+are trained on the rows of both, each row's features without the row itself, as in any
+other job. Test rows are drawn from the new ratings alone, as the old trees have seen
+the others.
 """
 
 from __future__ import annotations
@@ -50,21 +53,36 @@ class EarlierModel:
     ratings: RatingTable
 
     def added_to(self, split: Split) -> Split:
-        """Its ratings before the new training rows; of a user and movie rated twice, the last by time counts.
+        """Its ratings before the new training rows; of a user and movie rated twice,
+        the last by time counts.
 
-        A pair that is tested is in no training row, so that its old rating doesn't give the new one away.
+        A pair that is tested is in no training row, so that its old rating doesn't give
+        the new one away.
         """
-        old = self.ratings.take(np.flatnonzero(~np.isin(self.ratings.pair, split.test.pair)))
+        old = self.ratings.take(
+            np.flatnonzero(~np.isin(self.ratings.pair, split.test.pair))
+        )
         if (old.timestamp is None) != (split.train.timestamp is None):
-            which = "has no timestamps, the new ratings have" if old.timestamp is None else "has timestamps, they don't"
-            raise JobError(f"the model {which}: train anew, or give both the same columns")
+            which = (
+                "has no timestamps, the new ratings have"
+                if old.timestamp is None
+                else "has timestamps, they don't"
+            )
+            raise JobError(
+                f"the model {which}: train anew, or give both the same columns"
+            )
         train, n_replaced = drop_duplicates(RatingTable.concatenate([old, split.train]))
-        logger.info("%d ratings of the model are added, %d ratings were replaced by later ones", len(old), n_replaced)
+        logger.info(
+            "%d ratings of the model are added, %d ratings were replaced by later ones",
+            len(old),
+            n_replaced,
+        )
         return Split(train, split.test)
 
 
 def read_model(channel: Channel, settings: Hyperparameters) -> EarlierModel:
-    """Read the channel's artifact: ``model.tar.gz`` as a training job left it, or its files.
+    """Read the channel's artifact: ``model.tar.gz`` as a training job left it, or its
+    files.
 
     Raises:
         ArtifactError: if it isn't one.
@@ -106,11 +124,21 @@ def _unpacked(directory: Path) -> Iterator[Path]:
         try:
             with tarfile.open(archive) as tar:
                 for member in tar:
-                    # Only the artifact's own files, at the top, whatever else the archive says.
-                    file = tar.extractfile(member) if Path(member.name).name == member.name.removeprefix("./") else None
+                    # Only the artifact's own files, at the top, whatever else the
+                    # archive says.
+                    file = (
+                        tar.extractfile(member)
+                        if Path(member.name).name == member.name.removeprefix("./")
+                        else None
+                    )
                     if file is not None:
-                        with file, (Path(unpacked) / Path(member.name).name).open("wb") as out:
+                        with (
+                            file,
+                            (Path(unpacked) / Path(member.name).name).open("wb") as out,
+                        ):
                             shutil.copyfileobj(file, out)
         except (OSError, tarfile.TarError, EOFError) as error:
-            raise ArtifactError(f"can't unpack {archive}: {error}: upload it again") from error
+            raise ArtifactError(
+                f"can't unpack {archive}: {error}: upload it again"
+            ) from error
         yield Path(unpacked)

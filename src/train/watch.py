@@ -1,9 +1,11 @@
 """Hosts that watch each other, so that no host waits for one that is gone.
 
-Each host holds one connection to the first one, over which both say every few seconds that they live. XGBoost notices
-by itself a peer whose connection breaks, but only while it exchanges something, and never a peer that falls silent;
-and what it raises doesn't say which host it was. Here whoever ends says why, the first host passes that on, and a host
-that falls silent is told to all. A host that is still at work some seconds after that writes the reason and ends.
+Each host holds one connection to the first one, over which both say every few seconds
+that they live. XGBoost notices by itself a peer whose connection breaks, but only while
+it exchanges something, and never a peer that falls silent; and what it raises doesn't
+say which host it was. Here whoever ends says why, the first host passes that on, and a
+host that falls silent is told to all. A host that is still at work some seconds after
+that writes the reason and ends.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ class Watch:
 
     Attributes:
         hosts: who takes part.
-        give_up: called with the reason when another host is gone and this one didn't end by itself.
+        give_up: called with the reason when another host is gone and this one didn't
+            end by itself.
         shared: what the first host told all others at the start.
     """
 
@@ -53,7 +56,12 @@ class Watch:
     _sending: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def start(cls, hosts: Hosts, give_up: Callable[[str], None], shared: Callable[[], dict[str, Any]]) -> Self:
+    def start(
+        cls,
+        hosts: Hosts,
+        give_up: Callable[[str], None],
+        shared: Callable[[], dict[str, Any]],
+    ) -> Self:
         """Connect with the others, however much later they start.
 
         Args:
@@ -71,17 +79,24 @@ class Watch:
             watch._tell({"shared": watch.shared})
         else:
             watch._connect()
-        for target in (watch._beat, *(lambda peer=peer: watch._listen(peer) for peer in watch._peers)):
+        for target in (
+            watch._beat,
+            *(lambda peer=peer: watch._listen(peer) for peer in watch._peers),
+        ):
             threading.Thread(target=target, daemon=True, name="watch").start()
         return watch
 
     def reason(self, seconds: float) -> str:
-        """Which host is gone and why, once that is known; empty if it isn't within so many seconds."""
+        """Which host is gone and why, once that is known; empty if it isn't within so
+        many seconds.
+        """
         self._lost.wait(seconds)
         return self._reason
 
     def end(self, failure: str = "") -> None:
-        """Say that this host ends and why, empty where it has done its work, and listen no more."""
+        """Say that this host ends and why, empty where it has done its work, and listen
+        no more.
+        """
         self._closed.set()
         self._tell({"failed": failure} if failure else {"done": True})
         for peer in self._peers.values():
@@ -89,7 +104,9 @@ class Watch:
                 peer.shutdown(socket.SHUT_WR)
 
     def _accept(self) -> None:
-        server = socket.create_server((_address(self.hosts.current, time.monotonic() + START_SECONDS), PORT))
+        server = socket.create_server(
+            (_address(self.hosts.current, time.monotonic() + START_SECONDS), PORT)
+        )
         server.settimeout(START_SECONDS)
         with server:
             while len(self._peers) < len(self.hosts) - 1:
@@ -106,17 +123,23 @@ class Watch:
                     self._peers[str(json.loads(_line(peer))["host"])] = peer
                 except (OSError, ValueError, KeyError, TypeError) as error:
                     peer.close()
-                    logger.warning("a connection that is no host of this job: %s", error)
+                    logger.warning(
+                        "a connection that is no host of this job: %s", error
+                    )
 
     def _connect(self) -> None:
         first, deadline = self.hosts.names[0], time.monotonic() + START_SECONDS
         while True:
             try:
-                peer = socket.create_connection((_address(first, deadline), PORT), timeout=SILENT_SECONDS)
+                peer = socket.create_connection(
+                    (_address(first, deadline), PORT), timeout=SILENT_SECONDS
+                )
                 break
             except OSError as error:  # it hasn't started yet
                 if time.monotonic() > deadline:
-                    raise JobError(f"can't reach {first} in {START_SECONDS:g} s ({error}): see its log") from error
+                    raise JobError(
+                        f"can't reach {first} in {START_SECONDS:g} s ({error}): see its log"
+                    ) from error
                 time.sleep(_RETRY_SECONDS)
         self._peers[first] = peer
         self._tell({"host": self.hosts.current})
@@ -125,7 +148,9 @@ class Watch:
             self.shared = dict(json.loads(_line(peer))["shared"])
         except (OSError, ValueError, KeyError) as error:
             self._hang_up()
-            raise JobError(f"{first} ended before the job began: see its log") from error
+            raise JobError(
+                f"{first} ended before the job began: see its log"
+            ) from error
 
     def _hang_up(self) -> None:
         for peer in self._peers.values():
@@ -163,7 +188,8 @@ class Watch:
         self._lost.set()
         logger.error("%s", reason)
         self._tell({"failed": reason})
-        # Whoever exchanges something with the host that is gone fails by itself, which leaves the better trace.
+        # Whoever exchanges something with the host that is gone fails by itself, which
+        # leaves the better trace.
         if not self._closed.wait(GRACE_SECONDS):
             self.give_up(reason)
 
@@ -185,12 +211,16 @@ def _address(name: str, deadline: float) -> str:
             return socket.gethostbyname(name)
         except OSError as error:
             if time.monotonic() > deadline:
-                raise JobError(f"can't find the host {name} ({error}): see its log") from error
+                raise JobError(
+                    f"can't find the host {name} ({error}): see its log"
+                ) from error
             time.sleep(_RETRY_SECONDS)
 
 
 def _line(peer: socket.socket) -> bytes:
-    """One line, empty at the end; they are short and rare, so that a byte at a time is quick enough."""
+    """One line, empty at the end; they are short and rare, so that a byte at a time is
+    quick enough.
+    """
     line = b""
     while not line.endswith(b"\n"):
         byte = peer.recv(1)

@@ -1,4 +1,6 @@
-"""The image, built once, and what every test does with it: run a command over a base directory and see what is left."""
+"""The image, built once, and what every test does with it: run a command over a base
+directory and see what is left.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +24,46 @@ class Docker:
         self.started: list[str] = []
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([self.image.docker, *arguments], capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(
+            [self.image.docker, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
 
-    def run(self, base_dir: Path, *command: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, base_dir: Path, *command: str, options: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """Run to the end."""
-        return self.command("run", "--rm", *self._options(base_dir), *options, self.image.tag, *command)
+        return self.command(
+            "run", "--rm", *self._options(base_dir), *options, self.image.tag, *command
+        )
 
-    def start(self, base_dir: Path, *command: str, options: tuple[str, ...] = ()) -> str:
+    def start(
+        self, base_dir: Path, *command: str, options: tuple[str, ...] = ()
+    ) -> str:
         """Run in the background; gives the container's id."""
-        result = self.command("run", "--detach", *self._options(base_dir), *options, self.image.tag, *command)
+        result = self.command(
+            "run",
+            "--detach",
+            *self._options(base_dir),
+            *options,
+            self.image.tag,
+            *command,
+        )
         assert result.returncode == 0, result.stderr
         self.started.append(result.stdout.strip())
         return self.started[-1]
 
     def serve(self, base_dir: Path, *options: str) -> tuple[str, str]:
-        """Start ``serve``; gives the container's id and the base URL once ``/ping`` answers 200."""
+        """Start ``serve``; gives the container's id and the base URL once ``/ping``
+        answers 200.
+        """
         port = free_port()
-        container = self.start(base_dir, "serve", options=("--publish", f"127.0.0.1:{port}:8080", *options))
+        container = self.start(
+            base_dir, "serve", options=("--publish", f"127.0.0.1:{port}:8080", *options)
+        )
         return container, wait_until_usable(port)
 
     def wait(self, container: str) -> int:
@@ -65,7 +90,9 @@ class Docker:
 
 @pytest.fixture(scope="session")
 def image() -> ImageFacts:
-    """The image of this working tree; building it the first time takes minutes, of which the base is half."""
+    """The image of this working tree; building it the first time takes minutes, of
+    which the base is half.
+    """
     return build("halfstar:test")
 
 
@@ -77,11 +104,17 @@ def docker(image: ImageFacts) -> Iterator[Docker]:
 
 
 @pytest.fixture(scope="session")
-def trained(docker: Docker, data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base directory in which the image has trained on the whole of ml-latest-small, with the tutorial's split."""
+def trained(
+    docker: Docker, data_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A base directory in which the image has trained on the whole of ml-latest-small,
+    with the tutorial's split.
+    """
     base_dir = tmp_path_factory.mktemp("trained")
     lay_out(base_dir, data_dir, {"split": "tutorial", "save_predictions": "true"})
     # 512 MB is less than the smallest training instance has.
-    result = docker.run(base_dir, "train", options=("--memory", "512m", "--memory-swap", "512m"))
+    result = docker.run(
+        base_dir, "train", options=("--memory", "512m", "--memory-swap", "512m")
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return base_dir

@@ -1,4 +1,6 @@
-"""The image itself in a real engine: what is in it, training, serving, and every way to fail."""
+"""The image itself in a real engine: what is in it, training, serving, and every way to
+fail.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,18 @@ HEADER = "userId,movieId,rating,timestamp\n"
 
 
 def post(url: str, body: bytes, content_type: str, accept: str) -> bytes:
-    request = urllib.request.Request(f"{url}/invocations", body, {"Content-Type": content_type, "Accept": accept})
+    request = urllib.request.Request(
+        f"{url}/invocations", body, {"Content-Type": content_type, "Accept": accept}
+    )
     with urllib.request.urlopen(request, timeout=60) as response:
         answer: bytes = response.read()
     return answer
 
 
 def evaluation(base_dir: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((base_dir / "output" / "data" / "evaluation.json").read_bytes())
+    value: dict[str, Any] = json.loads(
+        (base_dir / "output" / "data" / "evaluation.json").read_bytes()
+    )
     return value
 
 
@@ -44,9 +50,16 @@ def test_size_over_its_base(image: ImageFacts) -> None:
 
 
 def test_labels_entry_point_and_command(docker: Docker) -> None:
-    config = json.loads(docker.command("image", "inspect", docker.image.tag).stdout)[0]["Config"]
-    assert config["Labels"]["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
-    assert config["Labels"]["com.amazonaws.sagemaker.capabilities.multi-models"] == "true"
+    config = json.loads(docker.command("image", "inspect", docker.image.tag).stdout)[0][
+        "Config"
+    ]
+    assert (
+        config["Labels"]["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"]
+        == "true"
+    )
+    assert (
+        config["Labels"]["com.amazonaws.sagemaker.capabilities.multi-models"] == "true"
+    )
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert config["Labels"]["org.opencontainers.image.version"] == "0.1.0"
     assert config["Entrypoint"][0] == "/opt/halfstar/bin/python3"
@@ -59,7 +72,16 @@ def test_no_compiler_no_pip_and_nothing_in_opt_ml(docker: Docker) -> None:
         "command -v gcc cc make; ls -A /opt/ml /root/.cache 2>/dev/null; "
         "ls -d /opt/halfstar/bin/pip* /opt/halfstar/lib/python3*/site-packages/pip 2>/dev/null; true"
     )
-    shell = ("run", "--rm", "--label", "org.halfstar=1", "--entrypoint", "sh", docker.image.tag, "-c")
+    shell = (
+        "run",
+        "--rm",
+        "--label",
+        "org.halfstar=1",
+        "--entrypoint",
+        "sh",
+        docker.image.tag,
+        "-c",
+    )
     result = docker.command(*shell, script)
     assert result.returncode == 0, result.stderr
     assert result.stdout == ""
@@ -74,11 +96,24 @@ def test_an_unknown_command_is_refused(docker: Docker, tmp_path: Path) -> None:
 # Training
 
 
-def test_the_tutorials_features_reach_its_true_accuracy(docker: Docker, data_dir: Path, tmp_path: Path) -> None:
+def test_the_tutorials_features_reach_its_true_accuracy(
+    docker: Docker, data_dir: Path, tmp_path: Path
+) -> None:
     shares = {"hidden_share": "0", "movie_rounds": "0", "user_rounds": "0"}
-    settings = {"features": "ids", "num_round": "160", "max_depth": "8", "colsample_bytree": "0.8", "eta": "0.15"}
+    settings = {
+        "features": "ids",
+        "num_round": "160",
+        "max_depth": "8",
+        "colsample_bytree": "0.8",
+        "eta": "0.15",
+    }
     # What the defaults hold back is made for features of which many say the same.
-    settings |= {"colsample_bynode": "1", "subsample": "0.7", "gamma": "0", "min_child_weight": "5"}
+    settings |= {
+        "colsample_bynode": "1",
+        "subsample": "0.7",
+        "gamma": "0",
+        "min_child_weight": "5",
+    }
     lay_out(tmp_path, data_dir, {"split": "tutorial", **shares, **settings})
     result = docker.run(tmp_path, "train")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -99,7 +134,9 @@ def test_our_features_are_ahead_of_it_and_of_the_baselines(trained: Path) -> Non
     assert not (trained / "output" / "failure").exists()
 
 
-def test_without_argument_it_trains_without_network_and_on_a_read_only_root(docker: Docker, make_job: MakeJob) -> None:
+def test_without_argument_it_trains_without_network_and_on_a_read_only_root(
+    docker: Docker, make_job: MakeJob
+) -> None:
     base_dir = make_job(QUICK)
     result = docker.run(base_dir, options=("--network", "none", "--read-only"))
     assert result.returncode == 0, result.stdout + result.stderr
@@ -120,18 +157,27 @@ def test_data_alone_is_enough(docker: Docker, small_data: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("files", "cause"),
     [
-        ({"ratings": ""}, "no ratings (userId,movieId,rating[,timestamp]) in channel training"),
+        (
+            {"ratings": ""},
+            "no ratings (userId,movieId,rating[,timestamp]) in channel training",
+        ),
         ({"ratings": HEADER}, "training/ratings.csv has no rows"),
         (
             {"ratings": HEADER + "1,1,4.0,5\n1,3,4.7,5\n"},
             "training/ratings.csv line 3: rating is '4.7', expected half stars",
         ),
-        ({"ratings": "userId,movieId,timestamp\n1,1,5\n"}, "training/ratings.csv has no column rating, its header is"),
+        (
+            {"ratings": "userId,movieId,timestamp\n1,1,5\n"},
+            "training/ratings.csv has no column rating, its header is",
+        ),
         (
             {"ratings": HEADER + "1,999999,4.0,5\n"},
             "training/ratings.csv line 2: movieId is '999999', expected a movie",
         ),
-        ({"movies": "movieId,title\n1,A\n"}, "training/movies.csv has no column genres"),
+        (
+            {"movies": "movieId,title\n1,A\n"},
+            "training/movies.csv has no column genres",
+        ),
     ],
 )
 def test_bad_data_ends_in_failure_cause_first(
@@ -143,16 +189,25 @@ def test_bad_data_ends_in_failure_cause_first(
     assert list((base_dir / "model").iterdir()) == []
 
 
-def test_bad_hyperparameters_end_in_failure_cause_first(docker: Docker, make_job: MakeJob) -> None:
+def test_bad_hyperparameters_end_in_failure_cause_first(
+    docker: Docker, make_job: MakeJob
+) -> None:
     base_dir = make_job({"num_rounds": "5", "eta": "2"})
     assert docker.run(base_dir, "train").returncode == 1
     failure = (base_dir / "output" / "failure").read_text()
-    assert failure == "num_rounds is unknown, did you mean num_round?; eta is '2', expected a number above 0 to 1"
+    assert (
+        failure
+        == "num_rounds is unknown, did you mean num_round?; eta is '2', expected a number above 0 to 1"
+    )
 
 
 def test_no_channel_ends_in_failure_cause_first(docker: Docker, tmp_path: Path) -> None:
     assert docker.run(tmp_path, "train").returncode == 1
-    assert (tmp_path / "output" / "failure").read_text().startswith("no channel named training (found none)")
+    assert (
+        (tmp_path / "output" / "failure")
+        .read_text()
+        .startswith("no channel named training (found none)")
+    )
 
 
 def test_a_stop_keeps_the_rounds_so_far(docker: Docker, make_job: MakeJob) -> None:
@@ -170,18 +225,35 @@ def test_a_stop_keeps_the_rounds_so_far(docker: Docker, make_job: MakeJob) -> No
 # Serving
 
 
-def test_served_is_what_was_evaluated_row_for_row(docker: Docker, trained: Path, data_dir: Path) -> None:
+def test_served_is_what_was_evaluated_row_for_row(
+    docker: Docker, trained: Path, data_dir: Path
+) -> None:
     with (data_dir / "ratings.csv").open(newline="") as file:
-        timestamp = {(row["userId"], row["movieId"]): row["timestamp"] for row in csv.DictReader(file)}
+        timestamp = {
+            (row["userId"], row["movieId"]): row["timestamp"]
+            for row in csv.DictReader(file)
+        }
     with (trained / "output" / "data" / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    lines = [f"{row['userId']},{row['movieId']},{timestamp[row['userId'], row['movieId']]}" for row in rows]
-    _, url = docker.serve(trained, "--read-only", "--memory", "512m", "--memory-swap", "512m")
-    answers = post(url, "\n".join(lines).encode(), "text/csv", "text/csv; verbose=true").decode().split("\n")
+    lines = [
+        f"{row['userId']},{row['movieId']},{timestamp[row['userId'], row['movieId']]}"
+        for row in rows
+    ]
+    _, url = docker.serve(
+        trained, "--read-only", "--memory", "512m", "--memory-swap", "512m"
+    )
+    answers = (
+        post(url, "\n".join(lines).encode(), "text/csv", "text/csv; verbose=true")
+        .decode()
+        .split("\n")
+    )
     assert len(answers) == len(rows) == 30_251
     for row, answer in zip(rows, answers, strict=True):
         predicted, expected_rating, *_ = answer.split(",")
-        assert (float(predicted), float(expected_rating)) == (float(row["predicted"]), float(row["expected_rating"]))
+        assert (float(predicted), float(expected_rating)) == (
+            float(row["predicted"]),
+            float(row["expected_rating"]),
+        )
     # One at a time is the same as all at once.
     for row, line in list(zip(rows, lines, strict=True))[::3000]:
         (answer,) = json.loads(post(url, line.encode(), "text/csv", "application/json"))
@@ -191,17 +263,25 @@ def test_served_is_what_was_evaluated_row_for_row(docker: Docker, trained: Path,
 
 def test_an_answer_has_what_was_looked_up_inside(docker: Docker, trained: Path) -> None:
     _, url = docker.serve(trained)
-    body = json.dumps([{"userId": 1, "movieId": 318}, {"userId": 10**9, "movieId": 10**9}]).encode()
+    body = json.dumps(
+        [{"userId": 1, "movieId": 318}, {"userId": 10**9, "movieId": 10**9}]
+    ).encode()
     known, unknown = json.loads(post(url, body, "application/json", "application/json"))
     assert known["title"] == "Shawshank Redemption, The (1994)"
     assert known["genres"] == ["Crime", "Drama"]
     assert (known["known_user"], known["known_movie"]) == (True, True)
     assert sum(known["probabilities"].values()) == pytest.approx(1, abs=1e-6)
-    assert (unknown["known_user"], unknown["known_movie"], unknown["title"]) == (False, False, None)
+    assert (unknown["known_user"], unknown["known_movie"], unknown["title"]) == (
+        False,
+        False,
+        None,
+    )
     assert 0.5 <= unknown["expected_rating"] <= 5
 
 
-def test_bad_rows_are_refused_and_the_server_goes_on(docker: Docker, trained: Path) -> None:
+def test_bad_rows_are_refused_and_the_server_goes_on(
+    docker: Docker, trained: Path
+) -> None:
     _, url = docker.serve(trained)
     with pytest.raises(urllib.error.HTTPError) as caught:
         post(url, b"1,318\n1,x\n", "text/csv", "text/csv")
@@ -210,11 +290,15 @@ def test_bad_rows_are_refused_and_the_server_goes_on(docker: Docker, trained: Pa
     assert post(url, b"1,318\n", "text/csv", "text/csv").strip()
 
 
-def test_serve_is_process_1_and_ends_well_on_sigterm(docker: Docker, trained: Path) -> None:
+def test_serve_is_process_1_and_ends_well_on_sigterm(
+    docker: Docker, trained: Path
+) -> None:
     container, _ = docker.serve(trained)
     command_line = docker.command("exec", container, "cat", "/proc/1/cmdline").stdout
     assert command_line.split("\0")[1].endswith("/serve")
-    assert "XGBoost itself" not in docker.logs(container)  # the kernel is there, and proved equal
+    assert "XGBoost itself" not in docker.logs(
+        container
+    )  # the kernel is there, and proved equal
     docker.command("kill", "--signal", "TERM", container)
     assert docker.wait(container) == 0
 

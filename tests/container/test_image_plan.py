@@ -1,4 +1,6 @@
-"""What is decided before docker builds anything: was a registry reached, which mirror, which CA bundle."""
+"""What is decided before docker builds anything: was a registry reached, which mirror,
+which CA bundle.
+"""
 
 from __future__ import annotations
 
@@ -73,24 +75,42 @@ def apt_dir(root: Path, files: dict[str, str]) -> Path:
     ("files", "mirror"),
     [
         ({"sources.list.d/debian.sources": DEB822}, "http://127.0.0.1/mirror/archive"),
-        ({"sources.list.d/debian.sources": f"{SECURITY}\n{DEB822}"}, "http://127.0.0.1/mirror/archive"),
+        (
+            {"sources.list.d/debian.sources": f"{SECURITY}\n{DEB822}"},
+            "http://127.0.0.1/mirror/archive",
+        ),
         ({"sources.list.d/debian.sources": f"Enabled: no\n{DEB822}"}, None),
         ({"sources.list.d/debian.sources.disabled": DEB822}, None),
-        ({"sources.list": "# none\ndeb http://127.0.0.1/one/archive bookworm main\n"}, "http://127.0.0.1/one/archive"),
         (
-            {"sources.list": "deb [arch=amd64 trusted=yes] https://127.0.0.1/two/d trixie main"},
+            {
+                "sources.list": "# none\ndeb http://127.0.0.1/one/archive bookworm main\n"
+            },
+            "http://127.0.0.1/one/archive",
+        ),
+        (
+            {
+                "sources.list": "deb [arch=amd64 trusted=yes] https://127.0.0.1/two/d trixie main"
+            },
             "https://127.0.0.1/two/d",
         ),
-        ({"sources.list": "deb-src http://127.0.0.1/source/archive bookworm main"}, None),
+        (
+            {"sources.list": "deb-src http://127.0.0.1/source/archive bookworm main"},
+            None,
+        ),
         ({"sources.list": "deb cdrom:[Debian]/ bookworm main"}, None),
         (
-            {"sources.list": "", "sources.list.d/a.list": "deb http://127.0.0.1/a/archive sid main"},
+            {
+                "sources.list": "",
+                "sources.list.d/a.list": "deb http://127.0.0.1/a/archive sid main",
+            },
             "http://127.0.0.1/a/archive",
         ),
         ({}, None),
     ],
 )
-def test_the_mirror_is_the_first_main_archive_of_apt(tmp_path: Path, files: dict[str, str], mirror: str | None) -> None:
+def test_the_mirror_is_the_first_main_archive_of_apt(
+    tmp_path: Path, files: dict[str, str], mirror: str | None
+) -> None:
     assert debian.mirror(apt_dir(tmp_path, files)) == mirror
 
 
@@ -98,7 +118,15 @@ def test_the_ca_bundle_is_the_one_that_the_environment_names(tmp_path: Path) -> 
     bundle = tmp_path / "bundle.pem"
     bundle.write_text("")
     assert ca_bundle({"SSL_CERT_FILE": str(bundle)}) == bundle
-    assert ca_bundle({"PIP_CERT": str(tmp_path / "absent.pem"), "REQUESTS_CA_BUNDLE": str(bundle)}) == bundle
+    assert (
+        ca_bundle(
+            {
+                "PIP_CERT": str(tmp_path / "absent.pem"),
+                "REQUESTS_CA_BUNDLE": str(bundle),
+            }
+        )
+        == bundle
+    )
     assert ca_bundle({"SSL_CERT_FILE": ""}) is None
 
 
@@ -112,21 +140,36 @@ def test_the_image_locks_hold_no_address() -> None:
     locks = (ROOT / "container").glob("requirements*.txt")
     texts = [lock.read_text() for lock in (*locks, ROOT / "requirements-dev.txt")]
     assert len(texts) == 3
-    assert not any("://" in text or "index-url" in text or "find-links" in text for text in texts)
+    assert not any(
+        "://" in text or "index-url" in text or "find-links" in text for text in texts
+    )
 
 
-def test_no_engine_without_a_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_engine_without_a_client(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not engine_answers()
 
 
-def test_no_engine_behind_a_dead_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_engine_behind_a_dead_socket(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/absent.sock")
     assert not engine_answers()
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:
     entrypoint = [sys.executable, "-I", "-S", str(ROOT / "container" / "entrypoint.py")]
-    answer = subprocess.run([*entrypoint, "predict"], capture_output=True, text=True, check=False, env=dict(os.environ))
+    answer = subprocess.run(
+        [*entrypoint, "predict"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
     assert answer.returncode == 2
-    assert answer.stderr == "'predict' is no command of this image; it has train and serve\n"
+    assert (
+        answer.stderr
+        == "'predict' is no command of this image; it has train and serve\n"
+    )

@@ -16,19 +16,35 @@ COMMANDS = (
     "init", "config", "doctor", "data", "build", "push", "train", "tune", "deploy", "predict", "recommend", "transform",
     "register", "status", "logs", "stop", "cleanup",
 )  # fmt: skip
-CHANGING = {"init", "data", "build", "push", "train", "tune", "deploy", "transform", "register", "stop", "cleanup"}
+CHANGING = {
+    "init",
+    "data",
+    "build",
+    "push",
+    "train",
+    "tune",
+    "deploy",
+    "transform",
+    "register",
+    "stop",
+    "cleanup",
+}
 
 
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from launcher.__main__ import main; main(['--help']); print(sorted(sys.modules))"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     modules = shown.splitlines()[-1]
     for heavy in ("boto3", "botocore", "sagemaker", "pyarrow", "numpy", "moto", "rich"):
         assert f"'{heavy}'" not in modules
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_json_and_where_it_changes_something_a_dry_run(launcher: Launcher, command: str) -> None:
+def test_every_command_has_help_json_and_where_it_changes_something_a_dry_run(
+    launcher: Launcher, command: str
+) -> None:
     result = launcher(command, "--help")
     assert result.code == 0
     assert "--json" in result.out
@@ -51,10 +67,15 @@ def test_without_a_command_there_is_help(launcher: Launcher) -> None:
         (("recommend", "one"), "Invalid value for 'USER'"),
         (("recommend", "1", "--count", "0"), "Invalid value for '-n' / '--count'"),
         (("predict", "1-318"), "'1-318' is no pair of ids, expected userId:movieId"),
-        (("deploy", "--kind", "realtime"), "hosting.kind is 'realtime', expected one of"),
+        (
+            ("deploy", "--kind", "realtime"),
+            "hosting.kind is 'realtime', expected one of",
+        ),
     ],
 )
-def test_wrong_usage_is_one_line_and_code_2(launcher: Launcher, arguments: tuple[str, ...], message: str) -> None:
+def test_wrong_usage_is_one_line_and_code_2(
+    launcher: Launcher, arguments: tuple[str, ...], message: str
+) -> None:
     result = launcher(*arguments)
     assert result.code == 2
     assert message in result.err
@@ -70,13 +91,18 @@ def test_no_region_is_said(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) 
     )
 
 
-def test_no_credentials_are_said(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_credentials_are_said(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     result = launcher("init")
     assert result.code == 1
-    assert "sts GetCallerIdentity: Unable to locate credentials; run `aws configure`" in result.err
+    assert (
+        "sts GetCallerIdentity: Unable to locate credentials; run `aws configure`"
+        in result.err
+    )
 
 
 def test_an_unknown_profile_is_said(launcher: Launcher) -> None:
@@ -95,7 +121,10 @@ def test_an_address_where_nobody_answers_is_said(launcher: Launcher) -> None:
 def test_a_file_that_cannot_be_written_is_no_bug(launcher: Launcher) -> None:
     missing = launcher.folder / "none" / "halfstar.toml"
     result = launcher("--config", str(missing), "init")
-    assert (result.code, result.err.splitlines()[-1]) == (1, f"launcher: {missing}: No such file or directory")
+    assert (result.code, result.err.splitlines()[-1]) == (
+        1,
+        f"launcher: {missing}: No such file or directory",
+    )
 
 
 def test_debug_shows_the_trace(launcher: Launcher) -> None:
@@ -105,7 +134,9 @@ def test_debug_shows_the_trace(launcher: Launcher) -> None:
 
 def test_output_can_be_cut_short_by_a_pipe() -> None:
     command = f"{sys.executable} -m launcher config | head -1"
-    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=True
+    )
     assert result.stdout.startswith("setting")
     assert "Traceback" not in result.stderr
 
@@ -132,8 +163,17 @@ def test_ctrl_c_says_what_was_being_done(tmp_path: Path) -> None:
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
             "HALFSTAR_DATA": str(Path("data/ml-latest-small").resolve()),
         }
-        command = [sys.executable, "-m", "launcher", "--config", str(tmp_path / "none.toml"), "data"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        command = [
+            sys.executable,
+            "-m",
+            "launcher",
+            "--config",
+            str(tmp_path / "none.toml"),
+            "data",
+        ]
+        with subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, env=environment
+        ) as process:
             assert process.stderr is not None
             assert process.stderr.readline().startswith("check ")
             connection, _ = silent.accept()

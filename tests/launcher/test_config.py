@@ -8,7 +8,12 @@ from launcher.config import Config, describe_settings
 from launcher.errors import ConfigError
 
 
-def load(tmp_path: Path, text: str = "", environment: dict[str, str] | None = None, **options: object) -> Config:
+def load(
+    tmp_path: Path,
+    text: str = "",
+    environment: dict[str, str] | None = None,
+    **options: object,
+) -> Config:
     path = tmp_path / "halfstar.toml"
     if text:
         path.write_text(text)
@@ -22,7 +27,10 @@ def test_without_anything_there_are_defaults(tmp_path: Path) -> None:
 
 def test_each_source_goes_before_the_one_below_it(tmp_path: Path) -> None:
     text = '[training]\ninstance_type = "ml.c5.large"\nspot = true\nvolume_gb = 20\n'
-    environment = {"HALFSTAR_TRAINING_INSTANCE_TYPE": "ml.c5.xlarge", "HALFSTAR_TRAINING_VOLUME_GB": "30"}
+    environment = {
+        "HALFSTAR_TRAINING_INSTANCE_TYPE": "ml.c5.xlarge",
+        "HALFSTAR_TRAINING_VOLUME_GB": "30",
+    }
     config = load(tmp_path, text, environment, training__volume_gb="40")
     assert config.training_spot is True
     assert config.training_instance_type == "ml.c5.xlarge"
@@ -32,16 +40,31 @@ def test_each_source_goes_before_the_one_below_it(tmp_path: Path) -> None:
 def test_the_source_of_each_value_is_told(tmp_path: Path) -> None:
     path = tmp_path / "halfstar.toml"
     path.write_text('name = "mine"\n[hyperparameters]\neta = 0.05\n')
-    config, sources = Config.load(path, {"AWS_DEFAULT_REGION": "eu-west-1"}, {"hosting.kind": "async"})
-    assert (sources["name"], sources["region"], sources["hosting.kind"]) == (str(path), "$AWS_DEFAULT_REGION", "--set")
+    config, sources = Config.load(
+        path, {"AWS_DEFAULT_REGION": "eu-west-1"}, {"hosting.kind": "async"}
+    )
+    assert (sources["name"], sources["region"], sources["hosting.kind"]) == (
+        str(path),
+        "$AWS_DEFAULT_REGION",
+        "--set",
+    )
     assert sources["training.spot"] == "default"
     assert dict(config.items())["hyperparameters.eta"] == "0.05"
 
 
 def test_our_own_variable_goes_before_those_of_aws(tmp_path: Path) -> None:
-    environment = {"HALFSTAR_REGION": "eu-west-1", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-2"}
+    environment = {
+        "HALFSTAR_REGION": "eu-west-1",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-2",
+    }
     assert load(tmp_path, environment=environment).region == "eu-west-1"
-    assert load(tmp_path, environment={"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "x"}).region == "us-east-1"
+    assert (
+        load(
+            tmp_path, environment={"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "x"}
+        ).region
+        == "us-east-1"
+    )
 
 
 def test_an_empty_variable_counts_as_none(tmp_path: Path) -> None:
@@ -49,7 +72,10 @@ def test_an_empty_variable_counts_as_none(tmp_path: Path) -> None:
 
 
 def test_tables_of_the_user_are_text_by_name(tmp_path: Path) -> None:
-    config = load(tmp_path, "[hyperparameters]\nsave_predictions = true\nnum_round = 5\n[tags]\nteam = 'a'\n")
+    config = load(
+        tmp_path,
+        "[hyperparameters]\nsave_predictions = true\nnum_round = 5\n[tags]\nteam = 'a'\n",
+    )
     assert config.hyperparameters == {"save_predictions": "true", "num_round": "5"}
     assert config.tags == {"team": "a"}
 
@@ -65,7 +91,10 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     assert "nmae is unknown, did you mean name?" in said
     assert "training.spot is 'maybe', expected true or false" in said
     assert "training.volume_gb is 0, expected a whole number above 0" in said
-    assert "hosting.kind is 'realtime', expected one of real-time, serverless, async" in said
+    assert (
+        "hosting.kind is 'realtime', expected one of real-time, serverless, async"
+        in said
+    )
     assert "$HALFSTAR_TRAINING_INSTANCE_COUNT: training.instance_count is 'two'" in said
 
 

@@ -40,22 +40,59 @@ def test_what_has_lost_a_property_is_named(launcher: Launcher, aws: Aws) -> None
 
 
 def test_a_foreign_role_is_no_role_of_ours(launcher: Launcher, aws: Aws) -> None:
-    aws.client("iam").create_role(RoleName="halfstar-eu-central-1", AssumeRolePolicyDocument="{}")
+    aws.client("iam").create_role(
+        RoleName="halfstar-eu-central-1", AssumeRolePolicyDocument="{}"
+    )
     assert "isn't ours" in checks(launcher)["role"]["found"]
 
 
 @pytest.mark.parametrize(
     ("options", "what", "found", "fix"),
     [
-        (("--set", "name=halfstar-none"), "image", "no local image halfstar-none", "run `launcher build`"),
-        (("--set", "platform=linux/arm64"), "platform", "ml.m5.large doesn't run images", "another instance type"),
-        (("--set", "hosting.instance_type=ml.c7g.large"), "platform", "ml.c7g.large doesn't run", "set `platform`"),
+        (
+            ("--set", "name=halfstar-none"),
+            "image",
+            "no local image halfstar-none",
+            "run `launcher build`",
+        ),
+        (
+            ("--set", "platform=linux/arm64"),
+            "platform",
+            "ml.m5.large doesn't run images",
+            "another instance type",
+        ),
+        (
+            ("--set", "hosting.instance_type=ml.c7g.large"),
+            "platform",
+            "ml.c7g.large doesn't run",
+            "set `platform`",
+        ),
         (("--set", "data=/nowhere"), "data", "/nowhere is no directory", ""),
-        (("--region", "eu-centrl-1"), "region", "eu-centrl-1 is no region", "to eu-central-1 for example"),
+        (
+            ("--region", "eu-centrl-1"),
+            "region",
+            "eu-centrl-1 is no region",
+            "to eu-central-1 for example",
+        ),
         (("--region", "eu-centrl-1"), "bucket", "not looked at", "mend region first"),
-        (("--registry", f"127.0.0.1:{free_port()}"), "registry", "can't be reached", ""),
-        (("--endpoint-url", f"http://127.0.0.1:{free_port()}"), "credentials", "check the network", ""),
-        (("--endpoint-url", f"http://127.0.0.1:{free_port()}"), "role", "not looked at", "mend credentials first"),
+        (
+            ("--registry", f"127.0.0.1:{free_port()}"),
+            "registry",
+            "can't be reached",
+            "",
+        ),
+        (
+            ("--endpoint-url", f"http://127.0.0.1:{free_port()}"),
+            "credentials",
+            "check the network",
+            "",
+        ),
+        (
+            ("--endpoint-url", f"http://127.0.0.1:{free_port()}"),
+            "role",
+            "not looked at",
+            "mend credentials first",
+        ),
     ],
 )
 def test_a_fault_is_found_and_has_a_fix(
@@ -67,7 +104,9 @@ def test_a_fault_is_found_and_has_a_fix(
     assert fix in check["fix"]
 
 
-def test_without_a_region_the_rest_is_still_looked_at(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_region_the_rest_is_still_looked_at(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("AWS_REGION")
     found = checks(launcher)
     assert "no region: set `region`" in found["region"]["found"]
@@ -75,7 +114,9 @@ def test_without_a_region_the_rest_is_still_looked_at(launcher: Launcher, monkey
     assert found["data"]["good"]
 
 
-def test_an_engine_that_does_not_answer(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_does_not_answer(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
     found = checks(launcher)["docker"]
     assert "Cannot connect to the Docker daemon" in found["found"]

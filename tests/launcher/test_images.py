@@ -1,4 +1,6 @@
-"""`push` against a real engine and a registry that asks for the password of ECR's token."""
+"""`push` against a real engine and a registry that asks for the password of ECR's
+token.
+"""
 
 from __future__ import annotations
 
@@ -32,20 +34,32 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "Dockerfile").write_text(DOCKERFILE)
     (folder / "payload").write_bytes(os.urandom(64))
     name = f"halfstar-tiny-{os.getpid()}"
-    subprocess.run(["docker", "build", "--quiet", "--tag", name, str(folder)], check=True, capture_output=True)
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", name, str(folder)],
+        check=True,
+        capture_output=True,
+    )
     yield name
     image = local_image(name)
     assert image is not None
-    subprocess.run(["docker", "image", "rm", "--force", image.image_id], check=True, capture_output=True)
+    subprocess.run(
+        ["docker", "image", "rm", "--force", image.image_id],
+        check=True,
+        capture_output=True,
+    )
 
 
-def test_push_prints_the_digest_that_the_registry_has(launcher: Launcher, registry: str, tiny: str) -> None:
+def test_push_prints_the_digest_that_the_registry_has(
+    launcher: Launcher, registry: str, tiny: str
+) -> None:
     first = launcher("--registry", registry, "push", tiny, "--json")
     assert first.code == 0, first.err
     uri = first.json["image_uri"]
     assert uri == f"{registry}/halfstar@{first.json['digest']}"
     assert first.json["tags"] == ["1.2.3", "latest"]
-    remote = remote_image(Registry(registry, USER, PASSWORD), "halfstar", first.json["digest"])
+    remote = remote_image(
+        Registry(registry, USER, PASSWORD), "halfstar", first.json["digest"]
+    )
     image = local_image(tiny)
     assert remote is not None
     assert image is not None
@@ -57,8 +71,18 @@ def test_push_prints_the_digest_that_the_registry_has(launcher: Launcher, regist
     assert dry.json == {"plan": []}
 
 
-def test_push_makes_the_repository_that_is_missing(launcher: Launcher, registry: str, tiny: str) -> None:
-    planned = launcher("--registry", registry, "--set", "repository=made-here", "push", tiny, "--dry-run")
+def test_push_makes_the_repository_that_is_missing(
+    launcher: Launcher, registry: str, tiny: str
+) -> None:
+    planned = launcher(
+        "--registry",
+        registry,
+        "--set",
+        "repository=made-here",
+        "push",
+        tiny,
+        "--dry-run",
+    )
     assert [step.get("operation", "push") for step in planned.json["plan"]] == [
         "CreateRepository",
         "PutLifecyclePolicy",
@@ -66,7 +90,9 @@ def test_push_makes_the_repository_that_is_missing(launcher: Launcher, registry:
     ]
 
 
-def test_a_pushed_image_is_what_jobs_use(launcher: Launcher, registry: str, tiny: str) -> None:
+def test_a_pushed_image_is_what_jobs_use(
+    launcher: Launcher, registry: str, tiny: str
+) -> None:
     options = ("--registry", registry)
     pushed = launcher(*options, "push", tiny, "--json").json["image_uri"]
     assert launcher(*options, "init").code == 0
@@ -78,7 +104,10 @@ def test_a_pushed_image_is_what_jobs_use(launcher: Launcher, registry: str, tiny
 def test_an_image_that_is_not_there_is_named(launcher: Launcher, registry: str) -> None:
     result = launcher("--registry", registry, "push", "halfstar-no-such-image")
     assert (result.code, result.out) == (1, "")
-    assert result.err == "launcher: there is no local image halfstar-no-such-image: run `launcher build`\n"
+    assert (
+        result.err
+        == "launcher: there is no local image halfstar-no-such-image: run `launcher build`\n"
+    )
 
 
 def test_a_registry_that_refuses_the_password_says_so(registry: str) -> None:
@@ -94,11 +123,18 @@ def test_a_registry_that_is_not_there_says_so(launcher: Launcher, tiny: str) -> 
 
 
 def test_an_absent_tag_is_none(registry: str) -> None:
-    assert remote_image(Registry(registry, USER, PASSWORD), "halfstar", "no-such-tag") is None
+    assert (
+        remote_image(Registry(registry, USER, PASSWORD), "halfstar", "no-such-tag")
+        is None
+    )
 
 
 def test_the_password_is_on_no_disk_and_no_command_line(
-    launcher: Launcher, registry: str, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    launcher: Launcher,
+    registry: str,
+    tiny: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen, stop = [], threading.Event()
@@ -119,7 +155,9 @@ def test_the_password_is_on_no_disk_and_no_command_line(
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    result = launcher("--registry", registry, "--set", "repository=secret", "push", tiny)
+    result = launcher(
+        "--registry", registry, "--set", "repository=secret", "push", tiny
+    )
     stop.set()
     watcher.join()
     assert result.code == 0, result.err
@@ -135,7 +173,11 @@ def test_the_users_own_docker_settings_stay_in_force_but_for_credentials(
 ) -> None:
     theirs = tmp_path / "docker"
     (theirs / "contexts").mkdir(parents=True)
-    settings = {"auths": {"x": {"auth": "c2VjcmV0"}}, "credsStore": "desktop", "currentContext": "far"}
+    settings = {
+        "auths": {"x": {"auth": "c2VjcmV0"}},
+        "credsStore": "desktop",
+        "currentContext": "far",
+    }
     (theirs / "config.json").write_text(json.dumps(settings))
     monkeypatch.setenv("DOCKER_CONFIG", str(theirs))
     with logged_in(Registry("host:1", "u", "p")) as environment:
@@ -153,37 +195,70 @@ def test_the_users_own_docker_settings_stay_in_force_but_for_credentials(
             text=True,
             check=True,
         )
-        assert json.loads(asked.stdout) == {"ServerURL": "host:1", "Username": "u", "Secret": "p"}
+        assert json.loads(asked.stdout) == {
+            "ServerURL": "host:1",
+            "Username": "u",
+            "Secret": "p",
+        }
     assert not own.exists()
 
 
 def test_loopback_is_spoken_to_in_plain_http_and_anything_else_is_not() -> None:
     assert Registry("127.0.0.1:5000", "u", "p").url == "http://127.0.0.1:5000"
-    assert Registry("123456789012.dkr.ecr.eu-central-1.amazonaws.com", "u", "p").url.startswith("https://")
-    assert "p" not in repr(Registry("h", "u", "p")).replace("launcher.images.Registry object", "").split(" at ")[0]
+    assert Registry(
+        "123456789012.dkr.ecr.eu-central-1.amazonaws.com", "u", "p"
+    ).url.startswith("https://")
+    assert (
+        "p"
+        not in repr(Registry("h", "u", "p"))
+        .replace("launcher.images.Registry object", "")
+        .split(" at ")[0]
+    )
 
 
-def test_build_gives_the_image_the_projects_name(launcher: Launcher, tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_text(DOCKERFILE + "ARG COLOUR=red\nLABEL colour=$COLOUR\n")
+def test_build_gives_the_image_the_projects_name(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        DOCKERFILE + "ARG COLOUR=red\nLABEL colour=$COLOUR\n"
+    )
     (tmp_path / "payload").write_text("x")
     name = f"halfstar-built-{os.getpid()}"
     options = ("--set", f"name={name}")
     try:
-        result = launcher(*options, "build", "--directory", str(tmp_path), "--json", "--build-arg=COLOUR=blue")
+        result = launcher(
+            *options,
+            "build",
+            "--directory",
+            str(tmp_path),
+            "--json",
+            "--build-arg=COLOUR=blue",
+        )
         assert result.code == 0, result.err
         assert result.json["platform"] == "linux/amd64"
         shown = subprocess.run(
-            ["docker", "image", "inspect", "--format", "{{.Config.Labels.colour}}", name],
+            [
+                "docker",
+                "image",
+                "inspect",
+                "--format",
+                "{{.Config.Labels.colour}}",
+                name,
+            ],
             capture_output=True,
             text=True,
             check=True,
         )
         assert shown.stdout.strip() == "blue"
     finally:
-        subprocess.run(["docker", "image", "rm", "--force", name], check=True, capture_output=True)
+        subprocess.run(
+            ["docker", "image", "rm", "--force", name], check=True, capture_output=True
+        )
 
 
-def test_a_build_that_fails_or_has_no_dockerfile_says_so(launcher: Launcher, tmp_path: Path) -> None:
+def test_a_build_that_fails_or_has_no_dockerfile_says_so(
+    launcher: Launcher, tmp_path: Path
+) -> None:
     assert "has no Dockerfile" in launcher("build", "--directory", str(tmp_path)).err
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY nothing /\n")
     result = launcher("build", "--directory", str(tmp_path))

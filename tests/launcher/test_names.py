@@ -36,7 +36,12 @@ def test_the_same_work_has_the_same_name() -> None:
 
 
 def test_names_that_the_user_gave_are_taken() -> None:
-    config = Config(bucket="b", role="arn:aws:iam::1:role/path/r", repository="p/q", hosting_endpoint="e")
+    config = Config(
+        bucket="b",
+        role="arn:aws:iam::1:role/path/r",
+        repository="p/q",
+        hosting_endpoint="e",
+    )
     assert names.bucket(config, "1") == "b"
     assert names.role(config) == "r"
     assert names.repository(config) == "p/q"
@@ -45,7 +50,8 @@ def test_names_that_the_user_gave_are_taken() -> None:
 
 def test_a_bucket_is_named_after_account_and_region() -> None:
     assert (
-        names.bucket(Config(name="My_Stars", region="eu-west-1"), "123456789012") == "my-stars-123456789012-eu-west-1"
+        names.bucket(Config(name="My_Stars", region="eu-west-1"), "123456789012")
+        == "my-stars-123456789012-eu-west-1"
     )
 
 
@@ -58,7 +64,11 @@ def test_a_long_name_is_cut_before_what_tells_accounts_and_regions_apart() -> No
 
 
 def test_the_image_is_named_as_docker_takes_it() -> None:
-    assert names.repository(Config(name="My Stars")) == names.image(Config(name="My Stars")) == "my-stars"
+    assert (
+        names.repository(Config(name="My Stars"))
+        == names.image(Config(name="My Stars"))
+        == "my-stars"
+    )
 
 
 def test_our_tag_goes_before_the_users() -> None:

@@ -13,9 +13,15 @@ ALL = [
     Resource("endpoint", "e", "InService", 0.24),
     Resource("endpoint config", "c"),
     Resource("model", "m"),
-    Resource("model package", "arn:aws:sagemaker:eu-central-1:123456789012:model-package/g/1"),
+    Resource(
+        "model package", "arn:aws:sagemaker:eu-central-1:123456789012:model-package/g/1"
+    ),
     Resource("model package group", "g"),
-    Resource("log streams", "/aws/sagemaker/TrainingJobs", parts=(("/aws/sagemaker/TrainingJobs", "done/algo-1"),)),
+    Resource(
+        "log streams",
+        "/aws/sagemaker/TrainingJobs",
+        parts=(("/aws/sagemaker/TrainingJobs", "done/algo-1"),),
+    ),
     Resource("log streams", "/aws/sagemaker/Endpoints/e"),
     Resource("bucket", "bucket", parts=tuple((f"k{i}", "v") for i in range(1001))),
     Resource("repository", "repo"),

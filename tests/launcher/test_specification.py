@@ -13,8 +13,12 @@ from train.report import METRIC_NAMES, metric_line
 
 
 def test_the_file_is_what_the_job_declares() -> None:
-    """A hyperparameter or a metric that the job has gained or lost must not be missing here."""
-    assert specification() == job.specification(), "launcher/training.json is behind: `make specification` writes it"
+    """A hyperparameter or a metric that the job has gained or lost must not be missing
+    here.
+    """
+    assert specification() == job.specification(), (
+        "launcher/training.json is behind: `make specification` writes it"
+    )
 
 
 def test_it_is_a_specification_that_sagemaker_takes() -> None:
@@ -22,15 +26,31 @@ def test_it_is_a_specification_that_sagemaker_takes() -> None:
         "TrainingImage": "i",
         "SupportedTrainingInstanceTypes": ["ml.m5.large"],
         "TrainingChannels": [
-            {"Name": "training", "SupportedContentTypes": ["text/csv"], "SupportedInputModes": ["File"]}
+            {
+                "Name": "training",
+                "SupportedContentTypes": ["text/csv"],
+                "SupportedInputModes": ["File"],
+            }
         ],
-        **{name: specification()[name] for name in ("SupportedHyperParameters", "MetricDefinitions")},
+        **{
+            name: specification()[name]
+            for name in ("SupportedHyperParameters", "MetricDefinitions")
+        },
     }
-    validate(Request("sagemaker", "CreateAlgorithm", {"AlgorithmName": "a", "TrainingSpecification": training}))
+    validate(
+        Request(
+            "sagemaker",
+            "CreateAlgorithm",
+            {"AlgorithmName": "a", "TrainingSpecification": training},
+        )
+    )
 
 
 def test_the_defaults_are_allowed() -> None:
-    defaults = {e["Name"]: e["DefaultValue"] for e in specification()["SupportedHyperParameters"]}
+    defaults = {
+        e["Name"]: e["DefaultValue"]
+        for e in specification()["SupportedHyperParameters"]
+    }
     check_hyperparameters(defaults)
     assert Hyperparameters.parse(defaults) == Hyperparameters()
 
@@ -43,14 +63,26 @@ def test_every_search_range_is_one_that_the_job_takes() -> None:
 
 
 def test_what_is_fixed_is_not_searched() -> None:
-    names = {entry["Name"] for entries in search_ranges({"eta": "0.1"}).values() for entry in entries}
+    names = {
+        entry["Name"]
+        for entries in search_ranges({"eta": "0.1"}).values()
+        for entry in entries
+    }
     assert "eta" not in names
     assert "max_depth" in names
 
 
 def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        check_hyperparameters({"etta": "1", "max_depth": "0", "split": "half", "subsample": "x", "num_round": "1.5"})
+        check_hyperparameters(
+            {
+                "etta": "1",
+                "max_depth": "0",
+                "split": "half",
+                "subsample": "x",
+                "num_round": "1.5",
+            }
+        )
     said = str(caught.value)
     assert "etta is unknown, known are eta" in said
     assert "max_depth is '0', expected a whole number from 1 to 20" in said

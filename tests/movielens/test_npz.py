@@ -1,4 +1,6 @@
-"""Arrays come back from a mapped file as they were; what isn't such a file is a ValueError."""
+"""Arrays come back from a mapped file as they were; what isn't such a file is a
+ValueError.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def test_arrays_come_back(tmp_path: Path) -> None:
 
 
 def test_bytes_are_the_same_for_the_same_arrays() -> None:
-    assert npz.to_bytes(ARRAYS) == npz.to_bytes({name: array.copy(order="K") for name, array in ARRAYS.items()})
+    assert npz.to_bytes(ARRAYS) == npz.to_bytes(
+        {name: array.copy(order="K") for name, array in ARRAYS.items()}
+    )
 
 
 def test_what_was_packed_is_refused(tmp_path: Path) -> None:
@@ -59,7 +63,9 @@ def test_whatever_is_damaged_is_a_value_error_or_an_array(tmp_path: Path) -> Non
     rng = np.random.default_rng(0)
     refused = 0
     for _ in range(500):
-        damaged = bytearray(whole[: rng.integers(1, len(whole) + 1)] if rng.random() < 0.3 else whole)
+        damaged = bytearray(
+            whole[: rng.integers(1, len(whole) + 1)] if rng.random() < 0.3 else whole
+        )
         for place in rng.integers(len(damaged), size=3):
             damaged[place] = rng.integers(256)
         path.write_bytes(damaged)

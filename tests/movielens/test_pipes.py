@@ -29,7 +29,9 @@ def pipe(tmp_path: Path) -> Pipe:
     def read(*objects: str | bytes, bad_rows: BadRows | None = None) -> PipedRows:
         fifo = tmp_path / "training_0"
         os.mkfifo(fifo)
-        data = b"".join(part.encode() if isinstance(part, str) else part for part in objects)
+        data = b"".join(
+            part.encode() if isinstance(part, str) else part for part in objects
+        )
 
         def feed() -> None:
             with fifo.open("wb") as file:
@@ -59,7 +61,12 @@ def rows(tables: list[RatingTable]) -> list[tuple[float, ...]]:
     [
         (MOVIES, RATINGS),
         (RATINGS, MOVIES),
-        ("movieId,imdbId,tmdbId\n1,2,3\n", MOVIES, RATINGS, "userId,movieId,tag,timestamp\n1,1,fun,5\n"),
+        (
+            "movieId,imdbId,tmdbId\n1,2,3\n",
+            MOVIES,
+            RATINGS,
+            "userId,movieId,tag,timestamp\n1,1,fun,5\n",
+        ),
         (MOVIES, HEADER, *(HEADER + "{},{},{},{}\n".format(*row) for row in ROWS)),
         (MOVIES, RATINGS.replace("\n", "\r\n")),
         (gzip.compress(MOVIES.encode()), gzip.compress(RATINGS.encode())),
@@ -68,16 +75,24 @@ def rows(tables: list[RatingTable]) -> list[tuple[float, ...]]:
     ],
 )
 def test_objects_are_told_by_their_headers(
-    pipe: Pipe, objects: tuple[str | bytes, ...], size: int, monkeypatch: pytest.MonkeyPatch
+    pipe: Pipe,
+    objects: tuple[str | bytes, ...],
+    size: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(movielens.files, "BLOCK_BYTES", size)
     piped = pipe(*objects)
     assert rows(piped.ratings) == ROWS
-    assert [(movie.movie_id, movie.genres) for movie in piped.movies] == [(1, ("Comedy",)), (3, ("Drama",))]
+    assert [(movie.movie_id, movie.genres) for movie in piped.movies] == [
+        (1, ("Comedy",)),
+        (3, ("Drama",)),
+    ]
 
 
 def test_what_is_neither_is_told(pipe: Pipe) -> None:
-    assert pipe("movieId,imdbId,tmdbId\n1,2,3\n", MOVIES).passed_over == ["movieId,imdbId,tmdbId"]
+    assert pipe("movieId,imdbId,tmdbId\n1,2,3\n", MOVIES).passed_over == [
+        "movieId,imdbId,tmdbId"
+    ]
 
 
 def test_without_a_header_all_is_of_one_kind(pipe: Pipe) -> None:
@@ -88,8 +103,14 @@ def test_a_bad_row_has_its_line_in_the_pipe(pipe: Pipe) -> None:
     with pytest.raises(DataError, match=r"training \(pipe\) line 6: rating is '4\.7'"):
         pipe(MOVIES, RATINGS.replace("4.5", "4.7"))
     bad_rows = BadRows(most=0.5)
-    assert rows(pipe(MOVIES, RATINGS.replace("4.5", "4.7"), bad_rows=bad_rows).ratings) == ROWS[:1]
-    assert (bad_rows.count, bad_rows.first.partition(":")[0]) == (1, "training (pipe) line 6")
+    assert (
+        rows(pipe(MOVIES, RATINGS.replace("4.5", "4.7"), bad_rows=bad_rows).ratings)
+        == ROWS[:1]
+    )
+    assert (bad_rows.count, bad_rows.first.partition(":")[0]) == (
+        1,
+        "training (pipe) line 6",
+    )
 
 
 def test_parquet_is_refused(pipe: Pipe) -> None:

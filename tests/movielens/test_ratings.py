@@ -20,7 +20,9 @@ def test_the_scale_is_read_off_the_data() -> None:
 
 
 @given(st.sampled_from([WHOLE_STARS, HALF_STARS]), st.data())
-def test_classes_and_ratings_are_inverse(values: tuple[float, ...], data: st.DataObject) -> None:
+def test_classes_and_ratings_are_inverse(
+    values: tuple[float, ...], data: st.DataObject
+) -> None:
     scale = RatingScale(values)
     rating = stars(*data.draw(st.lists(st.sampled_from(values))))
     classes = scale.to_class(rating)
@@ -30,7 +32,10 @@ def test_classes_and_ratings_are_inverse(values: tuple[float, ...], data: st.Dat
 
 @pytest.mark.parametrize("value", [0.5, 4.5, 6, 0, np.nan])
 def test_values_off_the_scale_are_named(value: float) -> None:
-    with pytest.raises(DataError, match=r"rating .* is not among the training ratings' values 1\.0, 2\.0"):
+    with pytest.raises(
+        DataError,
+        match=r"rating .* is not among the training ratings' values 1\.0, 2\.0",
+    ):
         RatingScale(WHOLE_STARS).to_class(stars(1, value))
 
 

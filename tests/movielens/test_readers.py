@@ -72,7 +72,10 @@ def test_the_real_data_set(data_dir: Path) -> None:
     assert (len(data.ratings), len(data.movies)) == (100_836, 9_742)
     assert data.files == ("training/ratings.csv", "training/movies.csv")
     assert data.dropped == {"duplicate": 0}
-    assert rows(data.ratings.take(np.array([0, 100_835]))) == [(1, 1, 4.0, 964982703), (610, 170875, 3.0, 1493846415)]
+    assert rows(data.ratings.take(np.array([0, 100_835]))) == [
+        (1, 1, 4.0, 964982703),
+        (610, 170875, 3.0, 1493846415),
+    ]
     assert data.movies.title[0] == "Toy Story (1995)"
     assert sum(not genres for genres in data.movies.genres) == 34
     assert int((data.movies.year == 0).sum()) == 12
@@ -82,7 +85,11 @@ def test_csv(write: Write) -> None:
     data = read(write({"ratings.csv": RATINGS, "movies.csv": MOVIES}))
     assert rows(data.ratings) == ROWS
     assert data.movies.movie_id.tolist() == [1, 3, 7]
-    assert data.movies.title == ("Toy Story (1995)", "American President, The (1995)", "Hyena Road")
+    assert data.movies.title == (
+        "Toy Story (1995)",
+        "American President, The (1995)",
+        "Hyena Road",
+    )
     assert data.movies.genres == (("Adventure", "Children"), ("Drama", "IMAX"), ())
     assert data.movies.year.tolist() == [1995, 1995, 0]
 
@@ -115,7 +122,9 @@ def test_csv(write: Write) -> None:
     ],
 )
 def test_variants_of_ratings_read_the_same(write: Write, ratings: str | bytes) -> None:
-    assert rows(read(write({"any name": ratings, "movies.csv": MOVIES})).ratings) == ROWS
+    assert (
+        rows(read(write({"any name": ratings, "movies.csv": MOVIES})).ratings) == ROWS
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,11 +135,17 @@ def test_variants_of_ratings_read_the_same(write: Write, ratings: str | bytes) -
 def test_variants_of_movies_read_the_same(write: Write, movies: str | bytes) -> None:
     first = read(write({"ratings.csv": RATINGS, "m": MOVIES})).movies
     second = read(write({"ratings.csv": RATINGS, "m": movies})).movies
-    assert (first.title, first.genres, first.year.tolist()) == (second.title, second.genres, second.year.tolist())
+    assert (first.title, first.genres, first.year.tolist()) == (
+        second.title,
+        second.genres,
+        second.year.tolist(),
+    )
 
 
 def test_no_timestamps(write: Write) -> None:
-    ratings = read(write({"r.csv": "userId,movieId,rating\n1,1,4\n2,3,5\n", "m.csv": MOVIES})).ratings
+    ratings = read(
+        write({"r.csv": "userId,movieId,rating\n1,1,4\n2,3,5\n", "m.csv": MOVIES})
+    ).ratings
     assert ratings.timestamp is None
     assert np.isnan(ratings.queries().timestamp).all()
 
@@ -144,19 +159,38 @@ def test_separate_channels(write: Write) -> None:
 
 def test_shards_are_read_by_name_whatever_their_packing(write: Write) -> None:
     first, second, third = ("{},{},{},{}\n".format(*row) for row in ROWS)
-    base = write({"m.csv": MOVIES, "r/part-0.csv": RATINGS_HEADER + first, "r/part-2.csv": RATINGS_HEADER + third})
-    (base / "r" / "part-1.csv.gz").write_bytes(gzip.compress((RATINGS_HEADER + second).encode()))
+    base = write(
+        {
+            "m.csv": MOVIES,
+            "r/part-0.csv": RATINGS_HEADER + first,
+            "r/part-2.csv": RATINGS_HEADER + third,
+        }
+    )
+    (base / "r" / "part-1.csv.gz").write_bytes(
+        gzip.compress((RATINGS_HEADER + second).encode())
+    )
     data = read(base)
     assert rows(data.ratings) == ROWS
-    assert data.files[:3] == ("training/r/part-0.csv", "training/r/part-1.csv.gz", "training/r/part-2.csv")
+    assert data.files[:3] == (
+        "training/r/part-0.csv",
+        "training/r/part-1.csv.gz",
+        "training/r/part-2.csv",
+    )
 
 
 def test_parquet(write: Write) -> None:
     base = write({})
     base.mkdir()
     names = ("userId", "movieId", "rating", "timestamp")
-    pq.write_table(pa.table(dict(zip(names, map(list, zip(*ROWS, strict=True)), strict=True))), base / "r.parquet")
-    movies = {"movieId": [3, 1, 7], "title": ["B (1995)", "A (2001)", "C"], "genres": ["Drama|IMAX", "Comedy", None]}
+    pq.write_table(
+        pa.table(dict(zip(names, map(list, zip(*ROWS, strict=True)), strict=True))),
+        base / "r.parquet",
+    )
+    movies = {
+        "movieId": [3, 1, 7],
+        "title": ["B (1995)", "A (2001)", "C"],
+        "genres": ["Drama|IMAX", "Comedy", None],
+    }
     pq.write_table(pa.table(movies), base / "m.parquet")
     data = read(base)
     assert rows(data.ratings) == ROWS
@@ -224,17 +258,30 @@ def test_a_movie_may_stand_twice_if_it_is_the_same(write: Write) -> None:
 
 def test_titles_may_hold_what_looks_like_a_line_end(write: Write) -> None:
     movies = MOVIES + '9,"Two\nlines\u2028here (2001)",Drama\n'
-    assert read(write({"ratings.csv": RATINGS, "movies.csv": movies})).movies.title[-1] == "Two lines here (2001)"
+    assert (
+        read(write({"ratings.csv": RATINGS, "movies.csv": movies})).movies.title[-1]
+        == "Two lines here (2001)"
+    )
 
 
 def test_hidden_copies_are_passed_over(write: Write) -> None:
-    hidden = {".ipynb_checkpoints/ratings-checkpoint.csv": RATINGS, "._ratings.csv": RATINGS}
+    hidden = {
+        ".ipynb_checkpoints/ratings-checkpoint.csv": RATINGS,
+        "._ratings.csv": RATINGS,
+    }
     data = read(write({"ratings.csv": RATINGS, "movies.csv": MOVIES, **hidden}))
     assert data.dropped == {"duplicate": 0}
 
 
 def test_colons_without_timestamps_are_ratings(write: Write) -> None:
-    ratings = read(write({"ratings.dat": "1::1::4\n2::3::5\n", "movies.dat": ML_1M_MOVIES.encode("latin-1")})).ratings
+    ratings = read(
+        write(
+            {
+                "ratings.dat": "1::1::4\n2::3::5\n",
+                "movies.dat": ML_1M_MOVIES.encode("latin-1"),
+            }
+        )
+    ).ratings
     assert rows(ratings) == [(1, 1, 4.0), (2, 3, 5.0)]
 
 
@@ -258,7 +305,10 @@ def test_quoted_text_beside_ratings_may_hold_lines_and_odd_quotes(write: Write) 
         (",1,4.0,5", "userId is ''"),
         ("99999999999999999999,1,4.0,5", "userId is '99999999999999999999'"),
         ("1,-3,4.0,5", "movieId is '-3'"),
-        ("1,999,4.0,5", "movieId is '999', expected a movie that the movies file lists"),
+        (
+            "1,999,4.0,5",
+            "movieId is '999', expected a movie that the movies file lists",
+        ),
         ("1,1,4.7,5", "rating is '4.7', expected half stars from 0.5 to 5.0"),
         ("1,1,0,5", "rating is '0'"),
         ("1,1,5.5,5", "rating is '5.5'"),
@@ -267,16 +317,23 @@ def test_quoted_text_beside_ratings_may_hold_lines_and_odd_quotes(write: Write) 
         ("1,1,,5", "rating is ''"),
         ("1,1,4.0,", "timestamp is ''"),
         ("1,1,4.0,-5", "timestamp is '-5'"),
-        ("1,1,4.0,1537799250000", "timestamp is '1537799250000', expected whole seconds since 1970"),
+        (
+            "1,1,4.0,1537799250000",
+            "timestamp is '1537799250000', expected whole seconds since 1970",
+        ),
         ("1,1,4.0", "3 fields, expected 4 (userId,movieId,rating,timestamp)"),
         ("1,1,4.0,5,6", "5 fields, expected 4"),
     ],
 )
 @pytest.mark.parametrize("before", ["", "\n", "1,3,4.5,1\n"])
-def test_a_bad_rating_is_located(write: Write, before: str, line: str, expected: str) -> None:
+def test_a_bad_rating_is_located(
+    write: Write, before: str, line: str, expected: str
+) -> None:
     text = RATINGS + before + line + "\n3,3,9.9,5\n"
     message = fault(write({"ratings.csv": text, "movies.csv": MOVIES}))
-    assert message.startswith(f"training/ratings.csv line {5 + bool(before)}: {expected}")
+    assert message.startswith(
+        f"training/ratings.csv line {5 + bool(before)}: {expected}"
+    )
 
 
 def test_a_bad_rating_in_a_later_shard_and_in_gzip_is_located(write: Write) -> None:
@@ -287,9 +344,14 @@ def test_a_bad_rating_in_a_later_shard_and_in_gzip_is_located(write: Write) -> N
 
 def test_a_bad_value_in_parquet_has_its_row(write: Write) -> None:
     base = write({"movies.csv": MOVIES})
-    pq.write_table(pa.table({"userId": [1, 2], "movieId": [1, 3], "rating": [4.0, None]}), base / "r.parquet")
+    pq.write_table(
+        pa.table({"userId": [1, 2], "movieId": [1, 3], "rating": [4.0, None]}),
+        base / "r.parquet",
+    )
     assert fault(base).startswith("training/r.parquet row 2: rating is 'nan'")
-    pq.write_table(pa.table({"userId": ["1"], "movieId": [1], "rating": [4.0]}), base / "r.parquet")
+    pq.write_table(
+        pa.table({"userId": ["1"], "movieId": [1], "rating": [4.0]}), base / "r.parquet"
+    )
     assert "userId holds string, expected numbers" in fault(base)
     (base / "r.parquet").write_bytes(b"PAR1 and no more")
     assert fault(base).startswith("training/r.parquet can't be read as Parquet")
@@ -298,15 +360,31 @@ def test_a_bad_value_in_parquet_has_its_row(write: Write) -> None:
 def test_missing_columns_are_named_beside_the_header(write: Write) -> None:
     text = "userId,movieId,stars,timestamp\n1,1,4.0,5\n"
     message = fault(write({"ratings.csv": text, "movies.csv": MOVIES}))
-    assert message == "training/ratings.csv has no column rating, its header is userId,movieId,stars,timestamp"
-    message = fault(write({"ratings.csv": RATINGS, "movies.csv": "movieId,title\n1,A\n"}))
-    assert message == "training/movies.csv has no column genres, its header is movieId,title"
-    message = fault(write({"ratings.csv": "UserID,MovieID,Rating\n1,1,4.0\n", "movies.csv": MOVIES}))
-    assert message.endswith("has no column userId, movieId, rating, its header is UserID,MovieID,Rating")
+    assert (
+        message
+        == "training/ratings.csv has no column rating, its header is userId,movieId,stars,timestamp"
+    )
+    message = fault(
+        write({"ratings.csv": RATINGS, "movies.csv": "movieId,title\n1,A\n"})
+    )
+    assert (
+        message
+        == "training/movies.csv has no column genres, its header is movieId,title"
+    )
+    message = fault(
+        write({"ratings.csv": "UserID,MovieID,Rating\n1,1,4.0\n", "movies.csv": MOVIES})
+    )
+    assert message.endswith(
+        "has no column userId, movieId, rating, its header is UserID,MovieID,Rating"
+    )
 
 
 def test_a_table_of_users_is_passed_over(write: Write) -> None:
-    files = {"ratings.csv": RATINGS, "movies.csv": MOVIES, "users.csv": "userId,gender,age\n1,F,25\n"}
+    files = {
+        "ratings.csv": RATINGS,
+        "movies.csv": MOVIES,
+        "users.csv": "userId,gender,age\n1,F,25\n",
+    }
     assert read(write(files)).files == ("training/ratings.csv", "training/movies.csv")
 
 
@@ -314,13 +392,23 @@ def test_a_table_of_users_is_passed_over(write: Write) -> None:
     ("movies", "expected"),
     [
         ("x,Title,Drama", "line 2: movieId is 'x', expected a whole number"),
-        ("1,American President, The (1995),Drama", "line 2: 4 fields, expected 3; quote titles that hold a comma"),
-        ("1,A,Drama\n1,B,Drama", "line 3: movieId 1 stands twice, with another title or genres"),
+        (
+            "1,American President, The (1995),Drama",
+            "line 2: 4 fields, expected 3; quote titles that hold a comma",
+        ),
+        (
+            "1,A,Drama\n1,B,Drama",
+            "line 3: movieId 1 stands twice, with another title or genres",
+        ),
         ("", "has no rows"),
     ],
 )
 def test_a_bad_movie_is_located(write: Write, movies: str, expected: str) -> None:
-    message = fault(write({"ratings.csv": RATINGS, "movies.csv": f"movieId,title,genres\n{movies}\n"}))
+    message = fault(
+        write(
+            {"ratings.csv": RATINGS, "movies.csv": f"movieId,title,genres\n{movies}\n"}
+        )
+    )
     assert message.startswith("training/movies.csv")
     assert expected in message
 
@@ -333,21 +421,45 @@ def test_text_that_is_not_utf8_has_its_line(write: Write) -> None:
 
 @pytest.mark.parametrize("row", [1, 50_000, 99_000, 100_836])
 @pytest.mark.parametrize("column", range(5))
-def test_an_open_quote_loses_no_rows(write: Write, data_dir: Path, row: int, column: int) -> None:
-    """Over several of Arrow's blocks, in each column, the last one being a column that nobody reads."""
-    lines = [f"{line},note" for line in (data_dir / "ratings.csv").read_text().splitlines()]
+def test_an_open_quote_loses_no_rows(
+    write: Write, data_dir: Path, row: int, column: int
+) -> None:
+    """Over several of Arrow's blocks, in each column, the last one being a column that
+    nobody reads.
+    """
+    lines = [
+        f"{line},note" for line in (data_dir / "ratings.csv").read_text().splitlines()
+    ]
     fields = lines[row].split(",")
-    lines[row] = ",".join([*fields[:column], f'"{fields[column]}', *fields[column + 1 :]])
-    message = fault(write({"ratings.csv": "\n".join(lines), "movies.csv": (data_dir / "movies.csv").read_bytes()}))
+    lines[row] = ",".join(
+        [*fields[:column], f'"{fields[column]}', *fields[column + 1 :]]
+    )
+    message = fault(
+        write(
+            {
+                "ratings.csv": "\n".join(lines),
+                "movies.csv": (data_dir / "movies.csv").read_bytes(),
+            }
+        )
+    )
     assert message.startswith(f"training/ratings.csv line {row + 1}: ")
     assert "check the quotes" in message
 
 
 @pytest.mark.parametrize("n_movies", [20, 20_000])
 @pytest.mark.parametrize("row", ['1,"A,Drama', '1,A,"Drama', '1,"A" B,Drama'])
-def test_a_movie_with_an_open_quote_is_located(write: Write, row: str, n_movies: int) -> None:
+def test_a_movie_with_an_open_quote_is_located(
+    write: Write, row: str, n_movies: int
+) -> None:
     rest = "".join(f"{movie_id},B,Drama\n" for movie_id in range(2, n_movies))
-    message = fault(write({"ratings.csv": RATINGS, "movies.csv": f"movieId,title,genres\n{row}\n{rest}"}))
+    message = fault(
+        write(
+            {
+                "ratings.csv": RATINGS,
+                "movies.csv": f"movieId,title,genres\n{row}\n{rest}",
+            }
+        )
+    )
     assert message.startswith("training/movies.csv line 2: ")
     assert "check the quotes" in message
 
@@ -357,7 +469,11 @@ def test_a_movie_with_an_open_quote_is_located(write: Write, row: str, n_movies:
     [
         ("genres", [1, 2], "row 1: genres is 1, expected text"),
         ("genres", [b"Drama", b"War"], "row 1: genres is b'Drama', expected text"),
-        ("genres", [["Drama"], ["War", None]], "row 2: genres is ['War', None], expected text"),
+        (
+            "genres",
+            [["Drama"], ["War", None]],
+            "row 2: genres is ['War', None], expected text",
+        ),
         ("title", [b"A", b"B"], "row 1: title is b'A', expected text"),
         ("movieId", [1.0, 3.0], "row 1: movieId is '1.0', expected a whole number"),
     ],
@@ -366,16 +482,31 @@ def test_movies_in_parquet_of_other_types_are_refused(
     write: Write, column: str, values: list[object], expected: str
 ) -> None:
     base = write({"ratings.csv": RATINGS})
-    movies = {"movieId": [1, 3], "title": ["A", "B"], "genres": ["Drama", "War"], column: values}
+    movies = {
+        "movieId": [1, 3],
+        "title": ["A", "B"],
+        "genres": ["Drama", "War"],
+        column: values,
+    }
     pq.write_table(pa.table(movies), base / "m.parquet")
     assert fault(base).startswith(f"training/m.parquet {expected}")
 
 
-def test_what_is_absent_is_told_with_what_is_there(write: Write, tmp_path: Path) -> None:
+def test_what_is_absent_is_told_with_what_is_there(
+    write: Write, tmp_path: Path
+) -> None:
     assert "is no directory" in fault(tmp_path / "nowhere")
-    base = write({"movies.csv": MOVIES, "ratings.csv": b"", "tags.csv": "userId,movieId,tag,timestamp\n1,1,fun,5\n"})
+    base = write(
+        {
+            "movies.csv": MOVIES,
+            "ratings.csv": b"",
+            "tags.csv": "userId,movieId,tag,timestamp\n1,1,fun,5\n",
+        }
+    )
     message = fault(base)
-    assert message.startswith("no ratings (userId,movieId,rating[,timestamp]) in channel training")
+    assert message.startswith(
+        "no ratings (userId,movieId,rating[,timestamp]) in channel training"
+    )
     assert "training/ratings.csv (empty)" in message
     assert "training/tags.csv (begins with 'userId,movieId,tag,timestamp')" in message
     for header in (RATINGS_HEADER, RATINGS_HEADER.rstrip("\n")):
@@ -388,12 +519,22 @@ def test_what_is_absent_is_told_with_what_is_there(write: Write, tmp_path: Path)
 
 def test_a_broken_gzip_file_is_named(write: Write) -> None:
     packed = gzip.compress(RATINGS.encode() * 50_000)
-    message = fault(write({"ratings.csv.gz": packed[: len(packed) // 2], "movies.csv": MOVIES}))
+    message = fault(
+        write({"ratings.csv.gz": packed[: len(packed) // 2], "movies.csv": MOVIES})
+    )
     assert message.startswith("training/ratings.csv.gz is a broken gzip file")
 
 
 def test_shards_with_and_without_timestamps_are_refused(write: Write) -> None:
-    message = fault(write({"a.csv": RATINGS, "b.csv": "userId,movieId,rating\n5,1,4.0\n", "movies.csv": MOVIES}))
+    message = fault(
+        write(
+            {
+                "a.csv": RATINGS,
+                "b.csv": "userId,movieId,rating\n5,1,4.0\n",
+                "movies.csv": MOVIES,
+            }
+        )
+    )
     assert message.startswith("training/b.csv has no timestamp column")
 
 
@@ -401,23 +542,41 @@ def test_shards_with_and_without_timestamps_are_refused(write: Write) -> None:
 
 
 GOOD_AND_BAD = [
-    *("1,1,4.0,964982703", "x,1,4.0,5", "1,3,4.5,964981247", "1,1,4.7,5", "1,999,4.0,5", "1,1,4.0", '"2",7,0.5,1000'),
+    *(
+        "1,1,4.0,964982703",
+        "x,1,4.0,5",
+        "1,3,4.5,964981247",
+        "1,1,4.7,5",
+        "1,999,4.0,5",
+        "1,1,4.0",
+        '"2",7,0.5,1000',
+    ),
     *("2,3,3.5,-1", "2,3,inf,5"),
 ]
 
 
 @pytest.mark.parametrize("size", [30, 1 << 24])
-def test_bad_rows_are_left_out_and_counted(write: Write, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_rows_are_left_out_and_counted(
+    write: Write, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("movielens.files.BLOCK_BYTES", size)
-    base = write({"r.csv": RATINGS_HEADER + "\n".join(GOOD_AND_BAD), "movies.csv": MOVIES})
+    base = write(
+        {"r.csv": RATINGS_HEADER + "\n".join(GOOD_AND_BAD), "movies.csv": MOVIES}
+    )
     known = np.array([1, 3, 7], np.int32)
-    file = next(file for file in channel_files("training", base) if file.role == "ratings")
+    file = next(
+        file for file in channel_files("training", base) if file.role == "ratings"
+    )
     bad_rows = BadRows(most=0.9)
     assert rows(read_rating_file(file, known, bad_rows)) == ROWS
-    assert (bad_rows.count, bad_rows.first) == (6, f"training/r.csv line 3: userId is 'x', expected {EXPECTED_ID}")
+    assert (bad_rows.count, bad_rows.first) == (
+        6,
+        f"training/r.csv line 3: userId is 'x', expected {EXPECTED_ID}",
+    )
     bad_rows.check(n_kept=3)
     with pytest.raises(
-        DataError, match=r"6 of 103 rows can't be used \(5\.83 %, allowed are 5 %\), the first: training/r"
+        DataError,
+        match=r"6 of 103 rows can't be used \(5\.83 %, allowed are 5 %\), the first: training/r",
     ):
         BadRows(most=0.05, count=6, first=bad_rows.first).check(n_kept=97)
 
@@ -425,11 +584,18 @@ def test_bad_rows_are_left_out_and_counted(write: Write, size: int, monkeypatch:
 def test_bad_rows_of_parquet_are_left_out(write: Write) -> None:
     base = write({"movies.csv": MOVIES})
     pq.write_table(
-        pa.table({"userId": [1, 2, 3], "movieId": [1, 3, 99], "rating": [4.0, None, 3.0]}), base / "r.parquet"
+        pa.table(
+            {"userId": [1, 2, 3], "movieId": [1, 3, 99], "rating": [4.0, None, 3.0]}
+        ),
+        base / "r.parquet",
     )
-    file = next(file for file in channel_files("training", base) if file.role == "ratings")
+    file = next(
+        file for file in channel_files("training", base) if file.role == "ratings"
+    )
     bad_rows = BadRows(most=0.9)
-    assert rows(read_rating_file(file, np.array([1, 3, 7], np.int32), bad_rows)) == [(1, 1, 4.0)]
+    assert rows(read_rating_file(file, np.array([1, 3, 7], np.int32), bad_rows)) == [
+        (1, 1, 4.0)
+    ]
     assert bad_rows.count == 2
 
 
@@ -441,16 +607,27 @@ def test_blocks_change_nothing(data_dir: Path, monkeypatch: pytest.MonkeyPatch) 
         assert np.array_equal(getattr(whole, column), getattr(parts, column))
 
 
-def test_a_quoted_text_over_the_end_of_a_block(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quoted_text_over_the_end_of_a_block(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("movielens.files.BLOCK_BYTES", 40)
-    ratings = "userId,movieId,rating,note\n" + '1,1,4.0,"two\nlines, and\nthree"\n1,3,4.5,"a ""word"""\n2,7,0.5,\n'
-    assert rows(read(write({"ratings.csv": ratings, "movies.csv": MOVIES})).ratings) == [row[:3] for row in ROWS]
+    ratings = (
+        "userId,movieId,rating,note\n"
+        + '1,1,4.0,"two\nlines, and\nthree"\n1,3,4.5,"a ""word"""\n2,7,0.5,\n'
+    )
+    assert rows(
+        read(write({"ratings.csv": ratings, "movies.csv": MOVIES})).ratings
+    ) == [row[:3] for row in ROWS]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_unsorted_ratings_lose_only_duplicates(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    user, movie, half_stars = rng.integers(1, 40, 3000), rng.integers(1, 60, 3000), rng.integers(1, 11, 3000)
+    user, movie, half_stars = (
+        rng.integers(1, 40, 3000),
+        rng.integers(1, 60, 3000),
+        rng.integers(1, 11, 3000),
+    )
     time = rng.integers(0, 5, 3000)
     last: dict[tuple[int, int], tuple[int, int]] = {}
     for row in np.lexsort((np.arange(3000), time)).tolist():
@@ -458,7 +635,12 @@ def test_unsorted_ratings_lose_only_duplicates(seed: int) -> None:
     kept, n_dropped = drop_duplicates(RatingTable.of(user, movie, half_stars / 2, time))
     assert n_dropped == 3000 - len(last)
     expected = sorted((row, ids, value) for ids, (row, value) in last.items())
-    found = zip(kept.user_id.tolist(), kept.movie_id.tolist(), kept.half_stars.tolist(), strict=True)
+    found = zip(
+        kept.user_id.tolist(),
+        kept.movie_id.tolist(),
+        kept.half_stars.tolist(),
+        strict=True,
+    )
     assert list(found) == [(*ids, value) for _, ids, value in expected]
 
 
@@ -467,9 +649,14 @@ def test_unsorted_ratings_lose_only_duplicates(seed: int) -> None:
 USERS = st.integers(1, 2**31 - 1)
 STARS = st.integers(1, 10).map(lambda k: k / 2)
 TABLES = st.dictionaries(
-    st.tuples(USERS, st.sampled_from([1, 3, 7])), st.tuples(STARS, st.integers(0, 2**32 - 1)), min_size=1, max_size=30
+    st.tuples(USERS, st.sampled_from([1, 3, 7])),
+    st.tuples(STARS, st.integers(0, 2**32 - 1)),
+    min_size=1,
+    max_size=30,
 )
-PER_EXAMPLE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+PER_EXAMPLE = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
 
 
 @PER_EXAMPLE
@@ -480,7 +667,11 @@ PER_EXAMPLE = settings(suppress_health_check=[HealthCheck.function_scoped_fixtur
     packed=st.booleans(),
 )
 def test_what_is_written_is_read(
-    write: Write, table: dict[tuple[int, int], tuple[float, int]], separator: str, end: str, packed: bool
+    write: Write,
+    table: dict[tuple[int, int], tuple[float, int]],
+    separator: str,
+    end: str,
+    packed: bool,
 ) -> None:
     expected = [(*ids, *values) for ids, values in table.items()]
     text = "".join(separator.join(map(str, row)) + end for row in expected).encode()
@@ -489,7 +680,10 @@ def test_what_is_written_is_read(
 
 
 @PER_EXAMPLE
-@given(data=st.binary(max_size=200) | st.text('0123456789.,\n\r:\t|-"userIdmovratng ', max_size=80).map(str.encode))
+@given(
+    data=st.binary(max_size=200)
+    | st.text('0123456789.,\n\r:\t|-"userIdmovratng ', max_size=80).map(str.encode)
+)
 def test_any_bytes_read_or_are_refused(write: Write, data: bytes) -> None:
     for content in (data, RATINGS.encode() + data):
         try:

@@ -1,4 +1,6 @@
-"""The extension's boundary: what it refuses, what it says without itself, and that it keeps to its tables."""
+"""The extension's boundary: what it refuses, what it says without itself, and that it
+keeps to its tables.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +44,28 @@ def spec(ratings: RatingTable, movies: MovieTable) -> FeatureSpec:
         ("rated_movie", lambda a: a + 5, "a movie that isn't in the catalogue"),
         ("start", lambda a: a[::-1].copy(), "start doesn't rise"),
         ("start", lambda a: a - 1, "start doesn't rise from 0"),
-        ("year", lambda a: a.astype(np.float64), r"known.year isn't an aligned C array of float32 \(14\)"),
+        (
+            "year",
+            lambda a: a.astype(np.float64),
+            r"known.year isn't an aligned C array of float32 \(14\)",
+        ),
         ("year", lambda a: a[:-1], "known.year isn't"),
         ("year", lambda a: np.repeat(a, 2)[::2], "known.year isn't"),
-        ("year", lambda a: np.frombuffer(b"1" + a.tobytes(), np.uint8)[1:].view(np.float32), "known.year isn't"),
-        ("class_values", lambda _: np.zeros(65, dtype=np.float32), "more than 64 classes"),
+        (
+            "year",
+            lambda a: np.frombuffer(b"1" + a.tobytes(), np.uint8)[1:].view(np.float32),
+            "known.year isn't",
+        ),
+        (
+            "class_values",
+            lambda _: np.zeros(65, dtype=np.float32),
+            "more than 64 classes",
+        ),
     ],
 )
-def test_tables_that_do_not_fit_are_refused(spec: FeatureSpec, name: str, change, fault: str) -> None:  # type: ignore[no-untyped-def]
+def test_tables_that_do_not_fit_are_refused(
+    spec: FeatureSpec, name: str, change, fault: str
+) -> None:  # type: ignore[no-untyped-def]
     known, parts = spec.tables()
     with pytest.raises(ValueError, match=fault):
         plan_of(known | {name: change(known[name])}, parts)
@@ -61,8 +77,14 @@ def test_parts_that_do_not_fit_are_refused(spec: FeatureSpec) -> None:
         (("nothing", 1, {}), "there is no kernel nothing"),
         (("base", 21, {}), "base writes 22 columns, 21 are named"),
         (("base", 22, {"more": np.zeros(1)}), "base has 1 tables, its kernel reads 0"),
-        (("blend", 1, {"columns": np.full(1, 1), "weights": np.ones(1, np.float32)}), "blend writes 0 columns"),
-        (("blend", 1, {"columns": np.zeros(1, dtype=np.int64)}), r"blend.weights isn't .* float32 \(1\)"),
+        (
+            ("blend", 1, {"columns": np.full(1, 1), "weights": np.ones(1, np.float32)}),
+            "blend writes 0 columns",
+        ),
+        (
+            ("blend", 1, {"columns": np.zeros(1, dtype=np.int64)}),
+            r"blend.weights isn't .* float32 \(1\)",
+        ),
     ):
         with pytest.raises(ValueError, match=fault):
             plan_of(known, [part])  # type: ignore[list-item]
@@ -71,7 +93,9 @@ def test_parts_that_do_not_fit_are_refused(spec: FeatureSpec) -> None:
 def test_rows_that_do_not_fit_are_refused(spec: FeatureSpec) -> None:
     plan, one = plan_of(*spec.tables()), np.zeros(1, dtype=np.int64)
     out = np.empty((1, len(spec.names)), dtype=np.float32)
-    with pytest.raises(ValueError, match=r"timestamp isn't an aligned float64 \(n_rows,\)"):
+    with pytest.raises(
+        ValueError, match=r"timestamp isn't an aligned float64 \(n_rows,\)"
+    ):
         plan.transform_into(one, one, one, out)
     with pytest.raises(ValueError, match=r"out isn't an aligned float32 \(1, "):
         plan.transform_into(one, one, np.zeros(1), out[:, 1:].copy())
@@ -86,15 +110,29 @@ def test_rows_that_do_not_fit_are_refused(spec: FeatureSpec) -> None:
         plan.transform_row(1, 1, 0.0, np.empty((2, len(spec.names)), dtype=np.float32))
 
 
-def test_a_row_of_numbers_is_the_row_of_arrays(spec: FeatureSpec, ratings: RatingTable) -> None:
+def test_a_row_of_numbers_is_the_row_of_arrays(
+    spec: FeatureSpec, ratings: RatingTable
+) -> None:
     some = ratings.queries().take(np.arange(0, len(ratings), 7))
-    user_id, movie_id = np.append(some.user_id, [-5, 2**63 - 1]), np.append(some.movie_id, [-(2**63), 0])
+    user_id, movie_id = (
+        np.append(some.user_id, [-5, 2**63 - 1]),
+        np.append(some.movie_id, [-(2**63), 0]),
+    )
     timestamp = np.append(some.timestamp, [np.nan, 0.0])
-    rows = [spec.row(*row) for row in zip(user_id.tolist(), movie_id.tolist(), timestamp.tolist(), strict=True)]
-    np.testing.assert_array_equal(np.vstack(rows), spec.values(RatingQueries(user_id, movie_id, timestamp)))
+    rows = [
+        spec.row(*row)
+        for row in zip(
+            user_id.tolist(), movie_id.tolist(), timestamp.tolist(), strict=True
+        )
+    ]
+    np.testing.assert_array_equal(
+        np.vstack(rows), spec.values(RatingQueries(user_id, movie_id, timestamp))
+    )
 
 
-def test_tables_may_be_mapped_and_read_only(spec: FeatureSpec, ratings: RatingTable, tmp_path: Path) -> None:
+def test_tables_may_be_mapped_and_read_only(
+    spec: FeatureSpec, ratings: RatingTable, tmp_path: Path
+) -> None:
     arrays = {}
     for name, array in spec.to_arrays().items():
         np.save(tmp_path / "array.npy", array)
@@ -102,13 +140,21 @@ def test_tables_may_be_mapped_and_read_only(spec: FeatureSpec, ratings: RatingTa
         (tmp_path / "array.npy").unlink()
     mapped = FeatureSpec.from_arrays(arrays)
     queries = ratings.queries()
-    np.testing.assert_array_equal(mapped.transform(queries).values, spec.transform(queries).values)
+    np.testing.assert_array_equal(
+        mapped.transform(queries).values, spec.transform(queries).values
+    )
 
 
-def test_columns_need_not_be_contiguous(spec: FeatureSpec, ratings: RatingTable) -> None:
+def test_columns_need_not_be_contiguous(
+    spec: FeatureSpec, ratings: RatingTable
+) -> None:
     queries = ratings.queries()
-    backwards = RatingQueries(queries.user_id[::-1], queries.movie_id[::-1], queries.timestamp[::-1])
-    np.testing.assert_array_equal(spec.transform(backwards).values, spec.transform(queries).values[::-1])
+    backwards = RatingQueries(
+        queries.user_id[::-1], queries.movie_id[::-1], queries.timestamp[::-1]
+    )
+    np.testing.assert_array_equal(
+        spec.transform(backwards).values, spec.transform(queries).values[::-1]
+    )
 
 
 @given(
@@ -116,17 +162,27 @@ def test_columns_need_not_be_contiguous(spec: FeatureSpec, ratings: RatingTable)
     st.integers(0, 2**31 - 2),
     st.lists(st.integers(-(2**63), 2**63 - 1)),
 )
-def test_movies_are_found_wherever_their_ids_lie(ids: list[int], below: int, asked: list[int]) -> None:
-    """Ids close to each other and far apart, theirs and their neighbours, and any that there may be."""
+def test_movies_are_found_wherever_their_ids_lie(
+    ids: list[int], below: int, asked: list[int]
+) -> None:
+    """Ids close to each other and far apart, theirs and their neighbours, and any that
+    there may be.
+    """
     movie_id = np.unique(np.array(ids) // (below + 1) + 1).astype(np.int32)
     n_movies, own = len(movie_id), movie_id.astype(np.int64)
-    movies = MovieTable(movie_id, ("",) * n_movies, ((),) * n_movies, np.zeros(n_movies, dtype=np.int16))
+    movies = MovieTable(
+        movie_id, ("",) * n_movies, ((),) * n_movies, np.zeros(n_movies, dtype=np.int16)
+    )
     one = np.ones(1, dtype=np.int32)
-    spec = FeatureSpec.fit(RatingTable.of(one, movie_id[:1], np.ones(1), None), movies, ("ids",))
+    spec = FeatureSpec.fit(
+        RatingTable.of(one, movie_id[:1], np.ones(1), None), movies, ("ids",)
+    )
     queries = np.concatenate([own, own - 1, own + 1, np.array(asked, dtype=np.int64)])
     rows = RatingQueries(np.ones_like(queries), queries, np.full(len(queries), np.nan))
     found = spec.transform(rows).values[:, spec.names.index("movieId")]
-    np.testing.assert_array_equal(found, np.where(np.isin(queries, own), queries, np.nan).astype(np.float32))
+    np.testing.assert_array_equal(
+        found, np.where(np.isin(queries, own), queries, np.nan).astype(np.float32)
+    )
 
 
 def test_threads_share_a_plan(spec: FeatureSpec, ratings: RatingTable) -> None:
@@ -135,10 +191,16 @@ def test_threads_share_a_plan(spec: FeatureSpec, ratings: RatingTable) -> None:
 
     def ask(start: int) -> None:
         rows = np.arange(start, len(ratings), 7)
-        if not np.array_equal(again.transform(ratings.take(rows).queries()).values, expected[rows], equal_nan=True):
+        if not np.array_equal(
+            again.transform(ratings.take(rows).queries()).values,
+            expected[rows],
+            equal_nan=True,
+        ):
             wrong.append(start)
 
-    threads = [threading.Thread(target=ask, args=(start,)) for start in range(0, 400, 20)]
+    threads = [
+        threading.Thread(target=ask, args=(start,)) for start in range(0, 400, 20)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -146,16 +208,30 @@ def test_threads_share_a_plan(spec: FeatureSpec, ratings: RatingTable) -> None:
     assert not wrong
 
 
-def test_the_likest_movies_are_those_of_the_formula(ratings: RatingTable, movies: MovieTable) -> None:
-    history = History.of(ratings, IdIndex.of(ratings.user_id), Catalogue.of(movies), RatingScale.of(ratings.rating))
+def test_the_likest_movies_are_those_of_the_formula(
+    ratings: RatingTable, movies: MovieTable
+) -> None:
+    history = History.of(
+        ratings,
+        IdIndex.of(ratings.user_id),
+        Catalogue.of(movies),
+        RatingScale.of(ratings.rating),
+    )
     opinion, h = np.full((history.n_users, len(movies)), np.nan), 3.0
     opinion[history.user_index, history.movie_index] = history.residual
     likeness = np.zeros((len(movies), len(movies)))
     for i, j in np.argwhere(~np.eye(len(movies), dtype=bool)):
         one, other = opinion[:, [i, j]][~np.isnan(opinion[:, [i, j]]).any(axis=1)].T
-        alike = (one @ other) / (np.sqrt((one @ one) * (other @ other)) + 0.3 * h) * len(one) / (len(one) + h)
+        alike = (
+            (one @ other)
+            / (np.sqrt((one @ one) * (other @ other)) + 0.3 * h)
+            * len(one)
+            / (len(one) + h)
+        )
         likeness[i, j] = max(alike, 0) if len(one) > 1 else 0
-    found, alike = find_likest(Opinions.by_movie(history), Opinions.by_user(history), h, 4)
+    found, alike = find_likest(
+        Opinions.by_movie(history), Opinions.by_user(history), h, 4
+    )
     np.testing.assert_array_equal(found[-1], len(movies))
     for movie in range(len(movies)):
         order = np.argsort(-likeness[movie], kind="stable")[:4]
@@ -164,15 +240,36 @@ def test_the_likest_movies_are_those_of_the_formula(ratings: RatingTable, movies
         np.testing.assert_array_equal(found[movie], np.where(known, order, len(movies)))
 
 
-def test_a_step_of_the_factorization_is_that_of_the_formula(ratings: RatingTable, movies: MovieTable) -> None:
-    history = History.of(ratings, IdIndex.of(ratings.user_id), Catalogue.of(movies), RatingScale.of(ratings.rating))
-    opinions, rng, d, noise = Opinions.by_user(history), np.random.default_rng(0), 4, 0.7
-    vector, covariance = rng.normal(size=(len(movies) + 1, d)), rng.random((len(movies) + 1, d * (d + 1) // 2))
-    precision, shift = np.array([1.0, 2.0, 3.0, 200.0]), rng.normal(size=(history.n_users + 1, d))
+def test_a_step_of_the_factorization_is_that_of_the_formula(
+    ratings: RatingTable, movies: MovieTable
+) -> None:
+    history = History.of(
+        ratings,
+        IdIndex.of(ratings.user_id),
+        Catalogue.of(movies),
+        RatingScale.of(ratings.rating),
+    )
+    opinions, rng, d, noise = (
+        Opinions.by_user(history),
+        np.random.default_rng(0),
+        4,
+        0.7,
+    )
+    vector, covariance = (
+        rng.normal(size=(len(movies) + 1, d)),
+        rng.random((len(movies) + 1, d * (d + 1) // 2)),
+    )
+    precision, shift = (
+        np.array([1.0, 2.0, 3.0, 200.0]),
+        rng.normal(size=(history.n_users + 1, d)),
+    )
     found = _find_vectors(opinions, vector, covariance, precision, shift, noise)
     for user in (0, 7, history.n_users):
         theirs = opinions.index[slice(*opinions.start[user : user + 2])]
-        left = opinions.residual[slice(*opinions.start[user : user + 2])] - vector[theirs, -1]
+        left = (
+            opinions.residual[slice(*opinions.start[user : user + 2])]
+            - vector[theirs, -1]
+        )
         design, spread = vector[theirs].copy(), np.zeros((len(theirs), d, d))
         design[:, -1] = 1
         spread[(slice(None), *np.tril_indices(d))] = covariance[theirs]
@@ -183,33 +280,65 @@ def test_a_step_of_the_factorization_is_that_of_the_formula(ratings: RatingTable
         mean = expected @ (design.T @ left / noise + shift[user])
         second = np.outer(mean, mean) + expected
         np.testing.assert_allclose(found[0][user], mean)
-        np.testing.assert_allclose(found[1][user], expected[np.tril_indices(d)], atol=1e-12)
+        np.testing.assert_allclose(
+            found[1][user], expected[np.tril_indices(d)], atol=1e-12
+        )
         total = left @ left - 2 * mean @ (design.T @ left) + (second * square).sum()
         np.testing.assert_allclose(found[2][user], total, atol=1e-12)
 
 
 def test_likest_of_ratings_out_of_bounds_are_refused() -> None:
     one, empty = np.zeros(1, dtype=np.int32), np.array([0, 1])
-    ratings = {"item_start": empty, "rater": one, "opinion": np.ones(1, np.float32), "rater_start": empty, "item": one}
-    ratings |= {"its_opinion": np.ones(1, np.float32), "shrinkage": np.ones(1, np.float32)}
-    likest = {"neighbour": np.zeros((1, 3), np.int32), "likeness": np.zeros((1, 3), np.float32)}
+    ratings = {
+        "item_start": empty,
+        "rater": one,
+        "opinion": np.ones(1, np.float32),
+        "rater_start": empty,
+        "item": one,
+    }
+    ratings |= {
+        "its_opinion": np.ones(1, np.float32),
+        "shrinkage": np.ones(1, np.float32),
+    }
+    likest = {
+        "neighbour": np.zeros((1, 3), np.int32),
+        "likeness": np.zeros((1, 3), np.float32),
+    }
     extension().find_likest(ratings, likest)
-    for name, change in (("item", one + 1), ("rater", one - 1), ("item_start", empty[::-1].copy())):
-        with pytest.raises(ValueError, match="ratings: a start or an index is out of bounds"):
+    for name, change in (
+        ("item", one + 1),
+        ("rater", one - 1),
+        ("item_start", empty[::-1].copy()),
+    ):
+        with pytest.raises(
+            ValueError, match="ratings: a start or an index is out of bounds"
+        ):
             extension().find_likest(ratings | {name: change}, likest)
 
 
 def test_vectors_of_no_triangle_are_refused() -> None:
     start, index = np.array([0, 1]), np.zeros(1, dtype=np.int32)
-    with pytest.raises(ValueError, match=r"found.covariance isn't an aligned C array of float64 \(1, 4\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"found.covariance isn't an aligned C array of float64 \(1, 4\)",
+    ):
         _find_vectors(
-            Opinions(start, index, np.ones(1)), np.ones((1, 2)), np.ones((1, 4)), np.ones(2), np.ones((1, 2)), 1.0
+            Opinions(start, index, np.ones(1)),
+            np.ones((1, 2)),
+            np.ones((1, 4)),
+            np.ones(2),
+            np.ones((1, 2)),
+            1.0,
         )
 
 
 def without_extension(directory: Path) -> Path:
     """A copy of the package that was installed where there is no compiler."""
-    shutil.copytree(SOURCES, directory / "movielens", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    shutil.copytree(
+        SOURCES,
+        directory / "movielens",
+        ignore=shutil.ignore_patterns("*.so", "__pycache__"),
+    )
     return directory
 
 
@@ -222,26 +351,68 @@ def test_without_the_extension_it_is_said(tmp_path: Path) -> None:
         "FeatureSpec.fit(ratings, movies).transform(ratings.queries())"
     )
     environment = os.environ | {"PYTHONPATH": str(without_extension(tmp_path))}
-    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
-    assert "BuildError: movielens.features._rows can't be loaded" in run.stderr.splitlines()[-1]
-    assert "install a C compiler, then this package once more" in run.stderr.splitlines()[-1]
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (
+        "BuildError: movielens.features._rows can't be loaded"
+        in run.stderr.splitlines()[-1]
+    )
+    assert (
+        "install a C compiler, then this package once more"
+        in run.stderr.splitlines()[-1]
+    )
 
 
 def test_under_the_sanitizers(spec: FeatureSpec, tmp_path: Path) -> None:
-    """Plans and rows of every kind once more, with every access to memory and every operation watched."""
+    """Plans and rows of every kind once more, with every access to memory and every
+    operation watched.
+    """
     if shutil.which("gcc") is None:
         debian.install("gcc", "libc6-dev")
     features = without_extension(tmp_path) / "movielens" / "features"
-    flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-shared", "-fPIC"]
+    flags = [
+        "-O1",
+        "-g",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+        "-shared",
+        "-fPIC",
+    ]
     include = f"-I{sysconfig.get_path('include')}"
     sources = sorted(map(str, features.glob("*.c")))
     command = ["gcc", *flags, "-DPy_LIMITED_API=0x030B0000", include, *sources, "-lm"]
     subprocess.run([*command, "-o", str(features / "_rows.abi3.so")], check=True)
-    found = [["gcc", f"-print-file-name={name}"] for name in ("libasan.so", "libubsan.so")]
-    runtime = [subprocess.run(find, stdout=subprocess.PIPE, text=True, check=True).stdout.strip() for find in found]
+    found = [
+        ["gcc", f"-print-file-name={name}"] for name in ("libasan.so", "libubsan.so")
+    ]
+    runtime = [
+        subprocess.run(
+            find, stdout=subprocess.PIPE, text=True, check=True
+        ).stdout.strip()
+        for find in found
+    ]
     np.savez(tmp_path / "spec.npz", allow_pickle=False, **spec.to_arrays())
-    environment = {"LD_PRELOAD": " ".join(runtime), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"}
-    script = [sys.executable, str(Path(__file__).with_name("watched.py")), str(tmp_path)]
-    result = subprocess.run(script, env=os.environ | environment, capture_output=True, text=True, check=False)
+    environment = {
+        "LD_PRELOAD": " ".join(runtime),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONMALLOC": "malloc",
+    }
+    script = [
+        sys.executable,
+        str(Path(__file__).with_name("watched.py")),
+        str(tmp_path),
+    ]
+    result = subprocess.run(
+        script,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout == "done\n"

@@ -20,14 +20,20 @@ def test_columns_must_be_of_one_length() -> None:
 
 def test_a_rating_takes_13_bytes(ratings: RatingTable) -> None:
     columns = (ratings.user_id, ratings.movie_id, ratings.half_stars, ratings.timestamp)
-    assert sum(column.nbytes for column in columns if column is not None) == 13 * len(ratings)
-    again = RatingTable.of(ratings.user_id, ratings.movie_id, ratings.rating, ratings.timestamp)
+    assert sum(column.nbytes for column in columns if column is not None) == 13 * len(
+        ratings
+    )
+    again = RatingTable.of(
+        ratings.user_id, ratings.movie_id, ratings.rating, ratings.timestamp
+    )
     assert np.array_equal(again.half_stars, ratings.half_stars)
 
 
 def test_movie_ids_must_rise() -> None:
     with pytest.raises(ValueError, match="must rise"):
-        MovieTable(np.array([2, 1], np.int32), ("A", "B"), ((), ()), np.array([0, 0], np.int16))
+        MovieTable(
+            np.array([2, 1], np.int32), ("A", "B"), ((), ()), np.array([0, 0], np.int16)
+        )
 
 
 def test_queries_check_their_types() -> None:

@@ -9,9 +9,14 @@ from movielens.ubjson import dumps, loads
 
 def test_a_booster_read_and_written_again_is_the_same() -> None:
     rng = np.random.default_rng(3)
-    features, classes = rng.normal(size=(200, 4)).astype(np.float32), rng.integers(0, 3, 200)
+    features, classes = (
+        rng.normal(size=(200, 4)).astype(np.float32),
+        rng.integers(0, 3, 200),
+    )
     matrix = xgboost.DMatrix(features, classes, feature_names=["a", "b", "c", "d"])
-    booster = xgboost.train({"objective": "multi:softprob", "num_class": 3, "max_depth": 3}, matrix, 4)
+    booster = xgboost.train(
+        {"objective": "multi:softprob", "num_class": 3, "max_depth": 3}, matrix, 4
+    )
     raw = bytes(booster.save_raw("ubj"))
     again = xgboost.Booster(model_file=bytearray(dumps(loads(raw))))
     assert bytes(again.save_raw("ubj")) == raw
@@ -19,7 +24,13 @@ def test_a_booster_read_and_written_again_is_the_same() -> None:
 
 
 def test_every_kind_of_value_comes_back() -> None:
-    value = {"text": "é", "flags": [True, False, None], "whole": -(2**40), "share": 0.5, "nested": {"empty": []}}
+    value = {
+        "text": "é",
+        "flags": [True, False, None],
+        "whole": -(2**40),
+        "share": 0.5,
+        "nested": {"empty": []},
+    }
     assert loads(dumps(value)) == value
 
 

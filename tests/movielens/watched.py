@@ -1,4 +1,6 @@
-"""Run by test_rows under the sanitizers: plans whole and broken, rows of every number, threads."""
+"""Run by test_rows under the sanitizers: plans whole and broken, rows of every number,
+threads.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,15 @@ assert Path(_rows.__file__ or "").is_relative_to(directory)
 with np.load(directory / "spec.npz") as archive:
     spec = FeatureSpec.from_arrays(dict(archive))
 rng = np.random.default_rng(0)
-IDS = np.concatenate([spec.users.ids, spec.movies.movie_id, [0, -1, 2**63 - 1, -(2**63)]])
-TIMES = np.concatenate([spec.profiles.time, [np.nan, np.inf, -np.inf, 0.0, -0.0, 5e-324, 1e308, -1e308, 2.0**63]])
+IDS = np.concatenate(
+    [spec.users.ids, spec.movies.movie_id, [0, -1, 2**63 - 1, -(2**63)]]
+)
+TIMES = np.concatenate(
+    [
+        spec.profiles.time,
+        [np.nan, np.inf, -np.inf, 0.0, -0.0, 5e-324, 1e308, -1e308, 2.0**63],
+    ]
+)
 # What a broken file may say.
 NUMBERS = [-(2**63), -1, 0, 1, 2, 255, 2**31 - 1, 2**31, 2**62, 2**63 - 1]
 
@@ -37,7 +46,9 @@ def ask(plan: _rows.Plan, n_rows: int, n_columns: int) -> None:
 
 
 def broken(array: np.ndarray[Any, Any]) -> Any:
-    """The same with other numbers in it, of another type or shape, or nothing of the kind."""
+    """The same with other numbers in it, of another type or shape, or nothing of the
+    kind.
+    """
     match rng.integers(8):
         case 0:
             return array[: rng.integers(len(array) + 1)]
@@ -51,11 +62,18 @@ def broken(array: np.ndarray[Any, Any]) -> Any:
             array = array.copy()
             place = rng.integers(array.size, size=1 + array.size // 20)
             some = rng.choice(np.array(NUMBERS, dtype=np.int64), len(place))
-            array.reshape(-1)[place] = some.astype(array.dtype) if array.dtype.kind != "f" else rng.choice(TIMES)
+            array.reshape(-1)[place] = (
+                some.astype(array.dtype)
+                if array.dtype.kind != "f"
+                else rng.choice(TIMES)
+            )
             return array
 
 
-threads = [threading.Thread(target=ask, args=(spec._plan, n, len(spec.names))) for n in (0, 1, 2, 15, 16, 17, 300)]
+threads = [
+    threading.Thread(target=ask, args=(spec._plan, n, len(spec.names)))
+    for n in (0, 1, 2, 15, 16, 17, 300)
+]
 for thread in threads:
     thread.start()
 for thread in threads:
@@ -75,12 +93,19 @@ for _ in range(3000):  # whatever the tables are, a plan is refused or stays wit
         counts[rng.integers(len(counts))] = rng.integers(-1, 2**40)
     with suppress(ValueError):
         plan = _rows.Plan(
-            tables[0], tuple((n, c, t) for (n, _, _), c, t in zip(groups, counts, tables[1:], strict=True))
+            tables[0],
+            tuple(
+                (n, c, t)
+                for (n, _, _), c, t in zip(groups, counts, tables[1:], strict=True)
+            ),
         )
         ask(plan, 40, len(spec.names))
 
 n_items, n_raters, n_ratings = 9, 5, 30
-start = [np.sort(np.append(rng.integers(0, n_ratings + 1, n - 1), [0, n_ratings])) for n in (n_items, n_raters)]
+start = [
+    np.sort(np.append(rng.integers(0, n_ratings + 1, n - 1), [0, n_ratings]))
+    for n in (n_items, n_raters)
+]
 ratings: dict[str, Any] = {
     "item_start": start[0],
     "rater": rng.integers(0, n_raters, n_ratings).astype(np.int32),
@@ -91,8 +116,14 @@ ratings: dict[str, Any] = {
     "shrinkage": np.ones(1, dtype=np.float32),
 }
 for _ in range(3000):
-    name, shape = rng.choice(sorted(ratings)), (n_items + rng.integers(3), rng.integers(5))
-    likest: dict[str, Any] = {"neighbour": np.zeros(shape, np.int32), "likeness": np.zeros(shape, np.float32)}
+    name, shape = (
+        rng.choice(sorted(ratings)),
+        (n_items + rng.integers(3), rng.integers(5)),
+    )
+    likest: dict[str, Any] = {
+        "neighbour": np.zeros(shape, np.int32),
+        "likeness": np.zeros(shape, np.float32),
+    }
     with suppress(ValueError):
         _rows.find_likest(ratings | {name: broken(ratings[name])}, likest)
     with suppress(ValueError):
@@ -110,7 +141,11 @@ given: dict[str, Any] = {
 }
 for _ in range(3000):
     name, shape = rng.choice(sorted(given)), (n_items, rng.integers(2, 4))
-    found: dict[str, Any] = {"vector": np.zeros(shape), "covariance": np.zeros((n_items, 6)), "left": np.zeros(n_items)}
+    found: dict[str, Any] = {
+        "vector": np.zeros(shape),
+        "covariance": np.zeros((n_items, 6)),
+        "left": np.zeros(n_items),
+    }
     with suppress(ValueError):
         _rows.find_vectors(given | {name: broken(given[name])}, found)
 del spec

@@ -1,6 +1,7 @@
 """Has ``docker compose`` and ``docker-compose`` for the SDKs' local mode.
 
-Where the machine has none, trixie's package is unpacked into a directory, whatever Debian this is, and not installed.
+Where the machine has none, trixie's package is unpacked into a directory, whatever
+Debian this is, and not installed.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ SUITE = "trixie"
 
 
 def has_compose() -> bool:
-    """Whether both spellings are here: v2 of the SDK wants a certain answer of one, and falls back to the other."""
-    plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+    """Whether both spellings are here: v2 of the SDK wants a certain answer of one, and
+    falls back to the other.
+    """
+    plugin = subprocess.run(
+        ["docker", "compose", "version"], capture_output=True, check=False
+    )
     return plugin.returncode == 0 and shutil.which("docker-compose") is not None
 
 
@@ -28,12 +33,16 @@ def unpack(directory: Path) -> Path:
     if not command.exists():
         mirror = debian.mirror()
         if mirror is None:
-            raise RuntimeError("no docker compose here, and no Debian mirror to take it from: install Docker's plugin")
+            raise RuntimeError(
+                "no docker compose here, and no Debian mirror to take it from: install Docker's plugin"
+            )
         state = directory / "apt"
         for folder in ("state/lists/partial", "cache/archives/partial"):
             (state / folder).mkdir(parents=True, exist_ok=True)
         keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-        (state / "sources.list").write_text(f"deb [signed-by={keys}] {mirror} {SUITE} main\n")
+        (state / "sources.list").write_text(
+            f"deb [signed-by={keys}] {mirror} {SUITE} main\n"
+        )
         options = {
             "Dir::State": state / "state",
             "Dir::Cache": state / "cache",
@@ -41,9 +50,18 @@ def unpack(directory: Path) -> Path:
             "Dir::Etc::SourceParts": "-",
             "APT::Sandbox::User": "root",
         }
-        apt = ["apt-get", "--quiet=2", *(f"--option={name}={value}" for name, value in options.items())]
+        apt = [
+            "apt-get",
+            "--quiet=2",
+            *(f"--option={name}={value}" for name, value in options.items()),
+        ]
         subprocess.run([*apt, "update"], check=True, stdout=2)
-        subprocess.run([*apt, "download", f"docker-compose/{SUITE}"], check=True, stdout=2, cwd=directory)
+        subprocess.run(
+            [*apt, "download", f"docker-compose/{SUITE}"],
+            check=True,
+            stdout=2,
+            cwd=directory,
+        )
         (package,) = directory.glob("docker-compose_*.deb")
         subprocess.run(["dpkg", "-x", package, directory], check=True)
     return command.parent

@@ -1,4 +1,5 @@
-"""Local mode with AWS's own SDKs: the examples, run in the SDKs' own environments; see `make test-sdk`.
+"""Local mode with AWS's own SDKs: the examples, run in the SDKs' own environments; see
+`make test-sdk`.
 
 What counts is the artifact and the predictions, never a word like "completed".
 """
@@ -27,8 +28,21 @@ CONFIGURATION = 'SchemaVersion: "1.0"\nSageMaker:\n  PythonSDK:\n    Modules:\n 
 
 def left(kind: str, *options: str) -> set[str]:
     """What compose has made and nobody has removed."""
-    command = ["docker", kind, "ls", "--quiet", "--no-trunc", "--filter", "label=com.docker.compose.project", *options]
-    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    command = [
+        "docker",
+        kind,
+        "ls",
+        "--quiet",
+        "--no-trunc",
+        "--filter",
+        "label=com.docker.compose.project",
+        *options,
+    ]
+    return set(
+        subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,7 +51,11 @@ def cleared_away() -> Iterator[None]:
     containers, networks = left("container", "--all"), left("network")
     yield
     if made := left("container", "--all") - containers:
-        subprocess.run(["docker", "container", "rm", "--force", "--volumes", *made], check=True, stdout=2)
+        subprocess.run(
+            ["docker", "container", "rm", "--force", "--volumes", *made],
+            check=True,
+            stdout=2,
+        )
     if made := left("network") - networks:
         subprocess.run(["docker", "network", "rm", *made], check=True, stdout=2)
 
@@ -46,7 +64,9 @@ def cleared_away() -> Iterator[None]:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     configuration = tmp_path_factory.mktemp("sdk") / "config.yaml"
     configuration.write_text(CONFIGURATION)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("AWS_")
+    }
     return {
         **docker_environment(ROOT / "build" / "compose", inherited),
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(configuration),
@@ -60,10 +80,24 @@ def image() -> str:
     return build("halfstar:test").tag
 
 
-def example(version: int, image: str, data: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def example(
+    version: int, image: str, data: Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
     python = ROOT / f".venv-sdk{version}" / "bin" / "python"
-    command = [str(python), str(ROOT / "examples" / f"sdk_v{version}.py"), image, str(data)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    command = [
+        str(python),
+        str(ROOT / "examples" / f"sdk_v{version}.py"),
+        image,
+        str(data),
+    ]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+        check=False,
+    )
 
 
 def result(version: int, image: str, environment: dict[str, str]) -> dict[str, Any]:
@@ -86,7 +120,9 @@ def test_version_2_trains_deploys_and_transforms(second: dict[str, Any]) -> None
         "Shawshank Redemption, The (1994)",
         "Toy Story (1995)",
     ]
-    assert [float(line) for line in second["batch"] if line] == [answer["rating"] for answer in second["predictions"]]
+    assert [float(line) for line in second["batch"] if line] == [
+        answer["rating"] for answer in second["predictions"]
+    ]
 
 
 def test_version_3_trains_and_serves_the_same_model(
@@ -102,8 +138,12 @@ def test_version_3_trains_and_serves_the_same_model(
 def test_a_job_that_fails_leaves_no_model(
     image: str, environment: dict[str, str], tmp_path: Path, version: int
 ) -> None:
-    (tmp_path / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.7,5\n")
-    (tmp_path / "movies.csv").write_text("movieId,title,genres\n1,Toy Story (1995),Comedy\n")
+    (tmp_path / "ratings.csv").write_text(
+        "userId,movieId,rating,timestamp\n1,1,4.7,5\n"
+    )
+    (tmp_path / "movies.csv").write_text(
+        "movieId,title,genres\n1,Toy Story (1995),Comedy\n"
+    )
     done = example(version, image, tmp_path, environment)
     assert done.returncode != 0
     assert "rating is '4.7', expected half stars" in done.stdout + done.stderr
@@ -112,6 +152,12 @@ def test_a_job_that_fails_leaves_no_model(
 def test_the_environments_are_apart() -> None:
     assert "sagemaker" not in sys.modules
     for version in (2, 3):
-        command = [str(ROOT / f".venv-sdk{version}" / "bin" / "pip"), "show", "sagemaker"]
-        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        command = [
+            str(ROOT / f".venv-sdk{version}" / "bin" / "pip"),
+            "show",
+            "sagemaker",
+        ]
+        shown = subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout
         assert f"Version: {version}." in shown

@@ -32,7 +32,9 @@ from train.regression import fit_regression
 from train.stop import StopSignal
 
 # How long an example takes says how busy the machine is, not whether the code is right.
-hypothesis.settings.register_profile("steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("steady")
 
 Address = tuple[str, int]
@@ -45,24 +47,44 @@ def model(ratings: RatingTable, movies: MovieTable) -> Model:
     scale = RatingScale.of(ratings.rating)
     names = list(spec.names)
     matrix = xgboost.DMatrix(
-        spec.transform(ratings.queries()).values, scale.to_class(ratings.rating), feature_names=names
+        spec.transform(ratings.queries()).values,
+        scale.to_class(ratings.rating),
+        feature_names=names,
     )
-    params = {"objective": "multi:softprob", "num_class": len(scale.class_values), "max_depth": 4, "nthread": 1}
+    params = {
+        "objective": "multi:softprob",
+        "num_class": len(scale.class_values),
+        "max_depth": 4,
+        "nthread": 1,
+    }
     return Model(spec, xgboost.train(params, matrix, 8))
 
 
 @pytest.fixture(scope="session")
 def gated(ratings: RatingTable, movies: MovieTable) -> Model:
-    """A model as a job trains it: trees of the movie, of the user and of the moment, of two seeds, averaged; and a
-    regression."""
+    """A model as a job trains it: trees of the movie, of the user and of the moment, of
+    two seeds, averaged; and a regression.
+    """
     spec = FeatureSpec.fit(ratings, movies)
     settings = Hyperparameters(
-        num_round=12, n_models=2, regression_rounds=15, max_depth=4, min_child_weight=1, nthread=1
+        num_round=12,
+        n_models=2,
+        regression_rounds=15,
+        max_depth=4,
+        min_child_weight=1,
+        nthread=1,
     )
     blocks = FeatureBlocks.of(spec.transform_fitted(ratings))
-    classes, n_classes = spec.scale.to_class(ratings.rating), len(spec.scale.class_values)
+    classes, n_classes = (
+        spec.scale.to_class(ratings.rating),
+        len(spec.scale.class_values),
+    )
     booster = fit_booster(blocks, classes, n_classes, settings, StopSignal())
-    return Model(spec, booster, regression=fit_regression(blocks, ratings.rating, settings, StopSignal()))
+    return Model(
+        spec,
+        booster,
+        regression=fit_regression(blocks, ratings.rating, settings, StopSignal()),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +101,9 @@ def _serving(served: ServedModel | Models, **settings: Any) -> Iterator[Address]
     bound.listen()  # from here on a connection waits for the server, so nothing below need wait for it
     chosen = Settings(Path("unused"), **settings)
     many = isinstance(served, Models)
-    server = make_server(MultiModelApplication(served, chosen) if many else Application(served, chosen))
+    server = make_server(
+        MultiModelApplication(served, chosen) if many else Application(served, chosen)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     try:
@@ -91,7 +115,9 @@ def _serving(served: ServedModel | Models, **settings: Any) -> Iterator[Address]
 
 @pytest.fixture(scope="session")
 def serving() -> Serving:
-    """Serve a model over HTTP in a thread: ``with serving(served, max_body_mib=1) as (host, port)``."""
+    """Serve a model over HTTP in a thread: ``with serving(served, max_body_mib=1) as
+    (host, port)``.
+    """
     return _serving
 
 
@@ -103,5 +129,7 @@ def address(served: ServedModel) -> Iterator[Address]:
 
 @pytest.fixture
 def client(address: Address) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://{address[0]}:{address[1]}", trust_env=False, timeout=60) as client:
+    with httpx.Client(
+        base_url=f"http://{address[0]}:{address[1]}", trust_env=False, timeout=60
+    ) as client:
         yield client

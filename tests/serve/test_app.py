@@ -30,7 +30,9 @@ BODIES = {
 }
 
 
-def ask(client: httpx.Client, body: bytes | Iterator[bytes], **headers: str) -> httpx.Response:
+def ask(
+    client: httpx.Client, body: bytes | Iterator[bytes], **headers: str
+) -> httpx.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return client.post("/invocations", content=body, headers=named)
 
@@ -51,18 +53,31 @@ def test_ping_has_no_body(client: httpx.Client) -> None:
 
 
 def test_execution_parameters(client: httpx.Client) -> None:
-    expected = {"MaxConcurrentTransforms": 2, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 1}
+    expected = {
+        "MaxConcurrentTransforms": 2,
+        "BatchStrategy": "MULTI_RECORD",
+        "MaxPayloadInMB": 1,
+    }
     assert client.get("/execution-parameters").json() == expected
 
 
 @pytest.mark.parametrize("content_type", BODIES)
 @pytest.mark.parametrize(
-    "accept", ["*/*", "text/csv", "text/csv; verbose=true", "application/json", "application/jsonlines"]
+    "accept",
+    [
+        "*/*",
+        "text/csv",
+        "text/csv; verbose=true",
+        "application/json",
+        "application/jsonlines",
+    ],
 )
 def test_every_type_is_answered_as_every_type(
     client: httpx.Client, model: Model, content_type: str, accept: str
 ) -> None:
-    response = ask(client, BODIES[content_type], content_type=content_type, accept=accept)
+    response = ask(
+        client, BODIES[content_type], content_type=content_type, accept=accept
+    )
     assert response.status_code == 200, response.text
     wanted, _, parameters = accept.partition("; ")
     wanted = content_type if wanted == "*/*" else wanted
@@ -76,24 +91,42 @@ def test_json_answers_mirror_the_request(client: httpx.Client) -> None:
     one = client.post("/invocations", json=PAIR, headers={"accept": "*/*"}).json()
     assert (one["userId"], one["movieId"]) == (1, 2)
     assert client.post("/invocations", json=[PAIR]).json() == [one]
-    assert client.post("/invocations", json={"instances": [PAIR]}).json() == {"predictions": [one]}
+    assert client.post("/invocations", json={"instances": [PAIR]}).json() == {
+        "predictions": [one]
+    }
 
 
-def test_served_is_what_was_computed(client: httpx.Client, model: Model, ratings: RatingTable) -> None:
+def test_served_is_what_was_computed(
+    client: httpx.Client, model: Model, ratings: RatingTable
+) -> None:
     queries = ratings.queries()
-    columns = (queries.user_id.tolist(), queries.movie_id.tolist(), queries.timestamp.tolist())
-    body = "\n".join(f"{user},{movie},{time}" for user, movie, time in zip(*columns, strict=True)).encode()
+    columns = (
+        queries.user_id.tolist(),
+        queries.movie_id.tolist(),
+        queries.timestamp.tolist(),
+    )
+    body = "\n".join(
+        f"{user},{movie},{time}" for user, movie, time in zip(*columns, strict=True)
+    ).encode()
     assert len(body) > LONG_BODY
-    answer = ask(client, body, content_type="text/csv", accept="application/json").json()
-    served = np.array([list(record["probabilities"].values()) for record in answer], dtype=np.float32)
+    answer = ask(
+        client, body, content_type="text/csv", accept="application/json"
+    ).json()
+    served = np.array(
+        [list(record["probabilities"].values()) for record in answer], dtype=np.float32
+    )
     np.testing.assert_array_equal(served, model.predict(queries).probabilities)
-    alone = ask(client, body.split(b"\n")[7], content_type="text/csv", accept="application/json").json()
+    alone = ask(
+        client, body.split(b"\n")[7], content_type="text/csv", accept="application/json"
+    ).json()
     assert alone == [answer[7]]
 
 
 def test_unknown_ids_are_answered_and_flagged(client: httpx.Client) -> None:
     for user_id, movie_id in [(10**12, 1), (1, 10**12), (-1, 0), (2**63 - 1, -(2**63))]:
-        record = client.post("/invocations", json={"userId": user_id, "movieId": movie_id}).json()
+        record = client.post(
+            "/invocations", json={"userId": user_id, "movieId": movie_id}
+        ).json()
         assert not (record["known_user"] and record["known_movie"])
         assert 0.5 <= record["rating"] <= 5
         assert sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-5)
@@ -104,7 +137,9 @@ def test_a_bad_row_is_400_with_its_place(client: httpx.Client) -> None:
     assert response.status_code == 400
     error = error_of(response)
     assert error["code"] == "bad_request"
-    assert error["message"].startswith("line 2: movieId is 'x', expected a whole number")
+    assert error["message"].startswith(
+        "line 2: movieId is 'x', expected a whole number"
+    )
 
 
 REFUSALS: list[tuple[str, str, dict[str, str], int, str]] = [
@@ -114,10 +149,34 @@ REFUSALS: list[tuple[str, str, dict[str, str], int, str]] = [
     ("GET", "/invocations", {}, 405, "method_not_allowed"),
     ("POST", "/ping", {}, 405, "method_not_allowed"),
     ("DELETE", "/execution-parameters", {}, 405, "method_not_allowed"),
-    ("POST", "/invocations", {"content-type": "text/csv", "accept": "text/html"}, 406, "not_acceptable"),
-    ("POST", "/invocations", {"content-type": "application/x-npy"}, 415, "unsupported_media_type"),
-    ("POST", "/invocations", {"content-type": "text/csv; charset=latin-1"}, 415, "unsupported_media_type"),
-    ("POST", "/invocations", {"content-type": "text/csv", "content-encoding": "gzip"}, 415, "unsupported_media_type"),
+    (
+        "POST",
+        "/invocations",
+        {"content-type": "text/csv", "accept": "text/html"},
+        406,
+        "not_acceptable",
+    ),
+    (
+        "POST",
+        "/invocations",
+        {"content-type": "application/x-npy"},
+        415,
+        "unsupported_media_type",
+    ),
+    (
+        "POST",
+        "/invocations",
+        {"content-type": "text/csv; charset=latin-1"},
+        415,
+        "unsupported_media_type",
+    ),
+    (
+        "POST",
+        "/invocations",
+        {"content-type": "text/csv", "content-encoding": "gzip"},
+        415,
+        "unsupported_media_type",
+    ),
     ("POST", "/invocations", {"content-type": "text/csv"}, 400, "bad_request"),
     ("GET", "/ping", {"x-long": "x" * MAX_HEAD_BYTES}, 431, "headers_too_large"),
 ]
@@ -125,7 +184,12 @@ REFUSALS: list[tuple[str, str, dict[str, str], int, str]] = [
 
 @pytest.mark.parametrize(("method", "path", "headers", "status", "code"), REFUSALS)
 def test_refusals_are_json(
-    client: httpx.Client, method: str, path: str, headers: dict[str, str], status: int, code: str
+    client: httpx.Client,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    status: int,
+    code: str,
 ) -> None:
     response = client.request(method, path, headers=headers)
     assert response.status_code == status
@@ -154,7 +218,9 @@ def test_a_body_at_the_limit_is_answered(client: httpx.Client) -> None:
 
 
 class Held:
-    """The model, which waits with rows, but not with the one that `/ping` asks for, until it is let go."""
+    """The model, which waits with rows, but not with the one that `/ping` asks for,
+    until it is let go.
+    """
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -168,16 +234,22 @@ class Held:
         return self._model.outputs(features)
 
 
-def test_ping_is_answered_while_a_long_body_is_worked_on(served: ServedModel, serving: Any) -> None:
+def test_ping_is_answered_while_a_long_body_is_worked_on(
+    served: ServedModel, serving: Any
+) -> None:
     held = Held(served.model)
     statuses: list[int] = []
     with (
         serving(replace(served, model=held)) as (host, port),
-        httpx.Client(base_url=f"http://{host}:{port}", trust_env=False, timeout=60) as client,
+        httpx.Client(
+            base_url=f"http://{host}:{port}", trust_env=False, timeout=60
+        ) as client,
     ):
         body = b"1,2\n" * LONG_BODY
         thread = threading.Thread(
-            target=lambda: statuses.append(ask(client, body, content_type="text/csv").status_code)
+            target=lambda: statuses.append(
+                ask(client, body, content_type="text/csv").status_code
+            )
         )
         thread.start()
         assert client.get("/ping").status_code == 200
@@ -194,7 +266,9 @@ def test_a_bug_is_500_and_its_trace_stays_in_the_log(
             return self._model.outputs(features, "too much")  # type: ignore[call-arg]
 
     with serving(replace(served, model=Broken(served.model))) as (host, port):
-        response = httpx.post(f"http://{host}:{port}/invocations", json=PAIR, trust_env=False)
+        response = httpx.post(
+            f"http://{host}:{port}/invocations", json=PAIR, trust_env=False
+        )
     assert response.status_code == 500
     assert error_of(response)["code"] == "internal_error"
     assert "TypeError" not in response.text
@@ -205,7 +279,9 @@ def test_a_bug_is_500_and_its_trace_stays_in_the_log(
 
 
 def exchange(address: Address, request: bytes, then_close: bool = False) -> bytes:
-    """All that the server says until it hangs up; the request must make it do so, or we stop sending."""
+    """All that the server says until it hangs up; the request must make it do so, or we
+    stop sending.
+    """
     with socket.create_connection(address, timeout=60) as connection:
         connection.sendall(request)
         if then_close:
@@ -231,11 +307,15 @@ def statuses(received: bytes) -> list[int]:
 
 def test_length_and_chunks_together_are_refused(address: Address) -> None:
     smuggled = (
-        head("content-length: 3", "transfer-encoding: chunked") + b"0\r\n\r\n" + head(target="GET /ping HTTP/1.1")
+        head("content-length: 3", "transfer-encoding: chunked")
+        + b"0\r\n\r\n"
+        + head(target="GET /ping HTTP/1.1")
     )
     received = exchange(address, smuggled)
     assert statuses(received) == [400]
-    assert json.loads(received.partition(b"\r\n\r\n")[2])["error"]["code"] == "bad_request"
+    assert (
+        json.loads(received.partition(b"\r\n\r\n")[2])["error"]["code"] == "bad_request"
+    )
 
 
 @pytest.mark.parametrize(
@@ -253,25 +333,39 @@ def test_what_is_not_http_is_400(address: Address, request_bytes: bytes) -> None
     assert statuses(received)[-1:] == [400]
 
 
-def test_a_body_behind_an_upgrade_is_refused(address: Address, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_body_behind_an_upgrade_is_refused(
+    address: Address, caplog: pytest.LogCaptureFixture
+) -> None:
     asks = "connection: upgrade", "upgrade: h2c"
     received = exchange(address, head(*asks, "content-length: 3") + b"1,2")
     assert statuses(received) == [400]
     assert b"leave out Upgrade" in received
-    assert statuses(exchange(address, head("connection: upgrade, close", asks[1], target="GET /ping HTTP/1.1"))) == [
-        200
-    ]
+    assert statuses(
+        exchange(
+            address,
+            head("connection: upgrade, close", asks[1], target="GET /ping HTTP/1.1"),
+        )
+    ) == [200]
     assert statuses(exchange(address, head(target="CONNECT x:1 HTTP/1.1"))) == [400]
     assert not any(record.exc_info for record in caplog.records)
 
 
 def test_chunks_may_have_extensions_and_trailers(address: Address) -> None:
-    chunks = head("transfer-encoding: chunked", "content-type: text/csv", "connection: close")
-    assert statuses(exchange(address, chunks + b"3;a=b\r\n1,2\r\n0\r\nx: y\r\n\r\n")) == [200]
+    chunks = head(
+        "transfer-encoding: chunked", "content-type: text/csv", "connection: close"
+    )
+    assert statuses(
+        exchange(address, chunks + b"3;a=b\r\n1,2\r\n0\r\nx: y\r\n\r\n")
+    ) == [200]
 
 
 def test_an_oversize_body_is_413_before_it_is_sent(address: Address) -> None:
-    request = head(f"content-length: {MIB + 1}", "content-type: text/csv", "expect: 100-continue", "connection: close")
+    request = head(
+        f"content-length: {MIB + 1}",
+        "content-type: text/csv",
+        "expect: 100-continue",
+        "connection: close",
+    )
     received = exchange(address, request)
     assert statuses(received) == [413]
 
@@ -299,7 +393,10 @@ def test_who_goes_on_sending_after_the_answer_is_cut_off(
 def test_a_truncated_body_gets_no_answer_and_harms_nobody(
     address: Address, client: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for request in (head("content-length: 10") + b"1,2", head("transfer-encoding: chunked") + b"5\r\n1,"):
+    for request in (
+        head("content-length: 10") + b"1,2",
+        head("transfer-encoding: chunked") + b"5\r\n1,",
+    ):
         assert exchange(address, request, then_close=True) == b""
     assert client.get("/ping").status_code == 200
     assert not caplog.records
@@ -307,7 +404,14 @@ def test_a_truncated_body_gets_no_answer_and_harms_nobody(
 
 def test_http_1_0_is_answered_and_closed(address: Address) -> None:
     body = b"1,2"
-    request = head("content-type: text/csv", f"content-length: {len(body)}", target="POST /invocations HTTP/1.0") + body
+    request = (
+        head(
+            "content-type: text/csv",
+            f"content-length: {len(body)}",
+            target="POST /invocations HTTP/1.0",
+        )
+        + body
+    )
     assert statuses(exchange(address, request)) == [200]
 
 
@@ -315,6 +419,13 @@ def test_pipelined_requests_are_answered_in_order(address: Address) -> None:
     body = b"1,2"
     rows = head("content-type: text/csv", f"content-length: {len(body)}") + body
     long_body = b"1,2\n" * LONG_BODY
-    long_rows = head("content-type: text/csv", f"content-length: {len(long_body)}") + long_body
+    long_rows = (
+        head("content-type: text/csv", f"content-length: {len(long_body)}") + long_body
+    )
     last = head("connection: close", target="GET /nowhere HTTP/1.1")
-    assert statuses(exchange(address, long_rows + rows + rows + last)) == [200, 200, 200, 404]
+    assert statuses(exchange(address, long_rows + rows + rows + last)) == [
+        200,
+        200,
+        200,
+        404,
+    ]

@@ -37,7 +37,10 @@ def test_who_would_hold_too_much_waits_in_line() -> None:
                 await asyncio.sleep(0)
 
         async with budget.hold(6):
-            tasks = [asyncio.create_task(work(*each)) for each in [("big", 8), ("small", 1), ("all", 99), ("gone", 1)]]
+            tasks = [
+                asyncio.create_task(work(*each))
+                for each in [("big", 8), ("small", 1), ("all", 99), ("gone", 1)]
+            ]
             await asyncio.sleep(0)
             assert not seen  # the small one doesn't overtake the big one
             tasks[3].cancel()

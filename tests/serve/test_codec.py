@@ -22,19 +22,30 @@ from serve.scorer import Predictions, score
 LINES = "application/jsonlines"
 
 ids = st.integers(-(2**63), 2**63 - 1)
-timestamps = st.none() | st.integers(0, 2**32 - 1) | st.floats(0, 2**32, exclude_max=True)
+timestamps = (
+    st.none() | st.integers(0, 2**32 - 1) | st.floats(0, 2**32, exclude_max=True)
+)
 rows = st.lists(st.tuples(ids, ids, timestamps), max_size=20)
 some_rows = st.lists(st.tuples(ids, ids, timestamps), min_size=1, max_size=20)
 Row = tuple[int, int, float | None]
 
 
 def as_rows(queries: RatingQueries) -> list[Row]:
-    columns = zip(queries.user_id.tolist(), queries.movie_id.tolist(), queries.timestamp.tolist(), strict=True)
-    return [(user, movie, None if np.isnan(time) else time) for user, movie, time in columns]
+    columns = zip(
+        queries.user_id.tolist(),
+        queries.movie_id.tolist(),
+        queries.timestamp.tolist(),
+        strict=True,
+    )
+    return [
+        (user, movie, None if np.isnan(time) else time) for user, movie, time in columns
+    ]
 
 
 def records(rows: list[Row]) -> list[dict[str, Any]]:
-    return [dict(zip(("userId", "movieId", "timestamp"), row, strict=True)) for row in rows]
+    return [
+        dict(zip(("userId", "movieId", "timestamp"), row, strict=True)) for row in rows
+    ]
 
 
 def parsed(media_type: str, body: bytes) -> list[Row]:
@@ -42,20 +53,40 @@ def parsed(media_type: str, body: bytes) -> list[Row]:
 
 
 @given(
-    rows, st.permutations(["userId", "movieId", "timestamp", "title"]), st.sampled_from(["\n", "\r\n"]), st.booleans()
+    rows,
+    st.permutations(["userId", "movieId", "timestamp", "title"]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
 )
-def test_csv_with_a_header_round_trips(rows: list[Row], order: list[str], newline: str, quoted: bool) -> None:
+def test_csv_with_a_header_round_trips(
+    rows: list[Row], order: list[str], newline: str, quoted: bool
+) -> None:
     file = io.StringIO()
-    writer = csv.DictWriter(file, order, lineterminator=newline, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL)
+    writer = csv.DictWriter(
+        file,
+        order,
+        lineterminator=newline,
+        quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL,
+    )
     writer.writeheader()
-    writer.writerows(record | {"title": 'Ünïcode, "quoted"\nand broken'} for record in records(rows))
+    writer.writerows(
+        record | {"title": 'Ünïcode, "quoted"\nand broken'} for record in records(rows)
+    )
     assert parsed(CSV, b"\xef\xbb\xbf" + file.getvalue().encode()) == rows
 
 
 @given(some_rows, st.sampled_from(["\n", "\r\n", "\n\n"]), st.booleans())
-def test_csv_by_position_round_trips(rows: list[Row], newline: str, is_terminated: bool) -> None:
-    lines = [f"{user},{movie},{'' if time is None else repr(time)}" for user, movie, time in rows]
-    assert parsed(CSV, newline.join([*lines, *([""] if is_terminated else [])]).encode()) == rows
+def test_csv_by_position_round_trips(
+    rows: list[Row], newline: str, is_terminated: bool
+) -> None:
+    lines = [
+        f"{user},{movie},{'' if time is None else repr(time)}"
+        for user, movie, time in rows
+    ]
+    assert (
+        parsed(CSV, newline.join([*lines, *([""] if is_terminated else [])]).encode())
+        == rows
+    )
 
 
 @given(some_rows)
@@ -66,7 +97,10 @@ def test_csv_without_timestamps(rows: list[Row]) -> None:
 
 @given(rows, st.sampled_from([None, 1]))
 def test_json_round_trips_in_each_shape(rows: list[Row], indent: int | None) -> None:
-    values: dict[Shape, Any] = {Shape.LIST: records(rows), Shape.INSTANCES: {"instances": records(rows)}}
+    values: dict[Shape, Any] = {
+        Shape.LIST: records(rows),
+        Shape.INSTANCES: {"instances": records(rows)},
+    }
     if len(rows) == 1:
         values[Shape.OBJECT] = records(rows)[0]
     for shape, value in values.items():
@@ -103,7 +137,9 @@ NASTY = [
     b"userId,movieId\n\x00,\xc2\xa0",
     b'"\\ud800"',
 ]
-numberish = st.text('0123456789-+.eE_ \t,\n\r"{}[]:nulaiftrsemovIdp\u0661\ufeff', max_size=60).map(str.encode)
+numberish = st.text(
+    '0123456789-+.eE_ \t,\n\r"{}[]:nulaiftrsemovIdp\u0661\ufeff', max_size=60
+).map(str.encode)
 
 
 @pytest.mark.parametrize("media_type", PARSERS)
@@ -123,7 +159,13 @@ def test_nasty_bodies_raise_request_error(media_type: str, body: bytes) -> None:
 
 
 values: st.SearchStrategy[Any] = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text("ax1", max_size=5) | st.just([]) | st.just({})
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text("ax1", max_size=5)
+    | st.just([])
+    | st.just({})
 )
 names = st.sampled_from(["userId", "movieId", "timestamp", "rating", "instances"])
 
@@ -158,33 +200,81 @@ FAULTS = [
     (CSV, b"1,2,inf", f"line 1: timestamp is 'inf', {TIME}"),
     (CSV, b"1,2,-1", f"line 1: timestamp is '-1', {TIME}"),
     (CSV, b"1,2,1500000000000", f"line 1: timestamp is '1500000000000', {TIME}"),
-    (CSV, b"1,2\n1,2,3", "line 2: the row is '1,2,3', expected 2 fields as in the first row"),
-    (CSV, b"1,2,3\n1,2", "line 2: the row is '1,2', expected 3 fields as in the first row"),
-    (CSV, b"1,2,4.0,964982703", "line 1: the row is '1,2,4.0,964982703', expected userId,movieId or"),
+    (
+        CSV,
+        b"1,2\n1,2,3",
+        "line 2: the row is '1,2,3', expected 2 fields as in the first row",
+    ),
+    (
+        CSV,
+        b"1,2,3\n1,2",
+        "line 2: the row is '1,2', expected 3 fields as in the first row",
+    ),
+    (
+        CSV,
+        b"1,2,4.0,964982703",
+        "line 1: the row is '1,2,4.0,964982703', expected userId,movieId or",
+    ),
     (CSV, b"1", "line 1: the row is '1', expected userId,movieId or"),
     (CSV, b"user_id,movie_id\n1,2", f"line 1: userId is 'user_id', {ID}"),
-    (CSV, b"userId,title\n1,2", "line 1: the header is 'userId,title', expected userId, movieId"),
-    (CSV, b"userId,movieId,userId\n1,2,3", "line 1: the header is 'userId,movieId,userId', expected"),
+    (
+        CSV,
+        b"userId,title\n1,2",
+        "line 1: the header is 'userId,title', expected userId, movieId",
+    ),
+    (
+        CSV,
+        b"userId,movieId,userId\n1,2,3",
+        "line 1: the header is 'userId,movieId,userId', expected",
+    ),
     (CSV, b'1,2\n3,"4', "line 2: unexpected end of data, expected CSV"),
     (CSV, b"1,2\n\xff,3", "line 2: byte 0xff isn't UTF-8"),
     (JSON, b"", "the body is empty"),
-    (JSON, b"3", "line 1: the body is 3, expected an object with userId and movieId, a list of them, or"),
+    (
+        JSON,
+        b"3",
+        "line 1: the body is 3, expected an object with userId and movieId, a list of them, or",
+    ),
     (JSON, b'{"userId": 1}', "line 1: movieId is missing"),
     (JSON, b"{}", "line 1: userId is missing"),
-    (JSON, b'{"userId": "1", "movieId": 2}', f"line 1: userId is '1', {ID}, as JSON numbers"),
+    (
+        JSON,
+        b'{"userId": "1", "movieId": 2}',
+        f"line 1: userId is '1', {ID}, as JSON numbers",
+    ),
     (JSON, b'{"userId": 1.5, "movieId": 2}', f"line 1: userId is 1.5, {ID}"),
     (JSON, b'{"userId": true, "movieId": 2}', f"line 1: userId is True, {ID}"),
     (JSON, b'{"userId": [[1]], "movieId": 2}', "line 1: userId is '[…]'"),
-    (JSON, b'{"userId": 1, "movieId": 2, "timestamp": -1}', f"line 1: timestamp is -1, {TIME}"),
-    (JSON, b'{"userId": 1, "movieId": 2, "timestamp": NaN}', f"line 1: timestamp is nan, {TIME}"),
-    (JSON, b'{"userId": 1, "movieId": 2, "rating": 3}', "line 1: unknown field 'rating'"),
-    (JSON, b'[{"userId": 1, "movieId": 2}, 5]', "line 2: the row is 5, expected an object"),
+    (
+        JSON,
+        b'{"userId": 1, "movieId": 2, "timestamp": -1}',
+        f"line 1: timestamp is -1, {TIME}",
+    ),
+    (
+        JSON,
+        b'{"userId": 1, "movieId": 2, "timestamp": NaN}',
+        f"line 1: timestamp is nan, {TIME}",
+    ),
+    (
+        JSON,
+        b'{"userId": 1, "movieId": 2, "rating": 3}',
+        "line 1: unknown field 'rating'",
+    ),
+    (
+        JSON,
+        b'[{"userId": 1, "movieId": 2}, 5]',
+        "line 2: the row is 5, expected an object",
+    ),
     (JSON, b'{"instances": 5}', "line 1: the body is '{…}', expected"),
     (JSON, b'{"instances": [{"userId": 1}]}', "line 1: movieId is missing"),
     (JSON, b'[{"userId": 1,\n "movieId": 2},]', "line 2 isn't JSON"),
     (JSON, b'{"userId": 1, "movieId": 2} {}', "line 1 isn't JSON"),
     (LINES, b"\n", "the body is empty"),
-    (LINES, b'{"userId": 1, "movieId": 2}\n\n{"userId": 1, "movieId": null}', f"line 3: movieId is None, {ID}"),
+    (
+        LINES,
+        b'{"userId": 1, "movieId": 2}\n\n{"userId": 1, "movieId": null}',
+        f"line 3: movieId is None, {ID}",
+    ),
     (LINES, b'{"userId": 1, "movieId": 2}\n{"userId"', "line 2 isn't JSON"),
     (LINES, b'{"userId": 1,\n "movieId": 2}', "line 1 isn't JSON"),
     (LINES, b'{"userId": 1, "movieId": 2}\n"\xff"', "line 2: byte 0xff isn't UTF-8"),
@@ -199,7 +289,9 @@ def test_the_first_fault_is_located(media_type: str, body: bytes, message: str) 
 
 
 @given(some_rows, st.data())
-def test_a_bad_value_is_found_wherever_it_is(rows: list[Row], data: st.DataObject) -> None:
+def test_a_bad_value_is_found_wherever_it_is(
+    rows: list[Row], data: st.DataObject
+) -> None:
     line = data.draw(st.integers(1, len(rows)))
     lines = [f"{user},{movie},5" for user, movie, _ in rows]
     lines[line - 1] = "1,x,5"
@@ -227,43 +319,76 @@ def test_csv_answers_stars(predictions: Predictions, model: Model) -> None:
     assert lines == [str(stars) for stars in model.rating(predictions.class_index)]
 
 
-def test_verbose_csv_says_exactly_what_was_computed(predictions: Predictions, model: Model) -> None:
+def test_verbose_csv_says_exactly_what_was_computed(
+    predictions: Predictions, model: Model
+) -> None:
     parameters = {"verbose": "true", "header": "present"}
-    header, *lines = RENDERERS[CSV](predictions, Shape.LIST, parameters).decode().split("\n")
-    assert header == "rating,expected_rating," + ",".join(f"probability_{stars}" for stars in model.class_values)
+    header, *lines = (
+        RENDERERS[CSV](predictions, Shape.LIST, parameters).decode().split("\n")
+    )
+    assert header == "rating,expected_rating," + ",".join(
+        f"probability_{stars}" for stars in model.class_values
+    )
     table = [line.split(",") for line in lines]
     probabilities = np.array([row[2:] for row in table], dtype=np.float32)
     np.testing.assert_array_equal(probabilities, predictions.probabilities)
     assert [float(row[1]) for row in table] == predictions.expected_rating.tolist()
 
 
-def test_json_says_exactly_what_was_computed(predictions: Predictions, model: Model) -> None:
+def test_json_says_exactly_what_was_computed(
+    predictions: Predictions, model: Model
+) -> None:
     answer = json.loads(RENDERERS[JSON](predictions, Shape.LIST, {}))
     names = [str(stars) for stars in model.class_values]
     assert all(list(record["probabilities"]) == names for record in answer)
-    probabilities = np.array([list(record["probabilities"].values()) for record in answer], dtype=np.float32)
+    probabilities = np.array(
+        [list(record["probabilities"].values()) for record in answer], dtype=np.float32
+    )
     np.testing.assert_array_equal(probabilities, predictions.probabilities)
-    assert [record["expected_rating"] for record in answer] == predictions.expected_rating.tolist()
-    assert [record["rating"] for record in answer] == model.rating(predictions.class_index).tolist()
+    assert [
+        record["expected_rating"] for record in answer
+    ] == predictions.expected_rating.tolist()
+    assert [record["rating"] for record in answer] == model.rating(
+        predictions.class_index
+    ).tolist()
 
 
-def test_json_names_the_movie_and_flags_the_unknown(predictions: Predictions, model: Model) -> None:
+def test_json_names_the_movie_and_flags_the_unknown(
+    predictions: Predictions, model: Model
+) -> None:
     answer = json.loads(RENDERERS[JSON](predictions, Shape.LIST, {}))
-    for record, title, genres in zip(answer, model.movies.title, model.movies.genres, strict=False):
-        assert (record["title"], tuple(record["genres"]), record["known_movie"]) == (title, genres, True)
+    for record, title, genres in zip(
+        answer, model.movies.title, model.movies.genres, strict=False
+    ):
+        assert (record["title"], tuple(record["genres"]), record["known_movie"]) == (
+            title,
+            genres,
+            True,
+        )
     for record in answer[-2:]:
-        assert (record["title"], record["genres"], record["known_movie"]) == (None, None, False)
-    assert [r["known_user"] for r in answer] == model.knows_user(predictions.queries.user_id).tolist()
+        assert (record["title"], record["genres"], record["known_movie"]) == (
+            None,
+            None,
+            False,
+        )
+    assert [r["known_user"] for r in answer] == model.knows_user(
+        predictions.queries.user_id
+    ).tolist()
     assert [r["userId"] for r in answer] == predictions.queries.user_id.tolist()
     assert [r["movieId"] for r in answer] == predictions.queries.movie_id.tolist()
 
 
 def test_answers_mirror_the_shape(predictions: Predictions) -> None:
     records = json.loads(RENDERERS[JSON](predictions, Shape.LIST, {}))
-    assert json.loads(RENDERERS[JSON](predictions, Shape.INSTANCES, {})) == {"predictions": records}
+    assert json.loads(RENDERERS[JSON](predictions, Shape.INSTANCES, {})) == {
+        "predictions": records
+    }
     first = score(predictions.model, predictions.queries.take(np.array([0])))
     assert json.loads(RENDERERS[JSON](first, Shape.OBJECT, {})) == records[0]
-    assert [json.loads(line) for line in RENDERERS[LINES](predictions, Shape.LIST, {}).split(b"\n")] == records
+    assert [
+        json.loads(line)
+        for line in RENDERERS[LINES](predictions, Shape.LIST, {}).split(b"\n")
+    ] == records
 
 
 @pytest.mark.parametrize("parameters", [{}, {"verbose": "true"}])
@@ -276,4 +401,6 @@ def test_no_rows_have_an_empty_answer(model: Model, parameters: dict[str, str]) 
 
 @pytest.mark.parametrize("media_type", RENDERERS)
 def test_no_answer_ends_in_a_newline(predictions: Predictions, media_type: str) -> None:
-    assert not RENDERERS[media_type](predictions, Shape.LIST, {"verbose": "true"}).endswith(b"\n")
+    assert not RENDERERS[media_type](
+        predictions, Shape.LIST, {"verbose": "true"}
+    ).endswith(b"\n")

@@ -41,15 +41,27 @@ def bodies(rows: list[tuple[object, object]]) -> dict[str, bytes]:
 
 def test_options_are_found_among_whatever_else_is_there() -> None:
     assert Options.parse("") == Options()
-    assert Options.parse("trace-id=7;verbose, Contributions=3 ; on_unknown=error") == Options(True, 3, True)
+    assert Options.parse(
+        "trace-id=7;verbose, Contributions=3 ; on_unknown=error"
+    ) == Options(True, 3, True)
     assert Options.parse("contributions") == Options(contributions=5)
 
 
 @pytest.mark.parametrize(
-    "text", ["verbose=perhaps", "contributions=-1", "contributions=101", "on_unknown=", "verbose=²"]
+    "text",
+    [
+        "verbose=perhaps",
+        "contributions=-1",
+        "contributions=101",
+        "on_unknown=",
+        "verbose=²",
+    ],
 )
 def test_an_option_that_cannot_be_is_refused(text: str) -> None:
-    with pytest.raises(RequestError, match=f"custom attribute {text.partition('=')[0]} is '.*', expected "):
+    with pytest.raises(
+        RequestError,
+        match=f"custom attribute {text.partition('=')[0]} is '.*', expected ",
+    ):
         Options.parse(text)
 
 
@@ -58,14 +70,21 @@ def test_headers_are_looked_at_once() -> None:
     assert plan(asked, b"1") is plan(Asked(CSV, asked.accept), b"1")
 
 
-@pytest.mark.parametrize("row", [b"1,2", b"4,10\n", b"2,3,1450000000", b"9,9,0\r\n", b"0001, 2", b"1,2,", b'"1",2'])
+@pytest.mark.parametrize(
+    "row",
+    [b"1,2", b"4,10\n", b"2,3,1450000000", b"9,9,0\r\n", b"0001, 2", b"1,2,", b'"1",2'],
+)
 def test_one_row_is_answered_as_among_others(served: ServedModel, row: bytes) -> None:
     for decision in DECISIONS:
         of = replace(served, model=replace(served.model, decision=decision))
         (alone,) = answer(of, Asked(CSV), row).body.split(b"\n")
-        assert [alone] * 2 == answer(of, Asked(CSV), row.strip() + b"\n" + row).body.split(b"\n")
+        assert [alone] * 2 == answer(
+            of, Asked(CSV), row.strip() + b"\n" + row
+        ).body.split(b"\n")
         assert alone == answer(of, Asked(CSV, None, "verbose"), row).body.split(b",")[0]
-        assert json.loads(answer(of, Asked(CSV, JSON), row).body)[0]["rating"] == float(alone)
+        assert json.loads(answer(of, Asked(CSV, JSON), row).body)[0]["rating"] == float(
+            alone
+        )
 
 
 def test_verbose_csv_by_attribute(served: ServedModel) -> None:
@@ -73,7 +92,9 @@ def test_verbose_csv_by_attribute(served: ServedModel) -> None:
     assert answer(served, Asked(CSV, None, "verbose"), b"1,2").body == by_accept.body
 
 
-def test_unknown_ids_are_refused_where_that_was_asked_for(served: ServedModel, ratings: RatingTable) -> None:
+def test_unknown_ids_are_refused_where_that_was_asked_for(
+    served: ServedModel, ratings: RatingTable
+) -> None:
     user, movie = int(ratings.user_id[0]), int(ratings.movie_id[0])
     asked = Asked(CSV, None, "on_unknown=error")
     assert answer(served, asked, f"{user},{movie}".encode()).status == 200
@@ -81,7 +102,9 @@ def test_unknown_ids_are_refused_where_that_was_asked_for(served: ServedModel, r
         answer(served, asked, f"{user},{movie}\n2,{movie}".encode())
     with pytest.raises(RequestError, match="row 1: movieId 0 isn't known"):
         answer(served, asked, f"{user},0".encode())
-    lines = answer(served, asked, f"{user},0\n{user},{movie}\n2,{movie}".encode(), lenient=True).body.split(b"\n")
+    lines = answer(
+        served, asked, f"{user},0\n{user},{movie}\n2,{movie}".encode(), lenient=True
+    ).body.split(b"\n")
     assert [line.startswith(b'"error: row') for line in lines] == [True, False, True]
 
 
@@ -97,15 +120,26 @@ def class_by_hand(decision: Decision, answered: dict[str, Any]) -> float:
     if decision == "mean":
         return min(stars, key=lambda value: abs(value - answered["expected_rating"]))
     half = sum(probabilities) / 2
-    return next(value for place, value in enumerate(stars) if sum(probabilities[: place + 1]) >= half)
+    return next(
+        value
+        for place, value in enumerate(stars)
+        if sum(probabilities[: place + 1]) >= half
+    )
 
 
 def test_the_rating_of_every_answer_is_what_the_model_decides(
     model: Model, ratings: RatingTable, tmp_path: Path
 ) -> None:
-    rows = list(zip(ratings.user_id[:60].tolist(), ratings.movie_id[:60].tolist(), strict=True))
-    rated = [{"movieId": rows[0][1], "rating": 4.5}, {"movieId": rows[1][1], "rating": 1}]
-    questions = json.dumps([{"movieId": rows[2][1], "history": rated}, {"history": rated, "recommend": 5}]).encode()
+    rows = list(
+        zip(ratings.user_id[:60].tolist(), ratings.movie_id[:60].tolist(), strict=True)
+    )
+    rated = [
+        {"movieId": rows[0][1], "rating": 4.5},
+        {"movieId": rows[1][1], "rating": 1},
+    ]
+    questions = json.dumps(
+        [{"movieId": rows[2][1], "history": rated}, {"history": rated, "recommend": 5}]
+    ).encode()
     chosen = []
     for decision in DECISIONS:
         model_dir = tmp_path / decision
@@ -113,7 +147,9 @@ def test_the_rating_of_every_answer_is_what_the_model_decides(
         artifact.save(replace(model, decision=decision), {}, {}, model_dir)
         served = load(model_dir)
         answers = json.loads(answer(served, Asked(JSON), bodies(rows)[JSON]).body)
-        with_history, recommended = json.loads(answer(served, Asked(JSON), questions).body)
+        with_history, recommended = json.loads(
+            answer(served, Asked(JSON), questions).body
+        )
         for record in (*answers, with_history, *recommended["recommendations"]):
             assert record["rating"] == class_by_hand(decision, record)
         csv = answer(served, Asked(CSV), bodies(rows)[CSV]).body.decode().split("\n")
@@ -125,22 +161,36 @@ def test_the_rating_of_every_answer_is_what_the_model_decides(
 # Contributions
 
 
-def test_contributions_add_up_to_the_expected_rating(served: ServedModel, ratings: RatingTable) -> None:
-    rows = list(zip(ratings.user_id[:20].tolist(), ratings.movie_id[:20].tolist(), strict=True))
+def test_contributions_add_up_to_the_expected_rating(
+    served: ServedModel, ratings: RatingTable
+) -> None:
+    rows = list(
+        zip(ratings.user_id[:20].tolist(), ratings.movie_id[:20].tolist(), strict=True)
+    )
     body = bodies([*rows, (-1, -1)])[JSON]
     for count in (1, 4):
-        for record in json.loads(answer(served, Asked(JSON, None, f"contributions={count}"), body).body):
+        for record in json.loads(
+            answer(served, Asked(JSON, None, f"contributions={count}"), body).body
+        ):
             found = record["contributions"]
             assert len(found["features"]) == count
-            total = found["base_rating"] + sum(feature["stars"] for feature in found["features"]) + found["others"]
+            total = (
+                found["base_rating"]
+                + sum(feature["stars"] for feature in found["features"])
+                + found["others"]
+            )
             assert total == pytest.approx(record["expected_rating"], abs=1e-4)
             strength = [abs(feature["stars"]) for feature in found["features"]]
             assert strength == sorted(strength, reverse=True)
-            assert {feature["name"] for feature in found["features"]} <= set(served.model.spec.names)
+            assert {feature["name"] for feature in found["features"]} <= set(
+                served.model.spec.names
+            )
 
 
 @pytest.mark.parametrize("has_regression", [False, True])
-def test_contributions_of_trees_behind_gates_add_up(gated: Model, ratings: RatingTable, has_regression: bool) -> None:
+def test_contributions_of_trees_behind_gates_add_up(
+    gated: Model, ratings: RatingTable, has_regression: bool
+) -> None:
     model = gated if has_regression else replace(gated, regression=None)
     booster, regression = model.booster, model.regression
     assert isinstance(booster, xgboost.Booster)
@@ -149,9 +199,16 @@ def test_contributions_of_trees_behind_gates_add_up(gated: Model, ratings: Ratin
     for user in (known.user_id, np.full(len(known), -1)):
         for time in (known.timestamp, np.full(len(known), np.nan)):
             queries = RatingQueries(user, known.movie_id, time)
-            features, expected = model.spec.transform(queries), model.predict(queries).expected_rating
-            found = contributions(booster, regression, features, model.class_values, len(features.names))
-            stars = np.array([[feature["stars"] for feature in row["features"]] for row in found])
+            features, expected = (
+                model.spec.transform(queries),
+                model.predict(queries).expected_rating,
+            )
+            found = contributions(
+                booster, regression, features, model.class_values, len(features.names)
+            )
+            stars = np.array(
+                [[feature["stars"] for feature in row["features"]] for row in found]
+            )
             assert np.all(np.isfinite(stars))
             totals = np.array([row["base_rating"] for row in found]) + stars.sum(axis=1)
             np.testing.assert_allclose(totals, expected, atol=1e-4)
@@ -175,7 +232,10 @@ def test_stars_are_the_difference_that_one_feature_makes() -> None:
         return float(np.exp(margins) @ [1.0, 2.0, 3.0] / np.exp(margins).sum())
 
     assert base[0] == pytest.approx(expected(parts[0, :, 2]))
-    assert stars[0].tolist() == [0, pytest.approx(expected(parts[0].sum(axis=1)) - base[0], abs=1e-9)]
+    assert stars[0].tolist() == [
+        0,
+        pytest.approx(expected(parts[0].sum(axis=1)) - base[0], abs=1e-9),
+    ]
 
 
 # Bad rows of a batch
@@ -183,12 +243,25 @@ def test_stars_are_the_difference_that_one_feature_makes() -> None:
 
 @pytest.mark.parametrize("content_type", [CSV, JSON, LINES])
 @pytest.mark.parametrize("accept", [CSV, JSON, LINES])
-def test_a_bad_row_of_a_batch_is_an_error_in_its_place(served: ServedModel, content_type: str, accept: str) -> None:
-    rows: list[tuple[object, object]] = [(1, 2), (1, "x"), (4, 10), ("", 1), (7, 8), (1, 2.5)]
+def test_a_bad_row_of_a_batch_is_an_error_in_its_place(
+    served: ServedModel, content_type: str, accept: str
+) -> None:
+    rows: list[tuple[object, object]] = [
+        (1, 2),
+        (1, "x"),
+        (4, 10),
+        ("", 1),
+        (7, 8),
+        (1, 2.5),
+    ]
     bad = {1, 3, 5}
     good = [row for place, row in enumerate(rows) if place not in bad]
-    text = answer(served, Asked(content_type, accept), bodies(rows)[content_type], lenient=True).body
-    expected = answer(served, Asked(content_type, accept), bodies(good)[content_type]).body
+    text = answer(
+        served, Asked(content_type, accept), bodies(rows)[content_type], lenient=True
+    ).body
+    expected = answer(
+        served, Asked(content_type, accept), bodies(good)[content_type]
+    ).body
     assert not text.endswith(b"\n")
     if accept == JSON:
         items, wanted = json.loads(text), json.loads(expected)
@@ -206,8 +279,12 @@ def test_a_bad_row_below_a_header_and_in_any_encoding(served: ServedModel) -> No
     assert lines[1].startswith(b'"error: line 4: byte 0xff')
 
 
-@pytest.mark.parametrize(("content_type", "body"), [(CSV, b""), (JSON, b"{"), (JSON, b"7"), (LINES, b" \n")])
-def test_what_is_no_rows_at_all_is_refused(served: ServedModel, content_type: str, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content_type", "body"), [(CSV, b""), (JSON, b"{"), (JSON, b"7"), (LINES, b" \n")]
+)
+def test_what_is_no_rows_at_all_is_refused(
+    served: ServedModel, content_type: str, body: bytes
+) -> None:
     with pytest.raises(RequestError):
         answer(served, Asked(content_type), body, lenient=True)
 
@@ -215,24 +292,39 @@ def test_what_is_no_rows_at_all_is_refused(served: ServedModel, content_type: st
 # Long answers
 
 
-@pytest.mark.parametrize("accept", ["text/csv", "text/csv; verbose=true; header=present", JSON, LINES])
+@pytest.mark.parametrize(
+    "accept", ["text/csv", "text/csv; verbose=true; header=present", JSON, LINES]
+)
 @pytest.mark.parametrize("n_rows", [BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS])
-def test_a_long_answer_comes_in_parts(served: ServedModel, accept: str, n_rows: int) -> None:
+def test_a_long_answer_comes_in_parts(
+    served: ServedModel, accept: str, n_rows: int
+) -> None:
     body = b"1,2\n4,10\n" * (n_rows // 2) + b"1,3\n" * (n_rows % 2)
     response = answer(served, Asked(CSV, accept), body)
     assert (response.more is not None) == (n_rows > BLOCK_ROWS)
     queries = RatingQueries(
-        np.append(np.resize([1, 4], n_rows // 2 * 2), [1] * (n_rows % 2)).astype(np.int64),
-        np.append(np.resize([2, 10], n_rows // 2 * 2), [3] * (n_rows % 2)).astype(np.int64),
+        np.append(np.resize([1, 4], n_rows // 2 * 2), [1] * (n_rows % 2)).astype(
+            np.int64
+        ),
+        np.append(np.resize([2, 10], n_rows // 2 * 2), [3] * (n_rows % 2)).astype(
+            np.int64
+        ),
         np.full(n_rows, np.nan),
     )
     name, *parameters = accept.split("; ")
     given = dict(parameter.split("=") for parameter in parameters)
-    assert response.whole().body == RENDERERS[name](score(served.model, queries), Shape.LIST, given)
+    assert response.whole().body == RENDERERS[name](
+        score(served.model, queries), Shape.LIST, given
+    )
 
 
 def test_instances_in_parts_are_whole_json(served: ServedModel) -> None:
-    body = json.dumps({"instances": [{"userId": 1, "movieId": 2}] * (BLOCK_ROWS + 1)}).encode()
-    assert len(json.loads(answer(served, Asked(JSON), body).whole().body)["predictions"]) == BLOCK_ROWS + 1
+    body = json.dumps(
+        {"instances": [{"userId": 1, "movieId": 2}] * (BLOCK_ROWS + 1)}
+    ).encode()
+    assert (
+        len(json.loads(answer(served, Asked(JSON), body).whole().body)["predictions"])
+        == BLOCK_ROWS + 1
+    )
     nothing = score(served.model, RatingQueries.none())
     assert RENDERERS[JSON].frame(Shape.OBJECT, {}, nothing) == Frame(b"", b"", b"")

@@ -23,7 +23,15 @@ from container import debian
 from movielens import artifact
 from movielens.errors import ArtifactError
 from movielens.features.spec import KNOWS_TIME, KNOWS_USER
-from movielens.flat import HEADER, NODE, TREE, UnknownShapeError, flatten, leading_trees, split_points
+from movielens.flat import (
+    HEADER,
+    NODE,
+    TREE,
+    UnknownShapeError,
+    flatten,
+    leading_trees,
+    split_points,
+)
 from movielens.model import Model
 from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
@@ -37,19 +45,38 @@ SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 3e38, -3e38, 1e-45, -1e-45]
 
 
 def booster_of(
-    seed: int = 0, n_features: int = 7, n_rows: int = 300, rounds: int = 9, **params: Any
+    seed: int = 0,
+    n_features: int = 7,
+    n_rows: int = 300,
+    rounds: int = 9,
+    **params: Any,
 ) -> xgboost.Booster:
     rng = np.random.default_rng(seed)
-    values = rng.choice([-1.5, -0.0, 0.0, 0.25, 1.0, 3e38, np.nan, rng.normal()], (n_rows, n_features))
-    values = np.where(rng.random(values.shape) < 0.5, rng.normal(size=values.shape), values)
+    values = rng.choice(
+        [-1.5, -0.0, 0.0, 0.25, 1.0, 3e38, np.nan, rng.normal()], (n_rows, n_features)
+    )
+    values = np.where(
+        rng.random(values.shape) < 0.5, rng.normal(size=values.shape), values
+    )
     n_classes = params.setdefault("num_class", 5)
-    settings = {"objective": "multi:softprob", "tree_method": "hist", "nthread": 1, "max_depth": 5, **params}
+    settings = {
+        "objective": "multi:softprob",
+        "tree_method": "hist",
+        "nthread": 1,
+        "max_depth": 5,
+        **params,
+    }
     target = np.append(rng.integers(0, n_classes, n_rows - n_classes), range(n_classes))
-    return xgboost.train(settings, xgboost.DMatrix(values.astype(np.float32), target), rounds)
+    return xgboost.train(
+        settings, xgboost.DMatrix(values.astype(np.float32), target), rounds
+    )
 
 
-def adversarial_rows(flat: bytes, seed: int, n_rows: int, alike: float = 0) -> NDArray[np.float32]:
-    """Split points, their neighbours on both sides, and values that are no ordinary numbers.
+def adversarial_rows(
+    flat: bytes, seed: int, n_rows: int, alike: float = 0
+) -> NDArray[np.float32]:
+    """Split points, their neighbours on both sides, and values that are no ordinary
+    numbers.
 
     A share of the columns has few values, so that many nodes are left by one side.
     """
@@ -59,7 +86,11 @@ def adversarial_rows(flat: bytes, seed: int, n_rows: int, alike: float = 0) -> N
     rows = np.empty((n_rows, n_features), dtype=np.float32)
     for feature in range(n_features):
         points = point[column == feature]
-        near = [points, *(np.nextafter(points, np.float32(side)) for side in (np.inf, -np.inf)), SPECIAL]
+        near = [
+            points,
+            *(np.nextafter(points, np.float32(side)) for side in (np.inf, -np.inf)),
+            SPECIAL,
+        ]
         values = np.concatenate(near).astype(np.float32)
         if rng.random() < alike:
             values = rng.choice(values, rng.integers(1, 3))
@@ -70,13 +101,19 @@ def adversarial_rows(flat: bytes, seed: int, n_rows: int, alike: float = 0) -> N
 def assert_equal_bits(booster: xgboost.Booster, rows: NDArray[np.float32]) -> None:
     forest = FlatForest(flatten(bytes(booster.save_raw("ubj"))))
     for kind in ("value", "margin"):
-        expected = booster.inplace_predict(rows, predict_type=kind).reshape(len(rows), -1)
-        np.testing.assert_array_equal(forest.inplace_predict(rows, predict_type=kind), expected, strict=True)
+        expected = booster.inplace_predict(rows, predict_type=kind).reshape(
+            len(rows), -1
+        )
+        np.testing.assert_array_equal(
+            forest.inplace_predict(rows, predict_type=kind), expected, strict=True
+        )
 
 
 def test_20_000_adversarial_rows_have_the_bits_of_xgboost() -> None:
     booster = booster_of(n_features=30, n_rows=1000, rounds=40)
-    rows = adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed=1, n_rows=20_000)
+    rows = adversarial_rows(
+        flatten(bytes(booster.save_raw("ubj"))), seed=1, n_rows=20_000
+    )
     assert_equal_bits(booster, rows)
 
 
@@ -101,16 +138,37 @@ def test_20_000_adversarial_rows_have_the_bits_of_xgboost() -> None:
     st.integers(1, 600),
     st.sampled_from([0.0, 0.5, 0.9, 1.0]),
 )
-def test_any_booster_has_the_bits_of_xgboost(seed: int, shape: dict[str, Any], n_rows: int, alike: float) -> None:
+def test_any_booster_has_the_bits_of_xgboost(
+    seed: int, shape: dict[str, Any], n_rows: int, alike: float
+) -> None:
     booster = booster_of(seed, **shape)
-    assert_equal_bits(booster, adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed, n_rows, alike))
+    assert_equal_bits(
+        booster,
+        adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed, n_rows, alike),
+    )
 
 
-@pytest.mark.parametrize("n_leaves", [2, 8, 9, 16, 17, 31, 32, 33, 64, 65, 96, 97, 128, 129, 200])
+@pytest.mark.parametrize(
+    "n_leaves", [2, 8, 9, 16, 17, 31, 32, 33, 64, 65, 96, 97, 128, 129, 200]
+)
 def test_trees_of_many_leaves_have_the_bits_of_xgboost(n_leaves: int) -> None:
     """They take one to four words of bits, or more, so that rows walk."""
-    booster = booster_of(n_leaves, n_rows=2_000, rounds=2, max_leaves=n_leaves, max_depth=0, grow_policy="lossguide")
-    assert booster.trees_to_dataframe().query("Feature == 'Leaf'").groupby("Tree").size().max() == n_leaves
+    booster = booster_of(
+        n_leaves,
+        n_rows=2_000,
+        rounds=2,
+        max_leaves=n_leaves,
+        max_depth=0,
+        grow_policy="lossguide",
+    )
+    assert (
+        booster.trees_to_dataframe()
+        .query("Feature == 'Leaf'")
+        .groupby("Tree")
+        .size()
+        .max()
+        == n_leaves
+    )
     flat = flatten(bytes(booster.save_raw("ubj")))
     for n_rows, alike in ((50, 0.0), (400, 0.0), (400, 0.9)):
         assert_equal_bits(booster, adversarial_rows(flat, n_leaves, n_rows, alike))
@@ -121,10 +179,15 @@ def test_a_regression_has_the_bits_of_xgboost() -> None:
     values = rng.normal(size=(300, 5)).astype(np.float32)
     matrix = xgboost.DMatrix(values, rng.normal(3.5, 1, 300))
     booster = xgboost.train({"objective": "reg:squarederror", "nthread": 1}, matrix, 20)
-    assert_equal_bits(booster, adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed=4, n_rows=500))
+    assert_equal_bits(
+        booster,
+        adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed=4, n_rows=500),
+    )
 
 
-def test_gates_and_averaged_seeds_have_the_bits_of_xgboost(gated: Model, ratings: RatingTable) -> None:
+def test_gates_and_averaged_seeds_have_the_bits_of_xgboost(
+    gated: Model, ratings: RatingTable
+) -> None:
     booster = gated.booster
     assert isinstance(booster, xgboost.Booster)
     roots = booster.trees_to_dataframe().query("Node == 0")
@@ -142,27 +205,50 @@ def test_gates_and_averaged_seeds_have_the_bits_of_xgboost(gated: Model, ratings
     # XGBoost goes another way through its trees for a single row than for many.
     for few in (rows[:1], rows[-1:], rows, *each):
         assert_equal_bits(booster, few)
-    assert_equal_bits(booster, adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed=8, n_rows=2_000))
+    assert_equal_bits(
+        booster,
+        adversarial_rows(flatten(bytes(booster.save_raw("ubj"))), seed=8, n_rows=2_000),
+    )
 
 
 def test_rows_are_the_same_alone_and_among_others() -> None:
     booster = booster_of()
     flat = flatten(bytes(booster.save_raw("ubj")))
-    forest, rows = FlatForest(flat), adversarial_rows(flat, seed=5, n_rows=667, alike=0.7)
+    forest, rows = (
+        FlatForest(flat),
+        adversarial_rows(flat, seed=5, n_rows=667, alike=0.7),
+    )
     together = forest.inplace_predict(rows)
     for n_rows in (0, 1, 2, 16, 17, 31, 32, 33, 65, 255, 256, 257):
-        np.testing.assert_array_equal(forest.inplace_predict(rows[:n_rows]), together[:n_rows])
+        np.testing.assert_array_equal(
+            forest.inplace_predict(rows[:n_rows]), together[:n_rows]
+        )
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 10**6), st.integers(0, 7), st.integers(1, 600), st.sampled_from([0.0, 0.9, 1.0]))
-def test_later_trees_go_on_from_the_margins_of_the_first(seed: int, n_columns: int, n_rows: int, alike: float) -> None:
-    early, late = booster_of(seed, n_features=7, rounds=3), booster_of(seed + 1, n_features=7, rounds=3)
+@given(
+    st.integers(0, 10**6),
+    st.integers(0, 7),
+    st.integers(1, 600),
+    st.sampled_from([0.0, 0.9, 1.0]),
+)
+def test_later_trees_go_on_from_the_margins_of_the_first(
+    seed: int, n_columns: int, n_rows: int, alike: float
+) -> None:
+    early, late = (
+        booster_of(seed, n_features=7, rounds=3),
+        booster_of(seed + 1, n_features=7, rounds=3),
+    )
     flat = flatten(bytes(early.save_raw("ubj")))
     columns = np.random.default_rng(seed).permutation(7)[:n_columns]
-    looks = [set(tree.Feature) - {"Leaf"} for _, tree in early.trees_to_dataframe().groupby("Tree")]
+    looks = [
+        set(tree.Feature) - {"Leaf"}
+        for _, tree in early.trees_to_dataframe().groupby("Tree")
+    ]
     names = {f"f{column}" for column in columns}
-    expected = next((place for place, seen in enumerate(looks) if not seen <= names), len(looks))
+    expected = next(
+        (place for place, seen in enumerate(looks) if not seen <= names), len(looks)
+    )
     assert leading_trees(flat, columns) == expected
     for booster in (early, late):
         flat = flatten(bytes(booster.save_raw("ubj")))
@@ -170,9 +256,14 @@ def test_later_trees_go_on_from_the_margins_of_the_first(seed: int, n_columns: i
         begun = forest.begun(rows, columns)
         for kind in ("value", "margin"):
             whole = forest.inplace_predict(rows, predict_type=kind)
-            np.testing.assert_array_equal(begun.inplace_predict(rows, predict_type=kind), whole, strict=True)
+            np.testing.assert_array_equal(
+                begun.inplace_predict(rows, predict_type=kind), whole, strict=True
+            )
         some = np.arange(n_rows)[::3]
-        np.testing.assert_array_equal(begun.take(some).inplace_predict(rows[some]), forest.inplace_predict(rows[some]))
+        np.testing.assert_array_equal(
+            begun.take(some).inplace_predict(rows[some]),
+            forest.inplace_predict(rows[some]),
+        )
 
 
 def test_all_trees_may_be_leading() -> None:
@@ -180,7 +271,9 @@ def test_all_trees_may_be_leading() -> None:
     forest, rows = FlatForest(flat), adversarial_rows(flat, seed=9, n_rows=300)
     begun = forest.begun(rows, np.arange(7))
     assert begun.first == np.frombuffer(flat, HEADER, 1)["n_trees"][0]
-    np.testing.assert_array_equal(begun.inplace_predict(rows), forest.inplace_predict(rows))
+    np.testing.assert_array_equal(
+        begun.inplace_predict(rows), forest.inplace_predict(rows)
+    )
 
 
 @pytest.mark.parametrize(("first", "end"), [(-1, 3), (2, 1), (0, 10**6)])
@@ -188,7 +281,9 @@ def test_trees_that_there_are_not_are_refused(first: int, end: int) -> None:
     forest = Forest(flatten(bytes(booster_of().save_raw("ubj"))))
     rows = np.zeros((1, forest.n_features), dtype=np.float32)
     with pytest.raises(ValueError, match="there are no trees from"):
-        forest.predict_into(rows, np.zeros((1, forest.n_groups), dtype=np.float32), False, first, end)
+        forest.predict_into(
+            rows, np.zeros((1, forest.n_groups), dtype=np.float32), False, first, end
+        )
 
 
 def test_a_base_of_minus_0_has_no_flat_form() -> None:
@@ -210,7 +305,9 @@ def test_threads_share_a_forest() -> None:
             if not np.array_equal(forest.inplace_predict(rows[part]), expected[part]):
                 wrong.append(start)
 
-    threads = [threading.Thread(target=ask, args=(start,)) for start in range(0, 160, 10)]
+    threads = [
+        threading.Thread(target=ask, args=(start,)) for start in range(0, 160, 10)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -226,15 +323,23 @@ def test_threads_share_a_forest() -> None:
         ({"objective": "multi:softmax"}, "objective multi:softmax"),
     ],
 )
-def test_what_the_flat_form_does_not_hold_is_said(params: dict[str, Any], reason: str) -> None:
+def test_what_the_flat_form_does_not_hold_is_said(
+    params: dict[str, Any], reason: str
+) -> None:
     with pytest.raises(UnknownShapeError, match=reason):
         flatten(bytes(booster_of(rounds=2, **params).save_raw("ubj")))
 
 
 def test_categories_are_not_held() -> None:
     values = np.random.default_rng(0).integers(0, 9, (200, 1)).astype(np.float32)
-    matrix = xgboost.DMatrix(values, values[:, 0] % 3, feature_types=["c"], enable_categorical=True)
-    booster = xgboost.train({"objective": "multi:softprob", "num_class": 3, "max_cat_to_onehot": 1}, matrix, 2)
+    matrix = xgboost.DMatrix(
+        values, values[:, 0] % 3, feature_types=["c"], enable_categorical=True
+    )
+    booster = xgboost.train(
+        {"objective": "multi:softprob", "num_class": 3, "max_cat_to_onehot": 1},
+        matrix,
+        2,
+    )
     with pytest.raises(UnknownShapeError, match="categorical"):
         flatten(bytes(booster.save_raw("ubj")))
 
@@ -248,7 +353,12 @@ def parts_of(flat: bytes) -> tuple[Any, bytes, Any, Any]:
     nodes_at = len(flat) - n_nodes * NODE.itemsize
     trees_at = nodes_at - n_trees * TREE.itemsize
     trees = np.frombuffer(flat[trees_at:nodes_at], TREE).copy()
-    return header, flat[HEADER.itemsize : trees_at], trees, np.frombuffer(flat[nodes_at:], NODE).copy()
+    return (
+        header,
+        flat[HEADER.itemsize : trees_at],
+        trees,
+        np.frombuffer(flat[nodes_at:], NODE).copy(),
+    )
 
 
 def damaged(flat: bytes, part: str, field: str, value: int, place: int = 0) -> bytes:
@@ -275,7 +385,9 @@ def damaged(flat: bytes, part: str, field: str, value: int, place: int = 0) -> b
         ("node", "column", 4000, "looks at no feature"),
     ],
 )
-def test_a_broken_file_is_refused(part: str, field: str, value: int, fault: str) -> None:
+def test_a_broken_file_is_refused(
+    part: str, field: str, value: int, fault: str
+) -> None:
     flat = flatten(bytes(booster_of().save_raw("ubj")))
     with pytest.raises(ValueError, match=f"not a flat forest: .*{fault}"):
         FlatForest(damaged(flat, part, field, value))
@@ -317,28 +429,43 @@ def resave(model_dir: Path, name: str, data: bytes) -> None:
     import json
 
     manifest = json.loads((model_dir / "manifest.json").read_bytes())
-    manifest["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    manifest["files"][name] = {
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
     (model_dir / name).write_bytes(data)
     (model_dir / "manifest.json").write_bytes(artifact.to_json(manifest))
 
 
 def change_leaves(model_dir: Path, name: str) -> None:
-    """Make the leaves of a flat form greater by a thousandth or so, which their sums show too."""
+    """Make the leaves of a flat form greater by a thousandth or so, which their sums
+    show too.
+    """
     header, base, trees, nodes = parts_of((model_dir / name).read_bytes())
     leaves = np.flatnonzero(nodes["first"] == 0)
     nodes["key"][leaves] += 2**13  # so many floats on
-    resave(model_dir, name, b"".join([header.tobytes(), base, trees.tobytes(), nodes.tobytes()]))
+    resave(
+        model_dir,
+        name,
+        b"".join([header.tobytes(), base, trees.tobytes(), nodes.tobytes()]),
+    )
 
 
-def test_the_server_predicts_what_training_did(saved: Path, model: Model, ratings: RatingTable) -> None:
+def test_the_server_predicts_what_training_did(
+    saved: Path, model: Model, ratings: RatingTable
+) -> None:
     served = load(saved)
     assert isinstance(served.model.booster, FlatForest)
     assert served.is_well()
     expected = model.predict(ratings.queries())
-    np.testing.assert_array_equal(served.model.predict(ratings.queries()).probabilities, expected.probabilities)
+    np.testing.assert_array_equal(
+        served.model.predict(ratings.queries()).probabilities, expected.probabilities
+    )
 
 
-def test_a_regression_is_served_as_it_was_trained(gated: Model, ratings: RatingTable, tmp_path: Path) -> None:
+def test_a_regression_is_served_as_it_was_trained(
+    gated: Model, ratings: RatingTable, tmp_path: Path
+) -> None:
     artifact.save(gated, {}, {}, tmp_path)
     served = load(tmp_path)
     assert isinstance(served.model.regression, FlatForest)
@@ -350,7 +477,9 @@ def test_a_regression_is_served_as_it_was_trained(gated: Model, ratings: RatingT
             queries = RatingQueries(user, known.movie_id, time)
             expected, found = gated.predict(queries), served.model.predict(queries)
             np.testing.assert_array_equal(found.probabilities, expected.probabilities)
-            np.testing.assert_array_equal(found.expected_rating, expected.expected_rating)
+            np.testing.assert_array_equal(
+                found.expected_rating, expected.expected_rating
+            )
             for row in range(0, len(queries), 37):
                 alone = served.model.predict(queries.take(np.array([row])))
                 assert alone.expected_rating[0] == expected.expected_rating[row]
@@ -363,10 +492,17 @@ def test_nothing_of_xgboost_is_imported(saved: Path) -> None:
         f"import sys; from pathlib import Path; from serve.forest import load; load(Path({str(saved)!r}));"
         "print(sorted({'xgboost', 'pandas', 'scipy', 'sklearn', 'pyarrow'} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True).stdout == b"[]\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, check=True
+        ).stdout
+        == b"[]\n"
+    )
 
 
-def test_trees_that_differ_in_a_bit_are_not_used(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_trees_that_differ_in_a_bit_are_not_used(
+    saved: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     change_leaves(saved, "forest.bin")
     served = load(saved)
     assert isinstance(served.model.booster, xgboost.Booster)
@@ -384,7 +520,9 @@ def test_a_regression_that_differs_is_not_used(gated: Model, tmp_path: Path) -> 
     assert served.is_well()
 
 
-def test_a_broken_flat_form_is_not_used(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_flat_form_is_not_used(
+    saved: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     resave(saved, "forest.bin", b"HALFTREE")
     assert isinstance(load(saved).model.booster, xgboost.Booster)
     assert "not a flat forest: it is too short" in caplog.text
@@ -393,8 +531,15 @@ def test_a_broken_flat_form_is_not_used(saved: Path, caplog: pytest.LogCaptureFi
 def test_a_model_without_flat_form_is_served_by_xgboost(
     model: Model, ratings: RatingTable, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    values, target = model.spec.transform(ratings.queries()).values, model.spec.scale.to_class(ratings.rating)
-    params = {"objective": "multi:softprob", "num_class": len(model.class_values), "booster": "dart"}
+    values, target = (
+        model.spec.transform(ratings.queries()).values,
+        model.spec.scale.to_class(ratings.rating),
+    )
+    params = {
+        "objective": "multi:softprob",
+        "num_class": len(model.class_values),
+        "booster": "dart",
+    }
     matrix = xgboost.DMatrix(values, target, feature_names=list(model.spec.names))
     artifact.save(Model(model.spec, xgboost.train(params, matrix, 3)), {}, {}, tmp_path)
     assert not (tmp_path / "forest.bin").exists()
@@ -403,7 +548,9 @@ def test_a_model_without_flat_form_is_served_by_xgboost(
 
 
 @pytest.mark.parametrize("name", ["probabilities", "stars"])
-def test_a_model_that_fails_its_test_is_not_served(gated: Model, tmp_path: Path, name: str) -> None:
+def test_a_model_that_fails_its_test_is_not_served(
+    gated: Model, tmp_path: Path, name: str
+) -> None:
     artifact.save(gated, {}, {}, tmp_path)
     saved = tmp_path
     with np.load(saved / "self_test.npz") as archive:
@@ -422,26 +569,69 @@ def test_a_model_that_fails_its_test_is_not_served(gated: Model, tmp_path: Path,
     ids=["this processor", "without AVX-512", "any processor"],
 )
 def test_under_the_sanitizers(machine: list[str], tmp_path: Path) -> None:
-    """This module's tests of the kernel once more, with every access to memory and every operation watched."""
+    """This module's tests of the kernel once more, with every access to memory and
+    every operation watched.
+    """
     if shutil.which("gcc") is None:
         debian.install("gcc", "libc6-dev")
     package = tmp_path / "serve"
-    shutil.copytree(ROOT / "src" / "serve", package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-shared", "-fPIC"]
+    shutil.copytree(
+        ROOT / "src" / "serve",
+        package,
+        ignore=shutil.ignore_patterns("*.so", "__pycache__"),
+    )
+    flags = [
+        "-O1",
+        "-g",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+        "-shared",
+        "-fPIC",
+    ]
     include = f"-I{sysconfig.get_path('include')}"
     sources = sorted(map(str, package.glob("*.c")))
-    command = ["gcc", *flags, *machine, "-DPy_LIMITED_API=0x030B0000", include, *sources, "-lm"]
+    command = [
+        "gcc",
+        *flags,
+        *machine,
+        "-DPy_LIMITED_API=0x030B0000",
+        include,
+        *sources,
+        "-lm",
+    ]
     subprocess.run([*command, "-o", str(package / "_forest.abi3.so")], check=True)
     runtime = [
         subprocess.run(
-            ["gcc", f"-print-file-name={name}"], stdout=subprocess.PIPE, text=True, check=True
+            ["gcc", f"-print-file-name={name}"],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         ).stdout.strip()
         for name in ("libasan.so", "libubsan.so")
     ]
-    for name, shape in {"forest": {}, "large": {"n_rows": 2_000, "rounds": 2, "max_depth": 8}}.items():
-        (tmp_path / f"{name}.bin").write_bytes(flatten(bytes(booster_of(**shape).save_raw("ubj"))))
-    environment = {"LD_PRELOAD": " ".join(runtime), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONMALLOC": "malloc"}
-    script = [sys.executable, str(Path(__file__).with_name("watched.py")), str(tmp_path)]
-    result = subprocess.run(script, env=os.environ | environment, capture_output=True, text=True, check=False)
+    for name, shape in {
+        "forest": {},
+        "large": {"n_rows": 2_000, "rounds": 2, "max_depth": 8},
+    }.items():
+        (tmp_path / f"{name}.bin").write_bytes(
+            flatten(bytes(booster_of(**shape).save_raw("ubj")))
+        )
+    environment = {
+        "LD_PRELOAD": " ".join(runtime),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONMALLOC": "malloc",
+    }
+    script = [
+        sys.executable,
+        str(Path(__file__).with_name("watched.py")),
+        str(tmp_path),
+    ]
+    result = subprocess.run(
+        script,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout == "done\n"

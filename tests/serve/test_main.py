@@ -39,9 +39,14 @@ def serve(base_dir: Path, port: int) -> Iterator[Serve]:
     started: list[subprocess.Popen[str]] = []
 
     def start(**env: str) -> subprocess.Popen[str]:
-        settings = {"SAGEMAKER_BASE_DIR": str(base_dir), "SAGEMAKER_BIND_TO_PORT": str(port)}
+        settings = {
+            "SAGEMAKER_BASE_DIR": str(base_dir),
+            "SAGEMAKER_BIND_TO_PORT": str(port),
+        }
         command = [sys.executable, "-m", "serve"]
-        process = subprocess.Popen(command, env=os.environ | settings | env, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, env=os.environ | settings | env, stderr=subprocess.PIPE, text=True
+        )
         started.append(process)
         return process
 
@@ -56,7 +61,12 @@ def serve(base_dir: Path, port: int) -> Iterator[Serve]:
 def wait_for_ping(process: subprocess.Popen[str], port: int) -> None:
     while process.poll() is None:
         try:
-            assert httpx.get(f"http://127.0.0.1:{port}/ping", trust_env=False, timeout=60).status_code == 200
+            assert (
+                httpx.get(
+                    f"http://127.0.0.1:{port}/ping", trust_env=False, timeout=60
+                ).status_code
+                == 200
+            )
         except httpx.TransportError:
             time.sleep(0.05)
         else:
@@ -72,16 +82,27 @@ def failure(process: subprocess.Popen[str]) -> str:
     return line
 
 
-def test_it_serves_the_artifact_and_stops_cleanly(serve: Serve, port: int, model: Model) -> None:
+def test_it_serves_the_artifact_and_stops_cleanly(
+    serve: Serve, port: int, model: Model
+) -> None:
     process = serve()
     wait_for_ping(process, port)
-    response = httpx.post(f"http://127.0.0.1:{port}/invocations", json={"userId": 1, "movieId": 1}, trust_env=False)
-    assert list(response.json()["probabilities"]) == [str(stars) for stars in model.class_values]
+    response = httpx.post(
+        f"http://127.0.0.1:{port}/invocations",
+        json={"userId": 1, "movieId": 1},
+        trust_env=False,
+    )
+    assert list(response.json()["probabilities"]) == [
+        str(stars) for stars in model.class_values
+    ]
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate()
     assert process.returncode == 0
     (line,) = stderr.splitlines()
-    assert f"on port {port}: {len(model.class_values)} classes, {len(model.movies)} movies" in line
+    assert (
+        f"on port {port}: {len(model.class_values)} classes, {len(model.movies)} movies"
+        in line
+    )
 
 
 def test_a_stop_finishes_what_was_begun(serve: Serve, port: int) -> None:
@@ -91,7 +112,9 @@ def test_a_stop_finishes_what_was_begun(serve: Serve, port: int) -> None:
         connection.sendall(
             b"POST /invocations HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n"
         )
-        assert connection.recv(65536).startswith(b"HTTP/1.1 100")  # it waits for the body now
+        assert connection.recv(65536).startswith(
+            b"HTTP/1.1 100"
+        )  # it waits for the body now
         process.send_signal(signal.SIGTERM)
         while True:  # until nobody listens any more, which is when the stop has begun
             try:
@@ -123,7 +146,9 @@ def test_a_port_in_use_is_one_line(serve: Serve, port: int) -> None:
 
 
 def workers_of(process: subprocess.Popen[str]) -> set[int]:
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    children = (
+        Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    )
     return set(map(int, children))
 
 
@@ -143,9 +168,18 @@ def test_a_worker_that_dies_is_replaced(serve: Serve, port: int, count: str) -> 
         assert len(before) == int(count)
         victim = before.pop()
         os.kill(victim, signal.SIGKILL)
-        wait_until(lambda gone=victim, left=before: len(now := workers_of(process)) > len(left) and gone not in now)  # type: ignore[misc]
+        wait_until(
+            lambda gone=victim, left=before: (
+                len(now := workers_of(process)) > len(left) and gone not in now
+            )
+        )  # type: ignore[misc]
         for _ in range(10):  # as many new connections, each to any worker
-            response = httpx.post(f"http://127.0.0.1:{port}/invocations", content="1,2", trust_env=False, timeout=60)
+            response = httpx.post(
+                f"http://127.0.0.1:{port}/invocations",
+                content="1,2",
+                trust_env=False,
+                timeout=60,
+            )
             assert response.status_code == 200
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate()
@@ -160,12 +194,21 @@ def test_workers_end_with_the_supervisor(serve: Serve, port: int) -> None:
     workers = workers_of(process)
     process.kill()
     process.wait()
-    wait_until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and _is_alive(pid) for pid in workers))
+    wait_until(
+        lambda: (
+            not any(
+                Path(f"/proc/{pid}/cmdline").exists() and _is_alive(pid)
+                for pid in workers
+            )
+        )
+    )
 
 
 def _is_alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        )
     except OSError:
         return False
 
@@ -175,11 +218,16 @@ def test_models_are_loaded_by_request(serve: Serve, base_dir: Path, port: int) -
     wait_for_ping(process, port)
     url = f"http://127.0.0.1:{port}"
     loaded = httpx.post(
-        f"{url}/models", json={"model_name": "a", "url": str(base_dir / "model")}, trust_env=False, timeout=60
+        f"{url}/models",
+        json={"model_name": "a", "url": str(base_dir / "model")},
+        trust_env=False,
+        timeout=60,
     )
     assert loaded.status_code == 200
     headers = {"content-type": "text/csv", "x-amzn-sagemaker-target-model": "a.tar.gz"}
-    answer = httpx.post(f"{url}/models/a/invoke", content="1,2", headers=headers, trust_env=False)
+    answer = httpx.post(
+        f"{url}/models/a/invoke", content="1,2", headers=headers, trust_env=False
+    )
     assert 0.5 <= float(answer.text) <= 5
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate()

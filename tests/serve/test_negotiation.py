@@ -14,7 +14,9 @@ LINES = "application/jsonlines"
 
 
 @pytest.mark.parametrize("media_type", PARSERS)
-@pytest.mark.parametrize("suffix", ["", "; charset=utf-8", ';charset="UTF-8"', "; header=present", ";"])
+@pytest.mark.parametrize(
+    "suffix", ["", "; charset=utf-8", ';charset="UTF-8"', "; header=present", ";"]
+)
 def test_content_types_are_taken_with_parameters(media_type: str, suffix: str) -> None:
     assert request_type(media_type + suffix, b"") == media_type
     assert request_type(media_type.title() + suffix, b"") == media_type
@@ -22,14 +24,24 @@ def test_content_types_are_taken_with_parameters(media_type: str, suffix: str) -
 
 @pytest.mark.parametrize("content_type", [None, "", " ", "application/octet-stream"])
 @pytest.mark.parametrize(
-    ("body", "expected"), [(b"1,2", CSV), (b"", CSV), (b" \n{}", JSON), (b"[]", JSON), (b"\xef\xbb\xbf{", JSON)]
+    ("body", "expected"),
+    [
+        (b"1,2", CSV),
+        (b"", CSV),
+        (b" \n{}", JSON),
+        (b"[]", JSON),
+        (b"\xef\xbb\xbf{", JSON),
+    ],
 )
-def test_an_unsaid_type_is_told_by_the_body(content_type: str | None, body: bytes, expected: str) -> None:
+def test_an_unsaid_type_is_told_by_the_body(
+    content_type: str | None, body: bytes, expected: str
+) -> None:
     assert request_type(content_type, body) == expected
 
 
 @pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/x-npy", "csv", "text/csv, application/json", "*/*"]
+    "content_type",
+    ["text/plain", "application/x-npy", "csv", "text/csv, application/json", "*/*"],
 )
 def test_other_types_are_refused_with_what_is_taken(content_type: str) -> None:
     with pytest.raises(HttpError, match="text/csv") as raised:
@@ -69,7 +81,10 @@ def test_accept_chooses(accept: str | None, own: str, expected: str) -> None:
     assert answer_type(accept, own).name == expected
 
 
-@pytest.mark.parametrize("accept", ["text/html", "image/*", "text/csv;q=0", "csv", "*", "text/csv;q=nan", "a;;=,;"])
+@pytest.mark.parametrize(
+    "accept",
+    ["text/html", "image/*", "text/csv;q=0", "csv", "*", "text/csv;q=nan", "a;;=,;"],
+)
 def test_what_cannot_be_answered_is_refused_with_what_can(accept: str) -> None:
     with pytest.raises(HttpError, match="application/json") as raised:
         answer_type(accept, CSV)
@@ -97,7 +112,8 @@ def bytes_as_header(value: bytes) -> str:
 
 @given(
     st.sampled_from(sorted(RENDERERS)),
-    st.binary(max_size=40).map(bytes_as_header) | st.text("*/;,=q.01 texcsv", max_size=40),
+    st.binary(max_size=40).map(bytes_as_header)
+    | st.text("*/;,=q.01 texcsv", max_size=40),
 )
 def test_any_accept_gives_an_offer_or_406(own: str, accept: str) -> None:
     with contextlib.suppress(HttpError):

@@ -11,7 +11,13 @@ ALL = len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize(
-    ("quota", "expected"), [("max 100000", ALL), ("50000 100000", 1), ("100000 100000", 1), ("900000 1000", ALL)]
+    ("quota", "expected"),
+    [
+        ("max 100000", ALL),
+        ("50000 100000", 1),
+        ("100000 100000", 1),
+        ("900000 1000", ALL),
+    ],
 )
 def test_cpus_of_version_2(tmp_path: Path, quota: str, expected: int) -> None:
     (tmp_path / "cpu.max").write_text(f"{quota}\n")
@@ -39,7 +45,8 @@ def test_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory_mib", "body_mib", "expected"), [(64, 6, 1), (512, 6, 3), (100_000, 6, 4), (4096, 100, 2), (1024, 1024, 1)]
+    ("memory_mib", "body_mib", "expected"),
+    [(64, 6, 1), (512, 6, 3), (100_000, 6, 4), (4096, 100, 2), (1024, 1024, 1)],
 )
 def test_workers_fit_into_memory(memory_mib: int, body_mib: int, expected: int) -> None:
     assert choose_workers(4, memory_mib * MIB, 70 * MIB, body_mib) == expected

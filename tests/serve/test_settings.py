@@ -17,8 +17,15 @@ def test_defaults() -> None:
 
 
 def test_an_empty_variable_is_absent() -> None:
-    names = ("SAGEMAKER_BASE_DIR", "SAGEMAKER_BIND_TO_PORT", "SAGEMAKER_BATCH", "HALFSTAR_MAX_BODY_MIB")
-    assert Settings.from_environment(dict.fromkeys(names, "")) == Settings.from_environment({})
+    names = (
+        "SAGEMAKER_BASE_DIR",
+        "SAGEMAKER_BIND_TO_PORT",
+        "SAGEMAKER_BATCH",
+        "HALFSTAR_MAX_BODY_MIB",
+    )
+    assert Settings.from_environment(
+        dict.fromkeys(names, "")
+    ) == Settings.from_environment({})
 
 
 def test_the_platform_moves_everything() -> None:
@@ -29,7 +36,9 @@ def test_the_platform_moves_everything() -> None:
         "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD",
     }
     settings = Settings.from_environment(env)
-    assert settings == Settings(Path("/data/ml/model"), 9000, False, 6, 3, "SINGLE_RECORD")
+    assert settings == Settings(
+        Path("/data/ml/model"), 9000, False, 6, 3, "SINGLE_RECORD"
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,8 +52,14 @@ def test_the_platform_moves_everything() -> None:
         ("", "25", "", 6),
     ],
 )
-def test_the_payload_limit_of_a_batch_wins(batch: str, payload: str, own: str, expected: int) -> None:
-    env = {"SAGEMAKER_BATCH": batch, "SAGEMAKER_MAX_PAYLOAD_IN_MB": payload, "HALFSTAR_MAX_BODY_MIB": own}
+def test_the_payload_limit_of_a_batch_wins(
+    batch: str, payload: str, own: str, expected: int
+) -> None:
+    env = {
+        "SAGEMAKER_BATCH": batch,
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": payload,
+        "HALFSTAR_MAX_BODY_MIB": own,
+    }
     settings = Settings.from_environment(env)
     assert settings.is_batch == (batch.lower() == "true")
     assert settings.max_body_mib == expected

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from train.stop import StopSignal
 
-# How often a job asks before it boosts: between its stages and for each block of features, of which there are eight.
+# How often a job asks before it boosts: between its stages and for each block of
+# features, of which there are eight.
 FEATURES = 9
 
 

@@ -1,4 +1,6 @@
-"""Features that reach XGBoost in blocks: the same model, whether they are kept or made again, and stops among them."""
+"""Features that reach XGBoost in blocks: the same model, whether they are kept or made
+again, and stops among them.
+"""
 
 from __future__ import annotations
 
@@ -25,26 +27,38 @@ def spec(ratings: RatingTable, movies: MovieTable) -> FeatureSpec:
 
 
 def blocks_of(spec: FeatureSpec, ratings: RatingTable) -> FeatureBlocks:
-    return FeatureBlocks.fitted(spec, ratings, hide(ratings.queries(), 0.2, 3), StopSignal())
+    return FeatureBlocks.fitted(
+        spec, ratings, hide(ratings.queries(), 0.2, 3), StopSignal()
+    )
 
 
-def test_blocks_hold_each_row_once(spec: FeatureSpec, ratings: RatingTable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_hold_each_row_once(
+    spec: FeatureSpec, ratings: RatingTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("movielens.features.spec.FITTED_BLOCK", 7)
     whole = spec.transform_fitted(ratings, hide(ratings.queries(), 0.2, 3)).values
     for _ in range(2):
         rows, parts = zip(*blocks_of(spec, ratings).make(), strict=True)
         assert max(map(len, rows)) == 7
         assert sorted(np.concatenate(rows)) == list(range(len(ratings)))
-        assert np.array_equal(np.concatenate([part.values for part in parts]), whole[np.concatenate(rows)], True)
+        assert np.array_equal(
+            np.concatenate([part.values for part in parts]),
+            whole[np.concatenate(rows)],
+            True,
+        )
 
 
 def test_a_part_has_its_rows_alone(spec: FeatureSpec, ratings: RatingTable) -> None:
     chosen = np.arange(5, 300, 3)
-    rows = np.concatenate([rows for rows, _ in blocks_of(spec, ratings).among(chosen).make()])
+    rows = np.concatenate(
+        [rows for rows, _ in blocks_of(spec, ratings).among(chosen).make()]
+    )
     assert sorted(rows) == chosen.tolist()
 
 
-def test_blocks_together_are_in_the_order_of_the_rows(spec: FeatureSpec, ratings: RatingTable) -> None:
+def test_blocks_together_are_in_the_order_of_the_rows(
+    spec: FeatureSpec, ratings: RatingTable
+) -> None:
     whole = spec.transform_fitted(ratings, hide(ratings.queries(), 0.2, 3)).values
     chosen = np.arange(5, 300, 3)
     some = blocks_of(spec, ratings).among(chosen)
@@ -55,14 +69,22 @@ def test_blocks_together_are_in_the_order_of_the_rows(spec: FeatureSpec, ratings
     assert len(rows) == len(block) == 0
 
 
-def test_kept_blocks_and_one_matrix_give_the_same_trees(spec: FeatureSpec, ratings: RatingTable) -> None:
+def test_kept_blocks_and_one_matrix_give_the_same_trees(
+    spec: FeatureSpec, ratings: RatingTable
+) -> None:
     classes = spec.scale.to_class(ratings.rating)
     kept = list(blocks_of(spec, ratings).make())
     order = np.concatenate([rows for rows, _ in kept])
-    matrix = FeatureMatrix(np.concatenate([block.values for _, block in kept]), spec.names)
+    matrix = FeatureMatrix(
+        np.concatenate([block.values for _, block in kept]), spec.names
+    )
     n_classes = len(spec.scale.class_values)
-    first = fit_booster(blocks_of(spec, ratings), classes, n_classes, SETTINGS, StopSignal())
-    second = fit_booster(FeatureBlocks.of(matrix), classes[order], n_classes, SETTINGS, StopSignal())
+    first = fit_booster(
+        blocks_of(spec, ratings), classes, n_classes, SETTINGS, StopSignal()
+    )
+    second = fit_booster(
+        FeatureBlocks.of(matrix), classes[order], n_classes, SETTINGS, StopSignal()
+    )
     assert first.save_raw() == second.save_raw()
 
 
@@ -79,10 +101,16 @@ def test_a_booster_takes_what_is_missing_as_it_was_trained(
     blocks = blocks_of(spec, ratings)
     assert blocks.are_kept == bool(kept_values)
     settings = Hyperparameters(
-        num_round=6, max_depth=4, min_child_weight=1, nthread=1, early_stopping_rounds=early_stopping_rounds
+        num_round=6,
+        max_depth=4,
+        min_child_weight=1,
+        nthread=1,
+        early_stopping_rounds=early_stopping_rounds,
     )
     classes = spec.scale.to_class(ratings.rating)
-    booster = fit_booster(blocks, classes, len(spec.scale.class_values), settings, StopSignal())
+    booster = fit_booster(
+        blocks, classes, len(spec.scale.class_values), settings, StopSignal()
+    )
     values = spec.transform(hide(ratings.queries(), 0.3, 5)).values
     assert np.isnan(values).any()
     told = booster.inplace_predict(np.where(np.isnan(values), MISSING, values))
@@ -92,8 +120,16 @@ def test_a_booster_takes_what_is_missing_as_it_was_trained(
 def test_predictions_do_not_depend_on_blocks(
     spec: FeatureSpec, ratings: RatingTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    classes, n_classes = spec.scale.to_class(ratings.rating), len(spec.scale.class_values)
-    model = Model(spec, fit_booster(blocks_of(spec, ratings), classes, n_classes, SETTINGS, StopSignal()))
+    classes, n_classes = (
+        spec.scale.to_class(ratings.rating),
+        len(spec.scale.class_values),
+    )
+    model = Model(
+        spec,
+        fit_booster(
+            blocks_of(spec, ratings), classes, n_classes, SETTINGS, StopSignal()
+        ),
+    )
     whole = model.predict(ratings.queries())
     monkeypatch.setattr(train.blocks, "PREDICTED_ROWS", 9)
     parts = predict(model, ratings)
@@ -102,8 +138,16 @@ def test_predictions_do_not_depend_on_blocks(
     assert len(predict(model, ratings.take(np.empty(0, dtype=np.int64)))) == 0
 
 
-def test_a_stop_among_the_features_without_a_round_leaves_nothing(spec: FeatureSpec, ratings: RatingTable) -> None:
+def test_a_stop_among_the_features_without_a_round_leaves_nothing(
+    spec: FeatureSpec, ratings: RatingTable
+) -> None:
     stop = StopSignal(requested=True)
     blocks = FeatureBlocks.fitted(spec, ratings, ratings.queries(), stop)
     with pytest.raises(StoppedError, match="before the features were done"):
-        fit_booster(blocks, spec.scale.to_class(ratings.rating), len(spec.scale.class_values), SETTINGS, stop)
+        fit_booster(
+            blocks,
+            spec.scale.to_class(ratings.rating),
+            len(spec.scale.class_values),
+            SETTINGS,
+            stop,
+        )

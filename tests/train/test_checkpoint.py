@@ -1,4 +1,6 @@
-"""Interrupted jobs: killed at any moment, stopped, out of room, and checkpoints that aren't theirs."""
+"""Interrupted jobs: killed at any moment, stopped, out of room, and checkpoints that
+aren't theirs.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,19 @@ MakeJob = Callable[..., Path]
 TRAIN = Path(sys.executable).parent / "train"
 # Rows and columns are drawn, and the rounds are searched before they are trained.
 SAMPLED = {
-    **{"num_round": "60", "max_depth": "3", "subsample": "0.6", "colsample_bytree": "0.5", "eta": "0.3"},
-    **{"early_stopping_rounds": "10", "checkpoint_rounds": "3", "nthread": "1", "features": "statistics,clock"},
+    **{
+        "num_round": "60",
+        "max_depth": "3",
+        "subsample": "0.6",
+        "colsample_bytree": "0.5",
+        "eta": "0.3",
+    },
+    **{
+        "early_stopping_rounds": "10",
+        "checkpoint_rounds": "3",
+        "nthread": "1",
+        "features": "statistics,clock",
+    },
 }
 
 
@@ -58,30 +71,45 @@ def make_kept_job(make_job: MakeJob) -> MakeJob:
 
 def test_checkpoints_change_nothing(make_kept_job: MakeJob, tmp_path: Path) -> None:
     base_dir = make_kept_job(SAMPLED)
-    shutil.copytree(base_dir, tmp_path / "bare", ignore=shutil.ignore_patterns("checkpoints"))
+    shutil.copytree(
+        base_dir, tmp_path / "bare", ignore=shutil.ignore_patterns("checkpoints")
+    )
     run(base_dir)
     run(tmp_path / "bare")
     assert model(base_dir) == model(tmp_path / "bare")
     assert len(checkpoints(base_dir)) == KEPT
 
 
-def test_stopped_again_and_again_ends_with_the_same_model(make_kept_job: MakeJob, tmp_path: Path) -> None:
+def test_stopped_again_and_again_ends_with_the_same_model(
+    make_kept_job: MakeJob, tmp_path: Path
+) -> None:
     base_dir = make_kept_job(SAMPLED)
     shutil.copytree(base_dir, tmp_path / "whole")
     run(tmp_path / "whole")
     for rounds in (1, 4, 7, 5, 17, 2):
         run(base_dir, StopAfter(FEATURES + rounds))
-        assert json.loads((base_dir / "model" / "evaluation.json").read_bytes())["booster"]["stopped"] is True
+        assert (
+            json.loads((base_dir / "model" / "evaluation.json").read_bytes())[
+                "booster"
+            ]["stopped"]
+            is True
+        )
     run(base_dir)
     assert model(base_dir) == model(tmp_path / "whole")
 
 
-def test_killed_at_random_moments_ends_with_the_same_model(make_kept_job: MakeJob, tmp_path: Path) -> None:
-    base_dir = make_kept_job({**SAMPLED, "num_round": "200", "eta": "0.05", "early_stopping_rounds": "200"})
+def test_killed_at_random_moments_ends_with_the_same_model(
+    make_kept_job: MakeJob, tmp_path: Path
+) -> None:
+    base_dir = make_kept_job(
+        {**SAMPLED, "num_round": "200", "eta": "0.05", "early_stopping_rounds": "200"}
+    )
     shutil.copytree(base_dir, tmp_path / "whole")
     run(tmp_path / "whole")
     seconds = random.Random(5)
-    killed = [killed_while_boosting(base_dir, seconds.uniform(0, 0.5)) for _ in range(4)]
+    killed = [
+        killed_while_boosting(base_dir, seconds.uniform(0, 0.5)) for _ in range(4)
+    ]
     assert any(killed)
     assert checkpoints(base_dir)
     subprocess.run([TRAIN], env=environment(base_dir), check=True, capture_output=True)
@@ -93,10 +121,14 @@ def environment(base_dir: Path) -> dict[str, str]:
 
 
 def killed_while_boosting(base_dir: Path, seconds: float) -> bool:
-    """Start the job and kill it so many seconds after its first round; False where it ended before that."""
+    """Start the job and kill it so many seconds after its first round; False where it
+    ended before that.
+    """
     log = base_dir / "log"
     with log.open("w") as out:
-        process = subprocess.Popen([TRAIN], env=environment(base_dir), stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [TRAIN], env=environment(base_dir), stdout=out, stderr=subprocess.STDOUT
+        )
         while " rounds/s" not in log.read_text() and process.poll() is None:
             time.sleep(0.02)
         time.sleep(seconds)
@@ -116,7 +148,9 @@ def test_checkpoints_of_other_hyperparameters_are_refused(
 ) -> None:
     base_dir = make_kept_job(SAMPLED)
     run(base_dir, StopAfter(FEATURES + 4))
-    (base_dir / "input" / "config" / "hyperparameters.json").write_text(json.dumps({**SAMPLED, **settings}))
+    (base_dir / "input" / "config" / "hyperparameters.json").write_text(
+        json.dumps({**SAMPLED, **settings})
+    )
     with pytest.raises(JobError, match=difference):
         run(base_dir)
 
@@ -126,30 +160,51 @@ def test_checkpoints_of_other_data_are_refused(make_kept_job: MakeJob) -> None:
     run(base_dir, StopAfter(FEATURES + 4))
     with (base_dir / "input" / "data" / "training" / "ratings.csv").open("a") as file:
         file.write("21,1,4.0,964982703\n")
-    with pytest.raises(JobError, match=r"training data was 3219 ratings with SHA-256 .*, is 3220 ratings"):
+    with pytest.raises(
+        JobError,
+        match=r"training data was 3219 ratings with SHA-256 .*, is 3220 ratings",
+    ):
         run(base_dir)
 
 
 def test_what_does_not_shape_the_model_may_differ(make_kept_job: MakeJob) -> None:
     base_dir = make_kept_job(SAMPLED)
     run(base_dir, StopAfter(FEATURES + 4))
-    more = {**SAMPLED, "save_predictions": "true", "checkpoint_rounds": "7", "decision": "median"}
-    (base_dir / "input" / "config" / "hyperparameters.json").write_text(json.dumps(more))
+    more = {
+        **SAMPLED,
+        "save_predictions": "true",
+        "checkpoint_rounds": "7",
+        "decision": "median",
+    }
+    (base_dir / "input" / "config" / "hyperparameters.json").write_text(
+        json.dumps(more)
+    )
     run(base_dir)
 
 
-def test_a_directory_without_room_fails_and_keeps_what_is_there(make_kept_job: MakeJob) -> None:
+def test_a_directory_without_room_fails_and_keeps_what_is_there(
+    make_kept_job: MakeJob,
+) -> None:
     base_dir = make_kept_job(SAMPLED)
     run(base_dir, StopAfter(FEATURES + 4))
-    before = {name: (base_dir / "checkpoints" / name).read_bytes() for name in checkpoints(base_dir)}
+    before = {
+        name: (base_dir / "checkpoints" / name).read_bytes()
+        for name in checkpoints(base_dir)
+    }
     # The kernel lets no file grow beyond this, as on a full disk.
     limited = f"ulimit -f 2; exec {TRAIN}"
     result = subprocess.run(
-        ["bash", "-c", f"trap '' XFSZ; {limited}"], env=environment(base_dir), capture_output=True, check=False
+        ["bash", "-c", f"trap '' XFSZ; {limited}"],
+        env=environment(base_dir),
+        capture_output=True,
+        check=False,
     )
     assert result.returncode == 1
     assert "can't write the checkpoint" in (base_dir / "output" / "failure").read_text()
-    assert {name: (base_dir / "checkpoints" / name).read_bytes() for name in checkpoints(base_dir)} == before
+    assert {
+        name: (base_dir / "checkpoints" / name).read_bytes()
+        for name in checkpoints(base_dir)
+    } == before
 
 
 def test_the_platforms_path_is_used(make_job: MakeJob, tmp_path: Path) -> None:
@@ -168,7 +223,11 @@ def test_the_platforms_path_is_used(make_job: MakeJob, tmp_path: Path) -> None:
 
 
 def stage(n_rounds: int) -> dict[str, Stage]:
-    return {"final": Stage(b"%d" % n_rounds, n_rounds, complete=False, losses=(0.5,) * n_rounds)}
+    return {
+        "final": Stage(
+            b"%d" % n_rounds, n_rounds, complete=False, losses=(0.5,) * n_rounds
+        )
+    }
 
 
 def saved(directory: Path, *rounds: int) -> Checkpoints:
@@ -184,9 +243,13 @@ def test_the_newest_by_number_is_found_and_old_ones_go(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == KEPT
 
 
-def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_checkpoint_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     saved(tmp_path, 10, 20)
-    (tmp_path / "checkpoint-20.zip").write_bytes((tmp_path / "checkpoint-20.zip").read_bytes()[:50])
+    (tmp_path / "checkpoint-20.zip").write_bytes(
+        (tmp_path / "checkpoint-20.zip").read_bytes()[:50]
+    )
     assert Checkpoints.open(tmp_path, {"a": "1"}, 10).stages == stage(10)
     assert "checkpoint-20.zip is damaged" in caplog.text
 
@@ -214,10 +277,14 @@ def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         Checkpoints.open(tmp_path / "file", {}, 10)
 
 
-def test_the_fingerprint_tells_every_value(ratings: RatingTable, movies: MovieTable) -> None:
+def test_the_fingerprint_tells_every_value(
+    ratings: RatingTable, movies: MovieTable
+) -> None:
     first = fingerprint_of({"eta": 0.1}, {"numpy": "2"}, ratings, movies)
     assert first == fingerprint_of({"eta": 0.1}, {"numpy": "2"}, ratings, movies)
     stars = ratings.rating.copy()
     stars[7] = 5.5 - stars[7]
     other = RatingTable.of(ratings.user_id, ratings.movie_id, stars, ratings.timestamp)
-    assert first["training data"] != fingerprint_of({}, {}, other, movies)["training data"]
+    assert (
+        first["training data"] != fingerprint_of({}, {}, other, movies)["training data"]
+    )

@@ -1,4 +1,6 @@
-"""The ``train`` command as SageMaker runs it: a process over a base directory, through the training toolkit."""
+"""The ``train`` command as SageMaker runs it: a process over a base directory, through
+the training toolkit.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,22 @@ QUICK = {"num_round": "5", "max_depth": "3", "nthread": "1"}
 
 def environment(base_dir: Path) -> dict[str, str]:
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("SM_", "SAGEMAKER_", "TRAINING_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SM_", "SAGEMAKER_", "TRAINING_"))
     }
     return {**kept, "SAGEMAKER_BASE_DIR": str(base_dir)}
 
 
 def command(base_dir: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([TRAIN], env=environment(base_dir), capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        [TRAIN],
+        env=environment(base_dir),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def failure(base_dir: Path) -> str:
@@ -41,20 +52,33 @@ def test_a_good_job(make_job: MakeJob) -> None:
     assert result.returncode == 0, result.stderr
     assert (base_dir / "output" / "success").exists()
     assert not (base_dir / "output" / "failure").exists()
-    assert json.loads((base_dir / "model" / "manifest.json").read_bytes())["schema_version"] == SCHEMA_VERSION
+    assert (
+        json.loads((base_dir / "model" / "manifest.json").read_bytes())[
+            "schema_version"
+        ]
+        == SCHEMA_VERSION
+    )
     assert "metric test:rmse=" in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(
     ("files", "cause"),
     [
-        ({"ratings": "userId,movieId,rating,timestamp\n1,1,4.0,5\n1,3,4.7,5\n"}, "ratings.csv line 3: rating is '4.7'"),
-        ({"ratings": "userId,movieId,rating,timestamp\n1,999999,4.0,5\n"}, "ratings.csv line 2: movieId is '999999'"),
+        (
+            {"ratings": "userId,movieId,rating,timestamp\n1,1,4.0,5\n1,3,4.7,5\n"},
+            "ratings.csv line 3: rating is '4.7'",
+        ),
+        (
+            {"ratings": "userId,movieId,rating,timestamp\n1,999999,4.0,5\n"},
+            "ratings.csv line 2: movieId is '999999'",
+        ),
         ({"ratings": ""}, "ratings"),
         ({"movies": "movieId,title\n1,Toy Story (1995)\n"}, "movies.csv"),
     ],
 )
-def test_bad_data_fails_cause_first(make_job: MakeJob, files: dict[str, str], cause: str) -> None:
+def test_bad_data_fails_cause_first(
+    make_job: MakeJob, files: dict[str, str], cause: str
+) -> None:
     base_dir = make_job(QUICK, **files)
     assert command(base_dir).returncode == 1
     assert cause in failure(base_dir)
@@ -75,14 +99,18 @@ def test_hyperparameters_that_are_no_json(make_job: MakeJob) -> None:
     base_dir = make_job()
     (base_dir / "input" / "config" / "hyperparameters.json").write_text("{")
     assert command(base_dir).returncode == 1
-    assert failure(base_dir).startswith(f"can't read {base_dir}/input/config/hyperparameters.json")
+    assert failure(base_dir).startswith(
+        f"can't read {base_dir}/input/config/hyperparameters.json"
+    )
 
 
 def test_sigterm_keeps_the_rounds_so_far(make_job: MakeJob) -> None:
     base_dir = make_job({**QUICK, "num_round": "100000"})
     log = base_dir / "log"
     with log.open("w") as out:
-        process = subprocess.Popen([TRAIN], env=environment(base_dir), stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [TRAIN], env=environment(base_dir), stdout=out, stderr=subprocess.STDOUT
+        )
         while "round 1 of" not in log.read_text() and process.poll() is None:
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)

@@ -17,5 +17,7 @@ def test_what_is_found_is_what_there_is() -> None:
     if usable:
         assert find_device("cuda") == "cuda"
     else:
-        with pytest.raises(JobError, match=r"device is cuda, but .*: set device to auto"):
+        with pytest.raises(
+            JobError, match=r"device is cuda, but .*: set device to auto"
+        ):
             find_device("cuda")

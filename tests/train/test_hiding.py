@@ -9,7 +9,9 @@ from train.hiding import hide
 
 
 @pytest.mark.parametrize("share", [0, 0.3])
-def test_movies_are_hidden_in_their_share_and_nothing_else_is(ratings: RatingTable, share: float) -> None:
+def test_movies_are_hidden_in_their_share_and_nothing_else_is(
+    ratings: RatingTable, share: float
+) -> None:
     queries = ratings.queries()
     hidden = hide(queries, share, 1)
     assert (hidden.movie_id == 0).mean() == pytest.approx(share, abs=0.08)
@@ -20,11 +22,15 @@ def test_movies_are_hidden_in_their_share_and_nothing_else_is(ratings: RatingTab
 
 
 def test_the_seed_decides(ratings: RatingTable) -> None:
-    first, again, other = (hide(ratings.queries(), 0.3, seed).movie_id.tolist() for seed in (1, 1, 2))
+    first, again, other = (
+        hide(ratings.queries(), 0.3, seed).movie_id.tolist() for seed in (1, 1, 2)
+    )
     assert first == again != other
 
 
-def test_what_is_hidden_has_the_features_of_what_is_unknown(ratings: RatingTable, movies: MovieTable) -> None:
+def test_what_is_hidden_has_the_features_of_what_is_unknown(
+    ratings: RatingTable, movies: MovieTable
+) -> None:
     spec = FeatureSpec.fit(ratings, movies)
     hidden = hide(ratings.queries(), 0.3, 1)
     values = spec.transform(hidden).values

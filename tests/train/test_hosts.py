@@ -1,4 +1,6 @@
-"""Several hosts for real: a process a host, each with an ``/opt/ml`` of its own, on addresses of this machine."""
+"""Several hosts for real: a process a host, each with an ``/opt/ml`` of its own, on
+addresses of this machine.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,18 @@ from train.blocks import host_of
 MakeJob = Callable[..., Path]
 TRAIN = Path(sys.executable).parent / "train"
 QUICK = {
-    **{"num_round": "12", "max_depth": "3", "nthread": "1", "subsample": "0.6", "colsample_bytree": "0.5"},
-    **{"checkpoint_rounds": "3", "features": "statistics,factors,recency", "split": "random"},
+    **{
+        "num_round": "12",
+        "max_depth": "3",
+        "nthread": "1",
+        "subsample": "0.6",
+        "colsample_bytree": "0.5",
+    },
+    **{
+        "checkpoint_rounds": "3",
+        "features": "statistics,factors,recency",
+        "split": "random",
+    },
 }
 _NETWORKS = itertools.count(1)
 
@@ -33,9 +45,13 @@ class Cluster:
     """Processes that stand for the hosts of one job."""
 
     def __init__(self, directory: Path, n_hosts: int) -> None:
-        # 127.0.0.0/8 is this machine, so that each host has an address, and its port, to itself.
+        # 127.0.0.0/8 is this machine, so that each host has an address, and its port,
+        # to itself.
         network = f"127.{os.getpid() % 250 + 1}.{next(_NETWORKS)}"
-        self.bases = {f"{network}.{number}": directory / f"host-{number}" for number in range(1, n_hosts + 1)}
+        self.bases = {
+            f"{network}.{number}": directory / f"host-{number}"
+            for number in range(1, n_hosts + 1)
+        }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def lay_out(self, source: Path, shards: Sequence[Sequence[str]] | None) -> None:
@@ -49,18 +65,30 @@ class Cluster:
                     if path.name not in mine:
                         path.unlink()
             declared = {"TrainingInputMode": "File"}
-            declared["S3DistributionType"] = "FullyReplicated" if shards is None else "ShardedByS3Key"
+            declared["S3DistributionType"] = (
+                "FullyReplicated" if shards is None else "ShardedByS3Key"
+            )
             self.configure(base, "inputdataconfig", {"training": declared})
-            self.configure(base, "resourceconfig", {"current_host": host, "hosts": list(self.bases)})
+            self.configure(
+                base,
+                "resourceconfig",
+                {"current_host": host, "hosts": list(self.bases)},
+            )
 
     def configure(self, base: Path, name: str, value: Any) -> None:
         (base / "input" / "config" / f"{name}.json").write_text(json.dumps(value))
 
     def start(self) -> None:
         for host, base in self.bases.items():
-            environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(base), "OMP_WAIT_POLICY": "PASSIVE"}
+            environment = {
+                **os.environ,
+                "SAGEMAKER_BASE_DIR": str(base),
+                "OMP_WAIT_POLICY": "PASSIVE",
+            }
             with (base / "log").open("ab") as log:
-                self.processes[host] = subprocess.Popen([TRAIN], env=environment, stdout=log, stderr=log)
+                self.processes[host] = subprocess.Popen(
+                    [TRAIN], env=environment, stdout=log, stderr=log
+                )
 
     def run(self) -> list[int]:
         self.start()
@@ -68,18 +96,26 @@ class Cluster:
 
     def ended(self, seconds: float = 120) -> list[int]:
         deadline = time.monotonic() + seconds
-        return [process.wait(max(0.1, deadline - time.monotonic())) for process in self.processes.values()]
+        return [
+            process.wait(max(0.1, deadline - time.monotonic()))
+            for process in self.processes.values()
+        ]
 
     def until_logged(self, text: str, host: int = 0) -> None:
         log = list(self.bases.values())[host] / "log"
-        while text not in log.read_text() and any(process.poll() is None for process in self.processes.values()):
+        while text not in log.read_text() and any(
+            process.poll() is None for process in self.processes.values()
+        ):
             time.sleep(0.02)
 
     def logs(self) -> str:
         return "\n".join((base / "log").read_text() for base in self.bases.values())
 
     def models(self) -> list[dict[str, bytes]]:
-        return [{path.name: path.read_bytes() for path in (base / "model").iterdir()} for base in self.bases.values()]
+        return [
+            {path.name: path.read_bytes() for path in (base / "model").iterdir()}
+            for base in self.bases.values()
+        ]
 
     def failures(self) -> list[str]:
         files = [base / "output" / "failure" for base in self.bases.values()]
@@ -87,7 +123,9 @@ class Cluster:
 
     def evaluation(self) -> dict[str, Any]:
         base = next(iter(self.bases.values()))
-        return dict(json.loads((base / "output" / "data" / "evaluation.json").read_bytes()))
+        return dict(
+            json.loads((base / "output" / "data" / "evaluation.json").read_bytes())
+        )
 
 
 @pytest.fixture
@@ -122,27 +160,41 @@ MakeCluster = Callable[[int], Cluster]
 SHARDS = (("ratings-0.csv",), ("movies.csv", "ratings-1.csv"), ("ratings-2.csv",))
 
 
-def test_hosts_make_the_features_of_one(sharded_job: Path, make_cluster: MakeCluster) -> None:
-    # Rows that are drawn for each tree are other ones with other hosts, and so would be the trees.
-    (sharded_job / "input" / "config" / "hyperparameters.json").write_text(json.dumps(QUICK | {"subsample": "1"}))
+def test_hosts_make_the_features_of_one(
+    sharded_job: Path, make_cluster: MakeCluster
+) -> None:
+    # Rows that are drawn for each tree are other ones with other hosts, and so would be
+    # the trees.
+    (sharded_job / "input" / "config" / "hyperparameters.json").write_text(
+        json.dumps(QUICK | {"subsample": "1"})
+    )
     alone = make_cluster(1)
     alone.lay_out(sharded_job, None)
     assert alone.run() == [0], alone.logs()
     # The second host has the movies alone.
-    for shards in (None, (("ratings-0.csv", "ratings-2.csv"), ("movies.csv",), ("ratings-1.csv",))):
+    for shards in (
+        None,
+        (("ratings-0.csv", "ratings-2.csv"), ("movies.csv",), ("ratings-1.csv",)),
+    ):
         cluster = make_cluster(3 if shards else 2)
         cluster.lay_out(sharded_job, shards)
         assert set(cluster.run()) == {0}, cluster.logs()
         first, *others = cluster.models()
         assert not any(others)
-        # The tables of the groups, the users and their ratings: all that features are made of.
+        # The tables of the groups, the users and their ratings: all that features are
+        # made of.
         assert first["features.npz"] == alone.models()[0]["features.npz"]
-        # So are the bins; and of so few rows, sums of float32 gradients in double precision are exact in any order.
+        # So are the bins; and of so few rows, sums of float32 gradients in double
+        # precision are exact in any order.
         assert first["booster.ubj"] == alone.models()[0]["booster.ubj"]
 
 
-def test_hosts_without_work_take_part(sharded_job: Path, make_cluster: MakeCluster) -> None:
-    text = "userId,movieId,rating,timestamp\n" + "".join(f"{u},1,{u % 5 + 1},{u}\n" for u in range(1, 13))
+def test_hosts_without_work_take_part(
+    sharded_job: Path, make_cluster: MakeCluster
+) -> None:
+    text = "userId,movieId,rating,timestamp\n" + "".join(
+        f"{u},1,{u % 5 + 1},{u}\n" for u in range(1, 13)
+    )
     channel = sharded_job / "input" / "data" / "training"
     for path in channel.glob("ratings-*.csv"):
         path.unlink()
@@ -156,8 +208,12 @@ def test_hosts_without_work_take_part(sharded_job: Path, make_cluster: MakeClust
     assert "manifest.json" in cluster.models()[0]
 
 
-def test_a_fault_in_one_hosts_file_is_every_hosts_reason(sharded_job: Path, make_cluster: MakeCluster) -> None:
-    with (sharded_job / "input" / "data" / "training" / "ratings-2.csv").open("a") as file:
+def test_a_fault_in_one_hosts_file_is_every_hosts_reason(
+    sharded_job: Path, make_cluster: MakeCluster
+) -> None:
+    with (sharded_job / "input" / "data" / "training" / "ratings-2.csv").open(
+        "a"
+    ) as file:
         file.write("1,1,4.7,5\n")
     cluster = make_cluster(3)
     cluster.lay_out(sharded_job, SHARDS)
@@ -171,8 +227,15 @@ def test_a_fault_in_one_hosts_file_is_every_hosts_reason(sharded_job: Path, make
 def test_a_host_that_dies_takes_the_others_along_and_the_job_resumes(
     sharded_job: Path, make_cluster: MakeCluster, victim: int
 ) -> None:
-    settings = {**QUICK, "num_round": "120", "regression_rounds": "12", "features": "statistics,clock"}
-    (sharded_job / "input" / "config" / "hyperparameters.json").write_text(json.dumps(settings))
+    settings = {
+        **QUICK,
+        "num_round": "120",
+        "regression_rounds": "12",
+        "features": "statistics,clock",
+    }
+    (sharded_job / "input" / "config" / "hyperparameters.json").write_text(
+        json.dumps(settings)
+    )
     (sharded_job / "checkpoints").mkdir()
     whole, cluster = make_cluster(2), make_cluster(2)
     for hosts in (whole, cluster):
@@ -193,9 +256,13 @@ def test_a_host_that_dies_takes_the_others_along_and_the_job_resumes(
     assert cluster.models() == whole.models()
 
 
-def test_a_stop_ends_all_hosts_after_the_same_round(sharded_job: Path, make_cluster: MakeCluster) -> None:
+def test_a_stop_ends_all_hosts_after_the_same_round(
+    sharded_job: Path, make_cluster: MakeCluster
+) -> None:
     settings = {**QUICK, "num_round": "100000", "features": "statistics"}
-    (sharded_job / "input" / "config" / "hyperparameters.json").write_text(json.dumps(settings))
+    (sharded_job / "input" / "config" / "hyperparameters.json").write_text(
+        json.dumps(settings)
+    )
     cluster = make_cluster(2)
     cluster.lay_out(sharded_job, None)
     cluster.start()

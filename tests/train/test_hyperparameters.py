@@ -15,7 +15,8 @@ def test_json_encoded_values_mean_the_same(raw: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "value"), [("true", True), ("False", False), ('"true"', True), ("1", True), (True, True)]
+    ("raw", "value"),
+    [("true", True), ("False", False), ('"true"', True), ("1", True), (True, True)],
 )
 def test_flags(raw: object, value: bool) -> None:
     assert Hyperparameters.parse({"save_predictions": raw}).save_predictions is value
@@ -23,7 +24,9 @@ def test_flags(raw: object, value: bool) -> None:
 
 def test_platform_keys_are_passed_over() -> None:
     assert (
-        Hyperparameters.parse({"sagemaker_region": '"us-east-1"', "_tuning_objective_metric": "test:rmse"})
+        Hyperparameters.parse(
+            {"sagemaker_region": '"us-east-1"', "_tuning_objective_metric": "test:rmse"}
+        )
         == Hyperparameters()
     )
 
@@ -31,7 +34,14 @@ def test_platform_keys_are_passed_over() -> None:
 def test_every_fault_is_named_at_once() -> None:
     with pytest.raises(HyperparameterError) as caught:
         Hyperparameters.parse(
-            {"max_dept": "5", "eta": "fast", "split": "half", "holdout": "1.5", "learning_rate": "0.1", "zzz": "1"}
+            {
+                "max_dept": "5",
+                "eta": "fast",
+                "split": "half",
+                "holdout": "1.5",
+                "learning_rate": "0.1",
+                "zzz": "1",
+            }
         )
     message = str(caught.value)
     for part in (
@@ -76,11 +86,18 @@ def test_wire_names_are_xgboosts() -> None:
 
 
 def test_what_is_printed_is_parsed_again() -> None:
-    chosen = Hyperparameters.parse({"split": "temporal", "eta": "0.3", "save_predictions": "true"})
+    chosen = Hyperparameters.parse(
+        {"split": "temporal", "eta": "0.3", "save_predictions": "true"}
+    )
     assert Hyperparameters.parse(chosen.to_json()) == chosen
 
 
-@given(st.dictionaries(st.text(max_size=12) | st.sampled_from(["eta", "split", "seed"]), st.text(max_size=12)))
+@given(
+    st.dictionaries(
+        st.text(max_size=12) | st.sampled_from(["eta", "split", "seed"]),
+        st.text(max_size=12),
+    )
+)
 def test_any_strings_parse_or_are_refused(strings: dict[str, str]) -> None:
     try:
         Hyperparameters.parse(strings)
@@ -91,10 +108,18 @@ def test_any_strings_parse_or_are_refused(strings: dict[str, str]) -> None:
 def test_feature_groups_are_chosen_by_name() -> None:
     assert Hyperparameters().to_json()["features"] == ",".join(DEFAULT_GROUPS)
     assert Hyperparameters.parse({"features": "default"}) == Hyperparameters()
-    assert Hyperparameters.parse({"features": "all"}).features == (*DEFAULT_GROUPS, "ids") == tuple(GROUPS)
+    assert (
+        Hyperparameters.parse({"features": "all"}).features
+        == (*DEFAULT_GROUPS, "ids")
+        == tuple(GROUPS)
+    )
     assert Hyperparameters.parse({"features": "none"}).features == ()
-    assert Hyperparameters.parse({"features": "slopes, statistics"}).features == ("statistics", "slopes")
+    assert Hyperparameters.parse({"features": "slopes, statistics"}).features == (
+        "statistics",
+        "slopes",
+    )
     with pytest.raises(
-        HyperparameterError, match="features is 'bias', expected default, all, none, or some of statistics"
+        HyperparameterError,
+        match="features is 'bias', expected default, all, none, or some of statistics",
     ):
         Hyperparameters.parse({"features": "bias"})

@@ -22,7 +22,9 @@ def configure(base_dir: Path, name: str, value: Any) -> None:
 def test_a_declared_job(make_job: MakeJob) -> None:
     base_dir = make_job({"eta": "0.3"})
     job = TrainingJob.at(base_dir)
-    assert job.channels == (Channel("training", base_dir / "input" / "data" / "training"),)
+    assert job.channels == (
+        Channel("training", base_dir / "input" / "data" / "training"),
+    )
     assert job.hosts == Hosts(("algo-1",), "algo-1")
     assert job.validation is None
     assert job.model_dir == base_dir / "model"
@@ -36,13 +38,17 @@ def test_a_bare_directory_becomes_a_job(tmp_path: Path) -> None:
     prepare(tmp_path)
     job = TrainingJob.at(tmp_path)
     assert {channel.name for channel in job.channels} == {"training", "movies"}
-    assert job.validation == Channel("validation", tmp_path / "input" / "data" / "validation")
+    assert job.validation == Channel(
+        "validation", tmp_path / "input" / "data" / "validation"
+    )
     assert job.model is None
     assert job.model_dir.is_dir()
     assert job.output_data_dir.is_dir()
 
 
-def test_preparing_keeps_the_platforms_files_and_drops_an_old_failure(make_job: MakeJob) -> None:
+def test_preparing_keeps_the_platforms_files_and_drops_an_old_failure(
+    make_job: MakeJob,
+) -> None:
     base_dir = make_job({"eta": "0.3"})
     (base_dir / "output").mkdir()
     (base_dir / "output" / "failure").write_text("of an earlier run")
@@ -60,9 +66,17 @@ def test_configuration_that_is_no_object_is_named(make_job: MakeJob, text: str) 
 
 
 @pytest.mark.parametrize(
-    "resources", [{"hosts": "algo-1", "current_host": "algo-1"}, {"hosts": None}, {"hosts": ["algo-1"]}, {}]
+    "resources",
+    [
+        {"hosts": "algo-1", "current_host": "algo-1"},
+        {"hosts": None},
+        {"hosts": ["algo-1"]},
+        {},
+    ],
 )
-def test_hosts_that_are_no_list_of_names_are_refused(make_job: MakeJob, resources: dict[str, Any]) -> None:
+def test_hosts_that_are_no_list_of_names_are_refused(
+    make_job: MakeJob, resources: dict[str, Any]
+) -> None:
     base_dir = make_job()
     configure(base_dir, "resourceconfig.json", resources)
     with pytest.raises(JobError, match="expected a list of names and a name"):
@@ -79,7 +93,9 @@ def test_an_earlier_runs_model_does_not_outlive_it(make_job: MakeJob) -> None:
 
 def test_no_channel_says_what_was_found(make_job: MakeJob) -> None:
     base_dir = make_job()
-    configure(base_dir, "inputdataconfig.json", {"movies": {"TrainingInputMode": "File"}})
+    configure(
+        base_dir, "inputdataconfig.json", {"movies": {"TrainingInputMode": "File"}}
+    )
     with pytest.raises(DataError, match=r"no channel named training \(found movies\)"):
         TrainingJob.at(base_dir)
 
@@ -87,18 +103,28 @@ def test_no_channel_says_what_was_found(make_job: MakeJob) -> None:
 def test_channels_are_as_declared(make_job: MakeJob) -> None:
     base_dir = make_job()
     declared = {
-        "training": {"TrainingInputMode": "Pipe", "S3DistributionType": "ShardedByS3Key", "RecordWrapperType": "None"},
+        "training": {
+            "TrainingInputMode": "Pipe",
+            "S3DistributionType": "ShardedByS3Key",
+            "RecordWrapperType": "None",
+        },
         "model": {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"},
     }
     configure(base_dir, "inputdataconfig.json", declared)
     job, data = TrainingJob.at(base_dir), base_dir / "input" / "data"
-    assert job.channels == (Channel("training", data / "training_0", is_pipe=True, is_sharded=True),)
+    assert job.channels == (
+        Channel("training", data / "training_0", is_pipe=True, is_sharded=True),
+    )
     assert job.model == Channel("model", data / "model")
 
 
 def test_recordio_is_refused(make_job: MakeJob) -> None:
     base_dir = make_job()
-    configure(base_dir, "inputdataconfig.json", {"training": {"RecordWrapperType": "RecordIO"}})
+    configure(
+        base_dir,
+        "inputdataconfig.json",
+        {"training": {"RecordWrapperType": "RecordIO"}},
+    )
     with pytest.raises(JobError, match="channel training comes in RecordIO"):
         TrainingJob.at(base_dir)
 
@@ -106,10 +132,22 @@ def test_recordio_is_refused(make_job: MakeJob) -> None:
 def test_hosts_are_sorted_and_of_all_instance_groups(make_job: MakeJob) -> None:
     base_dir = make_job()
     groups = [
-        {"instance_group_name": "data", "instance_type": "ml.m5.large", "hosts": ["algo-3", "algo-1"]},
-        {"instance_group_name": "more", "instance_type": "ml.c5.large", "hosts": ["algo-2"]},
+        {
+            "instance_group_name": "data",
+            "instance_type": "ml.m5.large",
+            "hosts": ["algo-3", "algo-1"],
+        },
+        {
+            "instance_group_name": "more",
+            "instance_type": "ml.c5.large",
+            "hosts": ["algo-2"],
+        },
     ]
-    resources = {"current_host": "algo-2", "current_group_name": "more", "hosts": ["algo-3", "algo-1", "algo-2"]}
+    resources = {
+        "current_host": "algo-2",
+        "current_group_name": "more",
+        "hosts": ["algo-3", "algo-1", "algo-2"],
+    }
     configure(base_dir, "resourceconfig.json", {**resources, "instance_groups": groups})
     # A group may have no channel at all.
     configure(base_dir, "inputdataconfig.json", {"other": {}})
@@ -120,7 +158,9 @@ def test_hosts_are_sorted_and_of_all_instance_groups(make_job: MakeJob) -> None:
 
 def test_a_host_that_is_not_among_them(make_job: MakeJob) -> None:
     base_dir = make_job()
-    configure(base_dir, "resourceconfig.json", {"current_host": "algo-9", "hosts": ["algo-1"]})
+    configure(
+        base_dir, "resourceconfig.json", {"current_host": "algo-9", "hosts": ["algo-1"]}
+    )
     with pytest.raises(JobError, match="current_host algo-9, which is not among hosts"):
         TrainingJob.at(base_dir)
 

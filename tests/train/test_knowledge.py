@@ -1,4 +1,6 @@
-"""Which trees answer what: each part of the rounds against what its features really depend on."""
+"""Which trees answer what: each part of the rounds against what its features really
+depend on.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,13 @@ from train.stop import StopSignal
 from train.trees import LEAF_STEP
 
 SETTINGS = Hyperparameters(
-    num_round=10, movie_rounds=0.3, user_rounds=0.3, max_depth=3, min_child_weight=1, nthread=1, seed=5
+    num_round=10,
+    movie_rounds=0.3,
+    user_rounds=0.3,
+    max_depth=3,
+    min_child_weight=1,
+    nthread=1,
+    seed=5,
 )
 
 
@@ -29,17 +37,26 @@ def spec(ratings: RatingTable, movies: MovieTable) -> FeatureSpec:
 
 
 def without_time(queries: RatingQueries) -> RatingQueries:
-    return RatingQueries(queries.user_id, queries.movie_id, np.full(len(queries), np.nan))
+    return RatingQueries(
+        queries.user_id, queries.movie_id, np.full(len(queries), np.nan)
+    )
 
 
 def without_user(queries: RatingQueries) -> RatingQueries:
-    return RatingQueries(np.full_like(queries.user_id, 10**9), queries.movie_id, queries.timestamp)
+    return RatingQueries(
+        np.full_like(queries.user_id, 10**9), queries.movie_id, queries.timestamp
+    )
 
 
-def test_no_part_depends_on_what_its_rows_may_lack(spec: FeatureSpec, ratings: RatingTable) -> None:
+def test_no_part_depends_on_what_its_rows_may_lack(
+    spec: FeatureSpec, ratings: RatingTable
+) -> None:
     queries = ratings.queries()
     whole = spec.transform(queries).values
-    of_movie, untimed = (spec.transform(q).values for q in (without_time(without_user(queries)), without_time(queries)))
+    of_movie, untimed = (
+        spec.transform(q).values
+        for q in (without_time(without_user(queries)), without_time(queries))
+    )
     for column, name in enumerate(spec.names):
         if part_of(name) is Part.MOVIE:
             np.testing.assert_array_equal(of_movie[:, column], whole[:, column], name)
@@ -51,19 +68,33 @@ def test_every_part_has_features_and_every_feature_that_needs_no_more_is_in_it(
     spec: FeatureSpec, ratings: RatingTable
 ) -> None:
     queries = ratings.queries()
-    whole, untimed = spec.transform(queries).values, spec.transform(without_time(queries)).values
+    whole, untimed = (
+        spec.transform(queries).values,
+        spec.transform(without_time(queries)).values,
+    )
     for column, name in enumerate(spec.names):
         if part_of(name) is Part.MOMENT:
-            assert not np.array_equal(whole[:, column], untimed[:, column], equal_nan=True), name
+            assert not np.array_equal(
+                whole[:, column], untimed[:, column], equal_nan=True
+            ), name
     assert {part_of(name) for name in spec.names} == set(Part)
 
 
 def test_a_schedule_goes_from_the_movie_to_the_moment() -> None:
     names = ("knows_user", "knows_time", "year", "bias", "hour", "weekday")
     schedule = Schedule(names, 0, 2, 3)
-    assert [schedule.part(n) for n in range(4)] == [Part.MOVIE, Part.MOVIE, Part.USER, Part.MOMENT]
+    assert [schedule.part(n) for n in range(4)] == [
+        Part.MOVIE,
+        Part.MOVIE,
+        Part.USER,
+        Part.MOMENT,
+    ]
     assert [schedule.gate(n) for n in range(4)] == [None, None, 0, 1]
-    assert [schedule.columns(part).tolist() for part in Part] == [[2], [2, 3], [2, 3, 4, 5]]
+    assert [schedule.columns(part).tolist() for part in Part] == [
+        [2],
+        [2, 3],
+        [2, 3, 4, 5],
+    ]
 
 
 def test_rounds_of_an_earlier_model_stay_as_they_are() -> None:
@@ -80,7 +111,9 @@ def test_rows_are_answered_by_the_trees_of_what_is_known(
     spec: FeatureSpec, ratings: RatingTable, fitted: FeatureBlocks
 ) -> None:
     classes = spec.scale.to_class(ratings.rating)
-    booster = fit_booster(fitted, classes, len(spec.scale.class_values), SETTINGS, StopSignal())
+    booster = fit_booster(
+        fitted, classes, len(spec.scale.class_values), SETTINGS, StopSignal()
+    )
     queries = ratings.queries()
     for asked, rounds in ((without_user(queries), 3), (without_time(queries), 6)):
         features = spec.transform(asked).values
@@ -88,7 +121,10 @@ def test_rows_are_answered_by_the_trees_of_what_is_known(
         np.testing.assert_array_equal(booster.inplace_predict(features), alone)
         assert np.ptp(alone, axis=0).max() > 0
     whole = spec.transform(queries).values
-    assert not np.array_equal(booster.inplace_predict(whole), booster.inplace_predict(whole, iteration_range=(0, 6)))
+    assert not np.array_equal(
+        booster.inplace_predict(whole),
+        booster.inplace_predict(whole, iteration_range=(0, 6)),
+    )
 
 
 @pytest.mark.parametrize("lacking", [lambda q: q, without_time, without_user])
@@ -98,11 +134,16 @@ def test_models_of_several_seeds_are_averaged(
     fitted: FeatureBlocks,
     lacking: Callable[[RatingQueries], RatingQueries],
 ) -> None:
-    classes, features = spec.scale.to_class(ratings.rating), spec.transform(lacking(ratings.queries())).values
+    classes, features = (
+        spec.scale.to_class(ratings.rating),
+        spec.transform(lacking(ratings.queries())).values,
+    )
 
     def margins(n_models: int, seed: int) -> np.ndarray:
         settings = replace(SETTINGS, n_models=n_models, seed=seed)
-        booster = fit_booster(fitted, classes, len(spec.scale.class_values), settings, StopSignal())
+        booster = fit_booster(
+            fitted, classes, len(spec.scale.class_values), settings, StopSignal()
+        )
         assert booster.num_boosted_rounds() == n_models * SETTINGS.num_round
         return booster.inplace_predict(features, predict_type="margin")
 

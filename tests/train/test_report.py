@@ -7,7 +7,13 @@ import numpy as np
 from movielens.model import Scores
 from movielens.tables import RatingTable
 from train.evaluation import evaluate
-from train.report import METRIC_DEFINITIONS, metric_line, metric_lines, predictions_csv, summary
+from train.report import (
+    METRIC_DEFINITIONS,
+    metric_line,
+    metric_lines,
+    predictions_csv,
+    summary,
+)
 
 STARS = (1.0, 2.0, 3.0, 4.0, 5.0)
 SCORES = Scores.of(np.full((2, 5), 0.2, dtype=np.float32), STARS)
@@ -15,7 +21,11 @@ FIGURES = evaluate(SCORES, np.array([0, 4]), STARS)
 
 
 def test_every_line_is_read_by_its_regex_and_no_other() -> None:
-    lines = [*metric_lines("train", FIGURES), *metric_lines("test", FIGURES), metric_line("validation:mlogloss", 1.5)]
+    lines = [
+        *metric_lines("train", FIGURES),
+        *metric_lines("test", FIGURES),
+        metric_line("validation:mlogloss", 1.5),
+    ]
     assert len(lines) == len(METRIC_DEFINITIONS)
     for definition, line in zip(METRIC_DEFINITIONS, lines, strict=True):
         found = [
@@ -32,7 +42,10 @@ def test_definitions_fit_the_platform() -> None:
 
 
 def test_values_keep_their_sign_and_size() -> None:
-    assert metric_line("test:quadratic_weighted_kappa", -0.25) == "metric test:quadratic_weighted_kappa=-0.250000"
+    assert (
+        metric_line("test:quadratic_weighted_kappa", -0.25)
+        == "metric test:quadratic_weighted_kappa=-0.250000"
+    )
 
 
 def test_summary_has_a_line_each_and_aligned_columns() -> None:
@@ -43,7 +56,12 @@ def test_summary_has_a_line_each_and_aligned_columns() -> None:
 
 
 def test_predictions_csv_keeps_every_digit() -> None:
-    table = RatingTable.of(np.array([3, 1], np.int32), np.array([7, 9], np.int32), np.array([4.5, 1], np.float32), None)
+    table = RatingTable.of(
+        np.array([3, 1], np.int32),
+        np.array([7, 9], np.int32),
+        np.array([4.5, 1], np.float32),
+        None,
+    )
     header, first, second = predictions_csv(table, SCORES, STARS).decode().splitlines()
     assert header == "userId,movieId,rating,predicted,expected_rating"
     assert first == f"3,7,4.5,1.0,{float(SCORES.expected_rating[0])!r}"

@@ -25,9 +25,14 @@ def test_tutorial_split_is_pandas_own(data_dir: Path) -> None:
     frame = pd.read_csv(data_dir / "ratings.csv")
     shuffled = frame.sample(frac=1, random_state=1729)
     n_train = int(0.7 * len(frame))
-    split = split_ratings(read_dataset({"training": data_dir}).ratings, "tutorial", 0.2, 1)
+    split = split_ratings(
+        read_dataset({"training": data_dir}).ratings, "tutorial", 0.2, 1
+    )
     assert (len(split.train), len(split.test)) == (70_585, 30_251)
-    for part, expected in ((split.train, shuffled[:n_train]), (split.test, shuffled[n_train:])):
+    for part, expected in (
+        (split.train, shuffled[:n_train]),
+        (split.test, shuffled[n_train:]),
+    ):
         assert part.user_id.tolist() == expected["userId"].tolist()
         assert part.movie_id.tolist() == expected["movieId"].tolist()
 
@@ -46,14 +51,20 @@ def test_none_trains_on_everything(ratings: RatingTable) -> None:
 
 
 @given(holdout=st.floats(0.05, 0.9), seed=st.integers(0, 2**31 - 1))
-def test_random_is_seeded_and_of_the_asked_size(ratings: RatingTable, holdout: float, seed: int) -> None:
+def test_random_is_seeded_and_of_the_asked_size(
+    ratings: RatingTable, holdout: float, seed: int
+) -> None:
     split = split_ratings(ratings, "random", holdout, seed)
     assert len(split.test) == round(holdout * len(ratings))
-    assert pairs(split.test) == pairs(split_ratings(ratings, "random", holdout, seed).test)
+    assert pairs(split.test) == pairs(
+        split_ratings(ratings, "random", holdout, seed).test
+    )
 
 
 def test_seeds_differ(ratings: RatingTable) -> None:
-    assert pairs(split_ratings(ratings, "random", 0.3, 1).test) != pairs(split_ratings(ratings, "random", 0.3, 2).test)
+    assert pairs(split_ratings(ratings, "random", 0.3, 1).test) != pairs(
+        split_ratings(ratings, "random", 0.3, 2).test
+    )
 
 
 def test_temporal_tests_the_last_rows(ratings: RatingTable) -> None:
@@ -73,7 +84,9 @@ def test_user_temporal_tests_the_last_rows_of_each_user(ratings: RatingTable) ->
         tested = split.test.timestamp[split.test.user_id == user]
         assert len(tested) == int(0.25 * n_rows)
         if len(tested):
-            assert split.train.timestamp[split.train.user_id == user].max() <= tested.min()
+            assert (
+                split.train.timestamp[split.train.user_id == user].max() <= tested.min()
+            )
 
 
 @pytest.mark.parametrize("name", ["temporal", "user_temporal"])

@@ -9,7 +9,13 @@ import xgboost
 from train.blocks import MISSING
 from train.trees import LEAF_STEP, Grown, compact
 
-PARAMS = {"objective": "multi:softprob", "num_class": 3, "max_depth": 3, "nthread": 1, "seed": 2}
+PARAMS = {
+    "objective": "multi:softprob",
+    "num_class": 3,
+    "max_depth": 3,
+    "nthread": 1,
+    "seed": 2,
+}
 NAMES = ("a", "b", "c", "d")
 COLUMNS = (np.array([0, 2]), np.array([1, 3]), np.array([0, 3]))
 
@@ -25,7 +31,11 @@ def values() -> np.ndarray:
 def grown(values: np.ndarray) -> tuple[Grown, np.ndarray]:
     """Rounds that look at two columns each, and the margins that they reached."""
     label = (np.nansum(values, axis=1) > 0).astype(np.int64) + (values[:, 0] > 1)
-    whole, margin, told = Grown(NAMES), None, np.where(np.isnan(values), MISSING, values)
+    whole, margin, told = (
+        Grown(NAMES),
+        None,
+        np.where(np.isnan(values), MISSING, values),
+    )
     for columns in COLUMNS:
         matrix = xgboost.QuantileDMatrix(told[:, columns], label=label)
         if margin is not None:
@@ -38,12 +48,20 @@ def grown(values: np.ndarray) -> tuple[Grown, np.ndarray]:
     return whole, margin
 
 
-def test_joined_rounds_reach_the_very_margins(grown: tuple[Grown, np.ndarray], values: np.ndarray) -> None:
+def test_joined_rounds_reach_the_very_margins(
+    grown: tuple[Grown, np.ndarray], values: np.ndarray
+) -> None:
     whole, margin = grown
     booster = whole.booster()
-    assert (whole.n_rounds, booster.num_boosted_rounds(), booster.num_features()) == (3, 3, 4)
+    assert (whole.n_rounds, booster.num_boosted_rounds(), booster.num_features()) == (
+        3,
+        3,
+        4,
+    )
     assert booster.feature_names == list(NAMES)
-    np.testing.assert_array_equal(booster.inplace_predict(values, predict_type="margin"), margin)
+    np.testing.assert_array_equal(
+        booster.inplace_predict(values, predict_type="margin"), margin
+    )
 
 
 def test_joining_goes_on_from_a_saved_booster(grown: tuple[Grown, np.ndarray]) -> None:
@@ -54,15 +72,21 @@ def test_joining_goes_on_from_a_saved_booster(grown: tuple[Grown, np.ndarray]) -
     assert bytes(again.booster().save_raw("ubj")) == saved
 
 
-def test_compact_trees_say_the_same(grown: tuple[Grown, np.ndarray], values: np.ndarray) -> None:
+def test_compact_trees_say_the_same(
+    grown: tuple[Grown, np.ndarray], values: np.ndarray
+) -> None:
     before = grown[0].booster()
     after = compact(before)
     error = np.abs(
-        after.inplace_predict(values, predict_type="margin") - before.inplace_predict(values, predict_type="margin")
+        after.inplace_predict(values, predict_type="margin")
+        - before.inplace_predict(values, predict_type="margin")
     )
     assert 0 < error.max() <= before.num_boosted_rounds() * LEAF_STEP
     matrix = xgboost.DMatrix(values, feature_names=list(NAMES))
-    shares, margin = after.predict(matrix, pred_contribs=True), after.predict(matrix, output_margin=True)
+    shares, margin = (
+        after.predict(matrix, pred_contribs=True),
+        after.predict(matrix, output_margin=True),
+    )
     np.testing.assert_allclose(shares.sum(axis=2), margin, atol=1e-5)
     gains = before.get_score(importance_type="gain")
     assert after.get_score(importance_type="gain") == pytest.approx(gains, rel=1 / 128)

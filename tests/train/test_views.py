@@ -13,7 +13,17 @@ from train.blocks import FeatureBlocks
 from train.knowledge import Part, Schedule
 from train.views import Views
 
-NAMES = ("knows_user", "knows_time", "year", "movie_mean", "user_mean", "bias", "hour", "weekday", "latest_gap_1")
+NAMES = (
+    "knows_user",
+    "knows_time",
+    "year",
+    "movie_mean",
+    "user_mean",
+    "bias",
+    "hour",
+    "weekday",
+    "latest_gap_1",
+)
 SCHEDULE = Schedule(NAMES, 0, 10, 20)
 N_ROUNDS = 60
 
@@ -29,10 +39,15 @@ def views(blocks: FeatureBlocks, share: float, seed: int = 1) -> Views:
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.8, 1.0])
-def test_each_feature_of_a_part_is_in_one_hand_or_two(blocks: FeatureBlocks, share: float) -> None:
+def test_each_feature_of_a_part_is_in_one_hand_or_two(
+    blocks: FeatureBlocks, share: float
+) -> None:
     dealt = views(blocks, share)
     for part, first in ((Part.MOVIE, 0), (Part.USER, 10), (Part.MOMENT, 20)):
-        hands = {id(view): view.columns for view in (dealt.of(n) for n in range(first, first + 10))}
+        hands = {
+            id(view): view.columns
+            for view in (dealt.of(n) for n in range(first, first + 10))
+        }
         allowed = SCHEDULE.columns(part).tolist()
         for hand in hands.values():
             assert len(hand) == max(1, int(share * len(allowed)))
@@ -48,17 +63,25 @@ def test_a_matrix_has_the_columns_of_its_view(blocks: FeatureBlocks) -> None:
     assert view.share == 1.0
 
 
-def test_bins_of_many_rows_are_those_of_some(blocks: FeatureBlocks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bins_of_many_rows_are_those_of_some(
+    blocks: FeatureBlocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("train.views.QUANTILE_ROWS", 10)
     made = np.arange(10, 50)  # as where features are made of a share of the rows
     view = views(blocks.among(made), 1.0).of(25)
-    some = blocks.among(made[::4]).of_columns(view.columns).matrix(np.arange(50) % 3, 16)
+    some = (
+        blocks.among(made[::4]).of_columns(view.columns).matrix(np.arange(50) % 3, 16)
+    )
     assert view.matrices[0].num_row() == 40
-    for found, expected in zip(view.matrices[0].get_quantile_cut(), some.get_quantile_cut(), strict=True):
+    for found, expected in zip(
+        view.matrices[0].get_quantile_cut(), some.get_quantile_cut(), strict=True
+    ):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_the_view_of_a_round_is_the_same_wherever_one_begins(blocks: FeatureBlocks) -> None:
+def test_the_view_of_a_round_is_the_same_wherever_one_begins(
+    blocks: FeatureBlocks,
+) -> None:
     through, resumed = views(blocks, 0.4), views(blocks, 0.4)
     before = [through.of(n).columns.tolist() for n in range(N_ROUNDS)]
     assert [resumed.of(n).columns.tolist() for n in range(33, N_ROUNDS)] == before[33:]
@@ -66,7 +89,9 @@ def test_the_view_of_a_round_is_the_same_wherever_one_begins(blocks: FeatureBloc
     assert [other.of(n).columns.tolist() for n in range(N_ROUNDS)] != before
 
 
-def test_features_made_anew_are_in_one_matrix_which_xgboost_draws_from(blocks: FeatureBlocks) -> None:
+def test_features_made_anew_are_in_one_matrix_which_xgboost_draws_from(
+    blocks: FeatureBlocks,
+) -> None:
     drawn = views(replace(blocks, are_kept=False), 0.5)
     first, last = drawn.of(0), drawn.of(25)
     assert first.matrices[0] is last.matrices[0]

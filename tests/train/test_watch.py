@@ -1,4 +1,6 @@
-"""Hosts that watch each other, over real connections between threads on addresses of this machine."""
+"""Hosts that watch each other, over real connections between threads on addresses of
+this machine.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,15 @@ def gone() -> list[str]:
 
 
 @pytest.fixture
-def watches(names: tuple[str, ...], gone: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Watch]]:
+def watches(
+    names: tuple[str, ...], gone: list[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Watch]]:
     """Three hosts that have met; where one gives up, it is told in ``gone``."""
-    for name, seconds in {"BEAT_SECONDS": 0.1, "SILENT_SECONDS": 1.0, "GRACE_SECONDS": 0.5}.items():
+    for name, seconds in {
+        "BEAT_SECONDS": 0.1,
+        "SILENT_SECONDS": 1.0,
+        "GRACE_SECONDS": 0.5,
+    }.items():
         monkeypatch.setattr(train.watch, name, seconds)
     found: dict[str, Watch] = {}
 
@@ -60,7 +68,9 @@ def test_the_first_tells_all(watches: dict[str, Watch], names: tuple[str, ...]) 
     assert [watches[name].shared for name in names] == [{"port": 7}] * 3
 
 
-def test_an_end_is_no_loss(watches: dict[str, Watch], names: tuple[str, ...], gone: list[str]) -> None:
+def test_an_end_is_no_loss(
+    watches: dict[str, Watch], names: tuple[str, ...], gone: list[str]
+) -> None:
     for name in reversed(names):
         watches[name].end()
     assert [watches[name].reason(0.3) for name in names] == ["", "", ""]
@@ -68,7 +78,9 @@ def test_an_end_is_no_loss(watches: dict[str, Watch], names: tuple[str, ...], go
 
 
 @pytest.mark.parametrize("failed", [0, 2])
-def test_a_failure_is_told_to_all(watches: dict[str, Watch], names: tuple[str, ...], failed: int) -> None:
+def test_a_failure_is_told_to_all(
+    watches: dict[str, Watch], names: tuple[str, ...], failed: int
+) -> None:
     watches[names[failed]].end("the disk is full")
     others = [name for name in names if name != names[failed]]
     assert [watches[name].reason(5) for name in others] == ["the disk is full"] * 2
@@ -77,7 +89,9 @@ def test_a_failure_is_told_to_all(watches: dict[str, Watch], names: tuple[str, .
 def test_silence_is_noticed_and_ends_whoever_still_waits(
     watches: dict[str, Watch], names: tuple[str, ...], gone: list[str]
 ) -> None:
-    watches[names[1]]._closed.set()  # its connection stays open, but it says nothing more
+    watches[
+        names[1]
+    ]._closed.set()  # its connection stays open, but it says nothing more
     expected = f"host {names[1]} is gone (no sign of life for 1 s)"
     assert watches[names[0]].reason(10) == expected
     assert watches[names[2]].reason(10) == expected
@@ -88,7 +102,9 @@ def test_silence_is_noticed_and_ends_whoever_still_waits(
     assert gone == [expected] * 2
 
 
-def test_a_host_that_never_comes_is_named(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_never_comes_is_named(
+    names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(train.watch, "START_SECONDS", 0.5)
     with pytest.raises(JobError, match=f"no word from {names[1]}, {names[2]} in 0.5 s"):
         Watch.start(Hosts(names, names[0]), print, dict)
@@ -98,7 +114,9 @@ def test_a_host_that_never_comes_is_named(names: tuple[str, ...], monkeypatch: p
 
 def test_a_stranger_is_no_host(names: tuple[str, ...]) -> None:
     pair, found = names[:2], []
-    first = threading.Thread(target=lambda: found.append(Watch.start(Hosts(pair, pair[0]), print, dict)))
+    first = threading.Thread(
+        target=lambda: found.append(Watch.start(Hosts(pair, pair[0]), print, dict))
+    )
     first.start()
     while True:
         try:

@@ -1,13 +1,17 @@
-/* The features of a row, a function a group: gathered from fitted tables, with the little arithmetic that is left. Here
- * are the groups for which tables are enough; those that look at the user's single ratings are in `_rated.c` and
+/* The features of a row, a function a group: gathered from fitted tables, with the
+ * little arithmetic that is left. Here are the groups for which tables are enough;
+ * those that look at the user's single ratings are in `_rated.c` and
  * `_taste.c`.
  *
- * Nothing is fitted here. A group's Python module says what its tables and its columns are, this how the one comes of
- * the other. Only what IEEE 754 defines to the last bit is used, an operation at a time and sums in the order of their
- * terms, so that a row has the same features on any machine, alone or among others; logarithms and roots are taken when
- * fitted. What isn't known has the last row of its table, and is NaN where there is no number for it.
+ * Nothing is fitted here. A group's Python module says what its tables and its columns
+ * are, this how the one comes of the other. Only what IEEE 754 defines to the last bit
+ * is used, an operation at a time and sums in the order of their terms, so that a row
+ * has the same features on any machine, alone or among others; logarithms and roots are
+ * taken when fitted. What isn't known has the last row of its table, and is NaN where
+ * there is no number for it.
  *
- * A new group is a function, the number of its columns, and a `Kernel` that names its tables, in KERNELS.
+ * A new group is a function, the number of its columns, and a `Kernel` that names its
+ * tables, in KERNELS.
  */
 
 #include "_kernels.h"
@@ -15,7 +19,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Whether the user is known, and the time of that user; the time; and what the catalogue says of the movie. */
+/* Whether the user is known, and the time of that user; the time; and what the
+ * catalogue says of the movie. */
 
 static size_t base_columns(const Known *known, const void *tables, size_t before) {
     (void)tables, (void)before;
@@ -40,23 +45,29 @@ typedef struct {
     Table user, movie, overall;
 } Statistics;
 
-static size_t statistics_columns(const Known *known, const void *tables, size_t before) {
+static size_t statistics_columns(const Known *known, const void *tables,
+                                 size_t before) {
     (void)known, (void)before;
     const Statistics *t = tables;
     return t->user.width + t->movie.width + 1;
 }
 
-static void statistics(const Known *known, const void *tables, const Row *row, float *out) {
+static void statistics(const Known *known, const void *tables, const Row *row,
+                       float *out) {
     (void)known;
     const Statistics *t = tables;
-    const float *user = float32(&t->user, row->user), *movie = float32(&t->movie, row->movie);
+    const float *user = float32(&t->user, row->user),
+                *movie = float32(&t->movie, row->movie);
     memcpy(out, user, 5 * sizeof(float));
     memcpy(out + 5, movie, 5 * sizeof(float));
     out[10] = (float)*float64(&t->overall, 0) + user[3] + movie[3];
 }
 
 static const Kernel STATISTICS = {
-    "statistics", statistics_columns, statistics, NO_PAST,
+    "statistics",
+    statistics_columns,
+    statistics,
+    NO_PAST,
     {{"user", 'f', "U5"}, {"movie", 'f', "M5"}, {"overall", 'd', "3"}},
 };
 
@@ -64,19 +75,24 @@ typedef struct {
     Table user, movie, lift, quantile, halves;
 } Histograms;
 
-static size_t histograms_columns(const Known *known, const void *tables, size_t before) {
+static size_t histograms_columns(const Known *known, const void *tables,
+                                 size_t before) {
     (void)tables, (void)before;
     return 3 * known->class_values.length + 5;
 }
 
-static void histograms(const Known *known, const void *tables, const Row *row, float *out) {
+static void histograms(const Known *known, const void *tables, const Row *row,
+                       float *out) {
     const Histograms *t = tables;
     size_t n = known->class_values.length, mode = 0, reached = 0;
-    const float *stars = float32(&known->class_values, 0), *halves = float32(&t->halves, 0);
-    const float *user = float32(&t->user, row->user), *movie = float32(&t->movie, row->movie);
+    const float *stars = float32(&known->class_values, 0),
+                *halves = float32(&t->halves, 0);
+    const float *user = float32(&t->user, row->user),
+                *movie = float32(&t->movie, row->movie);
     const float *lift = float32(&t->lift, row->movie);
     float *joint = out + 2 * n, *rest = out + 3 * n;
-    float quantile = *float32(&t->quantile, row->movie), total = 0, mean = 0, half_share = 0, below = 0;
+    float quantile = *float32(&t->quantile, row->movie), total = 0, mean = 0,
+          half_share = 0, below = 0;
     memcpy(out, user, n * sizeof(float));
     memcpy(out + n, movie, n * sizeof(float));
     for (size_t k = 0; k < n; k++)
@@ -97,8 +113,15 @@ static void histograms(const Known *known, const void *tables, const Row *row, f
 }
 
 static const Kernel HISTOGRAMS = {
-    "histograms", histograms_columns, histograms, NO_PAST,
-    {{"user", 'f', "UC"}, {"movie", 'f', "MC"}, {"lift", 'f', "MC"}, {"quantile", 'f', "M"}, {"halves", 'f', "C"}},
+    "histograms",
+    histograms_columns,
+    histograms,
+    NO_PAST,
+    {{"user", 'f', "UC"},
+     {"movie", 'f', "MC"},
+     {"lift", 'f', "MC"},
+     {"quantile", 'f', "M"},
+     {"halves", 'f', "C"}},
 };
 
 /* Keeps a genre of which the user rated little from standing out. */
@@ -113,11 +136,15 @@ static size_t affinity_columns(const Known *known, const void *tables, size_t be
     return 5;
 }
 
-static void affinity(const Known *known, const void *tables, const Row *row, float *out) {
+static void affinity(const Known *known, const void *tables, const Row *row,
+                     float *out) {
     const Affinity *t = tables;
-    const float *flags = float32(&known->genre_flags, row->movie), *residual = float32(&t->residual, row->user);
-    const float *count = float32(&t->count, row->user), *log_count = float32(&t->log_count, row->user);
-    float of_affinity = 0, of_log_count = 0, of_residual = 0, of_count = 0, n = 0, most = -INFINITY, least = INFINITY;
+    const float *flags = float32(&known->genre_flags, row->movie),
+                *residual = float32(&t->residual, row->user);
+    const float *count = float32(&t->count, row->user),
+                *log_count = float32(&t->log_count, row->user);
+    float of_affinity = 0, of_log_count = 0, of_residual = 0, of_count = 0, n = 0,
+          most = -INFINITY, least = INFINITY;
     for (size_t g = 0; g < known->genre_flags.width; g++) {
         if (flags[g] == 0)
             continue;
@@ -139,7 +166,10 @@ static void affinity(const Known *known, const void *tables, const Row *row, flo
 }
 
 static const Kernel AFFINITY = {
-    "affinity", affinity_columns, affinity, NO_PAST,
+    "affinity",
+    affinity_columns,
+    affinity,
+    NO_PAST,
     {{"residual", 'f', "UG"}, {"count", 'f', "UG"}, {"log_count", 'f', "UG"}},
 };
 
@@ -156,7 +186,8 @@ static void slopes(const Known *known, const void *tables, const Row *row, float
     (void)known;
     const Slopes *t = tables;
     size_t n = t->movie.width;
-    const float *movie = float32(&t->movie, row->movie), *centre = float32(&t->centre, row->user);
+    const float *movie = float32(&t->movie, row->movie),
+                *centre = float32(&t->centre, row->user);
     const float *slope = float32(&t->slope, row->user);
     for (size_t i = 0; i < n; i++) {
         float away = movie[i] - centre[i];
@@ -168,7 +199,11 @@ static void slopes(const Known *known, const void *tables, const Row *row, float
 }
 
 static const Kernel SLOPES = {
-    "slopes", slopes_columns, slopes, NO_PAST, {{"movie", 'f', "Ma"}, {"centre", 'f', "Ua"}, {"slope", 'f', "Ua"}},
+    "slopes",
+    slopes_columns,
+    slopes,
+    NO_PAST,
+    {{"movie", 'f', "Ma"}, {"centre", 'f', "Ua"}, {"slope", 'f', "Ua"}},
 };
 
 typedef struct {
@@ -180,11 +215,13 @@ static size_t factors_columns(const Known *known, const void *tables, size_t bef
     return 3;
 }
 
-static void factors(const Known *known, const void *tables, const Row *row, float *out) {
+static void factors(const Known *known, const void *tables, const Row *row,
+                    float *out) {
     (void)known;
     const Factors *t = tables;
     size_t rank = t->user.width - 1;
-    const float *user = float32(&t->user, row->user), *movie = float32(&t->movie, row->movie);
+    const float *user = float32(&t->user, row->user),
+                *movie = float32(&t->movie, row->movie);
     float product = 0;
     for (size_t i = 0; i < rank; i++)
         product += user[i] * movie[i];
@@ -194,7 +231,11 @@ static void factors(const Known *known, const void *tables, const Row *row, floa
 }
 
 static const Kernel FACTORS = {
-    "factors", factors_columns, factors, NO_PAST, {{"user", 'f', "Ua"}, {"movie", 'f', "Ma"}},
+    "factors",
+    factors_columns,
+    factors,
+    NO_PAST,
+    {{"user", 'f', "Ua"}, {"movie", 'f', "Ma"}},
 };
 
 #define SECONDS_PER_HOUR 3600.0
@@ -209,12 +250,16 @@ static size_t clock_columns(const Known *known, const void *tables, size_t befor
     return 6;
 }
 
-static double modulo(double value, double by) { return value - by * floor(value / by); }
+static double modulo(double value, double by) {
+    return value - by * floor(value / by);
+}
 
-static void clock_of(const Known *known, const void *tables, const Row *row, float *out) {
+static void clock_of(const Known *known, const void *tables, const Row *row,
+                     float *out) {
     const Clock *t = tables;
     double time = row->time;
-    out[0] = (float)(1970 + time / SECONDS_PER_YEAR - (double)*float32(&known->year, row->movie));
+    out[0] = (float)(1970 + time / SECONDS_PER_YEAR -
+                     (double)*float32(&known->year, row->movie));
     out[1] = (float)modulo(floor(time / SECONDS_PER_HOUR), 24);
     out[2] = (float)modulo(floor(time / SECONDS_PER_DAY), 7);
     out[3] = (float)((time - *float64(&t->user, row->user)) / SECONDS_PER_DAY);
@@ -223,7 +268,11 @@ static void clock_of(const Known *known, const void *tables, const Row *row, flo
 }
 
 static const Kernel CLOCK = {
-    "clock", clock_columns, clock_of, NO_PAST, {{"user", 'd', "U"}, {"movie", 'd', "M"}, {"log_span", 'd', "U"}},
+    "clock",
+    clock_columns,
+    clock_of,
+    NO_PAST,
+    {{"user", 'd', "U"}, {"movie", 'd', "M"}, {"log_span", 'd', "U"}},
 };
 
 static size_t ids_columns(const Known *known, const void *tables, size_t before) {
@@ -269,13 +318,25 @@ static void blend(const Known *known, const void *tables, const Row *row, float 
 }
 
 static const Kernel BLEND = {
-    "blend", blend_columns, blend, NO_PAST, {{"columns", 'q', "a"}, {"weights", 'f', "a"}},
+    "blend",
+    blend_columns,
+    blend,
+    NO_PAST,
+    {{"columns", 'q', "a"}, {"weights", 'f', "a"}},
 };
 
 const TableKind KNOWN[] = {
-    {"user_id", 'q', "u"},      {"movie_id", 'q', "m"},    {"genre_flags", 'f', "MG"},    {"year", 'f', "M"},
-    {"class_values", 'f', "C"}, {"start", 'q', "v"},       {"rated_movie", 'i', "R"},     {"rated_class", 'B', "R"},
-    {"rated_residual", 'f', "R"}, {"rated_time", 'q', "R"}, {NULL, 0, NULL},
+    {"user_id", 'q', "u"},
+    {"movie_id", 'q', "m"},
+    {"genre_flags", 'f', "MG"},
+    {"year", 'f', "M"},
+    {"class_values", 'f', "C"},
+    {"start", 'q', "v"},
+    {"rated_movie", 'i', "R"},
+    {"rated_class", 'B', "R"},
+    {"rated_residual", 'f', "R"},
+    {"rated_time", 'q', "R"},
+    {NULL, 0, NULL},
 };
 
 const Kernel *const KERNELS[] = {

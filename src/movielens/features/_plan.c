@@ -1,4 +1,5 @@
-/* Rows by a plan: looks ids up, finds what the user rated before, and lets each group's kernel write its columns. */
+/* Rows by a plan: looks ids up, finds what the user rated before, and lets each group's
+ * kernel write its columns. */
 
 #include "_plan.h"
 
@@ -6,13 +7,14 @@
 
 #define MOST_RATED ((size_t)1 << 24)
 
-/* Moves `first` to the first of the rising numbers from it up to `last` that isn't below a bound. Which half a step goes
- * to is arithmetic: a branch would be mispredicted every other time. */
-#define LOWER_BOUND(numbers, first, last, bound) \
-    for (size_t left = (last) - (first); left;) { \
-        size_t half = (left + 1) / 2; \
-        (first) += ((numbers)[(first) + half - 1] < (bound)) * half; \
-        left -= half; \
+/* Moves `first` to the first of the rising numbers from it up to `last` that isn't
+ * below a bound. Which half a step goes to is arithmetic: a branch would be
+ * mispredicted every other time. */
+#define LOWER_BOUND(numbers, first, last, bound)                                       \
+    for (size_t left = (last) - (first); left;) {                                      \
+        size_t half = (left + 1) / 2;                                                  \
+        (first) += ((numbers)[(first) + half - 1] < (bound)) * half;                   \
+        left -= half;                                                                  \
     }
 
 static size_t index_of(const Table *ids, size_t place, size_t end, int64_t id) {
@@ -22,7 +24,9 @@ static size_t index_of(const Table *ids, size_t place, size_t end, int64_t id) {
 }
 
 static size_t shelf_of(const Plan *plan, int64_t movie_id) {
-    uint64_t shelf = ((uint64_t)movie_id - (uint64_t)*int64(&plan->known.movie_id, 0)) >> plan->shift;
+    uint64_t shelf =
+        ((uint64_t)movie_id - (uint64_t)*int64(&plan->known.movie_id, 0)) >>
+        plan->shift;
     return shelf < N_SHELVES ? (size_t)shelf : N_SHELVES - 1;
 }
 
@@ -47,11 +51,14 @@ void transform(const Plan *plan, const Queries *queries, char *scratch, float *o
     const Known *known = &plan->known;
     Row row = {0};
     for (size_t i = 0; i < queries->length; i++) {
-        int64_t user_id = *(const int64_t *)(queries->user_id + (ptrdiff_t)i * queries->user_step);
-        double time = *(const double *)(queries->time + (ptrdiff_t)i * queries->time_step);
+        int64_t user_id =
+            *(const int64_t *)(queries->user_id + (ptrdiff_t)i * queries->user_step);
+        double time =
+            *(const double *)(queries->time + (ptrdiff_t)i * queries->time_step);
         row.is_same_user = i && user_id == row.user_id;
         int is_same_moment = row.is_same_user && !memcmp(&time, &row.time, sizeof time);
-        row.movie_id = *(const int64_t *)(queries->movie_id + (ptrdiff_t)i * queries->movie_step);
+        row.movie_id =
+            *(const int64_t *)(queries->movie_id + (ptrdiff_t)i * queries->movie_step);
         row.movie = movie_of(plan, row.movie_id);
         if (!row.is_same_user) {
             row.user_id = user_id;
@@ -66,7 +73,8 @@ void transform(const Plan *plan, const Queries *queries, char *scratch, float *o
         }
         float *features = out + i * plan->n_columns;
         row.features = features;
-        for (const Group *group = plan->groups, *end = group + plan->n_groups; group < end; group++) {
+        for (const Group *group = plan->groups, *end = group + plan->n_groups;
+             group < end; group++) {
             float *column = features + group->column;
             row.before = is_same_moment ? column - plan->n_columns : NULL;
             row.scratch = scratch + group->scratch;
@@ -80,13 +88,15 @@ void transform(const Plan *plan, const Queries *queries, char *scratch, float *o
 
 static const char *fault_of(Plan *plan) {
     const Known *known = &plan->known;
-    size_t n_rated = known->rated_movie.length - 1, n_classes = known->class_values.length;
+    size_t n_rated = known->rated_movie.length - 1,
+           n_classes = known->class_values.length;
     if (n_classes > MOST_CLASSES)
         return "class_values has more than 64 classes";
     if (!rises_to(&known->start, n_rated))
         return "start doesn't rise from 0 to the number of ratings";
     for (size_t user = 0; user + 1 < known->start.length; user++) {
-        size_t rated = (size_t)(int64(&known->start, user)[1] - *int64(&known->start, user));
+        size_t rated =
+            (size_t)(int64(&known->start, user)[1] - *int64(&known->start, user));
         plan->most_rated = rated > plan->most_rated ? rated : plan->most_rated;
     }
     if (plan->most_rated > MOST_RATED)
@@ -106,11 +116,13 @@ static void put_on_shelves(Plan *plan) {
     const Table *ids = &plan->known.movie_id;
     size_t next = 0;
     if (ids->length) {
-        uint64_t range = (uint64_t)*int64(ids, ids->length - 1) - (uint64_t)*int64(ids, 0);
+        uint64_t range =
+            (uint64_t)*int64(ids, ids->length - 1) - (uint64_t)*int64(ids, 0);
         while (plan->shift < 63 && range >> plan->shift >= N_SHELVES)
             plan->shift++;
         for (size_t place = 0; place < ids->length; place++)
-            for (size_t shelf = shelf_of(plan, *int64(ids, place)); next <= shelf; next++)
+            for (size_t shelf = shelf_of(plan, *int64(ids, place)); next <= shelf;
+                 next++)
                 plan->shelf[next] = (uint32_t)place;
     }
     for (; next <= N_SHELVES; next++)

@@ -16,7 +16,8 @@ typedef struct {
 typedef struct {
     Known known;
     Group *groups;
-    /* Movies whose ids are alike but for the lowest `shift` bits, counted from the least: a search looks at one shelf. */
+    /* Movies whose ids are alike but for the lowest `shift` bits, counted from the
+     * least: a search looks at one shelf. */
     uint32_t shelf[N_SHELVES + 1];
     int shift;
     size_t n_groups, n_columns, most_rated, n_scratch;
@@ -33,7 +34,8 @@ typedef struct {
 /* Nobody else's functions of these names shall stand in for them. */
 #pragma GCC visibility push(hidden)
 
-/* Takes in what all kernels may look at, once it is there: what is wrong with numbers that are used as indexes, or NULL. */
+/* Takes in what all kernels may look at, once it is there: what is wrong with numbers
+ * that are used as indexes, or NULL. */
 const char *take_in(Plan *plan);
 
 /* The columns of rows, n_columns each; `scratch` has room for n_scratch bytes. */

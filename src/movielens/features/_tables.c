@@ -16,30 +16,40 @@ Extents no_extents(void) {
 
 const char *type_name(char type) {
     switch (type) {
-    case 'f': return "float32";
-    case 'd': return "float64";
-    case 'i': return "int32";
-    case 'q': return "int64";
-    default: return "uint8";
+    case 'f':
+        return "float32";
+    case 'd':
+        return "float64";
+    case 'i':
+        return "int32";
+    case 'q':
+        return "int64";
+    default:
+        return "uint8";
     }
 }
 
 int is_of_type(const Py_buffer *view, char type) {
-    char found = view->format && view->format[0] && !view->format[1] ? view->format[0] : 0;
+    char found =
+        view->format && view->format[0] && !view->format[1] ? view->format[0] : 0;
     return found == type || (type == 'q' && found == 'l' && view->itemsize == 8);
 }
 
-/* What a letter stands for is kept as the number of its plain form: of U and M, u and m. */
+/* What a letter stands for is kept as the number of its plain form: of U and M, u and
+ * m. */
 static size_t *extent_of(Extents *extents, char letter, size_t *more) {
     *more = letter == 'v' || letter == 'n' ? 2 : letter == 'U' || letter == 'M' ? 1 : 0;
-    return extents->of + (letter == 'v' || letter == 'U' ? 'u' : letter == 'n' || letter == 'M' ? 'm' : letter);
+    return extents->of + (letter == 'v' || letter == 'U'   ? 'u'
+                          : letter == 'n' || letter == 'M' ? 'm'
+                                                           : letter);
 }
 
 static int fits(Extents *extents, const char *shape, const Py_buffer *view) {
     if ((size_t)view->ndim != strlen(shape))
         return 0;
     for (int i = 0; shape[i]; i++) {
-        size_t more, *extent = extent_of(extents, shape[i], &more), length = (size_t)view->shape[i];
+        size_t more, *extent = extent_of(extents, shape[i], &more),
+                     length = (size_t)view->shape[i];
         size_t least = strchr("ume", shape[i]) ? 0 : more ? more : 1;
         if (length < least)
             return 0;
@@ -54,21 +64,24 @@ static int fits(Extents *extents, const char *shape, const Py_buffer *view) {
 static void refuse(const char *group, const TableKind *kind, Extents *extents) {
     char text[96] = "";
     for (int i = 0; kind->shape[i]; i++) {
-        size_t more, length = *extent_of(extents, kind->shape[i], &more), used = strlen(text);
+        size_t more, length = *extent_of(extents, kind->shape[i], &more),
+                     used = strlen(text);
         if (length == UNBOUND)
             snprintf(text + used, sizeof text - used, "%sany", i ? ", " : "");
         else
-            snprintf(text + used, sizeof text - used, "%s%zu", i ? ", " : "", length + more);
+            snprintf(text + used, sizeof text - used, "%s%zu", i ? ", " : "",
+                     length + more);
     }
-    PyErr_Format(PyExc_ValueError, "%s.%s isn't an aligned C array of %s (%s)", group, kind->name,
-                 type_name(kind->type), text);
+    PyErr_Format(PyExc_ValueError, "%s.%s isn't an aligned C array of %s (%s)", group,
+                 kind->name, type_name(kind->type), text);
 }
 
-int hold(const char *group, const TableKind *kinds, PyObject *arrays, int writable, Extents *extents, Views *views,
-         Table *tables) {
+int hold(const char *group, const TableKind *kinds, PyObject *arrays, int writable,
+         Extents *extents, Views *views, Table *tables) {
     Py_ssize_t n_kinds = 0;
     int flags = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
-    for (const TableKind *kind = kinds; n_kinds < MOST_TABLES && kind->name; kind++, n_kinds++) {
+    for (const TableKind *kind = kinds; n_kinds < MOST_TABLES && kind->name;
+         kind++, n_kinds++) {
         PyObject *array = PyDict_GetItemString(arrays, kind->name);
         Py_buffer *view = views->view + views->n;
         if (array == NULL || PyObject_GetBuffer(array, view, flags) < 0) {
@@ -82,10 +95,12 @@ int hold(const char *group, const TableKind *kinds, PyObject *arrays, int writab
             refuse(group, kind, extents);
             return -1;
         }
-        *tables++ = (Table){view->buf, (size_t)view->shape[0], view->ndim > 1 ? (size_t)view->shape[1] : 1};
+        *tables++ = (Table){view->buf, (size_t)view->shape[0],
+                            view->ndim > 1 ? (size_t)view->shape[1] : 1};
     }
     if (PyDict_Size(arrays) != n_kinds) {
-        PyErr_Format(PyExc_ValueError, "%s has %zd tables, its kernel reads %zd", group, PyDict_Size(arrays), n_kinds);
+        PyErr_Format(PyExc_ValueError, "%s has %zd tables, its kernel reads %zd", group,
+                     PyDict_Size(arrays), n_kinds);
         return -1;
     }
     return 0;

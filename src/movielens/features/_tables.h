@@ -1,4 +1,5 @@
-/* Arrays of Python as tables: held, and checked to be of the types and shapes that their kinds say. */
+/* Arrays of Python as tables: held, and checked to be of the types and shapes that
+ * their kinds say. */
 
 #ifndef TABLES_H
 #define TABLES_H
@@ -24,10 +25,11 @@ Extents no_extents(void);
 int is_of_type(const Py_buffer *view, char type);
 const char *type_name(char type);
 
-/* Takes hold of the arrays that the kinds name, no more and no fewer; -1 and ValueError, which calls them `group`,
- * where one is absent or isn't what its kind says. What is held is in `views` in any case. */
-int hold(const char *group, const TableKind *kinds, PyObject *arrays, int writable, Extents *extents, Views *views,
-         Table *tables);
+/* Takes hold of the arrays that the kinds name, no more and no fewer; -1 and
+ * ValueError, which calls them `group`, where one is absent or isn't what its kind
+ * says. What is held is in `views` in any case. */
+int hold(const char *group, const TableKind *kinds, PyObject *arrays, int writable,
+         Extents *extents, Views *views, Table *tables);
 
 void let_go(Views *views);
 

@@ -1,8 +1,10 @@
 """Blends: the rating that all groups together lead one to expect, in one number each.
 
-Trees cut one feature at a time and are slow to find a sum; these sums are made for them. The weights are those of a
-least-squares fit on out-of-fold features of ml-latest-small's training rows (`python -m benchmarks.blend`), rounded.
-They are constants: weights fitted by each job would let a training row's rating into its own features.
+Trees cut one feature at a time and are slow to find a sum; these sums are made for
+them. The weights are those of a least-squares fit on out-of-fold features of
+ml-latest-small's training rows (`python -m benchmarks.blend`), rounded. They are
+constants: weights fitted by each job would let a training row's rating into its own
+features.
 """
 
 from __future__ import annotations
@@ -65,7 +67,9 @@ class Blend:
             known = [term for term in terms if term in place]
             weights = np.array([terms[term] for term in known], dtype=np.float32)
             if known:
-                blends.append(cls(name, np.array([place[term] for term in known]), weights))
+                blends.append(
+                    cls(name, np.array([place[term] for term in known]), weights)
+                )
         return tuple(blends)
 
     def tables(self) -> Tables:

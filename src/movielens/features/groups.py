@@ -1,8 +1,9 @@
 """The feature groups by name, and what they have in common.
 
-Each group is fitted on a `History` here; the kernel of its name, which `_kernels.c` lists, makes its columns of any row
-from its tables. A group keeps nothing but arrays whose last row stands for the unknown, so that it is saved, loaded and
-applied without a special case.
+Each group is fitted on a `History` here; the kernel of its name, which `_kernels.c`
+lists, makes its columns of any row from its tables. A group keeps nothing but arrays
+whose last row stands for the unknown, so that it is saved, loaded and applied without a
+special case.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class FeatureGroup(Protocol):
         """Learn from training rows."""
 
     def with_users(self, history: History) -> Self:
-        """The same knowledge of movies with other users: those of ``history``, whose bias of movies is this one's."""
+        """The same knowledge of movies with other users: those of ``history``, whose
+        bias of movies is this one's.
+        """
 
     def names(self) -> tuple[str, ...]:
         """A name for each column."""
@@ -49,7 +52,19 @@ class FeatureGroup(Protocol):
 
 GROUPS: dict[str, type[FeatureGroup]] = {
     group.name: group
-    for group in (Statistics, Histograms, Affinity, Slopes, Factors, Neighbours, Clock, Recency, Pace, Taste, Ids)
+    for group in (
+        Statistics,
+        Histograms,
+        Affinity,
+        Slopes,
+        Factors,
+        Neighbours,
+        Clock,
+        Recency,
+        Pace,
+        Taste,
+        Ids,
+    )
 }
 # Ids bring nothing beside the others, and the trees that they make know no new user.
 DEFAULT_GROUPS = tuple(name for name in GROUPS if name != Ids.name)
@@ -57,11 +72,15 @@ DEFAULT_GROUPS = tuple(name for name in GROUPS if name != Ids.name)
 
 def group_arrays(group: FeatureGroup) -> dict[str, NDArray[Any]]:
     """A group's arrays, by ``<group>.<field>``."""
-    return {f"{group.name}.{name}": getattr(group, name) for name in _stored(type(group))}
+    return {
+        f"{group.name}.{name}": getattr(group, name) for name in _stored(type(group))
+    }
 
 
 def group_from_arrays(name: str, arrays: Mapping[str, NDArray[Any]]) -> FeatureGroup:
-    """The group that `group_arrays` was called on; raises KeyError where it isn't there."""
+    """The group that `group_arrays` was called on; raises KeyError where it isn't
+    there.
+    """
     kind = GROUPS[name]
     return kind(**{field: arrays[f"{name}.{field}"] for field in _stored(kind)})
 

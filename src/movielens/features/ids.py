@@ -1,4 +1,6 @@
-"""Ids: the raw ids as numbers, which trees can only learn by heart. The tutorial's features have them; ours don't."""
+"""Ids: the raw ids as numbers, which trees can only learn by heart. The tutorial's
+features have them; ours don't.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Feature values with their names, and the dense indexes that tables of them are gathered by."""
+"""Feature values with their names, and the dense indexes that tables of them are
+gathered by.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class FeatureMatrix:
 
     def __post_init__(self) -> None:
         if self.values.dtype != _FLOAT32 or self.values.shape[1:] != (len(self.names),):
-            raise ValueError(f"values are {self.values.dtype}{self.values.shape}, names {len(self.names)}")
+            raise ValueError(
+                f"values are {self.values.dtype}{self.values.shape}, names {len(self.names)}"
+            )
 
     def __len__(self) -> int:
         return len(self.values)
@@ -49,11 +53,14 @@ class IdIndex:
         return cls(np.unique(raw).astype(np.int64))
 
     def index(self, raw: NDArray[np.signedinteger[Any]]) -> NDArray[np.int64]:
-        """The place of each raw id, int64 (n_rows,), 0 to n_ids - 1, and -1 where the id is unknown."""
+        """The place of each raw id, int64 (n_rows,), 0 to n_ids - 1, and -1 where the
+        id is unknown.
+        """
         if not len(self.ids):
             return np.full(len(raw), -1, dtype=np.int64)
         place = self.ids.searchsorted(raw)
-        # Behind the last id stands nobody: clipped, it is the last, which is not what was asked.
+        # Behind the last id stands nobody: clipped, it is the last, which is not what
+        # was asked.
         place[self.ids.take(place, mode="clip") != raw] = -1
         return place
 

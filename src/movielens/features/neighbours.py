@@ -1,6 +1,8 @@
-"""Neighbours: what the user said of the movies most like this one, likeness being that of their raters' opinions.
+"""Neighbours: what the user said of the movies most like this one, likeness being that
+of their raters' opinions.
 
-For each movie its likest movies are kept, a fixed number, so that the table stays small for any catalogue.
+For each movie its likest movies are kept, a fixed number, so that the table stays small
+for any catalogue.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ class Neighbours:
     """What the user said of the movies most like this one.
 
     Attributes:
-        start: int64 (n_movies + 2,), the likest movies of movie m are start[m] to start[m + 1], likest first.
-        neighbour: int32 (n_pairs + 1,), those movies, and a last one that stands for none.
+        start: int64 (n_movies + 2,), the likest movies of movie m are start[m] to
+            start[m + 1], likest first.
+        neighbour: int32 (n_pairs + 1,), those movies, and a last one that stands for
+            none.
         likeness: float32 (n_pairs + 1,).
         prior: float32 (n_classes,), share of each class among all ratings.
     """
@@ -47,15 +51,22 @@ class Neighbours:
     @classmethod
     def fit(cls, history: History) -> Self:
         """As the protocol says."""
-        # What is drawn from a large data set tells likeness well enough, and the pairs grow with the square.
+        # What is drawn from a large data set tells likeness well enough, and the pairs
+        # grow with the square.
         compared = history.with_fewer_pairs(cls.MAX_PAIRS)
         movies, users = Opinions.by_movie(compared), Opinions.by_user(compared)
         neighbour, likeness = find_likest(movies, users, cls.SHRINKAGE, cls.KEPT)
-        likeness = np.round(likeness / cls.STEP).astype(np.float32) * np.float32(cls.STEP)
+        likeness = np.round(likeness / cls.STEP).astype(np.float32) * np.float32(
+            cls.STEP
+        )
         known = likeness > 0
         start = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
-        neighbour, likeness = (np.append(table[known], table[-1, -1]) for table in (neighbour, likeness))
-        return cls(start, neighbour, likeness, history.class_shares().astype(np.float32))
+        neighbour, likeness = (
+            np.append(table[known], table[-1, -1]) for table in (neighbour, likeness)
+        )
+        return cls(
+            start, neighbour, likeness, history.class_shares().astype(np.float32)
+        )
 
     def with_users(self, history: History) -> Self:  # noqa: ARG002
         """As the protocol says."""
@@ -64,7 +75,16 @@ class Neighbours:
     def names(self) -> tuple[str, ...]:
         """As the protocol says."""
         return (
-            *(f"neighbours_{kind}" for kind in ("residual", "weight", "count", "recent_residual", "recent_weight")),
+            *(
+                f"neighbours_{kind}"
+                for kind in (
+                    "residual",
+                    "weight",
+                    "count",
+                    "recent_residual",
+                    "recent_weight",
+                )
+            ),
             *(f"neighbours_share_{place}" for place in range(1, len(self.prior) + 1)),
         )
 

@@ -1,4 +1,6 @@
-"""What the bias leaves unexplained of all ratings, by user and by movie, as sums over pairs of ratings need it."""
+"""What the bias leaves unexplained of all ratings, by user and by movie, as sums over
+pairs of ratings need it.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +36,23 @@ class Opinions:
     def by_movie(cls, history: History) -> Self:
         """Of each movie, and of a last one likewise."""
         order = np.argsort(history.movie_index, kind="stable")
-        return cls._of(history.per_movie(), history.user_index[order], history.residual[order])
+        return cls._of(
+            history.per_movie(), history.user_index[order], history.residual[order]
+        )
 
     def among(self, own: NDArray[np.int64], others: NDArray[np.int64]) -> Self:
-        """The same with none but those of either side that have any, whose indexes are given, counted anew."""
+        """The same with none but those of either side that have any, whose indexes are
+        given, counted anew.
+        """
         index = np.searchsorted(others, self.index).astype(np.int32)
         return replace(self, start=self.start[np.append(own, -1)], index=index)
 
     @classmethod
-    def _of(cls, count: NDArray[np.float64], index: NDArray[np.int64], residual: NDArray[np.float64]) -> Self:
+    def _of(
+        cls,
+        count: NDArray[np.float64],
+        index: NDArray[np.int64],
+        residual: NDArray[np.float64],
+    ) -> Self:
         start = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
         return cls(start, index.astype(np.int32), residual)

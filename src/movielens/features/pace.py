@@ -1,4 +1,6 @@
-"""Pace: how far the user has got with rating, and how quickly and evenly it goes just now."""
+"""Pace: how far the user has got with rating, and how quickly and evenly it goes just
+now.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,10 @@ _NAMED = {
     "year": Part.MOVIE,
     "factors_movie": Part.MOVIE,
     "movie_quantile_for_user": Part.USER,
-    **dict.fromkeys(("timestamp", "movie_age", "hour", "weekday", "days_of_user", "days_of_movie"), Part.MOMENT),
+    **dict.fromkeys(
+        ("timestamp", "movie_age", "hour", "weekday", "days_of_user", "days_of_movie"),
+        Part.MOMENT,
+    ),
     **dict.fromkeys(("blend", "blend_mood"), Part.MOMENT),
 }
 

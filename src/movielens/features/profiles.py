@@ -1,8 +1,10 @@
-"""Each user's own ratings, compact and by time, for the features that look at single ratings of the user.
+"""Each user's own ratings, compact and by time, for the features that look at single
+ratings of the user.
 
-The latest `CAP` of a user are kept, which bounds the artifact and the work of a row; of those before only the movies
-are, so that what a user has rated is known in full. A rating without a time is never earlier than anything; it counts
-where time doesn't matter.
+The latest `CAP` of a user are kept, which bounds the artifact and the work of a row; of
+those before only the movies are, so that what a user has rated is known in full. A
+rating without a time is never earlier than anything; it counts where time doesn't
+matter.
 """
 
 from __future__ import annotations
@@ -21,15 +23,19 @@ NO_TIME = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profiles:
-    """Every user's own ratings, ordered by user, time and movie, and a last row that stands for none.
+    """Every user's own ratings, ordered by user, time and movie, and a last row that
+    stands for none.
 
     Attributes:
-        start: int64 (n_users + 2,), user u has the rows start[u] to start[u + 1]; the last one, who is unknown, none.
+        start: int64 (n_users + 2,), user u has the rows start[u] to start[u + 1]; the
+            last one, who is unknown, none.
         movie_index: int32 (n_rows + 1,).
         class_index: uint8 (n_rows + 1,).
         residual: float32 (n_rows + 1,), rating less what the bias expects.
-        time: int64 (n_rows + 1,), seconds since 1970, `NO_TIME` where the data has none.
-        older_start: int64 (n_users + 2,), as ``start``, of what each user rated before these.
+        time: int64 (n_rows + 1,), seconds since 1970, `NO_TIME` where the data has
+            none.
+        older_start: int64 (n_users + 2,), as ``start``, of what each user rated before
+            these.
         older: int32 (n_older,), indexes of those movies.
     """
 
@@ -49,7 +55,9 @@ class Profiles:
         order, older = latest(history)
         count = np.bincount(history.user_index, minlength=history.n_users + 1)
         kept = np.minimum(count, cls.CAP)
-        start, older_start = (np.concatenate([[0], np.cumsum(counts)]) for counts in (kept, count - kept))
+        start, older_start = (
+            np.concatenate([[0], np.cumsum(counts)]) for counts in (kept, count - kept)
+        )
         return cls(
             start,
             np.append(history.movie_index[order], -1).astype(np.int32),
@@ -61,11 +69,16 @@ class Profiles:
         )
 
     def rated(self, user_index: int) -> NDArray[np.int32]:
-        """Indexes of all movies that the user has rated, in no order; none for user -1, who is unknown."""
+        """Indexes of all movies that the user has rated, in no order; none for user -1,
+        who is unknown.
+        """
         if user_index < 0:
             return self.movie_index[:0]
         bounds = slice(user_index, user_index + 2)
-        (first, last), (older, end) = self.start[bounds].tolist(), self.older_start[bounds].tolist()
+        (first, last), (older, end) = (
+            self.start[bounds].tolist(),
+            self.older_start[bounds].tolist(),
+        )
         return np.concatenate([self.older[older:end], self.movie_index[first:last]])
 
     def counts(self, n_movies: int) -> NDArray[np.int64]:
@@ -75,7 +88,9 @@ class Profiles:
 
 
 def latest(history: History) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which rows of a history `Profiles` keeps, in its order, and which are older than those."""
+    """Which rows of a history `Profiles` keeps, in its order, and which are older than
+    those.
+    """
     order = np.lexsort((_time(history), history.user_index))
     end = np.cumsum(np.bincount(history.user_index, minlength=history.n_users + 1))
     # How many ratings of the same user come later.
@@ -84,4 +99,6 @@ def latest(history: History) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _time(history: History) -> NDArray[np.int64]:
-    return np.where(np.isnan(history.timestamp), NO_TIME, history.timestamp).astype(np.int64)
+    return np.where(np.isnan(history.timestamp), NO_TIME, history.timestamp).astype(
+        np.int64
+    )

@@ -14,19 +14,25 @@ from movielens.features.rows import Tables
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recency:
-    """Means of what the bias leaves unexplained of the user's latest ratings, nearer ones weighing more; the latest
-    ratings themselves; their classes.
+    """Means of what the bias leaves unexplained of the user's latest ratings, nearer
+    ones weighing more; the latest ratings themselves; their classes.
 
-    Only ratings strictly earlier than the row count, which is what a live endpoint knows. The weight of a rating is
-    1 / (1 + x)², x being its distance in time or rank over that of the kernel: no exponential, whose last bit is the
-    library's business.
+    Only ratings strictly earlier than the row count, which is what a live endpoint
+    knows. The weight of a rating is 1 / (1 + x)², x being its distance in time or rank
+    over that of the kernel: no exponential, whose last bit is the library's business.
 
     Attributes:
         class_values: float32 (n_classes,), stars.
     """
 
     name: ClassVar[str] = "recency"
-    SECONDS: ClassVar[tuple[float, ...]] = (20.0, 300.0, 7_200.0, 172_800.0, 5_184_000.0)
+    SECONDS: ClassVar[tuple[float, ...]] = (
+        20.0,
+        300.0,
+        7_200.0,
+        172_800.0,
+        5_184_000.0,
+    )
     HISTOGRAM_RANKS: ClassVar[tuple[float, ...]] = (3.0, 30.0)
     LATEST: ClassVar[int] = 4
     NEAREST: ClassVar[int] = 10
@@ -49,12 +55,27 @@ class Recency:
         kernels = [f"{seconds:g}s" for seconds in self.SECONDS]
         latest = range(1, self.LATEST + 1)
         stars = [f"{value:g}" for value in self.class_values]
-        histograms = (f"{self.SECONDS[0]:g}s", *(f"rank_{rank:g}" for rank in self.HISTOGRAM_RANKS))
+        histograms = (
+            f"{self.SECONDS[0]:g}s",
+            *(f"rank_{rank:g}" for rank in self.HISTOGRAM_RANKS),
+        )
         return (
-            *(f"recent_{kind}_{kernel}" for kind in ("residual", "weight") for kernel in kernels),
-            *(f"latest_{kind}_{place}" for kind in ("rating", "residual", "gap") for place in latest),
+            *(
+                f"recent_{kind}_{kernel}"
+                for kind in ("residual", "weight")
+                for kernel in kernels
+            ),
+            *(
+                f"latest_{kind}_{place}"
+                for kind in ("rating", "residual", "gap")
+                for place in latest
+            ),
             "nearest_residual",
-            *(f"recent_share_{kernel}_{value}" for kernel in histograms for value in stars),
+            *(
+                f"recent_share_{kernel}_{value}"
+                for kernel in histograms
+                for value in stars
+            ),
         )
 
     def tables(self) -> Tables:
@@ -69,5 +90,7 @@ class Recency:
 
 def _weight(rank: float) -> Floats:
     """Of each rating of the window, the latest first."""
-    near: Floats = np.float32(1) / (np.float32(1) + np.arange(Recency.WINDOW, dtype=np.float32) / np.float32(rank))
+    near: Floats = np.float32(1) / (
+        np.float32(1) + np.arange(Recency.WINDOW, dtype=np.float32) / np.float32(rank)
+    )
     return near * near

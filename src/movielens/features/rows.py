@@ -1,7 +1,9 @@
-"""From fitted tables to features of rows: the extension's plan, made once for a spec and called for any rows.
+"""From fitted tables to features of rows: the extension's plan, made once for a spec
+and called for any rows.
 
-`_kernels.c` lists a function a group, which reads the tables that the group hands over and writes its columns. There is
-no second way to make features, so without the extension there are none.
+`_kernels.c` lists a function a group, which reads the tables that the group hands over
+and writes its columns. There is no second way to make features, so without the
+extension there are none.
 """
 
 from __future__ import annotations
@@ -28,7 +30,12 @@ Tables = dict[str, NDArray[Any]]
 GroupTables = tuple[str, int, Tables]
 
 
-def known_tables(users: IdIndex, catalogue: Catalogue, profiles: Profiles, class_values: tuple[float, ...]) -> Tables:
+def known_tables(
+    users: IdIndex,
+    catalogue: Catalogue,
+    profiles: Profiles,
+    class_values: tuple[float, ...],
+) -> Tables:
     """What every kernel may look at."""
     return {
         "user_id": users.ids,
@@ -49,7 +56,8 @@ def plan_of(known: Tables, groups: Sequence[GroupTables]) -> Plan:
 
     Raises:
         BuildError: if the extension wasn't built.
-        ValueError: if a table isn't of the type and shape that its kernel reads, or the number of columns another.
+        ValueError: if a table isn't of the type and shape that its kernel reads, or the
+            number of columns another.
     """
     plan: Plan = extension().Plan(known, tuple(groups))
     return plan

@@ -1,4 +1,6 @@
-"""Slopes: whether the user prefers newer, more popular or better liked movies, and what that says of this one."""
+"""Slopes: whether the user prefers newer, more popular or better liked movies, and what
+that says of this one.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,12 @@ from movielens.features.rows import Tables
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slopes:
-    """Whether the user prefers newer, more popular or better liked movies, and what that says of this one.
+    """Whether the user prefers newer, more popular or better liked movies, and what
+    that says of this one.
 
     Attributes:
-        movie: float32 (n_movies + 1, 3): year, log(1 + count) and bias of the movie, standardised over the training
-            rows.
+        movie: float32 (n_movies + 1, 3): year, log(1 + count) and bias of the movie,
+            standardised over the training rows.
         centre: float32 (n_users + 1, 3), the user's own mean of each.
         slope: float32 (n_users + 1, 3), stars a standard deviation.
     """
@@ -35,28 +38,49 @@ class Slopes:
     @classmethod
     def fit(cls, history: History) -> Self:
         """As the protocol says."""
-        movie = np.column_stack([history.catalogue.filled_years(), np.log1p(history.per_movie()), history.bias.movie])
+        movie = np.column_stack(
+            [
+                history.catalogue.filled_years(),
+                np.log1p(history.per_movie()),
+                history.bias.movie,
+            ]
+        )
         seen = movie[history.movie_index]
         spread = seen.std(axis=0)
-        movie = ((movie - seen.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+        movie = ((movie - seen.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(
+            np.float32
+        )
         return cls(movie, movie[:0], movie[:0]).with_users(history)
 
     def with_users(self, history: History) -> Self:
         """As the protocol says."""
-        tables = [self._slope(history, value) for value in self.movie.T.astype(np.float64)]
-        centre, slope = (np.column_stack(columns).astype(np.float32) for columns in zip(*tables, strict=True))
+        tables = [
+            self._slope(history, value) for value in self.movie.T.astype(np.float64)
+        ]
+        centre, slope = (
+            np.column_stack(columns).astype(np.float32)
+            for columns in zip(*tables, strict=True)
+        )
         return replace(self, centre=centre, slope=slope)
 
     @classmethod
-    def _slope(cls, history: History, value: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _slope(
+        cls, history: History, value: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         seen = value[history.movie_index]
         centre = history.per_user(seen) / np.maximum(history.per_user(), 1)
         away = seen - centre[history.user_index]
-        return centre, history.per_user(away * history.residual) / (history.per_user(away**2) + cls.SHRINKAGE)
+        return centre, history.per_user(away * history.residual) / (
+            history.per_user(away**2) + cls.SHRINKAGE
+        )
 
     def names(self) -> tuple[str, ...]:
         """As the protocol says."""
-        return tuple(f"{kind}_{column}" for kind in ("slope", "sloped", "centre", "away") for column in self.COLUMNS)
+        return tuple(
+            f"{kind}_{column}"
+            for kind in ("slope", "sloped", "centre", "away")
+            for column in self.COLUMNS
+        )
 
     def tables(self) -> Tables:
         """As the protocol says."""

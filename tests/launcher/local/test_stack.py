@@ -1,4 +1,6 @@
-"""The stack itself: what `up` starts, `down` ends; whom it lets in; and the commands that people type."""
+"""The stack itself: what `up` starts, `down` ends; whom it lets in; and the commands
+that people type.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,18 @@ def test_up_prints_what_to_export_and_down_leaves_nothing(tmp_path: Path) -> Non
     directory = tmp_path / "up"
     first = local("up", "--region", "eu-west-1", directory=directory)
     assert first.returncode == 0, first.stderr
-    exported = dict(line.removeprefix("export ").split("=") for line in first.stdout.splitlines())
+    exported = dict(
+        line.removeprefix("export ").split("=") for line in first.stdout.splitlines()
+    )
     session = boto3.Session(
-        exported["AWS_ACCESS_KEY_ID"], exported["AWS_SECRET_ACCESS_KEY"], region_name=exported["AWS_DEFAULT_REGION"]
+        exported["AWS_ACCESS_KEY_ID"],
+        exported["AWS_SECRET_ACCESS_KEY"],
+        region_name=exported["AWS_DEFAULT_REGION"],
     )
     ecr = session.client("ecr", endpoint_url=exported["AWS_ENDPOINT_URL"])
-    uri = ecr.create_repository(repositoryName="halfstar")["repository"]["repositoryUri"]
+    uri = ecr.create_repository(repositoryName="halfstar")["repository"][
+        "repositoryUri"
+    ]
     assert uri == f"{exported['HALFSTAR_REGISTRY']}/halfstar"
     assert local("up", directory=directory).stdout == first.stdout
     assert local("status", directory=directory).stdout.startswith("up: ")
@@ -67,7 +75,9 @@ def test_what_has_ended_by_itself_is_noticed_and_cleared_away(tmp_path: Path) ->
 
 
 def test_a_taken_port_is_reported(tmp_path: Path, settings: Settings) -> None:
-    with pytest.raises(LocalError, match=r"the registry ended .* address already in use"):
+    with pytest.raises(
+        LocalError, match=r"the registry ended .* address already in use"
+    ):
         stack.up(tmp_path / "up", registry_port=settings.registry_port)
     assert not (tmp_path / "up").exists()
 
@@ -83,12 +93,24 @@ def test_another_access_key_is_refused(settings: Settings, service: str) -> None
     )
     operation = getattr(client, SERVICES[service])
     with pytest.raises(ClientError) as caught:
-        operation(**({"EndpointName": "any", "Body": b""} if service == "sagemaker-runtime" else {}))
-    codes = ("InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException")
+        operation(
+            **(
+                {"EndpointName": "any", "Body": b""}
+                if service == "sagemaker-runtime"
+                else {}
+            )
+        )
+    codes = (
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+    )
     assert caught.value.response["Error"]["Code"] in codes
 
 
-def test_another_password_gets_nothing_into_the_registry(settings: Settings, tmp_path: Path) -> None:
+def test_another_password_gets_nothing_into_the_registry(
+    settings: Settings, tmp_path: Path
+) -> None:
     environment = {**os.environ, "DOCKER_CONFIG": str(tmp_path)}
     command = ("login", "--username", "AWS", "--password-stdin", settings.registry)
     refused = docker(*command, input="guess", env=environment)
@@ -99,12 +121,16 @@ def test_another_password_gets_nothing_into_the_registry(settings: Settings, tmp
 def test_ecr_tells_what_was_pushed(account: Account) -> None:
     ecr = account.client("ecr")
     uri, _, digest = account.image.partition("@")
-    (detail,) = ecr.describe_images(repositoryName="halfstar", imageIds=[{"imageTag": "v1"}])["imageDetails"]
+    (detail,) = ecr.describe_images(
+        repositoryName="halfstar", imageIds=[{"imageTag": "v1"}]
+    )["imageDetails"]
     assert (detail["imageDigest"], detail["imageTags"]) == (digest, ["v1"])
     assert detail["imageSizeInBytes"] > 10**8
     identity = {"imageDigest": digest, "imageTag": "v1"}
     assert ecr.list_images(repositoryName="halfstar")["imageIds"] == [identity]
-    assert ecr.batch_get_image(repositoryName="halfstar", imageIds=[{"imageTag": "v9"}])["failures"][0]
+    assert ecr.batch_get_image(
+        repositoryName="halfstar", imageIds=[{"imageTag": "v9"}]
+    )["failures"][0]
     with pytest.raises(ecr.exceptions.ImageNotFoundException):
         ecr.describe_images(repositoryName="halfstar", imageIds=[{"imageTag": "v9"}])
     with pytest.raises(ecr.exceptions.RepositoryNotEmptyException):
@@ -114,25 +140,37 @@ def test_ecr_tells_what_was_pushed(account: Account) -> None:
     assert uri == f"{account.settings.registry}/halfstar"
 
 
-def test_a_job_whose_registry_is_gone_fails_with_the_reason(account: Account, tmp_path: Path) -> None:
+def test_a_job_whose_registry_is_gone_fails_with_the_reason(
+    account: Account, tmp_path: Path
+) -> None:
     settings = stack.up(tmp_path / "up")
     client = clients(settings)
     try:
         client("ecr").create_repository(repositoryName="halfstar")
-        trust = account.client("iam").get_role(RoleName="training")["Role"]["AssumeRolePolicyDocument"]
+        trust = account.client("iam").get_role(RoleName="training")["Role"][
+            "AssumeRolePolicyDocument"
+        ]
 
-        client("iam").create_role(RoleName="training", AssumeRolePolicyDocument=json.dumps(trust))
+        client("iam").create_role(
+            RoleName="training", AssumeRolePolicyDocument=json.dumps(trust)
+        )
         client("s3").create_bucket(Bucket="ratings")
         os.kill(settings.processes[0].pid, 9)
         request = account.script("unreachable", "")
         del request["InputDataConfig"]
-        request["AlgorithmSpecification"]["TrainingImage"] = f"{settings.registry}/halfstar:v1"
+        request["AlgorithmSpecification"]["TrainingImage"] = (
+            f"{settings.registry}/halfstar:v1"
+        )
         client("sagemaker").create_training_job(**request)
-        while (job := client("sagemaker").describe_training_job(TrainingJobName="unreachable"))[
-            "TrainingJobStatus"
-        ] == "InProgress":
+        while (
+            job := client("sagemaker").describe_training_job(
+                TrainingJobName="unreachable"
+            )
+        )["TrainingJobStatus"] == "InProgress":
             time.sleep(0.1)
-        assert job["FailureReason"].startswith("ClientError: Cannot pull algorithm container")
+        assert job["FailureReason"].startswith(
+            "ClientError: Cannot pull algorithm container"
+        )
         assert "connection refused" in job["FailureReason"]
     finally:
         stack.down(settings.directory)

@@ -1,4 +1,6 @@
-"""Training jobs over the API, in the pushed image: what they see, what comes of them, and every way to end badly."""
+"""Training jobs over the API, in the pushed image: what they see, what comes of them,
+and every way to end badly.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,26 @@ def test_a_job_runs_the_image_and_leaves_its_artifacts(account: Account) -> None
     metric = {"Name": "test:rmse", "Regex": r"metric test:rmse=([0-9.]+)"}
     request["AlgorithmSpecification"]["MetricDefinitions"] = [metric]
     job = account.train(request)
-    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed"), job.get("FailureReason")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == (
+        "Completed",
+        "Completed",
+    ), job.get("FailureReason")
     stages = [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
     assert stages == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
-    assert job["ModelArtifacts"]["S3ModelArtifacts"] == "s3://ratings/jobs/good/output/model.tar.gz"
+    assert (
+        job["ModelArtifacts"]["S3ModelArtifacts"]
+        == "s3://ratings/jobs/good/output/model.tar.gz"
+    )
     assert "manifest.json" in account.archive("jobs/good/output/model.tar.gz")
-    evaluation = json.loads(account.archive("jobs/good/output/output.tar.gz")["evaluation.json"])
-    assert job["FinalMetricDataList"][0]["Value"] == pytest.approx(evaluation["test"]["rmse"], abs=1e-6)
-    assert any("metric test:rmse=" in line for line in account.log(LOGS, "good/algo-1-"))
+    evaluation = json.loads(
+        account.archive("jobs/good/output/output.tar.gz")["evaluation.json"]
+    )
+    assert job["FinalMetricDataList"][0]["Value"] == pytest.approx(
+        evaluation["test"]["rmse"], abs=1e-6
+    )
+    assert any(
+        "metric test:rmse=" in line for line in account.log(LOGS, "good/algo-1-")
+    )
     assert account.containers() == []
 
 
@@ -39,17 +53,31 @@ def test_hosts_train_one_model_from_their_shards(account: Account) -> None:
     header, *lines = account.read("data/ratings.csv").decode().splitlines()
     account.put("sharded/movies.csv", account.read("data/movies.csv"))
     for number in range(2):
-        account.put(f"sharded/ratings-{number}.csv", "\n".join([header, *lines[number::2], ""]).encode())
+        account.put(
+            f"sharded/ratings-{number}.csv",
+            "\n".join([header, *lines[number::2], ""]).encode(),
+        )
     settings = {**QUICK, "features": "statistics,factors"}
-    for name, n_hosts, distribution in (("one-host", 1, "FullyReplicated"), ("two-hosts", 2, "ShardedByS3Key")):
+    for name, n_hosts, distribution in (
+        ("one-host", 1, "FullyReplicated"),
+        ("two-hosts", 2, "ShardedByS3Key"),
+    ):
         request = account.job(name, settings)
         request["ResourceConfig"]["InstanceCount"] = n_hosts
-        request["InputDataConfig"] = [account.channel(prefix="sharded/", distribution=distribution)]
+        request["InputDataConfig"] = [
+            account.channel(prefix="sharded/", distribution=distribution)
+        ]
         job = account.train(request)
         assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    one, two = (account.archive(f"jobs/{name}/output/model.tar.gz") for name in ("one-host", "two-hosts"))
+    one, two = (
+        account.archive(f"jobs/{name}/output/model.tar.gz")
+        for name in ("one-host", "two-hosts")
+    )
     assert two["features.npz"] == one["features.npz"]
-    assert any("the model is written by algo-1" in line for line in account.log(LOGS, "two-hosts/algo-2-"))
+    assert any(
+        "the model is written by algo-1" in line
+        for line in account.log(LOGS, "two-hosts/algo-2-")
+    )
 
 
 def test_a_piped_job(account: Account) -> None:
@@ -57,21 +85,30 @@ def test_a_piped_job(account: Account) -> None:
     request["InputDataConfig"] = [account.channel(InputMode="Pipe")]
     job = account.train(request)
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    evaluation = json.loads(account.archive("jobs/piped/output/output.tar.gz")["evaluation.json"])
-    assert evaluation["data"]["n_ratings"] == len(account.read("data/ratings.csv").splitlines()) - 1
+    evaluation = json.loads(
+        account.archive("jobs/piped/output/output.tar.gz")["evaluation.json"]
+    )
+    assert (
+        evaluation["data"]["n_ratings"]
+        == len(account.read("data/ratings.csv").splitlines()) - 1
+    )
 
 
 def test_a_job_fails_with_the_reason_that_it_wrote(account: Account) -> None:
     job = account.train(account.job("bad-settings", {**QUICK, "eta": "2"}))
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("AlgorithmError: eta is '2', expected a number above 0 to 1")
+    assert job["FailureReason"].startswith(
+        "AlgorithmError: eta is '2', expected a number above 0 to 1"
+    )
     assert job["FailureReason"].endswith("exit code: 1")
     assert account.keys("jobs/bad-settings/") == []
     assert account.containers() == []
 
 
 def test_a_long_reason_is_cut(account: Account) -> None:
-    script = "open('/opt/ml/output/failure', 'w').write('x' * 5000); raise SystemExit(3)"
+    script = (
+        "open('/opt/ml/output/failure', 'w').write('x' * 5000); raise SystemExit(3)"
+    )
     job = account.train(account.script("long-reason", script))
     assert len(job["FailureReason"]) == 1024
     assert job["FailureReason"].endswith("x, exit code: 3")
@@ -82,7 +119,10 @@ def test_a_killed_container_fails_the_job(account: Account) -> None:
     account.until_logged("killed", "round 1 of")
     docker("kill", *account.containers())
     job = account.finished("killed")
-    assert (job["TrainingJobStatus"], job["FailureReason"]) == ("Failed", "AlgorithmError: , exit code: 137")
+    assert (job["TrainingJobStatus"], job["FailureReason"]) == (
+        "Failed",
+        "AlgorithmError: , exit code: 137",
+    )
 
 
 def test_a_stop_keeps_the_model_so_far(account: Account) -> None:
@@ -91,15 +131,15 @@ def test_a_stop_keeps_the_model_so_far(account: Account) -> None:
     account.client("sagemaker").stop_training_job(TrainingJobName="stopped")
     job = account.finished("stopped")
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
-    evaluation = json.loads(account.archive("jobs/stopped/output/output.tar.gz")["evaluation.json"])
+    evaluation = json.loads(
+        account.archive("jobs/stopped/output/output.tar.gz")["evaluation.json"]
+    )
     assert evaluation["booster"]["stopped"] is True
     assert "manifest.json" in account.archive("jobs/stopped/output/model.tar.gz")
 
 
 def test_a_job_that_ignores_sigterm_is_killed(account: Account) -> None:
-    script = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
-    )
+    script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
     account.client("sagemaker").create_training_job(**account.script("deaf", script))
     account.until_logged("deaf", "deaf")
     account.client("sagemaker").stop_training_job(TrainingJobName="deaf")
@@ -110,8 +150,15 @@ def test_a_job_that_ignores_sigterm_is_killed(account: Account) -> None:
 
 def test_the_longest_run_is_kept_to(account: Account) -> None:
     condition = {"MaxRuntimeInSeconds": 1}
-    job = account.train(account.script("too-long", "import time; time.sleep(600)", StoppingCondition=condition))
-    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    job = account.train(
+        account.script(
+            "too-long", "import time; time.sleep(600)", StoppingCondition=condition
+        )
+    )
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == (
+        "Stopped",
+        "MaxRuntimeExceeded",
+    )
 
 
 # What a container sees
@@ -147,14 +194,18 @@ def parts(account: Account) -> None:
 @pytest.mark.usefixtures("parts")
 def test_file_mode_lays_everything_out(account: Account) -> None:
     channel = account.channel("training", "parts/", ContentType="text/csv")
-    request = account.script("tree", TREE, InputDataConfig=[channel], Environment={"OWN": "a=b c"})
+    request = account.script(
+        "tree", TREE, InputDataConfig=[channel], Environment={"OWN": "a=b c"}
+    )
     request["CheckpointConfig"] = {"S3Uri": "s3://ratings/checkpoints/tree"}
     assert account.train(request)["TrainingJobStatus"] == "Completed"
     seen = json.loads(account.archive("jobs/tree/output/model.tar.gz")["algo-1.json"])
     files = seen["files"]
     assert files["input/data/training/deep/c.csv"] == "content of deep/c.csv\n"
     assert len([name for name in files if name.startswith("input/data/training/")]) == 4
-    assert json.loads(files["input/config/hyperparameters.json"]) == {"script": json.dumps(TREE)}
+    assert json.loads(files["input/config/hyperparameters.json"]) == {
+        "script": json.dumps(TREE)
+    }
     assert json.loads(files["input/config/inputdataconfig.json"]) == {
         "training": {
             "TrainingInputMode": "File",
@@ -163,7 +214,9 @@ def test_file_mode_lays_everything_out(account: Account) -> None:
             "ContentType": "text/csv",
         }
     }
-    assert json.loads(files["input/config/checkpointconfig.json"]) == {"LocalPath": "/opt/ml/checkpoints"}
+    assert json.loads(files["input/config/checkpointconfig.json"]) == {
+        "LocalPath": "/opt/ml/checkpoints"
+    }
     assert seen["environment"] == {
         "TRAINING_JOB_NAME": "tree",
         "TRAINING_JOB_ARN": "arn:aws:sagemaker:us-east-1:123456789012:training-job/tree",
@@ -175,18 +228,34 @@ def test_file_mode_lays_everything_out(account: Account) -> None:
 @pytest.mark.usefixtures("parts")
 def test_several_hosts_see_their_shards_and_each_other(account: Account) -> None:
     request = account.script("shards", TREE + MEET, Environment={"OWN": ""})
-    request["InputDataConfig"] = [account.channel("training", "parts/", distribution="ShardedByS3Key")]
+    request["InputDataConfig"] = [
+        account.channel("training", "parts/", distribution="ShardedByS3Key")
+    ]
     request["ResourceConfig"]["InstanceCount"] = 2
     job = account.train(request)
     assert job["TrainingJobStatus"] == "Completed", job
     archive = account.archive("jobs/shards/output/model.tar.gz")
-    hosts = {name: json.loads(archive[f"{name}.json"])["files"] for name in ("algo-1", "algo-2")}
-    shards = [{name[len("input/data/training/") :] for name in files if "/data/" in name} for files in hosts.values()]
+    hosts = {
+        name: json.loads(archive[f"{name}.json"])["files"]
+        for name in ("algo-1", "algo-2")
+    }
+    shards = [
+        {name[len("input/data/training/") :] for name in files if "/data/" in name}
+        for files in hosts.values()
+    ]
     assert shards == [{"a.csv", "d.csv"}, {"b.csv", "deep/c.csv"}]
     resources = json.loads(hosts["algo-2"]["input/config/resourceconfig.json"])
-    assert (resources["current_host"], resources["hosts"]) == ("algo-2", ["algo-1", "algo-2"])
+    assert (resources["current_host"], resources["hosts"]) == (
+        "algo-2",
+        ["algo-1", "algo-2"],
+    )
     assert resources["network_interface_name"] == "eth0"
-    assert docker("network", "ls", "--quiet", "--filter", f"label={account.settings.label}").stdout == ""
+    assert (
+        docker(
+            "network", "ls", "--quiet", "--filter", f"label={account.settings.label}"
+        ).stdout
+        == ""
+    )
 
 
 def test_a_failed_host_ends_the_others(account: Account) -> None:
@@ -199,7 +268,10 @@ def test_a_failed_host_ends_the_others(account: Account) -> None:
     request = account.script("one-fails", script)
     request["ResourceConfig"]["InstanceCount"] = 2
     job = account.train(request)
-    assert job["FailureReason"] == "AlgorithmError: the second host has no disk, exit code: 1"
+    assert (
+        job["FailureReason"]
+        == "AlgorithmError: the second host has no disk, exit code: 1"
+    )
     assert account.containers() == []
 
 
@@ -215,7 +287,10 @@ def test_fast_file_is_read_only(account: Account) -> None:
     channel = account.channel("training", "parts/", InputMode="FastFile")
     job = account.train(account.script("fast", script, InputDataConfig=[channel]))
     assert job["TrainingJobStatus"] == "Completed", job
-    assert account.archive("jobs/fast/output/model.tar.gz")["seen"] == b"content of a.csv\nRead-only file system"
+    assert (
+        account.archive("jobs/fast/output/model.tar.gz")["seen"]
+        == b"content of a.csv\nRead-only file system"
+    )
 
 
 def test_a_pipe_gives_every_epoch_anew(account: Account) -> None:
@@ -227,11 +302,15 @@ def test_a_pipe_gives_every_epoch_anew(account: Account) -> None:
         "epochs = [(data / f'training_{epoch}').read_text() for epoch in range(3)]\n"
         "pathlib.Path('/opt/ml/model/seen').write_text('|'.join(epochs))\n"
     )
-    channel = account.channel("training", "packed/", InputMode="Pipe", CompressionType="Gzip")
+    channel = account.channel(
+        "training", "packed/", InputMode="Pipe", CompressionType="Gzip"
+    )
     job = account.train(account.script("pipe", script, InputDataConfig=[channel]))
     assert job["TrainingJobStatus"] == "Completed", job
     epoch = "rows of 1.gz\nrows of 2.gz\n"
-    assert account.archive("jobs/pipe/output/model.tar.gz")["seen"].decode() == "|".join([epoch] * 3)
+    assert account.archive("jobs/pipe/output/model.tar.gz")[
+        "seen"
+    ].decode() == "|".join([epoch] * 3)
 
 
 def test_the_training_toolkit_reads_the_same_layout(account: Account) -> None:
@@ -243,7 +322,11 @@ def test_the_training_toolkit_reads_the_same_layout(account: Account) -> None:
         "            hyperparameters=e.hyperparameters, interface=e.network_interface_name, model=e.model_dir)\n"
         "pathlib.Path('/opt/ml/model/seen').write_text(json.dumps(seen))\n"
     )
-    job = account.train(account.script("toolkit", script, HyperParameters={"eta": "0.5", "split": "tutorial"}))
+    job = account.train(
+        account.script(
+            "toolkit", script, HyperParameters={"eta": "0.5", "split": "tutorial"}
+        )
+    )
     assert job["TrainingJobStatus"] == "Completed", job
     assert json.loads(account.archive("jobs/toolkit/output/model.tar.gz")["seen"]) == {
         "hosts": ["algo-1"],
@@ -271,7 +354,10 @@ def test_an_interrupted_spot_job_goes_on_from_its_checkpoint(account: Account) -
         "pathlib.Path('/opt/ml/model/found').write_text(' '.join(found))\n"
     )
     request = account.script("spot", script, EnableManagedSpotTraining=True)
-    request["StoppingCondition"] = {"MaxRuntimeInSeconds": 300, "MaxWaitTimeInSeconds": 300}
+    request["StoppingCondition"] = {
+        "MaxRuntimeInSeconds": 300,
+        "MaxWaitTimeInSeconds": 300,
+    }
     request["CheckpointConfig"] = {"S3Uri": "s3://ratings/checkpoints/spot"}
     account.client("sagemaker").create_training_job(**request)
     account.until_logged("spot", "deleted")
@@ -290,7 +376,9 @@ def interrupt(account: Account, name: str) -> None:
 
 def test_only_a_running_spot_job_is_interrupted(account: Account) -> None:
     account.train(account.script("no-spot", ""))
-    with pytest.raises(LocalError, match="only a running managed spot job is interrupted"):
+    with pytest.raises(
+        LocalError, match="only a running managed spot job is interrupted"
+    ):
         interrupt(account, "no-spot")
 
 
@@ -307,30 +395,72 @@ def refused(account: Account, request: dict[str, Any]) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"TrainingJobName": "under_score"}, "TrainingJobName is 'under_score', which doesn't match"),
-        ({"TrainingJobName": "x" * 64}, "TrainingJobName has 64 characters"),
-        ({"HyperParameters": {"eta": "x" * 2501}}, "HyperParameters.eta has 2501 characters"),
-        ({"HyperParameters": {str(i): "" for i in range(101)}}, "HyperParameters has 101 entries"),
         (
-            {"ResourceConfig": {"InstanceType": "ml.none", "InstanceCount": 1, "VolumeSizeInGB": 1}},
+            {"TrainingJobName": "under_score"},
+            "TrainingJobName is 'under_score', which doesn't match",
+        ),
+        ({"TrainingJobName": "x" * 64}, "TrainingJobName has 64 characters"),
+        (
+            {"HyperParameters": {"eta": "x" * 2501}},
+            "HyperParameters.eta has 2501 characters",
+        ),
+        (
+            {"HyperParameters": {str(i): "" for i in range(101)}},
+            "HyperParameters has 101 entries",
+        ),
+        (
+            {
+                "ResourceConfig": {
+                    "InstanceType": "ml.none",
+                    "InstanceCount": 1,
+                    "VolumeSizeInGB": 1,
+                }
+            },
             "InstanceType is 'ml.none', expected one of",
         ),
         (
-            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 21, "VolumeSizeInGB": 1}},
+            {
+                "ResourceConfig": {
+                    "InstanceType": "ml.m5.large",
+                    "InstanceCount": 21,
+                    "VolumeSizeInGB": 1,
+                }
+            },
             "limit 'ml.m5.large for training job usage' is 20 Instances",
         ),
         (
-            {"ResourceConfig": {"InstanceType": "ml.p3.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}},
+            {
+                "ResourceConfig": {
+                    "InstanceType": "ml.p3.2xlarge",
+                    "InstanceCount": 1,
+                    "VolumeSizeInGB": 1,
+                }
+            },
             "limit 'ml.p3.2xlarge for training job usage' is 0 Instances",
         ),
         ({"RoleArn": "arn:aws:iam::123456789012:role/nobody"}, "Could not assume role"),
-        ({"StoppingCondition": {"MaxRuntimeInSeconds": 10, "MaxWaitTimeInSeconds": 20}}, "EnableManagedSpotTraining"),
-        ({"EnableManagedSpotTraining": True}, "managed spot training needs a MaxWaitTimeInSeconds"),
+        (
+            {
+                "StoppingCondition": {
+                    "MaxRuntimeInSeconds": 10,
+                    "MaxWaitTimeInSeconds": 20,
+                }
+            },
+            "EnableManagedSpotTraining",
+        ),
+        (
+            {"EnableManagedSpotTraining": True},
+            "managed spot training needs a MaxWaitTimeInSeconds",
+        ),
     ],
 )
-def test_a_request_that_sagemaker_refuses(account: Account, members: dict[str, Any], message: str) -> None:
+def test_a_request_that_sagemaker_refuses(
+    account: Account, members: dict[str, Any], message: str
+) -> None:
     code, said = refused(account, account.job("refused", QUICK, **members))
-    assert code == ("ResourceLimitExceeded" if "Instances" in message else "ValidationException")
+    assert code == (
+        "ResourceLimitExceeded" if "Instances" in message else "ValidationException"
+    )
     assert message in said
 
 
@@ -343,7 +473,10 @@ def test_a_name_is_used_once(account: Account) -> None:
 
 def test_an_image_that_is_not_there(account: Account) -> None:
     for image, message in (
-        (account.image.replace("/halfstar@", "/nowhere@"), "Cannot find repository: nowhere"),
+        (
+            account.image.replace("/halfstar@", "/nowhere@"),
+            "Cannot find repository: nowhere",
+        ),
         (account.image.partition("@")[0] + ":v9", "not found"),
         ("public.example/halfstar:v1", "Invalid image URI"),
     ):
@@ -357,13 +490,18 @@ def test_an_image_that_is_not_there(account: Account) -> None:
 def test_data_that_is_not_there(account: Account) -> None:
     for prefix in ("nothing/", "data/none.csv"):
         code, message = refused(
-            account, account.job("no-data", QUICK, InputDataConfig=[account.channel(prefix=prefix)])
+            account,
+            account.job(
+                "no-data", QUICK, InputDataConfig=[account.channel(prefix=prefix)]
+            ),
         )
         assert (code, "No S3 objects found" in message) == ("ValidationException", True)
 
 
 def test_an_absent_job(account: Account) -> None:
-    with pytest.raises(ClientError, match=r"ValidationException.*Requested resource not found"):
+    with pytest.raises(
+        ClientError, match=r"ValidationException.*Requested resource not found"
+    ):
         account.client("sagemaker").describe_training_job(TrainingJobName="absent")
 
 
@@ -376,22 +514,40 @@ def test_a_finished_job_is_not_stopped(account: Account) -> None:
 def test_lists_filter_sort_and_page(account: Account) -> None:
     sagemaker = account.client("sagemaker")
     for name in ("list-b", "list-a", "list-c"):
-        account.train(account.script(name, "", Tags=[{"Key": "halfstar", "Value": name}]))
+        account.train(
+            account.script(name, "", Tags=[{"Key": "halfstar", "Value": name}])
+        )
     pages = sagemaker.get_paginator("list_training_jobs").paginate(
-        NameContains="list-", SortBy="Name", SortOrder="Ascending", StatusEquals="Completed", MaxResults=2
+        NameContains="list-",
+        SortBy="Name",
+        SortOrder="Ascending",
+        StatusEquals="Completed",
+        MaxResults=2,
     )
-    found = [[job["TrainingJobName"] for job in page["TrainingJobSummaries"]] for page in pages]
+    found = [
+        [job["TrainingJobName"] for job in page["TrainingJobSummaries"]]
+        for page in pages
+    ]
     assert found == [["list-a", "list-b"], ["list-c"]]
     arn = sagemaker.describe_training_job(TrainingJobName="list-a")["TrainingJobArn"]
     sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "other", "Value": "1"}])
     sagemaker.delete_tags(ResourceArn=arn, TagKeys=["halfstar"])
-    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "other", "Value": "1"}]
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [
+        {"Key": "other", "Value": "1"}
+    ]
 
 
 def test_no_output_bucket_fails_the_job(account: Account) -> None:
-    job = account.train(account.script("no-bucket", "", OutputDataConfig={"S3OutputPath": "s3://nowhere/jobs"}))
+    job = account.train(
+        account.script(
+            "no-bucket", "", OutputDataConfig={"S3OutputPath": "s3://nowhere/jobs"}
+        )
+    )
     assert job["TrainingJobStatus"] == "Failed"
-    assert "Failed to upload to s3://nowhere/jobs/no-bucket/output/model.tar.gz" in job["FailureReason"]
+    assert (
+        "Failed to upload to s3://nowhere/jobs/no-bucket/output/model.tar.gz"
+        in job["FailureReason"]
+    )
 
 
 def test_a_full_disk_fails_the_job(account: Account) -> None:
@@ -404,7 +560,10 @@ def test_a_full_disk_fails_the_job(account: Account) -> None:
     finally:
         resource.prlimit(service, resource.RLIMIT_FSIZE, before)
     assert job["TrainingJobStatus"] == "Failed"
-    assert "Failed to download s3://ratings/data/movies.csv to this disk" in job["FailureReason"]
+    assert (
+        "Failed to download s3://ratings/data/movies.csv to this disk"
+        in job["FailureReason"]
+    )
     assert account.containers() == []
     assert not (account.settings.directory / "jobs" / "full").exists()
 
@@ -413,5 +572,8 @@ def test_plain_output(account: Account) -> None:
     script = "import pathlib; pathlib.Path('/opt/ml/model/a.txt').write_text('a')"
     output = {"S3OutputPath": "s3://ratings/jobs", "CompressionType": "NONE"}
     job = account.train(account.script("plain", script, OutputDataConfig=output))
-    assert job["ModelArtifacts"]["S3ModelArtifacts"] == "s3://ratings/jobs/plain/output/model/"
+    assert (
+        job["ModelArtifacts"]["S3ModelArtifacts"]
+        == "s3://ratings/jobs/plain/output/model/"
+    )
     assert account.keys("jobs/plain/output/") == ["model/a.txt"]

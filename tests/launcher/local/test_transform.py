@@ -1,4 +1,6 @@
-"""Batch transform: how objects are cut, and whole jobs over the API in the pushed image."""
+"""Batch transform: how objects are cut, and whole jobs over the API in the pushed
+image.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,15 @@ ROWS = b"1,318\n2,318\n1,1\n"
 
 
 @given(
-    st.lists(st.binary(max_size=8).map(lambda b: b.replace(b"\n", b"").replace(b"\r", b""))),
+    st.lists(
+        st.binary(max_size=8).map(lambda b: b.replace(b"\n", b"").replace(b"\r", b""))
+    ),
     st.booleans(),
     st.integers(9, 40),
 )
-def test_cutting_loses_nothing_and_keeps_the_limit(lines: list[bytes], several: bool, most: int) -> None:
+def test_cutting_loses_nothing_and_keeps_the_limit(
+    lines: list[bytes], several: bool, most: int
+) -> None:
     data = b"".join(line + b"\n" for line in lines)
     requests = list(Cutting(True, several, most).requests(data))
     assert b"".join(requests) == data
@@ -40,8 +46,15 @@ def test_a_line_or_an_object_that_is_too_long() -> None:
 
 @pytest.fixture(scope="module")
 def model(account: Account) -> str:
-    job = account.train(account.job("for-transform", {"num_round": "5", "features": "none", "hidden_share": "0"}))
-    container = {"Image": account.image, "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]}
+    job = account.train(
+        account.job(
+            "for-transform", {"num_round": "5", "features": "none", "hidden_share": "0"}
+        )
+    )
+    container = {
+        "Image": account.image,
+        "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"],
+    }
     account.client("sagemaker").create_model(
         ModelName="transform", PrimaryContainer=container, ExecutionRoleArn=account.role
     )
@@ -91,7 +104,9 @@ def test_every_object_is_answered_line_for_line(account: Account, model: str) ->
     assert account.log("/aws/sagemaker/TransformJobs", "lines/")
 
 
-def test_single_records_and_whole_objects_give_the_same(account: Account, model: str) -> None:
+def test_single_records_and_whole_objects_give_the_same(
+    account: Account, model: str
+) -> None:
     source = account.put("one/a.csv", ROWS)
     expected = None
     for name, members in (
@@ -108,7 +123,9 @@ def test_single_records_and_whole_objects_give_the_same(account: Account, model:
         assert answers == expected
 
 
-def test_a_row_that_is_refused_keeps_its_place_and_fails_no_other(account: Account, model: str) -> None:
+def test_a_row_that_is_refused_keeps_its_place_and_fails_no_other(
+    account: Account, model: str
+) -> None:
     source = account.put("bad/a.csv", b"1,318\n1,x\n1,296\n")
     job = finished(account, request(model, "bad-row", source))
     assert job["TransformJobStatus"] == "Completed"
@@ -123,16 +140,29 @@ def test_a_row_that_is_refused_keeps_its_place_and_fails_no_other(account: Accou
 def test_what_is_refused(account: Account, model: str) -> None:
     sagemaker = account.client("sagemaker")
     with pytest.raises(ClientError, match="Could not find model"):
-        sagemaker.create_transform_job(**request("nobody", "refused", "s3://ratings/in"))
+        sagemaker.create_transform_job(
+            **request("nobody", "refused", "s3://ratings/in")
+        )
     with pytest.raises(ClientError, match="doesn't match"):
-        sagemaker.create_transform_job(**request(model, "under_score", "s3://ratings/in"))
+        sagemaker.create_transform_job(
+            **request(model, "under_score", "s3://ratings/in")
+        )
     with pytest.raises(ClientError, match="BatchStrategy"):
-        sagemaker.create_transform_job(**request(model, "refused", "s3://ratings/in", BatchStrategy="All"))
-    with pytest.raises(ClientError, match=r"ResourceNotFound.*Could not find requested job"):
+        sagemaker.create_transform_job(
+            **request(model, "refused", "s3://ratings/in", BatchStrategy="All")
+        )
+    with pytest.raises(
+        ClientError, match=r"ResourceNotFound.*Could not find requested job"
+    ):
         sagemaker.describe_transform_job(TransformJobName="refused")
     packed = request(model, "no-gzip", account.put("plain/a.csv", ROWS))
     packed["TransformInput"]["CompressionType"] = "Gzip"
     assert "plain/a.csv isn't whole gzip" in finished(account, packed)["FailureReason"]
-    assert "No S3 objects found" in finished(account, request(model, "no-data", "s3://ratings/none"))["FailureReason"]
+    assert (
+        "No S3 objects found"
+        in finished(account, request(model, "no-data", "s3://ratings/none"))[
+            "FailureReason"
+        ]
+    )
     with pytest.raises(ClientError, match="ResourceInUse"):
         sagemaker.create_transform_job(**request(model, "no-data", "s3://ratings/in"))

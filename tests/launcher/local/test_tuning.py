@@ -16,8 +16,18 @@ from tests.launcher.local.account import Account
 QUICK = {"num_round": "3", "features": "none", "hidden_share": "0"}
 RANGES = {
     "ContinuousParameterRanges": [
-        {"Name": "eta", "MinValue": "0.01", "MaxValue": "0.5", "ScalingType": "Logarithmic"},
-        {"Name": "subsample", "MinValue": "0.5", "MaxValue": "0.9", "ScalingType": "ReverseLogarithmic"},
+        {
+            "Name": "eta",
+            "MinValue": "0.01",
+            "MaxValue": "0.5",
+            "ScalingType": "Logarithmic",
+        },
+        {
+            "Name": "subsample",
+            "MinValue": "0.5",
+            "MaxValue": "0.9",
+            "ScalingType": "ReverseLogarithmic",
+        },
     ],
     "IntegerParameterRanges": [{"Name": "max_depth", "MinValue": "2", "MaxValue": "5"}],
     "CategoricalParameterRanges": [{"Name": "split", "Values": ["random", "temporal"]}],
@@ -27,10 +37,16 @@ RANGES = {
 def request(account: Account, name: str, **members: Any) -> dict[str, Any]:
     job = account.job("unused", {})
     metric = {"Name": "test:rmse", "Regex": r"metric test:rmse=([0-9.]+)"}
-    definition = {name: job[name] for name in ("RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig")}
+    definition = {
+        name: job[name]
+        for name in ("RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig")
+    }
     config = {
         "Strategy": "Bayesian",
-        "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "test:rmse"},
+        "HyperParameterTuningJobObjective": {
+            "Type": "Minimize",
+            "MetricName": "test:rmse",
+        },
         "ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 2},
         "ParameterRanges": RANGES,
     }
@@ -39,7 +55,10 @@ def request(account: Account, name: str, **members: Any) -> dict[str, Any]:
         "HyperParameterTuningJobConfig": {**config, **members},
         "TrainingJobDefinition": {
             **definition,
-            "AlgorithmSpecification": {**job["AlgorithmSpecification"], "MetricDefinitions": [metric]},
+            "AlgorithmSpecification": {
+                **job["AlgorithmSpecification"],
+                "MetricDefinitions": [metric],
+            },
             "StoppingCondition": job["StoppingCondition"],
             "StaticHyperParameters": QUICK,
         },
@@ -50,7 +69,9 @@ def request(account: Account, name: str, **members: Any) -> dict[str, Any]:
 def finished(account: Account, name: str) -> dict[str, Any]:
     sagemaker = account.client("sagemaker")
     while True:
-        job = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+        job = sagemaker.describe_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name
+        )
         if job["HyperParameterTuningJobStatus"] not in ("InProgress", "Stopping"):
             return dict(job)
         time.sleep(0.1)
@@ -62,9 +83,13 @@ def test_the_best_of_its_training_jobs_is_told(account: Account) -> None:
     job = finished(account, "search")
     assert job["HyperParameterTuningJobStatus"] == "Completed", job
     assert job["TrainingJobStatusCounters"]["Completed"] == 3
-    found = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
+    found = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName="search"
+    )
     reached = {
-        summary["TrainingJobName"]: summary["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
+        summary["TrainingJobName"]: summary[
+            "FinalHyperParameterTuningJobObjectiveMetric"
+        ]["Value"]
         for summary in found["TrainingJobSummaries"]
     }
     assert sorted(reached) == ["search-001", "search-002", "search-003"]
@@ -73,15 +98,27 @@ def test_the_best_of_its_training_jobs_is_told(account: Account) -> None:
     trained = sagemaker.describe_training_job(TrainingJobName=best["TrainingJobName"])
     assert trained["TuningJobArn"] == job["HyperParameterTuningJobArn"]
     told = {"_tuning_objective_metric": "test:rmse"}
-    assert trained["HyperParameters"] == {**QUICK, **best["TunedHyperParameters"], **told}
-    assert sagemaker.list_tags(ResourceArn=trained["TrainingJobArn"])["Tags"] == [{"Key": "team", "Value": "a"}]
+    assert trained["HyperParameters"] == {
+        **QUICK,
+        **best["TunedHyperParameters"],
+        **told,
+    }
+    assert sagemaker.list_tags(ResourceArn=trained["TrainingJobArn"])["Tags"] == [
+        {"Key": "team", "Value": "a"}
+    ]
     sagemaker.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
     with pytest.raises(ClientError, match="ResourceNotFound"):
-        sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
+        sagemaker.describe_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName="search"
+        )
 
 
 def test_a_search_whose_jobs_all_fail_has_failed(account: Account) -> None:
-    asked = request(account, "vain", ResourceLimits={"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1})
+    asked = request(
+        account,
+        "vain",
+        ResourceLimits={"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1},
+    )
     asked["TrainingJobDefinition"]["StaticHyperParameters"] = {"features": "colour"}
     account.client("sagemaker").create_hyper_parameter_tuning_job(**asked)
     job = finished(account, "vain")
@@ -92,14 +129,25 @@ def test_a_search_whose_jobs_all_fail_has_failed(account: Account) -> None:
 
 def test_a_stop_ends_what_runs_and_begins_no_more(account: Account) -> None:
     sagemaker = account.client("sagemaker")
-    asked = request(account, "halted", ResourceLimits={"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 1})
-    asked["TrainingJobDefinition"]["StaticHyperParameters"] = {**QUICK, "num_round": "100000"}
+    asked = request(
+        account,
+        "halted",
+        ResourceLimits={"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 1},
+    )
+    asked["TrainingJobDefinition"]["StaticHyperParameters"] = {
+        **QUICK,
+        "num_round": "100000",
+    }
     sagemaker.create_hyper_parameter_tuning_job(**asked)
     account.until_logged("halted-001", "round 1 of")
     sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="halted")
     job = finished(account, "halted")
     assert job["HyperParameterTuningJobStatus"] == "Stopped"
-    assert sum(job["TrainingJobStatusCounters"].values()) == job["TrainingJobStatusCounters"]["Stopped"] == 1
+    assert (
+        sum(job["TrainingJobStatusCounters"].values())
+        == job["TrainingJobStatusCounters"]["Stopped"]
+        == 1
+    )
     assert account.containers() == []
 
 
@@ -107,25 +155,59 @@ def test_a_stop_ends_what_runs_and_begins_no_more(account: Account) -> None:
     ("members", "message"),
     [
         ({"Strategy": "Grid"}, "offered here as Bayesian and Random"),
-        ({"ResourceLimits": {"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 2}}, "is above"),
-        ({"HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "f1"}}, "isn't among"),
+        (
+            {
+                "ResourceLimits": {
+                    "MaxNumberOfTrainingJobs": 1,
+                    "MaxParallelTrainingJobs": 2,
+                }
+            },
+            "is above",
+        ),
+        (
+            {
+                "HyperParameterTuningJobObjective": {
+                    "Type": "Minimize",
+                    "MetricName": "f1",
+                }
+            },
+            "isn't among",
+        ),
         ({"ParameterRanges": {}}, "there is nothing to search"),
         (
-            {"ParameterRanges": {"IntegerParameterRanges": [{"Name": "num_round", "MinValue": "1", "MaxValue": "2"}]}},
+            {
+                "ParameterRanges": {
+                    "IntegerParameterRanges": [
+                        {"Name": "num_round", "MinValue": "1", "MaxValue": "2"}
+                    ]
+                }
+            },
             "num_round is given twice",
         ),
         (
-            {"ParameterRanges": {"ContinuousParameterRanges": [{"Name": "eta", "MinValue": "1", "MaxValue": "0.1"}]}},
+            {
+                "ParameterRanges": {
+                    "ContinuousParameterRanges": [
+                        {"Name": "eta", "MinValue": "1", "MaxValue": "0.1"}
+                    ]
+                }
+            },
             "isn't below its MaxValue",
         ),
     ],
 )
-def test_what_is_refused(account: Account, members: dict[str, Any], message: str) -> None:
+def test_what_is_refused(
+    account: Account, members: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ClientError, match=message):
-        account.client("sagemaker").create_hyper_parameter_tuning_job(**request(account, "refused", **members))
+        account.client("sagemaker").create_hyper_parameter_tuning_job(
+            **request(account, "refused", **members)
+        )
 
 
-def test_what_its_training_jobs_would_be_refused_for_is_said_at_once(account: Account) -> None:
+def test_what_its_training_jobs_would_be_refused_for_is_said_at_once(
+    account: Account,
+) -> None:
     asked = request(account, "refused")
     asked["TrainingJobDefinition"]["RoleArn"] = "arn:aws:iam::123456789012:role/nobody"
     with pytest.raises(ClientError, match="Could not assume role"):
@@ -133,7 +215,9 @@ def test_what_its_training_jobs_would_be_refused_for_is_said_at_once(account: Ac
 
 
 @given(st.integers())
-def test_draws_keep_to_their_ranges_and_are_the_same_for_the_same_seed(seed: int) -> None:
+def test_draws_keep_to_their_ranges_and_are_the_same_for_the_same_seed(
+    seed: int,
+) -> None:
     values = next(draws(RANGES, seed))
     assert values == next(draws(RANGES, seed))
     assert 0.01 <= float(values["eta"]) <= 0.5
