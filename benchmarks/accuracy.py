@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from benchmarks.results import ROOT, Interval, as_number, as_share, console, save
+from movielens.channel import Channel
 from movielens.features import FeatureSpec
-from movielens.model import Model, Scores
+from movielens.model import Model
+from movielens.predictions import Predictions
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset
@@ -72,7 +74,7 @@ def bootstrap(losses: NDArray[np.float64], *, root: bool = False) -> Interval:
 
 
 def figures(
-    scores: Scores, test: RatingTable, scale: RatingScale, rows: NDArray[np.int64]
+    scores: Predictions, test: RatingTable, scale: RatingScale, rows: NDArray[np.int64]
 ) -> dict[str, Any]:
     """Exact hits of the likeliest class, RMSE of the expected rating, log-loss,
     calibration error of some rows.
@@ -81,11 +83,7 @@ def figures(
     probability = scores.probabilities[np.arange(len(test)), true_class].astype(
         np.float64
     )
-    chosen = Scores(
-        scores.probabilities[rows],
-        scores.class_index[rows],
-        scores.expected_rating[rows],
-    )
+    chosen = scores.take(rows)
     return {
         "rows": len(rows),
         "exact": bootstrap((scores.class_index == true_class)[rows].astype(np.float64)),
@@ -96,9 +94,7 @@ def figures(
         "log_loss": bootstrap(
             -np.log(np.maximum(probability, SMALLEST_PROBABILITY))[rows]
         ),
-        "calibration_error": evaluate(
-            chosen, true_class[rows], scale.class_values
-        ).calibration_error,
+        "calibration_error": evaluate(chosen, true_class[rows]).calibration_error,
     }
 
 
@@ -109,9 +105,10 @@ def without_time(queries: RatingQueries) -> RatingQueries:
     )
 
 
-def bias_model(model: Model, test: RatingTable) -> Scores:
-    """Mean + user + movie of the training rows; all of the probability goes to the
-    class nearest to it.
+def bias_model(model: Model, test: RatingTable) -> Predictions:
+    """Mean + user + movie of the training rows.
+
+    The two classes on either side share the probability, so that its mean is that sum.
     """
     queries, bias = test.queries(), model.spec.bias
     user, movie = (
@@ -119,13 +116,14 @@ def bias_model(model: Model, test: RatingTable) -> Scores:
         model.spec.movie_index.index(queries.movie_id),
     )
     expected = bias.mean + bias.user[user] + bias.movie[movie]
-    nearest = np.abs(expected[:, None] - np.array(model.class_values)).argmin(axis=1)
-    return Scores(
-        np.eye(len(model.class_values), dtype=np.float32)[nearest], nearest, expected
-    )
+    values = np.array(model.class_values)
+    apart = np.abs(expected.clip(values[0], values[-1])[:, None] - values)
+    step = values[1] - values[0]
+    shares = np.maximum(1 - apart / step, 0).astype(np.float32)
+    return Predictions(shares, model.class_values)
 
 
-def ranking(scores: Scores, test: RatingTable) -> dict[str, Any]:
+def ranking(scores: Predictions, test: RatingTable) -> dict[str, Any]:
     """How well each user's test rows are ordered: NDCG@10 and recall@10, means over
     users.
     """
@@ -223,7 +221,7 @@ def main() -> None:
     """
     given = dict(argument.split("=", 1) for argument in sys.argv[1:] if "=" in argument)
     chosen = [argument for argument in sys.argv[1:] if "=" not in argument] or SPLITS
-    data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
+    data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
     screen = console()
     results = {}
     for name in (split for split in SPLITS if split in chosen):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.results import ROOT
+from movielens.channel import Channel
 from movielens.features import FeatureSpec
 from movielens.features.blend import BLENDS
 from movielens.readers import read_dataset
@@ -17,7 +18,7 @@ from train.split import split_ratings
 
 def main() -> None:
     """Print each blend's fitted weights beside the rounded ones in use."""
-    data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
+    data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
     train = split_ratings(data.ratings, "tutorial", 0.3, 0).train
     features = FeatureSpec.fit(train, data.movies).transform_fitted(train)
     terms = BLENDS["blend"]

@@ -15,9 +15,10 @@ from rich.table import Table
 
 from benchmarks.results import ROOT, console, save
 from benchmarks.tutorial import loop_features
+from movielens.channel import Channel
 from movielens.features import FeatureSpec, IdIndex
 from movielens.features.groups import GROUPS
-from movielens.features.history import Catalogue, History
+from movielens.features.training_rows import Catalogue, TrainingRows
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset
@@ -75,7 +76,7 @@ def measure_fitting(data: Dataset) -> dict[str, float]:
     out of fold.
     """
     users, catalogue = IdIndex.of(data.ratings.user_id), Catalogue.of(data.movies)
-    history = History.of(
+    history = TrainingRows.of(
         data.ratings, users, catalogue, RatingScale.of(data.ratings.rating)
     )
     figures = {}
@@ -90,7 +91,7 @@ def measure_fitting(data: Dataset) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print the tables, write the JSON."""
-    data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
+    data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
     rows, fitting = measure_rows(data), measure_fitting(data)
     table = Table(
         "", "rows", "the tutorial's loop", "Halfstar", "ratio", title="features of rows"

@@ -19,7 +19,9 @@ from rich.table import Table
 
 from benchmarks.accuracy import figures, fit_model, without_time
 from benchmarks.results import ROOT, as_number, as_share, console, save
-from movielens.model import Model, Scores
+from movielens.channel import Channel
+from movielens.model import Model
+from movielens.predictions import Predictions
 from movielens.queries import RatingQueries
 from movielens.readers import read_dataset
 from movielens.tables import RatingTable
@@ -31,7 +33,7 @@ ONE_USER_IN, SEED = 5, 1
 NOBODY = 0
 
 
-def by_history(model: Model, queries: RatingQueries, known: RatingTable) -> Scores:
+def by_history(model: Model, queries: RatingQueries, known: RatingTable) -> Predictions:
     """Each row predicted for a user of whom nothing but the ``known`` ratings of the
     same user is known.
     """
@@ -51,7 +53,7 @@ def by_history(model: Model, queries: RatingQueries, known: RatingTable) -> Scor
             np.full(len(rows), NOBODY), asked.movie_id, asked.timestamp
         )
         probabilities[rows] = replace(model, spec=view).predict(asked).probabilities
-    return Scores.of(probabilities, model.class_values)
+    return Predictions(probabilities, model.class_values)
 
 
 def choose_users(ratings: RatingTable) -> NDArray[np.int32]:
@@ -64,7 +66,7 @@ def choose_users(ratings: RatingTable) -> NDArray[np.int32]:
 
 def main() -> None:
     """Train twice, print the table, write the JSON."""
-    data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
+    data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
     settings = Hyperparameters(nthread=1)
     split = split_ratings(data.ratings, settings.split, settings.holdout, settings.seed)
     users = choose_users(data.ratings)

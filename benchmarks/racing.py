@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from benchmarks.processes import Json, json_of, peak_mb
 from benchmarks.results import ROOT
-from movielens.features import FeatureMatrix, FeatureSpec
+from movielens.channel import Channel
+from movielens.features import Column, FeatureMatrix, FeatureSpec, Part
 from movielens.ratings import RatingScale
 from movielens.readers import read_dataset
 from train.blocks import FeatureBlocks
@@ -53,7 +54,7 @@ RACE: dict[str, Any] = {
 def write_features(directory: Path, target: Path) -> None:
     """Our features of training and test rows, for the learners."""
     settings = Hyperparameters()
-    data = read_dataset({"training": directory})
+    data = read_dataset([Channel("training", directory)])
     split = split_ratings(data.ratings, settings.split, settings.holdout, settings.seed)
     scale = RatingScale.of(data.ratings.rating)
     spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
@@ -64,7 +65,7 @@ def write_features(directory: Path, target: Path) -> None:
         ("test_class", scale.to_class(split.test.rating)),
     ):
         np.save(target / f"{name}.npy", values)
-    told = {"names": spec.names, "n_classes": len(scale.class_values)}
+    told = {"columns": spec.columns, "n_classes": len(scale.class_values)}
     (target / "told.json").write_text(json.dumps(told))
 
 
@@ -86,7 +87,7 @@ def boost(target: Path) -> Json:
     rounds.
     """
     told = json.loads((target / "told.json").read_bytes())
-    names = tuple(told["names"])
+    columns = tuple(Column(name, Part(part)) for name, part in told["columns"])
     parts = [
         (np.load(target / f"{part}.npy"), np.load(target / f"{part}_class.npy"))
         for part in ("train", "test")
@@ -96,15 +97,15 @@ def boost(target: Path) -> Json:
     train, test = (
         FeatureBlocks(
             len(classes),
-            names,
+            columns,
             partial(
-                _block, np.arange(end - len(own), end), FeatureMatrix(values, names)
+                _block, np.arange(end - len(own), end), FeatureMatrix(values, columns)
             ),
         )
         for end, (values, own) in zip(ends, parts, strict=True)
     )
     settings = Hyperparameters(num_round=ROUNDS, nthread=THREADS, **RACE)
-    schedule = schedule_of(names, settings, ROUNDS, 0, timed=True)
+    schedule = schedule_of(columns, settings, ROUNDS, 0, timed=True)
     params = params_of(settings, told["n_classes"])
     watch = Watched()
     Boosting(params, watch, Checkpoints(), schedule).run("race", train, classes, ROUNDS)

@@ -27,7 +27,8 @@ from rich.table import Table
 from benchmarks.accuracy import SPLITS, bootstrap, fit_model
 from benchmarks.recommenders import RECOMMENDERS
 from benchmarks.results import ROOT, as_number, as_share, console, save
-from movielens.features.history import Catalogue
+from movielens.channel import Channel
+from movielens.features.training_rows import Catalogue
 from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset
 from movielens.tables import RatingTable
@@ -166,7 +167,7 @@ def table(title: str, results: dict[str, Any]) -> Table:
 
 def main() -> None:
     """Measure what the command line names, print the tables, write the JSON."""
-    data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
+    data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
     screen = console()
     splits, _, names = " ".join(sys.argv[1:]).partition("--")
     others = [

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from benchmarks.accuracy import fit_model
 from benchmarks.results import ROOT
+from movielens.channel import Channel
 from movielens.ratings import RatingScale
 from movielens.readers import read_dataset
 from train.evaluation import evaluate
@@ -39,7 +40,7 @@ CANDIDATES = {
 
 def main() -> None:
     """One line a candidate: figures on the rows set apart, seconds of one core."""
-    data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
+    data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
     base = Hyperparameters(split="tutorial", nthread=1)
     train = split_ratings(data.ratings, base.split, base.holdout, base.seed).train
     scale = RatingScale.of(data.ratings.rating)
@@ -50,9 +51,7 @@ def main() -> None:
         model = fit_model(split, data, replace(base, **CANDIDATES[name]))  # type: ignore[arg-type]
         seconds = time.process_time() - started
         f = evaluate(
-            model.predict(split.test.queries()),
-            scale.to_class(split.test.rating),
-            scale.class_values,
+            model.predict(split.test.queries()), scale.to_class(split.test.rating)
         )
         print(
             f"{name:26s} exact {100 * f.accuracy:.2f} %  RMSE {f.rmse:.4f}  log-loss {f.log_loss:.4f}  {seconds:.0f} s",

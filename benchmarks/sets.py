@@ -17,6 +17,7 @@ from benchmarks.recommenders import RECOMMENDERS
 from benchmarks.recommending import measure, table
 from benchmarks.results import BENCH, ROOT, console, save
 from benchmarks.set_files import SETS
+from movielens.channel import Channel
 from movielens.readers import Dataset, read_dataset
 
 PYTHON = ROOT / ".venv-sets" / "bin" / "python"
@@ -33,7 +34,7 @@ def fetch(name: str, directory: Path) -> Dataset:
         subprocess.run(
             [PYTHON, ROOT / "benchmarks" / "set_files.py", name, directory], check=True
         )
-    return read_dataset({"training": directory})
+    return read_dataset([Channel("training", directory)])
 
 
 def main() -> None:

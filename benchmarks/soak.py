@@ -35,7 +35,7 @@ from benchmarks.results import console, save
 from benchmarks.serving import DIRECTORY, fit
 from benchmarks.stacks import HALFSTAR, Running, running
 from serve.endpoint import Asked, answer
-from serve.forest import ServedModel, load
+from serve.served_model import ServedModel, load
 
 WORKERS, GOOD_CLIENTS, BAD_CLIENTS = 3, 3, 3
 KILL_EVERY_S, SAMPLE_EVERY_S = 20.0, 2.0

@@ -36,6 +36,7 @@ from benchmarks.processes import Json, json_of, peak_mb
 from benchmarks.racing import THREADS, race
 from benchmarks.results import BENCH, console, save
 from benchmarks.tutorial import loop_features
+from movielens.channel import Channel
 from movielens.features import FeatureSpec
 from movielens.model import Model
 from movielens.ratings import RatingScale
@@ -72,7 +73,7 @@ class Stages:
 def ours(directory: Path) -> Json:
     """The job's stages."""
     stages, settings = Stages(), Hyperparameters(num_round=ROUNDS, nthread=THREADS)
-    data = read_dataset({"training": directory})
+    data = read_dataset([Channel("training", directory)])
     stages.end("read")
     split = split_ratings(data.ratings, settings.split, settings.holdout, settings.seed)
     scale = RatingScale.of(data.ratings.rating)
@@ -93,7 +94,7 @@ def ours(directory: Path) -> Json:
     )
     stages.end(f"{ROUNDS} rounds")
     scores = predict(model, split.test)
-    figures = evaluate(scores, scale.to_class(split.test.rating), scale.class_values)
+    figures = evaluate(scores, scale.to_class(split.test.rating))
     stages.end("evaluation")
     return stages.told(
         rows=len(data.ratings), n_features=len(spec.names), log_loss=figures.log_loss
@@ -129,7 +130,7 @@ def with_pandas(directory: Path) -> Json:
 
 def with_loop(directory: Path) -> Json:
     """The tutorial's loop over some rows; seconds and memory are then of all of them."""
-    data = read_dataset({"training": directory})
+    data = read_dataset([Channel("training", directory)])
     some = data.ratings.take(np.arange(min(LOOP_ROWS, len(data.ratings))))
     genres_of = dict(
         zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True)
@@ -148,7 +149,7 @@ def loop_by_us(directory: Path) -> Json:
     """The loop's features, made by us in blocks; memory is what they add to that of the
     data.
     """
-    data = read_dataset({"training": directory})
+    data = read_dataset([Channel("training", directory)])
     before, stages = peak_mb(), Stages()
     spec = FeatureSpec.fit(data.ratings, data.movies, ("ids",))
     stages.end("fit")

@@ -27,11 +27,11 @@ import xgboost
 from rich.table import Table
 
 from benchmarks.results import console, save
-from movielens.flat import flatten
-from serve.forest import load
+from movielens.flat_forest import flatten
+from serve.forest import FlatForest
 from serve.questions import Question, Wanted
 from serve.recommendations import Answerer
-from serve.trees import FlatForest
+from serve.served_model import load
 
 N_CLASSES, N_FEATURES, N_TRAINED = 10, 60, 50_000
 BOOSTERS = {"1,000 trees of depth 6": (100, 6), "3,000 trees of depth 8": (300, 8)}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,15 @@ from rich.table import Table
 
 from benchmarks.accuracy import fit_model
 from benchmarks.results import ROOT, console, save
+from movielens.channel import Channel
 from movielens.columns import GENRES
+from movielens.evaluation import Figures
 from movielens.features import FeatureSpec
-from movielens.model import Scores
+from movielens.predictions import Predictions
 from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset
 from movielens.tables import RatingTable
-from train.evaluation import Figures, evaluate
+from train.evaluation import evaluate
 from train.hyperparameters import Hyperparameters
 from train.split import split_ratings
 
@@ -119,12 +122,12 @@ def measure_accuracy(data: Dataset) -> tuple[dict[str, Figures], dict[str, float
     booster = xgboost.train(
         params, xgboost.DMatrix(frames[0], train_class), TUTORIAL_ROUNDS
     )
-    tutorial = Scores.of(
+    tutorial = Predictions(
         booster.predict(xgboost.DMatrix(frames[1])), scale.class_values
     )
     scores = fit_model(split, data, Hyperparameters()).predict(split.test.queries())
     figures = {
-        name: evaluate(s, true_class, scale.class_values)
+        name: evaluate(s, true_class)
         for name, s in (("tutorial", tutorial), ("Halfstar", scores))
     }
     return figures, as_published(tutorial.class_index.copy(), true_class)
@@ -132,7 +135,7 @@ def measure_accuracy(data: Dataset) -> tuple[dict[str, Figures], dict[str, float
 
 def main() -> None:
     """Measure, print the tables, write the JSON."""
-    data = read_dataset({"training": ROOT / "data" / "ml-latest-small"})
+    data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
     loop, ours = time_features(data)
     figures, published = measure_accuracy(data)
     table = Table(
@@ -176,7 +179,7 @@ def main() -> None:
         },
         "accuracy": {
             "tutorial_as_published": published,
-            **{name: f.to_json() for name, f in figures.items()},
+            **{name: asdict(f) for name, f in figures.items()},
         },
     }
     save("tutorial", result, screen)

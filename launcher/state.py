@@ -33,9 +33,10 @@ def local_files(directory: Path) -> list[LocalFile]:
     Raises:
         DataError: the first value that can't be used, with file, line and column.
     """
+    from movielens.channel import Channel
     from movielens.readers import read_dataset
 
-    dataset = read_dataset({CHANNEL: directory})
+    dataset = read_dataset([Channel(CHANNEL, directory)])
     # The reader's names begin with the channel's.
     return [_local_file(directory, name.partition("/")[2]) for name in dataset.files]
 

@@ -22,7 +22,12 @@ MAY_IMPORT = {
     "serve": {"serve", "movielens"},
     "launcher": {"launcher", "movielens"},
 }
-LAUNCHER_READS = {"movielens.readers", "movielens.errors"}
+LAUNCHER_READS = {
+    "movielens.channel",
+    "movielens.errors",
+    "movielens.evaluation",
+    "movielens.readers",
+}
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)

@@ -27,7 +27,7 @@ class RawIds(MLModel):  # type: ignore[misc]
         queries = queries_of(column["userId"], column["movieId"], column["timestamp"])
         scores = self._model.predict(queries)
         outputs = {
-            "rating": self._model.rating(scores.class_index),
+            "rating": scores.rating,
             "expected_rating": scores.expected_rating,
             "probabilities": scores.probabilities,
         }

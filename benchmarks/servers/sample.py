@@ -40,7 +40,7 @@ def transformation() -> flask.Response:
     matrix = xgboost.DMatrix(features.values, feature_names=list(features.names))
     classes = np.argmax(model.booster.predict(matrix), axis=1)  # type: ignore[attr-defined]
     out = io.StringIO()
-    pd.DataFrame({"results": model.rating(classes)}).to_csv(
+    pd.DataFrame({"results": np.array(model.class_values)[classes]}).to_csv(
         out, header=False, index=False
     )
     return flask.Response(response=out.getvalue(), status=200, mimetype="text/csv")

@@ -33,7 +33,7 @@ def queries_of(user_id: Any, movie_id: Any, timestamp: Any) -> RatingQueries:
 def predictions_of(model: Model, queries: RatingQueries) -> list[dict[str, Any]]:
     """What a JSON answer says of each row."""
     scores = model.predict(queries)
-    ratings: Sequence[float] = model.rating(scores.class_index).tolist()
+    ratings: Sequence[float] = scores.rating.tolist()
     rows = zip(
         ratings,
         scores.expected_rating.tolist(),

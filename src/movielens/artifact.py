@@ -28,9 +28,11 @@ import numpy as np
 
 from movielens import npz
 from movielens.errors import ArtifactError
+from movielens.evaluation import Evaluation
 from movielens.features import FeatureSpec
-from movielens.flat import UnknownShapeError, flatten
-from movielens.model import DECISIONS, Decision, Model
+from movielens.flat_forest import UnknownShapeError, flatten
+from movielens.model import Model
+from movielens.predictions import DECISIONS, Decision
 from movielens.self_test import SelfTest
 
 if TYPE_CHECKING:
@@ -132,16 +134,14 @@ def library_versions() -> dict[str, str]:
 
 def save(
     model: Model,
-    evaluation: Mapping[str, Any],
-    training: Mapping[str, int],
+    evaluation: Evaluation,
     model_dir: Path,
 ) -> None:
     """Write the artifact into ``model_dir``.
 
     Args:
         model: what to save.
-        evaluation: the evaluation as JSON values.
-        training: counts of the training data, for the manifest.
+        evaluation: what the job measured; its counts go into the manifest too.
         model_dir: an existing directory; files of an earlier artifact in it are
             replaced.
 
@@ -159,7 +159,7 @@ def save(
     contents = {
         **trees,
         FEATURES: npz.to_bytes(model.spec.to_arrays()),
-        EVALUATION: to_json(evaluation),
+        EVALUATION: to_json(evaluation.to_json()),
         SELF_TEST: npz.to_bytes(
             SelfTest.of(
                 model.spec, model.booster, model.regression, flat.values()
@@ -173,7 +173,7 @@ def save(
         "class_values": list(model.class_values),
         "decision": model.decision,
         "feature_names": list(model.spec.names),
-        "training": dict(training),
+        "training": evaluation.data.numbers(),
         "files": {
             name: {"bytes": len(data), "sha256": _sha256(data)}
             for name, data in contents.items()

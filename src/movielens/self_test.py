@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features import FeatureSpec
-from movielens.flat import split_points
+from movielens.flat_forest import split_points
 from movielens.queries import RatingQueries
 
 N_ROWS = 64

@@ -76,7 +76,7 @@ def _serve(settings: Settings) -> None:
 
 def _one_model(settings: Settings) -> tuple[Api, int, str]:
     from serve.app import Application
-    from serve.forest import load
+    from serve.served_model import load
 
     began = time.monotonic()
     served = load(settings.model_dir)

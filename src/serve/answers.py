@@ -1,4 +1,4 @@
-"""Predictions to bytes, at full precision: each number in the shortest form that reads
+"""PredictedRows to bytes, at full precision: each number in the shortest form that reads
 back as the number computed.
 
 No answer ends in a newline, since batch transform puts one behind each answer that it
@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from movielens.columns import MOVIE_ID, USER_ID
-from movielens.model import Model, choose
+from movielens.model import Model
 from serve.errors import CODES
+from serve.predicted_rows import PredictedRows
 from serve.questions import RECOMMEND
 from serve.recommendations import Answer
 from serve.rows import Row, Shape
-from serve.scorer import Predictions
 
 Parameters = Mapping[str, str]
 Record = dict[str, Any]
@@ -50,14 +50,14 @@ class Renderer:
             these parameters.
     """
 
-    items: Callable[[Predictions, Parameters], list[bytes]]
+    items: Callable[[PredictedRows, Parameters], list[bytes]]
     answer: Callable[[Answer, Parameters], bytes]
     fault: Callable[[str], bytes]
-    frame: Callable[[Shape, Parameters, Predictions], Frame]
+    frame: Callable[[Shape, Parameters, PredictedRows], Frame]
 
     def __call__(
         self,
-        predictions: Predictions,
+        predictions: PredictedRows,
         shape: Shape,
         parameters: Parameters,
         others: Mapping[int, str | Answer] | None = None,
@@ -85,7 +85,7 @@ class Renderer:
         )
 
     def stream(
-        self, blocks: Iterable[Predictions], parameters: Parameters, shape: Shape
+        self, blocks: Iterable[PredictedRows], parameters: Parameters, shape: Shape
     ) -> Iterator[bytes]:
         """The same answer in parts, one or more rows each."""
         frame: Frame | None = None
@@ -99,16 +99,18 @@ class Renderer:
         yield frame.behind if frame else b""
 
 
-def csv_items(predictions: Predictions, parameters: Parameters) -> list[bytes]:
+def csv_items(predictions: PredictedRows, parameters: Parameters) -> list[bytes]:
     """A line a row: the rating in stars, such as ``4.0``; with ``verbose=true`` all the
     columns of `csv_frame`.
     """
     names = class_names(predictions.class_values)
-    ratings = [names[index] for index in predictions.class_index.tolist()]
+    ratings = [names[index] for index in predictions.predictions.class_index.tolist()]
     if not ratings or not _is_verbose(parameters):
         return ratings
     rows = _probabilities(predictions)[2:-2].split(b"],[")
-    columns = zip(ratings, predictions.expected_rating.tolist(), rows, strict=True)
+    columns = zip(
+        ratings, predictions.predictions.expected_rating.tolist(), rows, strict=True
+    )
     return [
         b"%b,%b,%b" % (rating, repr(mean).encode(), row)
         for rating, mean, row in columns
@@ -119,9 +121,8 @@ def csv_rating(model: Model, row: Row) -> bytes:
     """The answer that `csv_items` makes of one row where nothing but its rating is
     asked, with less around it.
     """
-    probabilities, estimate = model.outputs(model.spec.row(*row))
-    class_index = choose(probabilities, model.class_values, model.decision, estimate)
-    return class_names(model.class_values)[class_index.item()]
+    predictions = model.predict_features(model.spec.row(*row))
+    return class_names(model.class_values)[predictions.class_index.item()]
 
 
 def csv_answer(answer: Answer, parameters: Parameters) -> bytes:
@@ -136,7 +137,7 @@ def csv_answer(answer: Answer, parameters: Parameters) -> bytes:
     fields = [str(movie_id) for movie_id in predictions.queries.movie_id.tolist()]
     n_missing, between = wanted.count - len(fields), ","
     if _is_verbose(parameters):
-        means = predictions.expected_rating.tolist()
+        means = predictions.predictions.expected_rating.tolist()
         fields = [
             f"{movie_id},{mean!r}" for movie_id, mean in zip(fields, means, strict=True)
         ]
@@ -148,7 +149,9 @@ def csv_answer(answer: Answer, parameters: Parameters) -> bytes:
     )
 
 
-def csv_frame(shape: Shape, parameters: Parameters, predictions: Predictions) -> Frame:
+def csv_frame(
+    shape: Shape, parameters: Parameters, predictions: PredictedRows
+) -> Frame:
     """With ``header=present`` the first line names the columns.
 
     They are rating and, where verbose, expected_rating and ``probability_<stars>`` for
@@ -190,7 +193,7 @@ def csv_fault(message: str) -> bytes:
     return line.getvalue().encode()
 
 
-def json_items(predictions: Predictions, parameters: Parameters) -> list[bytes]:
+def json_items(predictions: PredictedRows, parameters: Parameters) -> list[bytes]:
     """An object a row."""
     del parameters
     return [orjson.dumps(record) for record in records(predictions)]
@@ -212,7 +215,9 @@ def json_answer(answer: Answer, parameters: Parameters) -> bytes:
     return orjson.dumps(user | {"recommendations": movies})
 
 
-def json_frame(shape: Shape, parameters: Parameters, predictions: Predictions) -> Frame:
+def json_frame(
+    shape: Shape, parameters: Parameters, predictions: PredictedRows
+) -> Frame:
     """In the shape of the request: one object, a list, or ``{"predictions": [...]}``
     for instances.
     """
@@ -221,7 +226,7 @@ def json_frame(shape: Shape, parameters: Parameters, predictions: Predictions) -
 
 
 def json_lines_frame(
-    shape: Shape, parameters: Parameters, predictions: Predictions
+    shape: Shape, parameters: Parameters, predictions: PredictedRows
 ) -> Frame:
     """One object a line."""
     del shape, parameters, predictions
@@ -246,7 +251,7 @@ render_json = Renderer(json_items, json_answer, json_fault, json_frame)
 render_json_lines = Renderer(json_items, json_answer, json_fault, json_lines_frame)
 
 
-def records(predictions: Predictions) -> list[Record]:
+def records(predictions: PredictedRows) -> list[Record]:
     """All that is known of each row."""
     names, movies = (
         list(map(bytes.decode, class_names(predictions.class_values))),
@@ -256,8 +261,8 @@ def records(predictions: Predictions) -> list[Record]:
         predictions.queries.user_id.tolist(),
         predictions.queries.movie_id.tolist(),
         predictions.movie_index.tolist(),
-        predictions.class_index.tolist(),
-        predictions.expected_rating.tolist(),
+        predictions.predictions.class_index.tolist(),
+        predictions.predictions.expected_rating.tolist(),
         orjson.loads(
             _probabilities(predictions)
         ),  # Python floats that are written with the same digits again
@@ -295,8 +300,10 @@ def _is_verbose(parameters: Parameters) -> bool:
     return parameters.get("verbose") == "true"
 
 
-def _probabilities(predictions: Predictions) -> bytes:
+def _probabilities(predictions: PredictedRows) -> bytes:
     """The matrix as JSON; of float32, orjson writes the shortest form that reads back
     as the same float32.
     """
-    return orjson.dumps(predictions.probabilities, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(
+        predictions.predictions.probabilities, option=orjson.OPT_SERIALIZE_NUMPY
+    )

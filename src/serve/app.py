@@ -26,8 +26,8 @@ from serve.bodies import (
 )
 from serve.endpoint import Asked, answer, is_slow, may_question
 from serve.errors import HttpError
-from serve.forest import ServedModel
 from serve.response import Response, Send, error_response, json_response
+from serve.served_model import ServedModel
 from serve.server import MAX_HEAD_BYTES
 from serve.settings import BATCH_LIMIT_MIB, Settings
 

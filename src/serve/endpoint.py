@@ -20,15 +20,15 @@ from serve.codec import CSV, PARSERS, RENDERERS, Parser
 from serve.contributions import contributions
 from serve.csv_rows import parse_users, plain_row
 from serve.errors import HttpError
-from serve.forest import ServedModel
 from serve.lenient import parse_leniently
 from serve.negotiation import MediaType, answer_type, request_type
 from serve.options import Options, unknown
+from serve.predicted_rows import PredictedRows, predict_rows
 from serve.questions import HISTORY, RECOMMEND, Wanted
 from serve.recommendations import Answer, Answerer
 from serve.response import Response
 from serve.rows import ParsedRequest, shown
-from serve.scorer import Predictions, score
+from serve.served_model import ServedModel
 
 # A long answer is made this many rows at a time, and sent in parts where it has
 # several.
@@ -180,13 +180,15 @@ def answer(
     )
     if len(parsed.queries) > BLOCK_ROWS and not others:
         blocks = (
-            _explained(served, planned, score(served.model, part))
+            _explained(served, planned, predict_rows(served.model, part))
             for part in _parts(parsed.queries)
         )
         return _in_parts(
             planned, planned.renderer.stream(blocks, planned.parameters, parsed.shape)
         )
-    predictions = _explained(served, planned, score(served.model, parsed.queries))
+    predictions = _explained(
+        served, planned, predict_rows(served.model, parsed.queries)
+    )
     text = planned.renderer(predictions, parsed.shape, planned.parameters, others)
     return Response(200, text, planned.answered)
 
@@ -212,8 +214,8 @@ _HISTORY, _RECOMMEND = HISTORY.encode(), RECOMMEND.encode()
 
 
 def _explained(
-    served: ServedModel, planned: Plan, predictions: Predictions
-) -> Predictions:
+    served: ServedModel, planned: Plan, predictions: PredictedRows
+) -> PredictedRows:
     """The same with contributions, where they were asked for."""
     count, model = planned.options.contributions, predictions.model
     if not count or not len(predictions.queries):

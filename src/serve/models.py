@@ -17,7 +17,7 @@ from pathlib import Path
 from movielens import artifact
 from movielens.errors import HalfstarError
 from serve.errors import HttpError
-from serve.forest import ServedModel, load
+from serve.served_model import ServedModel, load
 
 _log = logging.getLogger(__name__)
 

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from movielens.columns import GENRES_COLUMN, MOVIE_ID, USER_ID
 from movielens.errors import DataError, RequestError
-from movielens.features.parts import Part, part_of
+from movielens.features.parts import Part
 from movielens.model import Model
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable
+from serve.forest import BegunForest, FlatForest
 from serve.options import unknown
+from serve.predicted_rows import PredictedRows, predict_rows
 from serve.questions import HISTORY, History, Question, Wanted
 from serve.rows import shown
-from serve.scorer import Predictions, score
-from serve.trees import BegunForest, FlatForest
 
 # Whom a history is of: the id that came with it says nothing, since the user's ratings
 # in training don't count.
@@ -73,7 +73,7 @@ class Candidates:
         """
         spec, movie_id = self.model.spec, self.movies.movie_id.astype(np.int64)
         features = spec.transform(_rows(_NOBODY, movie_id, np.nan)).values
-        columns = np.flatnonzero([part_of(name) is Part.MOVIE for name in spec.names])
+        columns = np.flatnonzero([column.part is Part.MOVIE for column in spec.columns])
         booster, regression = (
             forest.begun(features, columns) if isinstance(forest, FlatForest) else None
             for forest in (self.model.booster, self.model.regression)
@@ -135,7 +135,7 @@ class Answer:
 
     question: Question
     knows_user: bool
-    predictions: Predictions
+    predictions: PredictedRows
 
 
 @dataclass(slots=True, eq=False)
@@ -169,14 +169,14 @@ class Answerer:
             self._refuse_unknown(question, knows_user)
         if question.wanted is None:
             queries = _rows(user_id, np.array([question.movie_id]), question.timestamp)
-            return Answer(question, knows_user, score(model, queries))
+            return Answer(question, knows_user, predict_rows(model, queries))
         chosen = self._choice(question, question.wanted)
         queries = _rows(user_id, self.model.movies.movie_id[chosen], question.timestamp)
-        predictions = score(self.candidates.begun(model, chosen), queries)._replace(
-            model=model
-        )
+        predictions = predict_rows(
+            self.candidates.begun(model, chosen), queries
+        )._replace(model=model)
         # By movie id where two are as good, which is the catalogue's order.
-        best = np.argsort(-predictions.expected_rating, kind="stable")[
+        best = np.argsort(-predictions.predictions.expected_rating, kind="stable")[
             : question.wanted.count
         ]
         return Answer(question, knows_user, predictions.take(best))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from movielens.evaluation import Figures
 from movielens.features import IdIndex
-from movielens.model import Scores
+from movielens.predictions import Predictions
 from movielens.ratings import RatingScale
 from movielens.tables import RatingTable
-from train.evaluation import Figures, evaluate
+from train.evaluation import evaluate
 
 # How many ratings of the prior a user's or a movie's own ratings are weighed against.
 PRIOR_WEIGHT = 5.0
@@ -26,22 +27,20 @@ def evaluate_baselines(
     true_class = scale.to_class(test.rating)
     train_class = scale.to_class(train.rating)
     prior = np.bincount(train_class, minlength=len(scale.class_values)) / len(train)
-    most_frequent = Scores.of(
+    most_frequent = Predictions(
         np.tile(prior.astype(np.float32), (len(test), 1)), scale.class_values
     )
-    figures = {
-        "most_frequent_class": evaluate(most_frequent, true_class, scale.class_values)
-    }
+    figures = {"most_frequent_class": evaluate(most_frequent, true_class)}
     for name, train_id, test_id in (
         ("user_mean", train.user_id, test.user_id),
         ("movie_mean", train.movie_id, test.movie_id),
     ):
-        scores = Scores.of(
+        predictions = Predictions(
             _histograms(train_id, train_class, test_id, prior),
             scale.class_values,
             "mean",
         )
-        figures[name] = evaluate(scores, true_class, scale.class_values, "mean")
+        figures[name] = evaluate(predictions, true_class)
     return figures
 
 

@@ -9,7 +9,7 @@ memory.
 A quantised matrix with missing values takes four bytes a value and more time, one
 without takes one. So what is missing is a number below all others there, and the trees
 are told afterwards to send what is missing the way that number went
-(`train.trees.Grown`).
+(`train.model_surgery.Grown`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from movielens.features import FeatureMatrix, FeatureSpec
+from movielens.features import Column, FeatureMatrix, FeatureSpec
 from movielens.features.spec import fold_of, n_folds_of, sample_of
-from movielens.model import Model, Scores
+from movielens.model import Model
+from movielens.predictions import Predictions
 from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
 from train.cluster import ALONE, Cluster
@@ -51,14 +52,14 @@ class FeatureBlocks:
 
     Attributes:
         n_rows: rows that the positions are among.
-        names: one a feature.
+        columns: the features.
         make: gives the blocks, in the same order each time: positions among the rows,
             each once, and their features.
         are_kept: whether going through them again makes none anew.
     """
 
     n_rows: int
-    names: tuple[str, ...]
+    columns: tuple[Column, ...]
     make: Callable[[], Iterator[tuple[Rows, FeatureMatrix]]]
     are_kept: bool = True
 
@@ -67,7 +68,7 @@ class FeatureBlocks:
         """Features that are there already, as one block."""
         return cls(
             len(features),
-            features.names,
+            features.columns,
             lambda: iter([(np.arange(len(features)), features)]),
         )
 
@@ -92,7 +93,7 @@ class FeatureBlocks:
             most: about how many rows have features made, drawn by a hash; all rows
                 shape them.
         """
-        n_rows, names = len(ratings), spec.names
+        n_rows, columns = len(ratings), spec.columns
         sampled = sample_of(ratings, most)
         wanted = sampled & (host_of(ratings, len(cluster)) == cluster.rank)
 
@@ -103,8 +104,8 @@ class FeatureBlocks:
                 stop,
             )
 
-        if int(sampled.sum()) * len(names) > KEPT_VALUES:
-            return cls(n_rows, names, make, are_kept=False)
+        if int(sampled.sum()) * len(columns) > KEPT_VALUES:
+            return cls(n_rows, columns, make, are_kept=False)
         kept: list[tuple[Rows, FeatureMatrix]] = []
 
         def make_once() -> Iterator[tuple[Rows, FeatureMatrix]]:
@@ -112,7 +113,12 @@ class FeatureBlocks:
                 kept.extend(make())
             return iter(kept)
 
-        return cls(n_rows, names, make_once)
+        return cls(n_rows, columns, make_once)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for each feature."""
+        return tuple(column.name for column in self.columns)
 
     def among(self, rows: Rows) -> FeatureBlocks:
         """Those of the given rows, which are rising; positions stay those among all
@@ -127,23 +133,23 @@ class FeatureBlocks:
                 if within.any():
                     yield (
                         positions[within],
-                        FeatureMatrix(block.values[within], block.names),
+                        FeatureMatrix(block.values[within], block.columns),
                     )
 
         return replace(self, make=make)
 
     def of_columns(self, columns: NDArray[np.int64]) -> FeatureBlocks:
         """The same rows with these features alone."""
-        names = tuple(self.names[column] for column in columns)
+        chosen = tuple(self.columns[column] for column in columns)
 
         def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
             for positions, block in self.make():
                 yield (
                     positions,
-                    FeatureMatrix(block.values.take(columns, axis=1), names),
+                    FeatureMatrix(block.values.take(columns, axis=1), chosen),
                 )
 
-        return replace(self, names=names, make=make)
+        return replace(self, columns=chosen, make=make)
 
     def rows(self, cluster: Cluster = ALONE) -> Rows:
         """Positions of the rows of all hosts, rising."""
@@ -154,12 +160,12 @@ class FeatureBlocks:
         """The rows of all hosts as one block on each, in the order of their positions."""
         made = list(self.make())
         rows = _joined(cluster, np.concatenate([_NO_ROWS, *(rows for rows, _ in made)]))
-        no_values = np.empty((0, len(self.names)), dtype=np.float32)
+        no_values = np.empty((0, len(self.columns)), dtype=np.float32)
         values = _joined(
             cluster, np.concatenate([no_values, *(block.values for _, block in made)])
         )
         order = np.argsort(rows)
-        block = rows[order], FeatureMatrix(values[order], self.names)
+        block = rows[order], FeatureMatrix(values[order], self.columns)
         return replace(self, make=lambda: iter([block]))
 
     def matrix(
@@ -231,8 +237,8 @@ def host_of(ratings: RatingTable, n_hosts: int) -> Rows:
     return hosts
 
 
-def predict(model: Model, ratings: RatingTable) -> Scores:
-    """Scores of the rows as if their ratings weren't known, in their order."""
+def predict(model: Model, ratings: RatingTable) -> Predictions:
+    """Predictions for the rows as if their ratings weren't known, in their order."""
     pieces = [
         model.predict(
             ratings.take(
@@ -241,11 +247,7 @@ def predict(model: Model, ratings: RatingTable) -> Scores:
         )
         for first in range(0, max(len(ratings), 1), PREDICTED_ROWS)
     ]
-    return Scores(
-        np.concatenate([piece.probabilities for piece in pieces]),
-        np.concatenate([piece.class_index for piece in pieces]),
-        np.concatenate([piece.expected_rating for piece in pieces]),
-    )
+    return Predictions.concatenate(pieces)
 
 
 def _told(

@@ -15,17 +15,18 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.errors import DataError
+from movielens.features import Column
 from train.blocks import FeatureBlocks
 from train.checkpoint import Checkpoints
 from train.cluster import ALONE, Cluster
 from train.device import find_device
 from train.hyperparameters import Hyperparameters
-from train.knowledge import Schedule
+from train.model_surgery import averaged, compact, with_gates
 from train.report import metric_line
 from train.rounds import Boosted, Boosting, n_rounds_of
+from train.schedule import Schedule
 from train.split import hold_out
 from train.stop import StoppedError, StopSignal
-from train.trees import averaged, compact, with_gates
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def fit_booster(
     """
     params, checkpoints = params_of(settings, n_classes), checkpoints or Checkpoints()
     schedule = schedule_of(
-        blocks.names, settings, settings.num_round, n_rounds_of(start), timed=timed
+        blocks.columns, settings, settings.num_round, n_rounds_of(start), timed=timed
     )
     boosting = Boosting(params, stop, checkpoints, schedule, cluster, start)
     try:
@@ -87,7 +88,7 @@ def fit_booster(
 
 
 def schedule_of(
-    names: tuple[str, ...],
+    features: tuple[Column, ...],
     settings: Hyperparameters,
     n_rounds: int,
     before: int,
@@ -98,7 +99,7 @@ def schedule_of(
     # Those that answer without the user or the time are among the rounds before.
     user = before or round(settings.movie_rounds * n_rounds)
     moment = before or user + round(settings.user_rounds * n_rounds)
-    return Schedule(names, before, user, moment if timed else before + n_rounds)
+    return Schedule(features, before, user, moment if timed else before + n_rounds)
 
 
 def _fit(

@@ -9,7 +9,6 @@ is called by all hosts in the same order.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import socket
@@ -178,14 +177,6 @@ def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
         if tracker is not None:
             with contextlib.suppress(XGBoostError):
                 tracker.free()
-
-
-def share_json(cluster: Cluster, make: Callable[[], Any]) -> list[Any]:
-    """As `Cluster.exchange`, of JSON values."""
-    return [
-        json.loads(part)
-        for part in cluster.exchange(lambda: json.dumps(make()).encode())
-    ]
 
 
 def _first_line(error: XGBoostError) -> str:

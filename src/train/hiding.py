@@ -3,7 +3,7 @@ of them.
 
 The catalogue lists every movie of the training rows, so without this the booster would
 never learn where to send what is missing of a movie. Users and times need no hiding
-(`train.knowledge`).
+(`train.schedule`).
 """
 
 from __future__ import annotations

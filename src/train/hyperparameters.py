@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, get_args
 
 from movielens.errors import HyperparameterError
 from movielens.features.groups import DEFAULT_GROUPS, GROUPS
-from movielens.model import DECISIONS, Decision
+from movielens.predictions import DECISIONS, Decision
 
 SplitName = Literal["tutorial", "random", "temporal", "user_temporal", "none"]
 OnBadRow = Literal["fail", "drop"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from movielens.channel import Channel
 from movielens.errors import DataError
 from train.errors import JobError
 from train.hosts import Hosts
@@ -32,24 +33,6 @@ _LEFT_BEHIND = (
     "output/data/predictions.csv",
     "model/manifest.json",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """One channel on this host.
-
-    Attributes:
-        name: SageMaker's.
-        path: its directory, or the FIFO of its first epoch.
-        is_pipe: whether it comes in Pipe mode.
-        is_sharded: whether each host has objects of its own; otherwise all hosts that
-            have the channel have the same.
-    """
-
-    name: str
-    path: Path
-    is_pipe: bool = False
-    is_sharded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

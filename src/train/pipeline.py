@@ -7,18 +7,25 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xgboost
 
 from movielens import artifact
+from movielens.evaluation import (
+    DataCounts,
+    Evaluation,
+    Figures,
+    Rounds,
+    evaluation_table,
+)
 from movielens.features import FeatureSpec
-from movielens.model import Model, Scores
+from movielens.model import Model
+from movielens.predictions import Decision, Predictions
 from movielens.ratings import RatingScale
-from movielens.readers import Dataset
+from movielens.readers import Dataset, read_dataset
 from movielens.tables import MovieTable
 from train.baselines import evaluate_baselines
 from train.blocks import FeatureBlocks, predict
@@ -27,12 +34,11 @@ from train.checkpoint import Checkpoints, fingerprint_of
 from train.cluster import Cluster, joined
 from train.device import find_device
 from train.errors import JobError
-from train.evaluation import Figures, evaluate
+from train.evaluation import evaluate
 from train.hiding import hide
 from train.job import TrainingJob
-from train.reading import read
 from train.regression import fit_regression
-from train.report import metric_lines, predictions_csv, summary
+from train.report import metric_lines, predictions_csv
 from train.split import Split, split_ratings
 from train.stop import StopSignal
 from train.warm import EarlierModel, read_model
@@ -45,11 +51,11 @@ MOST_ROWS_AFTER_STOP = 100_000
 MOST_TRAINING_ROWS = 1_000_000
 
 
-def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
-    """Run one job to its artifact and its evaluation, which is returned as JSON values.
+def train(job: TrainingJob, stop: StopSignal) -> Evaluation | None:
+    """Run one job to its artifact and its evaluation.
 
-    Of several hosts, the first one evaluates and writes; the others return an empty
-    evaluation.
+    Of several hosts, the first one evaluates and writes; the others return
+    None.
 
     Raises:
         HalfstarError: data, hyperparameters or directories that can't be used, hosts
@@ -62,12 +68,12 @@ def train(job: TrainingJob, stop: StopSignal) -> dict[str, Any]:
         spec, booster, regression = _fit(job, cluster, prepared, stop)
     if not cluster.is_first:
         logger.info("the model is written by %s", job.hosts.names[0])
-        return {}
-    rounds = {
-        "num_round": booster.num_boosted_rounds(),
-        "regression_rounds": regression.num_boosted_rounds() if regression else 0,
-        "stopped": stop.requested,
-    }
+        return None
+    rounds = Rounds(
+        num_round=booster.num_boosted_rounds(),
+        regression_rounds=regression.num_boosted_rounds() if regression else 0,
+        stopped=stop.requested,
+    )
     return _finish(
         job,
         Model(spec, booster, job.hyperparameters.decision, regression),
@@ -83,7 +89,7 @@ class _Prepared:
     split: Split
     movies: MovieTable
     scale: RatingScale
-    counts: dict[str, Any]
+    counts: DataCounts
     earlier: EarlierModel | None
 
 
@@ -96,10 +102,11 @@ def _prepare(job: TrainingJob, cluster: Cluster) -> _Prepared:
         scale = RatingScale.of(np.concatenate([split.train.rating, split.test.rating]))
         return _Prepared(split, data.movies, scale, counts, None)
     split = earlier.added_to(split)
-    counts |= {
-        "n_train": len(split.train),
-        "n_earlier": len(split.train) + len(split.test) - len(data.ratings),
-    }
+    counts = replace(
+        counts,
+        n_train=len(split.train),
+        n_earlier=len(split.train) + len(split.test) - len(data.ratings),
+    )
     return _Prepared(split, data.movies, earlier.spec.scale, counts, earlier)
 
 
@@ -156,11 +163,11 @@ def _fit(
 
 
 def _finish(
-    job: TrainingJob, model: Model, prepared: _Prepared, rounds: dict[str, Any]
-) -> dict[str, Any]:
+    job: TrainingJob, model: Model, prepared: _Prepared, rounds: Rounds
+) -> Evaluation:
     # Little time is left after a stop, so that a large data set is evaluated on a part
     # of it.
-    stopped = rounds["stopped"]
+    stopped = rounds.stopped
     most = MOST_ROWS_AFTER_STOP if stopped else MOST_TRAINING_ROWS
     test = (
         prepared.split.test.every(MOST_ROWS_AFTER_STOP)
@@ -168,22 +175,22 @@ def _finish(
         else prepared.split.test
     )
     split = Split(prepared.split.train.every(most), test)
-    scores = predict(model, split.test)
-    figures = _figures(model, split, scores)
-    evaluation = {
-        "test": figures["test"].to_json() if "test" in figures else None,
-        "baselines": {
-            name: f.to_json()
-            for name, f in figures.items()
-            if name not in ("train", "test")
-        },
-        "train": figures["train"].to_json(),
-        "data": prepared.counts,
-        "booster": rounds,
-        "hyperparameters": job.hyperparameters.to_json(),
-        "versions": artifact.library_versions(),
-    }
-    _write(job, model, evaluation, split, scores)
+    predictions = predict(model, split.test)
+    train, test_figures = _figures(model, split, predictions)
+    baselines = {}
+    if len(split.test):
+        baselines = evaluate_baselines(split.train, split.test, model.spec.scale)
+    evaluation = Evaluation(
+        test=test_figures,
+        train=train,
+        baselines=baselines,
+        data=prepared.counts,
+        booster=rounds,
+        hyperparameters=job.hyperparameters.to_json(),
+        versions=artifact.library_versions(),
+    )
+    _log(evaluation, model.decision)
+    _write(job, model, evaluation, split, predictions)
     return evaluation
 
 
@@ -223,11 +230,11 @@ def _checkpoints(
 
 def _read(job: TrainingJob, cluster: Cluster, earlier: EarlierModel | None) -> Dataset:
     began = time.monotonic()
-    data = read(
+    data = read_dataset(
         job.channels,
-        cluster,
         job.hyperparameters.most_bad,
         earlier.spec.movies if earlier else None,
+        cluster,
     )
     counts = (
         ", ".join(f"{n} {reason}" for reason, n in data.dropped.items() if n) or "none"
@@ -260,7 +267,7 @@ def _split(
         )
         return split, {}
     channels = [] if job.validation is None else [job.validation]
-    test = read(channels, cluster, settings.most_bad, data.movies)
+    test = read_dataset(channels, settings.most_bad, data.movies, cluster)
     logger.info(
         "%d rows train, %d rows of the validation channel test",
         len(data.ratings),
@@ -271,65 +278,58 @@ def _split(
     }
 
 
-def _figures(model: Model, split: Split, scores: Scores) -> dict[str, Figures]:
-    """Figures of the model and of the baselines, logged as a table and as metric lines."""
-    train_class = model.spec.scale.to_class(split.train.rating)
-    figures = {
-        "train": evaluate(
-            predict(model, split.train), train_class, model.class_values, model.decision
-        )
-    }
-    if len(split.test):
-        test_class = model.spec.scale.to_class(split.test.rating)
-        figures["test"] = evaluate(
-            scores, test_class, model.class_values, model.decision
-        )
-        figures |= evaluate_baselines(split.train, split.test, model.spec.scale)
+def _figures(
+    model: Model, split: Split, predictions: Predictions
+) -> tuple[Figures, Figures | None]:
+    """Figures of the training rows and of the test rows, if there are any."""
+    scale = model.spec.scale
+    train_class = scale.to_class(split.train.rating)
+    train = evaluate(predict(model, split.train), train_class)
+    if not len(split.test):
+        return train, None
+    return train, evaluate(predictions, scale.to_class(split.test.rating))
+
+
+def _log(evaluation: Evaluation, decision: Decision) -> None:
     logger.info(
         "evaluation (class: by %s; stars: the expected rating)\n%s",
-        model.decision,
-        summary(figures),
+        decision,
+        evaluation_table(evaluation.figures),
     )
     for part in ("train", "test"):
-        for line in metric_lines(part, figures[part]) if part in figures else ():
+        figures = evaluation.figures.get(part)
+        for line in metric_lines(part, figures) if figures else ():
             logger.info("%s", line)
-    return figures
 
 
-def _data_counts(
-    data: Dataset, split: Split, dropped: dict[str, int]
-) -> dict[str, Any]:
-    return {
-        "n_ratings": len(data.ratings),
-        "n_users": len(np.unique(data.ratings.user_id)),
-        "n_movies": len(data.movies),
-        "n_train": len(split.train),
-        "n_test": len(split.test),
-        "dropped": dropped,
-        "files": list(data.files),
-    }
+def _data_counts(data: Dataset, split: Split, dropped: dict[str, int]) -> DataCounts:
+    return DataCounts(
+        n_ratings=len(data.ratings),
+        n_users=len(np.unique(data.ratings.user_id)),
+        n_movies=len(data.movies),
+        n_train=len(split.train),
+        n_test=len(split.test),
+        dropped=dropped,
+        files=list(data.files),
+    )
 
 
 def _write(
     job: TrainingJob,
     model: Model,
-    evaluation: dict[str, Any],
+    evaluation: Evaluation,
     split: Split,
-    scores: Scores,
+    predictions: Predictions,
 ) -> None:
-    counts = {
-        name: value
-        for name, value in evaluation["data"].items()
-        if isinstance(value, int)
-    }
-    artifact.save(model, evaluation, counts, job.model_dir)
+    artifact.save(model, evaluation, job.model_dir)
     _write_output(
-        job.output_data_dir / artifact.EVALUATION, artifact.to_json(evaluation)
+        job.output_data_dir / artifact.EVALUATION,
+        artifact.to_json(evaluation.to_json()),
     )
     if job.hyperparameters.save_predictions:
         _write_output(
             job.output_data_dir / "predictions.csv",
-            predictions_csv(split.test, scores, model.class_values),
+            predictions_csv(split.test, predictions),
         )
     logger.info("model in %s, evaluation in %s", job.model_dir, job.output_data_dir)
 

@@ -3,7 +3,7 @@ squares, one tree a round.
 
 A distribution over classes spends its trees on telling classes apart; one on the stars
 alone errs in other places, so that halfway between the two the squared error is less
-than with either (`movielens.model.Scores` has them meet). Its rounds follow the same
+than with either (`movielens.predictions.Predictions` has them meet). Its rounds follow the same
 schedule and stand behind the same gates, for rows of which not all is known.
 """
 
@@ -21,9 +21,9 @@ from train.checkpoint import Checkpoints
 from train.cluster import ALONE, Cluster
 from train.device import find_device
 from train.hyperparameters import Hyperparameters
+from train.model_surgery import compact, with_gates
 from train.rounds import Boosting, n_rounds_of
 from train.stop import StoppedError, StopSignal
-from train.trees import compact, with_gates
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def fit_regression(
         return None
     before = n_rounds_of(start)
     schedule = schedule_of(
-        blocks.names, settings, settings.regression_rounds, before, timed=timed
+        blocks.columns, settings, settings.regression_rounds, before, timed=timed
     )
     params = {
         **settings.booster_params(),

@@ -8,15 +8,14 @@ come from here, so they can't part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from movielens.columns import MOVIE_ID, RATING, USER_ID
-from movielens.model import Scores
+from movielens.evaluation import Figures
+from movielens.predictions import Predictions
 from movielens.tables import RatingTable
-from train.evaluation import Figures
 
 _FIGURES = ("accuracy", "rmse", "mae", "log_loss", "quadratic_weighted_kappa")
 METRIC_NAMES = (
@@ -39,46 +38,7 @@ def metric_lines(part: str, figures: Figures) -> Iterator[str]:
     return (metric_line(f"{part}:{name}", getattr(figures, name)) for name in _FIGURES)
 
 
-def summary(figures: Mapping[str, Figures]) -> str:
-    """A table, one line a predictor: shares of rows by distance in classes, then errors
-    in stars.
-    """
-    rows: list[tuple[str, ...]] = [
-        (
-            "",
-            "rows",
-            "exact",
-            "1 off",
-            "2 off",
-            "more",
-            "RMSE",
-            "MAE",
-            "log-loss",
-            "kappa",
-        )
-    ]
-    for name, f in figures.items():
-        shares = (f"{100 * share:.1f} %" for share in f.distance.values())
-        errors = (
-            f"{value:.3f}"
-            for value in (f.rmse, f.mae, f.log_loss, f.quadratic_weighted_kappa)
-        )
-        rows.append((name, f"{f.n_rows:,}", *shares, *errors))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(_aligned(row, widths) for row in rows)
-
-
-def _aligned(row: Iterable[str], widths: list[int]) -> str:
-    first, *rest = (
-        cell.ljust(width) if place == 0 else cell.rjust(width)
-        for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-    )
-    return "  ".join([first, *rest])
-
-
-def predictions_csv(
-    test: RatingTable, scores: Scores, class_values: tuple[float, ...]
-) -> bytes:
+def predictions_csv(test: RatingTable, predictions: Predictions) -> bytes:
     """The test rows in the split's order: ids, rating, predicted rating and expected
     rating, all in stars.
     """
@@ -86,7 +46,7 @@ def predictions_csv(
         USER_ID: test.user_id,
         MOVIE_ID: test.movie_id,
         RATING: test.rating,
-        "predicted": np.asarray(class_values)[scores.class_index],
-        "expected_rating": scores.expected_rating,
+        "predicted": predictions.rating,
+        "expected_rating": predictions.expected_rating,
     }
     return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n").encode()

@@ -4,7 +4,7 @@ very model of one which wasn't.
 Each round is a booster of its own, which begins at the margins that those before have
 reached. So each can look at a matrix of other features (`train.views`), and XGBoost's
 generators, whose state isn't saved with a model, are seeded by the round's number.
-`train.trees` joins the rounds into one booster; its margins are the very sums that the
+`train.model_surgery` joins the rounds into one booster; its margins are the very sums that the
 rounds made.
 """
 
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from train.blocks import FeatureBlocks, Labels
 from train.checkpoint import Checkpoints, Stage
 from train.cluster import ALONE, Cluster
-from train.knowledge import Schedule
+from train.model_surgery import Grown
+from train.schedule import Schedule
 from train.stop import StopSignal
-from train.trees import Grown
 from train.views import View, Views
 
 Margins = NDArray[np.float32]

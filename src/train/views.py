@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from movielens.features.parts import Part
 from train.blocks import FeatureBlocks, Labels
 from train.cluster import ALONE, Cluster
-from train.knowledge import Schedule
+from train.schedule import Schedule
 
 Columns = NDArray[np.int64]
 # Quantiles of so many rows are those of all but for noise; those of all take longer
@@ -105,7 +105,7 @@ class Views:
 
     def _drawn(self, allowed: Columns) -> View:
         """The one view of all features, of which XGBoost draws those that are allowed."""
-        n_features = len(self.schedule.names)
+        n_features = len(self.schedule.features)
         every = np.arange(n_features)
         matrices = self._views[0].matrices if self._views else self._matrices(every)
         for matrix in matrices:

@@ -23,12 +23,12 @@ import numpy as np
 
 from movielens import artifact
 from movielens.assembly import drop_duplicates
+from movielens.channel import Channel
 from movielens.errors import ArtifactError
 from movielens.features import FeatureSpec
 from movielens.tables import RatingTable
 from train.errors import JobError
 from train.hyperparameters import Hyperparameters
-from train.job import Channel
 from train.split import Split
 
 logger = logging.getLogger(__name__)

@@ -12,13 +12,13 @@ import xgboost
 from movielens import artifact
 from movielens.errors import ArtifactError
 from movielens.features import FeatureSpec
-from movielens.model import DECISIONS, Decision, Model
+from movielens.model import Model
+from movielens.predictions import DECISIONS, Decision
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.self_test import SelfTest
 from movielens.tables import MovieTable, RatingTable
-
-EVALUATION = {"test": {"rmse": 0.9}}
+from tests.examples import EVALUATION
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def with_regression(model: Model, ratings: RatingTable) -> Model:
 
 @pytest.fixture
 def saved(model: Model, tmp_path: Path) -> Path:
-    artifact.save(model, EVALUATION, {"n_ratings": 400}, tmp_path)
+    artifact.save(model, EVALUATION, tmp_path)
     return tmp_path
 
 
@@ -72,7 +72,7 @@ def test_loaded_predicts_the_same_bits(
 def test_equal_models_give_equal_bytes(saved: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    artifact.save(artifact.load(saved), EVALUATION, {"n_ratings": 400}, other)
+    artifact.save(artifact.load(saved), EVALUATION, other)
     for path in other.iterdir():
         assert path.read_bytes() == (saved / path.name).read_bytes(), path.name
 
@@ -82,7 +82,7 @@ def test_the_decision_is_the_models_own(
     model: Model, ratings: RatingTable, tmp_path: Path, decision: Decision
 ) -> None:
     deciding = replace(model, decision=decision)
-    artifact.save(deciding, EVALUATION, {}, tmp_path)
+    artifact.save(deciding, EVALUATION, tmp_path)
     loaded, queries = artifact.load(tmp_path), ratings.queries()
     assert loaded.decision == decision
     np.testing.assert_array_equal(
@@ -96,7 +96,7 @@ def test_manifest_says_what_the_model_is(saved: Path, model: Model) -> None:
     assert manifest["class_values"] == [0.5 * k for k in range(1, 11)]
     assert manifest["decision"] == "mode"
     assert manifest["feature_names"] == list(model.spec.names)
-    assert manifest["training"] == {"n_ratings": 400}
+    assert manifest["training"] == EVALUATION.data.numbers()
     assert manifest["versions"]["xgboost"] == xgboost.__version__
     assert set(manifest["files"]) == {p.name for p in saved.iterdir()} - {
         "manifest.json"
@@ -131,14 +131,14 @@ def test_an_absent_file_is_named(saved: Path, name: str) -> None:
 def test_a_regression_is_loaded_with_the_same_bits(
     with_regression: Model, ratings: RatingTable, tmp_path: Path
 ) -> None:
-    artifact.save(with_regression, EVALUATION, {}, tmp_path)
+    artifact.save(with_regression, EVALUATION, tmp_path)
     loaded, expected = (
         artifact.load(tmp_path).predict(ratings.queries()),
         with_regression.predict(ratings.queries()),
     )
     np.testing.assert_array_equal(loaded.expected_rating, expected.expected_rating)
     # A model without takes its place, and nothing of it is left.
-    artifact.save(replace(with_regression, regression=None), EVALUATION, {}, tmp_path)
+    artifact.save(replace(with_regression, regression=None), EVALUATION, tmp_path)
     assert not list(tmp_path.glob("regression.*"))
     assert artifact.load(tmp_path).regression is None
 
@@ -147,7 +147,7 @@ def test_a_regression_is_loaded_with_the_same_bits(
 def test_a_regression_that_is_damaged_or_absent_is_refused(
     with_regression: Model, tmp_path: Path, name: str
 ) -> None:
-    artifact.save(with_regression, EVALUATION, {}, tmp_path)
+    artifact.save(with_regression, EVALUATION, tmp_path)
     data = bytearray((tmp_path / name).read_bytes())
     data[len(data) // 2] ^= 1
     (tmp_path / name).write_bytes(data)
@@ -161,7 +161,7 @@ def test_a_regression_that_is_damaged_or_absent_is_refused(
 def test_a_regression_that_the_manifest_lost_is_missed(
     with_regression: Model, tmp_path: Path
 ) -> None:
-    artifact.save(with_regression, EVALUATION, {}, tmp_path)
+    artifact.save(with_regression, EVALUATION, tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_bytes())
     for name in ("regression.ubj", "regression.bin"):
         del manifest["files"][name]
@@ -174,7 +174,6 @@ def test_classes_are_no_regression(with_regression: Model, tmp_path: Path) -> No
     artifact.save(
         replace(with_regression, regression=with_regression.booster),
         EVALUATION,
-        {},
         tmp_path,
     )
     with pytest.raises(
@@ -211,7 +210,7 @@ def test_a_directory_that_cannot_be_written_is_named(
     model: Model, tmp_path: Path
 ) -> None:
     with pytest.raises(ArtifactError, match="nowhere"):
-        artifact.save(model, EVALUATION, {}, tmp_path / "nowhere")
+        artifact.save(model, EVALUATION, tmp_path / "nowhere")
 
 
 def test_one_row_scores_as_among_many(model: Model, ratings: RatingTable) -> None:
@@ -235,13 +234,13 @@ def test_scores_are_distributions_on_the_scale(
         atol=1e-6,
     )
     np.testing.assert_array_equal(
-        model.rating(scores.class_index), (scores.probabilities.argmax(axis=1) + 1) / 2
+        scores.rating, (scores.probabilities.argmax(axis=1) + 1) / 2
     )
 
 
 def test_no_rows_score_as_no_rows(model: Model) -> None:
     nothing = np.empty(0, dtype=np.int64)
-    assert len(model.predict(RatingQueries(nothing, nothing, np.empty(0)))) == 0
+    assert model.predict(RatingQueries(nothing, nothing, np.empty(0))).n_rows == 0
 
 
 def test_known_ids(model: Model, movies: MovieTable) -> None:

@@ -12,8 +12,7 @@ from movielens.columns import GENRES
 from movielens.errors import DataError
 from movielens.features import FeatureMatrix, FeatureSpec, IdIndex
 from movielens.features.groups import GROUPS
-from movielens.features.history import Catalogue, History
-from movielens.features.parts import Part, part_of
+from movielens.features.parts import Column, Part, part_of
 from movielens.features.profiles import latest
 from movielens.features.spec import (
     BASE_NAMES,
@@ -23,6 +22,7 @@ from movielens.features.spec import (
     n_folds_of,
 )
 from movielens.features.taste import Taste
+from movielens.features.training_rows import Catalogue, TrainingRows
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
@@ -177,8 +177,10 @@ def test_arrays_give_the_spec_back(spec: FeatureSpec, ratings: RatingTable) -> N
 
 
 def test_a_matrix_checks_its_names() -> None:
-    with pytest.raises(ValueError, match="names 1"):
-        FeatureMatrix(np.zeros((3, 2), dtype=np.float32), ("userId",))
+    with pytest.raises(ValueError, match="columns 1"):
+        FeatureMatrix(
+            np.zeros((3, 2), dtype=np.float32), (Column("userId", Part.USER),)
+        )
 
 
 @given(ids=st.sets(st.integers(1, 50)), raw=st.lists(st.integers(-5, 60)))
@@ -243,8 +245,8 @@ def test_a_row_without_others_is_refused(
 
 
 @pytest.fixture(scope="module")
-def history(ratings: RatingTable, movies: MovieTable) -> History:
-    return History.of(
+def history(ratings: RatingTable, movies: MovieTable) -> TrainingRows:
+    return TrainingRows.of(
         ratings,
         IdIndex.of(ratings.user_id),
         Catalogue.of(movies),
@@ -257,7 +259,7 @@ def named(spec: FeatureSpec, ratings: RatingTable, row: int) -> dict[str, float]
     return dict(zip(matrix.names, matrix.values[0].tolist(), strict=True))
 
 
-def test_bias_is_a_fixed_point_of_its_sweeps(history: History) -> None:
+def test_bias_is_a_fixed_point_of_its_sweeps(history: TrainingRows) -> None:
     bias, user, movie = history.bias, 3, 5
     rows = history.user_index == user
     expected = (
@@ -272,7 +274,9 @@ def test_bias_is_a_fixed_point_of_its_sweeps(history: History) -> None:
     assert bias.user[-1] == bias.movie[-1] == 0
 
 
-def test_statistics(spec: FeatureSpec, ratings: RatingTable, history: History) -> None:
+def test_statistics(
+    spec: FeatureSpec, ratings: RatingTable, history: TrainingRows
+) -> None:
     row = 7
     rating = ratings.rating[ratings.user_id == ratings.user_id[row]].astype(float)
     features, mean = (
@@ -310,7 +314,7 @@ def test_histograms(spec: FeatureSpec, ratings: RatingTable) -> None:
 
 
 def test_affinity(
-    spec: FeatureSpec, ratings: RatingTable, movies: MovieTable, history: History
+    spec: FeatureSpec, ratings: RatingTable, movies: MovieTable, history: TrainingRows
 ) -> None:
     ids = movies.movie_id.tolist()
     row = next(
@@ -343,7 +347,7 @@ def test_affinity_to_genres_that_nobody_listed_is_missing(
     )
 
 
-def test_slopes(spec: FeatureSpec, ratings: RatingTable, history: History) -> None:
+def test_slopes(spec: FeatureSpec, ratings: RatingTable, history: TrainingRows) -> None:
     row = 7
     user = int(np.flatnonzero(np.unique(ratings.user_id) == ratings.user_id[row])[0])
     liking = history.bias.movie[history.movie_index]
@@ -371,7 +375,7 @@ def test_clock(spec: FeatureSpec, ratings: RatingTable) -> None:
 
 
 def test_taste_is_a_regression_whose_weights_have_the_fitted_variances(
-    spec: FeatureSpec, ratings: RatingTable, history: History
+    spec: FeatureSpec, ratings: RatingTable, history: TrainingRows
 ) -> None:
     row = 7
     taste = next(group for group in spec.groups if isinstance(group, Taste))
@@ -391,7 +395,7 @@ def test_taste_is_a_regression_whose_weights_have_the_fitted_variances(
 
 
 def test_what_is_beyond_taste_is_what_a_fit_without_the_rating_leaves(
-    history: History,
+    history: TrainingRows,
 ) -> None:
     """With biases and variances held, the leverages give the very residuals of fits
     that leave one rating out.
@@ -424,7 +428,7 @@ def test_what_is_beyond_taste_is_what_a_fit_without_the_rating_leaves(
 
 
 def test_alike_movies_are_those_of_like_genres_and_year(
-    spec: FeatureSpec, ratings: RatingTable, movies: MovieTable, history: History
+    spec: FeatureSpec, ratings: RatingTable, movies: MovieTable, history: TrainingRows
 ) -> None:
     row = 7
     here = movies.movie_id.tolist().index(ratings.movie_id[row])
@@ -613,7 +617,7 @@ def test_shuffled_test_labels_change_no_feature(
     )
 
 
-def test_large_data_is_drawn_from(history: History) -> None:
+def test_large_data_is_drawn_from(history: TrainingRows) -> None:
     assert history.of_some_users(len(history.user_index)) is history
     some = history.of_some_users(200)
     assert 100 < len(some.user_index) < 300

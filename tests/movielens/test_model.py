@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movielens.model import DECISIONS, Decision, Scores
+from movielens.predictions import DECISIONS, Decision, Predictions
 from movielens.ratings import HALF_STARS, WHOLE_STARS
 
 
@@ -42,7 +42,7 @@ def test_classes_by_hand(
 ) -> None:
     rows = np.array([probabilities] * n_rows, dtype=np.float32)
     for decision, stars in zip(DECISIONS, (mode, median, mean), strict=True):
-        scores = Scores.of(rows, WHOLE_STARS, decision)
+        scores = Predictions(rows, WHOLE_STARS, decision)
         assert np.array(WHOLE_STARS)[scores.class_index].tolist() == [stars] * n_rows, (
             decision
         )
@@ -53,7 +53,7 @@ def test_classes_by_hand(
 
 def test_the_likeliest_class_is_the_default() -> None:
     rows = np.array([[0.375, 0, 0, 0.3125, 0.3125]], dtype=np.float32)
-    assert Scores.of(rows, WHOLE_STARS).class_index.tolist() == [0]
+    assert Predictions(rows, WHOLE_STARS).class_index.tolist() == [0]
 
 
 @pytest.mark.parametrize("n_rows", [1, 50])
@@ -66,11 +66,11 @@ def test_the_expected_rating_is_halfway_to_an_estimate(
 ) -> None:
     rows = np.array([[0, 0.25, 0.5, 0.25, 0]] * n_rows, dtype=np.float32)
     estimates = np.full(n_rows, estimate, dtype=np.float32)
-    scores = Scores.of(rows, WHOLE_STARS, "mean", estimates)
+    scores = Predictions(rows, WHOLE_STARS, "mean", estimates)
     assert scores.expected_rating == pytest.approx([expected] * n_rows)
     assert np.array(WHOLE_STARS)[scores.class_index].tolist() == [stars] * n_rows
     assert (
-        Scores.of(rows, WHOLE_STARS, "mode", estimates).class_index.tolist()
+        Predictions(rows, WHOLE_STARS, "mode", estimates).class_index.tolist()
         == [2] * n_rows
     )
 
@@ -88,10 +88,10 @@ def test_a_class_is_the_same_alone_and_no_class_is_better(
 ) -> None:
     weights = np.array(counts, dtype=np.float32)
     rows = weights / weights.sum(axis=1, keepdims=True)
-    together, values = Scores.of(rows, HALF_STARS, decision), np.array(HALF_STARS)
+    together, values = Predictions(rows, HALF_STARS, decision), np.array(HALF_STARS)
     for place, row in enumerate(rows):
         chosen = int(together.class_index[place])
-        assert Scores.of(row[None, :], HALF_STARS, decision).class_index.tolist() == [
+        assert Predictions(row[None, :], HALF_STARS, decision).class_index.tolist() == [
             chosen
         ]
         losses = {

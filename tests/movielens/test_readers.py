@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from movielens.assembly import drop_duplicates
 from movielens.bad_rows import BadRows
+from movielens.channel import Channel
 from movielens.errors import DataError
 from movielens.files import channel_files
 from movielens.rating_rows import read_rating_file
@@ -49,7 +50,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def read(directory: Path) -> Dataset:
-    return read_dataset({"training": directory})
+    return read_dataset([Channel("training", directory)])
 
 
 def rows(table: RatingTable) -> list[tuple[float, ...]]:
@@ -152,7 +153,9 @@ def test_no_timestamps(write: Write) -> None:
 
 def test_separate_channels(write: Write) -> None:
     base = write({"training/ratings.csv": RATINGS, "movies/movies.csv": MOVIES})
-    data = read_dataset({"training": base / "training", "movies": base / "movies"})
+    data = read_dataset(
+        [Channel("training", base / "training"), Channel("movies", base / "movies")]
+    )
     assert rows(data.ratings) == ROWS
     assert data.files == ("training/ratings.csv", "movies/movies.csv")
 

@@ -20,11 +20,12 @@ from movielens.model import Model
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
 from serve.app import Application
-from serve.forest import ServedModel, load
 from serve.models import Models
 from serve.multi_model import MultiModelApplication
+from serve.served_model import ServedModel, load
 from serve.server import bind, make_server
 from serve.settings import Settings
+from tests.examples import EVALUATION
 from train.blocks import FeatureBlocks
 from train.booster import fit_booster
 from train.hyperparameters import Hyperparameters
@@ -91,7 +92,7 @@ def gated(ratings: RatingTable, movies: MovieTable) -> Model:
 def served(model: Model, tmp_path_factory: pytest.TempPathFactory) -> ServedModel:
     """The same model, as the server loads it."""
     model_dir = tmp_path_factory.mktemp("model")
-    artifact.save(model, {}, {}, model_dir)
+    artifact.save(model, EVALUATION, model_dir)
     return load(model_dir)
 
 

@@ -15,9 +15,9 @@ from movielens.model import Model
 from movielens.tables import RatingTable
 from serve.app import LONG_BODY
 from serve.codec import PARSERS, RENDERERS
-from serve.forest import ServedModel
+from serve.predicted_rows import predict_rows
 from serve.rows import Shape
-from serve.scorer import score
+from serve.served_model import ServedModel
 from serve.server import MAX_HEAD_BYTES
 
 Address = tuple[str, int]
@@ -81,7 +81,9 @@ def test_every_type_is_answered_as_every_type(
     assert response.status_code == 200, response.text
     wanted, _, parameters = accept.partition("; ")
     wanted = content_type if wanted == "*/*" else wanted
-    predictions = score(model, PARSERS[content_type](BODIES[content_type]).queries)
+    predictions = predict_rows(
+        model, PARSERS[content_type](BODIES[content_type]).queries
+    )
     verbose = {"verbose": "true"} if parameters else {}
     assert response.headers["content-type"] == wanted
     assert response.content == RENDERERS[wanted](predictions, Shape.LIST, verbose)
@@ -229,9 +231,9 @@ class Held:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def outputs(self, features: Any) -> tuple[Any, Any]:
-        assert len(features) == 1 or self.let_go.wait(60)
-        return self._model.outputs(features)
+    def predict(self, queries: Any) -> Any:
+        assert len(queries) == 1 or self.let_go.wait(60)
+        return self._model.predict(queries)
 
 
 def test_ping_is_answered_while_a_long_body_is_worked_on(
@@ -262,8 +264,8 @@ def test_a_bug_is_500_and_its_trace_stays_in_the_log(
     served: ServedModel, serving: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Held):
-        def outputs(self, features: Any) -> tuple[Any, Any]:
-            return self._model.outputs(features, "too much")  # type: ignore[call-arg]
+        def predict_features(self, features: Any) -> Any:
+            return self._model.predict_features(features, "too much")  # type: ignore[call-arg]
 
     with serving(replace(served, model=Broken(served.model))) as (host, port):
         response = httpx.post(

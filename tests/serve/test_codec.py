@@ -16,8 +16,8 @@ from movielens.model import Model
 from movielens.queries import RatingQueries
 from serve.codec import CSV, JSON, PARSERS, RENDERERS
 from serve.json_rows import parse_json
+from serve.predicted_rows import PredictedRows, predict_rows
 from serve.rows import Shape
-from serve.scorer import Predictions, score
 
 LINES = "application/jsonlines"
 
@@ -306,21 +306,21 @@ def test_an_empty_table_is_no_fault() -> None:
 
 
 @pytest.fixture(scope="module")
-def predictions(model: Model) -> Predictions:
+def predictions(model: Model) -> PredictedRows:
     """Known and unknown users and movies, with and without a timestamp."""
     movie_id = np.append(model.movies.movie_id.astype(np.int64), [10**9, -5])
     user_id = np.resize(np.array([1, 4, 10**12]), len(movie_id))
     timestamp = np.resize(np.array([np.nan, 1e9]), len(movie_id))
-    return score(model, RatingQueries(user_id, movie_id, timestamp))
+    return predict_rows(model, RatingQueries(user_id, movie_id, timestamp))
 
 
-def test_csv_answers_stars(predictions: Predictions, model: Model) -> None:
+def test_csv_answers_stars(predictions: PredictedRows) -> None:
     lines = RENDERERS[CSV](predictions, Shape.LIST, {}).decode().split("\n")
-    assert lines == [str(stars) for stars in model.rating(predictions.class_index)]
+    assert lines == [str(stars) for stars in predictions.predictions.rating]
 
 
 def test_verbose_csv_says_exactly_what_was_computed(
-    predictions: Predictions, model: Model
+    predictions: PredictedRows, model: Model
 ) -> None:
     parameters = {"verbose": "true", "header": "present"}
     header, *lines = (
@@ -331,12 +331,14 @@ def test_verbose_csv_says_exactly_what_was_computed(
     )
     table = [line.split(",") for line in lines]
     probabilities = np.array([row[2:] for row in table], dtype=np.float32)
-    np.testing.assert_array_equal(probabilities, predictions.probabilities)
-    assert [float(row[1]) for row in table] == predictions.expected_rating.tolist()
+    np.testing.assert_array_equal(probabilities, predictions.predictions.probabilities)
+    assert [
+        float(row[1]) for row in table
+    ] == predictions.predictions.expected_rating.tolist()
 
 
 def test_json_says_exactly_what_was_computed(
-    predictions: Predictions, model: Model
+    predictions: PredictedRows, model: Model
 ) -> None:
     answer = json.loads(RENDERERS[JSON](predictions, Shape.LIST, {}))
     names = [str(stars) for stars in model.class_values]
@@ -344,17 +346,17 @@ def test_json_says_exactly_what_was_computed(
     probabilities = np.array(
         [list(record["probabilities"].values()) for record in answer], dtype=np.float32
     )
-    np.testing.assert_array_equal(probabilities, predictions.probabilities)
+    np.testing.assert_array_equal(probabilities, predictions.predictions.probabilities)
     assert [
         record["expected_rating"] for record in answer
-    ] == predictions.expected_rating.tolist()
-    assert [record["rating"] for record in answer] == model.rating(
-        predictions.class_index
-    ).tolist()
+    ] == predictions.predictions.expected_rating.tolist()
+    assert [
+        record["rating"] for record in answer
+    ] == predictions.predictions.rating.tolist()
 
 
 def test_json_names_the_movie_and_flags_the_unknown(
-    predictions: Predictions, model: Model
+    predictions: PredictedRows, model: Model
 ) -> None:
     answer = json.loads(RENDERERS[JSON](predictions, Shape.LIST, {}))
     for record, title, genres in zip(
@@ -378,12 +380,12 @@ def test_json_names_the_movie_and_flags_the_unknown(
     assert [r["movieId"] for r in answer] == predictions.queries.movie_id.tolist()
 
 
-def test_answers_mirror_the_shape(predictions: Predictions) -> None:
+def test_answers_mirror_the_shape(predictions: PredictedRows) -> None:
     records = json.loads(RENDERERS[JSON](predictions, Shape.LIST, {}))
     assert json.loads(RENDERERS[JSON](predictions, Shape.INSTANCES, {})) == {
         "predictions": records
     }
-    first = score(predictions.model, predictions.queries.take(np.array([0])))
+    first = predict_rows(predictions.model, predictions.queries.take(np.array([0])))
     assert json.loads(RENDERERS[JSON](first, Shape.OBJECT, {})) == records[0]
     assert [
         json.loads(line)
@@ -393,14 +395,16 @@ def test_answers_mirror_the_shape(predictions: Predictions) -> None:
 
 @pytest.mark.parametrize("parameters", [{}, {"verbose": "true"}])
 def test_no_rows_have_an_empty_answer(model: Model, parameters: dict[str, str]) -> None:
-    nothing = score(model, PARSERS[JSON](b"[]").queries)
+    nothing = predict_rows(model, PARSERS[JSON](b"[]").queries)
     expected = {CSV: b"", LINES: b"", JSON: b"[]"}
     for media_type, body in expected.items():
         assert RENDERERS[media_type](nothing, Shape.LIST, parameters) == body
 
 
 @pytest.mark.parametrize("media_type", RENDERERS)
-def test_no_answer_ends_in_a_newline(predictions: Predictions, media_type: str) -> None:
+def test_no_answer_ends_in_a_newline(
+    predictions: PredictedRows, media_type: str
+) -> None:
     assert not RENDERERS[media_type](
         predictions, Shape.LIST, {"verbose": "true"}
     ).endswith(b"\n")

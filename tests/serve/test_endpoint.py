@@ -11,17 +11,19 @@ import xgboost
 
 from movielens import artifact
 from movielens.errors import RequestError
-from movielens.model import DECISIONS, Decision, Model
+from movielens.model import Model
+from movielens.predictions import DECISIONS, Decision
 from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
 from serve.answers import Frame
 from serve.codec import RENDERERS
 from serve.contributions import contributions, in_stars, on_scale
 from serve.endpoint import BLOCK_ROWS, Asked, answer, plan
-from serve.forest import ServedModel, load
 from serve.options import Options
+from serve.predicted_rows import predict_rows
 from serve.rows import Shape
-from serve.scorer import score
+from serve.served_model import ServedModel, load
+from tests.examples import EVALUATION
 
 CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
 
@@ -144,7 +146,7 @@ def test_the_rating_of_every_answer_is_what_the_model_decides(
     for decision in DECISIONS:
         model_dir = tmp_path / decision
         model_dir.mkdir()
-        artifact.save(replace(model, decision=decision), {}, {}, model_dir)
+        artifact.save(replace(model, decision=decision), EVALUATION, model_dir)
         served = load(model_dir)
         answers = json.loads(answer(served, Asked(JSON), bodies(rows)[JSON]).body)
         with_history, recommended = json.loads(
@@ -314,7 +316,7 @@ def test_a_long_answer_comes_in_parts(
     name, *parameters = accept.split("; ")
     given = dict(parameter.split("=") for parameter in parameters)
     assert response.whole().body == RENDERERS[name](
-        score(served.model, queries), Shape.LIST, given
+        predict_rows(served.model, queries), Shape.LIST, given
     )
 
 
@@ -326,5 +328,5 @@ def test_instances_in_parts_are_whole_json(served: ServedModel) -> None:
         len(json.loads(answer(served, Asked(JSON), body).whole().body)["predictions"])
         == BLOCK_ROWS + 1
     )
-    nothing = score(served.model, RatingQueries.none())
+    nothing = predict_rows(served.model, RatingQueries.none())
     assert RENDERERS[JSON].frame(Shape.OBJECT, {}, nothing) == Frame(b"", b"", b"")

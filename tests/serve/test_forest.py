@@ -23,7 +23,7 @@ from container import debian
 from movielens import artifact
 from movielens.errors import ArtifactError
 from movielens.features.spec import KNOWS_TIME, KNOWS_USER
-from movielens.flat import (
+from movielens.flat_forest import (
     HEADER,
     NODE,
     TREE,
@@ -37,8 +37,9 @@ from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
 from movielens.ubjson import dumps, loads
 from serve._forest import Forest
-from serve.forest import load
-from serve.trees import FlatForest
+from serve.forest import FlatForest
+from serve.served_model import load
+from tests.examples import EVALUATION
 
 ROOT = Path(__file__).parent.parent.parent
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 3e38, -3e38, 1e-45, -1e-45]
@@ -419,7 +420,7 @@ def test_buffers_that_do_not_fit_are_refused() -> None:
 
 @pytest.fixture
 def saved(model: Model, tmp_path: Path) -> Path:
-    artifact.save(model, {}, {}, tmp_path)
+    artifact.save(model, EVALUATION, tmp_path)
     return tmp_path
 
 
@@ -466,7 +467,7 @@ def test_the_server_predicts_what_training_did(
 def test_a_regression_is_served_as_it_was_trained(
     gated: Model, ratings: RatingTable, tmp_path: Path
 ) -> None:
-    artifact.save(gated, {}, {}, tmp_path)
+    artifact.save(gated, EVALUATION, tmp_path)
     served = load(tmp_path)
     assert isinstance(served.model.regression, FlatForest)
     assert served.is_well()
@@ -489,7 +490,7 @@ def test_a_regression_is_served_as_it_was_trained(
 
 def test_nothing_of_xgboost_is_imported(saved: Path) -> None:
     script = (
-        f"import sys; from pathlib import Path; from serve.forest import load; load(Path({str(saved)!r}));"
+        f"import sys; from pathlib import Path; from serve.served_model import load; load(Path({str(saved)!r}));"
         "print(sorted({'xgboost', 'pandas', 'scipy', 'sklearn', 'pyarrow'} & set(sys.modules)))"
     )
     assert (
@@ -512,7 +513,7 @@ def test_trees_that_differ_in_a_bit_are_not_used(
 
 
 def test_a_regression_that_differs_is_not_used(gated: Model, tmp_path: Path) -> None:
-    artifact.save(gated, {}, {}, tmp_path)
+    artifact.save(gated, EVALUATION, tmp_path)
     change_leaves(tmp_path, "regression.bin")
     served = load(tmp_path)
     assert isinstance(served.model.booster, FlatForest)
@@ -541,7 +542,9 @@ def test_a_model_without_flat_form_is_served_by_xgboost(
         "booster": "dart",
     }
     matrix = xgboost.DMatrix(values, target, feature_names=list(model.spec.names))
-    artifact.save(Model(model.spec, xgboost.train(params, matrix, 3)), {}, {}, tmp_path)
+    artifact.save(
+        Model(model.spec, xgboost.train(params, matrix, 3)), EVALUATION, tmp_path
+    )
     assert not (tmp_path / "forest.bin").exists()
     assert "no flat form of the trees (booster dart)" in caplog.text
     assert isinstance(load(tmp_path).model.booster, xgboost.Booster)
@@ -551,7 +554,7 @@ def test_a_model_without_flat_form_is_served_by_xgboost(
 def test_a_model_that_fails_its_test_is_not_served(
     gated: Model, tmp_path: Path, name: str
 ) -> None:
-    artifact.save(gated, {}, {}, tmp_path)
+    artifact.save(gated, EVALUATION, tmp_path)
     saved = tmp_path
     with np.load(saved / "self_test.npz") as archive:
         arrays = dict(archive)

@@ -16,6 +16,7 @@ import pytest
 
 from movielens import artifact
 from movielens.model import Model
+from tests.examples import EVALUATION
 
 Serve = Callable[..., subprocess.Popen[str]]
 
@@ -30,7 +31,7 @@ def port() -> int:
 @pytest.fixture
 def base_dir(model: Model, tmp_path: Path) -> Path:
     (tmp_path / "model").mkdir()
-    artifact.save(model, {}, {}, tmp_path / "model")
+    artifact.save(model, EVALUATION, tmp_path / "model")
     return tmp_path
 
 

@@ -12,6 +12,7 @@ import pytest
 from movielens import artifact
 from movielens.model import Model
 from serve.models import MEMORY_FACTOR, Models
+from tests.examples import EVALUATION
 
 ROWS = b"1,2\n4,10"
 
@@ -20,7 +21,7 @@ ROWS = b"1,2\n4,10"
 def model_dir(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("models") / "model"
     directory.mkdir()
-    artifact.save(model, {}, {}, directory)
+    artifact.save(model, EVALUATION, directory)
     return directory
 
 

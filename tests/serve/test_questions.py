@@ -14,7 +14,7 @@ from movielens.features.profiles import Profiles
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable, RatingTable
 from serve.endpoint import MOST_QUESTIONS, Asked, answer, is_slow, may_question
-from serve.forest import ServedModel
+from serve.served_model import ServedModel
 
 CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
 

@@ -76,7 +76,7 @@ def test_kept_blocks_and_one_matrix_give_the_same_trees(
     kept = list(blocks_of(spec, ratings).make())
     order = np.concatenate([rows for rows, _ in kept])
     matrix = FeatureMatrix(
-        np.concatenate([block.values for _, block in kept]), spec.names
+        np.concatenate([block.values for _, block in kept]), spec.columns
     )
     n_classes = len(spec.scale.class_values)
     first = fit_booster(
@@ -135,7 +135,7 @@ def test_predictions_do_not_depend_on_blocks(
     parts = predict(model, ratings)
     assert np.array_equal(parts.probabilities, whole.probabilities)
     assert np.array_equal(parts.expected_rating, whole.expected_rating)
-    assert len(predict(model, ratings.take(np.empty(0, dtype=np.int64)))) == 0
+    assert predict(model, ratings.take(np.empty(0, dtype=np.int64))).n_rows == 0
 
 
 def test_a_stop_among_the_features_without_a_round_leaves_nothing(

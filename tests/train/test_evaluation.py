@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from movielens.model import Scores
+from movielens.predictions import Predictions
 from movielens.ratings import RatingScale
 from movielens.tables import RatingTable
 from train.baselines import evaluate_baselines
@@ -14,12 +14,12 @@ from train.evaluation import evaluate, quadratic_weighted_kappa
 STARS = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 
-def certain(classes: list[int], n_classes: int = 5) -> Scores:
-    return Scores.of(np.eye(n_classes, dtype=np.float32)[classes], STARS)
+def certain(classes: list[int], n_classes: int = 5) -> Predictions:
+    return Predictions(np.eye(n_classes, dtype=np.float32)[classes], STARS)
 
 
 def test_figures_by_hand() -> None:
-    figures = evaluate(certain([0, 1, 2, 4]), np.array([0, 2, 4, 0]), STARS)
+    figures = evaluate(certain([0, 1, 2, 4]), np.array([0, 2, 4, 0]))
     assert figures.n_rows == 4
     assert figures.distance == {"0": 0.25, "1": 0.25, "2": 0.25, "more": 0.25}
     assert figures.accuracy == 0.25
@@ -30,16 +30,14 @@ def test_figures_by_hand() -> None:
 
 
 def test_log_loss_by_hand_and_finite() -> None:
-    scores = Scores.of(np.array([[0.5, 0.25, 0.25, 0, 0]], dtype=np.float32), STARS)
-    assert evaluate(scores, np.array([1]), STARS).log_loss == pytest.approx(
-        -np.log(0.25)
-    )
-    assert np.isfinite(evaluate(scores, np.array([4]), STARS).log_loss)
+    scores = Predictions(np.array([[0.5, 0.25, 0.25, 0, 0]], dtype=np.float32), STARS)
+    assert evaluate(scores, np.array([1])).log_loss == pytest.approx(-np.log(0.25))
+    assert np.isfinite(evaluate(scores, np.array([4])).log_loss)
 
 
 def test_expected_rating_is_the_mean_not_the_class() -> None:
-    scores = Scores.of(np.array([[0.4, 0, 0, 0.3, 0.3]], dtype=np.float32), STARS)
-    figures = evaluate(scores, np.array([0]), STARS)
+    scores = Predictions(np.array([[0.4, 0, 0, 0.3, 0.3]], dtype=np.float32), STARS)
+    figures = evaluate(scores, np.array([0]))
     assert figures.accuracy == 1
     assert figures.mae == pytest.approx(0.4 + 1.2 + 1.5 - 1)
 
@@ -49,7 +47,7 @@ def test_expected_rating_is_the_mean_not_the_class() -> None:
 )
 def test_invariants(rows: list[tuple[int, int]]) -> None:
     predicted, truth = (list(column) for column in zip(*rows, strict=True))
-    figures = evaluate(certain(predicted), np.array(truth), STARS)
+    figures = evaluate(certain(predicted), np.array(truth))
     assert sum(figures.distance.values()) == pytest.approx(1)
     assert (
         figures.accuracy

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from movielens.channel import Channel
 from movielens.errors import DataError, HyperparameterError
 from train.errors import JobError
 from train.hosts import Hosts
-from train.job import Channel, TrainingJob, prepare
+from train.job import TrainingJob, prepare
 
 MakeJob = Callable[..., Path]
 

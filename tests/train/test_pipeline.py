@@ -35,7 +35,9 @@ QUICK = {
 
 def run(base_dir: Path, stop: StopSignal | None = None) -> dict[str, Any]:
     prepare(base_dir)
-    return train(TrainingJob.at(base_dir), stop or StopSignal())
+    evaluation = train(TrainingJob.at(base_dir), stop or StopSignal())
+    assert evaluation is not None
+    return evaluation.to_json()
 
 
 def predictions(base_dir: Path) -> list[dict[str, str]]:
@@ -112,9 +114,7 @@ def test_the_artifact_predicts_what_was_evaluated(
     )
     model = artifact.load(base_dir / "model")
     scores = model.predict(queries)
-    assert [float(row["predicted"]) for row in rows] == model.rating(
-        scores.class_index
-    ).tolist()
+    assert [float(row["predicted"]) for row in rows] == scores.rating.tolist()
     assert [
         float(row["expected_rating"]) for row in rows
     ] == scores.expected_rating.tolist()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -97,10 +97,9 @@ def test_none_is_trained_unless_it_is_asked_for(
 
 def run(base_dir: Path, stop: StopSignal | None = None) -> dict[str, object]:
     prepare(base_dir)
-    booster: dict[str, object] = train(TrainingJob.at(base_dir), stop or StopSignal())[
-        "booster"
-    ]
-    return booster
+    evaluation = train(TrainingJob.at(base_dir), stop or StopSignal())
+    assert evaluation is not None
+    return asdict(evaluation.booster)
 
 
 def files(base_dir: Path) -> dict[str, bytes]:

@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 
-from movielens.model import Scores
+from movielens.evaluation import evaluation_table
+from movielens.predictions import Predictions
 from movielens.tables import RatingTable
 from train.evaluation import evaluate
 from train.report import (
@@ -12,12 +13,11 @@ from train.report import (
     metric_line,
     metric_lines,
     predictions_csv,
-    summary,
 )
 
 STARS = (1.0, 2.0, 3.0, 4.0, 5.0)
-SCORES = Scores.of(np.full((2, 5), 0.2, dtype=np.float32), STARS)
-FIGURES = evaluate(SCORES, np.array([0, 4]), STARS)
+SCORES = Predictions(np.full((2, 5), 0.2, dtype=np.float32), STARS)
+FIGURES = evaluate(SCORES, np.array([0, 4]))
 
 
 def test_every_line_is_read_by_its_regex_and_no_other() -> None:
@@ -48,8 +48,10 @@ def test_values_keep_their_sign_and_size() -> None:
     )
 
 
-def test_summary_has_a_line_each_and_aligned_columns() -> None:
-    lines = summary({"test": FIGURES, "most_frequent_class": FIGURES}).splitlines()
+def test_the_table_has_a_line_each_and_aligned_columns() -> None:
+    lines = evaluation_table(
+        {"test": FIGURES, "most_frequent_class": FIGURES}
+    ).splitlines()
     assert len(lines) == 3
     assert len({len(line) for line in lines}) == 1
     assert lines[1].startswith("test ")
@@ -62,7 +64,7 @@ def test_predictions_csv_keeps_every_digit() -> None:
         np.array([4.5, 1], np.float32),
         None,
     )
-    header, first, second = predictions_csv(table, SCORES, STARS).decode().splitlines()
+    header, first, second = predictions_csv(table, SCORES).decode().splitlines()
     assert header == "userId,movieId,rating,predicted,expected_rating"
     assert first == f"3,7,4.5,1.0,{float(SCORES.expected_rating[0])!r}"
     assert float(second.split(",")[-1]) == SCORES.expected_rating[1]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from movielens.channel import Channel
 from movielens.errors import DataError
 from movielens.readers import read_dataset
 from movielens.tables import RatingTable
@@ -26,7 +27,7 @@ def test_tutorial_split_is_pandas_own(data_dir: Path) -> None:
     shuffled = frame.sample(frac=1, random_state=1729)
     n_train = int(0.7 * len(frame))
     split = split_ratings(
-        read_dataset({"training": data_dir}).ratings, "tutorial", 0.2, 1
+        read_dataset([Channel("training", data_dir)]).ratings, "tutorial", 0.2, 1
     )
     assert (len(split.train), len(split.test)) == (70_585, 30_251)
     for part, expected in (

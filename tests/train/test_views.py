@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from movielens.features import FeatureMatrix
+from movielens.features import Column, FeatureMatrix
+from movielens.features.parts import Part, part_of
 from train.blocks import FeatureBlocks
-from train.knowledge import Part, Schedule
+from train.schedule import Schedule
 from train.views import Views
 
 NAMES = (
@@ -24,14 +25,15 @@ NAMES = (
     "weekday",
     "latest_gap_1",
 )
-SCHEDULE = Schedule(NAMES, 0, 10, 20)
+COLUMNS = tuple(Column(name, part_of(name)) for name in NAMES)
+SCHEDULE = Schedule(COLUMNS, 0, 10, 20)
 N_ROUNDS = 60
 
 
 @pytest.fixture(scope="module")
 def blocks() -> FeatureBlocks:
     values = np.random.default_rng(3).normal(size=(50, len(NAMES))).astype(np.float32)
-    return FeatureBlocks.of(FeatureMatrix(values, NAMES))
+    return FeatureBlocks.of(FeatureMatrix(values, COLUMNS))
 
 
 def views(blocks: FeatureBlocks, share: float, seed: int = 1) -> Views:

@@ -37,7 +37,9 @@ QUICK = {
 
 def run(base_dir: Path) -> dict[str, Any]:
     prepare(base_dir)
-    return train(TrainingJob.at(base_dir), StopSignal())
+    evaluation = train(TrainingJob.at(base_dir), StopSignal())
+    assert evaluation is not None
+    return evaluation.to_json()
 
 
 @pytest.fixture

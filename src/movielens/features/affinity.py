@@ -8,9 +8,9 @@ from typing import ClassVar, Self
 import numpy as np
 
 from movielens.columns import GENRES
-from movielens.features.history import History
+from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats
-from movielens.features.rows import Tables
+from movielens.features.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,12 +31,12 @@ class Affinity:
     log_count: Floats
 
     @classmethod
-    def fit(cls, history: History) -> Self:
+    def fit(cls, history: TrainingRows) -> Self:
         """As the protocol says."""
         empty = np.empty((0, len(GENRES)), dtype=np.float32)
         return cls(empty, empty, empty).with_users(history)
 
-    def with_users(self, history: History) -> Self:
+    def with_users(self, history: TrainingRows) -> Self:
         """As the protocol says."""
         residual, count = (
             np.empty((history.n_users + 1, len(GENRES))) for _ in range(2)

@@ -10,8 +10,8 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import History
-from movielens.features.rows import Tables
+from movielens.features.kernels import Tables
+from movielens.features.training_rows import TrainingRows
 
 SECONDS_PER_DAY = 86_400.0
 
@@ -35,12 +35,12 @@ class Clock:
     log_span: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, history: History) -> Self:
+    def fit(cls, history: TrainingRows) -> Self:
         """As the protocol says."""
         movie = _earliest(history.movie_index, history.timestamp, history.n_movies + 1)
         return cls(movie[:0], movie, movie[:0]).with_users(history)
 
-    def with_users(self, history: History) -> Self:
+    def with_users(self, history: TrainingRows) -> Self:
         """As the protocol says."""
         first = _earliest(history.user_index, history.timestamp, history.n_users + 1)
         last = -_earliest(history.user_index, -history.timestamp, history.n_users + 1)

@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import Catalogue, History
+from movielens.features.kernels import Tables, extension
 from movielens.features.matrix import Floats
 from movielens.features.opinions import Opinions
-from movielens.features.rows import Tables, extension
+from movielens.features.training_rows import Catalogue, TrainingRows
 
 Matrix = NDArray[Any]
 
@@ -49,7 +49,7 @@ class Factors:
     noise: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, history: History) -> Self:
+    def fit(cls, history: TrainingRows) -> Self:
         """As the protocol says."""
         # The movies' vectors are learnt from so many ratings, the users' are then found
         # from all of them.
@@ -70,7 +70,7 @@ class Factors:
 
     @classmethod
     def _alternate(
-        cls, history: History, rated: NDArray[np.int64], content: Matrix
+        cls, history: TrainingRows, rated: NDArray[np.int64], content: Matrix
     ) -> tuple[Matrix, Matrix, Matrix, float]:
         """Vectors of the rated movies, their covariances, what content says of vectors,
         and the noise.
@@ -125,7 +125,7 @@ class Factors:
         ).mean(axis=0)
         return weights, expected, 1 / np.maximum(variance, Factors.LEAST)
 
-    def with_users(self, history: History) -> Self:
+    def with_users(self, history: TrainingRows) -> Self:
         """As the protocol says."""
         d = self.RANK + 1
         spread = np.zeros((len(self.movie), _n_pairs(d)))

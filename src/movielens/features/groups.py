@@ -1,6 +1,6 @@
 """The feature groups by name, and what they have in common.
 
-Each group is fitted on a `History` here; the kernel of its name, which `_kernels.c`
+Each group is fitted on a `TrainingRows` here; the kernel of its name, which `_kernels.c`
 lists, makes its columns of any row from its tables. A group keeps nothing but arrays
 whose last row stands for the unknown, so that it is saved, loaded and applied without a
 special case.
@@ -18,15 +18,15 @@ from movielens.features.affinity import Affinity
 from movielens.features.clock import Clock
 from movielens.features.factors import Factors
 from movielens.features.histograms import Histograms
-from movielens.features.history import History
 from movielens.features.ids import Ids
+from movielens.features.kernels import Tables
 from movielens.features.neighbours import Neighbours
 from movielens.features.pace import Pace
 from movielens.features.recency import Recency
-from movielens.features.rows import Tables
 from movielens.features.slopes import Slopes
 from movielens.features.statistics import Statistics
 from movielens.features.taste import Taste
+from movielens.features.training_rows import TrainingRows
 
 
 class FeatureGroup(Protocol):
@@ -35,10 +35,10 @@ class FeatureGroup(Protocol):
     name: ClassVar[str]
 
     @classmethod
-    def fit(cls, history: History) -> Self:
+    def fit(cls, history: TrainingRows) -> Self:
         """Learn from training rows."""
 
-    def with_users(self, history: History) -> Self:
+    def with_users(self, history: TrainingRows) -> Self:
         """The same knowledge of movies with other users: those of ``history``, whose
         bias of movies is this one's.
         """

@@ -10,9 +10,9 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import History
+from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats
-from movielens.features.rows import Tables
+from movielens.features.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +39,7 @@ class Histograms:
     quantile: Floats
 
     @classmethod
-    def fit(cls, history: History) -> Self:
+    def fit(cls, history: TrainingRows) -> Self:
         """As the protocol says."""
         prior = history.class_shares()
         user = cls._histogram(
@@ -55,7 +55,7 @@ class Histograms:
         tables = (user, movie, prior, np.array(history.scale.class_values), quantile)
         return cls(*(table.astype(np.float32) for table in tables))
 
-    def with_users(self, history: History) -> Self:
+    def with_users(self, history: TrainingRows) -> Self:
         """As the protocol says."""
         prior = self.prior.astype(np.float64)
         user = self._histogram(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from movielens.columns import MOVIE_ID, USER_ID
-from movielens.features.history import History
-from movielens.features.rows import Tables
+from movielens.features.kernels import Tables
+from movielens.features.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,11 +19,11 @@ class Ids:
     name: ClassVar[str] = "ids"
 
     @classmethod
-    def fit(cls, history: History) -> Self:  # noqa: ARG003
+    def fit(cls, history: TrainingRows) -> Self:  # noqa: ARG003
         """As the protocol says."""
         return cls()
 
-    def with_users(self, history: History) -> Self:  # noqa: ARG002
+    def with_users(self, history: TrainingRows) -> Self:  # noqa: ARG002
         """As the protocol says."""
         return self
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from movielens.features.kernels import extension
 from movielens.features.matrix import Floats
 from movielens.features.opinions import Opinions
-from movielens.features.rows import extension
 
 
 def find_likest(

@@ -10,6 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from movielens.features.parts import Column
+
 Floats = NDArray[np.float32]
 # Comparing a dtype with a type would make one each time.
 _FLOAT32 = np.dtype(np.float32)
@@ -21,17 +23,24 @@ class FeatureMatrix:
 
     Attributes:
         values: float32 (n_rows, n_features), C order, NaN where unknown.
-        names: one a column.
+        columns: what each column is.
     """
 
     values: NDArray[np.float32]
-    names: tuple[str, ...]
+    columns: tuple[Column, ...]
 
     def __post_init__(self) -> None:
-        if self.values.dtype != _FLOAT32 or self.values.shape[1:] != (len(self.names),):
+        if self.values.dtype != _FLOAT32 or self.values.shape[1:] != (
+            len(self.columns),
+        ):
             raise ValueError(
-                f"values are {self.values.dtype}{self.values.shape}, names {len(self.names)}"
+                f"values are {self.values.dtype}{self.values.shape}, columns {len(self.columns)}"
             )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for each column."""
+        return tuple(column.name for column in self.columns)
 
     def __len__(self) -> int:
         return len(self.values)

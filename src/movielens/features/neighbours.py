@@ -13,11 +13,11 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import History
+from movielens.features.kernels import Tables
 from movielens.features.likeness import find_likest
 from movielens.features.matrix import Floats
 from movielens.features.opinions import Opinions
-from movielens.features.rows import Tables
+from movielens.features.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +49,7 @@ class Neighbours:
     prior: Floats
 
     @classmethod
-    def fit(cls, history: History) -> Self:
+    def fit(cls, history: TrainingRows) -> Self:
         """As the protocol says."""
         # What is drawn from a large data set tells likeness well enough, and the pairs
         # grow with the square.
@@ -68,7 +68,7 @@ class Neighbours:
             start, neighbour, likeness, history.class_shares().astype(np.float32)
         )
 
-    def with_users(self, history: History) -> Self:  # noqa: ARG002
+    def with_users(self, history: TrainingRows) -> Self:  # noqa: ARG002
         """As the protocol says."""
         return self
 

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import History
+from movielens.features.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,12 +28,12 @@ class Opinions:
     residual: NDArray[np.float64]
 
     @classmethod
-    def by_user(cls, history: History) -> Self:
+    def by_user(cls, history: TrainingRows) -> Self:
         """Of each user, and of a last one who is unknown and has none."""
         return cls._of(history.per_user(), history.movie_index, history.residual)
 
     @classmethod
-    def by_movie(cls, history: History) -> Self:
+    def by_movie(cls, history: TrainingRows) -> Self:
         """Of each movie, and of a last one likewise."""
         order = np.argsort(history.movie_index, kind="stable")
         return cls._of(

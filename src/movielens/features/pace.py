@@ -9,9 +9,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from movielens.features.history import History
+from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats
-from movielens.features.rows import Tables
+from movielens.features.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,11 +28,11 @@ class Pace:
     seconds: Floats
 
     @classmethod
-    def fit(cls, history: History) -> Self:  # noqa: ARG003
+    def fit(cls, history: TrainingRows) -> Self:  # noqa: ARG003
         """As the protocol says."""
         return cls(np.array(cls.SECONDS, dtype=np.float32))
 
-    def with_users(self, history: History) -> Self:  # noqa: ARG002
+    def with_users(self, history: TrainingRows) -> Self:  # noqa: ARG002
         """As the protocol says."""
         return self
 

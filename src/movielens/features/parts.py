@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Part(IntEnum):
@@ -25,6 +26,18 @@ _NAMED = {
     ),
     **dict.fromkeys(("blend", "blend_mood"), Part.MOMENT),
 }
+
+
+class Column(NamedTuple):
+    """A feature column.
+
+    Attributes:
+        name: unique among the columns of a spec.
+        part: what its values depend on.
+    """
+
+    name: str
+    part: Part
 
 
 def part_of(name: str) -> Part:

@@ -15,8 +15,8 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import History
 from movielens.features.matrix import Floats
+from movielens.features.training_rows import TrainingRows
 
 NO_TIME = -1
 
@@ -50,7 +50,7 @@ class Profiles:
     older: NDArray[np.int32]
 
     @classmethod
-    def of(cls, history: History) -> Self:
+    def of(cls, history: TrainingRows) -> Self:
         """The latest ratings of each user."""
         order, older = latest(history)
         count = np.bincount(history.user_index, minlength=history.n_users + 1)
@@ -87,7 +87,7 @@ class Profiles:
         return np.bincount(self.movie_index[:-1], minlength=n_movies) + of_older
 
 
-def latest(history: History) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def latest(history: TrainingRows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which rows of a history `Profiles` keeps, in its order, and which are older than
     those.
     """
@@ -98,7 +98,7 @@ def latest(history: History) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return order[later < Profiles.CAP], order[later >= Profiles.CAP]
 
 
-def _time(history: History) -> NDArray[np.int64]:
+def _time(history: TrainingRows) -> NDArray[np.int64]:
     return np.where(np.isnan(history.timestamp), NO_TIME, history.timestamp).astype(
         np.int64
     )

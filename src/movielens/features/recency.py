@@ -7,9 +7,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from movielens.features.history import History
+from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats
-from movielens.features.rows import Tables
+from movielens.features.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,11 +42,11 @@ class Recency:
     class_values: Floats
 
     @classmethod
-    def fit(cls, history: History) -> Self:
+    def fit(cls, history: TrainingRows) -> Self:
         """As the protocol says."""
         return cls(np.array(history.scale.class_values, dtype=np.float32))
 
-    def with_users(self, history: History) -> Self:  # noqa: ARG002
+    def with_users(self, history: TrainingRows) -> Self:  # noqa: ARG002
         """As the protocol says."""
         return self
 

@@ -10,9 +10,9 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import History
+from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats
-from movielens.features.rows import Tables
+from movielens.features.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +36,7 @@ class Slopes:
     slope: Floats
 
     @classmethod
-    def fit(cls, history: History) -> Self:
+    def fit(cls, history: TrainingRows) -> Self:
         """As the protocol says."""
         movie = np.column_stack(
             [
@@ -52,7 +52,7 @@ class Slopes:
         )
         return cls(movie, movie[:0], movie[:0]).with_users(history)
 
-    def with_users(self, history: History) -> Self:
+    def with_users(self, history: TrainingRows) -> Self:
         """As the protocol says."""
         tables = [
             self._slope(history, value) for value in self.movie.T.astype(np.float64)
@@ -65,7 +65,7 @@ class Slopes:
 
     @classmethod
     def _slope(
-        cls, history: History, value: NDArray[np.float64]
+        cls, history: TrainingRows, value: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         seen = value[history.movie_index]
         centre = history.per_user(seen) / np.maximum(history.per_user(), 1)

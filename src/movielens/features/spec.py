@@ -33,10 +33,11 @@ from movielens.features.groups import (
     group_from_arrays,
 )
 from movielens.features.hashing import drawn, mixed
-from movielens.features.history import Bias, Catalogue, History
+from movielens.features.kernels import GroupTables, Tables, known_tables, plan_of
 from movielens.features.matrix import FeatureMatrix, IdIndex
+from movielens.features.parts import Column, part_of
 from movielens.features.profiles import Profiles
-from movielens.features.rows import GroupTables, Tables, known_tables, plan_of
+from movielens.features.training_rows import Bias, Catalogue, TrainingRows
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
@@ -113,7 +114,7 @@ class FeatureSpec:
         scale: RatingScale,
         groups: tuple[str, ...],
     ) -> Self:
-        history = History.of(ratings, users, catalogue, scale)
+        history = TrainingRows.of(ratings, users, catalogue, scale)
         fitted = tuple(GROUPS[name].fit(history) for name in groups)
         return cls(users, catalogue, scale, history.bias, Profiles.of(history), fitted)
 
@@ -161,7 +162,7 @@ class FeatureSpec:
             else np.asarray(timestamp, dtype=np.float64)
         )
         stars = np.asarray(rating, dtype=np.float64)
-        history = History.of_users(
+        history = TrainingRows.of_users(
             user,
             movie_index,
             stars,
@@ -185,6 +186,11 @@ class FeatureSpec:
         return self.catalogue.index
 
     @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The features in their order, with what each depends on."""
+        return tuple(Column(name, part_of(name)) for name in self.names)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """A name for each feature."""
         return (*self._terms, *(blend.name for blend in self._blends))
@@ -203,7 +209,7 @@ class FeatureSpec:
         Raises:
             BuildError: if the extension that makes them wasn't built.
         """
-        return FeatureMatrix(self.values(queries), self.names)
+        return FeatureMatrix(self.values(queries), self.columns)
 
     def values(self, queries: RatingQueries) -> NDArray[np.float32]:
         """The same without their names."""
@@ -249,7 +255,7 @@ class FeatureSpec:
         values = np.empty((len(ratings), len(self.names)), dtype=np.float32)
         for rows, block in self.transform_fitted_blocks(ratings, queries):
             values[rows] = block.values
-        return FeatureMatrix(values, self.names)
+        return FeatureMatrix(values, self.columns)
 
     def transform_fitted_blocks(
         self,

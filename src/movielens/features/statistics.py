@@ -9,9 +9,9 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import History
+from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats
-from movielens.features.rows import Tables
+from movielens.features.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +40,7 @@ class Statistics:
     overall: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, history: History) -> Self:
+    def fit(cls, history: TrainingRows) -> Self:
         """As the protocol says."""
         overall = np.array(
             [history.bias.mean, history.rating.var(), history.residual.var()]
@@ -48,7 +48,7 @@ class Statistics:
         movie = cls._table(history, history.per_movie, history.bias.movie, overall)
         return cls(movie[:0], movie, overall).with_users(history)
 
-    def with_users(self, history: History) -> Self:
+    def with_users(self, history: TrainingRows) -> Self:
         """As the protocol says."""
         return replace(
             self,
@@ -60,7 +60,7 @@ class Statistics:
     @classmethod
     def _table(
         cls,
-        history: History,
+        history: TrainingRows,
         per: Callable[..., NDArray[np.float64]],
         bias: NDArray[np.float64],
         overall: NDArray[np.float64],

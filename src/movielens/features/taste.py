@@ -21,10 +21,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.history import MOVIE_SHRINKAGE, USER_SHRINKAGE, History
+from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats
 from movielens.features.profiles import latest
-from movielens.features.rows import Tables
+from movielens.features.training_rows import (
+    MOVIE_SHRINKAGE,
+    USER_SHRINKAGE,
+    TrainingRows,
+)
 
 Matrix = NDArray[np.float64]
 
@@ -79,7 +83,7 @@ class Taste:
     prior: Floats
 
     @classmethod
-    def fit(cls, history: History) -> Self:
+    def fit(cls, history: TrainingRows) -> Self:
         """As the protocol says."""
         movie = _terms(history)
         bits = np.nan_to_num(history.catalogue.genre_flags).astype(np.int64) @ (
@@ -99,7 +103,7 @@ class Taste:
         return fitted.with_users(history)
 
     @classmethod
-    def _variances(cls, history: History, movie: Matrix) -> Matrix:
+    def _variances(cls, history: TrainingRows, movie: Matrix) -> Matrix:
         """By expectation-maximization over some of the users."""
         start = _starts(history)
         rated = np.flatnonzero(np.diff(start))
@@ -122,7 +126,7 @@ class Taste:
             variance = np.maximum(variance, cls.LEAST)
         return variance
 
-    def with_users(self, history: History) -> Self:
+    def with_users(self, history: TrainingRows) -> Self:
         """As the protocol says."""
         start, movie = _starts(history), self.movie.astype(np.float64)
         weights = np.zeros((history.n_users + 1, movie.shape[1]))
@@ -191,11 +195,11 @@ class Taste:
         }
 
 
-def _n_genres(history: History) -> int:
+def _n_genres(history: TrainingRows) -> int:
     return int(history.catalogue.genre_flags.shape[1])
 
 
-def _terms(history: History) -> Matrix:
+def _terms(history: TrainingRows) -> Matrix:
     """Of each movie: its genres, their squares summing to 1; year and its square,
     popularity and liking, standardised over the training rows; its decade; a constant.
     Float64 (n_movies + 1, n_terms), 0 in the last row.
@@ -223,13 +227,13 @@ def _terms(history: History) -> Matrix:
     return terms
 
 
-def _standardised(value: Matrix, history: History) -> Matrix:
+def _standardised(value: Matrix, history: TrainingRows) -> Matrix:
     seen = value[history.movie_index]
     standardised: Matrix = (value - seen.mean()) / (float(seen.std()) or 1)
     return standardised
 
 
-def _starts(history: History) -> NDArray[np.int64]:
+def _starts(history: TrainingRows) -> NDArray[np.int64]:
     """Where each user's rows begin, int64 (n_users + 2,)."""
     starts: NDArray[np.int64] = np.concatenate(
         [[0], np.cumsum(history.per_user())]
@@ -244,7 +248,10 @@ def _blocks(n_users: int, most: int = 4_096) -> Iterator[NDArray[np.int64]]:
 
 
 def _moments(
-    movie: Matrix, history: History, users: NDArray[np.int64], start: NDArray[np.int64]
+    movie: Matrix,
+    history: TrainingRows,
+    users: NDArray[np.int64],
+    start: NDArray[np.int64],
 ) -> tuple[Matrix, Matrix]:
     """Sums over each user's rows of x xᵀ (n_users, n_terms, n_terms) and of x times the
     residual (n_users, n_terms).

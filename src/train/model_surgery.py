@@ -16,7 +16,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.ubjson import Encoded, dumps, loads
-from train.knowledge import Schedule
+from train.schedule import Schedule
 
 _NO_PARENT = 2**31 - 1
 # Leaves are steps on the way to a margin of some size; thousands of such errors don't

@@ -7,7 +7,7 @@ import pytest
 import xgboost
 
 from train.blocks import MISSING
-from train.trees import LEAF_STEP, Grown, compact
+from train.model_surgery import LEAF_STEP, Grown, compact
 
 PARAMS = {
     "objective": "multi:softprob",

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.errors import BuildError
-from movielens.features.history import Catalogue
 from movielens.features.matrix import IdIndex
 from movielens.features.profiles import Profiles
+from movielens.features.training_rows import Catalogue
 
 if TYPE_CHECKING:
     from movielens.features._rows import Plan

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 from movielens.features import FeatureSpec
+from movielens.features.parts import Column, Part, part_of
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable, RatingTable
 from train.blocks import FeatureBlocks
 from train.booster import fit_booster
 from train.hyperparameters import Hyperparameters
-from train.knowledge import Part, Schedule, part_of
+from train.model_surgery import LEAF_STEP
+from train.schedule import Schedule
 from train.stop import StopSignal
-from train.trees import LEAF_STEP
 
 SETTINGS = Hyperparameters(
     num_round=10,
@@ -82,7 +83,7 @@ def test_every_part_has_features_and_every_feature_that_needs_no_more_is_in_it(
 
 def test_a_schedule_goes_from_the_movie_to_the_moment() -> None:
     names = ("knows_user", "knows_time", "year", "bias", "hour", "weekday")
-    schedule = Schedule(names, 0, 2, 3)
+    schedule = Schedule(tuple(Column(name, part_of(name)) for name in names), 0, 2, 3)
     assert [schedule.part(n) for n in range(4)] == [
         Part.MOVIE,
         Part.MOVIE,
@@ -98,7 +99,9 @@ def test_a_schedule_goes_from_the_movie_to_the_moment() -> None:
 
 
 def test_rounds_of_an_earlier_model_stay_as_they_are() -> None:
-    schedule = Schedule(("knows_user", "knows_time", "hour"), 4, 4, 4)
+    names = ("knows_user", "knows_time", "hour")
+    columns = tuple(Column(name, part_of(name)) for name in names)
+    schedule = Schedule(columns, 4, 4, 4)
     assert [schedule.gate(n) for n in (0, 3, 4)] == [None, None, 1]
 
 

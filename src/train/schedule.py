@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.features.parts import Part, part_of
+from movielens.features.parts import Column, Part
 from movielens.features.spec import KNOWS_TIME, KNOWS_USER
 
 
@@ -24,13 +24,13 @@ class Schedule:
     """Which round looks at what.
 
     Attributes:
-        names: of the features.
+        features: the columns, with what each depends on.
         before: rounds of an earlier model, which stay as they are.
         user: the first round that looks at the user.
         moment: the first round that looks at the moment; ``user`` where it is less.
     """
 
-    names: tuple[str, ...]
+    features: tuple[Column, ...]
     before: int
     user: int
     moment: int
@@ -49,7 +49,7 @@ class Schedule:
         """Which features rounds of this part look at, int64, rising."""
         gates = (KNOWS_USER, KNOWS_TIME)
         return np.flatnonzero(
-            [name not in gates and part_of(name) <= part for name in self.names]
+            [each.name not in gates and each.part <= part for each in self.features]
         )
 
     def gate(self, n_round: int) -> int | None:
@@ -59,4 +59,5 @@ class Schedule:
         part = self.part(n_round)
         if n_round < self.before or part is Part.MOVIE:
             return None
-        return self.names.index(KNOWS_USER if part is Part.USER else KNOWS_TIME)
+        gate = KNOWS_USER if part is Part.USER else KNOWS_TIME
+        return [each.name for each in self.features].index(gate)

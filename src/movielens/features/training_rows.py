@@ -103,7 +103,7 @@ class Bias:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class History:
+class TrainingRows:
     """Training rows by rising user and movie.
 
     Attributes:
@@ -135,7 +135,7 @@ class History:
         users: IdIndex,
         catalogue: Catalogue,
         scale: RatingScale,
-    ) -> History:
+    ) -> TrainingRows:
         """Index the rows and fit the bias."""
         user_index, movie_index = (
             users.index(ratings.user_id),
@@ -167,7 +167,7 @@ class History:
         catalogue: Catalogue,
         scale: RatingScale,
         bias: Bias | None,
-    ) -> History:
+    ) -> TrainingRows:
         """Rows of users in any order; where ``bias`` is given, its movies stand and
         only the users' is fitted.
         """
@@ -215,7 +215,7 @@ class History:
             self.class_index, minlength=len(self.scale.class_values)
         ) / len(self.class_index)
 
-    def of_some_users(self, most: int) -> History:
+    def of_some_users(self, most: int) -> TrainingRows:
         """The rows of so many users that they are about ``most``; all where there are
         no more.
         """
@@ -227,7 +227,7 @@ class History:
             else self._take(drawn(mixed(users, users), share)[self.user_index])
         )
 
-    def with_fewer_pairs(self, most: int) -> History:
+    def with_fewer_pairs(self, most: int) -> TrainingRows:
         """Fewer rows of the users with most, so that all pairs of ratings of one user
         are about ``most``.
 
@@ -252,7 +252,7 @@ class History:
             drawn(mixed(self.user_index, self.movie_index), share[self.user_index])
         )
 
-    def _take(self, chosen: NDArray[np.bool_]) -> History:
+    def _take(self, chosen: NDArray[np.bool_]) -> TrainingRows:
         columns = (
             "user_index",
             "movie_index",

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from container import debian
 from movielens.features import FeatureSpec, IdIndex
 from movielens.features.factors import _find_vectors
-from movielens.features.history import Catalogue, History
+from movielens.features.kernels import extension, plan_of
 from movielens.features.likeness import find_likest
 from movielens.features.opinions import Opinions
-from movielens.features.rows import extension, plan_of
+from movielens.features.training_rows import Catalogue, TrainingRows
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
@@ -211,7 +211,7 @@ def test_threads_share_a_plan(spec: FeatureSpec, ratings: RatingTable) -> None:
 def test_the_likest_movies_are_those_of_the_formula(
     ratings: RatingTable, movies: MovieTable
 ) -> None:
-    history = History.of(
+    history = TrainingRows.of(
         ratings,
         IdIndex.of(ratings.user_id),
         Catalogue.of(movies),
@@ -243,7 +243,7 @@ def test_the_likest_movies_are_those_of_the_formula(
 def test_a_step_of_the_factorization_is_that_of_the_formula(
     ratings: RatingTable, movies: MovieTable
 ) -> None:
-    history = History.of(
+    history = TrainingRows.of(
         ratings,
         IdIndex.of(ratings.user_id),
         Catalogue.of(movies),
