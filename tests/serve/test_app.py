@@ -264,8 +264,8 @@ def test_a_bug_is_500_and_its_trace_stays_in_the_log(
     served: ServedModel, serving: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Held):
-        def predict_features(self, features: Any) -> Any:
-            return self._model.predict_features(features, "too much")  # type: ignore[call-arg]
+        def predict(self, queries: Any) -> Any:
+            return self._model.predict(queries, "too much")  # type: ignore[call-arg]
 
     with serving(replace(served, model=Broken(served.model))) as (host, port):
         response = httpx.post(
