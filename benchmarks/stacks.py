@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results import ROOT
-from container.runtime import free_port
+from launcher.ports import free_port
 from movielens.queries import RatingQueries
 
 SERVERS = Path(__file__).parent / "servers"

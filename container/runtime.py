@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-LOOPBACK = "127.0.0.1"
+from launcher.ports import LOOPBACK, free_port
+
 START_SECONDS = 60.0
 
 
@@ -151,13 +151,6 @@ def _run_training(
             if failure.exists()
             else f"{' '.join(command)} failed without a reason"
         )
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until_usable(port: int, seconds: float = START_SECONDS) -> str:

@@ -13,7 +13,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import urllib.error
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.aws import Aws
+from launcher.docker import docker, last_line, run_docker
 from launcher.errors import ImageError
 from launcher.requests import PushImage
 
@@ -269,46 +269,6 @@ def _user_settings(path: Path) -> dict[str, Any]:
     }
 
 
-def docker() -> str:
-    """The docker client.
-
-    Raises:
-        ImageError: if there is none.
-    """
-    found = shutil.which("docker")
-    if found is None:
-        raise ImageError(
-            "there is no `docker` command: install Docker (on Debian: apt-get install docker.io)"
-        )
-    return found
-
-
-def run_docker(
-    *arguments: str, environment: dict[str, str] | None = None, show: bool = False
-) -> subprocess.CompletedProcess[str]:
-    """Run the client; ``show`` lets its progress through to stderr."""
-    command = [docker(), *arguments]
-    if not show:
-        return subprocess.run(
-            command, capture_output=True, text=True, env=environment, check=False
-        )
-    # The client's errors are kept, to say them again in one line.
-    return subprocess.run(
-        command,
-        stdout=2,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        check=False,
-    )
-
-
 def _checked(result: subprocess.CompletedProcess[str], what: str) -> None:
     if result.returncode:
         raise ImageError(f"{what}: {last_line(result.stderr)}")
-
-
-def last_line(text: str) -> str:
-    """What docker says of a failure stands in its last line."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it failed without a word"

@@ -20,6 +20,7 @@ from launcher.plans.data import PREFIX, LocalFile
 from launcher.plans.hosting import Hosted, HostingState, config_name, model_name
 from launcher.plans.jobs import CHANNEL, DONE, Inputs
 from launcher.plans.setup import POLICY_NAME
+from launcher.s3_uri import S3Uri
 from launcher.world import Account, is_ours, read_repository, read_role
 
 EVALUATION = "evaluation.json"
@@ -152,10 +153,10 @@ def read_attempts(aws: Aws, kind: str, containing: str) -> dict[str, str]:
 
 
 def _has_model(aws: Aws, name: str) -> bool:
-    bucket, key = split_uri(
-        describe_training(aws, name)["ModelArtifacts"]["S3ModelArtifacts"]
-    )
-    return aws.read_or_none("s3", "HeadObject", Bucket=bucket, Key=key) is not None
+    artifacts = describe_training(aws, name)["ModelArtifacts"]
+    model = S3Uri.parse(artifacts["S3ModelArtifacts"])
+    found = aws.read_or_none("s3", "HeadObject", Bucket=model.bucket, Key=model.key)
+    return found is not None
 
 
 def describe_training(aws: Aws, name: str) -> dict[str, Any]:
@@ -250,12 +251,11 @@ def read_evaluation(aws: Aws, job: dict[str, Any]) -> dict[str, Any]:
     Raises:
         LauncherError: if there is none in it.
     """
-    bucket, prefix = split_uri(
-        job["OutputDataConfig"]["S3OutputPath"].rstrip("/") + "/"
-    )
-    key = f"{prefix}{job['TrainingJobName']}/output/output.tar.gz"
-    archive = aws.read("s3", "GetObject", Bucket=bucket, Key=key)["Body"].read()
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+    outputs = S3Uri.parse(job["OutputDataConfig"]["S3OutputPath"])
+    archive = outputs / job["TrainingJobName"] / "output" / "output.tar.gz"
+    found = aws.read("s3", "GetObject", Bucket=archive.bucket, Key=archive.key)
+    packed = io.BytesIO(found["Body"].read())
+    with tarfile.open(fileobj=packed, mode="r:gz") as tar:
         member = next(
             (
                 m
@@ -266,11 +266,5 @@ def read_evaluation(aws: Aws, job: dict[str, Any]) -> dict[str, Any]:
         )
         stream = tar.extractfile(member) if member else None
         if stream is None:
-            raise LauncherError(f"s3://{bucket}/{key} has no {EVALUATION}")
+            raise LauncherError(f"{archive} has no {EVALUATION}")
         return dict(json.load(stream))
-
-
-def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of an ``s3://`` address."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key

@@ -16,8 +16,8 @@ from launcher import names
 from launcher.errors import AwsError, JobFailedError, LauncherError
 from launcher.plans.hosting import SERVING
 from launcher.queries import Pair, Wanted
+from launcher.s3_uri import S3Uri
 from launcher.session import Session, table
-from launcher.state import split_uri
 
 _ROWS_AT_ONCE = 10_000
 _ASYNC_SECONDS = 15 * 60
@@ -162,8 +162,10 @@ class Asker:
     def _object(self, uri: str | None) -> bytes | None:
         if uri is None:
             return None
-        bucket, key = split_uri(uri)
-        found = self._aws.read_or_none("s3", "GetObject", Bucket=bucket, Key=key)
+        place = S3Uri.parse(uri)
+        found = self._aws.read_or_none(
+            "s3", "GetObject", Bucket=place.bucket, Key=place.key
+        )
         return bytes(found["Body"].read()) if found else None
 
     def _ticks(self) -> Iterator[None]:

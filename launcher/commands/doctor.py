@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher import names
+from launcher.docker import run_docker
 from launcher.errors import AwsError, LauncherError
-from launcher.images import local_image, registry, remote_image, run_docker
+from launcher.images import local_image, registry, remote_image
 from launcher.plans.setup import POLICY_NAME, plan_bucket, plan_repository, plan_role
 from launcher.requests import Action
 from launcher.session import Session, fill_in_region, table

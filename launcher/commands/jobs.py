@@ -26,6 +26,7 @@ from launcher.plans.jobs import (
 )
 from launcher.queries import read_pairs
 from launcher.requests import Request
+from launcher.s3_uri import S3Uri
 from launcher.session import Session, table
 from launcher.state import (
     describe_training,
@@ -35,7 +36,6 @@ from launcher.state import (
     read_evaluation,
     read_hosting,
     read_inputs,
-    split_uri,
 )
 
 
@@ -158,13 +158,10 @@ def transform(
 
 
 def _transform_output(session: Session, described: dict[str, Any], sha256: str) -> str:
-    bucket, prefix = split_uri(described["TransformOutput"]["S3OutputPath"])
-    key = f"{prefix}/{sha256[:16]}.csv.out"
-    return str(
-        session.aws.read("s3", "GetObject", Bucket=bucket, Key=key)["Body"]
-        .read()
-        .decode()
-    )
+    outputs = S3Uri.parse(described["TransformOutput"]["S3OutputPath"])
+    answers = outputs / f"{sha256[:16]}.csv.out"
+    found = session.aws.read("s3", "GetObject", Bucket=answers.bucket, Key=answers.key)
+    return str(found["Body"].read().decode())
 
 
 _DESCRIBED = {

@@ -8,8 +8,9 @@ import contextlib
 import threading
 from pathlib import Path
 
-from launcher.local.cloud import Cloud, Location
+from launcher.local.cloud import Cloud
 from launcher.local.errors import JobError
+from launcher.s3_uri import S3Uri
 
 _SECONDS = 1.0
 
@@ -17,7 +18,7 @@ _SECONDS = 1.0
 class Checkpoints:
     """The checkpoints of one host."""
 
-    def __init__(self, cloud: Cloud, where: Location, directory: Path) -> None:
+    def __init__(self, cloud: Cloud, where: S3Uri, directory: Path) -> None:
         self._cloud = cloud
         self._where = where
         self._directory = directory
@@ -31,12 +32,10 @@ class Checkpoints:
         """Download what there is, before the container starts."""
         self._directory.mkdir(parents=True, exist_ok=True)
         for key, _ in self._cloud.keys(
-            Location(self._where.bucket, f"{self._where.key.rstrip('/')}/")
+            S3Uri(self._where.bucket, f"{self._where.key.rstrip('/')}/")
         ):
             name = key[len(self._where.key.rstrip("/")) + 1 :]
-            self._cloud.download(
-                Location(self._where.bucket, key), self._directory / name
-            )
+            self._cloud.download(S3Uri(self._where.bucket, key), self._directory / name)
         self._known = self._present()
 
     def start(self) -> None:

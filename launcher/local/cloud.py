@@ -12,43 +12,28 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from launcher.local.errors import JobError, invalid
 from launcher.local.settings import Settings
+from launcher.s3_uri import S3Uri
 
 _BATCH_SECONDS = 0.2
 _BATCH_EVENTS = 1000
 _EVENT_CHARACTERS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
-    """A place in S3: a bucket and a key, or the beginning of keys."""
+def parse_s3_uri(uri: str) -> S3Uri:
+    """The address that a request names.
 
-    bucket: str
-    key: str
-
-    @classmethod
-    def parse(cls, uri: str) -> Self:
-        """``s3://bucket/key``.
-
-        Raises:
-            RefusedError: if it isn't one.
-        """
-        scheme, _, rest = uri.partition("://")
-        bucket, _, key = rest.partition("/")
-        if scheme != "s3" or not bucket:
-            raise invalid(f"{uri!r} is no S3 URI")
-        return cls(bucket, key)
-
-    def __truediv__(self, name: str) -> Location:
-        return Location(self.bucket, f"{self.key.rstrip('/')}/{name}".lstrip("/"))
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+    Raises:
+        RefusedError: if it isn't one.
+    """
+    try:
+        return S3Uri.parse(uri)
+    except ValueError as error:
+        raise invalid(str(error)) from None
 
 
 class Cloud:
@@ -82,7 +67,7 @@ class Cloud:
             config=settings,
         )
 
-    def keys(self, where: Location) -> list[tuple[str, str]]:
+    def keys(self, where: S3Uri) -> list[tuple[str, str]]:
         """Sorted keys that begin so, without folders' own entries, each with its ETag.
 
         Raises:
@@ -104,7 +89,7 @@ class Cloud:
             if not entry["Key"].endswith("/")
         )
 
-    def download(self, where: Location, path: Path) -> None:
+    def download(self, where: S3Uri, path: Path) -> None:
         """Download one object.
 
         Raises:
@@ -124,7 +109,7 @@ class Cloud:
                 f"ClientError: Failed to download {where} to this disk: {error.strerror}"
             ) from error
 
-    def read(self, where: Location) -> bytes:
+    def read(self, where: S3Uri) -> bytes:
         """An object's bytes.
 
         Raises:
@@ -143,12 +128,12 @@ class Cloud:
                 f"ClientError: Failed to download {where}: {error.response['Error']['Message']}"
             ) from error
 
-    def chunks(self, where: Location, size: int = 2**20) -> Iterator[bytes]:
+    def chunks(self, where: S3Uri, size: int = 2**20) -> Iterator[bytes]:
         """An object's bytes, piece by piece."""
         body = self.client("s3").get_object(Bucket=where.bucket, Key=where.key)["Body"]
         yield from body.iter_chunks(size)
 
-    def upload(self, path: Path, where: Location) -> None:
+    def upload(self, path: Path, where: S3Uri) -> None:
         """Upload a file.
 
         Raises:
@@ -163,7 +148,7 @@ class Cloud:
                 f"ClientError: Failed to upload to {where}: {error}"
             ) from error
 
-    def write(self, data: bytes, where: Location) -> None:
+    def write(self, data: bytes, where: S3Uri) -> None:
         """Put bytes as an object.
 
         Raises:
@@ -178,7 +163,7 @@ class Cloud:
                 f"ClientError: Failed to upload to {where}: {error.response['Error']['Message']}"
             ) from error
 
-    def delete(self, where: Location) -> None:
+    def delete(self, where: S3Uri) -> None:
         """Delete an object."""
         self.client("s3").delete_object(Bucket=where.bucket, Key=where.key)
 

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from launcher.images import last_line, run_docker
+from launcher.docker import last_line, run_docker
 from launcher.local.errors import JobError
 from launcher.local.settings import Settings
 

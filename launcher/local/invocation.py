@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from werkzeug.wrappers import Request, Response
 
-from launcher.local.cloud import Location
+from launcher.local.cloud import parse_s3_uri
 from launcher.local.endpoints import Endpoints
 from launcher.local.errors import JobError, RefusedError
 from launcher.local.fleet import LOG_GROUP, Fleet, Variant
@@ -25,6 +25,7 @@ from launcher.local.multi_model import TARGET_HEADER
 from launcher.local.platform import Platform
 from launcher.local.replica import Answer, SlowError, UnavailableError
 from launcher.local.settings import ACCOUNT, Limits
+from launcher.s3_uri import S3Uri
 
 _PASSED_ON = (
     "Content-Type",
@@ -88,7 +89,7 @@ class Invocations:
                 f"Endpoint {name} isn't asynchronous: use InvokeEndpoint.",
             )
         output = fleet.config["AsyncInferenceConfig"]["OutputConfig"]
-        source = Location.parse(request.headers["X-Amzn-SageMaker-InputLocation"])
+        source = parse_s3_uri(request.headers["X-Amzn-SageMaker-InputLocation"])
         identity = request.headers.get(
             "X-Amzn-SageMaker-Inference-Id", str(uuid.uuid4())
         )
@@ -98,9 +99,9 @@ class Invocations:
             )
         )
         key = uuid.uuid4()
-        good = Location.parse(output["S3OutputPath"]) / f"{key}.out"
+        good = parse_s3_uri(output["S3OutputPath"]) / f"{key}.out"
         bad = (
-            Location.parse(output.get("S3FailurePath", output["S3OutputPath"]))
+            parse_s3_uri(output.get("S3FailurePath", output["S3OutputPath"]))
             / f"{key}-error.out"
         )
         headers = {
@@ -126,11 +127,11 @@ class Invocations:
         self,
         name: str,
         fleet: Fleet,
-        source: Location,
+        source: S3Uri,
         headers: Mapping[str, str],
         seconds: float,
-        good: Location,
-        bad: Location,
+        good: S3Uri,
+        bad: S3Uri,
     ) -> None:
         try:
             answer = self._ask(

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from launcher.local.cloud import Cloud, Location
+from launcher.local.cloud import Cloud, parse_s3_uri
 from launcher.local.errors import JobError
+from launcher.s3_uri import S3Uri
 
 DEFAULT_CHECKPOINTS = "/opt/ml/checkpoints"
 _NETWORK_INTERFACE = "eth0"
@@ -70,7 +71,7 @@ class Channel:
 class Item:
     """One object of a channel and its path below the channel's directory."""
 
-    where: Location
+    where: S3Uri
     path: str
 
 
@@ -94,7 +95,7 @@ def prefix_items(cloud: Cloud, uri: str) -> list[Item]:
     """The objects whose keys begin so; their paths begin behind the prefix's last
     folder.
     """
-    where = Location.parse(uri)
+    where = parse_s3_uri(uri)
     keys = [key for key, _ in cloud.keys(where)]
     # A prefix may end anywhere: what stands before its last slash is cut off, or all of
     # it where it is a folder.
@@ -102,13 +103,13 @@ def prefix_items(cloud: Cloud, uri: str) -> list[Item]:
     if not all(key.startswith(folder) for key in keys):
         folder = where.key.rpartition("/")[0]
         folder += "/" if folder else ""
-    return [Item(Location(where.bucket, key), key.removeprefix(folder)) for key in keys]
+    return [Item(S3Uri(where.bucket, key), key.removeprefix(folder)) for key in keys]
 
 
 def manifest_items(cloud: Cloud, uri: str) -> list[Item]:
     """The objects that a manifest names: a prefix, and what to put behind it."""
-    first, *rest = json.loads(cloud.read(Location.parse(uri)))
-    return [Item(Location.parse(f"{first['prefix']}{name}"), name) for name in rest]
+    first, *rest = json.loads(cloud.read(parse_s3_uri(uri)))
+    return [Item(parse_s3_uri(f"{first['prefix']}{name}"), name) for name in rest]
 
 
 def shard(

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from launcher.local.archives import unpack
-from launcher.local.cloud import Cloud, Location
+from launcher.local.cloud import Cloud, parse_s3_uri
 from launcher.local.errors import JobError, invalid
 from launcher.local.platform import Platform
 from launcher.local.records import Kind, Record, Records
+from launcher.s3_uri import S3Uri
 
 MODEL = Kind(
     noun="model",
@@ -137,12 +138,12 @@ def container_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
     return container
 
 
-def model_location(container: Mapping[str, Any]) -> Location | None:
+def model_location(container: Mapping[str, Any]) -> S3Uri | None:
     """Where the model's files are, if it has any."""
     if "ModelDataUrl" in container:
-        return Location.parse(container["ModelDataUrl"])
+        return parse_s3_uri(container["ModelDataUrl"])
     source = container.get("ModelDataSource", {}).get("S3DataSource")
-    return Location.parse(source["S3Uri"]) if source else None
+    return parse_s3_uri(source["S3Uri"]) if source else None
 
 
 def download_model(cloud: Cloud, model: Record, directory: Path) -> None:
@@ -163,7 +164,7 @@ def download_model(cloud: Cloud, model: Record, directory: Path) -> None:
     ):
         for key, _ in cloud.keys(where):
             cloud.download(
-                Location(where.bucket, key),
+                S3Uri(where.bucket, key),
                 directory / key.removeprefix(where.key).lstrip("/"),
             )
         return

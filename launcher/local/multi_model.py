@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from launcher.local.archives import unpack
-from launcher.local.cloud import Cloud, Location
+from launcher.local.cloud import Cloud
 from launcher.local.errors import JobError, RefusedError
 from launcher.local.replica import Answer, Replica
+from launcher.s3_uri import S3Uri
 
 MOUNTED = "/opt/ml/models"
 _LOAD_SECONDS = 60.0
@@ -29,7 +30,7 @@ TARGET_HEADER = "X-Amzn-SageMaker-Target-Model"
 class LoadedModels:
     """The models of one container, the longest unused first."""
 
-    def __init__(self, cloud: Cloud, where: Location, directory: Path) -> None:
+    def __init__(self, cloud: Cloud, where: S3Uri, directory: Path) -> None:
         self._cloud = cloud
         self._where = where
         self._directory = directory
@@ -107,7 +108,7 @@ class LoadedModels:
         if directory.exists():
             return
         archive = self._directory / f"{name}.tar.gz"
-        where = Location(
+        where = S3Uri(
             self._where.bucket,
             f"{self._where.key.rstrip('/')}/{target.lstrip('/')}".lstrip("/"),
         )

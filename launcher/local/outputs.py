@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from launcher.local.archives import pack
-from launcher.local.cloud import Cloud, Location
+from launcher.local.cloud import Cloud
+from launcher.s3_uri import S3Uri
 
 REASON_CHARACTERS = 1024
 
@@ -17,7 +18,7 @@ def upload_archive(
     cloud: Cloud,
     directories: Sequence[Path],
     archive: Path,
-    where: Location,
+    where: S3Uri,
     *,
     even_empty: bool,
 ) -> str:
@@ -33,7 +34,7 @@ def upload_archive(
     return str(target)
 
 
-def upload_files(cloud: Cloud, directories: Sequence[Path], where: Location) -> str:
+def upload_files(cloud: Cloud, directories: Sequence[Path], where: S3Uri) -> str:
     """Upload the files of the directories as they are; gives the address of their
     folder.
 

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from launcher.images import MANIFESTS
 from launcher.local.errors import LocalError
-from launcher.local.settings import LOOPBACK, Settings
+from launcher.local.settings import Settings
+from launcher.ports import LOOPBACK
 
 USER = "AWS"
 # Of each command, the Debian package that has it.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from launcher.local.cloud import LogStream
 from launcher.local.errors import JobError
 from launcher.local.platform import Platform
-from launcher.local.settings import LOOPBACK
+from launcher.ports import LOOPBACK
 
 _CONTAINER_PORT = 8080
 _PING_SECONDS = 2.0

@@ -25,10 +25,11 @@ from launcher.local.models import Models
 from launcher.local.packages import Packages
 from launcher.local.platform import Platform
 from launcher.local.registry import Registry
-from launcher.local.settings import LOOPBACK, Settings
+from launcher.local.settings import Settings
 from launcher.local.training import TrainingJobs
 from launcher.local.transform import TransformJobs
 from launcher.local.tuning import TuningJobs
+from launcher.ports import LOOPBACK
 
 
 def application(settings: Settings) -> Api:

@@ -16,8 +16,9 @@ from typing import Self
 
 from launcher.local.errors import LocalError
 
-LOOPBACK = "127.0.0.1"
 # moto's own account.
+from launcher.ports import LOOPBACK
+
 ACCOUNT = "123456789012"
 _FILE = "stack.json"
 

@@ -14,7 +14,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,7 +25,8 @@ from pathlib import Path
 from launcher.local import registry
 from launcher.local.docker import Docker, write_login
 from launcher.local.errors import LocalError
-from launcher.local.settings import LOOPBACK, Limits, Process, Settings
+from launcher.local.settings import Limits, Process, Settings
+from launcher.ports import free_port
 
 _START_SECONDS = 60.0
 _END_SECONDS = 20.0
@@ -68,8 +68,8 @@ def up(
     settings = Settings(
         directory=directory,
         identity=identity,
-        port=port or _free_port(),
-        registry_port=registry_port or _free_port(),
+        port=port or free_port(),
+        registry_port=registry_port or free_port(),
         region=region,
         access_key=f"AKIALOCAL{secrets.token_hex(6).upper()[:11]}",
         secret_key=secrets.token_urlsafe(30),
@@ -229,9 +229,3 @@ def _tail(settings: Settings, name: str) -> str:
         (settings.directory / f"{name}.log").read_text(errors="replace").splitlines()
     )
     return " | ".join(lines[-_LOG_LINES:])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from launcher.local.cloud import Location
+from launcher.local.cloud import parse_s3_uri
 from launcher.local.errors import JobError, invalid
 from launcher.local.layout import Channel, items
 from launcher.local.metrics import Metrics
@@ -160,7 +160,7 @@ class TrainingJobs:
         Metrics.check(algorithm.get("MetricDefinitions", []))
         _check_spot(request)
         self._platform.cloud.check_role(request["RoleArn"])
-        Location.parse(request["OutputDataConfig"]["S3OutputPath"])
+        parse_s3_uri(request["OutputDataConfig"]["S3OutputPath"])
         channels = request.get("InputDataConfig", [])
         if len({entry["ChannelName"] for entry in channels}) < len(channels):
             raise invalid("Duplicate channel names in InputDataConfig")
@@ -179,7 +179,7 @@ class TrainingJobs:
         try:
             items(self._platform.cloud, Channel.of(entry, mode))
         except JobError as error:
-            bucket = Location.parse(source["S3Uri"]).bucket
+            bucket = parse_s3_uri(source["S3Uri"]).bucket
             raise invalid(
                 f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data source. Please ensure that '
                 f"the bucket exists in the selected region ({self._platform.settings.region}), that objects exist "

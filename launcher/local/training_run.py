@@ -19,7 +19,7 @@ from typing import Any
 
 from launcher.local import layout
 from launcher.local.checkpoints import Checkpoints
-from launcher.local.cloud import Location, LogStream
+from launcher.local.cloud import LogStream, parse_s3_uri
 from launcher.local.cluster import Cluster, checkpoints_of
 from launcher.local.errors import JobError
 from launcher.local.layout import Channel, Item
@@ -209,7 +209,7 @@ class TrainingRun(threading.Thread):
         if "CheckpointConfig" not in self._job:
             yield
             return
-        where = Location.parse(self._job["CheckpointConfig"]["S3Uri"])
+        where = parse_s3_uri(self._job["CheckpointConfig"]["S3Uri"])
         kept = [
             Checkpoints(self._platform.cloud, where, checkpoints_of(base))
             for base in bases.values()
@@ -283,7 +283,7 @@ class TrainingRun(threading.Thread):
     def _upload(self, bases: Mapping[str, Path], directory: str, archive: str) -> None:
         """What all hosts have in a directory."""
         where = (
-            Location.parse(self._job["OutputDataConfig"]["S3OutputPath"])
+            parse_s3_uri(self._job["OutputDataConfig"]["S3OutputPath"])
             / f"{self._name}/output"
         )
         directories = [base / directory for base in bases.values()]

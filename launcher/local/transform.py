@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
-from launcher.local.cloud import Location, LogStream
+from launcher.local.cloud import LogStream, parse_s3_uri
 from launcher.local.cutting import Cutting
 from launcher.local.errors import JobError, invalid
 from launcher.local.layout import Item, manifest_items, prefix_items
@@ -90,7 +90,7 @@ class TransformJobs:
             raise invalid("a multi-model container can't be used for batch transform")
         if request["TransformInput"].get("SplitType", "None") not in ("None", "Line"):
             raise invalid("SplitType is offered as None and Line here")
-        Location.parse(request["TransformOutput"]["S3OutputPath"])
+        parse_s3_uri(request["TransformOutput"]["S3OutputPath"])
         resources = request["TransformResources"]
         self._platform.quotas.check(
             resources["InstanceType"], "transform job usage", resources["InstanceCount"]
@@ -237,7 +237,7 @@ class TransformRun(threading.Thread):
             b"\n" if self._job["TransformOutput"].get("AssembleWith") == "Line" else b""
         )
         output = (
-            Location.parse(self._job["TransformOutput"]["S3OutputPath"])
+            parse_s3_uri(self._job["TransformOutput"]["S3OutputPath"])
             / f"{item.path}.out"
         )
         self._platform.cloud.write(b"".join(answer + end for answer in answers), output)

@@ -13,7 +13,8 @@ import pytest
 
 from container.image import ImageFacts, build
 from container.layout import lay_out
-from container.runtime import free_port, wait_until_usable
+from container.runtime import wait_until_usable
+from launcher.ports import free_port
 
 
 class Docker:

@@ -21,9 +21,9 @@ import boto3
 import pytest
 
 from container import debian
-from container.runtime import free_port
 from launcher.__main__ import main
 from launcher.config import Config
+from launcher.ports import free_port
 from launcher.world import Account
 
 ACCOUNT = "123456789012"

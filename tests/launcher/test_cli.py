@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from container.runtime import free_port
+from launcher.ports import free_port
 from tests.launcher.conftest import Launcher
 
 COMMANDS = (

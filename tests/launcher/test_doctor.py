@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from container.runtime import free_port
+from launcher.ports import free_port
 from tests.launcher.conftest import Aws, Launcher
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from container.runtime import free_port
 from launcher.errors import ImageError
 from launcher.images import Registry, local_image, logged_in, remote_image
+from launcher.ports import free_port
 from tests.launcher.conftest import PASSWORD, USER, Launcher
 
 DOCKERFILE = """FROM scratch
