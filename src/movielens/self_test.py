@@ -77,7 +77,7 @@ class SelfTest:
         stars = np.empty((len(features), 0), dtype=np.float32)
         if regression is not None:
             answers = regression.inplace_predict(features, validate_features=False)
-            stars = answers.reshape(len(features), 1)
+            stars = answers.reshape(len(features), -1)
         return cls(
             user_id=queries.user_id,
             movie_id=queries.movie_id,
