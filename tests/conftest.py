@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -72,10 +73,17 @@ def ratings(movies: MovieTable) -> RatingTable:
 def small_data(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A channel directory: ratings of 20 users of ml-latest-small, and all movies."""
     channel = tmp_path_factory.mktemp("small")
-    header, *lines = (data_dir / "ratings.csv").read_text().splitlines()
-    chosen = [line for line in lines if int(line.split(",")[0]) <= 20]
-    (channel / "ratings.csv").write_text("\n".join([header, *chosen, ""]))
-    (channel / "movies.csv").write_bytes((data_dir / "movies.csv").read_bytes())
+    for name in ("ratings.csv", "movies.csv"):
+        shutil.copyfile(data_dir / name, channel / name)
+
+    ratings = channel / "ratings.csv"
+    header, *lines = ratings.read_text().splitlines()
+    first_users = []
+    for line in lines:
+        user_id = int(line.partition(",")[0])
+        if user_id <= 20:
+            first_users.append(line)
+    ratings.write_text("\n".join([header, *first_users, ""]))
     return channel
 
 

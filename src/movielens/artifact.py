@@ -359,7 +359,7 @@ def _flat_form(booster: bytes) -> bytes | None:
         return flatten(booster)
     except UnknownShapeError as error:
         logger.warning(
-            "the trees have no flat form (%s): the server will predict with XGBoost, "
+            "no flat form of the trees (%s): the server will predict with XGBoost, "
             "which is slower",
             error,
         )

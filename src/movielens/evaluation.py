@@ -209,8 +209,10 @@ def _table_line(name: str, figures: Figures) -> tuple[str, ...]:
 
 def _aligned(line: tuple[str, ...], widths: list[int]) -> str:
     """The cells of a line: the name to the left, numbers to the right."""
-    aligned: list[str] = []
-    for cell, width in zip(line, widths, strict=True):
-        is_name = not aligned
-        aligned.append(cell.ljust(width) if is_name else cell.rjust(width))
-    return "  ".join(aligned)
+    name, *numbers = line
+    name_width, *number_widths = widths
+
+    cells = [name.ljust(name_width)]
+    for number, width in zip(numbers, number_widths, strict=True):
+        cells.append(number.rjust(width))
+    return "  ".join(cells)

@@ -128,7 +128,7 @@ def leading_trees(flat: bytes | mmap, columns: NDArray[np.int64]) -> int:
         flat: the flat form.
         columns: positions of the features, int64 (n_columns,).
     """
-    header = np.frombuffer(flat, HEADER, count=1)[0]
+    header = _header(flat)
     n_features = int(header["n_features"])
     n_trees = int(header["n_trees"])
     leaf_column = 2 * n_features
@@ -160,17 +160,26 @@ def split_points(flat: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         The feature of each inner node, int64 (n_splits,), and its split point, float32
         (n_splits,).
     """
-    n_features = int(np.frombuffer(flat, HEADER, count=1)["n_features"][0])
+    n_features = int(_header(flat)["n_features"])
     nodes = _nodes(flat)
     column = nodes["column"].astype(np.int64)
-    is_inner = column < 2 * n_features
-    return column[is_inner] % n_features, _values(nodes["key"][is_inner])
+
+    leaf_column = 2 * n_features
+    is_inner = column < leaf_column
+    feature = column[is_inner] % n_features
+    points = _values(nodes["key"][is_inner])
+    return feature, points
+
+
+def _header(flat: bytes | mmap) -> Any:
+    """The header of a flat form, with the fields of `HEADER`."""
+    return np.frombuffer(flat, HEADER, count=1)[0]
 
 
 def _nodes(flat: bytes | mmap) -> NDArray[Any]:
     """All nodes of a flat form, `NODE` (n_nodes,)."""
-    n_nodes = int(np.frombuffer(flat, HEADER, count=1)["n_nodes"][0])
-    return np.frombuffer(flat, NODE, offset=len(flat) - n_nodes * NODE.itemsize)
+    n_bytes = int(_header(flat)["n_nodes"]) * NODE.itemsize
+    return np.frombuffer(flat, NODE, offset=len(flat) - n_bytes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,10 +117,12 @@ class SelfTest:
 def _sample(ids: NDArray[np.int64], step: int) -> NDArray[np.int64]:
     """Ids from the whole range, int64 (N_ROWS,); every eighth is an unknown one."""
     row = np.arange(N_ROWS)
-    is_unknown = row % 8 == step % 8
     stride = max(1, len(ids) // N_ROWS)
-    position = row * step * stride % len(ids)
-    return np.where(is_unknown, _UNKNOWN_ID, ids[position])
+    position = row * step * stride
+    known = ids[position % len(ids)]
+
+    is_unknown = row % 8 == step % 8
+    return np.where(is_unknown, _UNKNOWN_ID, known)
 
 
 def _on_split_points(flat: bytes, n_features: int) -> NDArray[np.float32]:
@@ -133,6 +135,6 @@ def _on_split_points(flat: bytes, n_features: int) -> NDArray[np.float32]:
     for column in np.unique(columns):
         points = values[columns == column]
         stride = 1 + len(points) // N_ROWS
-        position = (np.arange(N_ROWS) * stride + column) % len(points)
-        rows[:, column] = points[position]
+        position = np.arange(N_ROWS) * stride + column
+        rows[:, column] = points[position % len(points)]
     return rows

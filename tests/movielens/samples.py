@@ -54,7 +54,12 @@ def ratings_file(directory: Path) -> ChannelFile:
 
 
 def rows(table: RatingTable) -> list[tuple[float, ...]]:
-    columns = [table.user_id, table.movie_id, table.rating]
+    """The rows of a table as tuples, in stars; without a timestamp if it has none."""
+    columns = [
+        table.user_id.tolist(),
+        table.movie_id.tolist(),
+        table.rating.tolist(),
+    ]
     if table.timestamp is not None:
-        columns.append(table.timestamp)
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+        columns.append(table.timestamp.tolist())
+    return list(zip(*columns, strict=True))

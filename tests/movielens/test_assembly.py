@@ -10,6 +10,7 @@ from movielens.tables import RatingTable
 from tests.movielens.samples import MOVIES, RATINGS, RATINGS_HEADER, Write, read, rows
 
 ONE = np.array([1])
+NO_ROWS = np.array([], dtype=np.int64)
 
 
 def one_rating(timestamp: int | None) -> RatingTable:
@@ -18,8 +19,11 @@ def one_rating(timestamp: int | None) -> RatingTable:
 
 
 def test_of_duplicates_the_later_is_kept_and_the_others_counted(write: Write) -> None:
-    ratings = RATINGS_HEADER + "1,1,4.0,20\n2,1,1.0,5\n1,1,2.0,10\n2,1,3.0,5\n"
-    data = read(write({"ratings.csv": ratings, "movies.csv": MOVIES}))
+    lines = ["1,1,4.0,20", "2,1,1.0,5", "1,1,2.0,10", "2,1,3.0,5"]
+    ratings = RATINGS_HEADER + "\n".join(lines)
+    base = write({"ratings.csv": ratings, "movies.csv": MOVIES})
+
+    data = read(base)
     assert rows(data.ratings) == [(1, 1, 4.0, 20), (2, 1, 3.0, 5)]
     assert data.dropped == {"duplicate": 2}
 
@@ -47,7 +51,9 @@ def test_unsorted_ratings_lose_only_duplicates(seed: int) -> None:
 
 def test_without_timestamps_the_lower_row_is_kept() -> None:
     ids = np.array([2, 1, 2])
-    table = RatingTable.of(ids, ids, np.array([1.0, 2.0, 3.0]), None)
+    stars = np.array([1.0, 2.0, 3.0])
+    table = RatingTable.of(ids, ids, stars, timestamp=None)
+
     kept, n_dropped = drop_duplicates(table)
     assert rows(kept) == [(1, 1, 2.0), (2, 2, 3.0)]
     assert n_dropped == 1
@@ -60,8 +66,9 @@ def test_timestamps_in_some_tables_only_are_refused() -> None:
 
 
 def test_a_table_without_rows_may_lack_timestamps() -> None:
-    empty = one_rating(None).take(np.array([], dtype=np.int64))
-    ratings, dropped = assemble([("a", one_rating(5)), ("b", empty)], BadRows())
+    empty = one_rating(None).take(NO_ROWS)
+    tables = [("a.csv", one_rating(5)), ("b.csv", empty)]
+    ratings, dropped = assemble(tables, BadRows())
     assert rows(ratings) == [(1, 1, 4.0, 5)]
     assert dropped == {"duplicate": 0}
 
@@ -70,7 +77,7 @@ def test_no_rows_at_all_are_refused_with_the_first_bad_row() -> None:
     with pytest.raises(DataError, match="what was read has no rows: at least one"):
         assemble([], BadRows())
     bad_rows = BadRows(most=0.5, count=2, first="r.csv line 2: userId is 'x'")
-    empty = one_rating(5).take(np.array([], dtype=np.int64))
+    empty = one_rating(5).take(NO_ROWS)
     with pytest.raises(DataError, match=r"r\.csv has no rows: r\.csv line 2: userId"):
         assemble([("r.csv", empty)], bad_rows)
 

@@ -21,12 +21,15 @@ from movielens.flat_forest import (
 from movielens.ubjson import dumps, loads
 
 
-def booster_of(n_features: int = 3, **params: object) -> xgboost.Booster:
+def booster_of(objective: str = "multi:softprob") -> xgboost.Booster:
+    """Two rounds of three classes, on as many features."""
     rng = np.random.default_rng(5)
-    features = rng.normal(size=(200, n_features)).astype(np.float32)
-    target = (features[:, 0] > 0.5).astype(int) + (features[:, -1] > 0)
-    settings = {"objective": "multi:softprob", "num_class": 3, "max_depth": 2}
-    return xgboost.train(settings | params, xgboost.DMatrix(features, target), 2)
+    features = rng.normal(size=(200, 3)).astype(np.float32)
+    classes = rng.integers(0, 3, size=200)
+    matrix = xgboost.DMatrix(features, classes)
+
+    params = {"objective": objective, "num_class": 3, "max_depth": 2}
+    return xgboost.train(params, matrix, num_boost_round=2)
 
 
 def raw(booster: xgboost.Booster) -> bytes:

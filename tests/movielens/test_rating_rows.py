@@ -166,11 +166,15 @@ def test_bad_rows_are_dropped_and_counted(write: Write, block_bytes: int) -> Non
 
 
 def test_ratings_of_unknown_movies_are_dropped_later_too() -> None:
-    ids = np.array([1, 2, 3])
-    table = RatingTable.of(ids, np.array([1, 8, 7]), np.full(3, 4.0), None)
+    table = RatingTable.of(
+        user_id=np.array([1, 2, 3]),
+        movie_id=np.array([1, 8, 7]),
+        rating=np.array([4.0, 4.0, 4.0]),
+        timestamp=None,
+    )
     bad_rows = BadRows(most=0.9)
-    reader = RatingReader(KNOWN, bad_rows)
-    assert reader.drop_unknown_movies("a pipe", table).movie_id.tolist() == [1, 7]
+    kept = RatingReader(KNOWN, bad_rows).drop_unknown_movies("a pipe", table)
+    assert kept.movie_id.tolist() == [1, 7]
     assert bad_rows.first.startswith("a pipe rating 2: movieId is '8'")
     with pytest.raises(DataError, match="rating 2: movieId is '8'"):
         RatingReader(KNOWN, BadRows()).drop_unknown_movies("a pipe", table)
@@ -181,7 +185,11 @@ def test_ratings_of_unknown_movies_are_dropped_later_too() -> None:
 
 def test_a_bad_value_in_parquet_has_its_row(write: Write) -> None:
     base = write({"movies.csv": MOVIES})
-    ratings = {"userId": [1, 2], "movieId": [1, 3], "rating": [4.0, None]}
+    ratings = {
+        "userId": [1, 2],
+        "movieId": [1, 3],
+        "rating": [4.0, None],
+    }
     pq.write_table(pa.table(ratings), base / "r.parquet")
     assert fault(base).startswith("training/r.parquet row 2: rating is 'nan'")
 
@@ -211,10 +219,17 @@ def test_a_rating_in_a_byte_of_parquet_does_not_overflow(
 @pytest.mark.parametrize("parquet_rows", [1, 2, 1 << 20])
 def test_bad_rows_of_parquet_are_dropped(write: Write, parquet_rows: int) -> None:
     base = write({})
-    ratings = {"userId": [1, 2, 3], "movieId": [1, 3, 99], "rating": [4.0, None, 3.0]}
+    ratings = {
+        "userId": [1, 2, 3],
+        "movieId": [1, 3, 99],
+        "rating": [4.0, None, 3.0],
+    }
     pq.write_table(pa.table(ratings), base / "r.parquet")
+
     bad_rows = BadRows(most=0.9)
-    reader = RatingReader(KNOWN, bad_rows, ReadLimits(parquet_rows=parquet_rows))
-    assert rows(reader.read_file(ratings_file(base))) == [(1, 1, 4.0)]
+    limits = ReadLimits(parquet_rows=parquet_rows)
+    reader = RatingReader(KNOWN, bad_rows, limits)
+    table = reader.read_file(ratings_file(base))
+    assert rows(table) == [(1, 1, 4.0)]
     assert bad_rows.count == 2
     assert bad_rows.first.startswith("training/r.parquet row 2: rating is 'nan'")

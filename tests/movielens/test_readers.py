@@ -176,8 +176,10 @@ MOVIE_VARIANTS: dict[str, str | bytes] = {
 
 @pytest.mark.parametrize("variant", MOVIE_VARIANTS)
 def test_variants_of_movies_are_read_alike(write: Write, variant: str) -> None:
-    plain = read(write({"ratings.csv": RATINGS, "m": MOVIES})).movies
-    other = read(write({"m": MOVIE_VARIANTS[variant]})).movies
+    base = write({"ratings.csv": RATINGS, "movies": MOVIES})
+    plain = read(base).movies
+    write({"movies": MOVIE_VARIANTS[variant]})
+    other = read(base).movies
     assert other.title == plain.title
     assert other.genres == plain.genres
     assert other.year.tolist() == plain.year.tolist()

@@ -11,12 +11,14 @@ def test_a_booster_that_is_read_and_written_is_the_same() -> None:
     rng = np.random.default_rng(3)
     features = rng.normal(size=(200, 4)).astype(np.float32)
     classes = rng.integers(0, 3, 200)
-    matrix = xgboost.DMatrix(features, classes, feature_names=["a", "b", "c", "d"])
+    names = ["a", "b", "c", "d"]
+    matrix = xgboost.DMatrix(features, classes, feature_names=names)
     params = {"objective": "multi:softprob", "num_class": 3, "max_depth": 3}
     booster = xgboost.train(params, matrix, 4)
 
     raw = bytes(booster.save_raw("ubj"))
-    again = xgboost.Booster(model_file=bytearray(dumps(loads(raw))))
+    written = dumps(loads(raw))
+    again = xgboost.Booster(model_file=bytearray(written))
     assert bytes(again.save_raw("ubj")) == raw
     np.testing.assert_array_equal(again.predict(matrix), booster.predict(matrix))
 
@@ -50,7 +52,12 @@ def test_other_types_are_refused() -> None:
 
 
 def test_any_cut_is_refused() -> None:
-    data = dumps({"text": "é", "array": np.array([1, 2], ">i4"), "list": [1.5, None]})
+    value = {
+        "text": "é",
+        "array": np.array([1, 2], ">i4"),
+        "list": [1.5, None],
+    }
+    data = dumps(value)
     for n_bytes in range(len(data)):
         with pytest.raises(ValueError, match="not UBJSON"):
             loads(data[:n_bytes])
