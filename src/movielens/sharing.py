@@ -101,34 +101,36 @@ def share_of(channels: Sequence[Channel], peers: Peers) -> Share:
         DataError: a channel has no directory, or a file can't be read; on any host.
     """
     files: list[ChannelFile] = []
-    pipes = [channel for channel in channels if channel.is_pipe]
 
     def describe() -> list[Source]:
-        sources = [
-            Source(pipe.name, is_pipe=True, is_sharded=pipe.is_sharded)
-            for pipe in pipes
-        ]
+        sources: list[Source] = []
         for channel in channels:
+            is_sharded = channel.is_sharded
             if channel.is_pipe:
+                pipe = Source(channel.name, is_pipe=True, is_sharded=is_sharded)
+                sources.append(pipe)
                 continue
-            for file in channel_files(channel.name, channel.path):
-                files.append(file)
-                is_sharded = channel.is_sharded
-                source = Source(
-                    file.name, file.role, file.begins, is_sharded=is_sharded
-                )
-                sources.append(source)
+
+            found = channel_files(channel.name, channel.path)
+            files.extend(found)
+            sources += [
+                Source(file.name, file.role, file.begins, is_sharded=is_sharded)
+                for file in found
+            ]
         return sources
 
-    described = exchange_json(peers, describe)
-    hosts = [[Source(*values) for values in host] for host in described]
+    hosts: list[list[Source]] = []
+    for described in exchange_json(peers, describe):
+        hosts.append([Source(*values) for values in described])
     own_names = names_to_read(hosts, peers.rank)
 
-    # Whether a source is sharded makes no difference any more.
-    everything = {
-        source._replace(is_sharded=False) for host in hosts for source in host
-    }
+    everything: set[Source] = set()
+    for host in hosts:
+        # Whether a source is sharded makes no difference any more.
+        everything.update(source._replace(is_sharded=False) for source in host)
     ordered = sorted(everything, key=lambda source: (source.name, str(source)))
+
+    pipes = [channel for channel in channels if channel.is_pipe]
     return Share(
         channels=tuple(channel.name for channel in channels),
         files=tuple(file for file in files if file.name in own_names),
@@ -154,9 +156,10 @@ def names_to_read(hosts: Sequence[Sequence[Source]], rank: int) -> set[str]:
     names = {source.name for source in hosts[rank] if source.is_sharded}
 
     names_of_host = [{source.name for source in host} for host in hosts]
-    replicated = {
-        source.name for host in hosts for source in host if not source.is_sharded
-    }
+    replicated: set[str] = set()
+    for host in hosts:
+        replicated.update(source.name for source in host if not source.is_sharded)
+
     for turn, name in enumerate(sorted(replicated)):
         holders = [holder for holder, held in enumerate(names_of_host) if name in held]
         if holders[turn % len(holders)] == rank:

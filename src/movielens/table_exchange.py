@@ -31,8 +31,11 @@ def exchange_tables(
     if len(peers) == 1:
         return sorted(read_own().items())
 
+    def pack_own() -> bytes:
+        return pack(read_own())
+
     found: list[tuple[str, RatingTable]] = []
-    for packed in peers.exchange(lambda: pack(read_own())):
+    for packed in peers.exchange(pack_own):
         found += unpack(packed).items()
     # A stable sort leaves tables of one name in the order of the ranks.
     return sorted(found, key=lambda named: named[0])
