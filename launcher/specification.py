@@ -32,6 +32,14 @@ def metric_definitions() -> list[dict[str, str]]:
     return list(specification()["MetricDefinitions"])
 
 
+def default_hyperparameters() -> dict[str, str]:
+    """The default of every hyperparameter, as text, by name."""
+    return {
+        entry["Name"]: entry["DefaultValue"]
+        for entry in specification()["SupportedHyperParameters"]
+    }
+
+
 def check_hyperparameters(values: Mapping[str, str]) -> None:
     """Return when the job would take them.
 

@@ -4,7 +4,6 @@ which jobs there are.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import tarfile
@@ -16,38 +15,14 @@ from launcher.aws import Aws
 from launcher.config import Config
 from launcher.errors import AwsError, LauncherError
 from launcher.images import registry, remote_image
-from launcher.plans.data import PREFIX, LocalFile
+from launcher.plans.data import PREFIX
 from launcher.plans.hosting import Hosted, HostingState, config_name, model_name
-from launcher.plans.jobs import CHANNEL, DONE, Inputs
+from launcher.plans.jobs import DONE, Inputs
 from launcher.plans.setup import POLICY_NAME
 from launcher.s3_uri import S3Uri
 from launcher.world import Account, is_ours, read_repository, read_role
 
 EVALUATION = "evaluation.json"
-_CHUNK = 1 << 20
-
-
-def local_files(directory: Path) -> list[LocalFile]:
-    """The files of a data directory that training would read, checked with the very
-    reader that training uses.
-
-    Raises:
-        DataError: the first value that can't be used, with file, line and column.
-    """
-    from movielens.channel import Channel
-    from movielens.readers import read_dataset
-
-    dataset = read_dataset([Channel(CHANNEL, directory)])
-    # The reader's names begin with the channel's.
-    return [_local_file(directory, name.partition("/")[2]) for name in dataset.files]
-
-
-def _local_file(directory: Path, name: str) -> LocalFile:
-    path, digest = directory / name, hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return LocalFile(path, name, path.stat().st_size, digest.hexdigest())
 
 
 def remote_files(aws: Aws, config: Config, account: Account) -> dict[str, str]:

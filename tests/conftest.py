@@ -1,9 +1,8 @@
-"""Real data for every test: the whole of ml-latest-small, and a small table drawn from
-a seed.
-"""
+"""Data for every test: ml-latest-small, and a small random table from a seed."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -24,9 +23,7 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def movies() -> MovieTable:
-    """Thirteen movies: every kind of genre list and year that `FeatureSpec` treats on
-    purpose.
-    """
+    """Thirteen movies, with every kind of genres and year that features depend on."""
     rng = np.random.default_rng(7)
     genres: list[tuple[str, ...]] = [
         (),
@@ -36,51 +33,57 @@ def movies() -> MovieTable:
         ("Anime", "Comedy"),
     ]
     genres += [("Comedy", "Drama"), ("Sci-Fi",)] * 4
-    year = rng.integers(1930, 2018, len(genres)).astype(np.int16)
-    year[2] = 0
-    movie_id = np.sort(
-        rng.choice(np.arange(1, 900), len(genres), replace=False)
-    ).astype(np.int32)
+
+    years = rng.integers(1930, 2018, len(genres)).astype(np.int16)
+    years[2] = 0
+    movie_ids = rng.choice(np.arange(1, 900), len(genres), replace=False)
     return MovieTable(
-        movie_id,
-        tuple(f"Movie {i} ({y})" for i, y in enumerate(year)),
-        tuple(genres),
-        year,
+        movie_id=np.sort(movie_ids).astype(np.int32),
+        title=tuple(f"Movie {number} ({year})" for number, year in enumerate(years)),
+        genres=tuple(genres),
+        year=years,
     )
 
 
 @pytest.fixture(scope="session")
 def ratings(movies: MovieTable) -> RatingTable:
-    """400 ratings of 40 users on the half-star scale, in no order, no pair twice; taste
-    depends on user and movie.
+    """400 ratings of 40 users in random order, each pair once, in half stars.
+
+    The stars depend on user and movie, with some noise.
     """
     rng = np.random.default_rng(11)
-    pair = rng.permutation(40 * len(movies))[:400]
-    user, movie = pair // len(movies), pair % len(movies)
-    stars = np.clip(
-        np.round(2 * (2.7 + (user % 5) / 2 - (movie % 3) / 2 + rng.normal(0, 0.6, 400)))
-        / 2,
-        0.5,
-        5,
-    )
+    n_users, n_ratings = 40, 400
+    pair = rng.permutation(n_users * len(movies))[:n_ratings]
+    user = pair // len(movies)
+    movie = pair % len(movies)
+
+    noise = rng.normal(0, 0.6, n_ratings)
+    taste = 2.7 + (user % 5) / 2 - (movie % 3) / 2 + noise
+    half_stars = np.round(2 * taste)
+    stars = np.clip(half_stars / 2, 0.5, 5)
     return RatingTable.of(
-        user_id=(user * 3 + 1).astype(np.int32),
+        user_id=user * 3 + 1,
         movie_id=movies.movie_id[movie],
         rating=stars.astype(np.float32),
-        timestamp=rng.integers(9e8, 15e8, 400).astype(np.uint32),
+        timestamp=rng.integers(900_000_000, 1_500_000_000, n_ratings),
     )
 
 
 @pytest.fixture(scope="session")
 def small_data(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The ratings of the first users of ml-latest-small and the whole of its
-    movies.csv, as a channel directory.
-    """
+    """A channel directory: ratings of 20 users of ml-latest-small, and all movies."""
     channel = tmp_path_factory.mktemp("small")
-    header, *lines = (data_dir / "ratings.csv").read_text().splitlines()
-    chosen = [line for line in lines if int(line.split(",")[0]) <= 20]
-    (channel / "ratings.csv").write_text("\n".join([header, *chosen, ""]))
-    (channel / "movies.csv").write_bytes((data_dir / "movies.csv").read_bytes())
+    for name in ("ratings.csv", "movies.csv"):
+        shutil.copyfile(data_dir / name, channel / name)
+
+    ratings = channel / "ratings.csv"
+    header, *lines = ratings.read_text().splitlines()
+    first_users = []
+    for line in lines:
+        user_id = int(line.partition(",")[0])
+        if user_id <= 20:
+            first_users.append(line)
+    ratings.write_text("\n".join([header, *first_users, ""]))
     return channel
 
 
@@ -89,9 +92,7 @@ MakeJob = Callable[..., Path]
 
 @pytest.fixture
 def make_job(tmp_path: Path, small_data: Path) -> MakeJob:
-    """Lay out ``/opt/ml`` under the test's own directory, with the small data as its
-    one channel.
-    """
+    """Makes the directories of ``/opt/ml``, with the small data as the only channel."""
 
     def make(hyperparameters: Mapping[str, str] | None = None, **files: str) -> Path:
         base_dir = tmp_path / "ml"

@@ -1,4 +1,4 @@
-"""Values that tests of several packages need, where any will do."""
+"""Any figures and any evaluation, for the tests of several packages."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "launcher": {"launcher", "movielens"},
 }
 LAUNCHER_READS = {
+    "movielens.bad_rows",
     "movielens.channel",
     "movielens.errors",
     "movielens.evaluation",

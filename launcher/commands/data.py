@@ -1,46 +1,86 @@
-"""``data``: check raw MovieLens files and upload what changed."""
+"""``data``: check the raw MovieLens files and upload those that changed."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-from launcher.plans.data import plan_data
+from launcher.local_data import LocalData, read_local_data
+from launcher.plans.data import LocalFile, plan_data
 from launcher.session import Session
-from launcher.state import local_files, remote_files
+from launcher.state import remote_files
 
 
 def data(session: Session) -> None:
-    """Nothing is uploaded unless all of it can be trained on."""
+    """Check the data directory, then make the bucket's copy the same.
+
+    Nothing is uploaded unless a job can be trained on all of it.
+
+    Raises:
+        DataError: a file or a value that the job would not accept.
+        ConfigError: a policy for bad rows that the job would not accept.
+        LauncherError: a request that failed.
+    """
     config = session.config
     session.say_doing(f"check {config.data}")
-    local = local_files(Path(config.data))
+    local = read_local_data(config)
+    if local.n_dropped:
+        session.say(dropped_line(local))
+
     remote = remote_files(session.aws, config, session.account)
-    plan = plan_data(config, session.account, local, remote)
-    size = sum(file.size for file in local if remote.get(file.name) != file.sha256)
-    with upload_progress(session, size):
-        if session.perform(plan, "the bucket has all of it already") is None:
-            return
-    files = {file.name: {"bytes": file.size, "sha256": file.sha256} for file in local}
+    plan = plan_data(config, session.account, local.files, remote)
+    changed = [file for file in local.files if remote.get(file.name) != file.sha256]
+    with upload_progress(session, sum(file.size for file in changed)):
+        performed = session.perform(plan, "the bucket has all of it already")
+    if performed is None:
+        return
+
+    files = {
+        file.name: {"bytes": file.size, "sha256": file.sha256} for file in local.files
+    }
     session.emit(
-        {"files": files, "changed": len(plan)},
-        "\n".join(
-            f"{file.name:24}  {file.size:>14,} bytes  {file.sha256[:12]}"
-            for file in local
-        ),
+        {
+            "files": files,
+            "ratings": local.n_ratings,
+            "dropped": dict(local.dropped),
+            "changed": len(plan),
+        },
+        "\n".join(_line(file) for file in local.files),
     )
+
+
+def dropped_line(local: LocalData) -> str:
+    """How many ratings a job will drop, for people."""
+    n_rows = local.n_ratings + local.n_dropped
+    reasons = [
+        f"{count:,} {reason.replace('_', ' ')}"
+        for reason, count in local.dropped.items()
+        if count
+    ]
+    return (
+        f"training will drop {local.n_dropped:,} of {n_rows:,} ratings: "
+        f"{', '.join(reasons)}"
+    )
+
+
+def _line(file: LocalFile) -> str:
+    return f"{file.name:24}  {file.size:>14,} bytes  {file.sha256[:12]}"
 
 
 @contextlib.contextmanager
 def upload_progress(session: Session, size: int) -> Iterator[None]:
-    """A bar of ``size`` bytes on stderr while something is uploaded, where stderr is a
-    terminal.
+    """Show a progress bar on stderr while something is uploaded, if it is a terminal.
+
+    Args:
+        session: whose requests report their progress.
+        size: bytes to upload.
     """
-    if not (size and sys.stderr.isatty() and not session.dry_run):
+    shows_bar = size > 0 and sys.stderr.isatty() and not session.dry_run
+    if not shows_bar:
         yield
         return
+
     from rich.console import Console
     from rich.progress import (
         BarColumn,

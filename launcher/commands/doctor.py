@@ -11,16 +11,15 @@ import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from launcher import names
 from launcher.docker import run_docker
 from launcher.errors import AwsError, LauncherError
 from launcher.images import local_image, registry, remote_image
+from launcher.local_data import read_local_data
 from launcher.plans.setup import POLICY_NAME, plan_bucket, plan_repository, plan_role
 from launcher.requests import Action
 from launcher.session import Session, fill_in_region, table
-from launcher.state import local_files
 from launcher.world import read_bucket, read_repository, read_role
 
 # Without these nothing of AWS can be looked at.
@@ -112,7 +111,7 @@ def _looks(session: Session) -> Iterator[tuple[str, Callable[[], Finding]]]:
         "data",
         lambda: (
             True,
-            f"{len(local_files(Path(config.data)))} files in {config.data}",
+            f"{len(read_local_data(config).files)} files in {config.data}",
             "",
         ),
     )

@@ -1,6 +1,4 @@
-"""What ``launcher data`` uploads (files whose bytes the bucket lacks) and removes
-(files that are here no more).
-"""
+"""Plans ``launcher data``: uploads files that changed, removes those that are gone."""
 
 from __future__ import annotations
 
@@ -13,13 +11,19 @@ from launcher.config import Config
 from launcher.requests import Action, Call, Request
 from launcher.world import Account
 
+# Where the training channel's objects are in the bucket.
 PREFIX = "data/training/"
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file that a training job reads: its path, the name beneath the channel, its
-    size in bytes and SHA-256.
+    """A file that a training job reads.
+
+    Attributes:
+        path: where it is.
+        name: its path within the channel.
+        size: in bytes.
+        sha256: hexadecimal.
     """
 
     path: Path
@@ -31,34 +35,37 @@ class LocalFile:
 def plan_data(
     config: Config, account: Account, local: list[LocalFile], remote: Mapping[str, str]
 ) -> list[Action]:
-    """Upload what differs, then remove what would train along although it is here no
-    more.
+    """Upload the files that differ, then remove objects that have no file.
+
+    A job would train on those objects too.
 
     Args:
+        config: names the bucket.
+        account: owns it.
         local: the files of the data directory.
-        remote: SHA-256 by name of what the bucket has, empty for an object that says
-            none.
+        remote: SHA-256 of each object in the bucket, by name; empty for an object
+            without one.
     """
     bucket = {
         "Bucket": names.bucket(config, account.account),
         "ExpectedBucketOwner": account.account,
     }
     plan: list[Action] = []
+
     for file in local:
-        if remote.get(file.name) != file.sha256:
-            put = {
-                **bucket,
-                "Key": PREFIX + file.name,
-                "Body": file.path,
-                "Metadata": {"sha256": file.sha256},
-            }
-            plan.append(
-                Call(
-                    f"upload {file.name} ({file.size:,} bytes)",
-                    Request("s3", "PutObject", put),
-                )
-            )
-    for name in sorted(remote.keys() - {file.name for file in local}):
-        request = Request("s3", "DeleteObject", {**bucket, "Key": PREFIX + name})
+        if remote.get(file.name) == file.sha256:
+            continue
+        put = bucket | {
+            "Key": PREFIX + file.name,
+            "Body": file.path,
+            "Metadata": {"sha256": file.sha256},
+        }
+        request = Request("s3", "PutObject", put)
+        plan.append(Call(f"upload {file.name} ({file.size:,} bytes)", request))
+
+    gone = remote.keys() - {file.name for file in local}
+    for name in sorted(gone):
+        delete = bucket | {"Key": PREFIX + name}
+        request = Request("s3", "DeleteObject", delete)
         plan.append(Call(f"remove {name}, which isn't in {config.data}", request))
     return plan

@@ -1,3 +1,1 @@
-"""What training and serving must agree on: columns, tables, classes, features and the
-artifact.
-"""
+"""What training and serving share: columns, tables, features, model and artifact."""

@@ -1,19 +1,28 @@
-"""The model directory: what training leaves and serving finds, readable without running
-any code of ours or anybody's.
+"""The model directory: what training writes and serving reads.
 
-The boosters in XGBoost's UBJSON and, where their shape allows, once more in the flat
-form that the server maps into memory; the fitted features and the self-test as npz
-arrays without objects; the evaluation; and a manifest that names the others with their
-SHA-256. The manifest is written last, so that a directory without one is unfinished;
-loading checks every byte against it, while the arrays are parsed, before anything is
-used. No pickle is read or written. Equal models give equal bytes: nothing here holds a
-clock, a path or a host name. XGBoost is imported only where its own booster is asked
-for, since that takes longer than all the rest.
+======================  ==============================================================
+``booster.ubj``         the booster of the classes, in XGBoost's UBJSON
+``forest.bin``          the same trees in the flat form that the server maps into
+                        memory; absent if their shape has none
+``regression.ubj``      the booster of the regression, if the model has one
+``regression.bin``      its flat form
+``features.npz``        the fitted features, as arrays without objects
+``self_test.npz``       questions with the answers that training gave
+``evaluation.json``     figures of the model
+``manifest.json``       the names of the other files with their SHA-256
+======================  ==============================================================
+
+Nothing here runs code when it is read: there are no pickles. The manifest is written
+last, so a directory without one is unfinished. All bytes are checked against it before
+anything that was read is used. Equal models give equal bytes, because no file holds a
+time, a path or a host name.
+
+XGBoost is imported only where its own booster is asked for, because the import takes
+longer than everything else.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import mmap
@@ -31,8 +40,9 @@ from movielens.errors import ArtifactError
 from movielens.evaluation import Evaluation
 from movielens.features import FeatureSpec
 from movielens.flat_forest import UnknownShapeError, flatten
+from movielens.manifest import MANIFEST, FileEntry, Manifest, sha256_of
 from movielens.model import Model
-from movielens.predictions import DECISIONS, Decision
+from movielens.predictions import Decision
 from movielens.self_test import SelfTest
 
 if TYPE_CHECKING:
@@ -40,20 +50,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
-MANIFEST = "manifest.json"
 BOOSTER = "booster.ubj"
-FEATURES = "features.npz"
-EVALUATION = "evaluation.json"
-SELF_TEST = "self_test.npz"
 FOREST = "forest.bin"
 REGRESSION = "regression.ubj"
 REGRESSION_FOREST = "regression.bin"
-_FOREST_OF = {BOOSTER: FOREST, REGRESSION: REGRESSION_FOREST}
-_REQUIRED, _OPTIONAL = (
-    {BOOSTER, FEATURES, EVALUATION, SELF_TEST},
-    {FOREST, REGRESSION, REGRESSION_FOREST},
-)
+FEATURES = "features.npz"
+SELF_TEST = "self_test.npz"
+EVALUATION = "evaluation.json"
+
+_REQUIRED = {BOOSTER, FEATURES, SELF_TEST, EVALUATION}
+_OPTIONAL = {FOREST, REGRESSION, REGRESSION_FOREST}
+_FLAT_FORM_OF = {BOOSTER: FOREST, REGRESSION: REGRESSION_FOREST}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,15 +68,15 @@ class Artifact:
     """An artifact that was read and checked.
 
     Attributes:
-        model_dir: where it lies.
+        model_dir: its directory.
         spec: the fitted features.
-        decision: how the class is chosen of the predicted distribution.
-        self_test: questions with the answers of training.
-        forest: the flat form of the booster, mapped from its file, or None where its
-            shape has none.
-        regression_forest: likewise of the regression, None where there is no regression
-            too.
-        n_bytes: of all its files.
+        decision: how a class is chosen from the predicted distribution.
+        self_test: questions with the answers that training gave.
+        forest: the flat form of the booster, mapped from its file; None if there is no
+            flat form.
+        regression_forest: the flat form of the regression; None if there is no flat
+            form or no regression.
+        n_bytes: the size of all files together.
     """
 
     model_dir: Path
@@ -81,20 +88,26 @@ class Artifact:
     n_bytes: int
 
     def booster(self) -> xgboost.Booster:
-        """XGBoost's own booster, which is read now.
+        """Read XGBoost's own booster.
 
         Raises:
-            ArtifactError: if it isn't one, or isn't the one of these features.
+            ArtifactError: the file is no booster, or not the booster of these features
+                and classes.
         """
-        return self._trees(BOOSTER, len(self.spec.scale.class_values))
+        n_classes = len(self.spec.scale.class_values)
+        return self._read_booster(BOOSTER, n_classes)
 
     def regression(self) -> xgboost.Booster | None:
-        """XGBoost's own booster of the regression, if there is one; raises as `booster`
-        does.
-        """
-        return self._trees(REGRESSION, 0) if self.self_test.has_regression else None
+        """Read XGBoost's own booster of the regression, if there is one.
 
-    def _trees(self, name: str, n_classes: int) -> xgboost.Booster:
+        Raises:
+            ArtifactError: the file is no regression on these features.
+        """
+        if not self.self_test.has_regression:
+            return None
+        return self._read_booster(REGRESSION, n_classes=0)
+
+    def _read_booster(self, name: str, n_classes: int) -> xgboost.Booster:
         import xgboost
 
         path = self.model_dir / name
@@ -104,22 +117,22 @@ class Artifact:
             raise ArtifactError(
                 f"{path}: {error}; train again with this version"
             ) from error
-        found = int(
-            json.loads(booster.save_config())["learner"]["learner_model_param"][
-                "num_class"
-            ]
-        )
-        n_features = len(self.spec.names)
-        if (found, booster.num_features()) != (n_classes, n_features):
+
+        settings = json.loads(booster.save_config())
+        parameters = settings["learner"]["learner_model_param"]
+        found = int(parameters["num_class"]), booster.num_features()
+        expected = n_classes, len(self.spec.names)
+        if found != expected:
             raise ArtifactError(
-                f"{path} has {found} classes and {booster.num_features()} features, expected {n_classes} and "
-                f"{n_features}: copy the whole artifact again"
+                f"{path} has {found[0]} classes and {found[1]} features, "
+                f"expected {expected[0]} and {expected[1]}: "
+                "copy the whole artifact again"
             )
         return booster
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of what shapes the bytes of an artifact."""
+    """Versions of the libraries that shape the bytes of an artifact, by name."""
     from importlib.metadata import version
 
     import xgboost
@@ -132,208 +145,208 @@ def library_versions() -> dict[str, str]:
     }
 
 
-def save(
-    model: Model,
-    evaluation: Evaluation,
-    model_dir: Path,
-) -> None:
-    """Write the artifact into ``model_dir``.
+def save(model: Model, evaluation: Evaluation, model_dir: Path) -> None:
+    """Write the artifact of a model.
 
     Args:
-        model: what to save.
-        evaluation: what the job measured; its counts go into the manifest too.
-        model_dir: an existing directory; files of an earlier artifact in it are
-            replaced.
+        model: what to save. Its boosters are XGBoost's own.
+        evaluation: what the job measured. Its counts go into the manifest too.
+        model_dir: an existing directory. Files of an earlier artifact are replaced.
 
     Raises:
-        ArtifactError: if the directory can't be written.
+        ArtifactError: the directory can't be written.
     """
-    trees = {BOOSTER: _raw(model.booster)} | (
-        {} if model.regression is None else {REGRESSION: _raw(model.regression)}
+    boosters = {BOOSTER: _ubjson(model.booster)}
+    if model.regression is not None:
+        boosters[REGRESSION] = _ubjson(model.regression)
+
+    forests: dict[str, bytes] = {}
+    for name, booster in boosters.items():
+        forest = _flat_form(booster)
+        if forest is not None:
+            forests[_FLAT_FORM_OF[name]] = forest
+
+    self_test = SelfTest.of(
+        model.spec, model.booster, model.regression, forests.values()
     )
-    flat = {
-        _FOREST_OF[name]: form
-        for name, raw in trees.items()
-        if (form := _flat(raw)) is not None
-    }
     contents = {
-        **trees,
+        **boosters,
+        **forests,
         FEATURES: npz.to_bytes(model.spec.to_arrays()),
+        SELF_TEST: npz.to_bytes(self_test.to_arrays()),
         EVALUATION: to_json(evaluation.to_json()),
-        SELF_TEST: npz.to_bytes(
-            SelfTest.of(
-                model.spec, model.booster, model.regression, flat.values()
-            ).to_arrays()
-        ),
-        **flat,
     }
-    manifest = {
-        "schema_version": SCHEMA_VERSION,
-        "versions": library_versions(),
-        "class_values": list(model.class_values),
-        "decision": model.decision,
-        "feature_names": list(model.spec.names),
-        "training": evaluation.data.numbers(),
-        "files": {
-            name: {"bytes": len(data), "sha256": _sha256(data)}
-            for name, data in contents.items()
-        },
-    }
+    manifest = Manifest(
+        class_values=list(model.class_values),
+        decision=model.decision,
+        feature_names=list(model.spec.names),
+        files={name: FileEntry.of(data) for name, data in contents.items()},
+        training=evaluation.data.numbers(),
+        versions=library_versions(),
+    )
     try:
+        # Without a manifest the directory is unfinished, so it goes first and comes
+        # last.
         for name in (MANIFEST, *_OPTIONAL):
             (model_dir / name).unlink(missing_ok=True)
-        for name, data in {**contents, MANIFEST: to_json(manifest)}.items():
+        for name, data in contents.items():
             (model_dir / name).write_bytes(data)
+        (model_dir / MANIFEST).write_bytes(to_json(manifest.to_json()))
     except OSError as error:
+        reason = error.strerror or error
         raise ArtifactError(
-            f"can't write the model to {model_dir}: {error.strerror or error}"
+            f"can't write the model to {model_dir}: {reason}"
         ) from error
 
 
 def load(model_dir: Path) -> Model:
-    """The model of the artifact in ``model_dir``, with XGBoost's own booster.
+    """Read the artifact in a directory as a model with XGBoost's own boosters.
 
     Raises:
-        ArtifactError: if a file is absent, damaged or of a schema that this version
+        ArtifactError: a file is absent, damaged or of a schema that this version
             doesn't read.
     """
     artifact = read(model_dir)
     return Model(
-        artifact.spec, artifact.booster(), artifact.decision, artifact.regression()
+        spec=artifact.spec,
+        booster=artifact.booster(),
+        decision=artifact.decision,
+        regression=artifact.regression(),
     )
 
 
 def read(model_dir: Path) -> Artifact:
-    """Read and check the artifact in ``model_dir``, but for the booster, whose bytes
-    alone are checked.
+    """Read the artifact in a directory, without XGBoost.
+
+    The bytes of all files are checked against the manifest. XGBoost's boosters aren't
+    parsed before `Artifact.booster` is called.
 
     Raises:
-        ArtifactError: if a file is absent, damaged or of a schema that this version
+        ArtifactError: a file is absent, damaged or of a schema that this version
             doesn't read.
     """
-    manifest = _manifest(model_dir)
-    files: dict[str, dict[str, Any]] = manifest["files"]
-    contents = {name: _mapped(model_dir / name) for name in files}
-    with ThreadPoolExecutor() as threads:  # hashing is a tenth of a server's start
+    manifest = _read_manifest(model_dir)
+    contents = {name: _mapped(model_dir / name) for name in manifest.files}
+
+    # Hashing takes a tenth of a server's start, so it runs while arrays are parsed.
+    with ThreadPoolExecutor() as threads:
         checks = [
-            threads.submit(_check, model_dir / name, contents[name], entry)
-            for name, entry in files.items()
+            threads.submit(_check_bytes, model_dir / name, contents[name], entry)
+            for name, entry in manifest.files.items()
         ]
         try:
-            spec = FeatureSpec.from_arrays(
-                npz.read(model_dir / FEATURES, contents[FEATURES])
-            )
-            self_test = SelfTest.from_arrays(
-                npz.read(model_dir / SELF_TEST, contents[SELF_TEST])
-            )
-        except (KeyError, ValueError) as error:
-            raise ArtifactError(
-                f"{model_dir}: {error}; train again with this version"
-            ) from error
+            spec, self_test = _parse_arrays(model_dir, contents)
         finally:
+            # That a file is damaged says more than an error that comes of it.
             for check in checks:
-                check.result()  # that a file is damaged says more than what came of it
-    values = list(spec.scale.class_values)
-    if values != manifest["class_values"]:
-        raise ArtifactError(
-            f"{model_dir}: the manifest has classes {manifest['class_values']}, the features {values}: copy the whole "
-            "artifact again"
-        )
-    if list(spec.names) != manifest["feature_names"]:
-        raise ArtifactError(
-            f"{model_dir}: the booster wants features {manifest['feature_names']}, this version makes "
-            f"{list(spec.names)}: train again with this version"
-        )
-    if self_test.has_regression != (REGRESSION in contents):
-        raise ArtifactError(
-            f"{model_dir}: the manifest and the self-test disagree on {REGRESSION}: copy it again"
-        )
-    forests = contents.get(FOREST), contents.get(REGRESSION_FOREST)
+                check.result()
+
+    _check_agreement(model_dir, manifest, spec, self_test)
     return Artifact(
-        model_dir,
-        spec,
-        manifest["decision"],
-        self_test,
-        *forests,
-        sum(map(len, contents.values())),
+        model_dir=model_dir,
+        spec=spec,
+        decision=manifest.decision,
+        self_test=self_test,
+        forest=contents.get(FOREST),
+        regression_forest=contents.get(REGRESSION_FOREST),
+        n_bytes=sum(len(data) for data in contents.values()),
     )
 
 
 def size(model_dir: Path) -> int:
-    """Bytes of the artifact's files, as its manifest says; raises as `read` does."""
-    return sum(
-        int(entry.get("bytes", 0)) for entry in _manifest(model_dir)["files"].values()
-    )
+    """The size of an artifact's files in bytes, according to its manifest.
+
+    Raises:
+        ArtifactError: the manifest is absent, damaged or of another schema version.
+    """
+    return _read_manifest(model_dir).n_bytes
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
-    """JSON with sorted keys, the same bytes for the same value, and no NaN."""
-    return (
-        json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    ).encode()
+    r"""JSON with sorted keys: the same bytes for the same value.
+
+    Raises:
+        ValueError: NaN or an infinity, which JSON doesn't have.
+
+    Example:
+        >>> to_json({"b": 1, "a": None})
+        b'{\n  "a": null,\n  "b": 1\n}\n'
+    """
+    text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
+    return text.encode() + b"\n"
 
 
-def _manifest(model_dir: Path) -> dict[str, Any]:
-    path = model_dir / MANIFEST
+def _read_manifest(model_dir: Path) -> Manifest:
+    manifest = Manifest.read(model_dir)
+    names = set(manifest.files)
+    if not _REQUIRED <= names <= _REQUIRED | _OPTIONAL:
+        raise ArtifactError(
+            f"{model_dir / MANIFEST} names {', '.join(sorted(names)) or 'no files'}, "
+            f"expected {', '.join(sorted(_REQUIRED))}: copy the whole artifact again"
+        )
+    return manifest
+
+
+def _parse_arrays(
+    model_dir: Path, contents: Mapping[str, mmap.mmap]
+) -> tuple[FeatureSpec, SelfTest]:
     try:
-        manifest = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        found = (
-            ", ".join(sorted(p.name for p in model_dir.iterdir()))
-            if model_dir.is_dir()
-            else "no such directory"
-        )
+        features = npz.from_bytes(contents[FEATURES], FEATURES)
+        answers = npz.from_bytes(contents[SELF_TEST], SELF_TEST)
+        return FeatureSpec.from_arrays(features), SelfTest.from_arrays(answers)
+    except (KeyError, ValueError) as error:
         raise ArtifactError(
-            f"no {MANIFEST} in {model_dir} ({found or 'empty'}): unpack the model.tar.gz of a training job there"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"can't read {path}: {error}") from error
-    schema = manifest.get("schema_version") if isinstance(manifest, dict) else None
-    if schema != SCHEMA_VERSION:
-        raise ArtifactError(
-            f"{path} has schema version {schema}, this image reads {SCHEMA_VERSION}: train again with this image"
-        )
-    files, values, names = (
-        manifest.get(name) for name in ("files", "class_values", "feature_names")
-    )
-    if not (
-        isinstance(files, dict) and isinstance(values, list) and isinstance(names, list)
-    ):
-        raise ArtifactError(
-            f"{path} has no files, class_values or feature_names: copy the whole artifact again"
-        )
-    if manifest.get("decision") not in DECISIONS:
-        raise ArtifactError(
-            f"{path} has decision {manifest.get('decision')!r}, expected one of {', '.join(DECISIONS)}: copy the whole "
-            "artifact again"
-        )
-    is_whole = _REQUIRED <= set(files) <= _REQUIRED | _OPTIONAL
-    if not is_whole or not all(isinstance(entry, dict) for entry in files.values()):
-        raise ArtifactError(
-            f"{path} names {sorted(files)}, expected {', '.join(sorted(_REQUIRED))}: copy it again"
-        )
-    return dict(manifest)
-
-
-def _mapped(path: Path) -> mmap.mmap:
-    """The file; processes that serve the same model share its pages."""
-    try:
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:  # ValueError: an empty file can't be mapped
-        raise ArtifactError(
-            f"can't read {path}: {getattr(error, 'strerror', None) or error}"
+            f"{model_dir}: {error}; train again with this version"
         ) from error
 
 
-def _check(path: Path, data: mmap.mmap, entry: Mapping[str, Any]) -> None:
-    if _sha256(data) != entry.get("sha256"):
+def _check_agreement(
+    model_dir: Path, manifest: Manifest, spec: FeatureSpec, self_test: SelfTest
+) -> None:
+    """Raise an ArtifactError if the manifest and the other files disagree."""
+    class_values = list(spec.scale.class_values)
+    if class_values != manifest.class_values:
         raise ArtifactError(
-            f"{path} isn't what training wrote (SHA-256 differs, {len(data)} bytes): copy it again"
+            f"{model_dir}: the manifest has classes {manifest.class_values}, "
+            f"the features {class_values}: copy the whole artifact again"
+        )
+
+    feature_names = list(spec.names)
+    if feature_names != manifest.feature_names:
+        raise ArtifactError(
+            f"{model_dir}: the booster wants features {manifest.feature_names}, "
+            f"this version makes {feature_names}: train again with this version"
+        )
+
+    if self_test.has_regression != (REGRESSION in manifest.files):
+        raise ArtifactError(
+            f"{model_dir}: the manifest and the self-test disagree on {REGRESSION}: "
+            "copy the whole artifact again"
         )
 
 
-def _raw(booster: Any) -> bytes:
+def _mapped(path: Path) -> mmap.mmap:
+    """A file mapped into memory; processes that serve the same model share it."""
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ArtifactError(f"can't read {path}: {reason}") from error
+    except ValueError as error:
+        # An empty file can't be mapped.
+        raise ArtifactError(f"can't read {path}: {error}") from error
+
+
+def _check_bytes(path: Path, data: mmap.mmap, entry: FileEntry) -> None:
+    if sha256_of(data) != entry.sha256:
+        raise ArtifactError(
+            f"{path} isn't what training wrote (SHA-256 differs, {len(data)} bytes): "
+            "copy it again"
+        )
+
+
+def _ubjson(booster: Any) -> bytes:
     import xgboost
 
     if not isinstance(booster, xgboost.Booster):
@@ -341,15 +354,13 @@ def _raw(booster: Any) -> bytes:
     return bytes(booster.save_raw("ubj"))
 
 
-def _flat(booster: bytes) -> bytes | None:
+def _flat_form(booster: bytes) -> bytes | None:
     try:
         return flatten(booster)
     except UnknownShapeError as error:
         logger.warning(
-            "no flat form of the trees (%s): XGBoost itself will predict", error
+            "no flat form of the trees (%s): the server will predict with XGBoost, "
+            "which is slower",
+            error,
         )
         return None
-
-
-def _sha256(data: bytes | mmap.mmap) -> str:
-    return hashlib.sha256(data).hexdigest()

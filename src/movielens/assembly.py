@@ -1,6 +1,4 @@
-"""One table of ratings out of those that were read: all rows in turn, of a pair that
-was rated twice the last.
-"""
+"""Makes one table of ratings out of all that were read, without duplicates."""
 
 from __future__ import annotations
 
@@ -8,65 +6,71 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from movielens.bad_rows import REASON, BadRows
+from movielens.bad_rows import BAD_ROW, BadRows
 from movielens.errors import DataError
 from movielens.tables import RatingTable
+
+# The key under which dropped rows are counted by reason.
+DUPLICATE = "duplicate"
 
 
 def assemble(
     tables: Sequence[tuple[str, RatingTable]], bad_rows: BadRows
 ) -> tuple[RatingTable, dict[str, int]]:
-    """The rows of all tables in turn, without duplicates, and counts of rows left out
-    by reason.
+    """One table of all rows, and how many rows were dropped for each reason.
 
     Args:
-        tables: each with the name that messages call it.
-        bad_rows: what was left out while they were read.
+        tables: in order, each with its name for messages.
+        bad_rows: what was dropped while they were read.
 
     Raises:
-        DataError: no rows, timestamps in some tables only, or more bad rows than
-            allowed.
+        DataError: there are no rows, only some tables have timestamps, or more bad rows
+            were dropped than allowed.
     """
     filled = [(name, table) for name, table in tables if len(table)]
-    bare = [name for name, table in filled if table.timestamp is None]
-    if 0 < len(bare) < len(filled):
-        raise DataError(
-            f"{bare[0]} has no timestamp column, other files have one: add it, or leave it out of all"
-        )
     if not filled:
-        why = (
-            f": {bad_rows.first}"
-            if bad_rows.count
-            else ": at least one rating is needed"
-        )
+        names = ", ".join(name for name, _ in tables) or "what was read"
+        why = bad_rows.first or "at least one rating is needed"
+        raise DataError(f"{names} has no rows: {why}")
+
+    without_time = [name for name, table in filled if table.timestamp is None]
+    if without_time and len(without_time) < len(filled):
         raise DataError(
-            f"{', '.join(name for name, _ in tables) or 'what was read'} has no rows{why}"
+            f"{without_time[0]} has no timestamp column, other files have one: "
+            "add it, or remove it from all files"
         )
-    ratings = RatingTable.concatenate([table for _, table in filled])
-    bad_rows.check(len(ratings))
-    ratings, duplicates = drop_duplicates(ratings)
-    return ratings, {"duplicate": duplicates} | (
-        {REASON: bad_rows.count} if bad_rows.most else {}
-    )
+
+    everything = RatingTable.concatenate([table for _, table in filled])
+    bad_rows.check(n_kept=len(everything))
+
+    ratings, n_duplicates = drop_duplicates(everything)
+    dropped = {DUPLICATE: n_duplicates}
+    if bad_rows.most > 0:
+        dropped[BAD_ROW] = bad_rows.count
+    return ratings, dropped
 
 
 def drop_duplicates(ratings: RatingTable) -> tuple[RatingTable, int]:
-    """Keep the last rating of each user and movie, by timestamp and then by place, and
-    count the others.
+    """The table without duplicates, and how many rows were dropped.
 
-    The rows kept stay in file order.
+    If a user rated a movie twice, the later rating is kept: the one with the higher
+    timestamp, or the lower row if the timestamps are equal or absent. The kept rows
+    stay in order.
     """
-    key = ratings.pair
-    # Files as they are distributed are in order, which saves sorting.
-    if np.all(key[1:] > key[:-1]):
+    pair = ratings.pair
+    # Files are distributed in this order, so that most data need no sorting.
+    if np.all(pair[1:] > pair[:-1]):
         return ratings, 0
-    ordered = np.sort(key)
+
+    ordered = np.sort(pair)
     if not np.any(ordered[1:] == ordered[:-1]):
         return ratings, 0
+    # A large data set has little memory to spare for the next sort.
     del ordered
-    order = np.lexsort(
-        (key,) if ratings.timestamp is None else (ratings.timestamp, key)
-    )
-    is_last = np.append(np.diff(key[order]) != 0, True)
-    kept = np.sort(order[is_last])
+
+    # Sorted by pair, then by timestamp, then by row, since lexsort is stable.
+    keys = (pair,) if ratings.timestamp is None else (ratings.timestamp, pair)
+    order = np.lexsort(keys)
+    is_last_of_pair = np.append(np.diff(pair[order]) != 0, True)
+    kept = np.sort(order[is_last_of_pair])
     return ratings.take(kept), len(ratings) - len(kept)

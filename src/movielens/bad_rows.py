@@ -1,5 +1,8 @@
-"""What becomes of rows that can't be used: the first one ends the reading, or they are
-left out, to a stated share.
+"""What happens to ratings that can't be used: fail at the first one, or drop some.
+
+One number says which: the largest share of all rows that may be dropped. With 0, the
+first bad row is an error. The hyperparameters ``on_bad_row`` and ``bad_row_share`` say
+the same in words; `largest_bad_share` translates them.
 """
 
 from __future__ import annotations
@@ -11,20 +14,37 @@ from movielens.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-REASON = "bad_row"
-_TOLD = 5
+# The key under which dropped rows are counted by reason.
+BAD_ROW = "bad_row"
+
+# So many bad rows are logged one by one.
+_MOST_LOGGED = 5
+
+
+def largest_bad_share(on_bad_row: str, bad_row_share: float) -> float:
+    """The largest share of all rows that may be dropped, from two hyperparameters.
+
+    The job and the launcher both call it, so that they read with one policy.
+
+    Args:
+        on_bad_row: ``fail`` or ``drop``.
+        bad_row_share: the share with ``drop``.
+
+    Example:
+        >>> largest_bad_share("drop", 0.01), largest_bad_share("fail", 0.01)
+        (0.01, 0.0)
+    """
+    return bad_row_share if on_bad_row == "drop" else 0.0
 
 
 @dataclass
 class BadRows:
-    """The rows left out so far.
+    """The bad rows that were dropped so far.
 
     Attributes:
-        most: the share of all rows that may be left out; 0: none, so that the first one
-            is raised.
-        count: how many were.
-        first: what was wrong with the first of them, and where; empty where there was
-            none.
+        most: the largest share of all rows that may be dropped; 0 for none at all.
+        count: how many were dropped.
+        first: what was wrong with the first of them, and where; empty if there is none.
     """
 
     most: float = 0.0
@@ -32,21 +52,27 @@ class BadRows:
     first: str = ""
 
     def add(self, error: DataError) -> None:
-        """Leave a row out; raises the error where that isn't wanted."""
-        if not self.most:
+        """Count a row as dropped, or raise its error if none may be dropped."""
+        if self.most == 0:
             raise error
+        if self.count == 0:
+            self.first = str(error)
         self.count += 1
-        self.first = self.first or str(error)
-        if self.count <= _TOLD:
-            logger.warning("left out: %s", error)
+        if self.count <= _MOST_LOGGED:
+            logger.warning("dropped: %s", error)
 
     def check(self, n_kept: int) -> None:
-        """Raise a DataError if the rows left out are more than the share allowed of all
-        rows.
+        """Raise a DataError if more than the allowed share of the rows was dropped.
+
+        Args:
+            n_kept: how many rows were good.
         """
-        if self.count > self.most * (n_kept + self.count):
-            share = 100 * self.count / (n_kept + self.count)
-            raise DataError(
-                f"{self.count} of {n_kept + self.count} rows can't be used ({share:.3g} %, allowed are "
-                f"{100 * self.most:g} %), the first: {self.first}: mend the data, or raise bad_row_share"
-            )
+        n_rows = n_kept + self.count
+        if self.count <= self.most * n_rows:
+            return
+        share = self.count / n_rows
+        raise DataError(
+            f"{self.count} of {n_rows} rows can't be used "
+            f"({100 * share:.3g} %, allowed are {100 * self.most:g} %), "
+            f"the first: {self.first}: fix the data, or raise bad_row_share"
+        )

@@ -11,11 +11,11 @@ class Channel:
     """One channel on this host.
 
     Attributes:
-        name: SageMaker's.
-        path: its directory, or the FIFO of its first epoch.
+        name: SageMaker's name for it, such as ``training``.
+        path: its directory, or in Pipe mode the FIFO of the first epoch.
         is_pipe: whether it comes in Pipe mode.
-        is_sharded: whether each host has objects of its own; otherwise all hosts that
-            have the channel have the same.
+        is_sharded: whether each host has different objects. Otherwise every host that
+            has the channel has the same objects.
     """
 
     name: str

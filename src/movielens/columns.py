@@ -1,6 +1,4 @@
-"""MovieLens' own names: the columns as they stand in files and on the wire, and the
-genres.
-"""
+"""MovieLens's own names: the columns, in files and in requests, and the genres."""
 
 from __future__ import annotations
 
@@ -31,16 +29,16 @@ GENRES = (
     "War",
     "Western",
 )
-"""The 18 genres that the data sets' READMEs list. IMAX stands in the same column, but
-is a format of projection.
+"""The 18 genres that the data sets' READMEs list.
+
+Files have IMAX in the same column, but it is a film format, not a genre.
 """
 
 OLD_GENRE_NAMES = {"Children's": "Children"}
-"""Names that ML-100K and ML-1M use for the same genre."""
+"""ML-100K's and ML-1M's name of a genre, and today's name of it."""
 
 NO_GENRE = frozenset({"", "(no genres listed)", "unknown"})
-"""What stands in place of genres where there are none: today's wording and ML-100K's.
-"""
+"""What files say instead of genres for a movie without any."""
 
 ML_100K_GENRES = (
     "unknown",

@@ -1,21 +1,22 @@
-"""What a job writes as ``evaluation.json``: figures of the model and of the baselines,
-and what they were measured on.
+"""The contents of ``evaluation.json``: figures of the model and of the baselines.
 
-The job makes these values (`train.evaluation`), the artifact keeps them, the launcher
-reads them again. Only `Evaluation.to_json` and `Evaluation.from_json` know JSON.
+The job makes these values (`train.evaluation`), the artifact keeps them, and the
+launcher reads them again. Only `Evaluation.to_json` and `Evaluation.from_json` know the
+JSON form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from movielens.predictions import Decision
 
+# How many classes a prediction is away from the true one.
 DISTANCES = ("0", "1", "2", "more")
 
-_HEADER = (
+_HEADER: tuple[str, ...] = (
     "",
     "rows",
     "exact",
@@ -36,21 +37,21 @@ class Figures:
     Attributes:
         n_rows: rows evaluated.
         class_values: stars of each class.
-        decision: how the class was chosen; `movielens.predictions.Predictions` has the
-            meanings.
+        decision: how the class was chosen; see `movielens.predictions.Predictions`.
         distance: share of rows whose class is 0, 1, 2 or more classes away; sums to 1.
         accuracy: share of rows at distance 0.
         rmse: root mean squared error of the expected rating, in stars.
         mae: mean absolute error of the expected rating, in stars.
         log_loss: mean of -ln p(true class).
-        calibration_error: mean gap between how sure the most likely class was and how
-            often it was right, over ten bins of sureness weighted by their rows.
-        reliability: for each bin with rows in it: mean probability of the most likely
-            class, share of rows where it was right, rows.
+        calibration_error: mean difference between the probability of the most likely
+            class and the share of rows where that class was right, over ten bins of
+            that probability, weighted by their rows.
+        reliability: for each bin that isn't empty: the mean probability of the most
+            likely class, the share of rows where it was right, and the number of rows.
         quadratic_weighted_kappa: Cohen's kappa with squared class distances as weights;
             0 for a constant prediction.
-        confusion_matrix: counts, a row for each true class, a column for each
-            predicted one.
+        confusion_matrix: counts; a row for each true class, a column for each predicted
+            class.
     """
 
     n_rows: int
@@ -68,7 +69,11 @@ class Figures:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The figures that `dataclasses.asdict` made ``value`` of."""
+        """The figures whose `dataclasses.asdict` is ``value``.
+
+        Raises:
+            KeyError: a member is missing.
+        """
         return cls(**{each.name: value[each.name] for each in fields(cls)})
 
 
@@ -77,13 +82,13 @@ class DataCounts:
     """What a job was trained and tested on.
 
     Attributes:
-        n_ratings: ratings read, without those dropped.
-        n_users: users among them.
+        n_ratings: ratings that were read and kept.
+        n_users: users who gave them.
         n_movies: movies of the catalogue.
         n_train: training rows.
         n_test: test rows.
-        dropped: rows left out, by reason.
-        files: the files that were read, channel first.
+        dropped: how many rows were dropped, by reason.
+        files: the names of the files, which begin with their channels.
         n_earlier: training rows that came with an earlier model.
     """
 
@@ -97,20 +102,20 @@ class DataCounts:
     n_earlier: int = 0
 
     def numbers(self) -> dict[str, int]:
-        """The plain counts, by name."""
-        return {
-            name: value for name, value in asdict(self).items() if type(value) is int
-        }
+        """The counts of rows, users and movies, by name."""
+        values = asdict(self)
+        del values["dropped"], values["files"]
+        return values
 
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """How far boosting went.
+    """How many rounds were boosted.
 
     Attributes:
-        num_round: rounds of the classes' booster.
+        num_round: rounds of the booster of the classes.
         regression_rounds: rounds of the regression, 0 without one.
-        stopped: whether SIGTERM ended it early.
+        stopped: whether SIGTERM ended training early.
     """
 
     num_round: int
@@ -123,13 +128,13 @@ class Evaluation:
     """All of ``evaluation.json``.
 
     Attributes:
-        test: figures on the test rows, None where there are none.
+        test: figures on the test rows, None if there are no test rows.
         train: figures on the training rows.
         baselines: figures of the baselines on the test rows, by name.
-        data: what was trained and tested on.
-        booster: how far boosting went.
-        hyperparameters: every value, by its name on the wire.
-        versions: of the libraries that shape a model.
+        data: what the model was trained and tested on.
+        booster: how many rounds were boosted.
+        hyperparameters: all of them, by the names that SageMaker passes.
+        versions: of the libraries that shape a model, by name.
     """
 
     test: Figures | None
@@ -142,19 +147,19 @@ class Evaluation:
 
     @property
     def figures(self) -> dict[str, Figures]:
-        """All figures by name: train, test, then the baselines."""
-        of_model = {"train": self.train}
+        """All figures by name: ``train``, ``test`` if there is one, the baselines."""
+        figures = {"train": self.train}
         if self.test is not None:
-            of_model["test"] = self.test
-        return of_model | self.baselines
+            figures["test"] = self.test
+        return figures | self.baselines
 
     def to_json(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """The evaluation as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The evaluation that `to_json` gave.
+        """The evaluation whose `to_json` is ``value``.
 
         Raises:
             KeyError: a member is missing.
@@ -174,28 +179,40 @@ class Evaluation:
 
 
 def evaluation_table(figures: Mapping[str, Figures]) -> str:
-    """A table for people, one line a predictor.
+    """A table for people, with a line for each predictor.
 
-    First the shares of rows by distance in classes, then the errors in stars.
+    It has the shares of rows by distance in classes, then the errors in stars.
+
+    Args:
+        figures: by the predictor's name.
     """
-    rows: list[tuple[str, ...]] = [_HEADER]
-    rows += [_table_row(name, each) for name, each in figures.items()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(_aligned(row, widths) for row in rows)
+    lines = [_HEADER]
+    for name, each in figures.items():
+        lines.append(_table_line(name, each))
+
+    columns = zip(*lines, strict=True)
+    widths = [max(len(cell) for cell in column) for column in columns]
+    return "\n".join(_aligned(line, widths) for line in lines)
 
 
-def _table_row(name: str, figures: Figures) -> tuple[str, ...]:
-    shares = [f"{100 * figures.distance[away]:.1f} %" for away in DISTANCES]
-    errors = (
-        figures.rmse,
-        figures.mae,
-        figures.log_loss,
-        figures.quadratic_weighted_kappa,
-    )
-    return name, f"{figures.n_rows:,}", *shares, *(f"{error:.3f}" for error in errors)
+def _table_line(name: str, figures: Figures) -> tuple[str, ...]:
+    distance = figures.distance
+    shares = [f"{100 * distance[classes]:.1f} %" for classes in DISTANCES]
+    errors = [
+        f"{figures.rmse:.3f}",
+        f"{figures.mae:.3f}",
+        f"{figures.log_loss:.3f}",
+        f"{figures.quadratic_weighted_kappa:.3f}",
+    ]
+    return name, f"{figures.n_rows:,}", *shares, *errors
 
 
-def _aligned(row: Iterable[str], widths: list[int]) -> str:
-    first, *rest = zip(row, widths, strict=True)
-    name = first[0].ljust(first[1])
-    return "  ".join([name, *(cell.rjust(width) for cell, width in rest)])
+def _aligned(line: tuple[str, ...], widths: list[int]) -> str:
+    """The cells of a line: the name to the left, numbers to the right."""
+    name, *numbers = line
+    name_width, *number_widths = widths
+
+    cells = [name.ljust(name_width)]
+    for number, width in zip(numbers, number_widths, strict=True):
+        cells.append(number.rjust(width))
+    return "  ".join(cells)

@@ -1,8 +1,7 @@
-"""The files of a channel: finding them, telling what they are, and opening them,
-whatever their packing.
+"""The files of a channel: finding them, recognising them, and opening them.
 
-A file's role is told by its content, so that any name will do, and whatever else lies
-beside (tags, links, a README) is passed over.
+A file's role is recognised from its content, so any name will do. Whatever else is in
+the channel (tags, links, a README) is ignored. Files may be packed with gzip.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import io
 import logging
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,22 +22,51 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from movielens.errors import DataError
-from movielens.formats import Layout, Role, header_role, sniff
+from movielens.formats import FileLayout, Role, header_role, sniff
 
 logger = logging.getLogger(__name__)
 
+# So much of a file is looked at to recognise it.
 HEAD_BYTES = 65_536
-BLOCK_BYTES = 1 << 24
-# ML-100K repeats u.data in ready-made splits beside it.
+PARQUET_MAGIC = b"PAR1"
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_MOST_SHOWN = 60
+# ML-100K repeats u.data in ready-made splits: u1.base, u1.test and so on.
 _ML_100K_SPLIT = re.compile(r"u[1-5ab]\.(base|test)")
 
 
-class OpenQuoteError(DataError):
-    """A row that can't be told from those after it; ``line`` is where it begins."""
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """How much of a file is held in memory at a time.
 
-    def __init__(self, message: str, line: int) -> None:
+    Attributes:
+        block_bytes: about how many bytes of text are read at a time.
+        parquet_rows: how many rows of a Parquet file are read at a time.
+        row_bytes: a quoted text that is longer is taken for a quote that was left open.
+    """
+
+    block_bytes: int = 1 << 24
+    parquet_rows: int = 1 << 20
+    row_bytes: int = 1 << 20
+
+
+READ_LIMITS = ReadLimits()
+
+
+class OpenQuoteError(DataError):
+    """A quote opens and doesn't close, so that the row's end can't be found.
+
+    Attributes:
+        line: the line on which the row begins.
+        at_end: whether all text was read without finding the closing quote. More text
+            might have it.
+    """
+
+    def __init__(self, message: str, line: int, *, at_end: bool) -> None:
         super().__init__(message)
         self.line = line
+        self.at_end = at_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,97 +75,73 @@ class ChannelFile:
 
     Attributes:
         path: where it is.
-        name: as messages call it: the channel and the path in it.
-        role: what its rows are, None where it is neither ratings nor movies.
-        layout: how its text is read, None where it is Parquet or none of ours.
+        name: its name in messages: the channel and the path within the channel.
+        role: what its rows are, None for neither ratings nor movies.
+        layout: how its text is read, None for Parquet files and ignored files.
         begins: the beginning of its first line, for messages.
     """
 
     path: Path
     name: str
     role: Role | None
-    layout: Layout | None
+    layout: FileLayout | None
     begins: str
 
 
 def channel_files(channel: str, directory: Path) -> list[ChannelFile]:
-    """All files under a channel's directory, by name, with their roles; raises
-    DataError where there is none.
+    """All files under a channel's directory, by name, with their roles.
+
+    Raises:
+        DataError: there is no such directory, or a file can't be read.
     """
     if not directory.is_dir():
         raise DataError(
-            f"channel {channel}: {directory} is no directory; put the MovieLens files there"
+            f"channel {channel}: {directory} is no directory; "
+            "put the MovieLens files there"
         )
-    paths = sorted(
-        p
-        for p in directory.rglob("*")
-        if p.is_file() and not _is_hidden(p.relative_to(directory))
-    )
-    if any(p.name == "u.data" for p in paths):
-        paths = [p for p in paths if not _ML_100K_SPLIT.fullmatch(p.name)]
+
+    paths = sorted(path for path in directory.rglob("*") if path.is_file())
+    paths = [path for path in paths if not _is_hidden(path.relative_to(directory))]
+    if any(path.name == "u.data" for path in paths):
+        paths = [path for path in paths if not _ML_100K_SPLIT.fullmatch(path.name)]
+
     files = [
-        _recognise(path, f"{channel}/{path.relative_to(directory)}") for path in paths
+        _recognise(path, name=f"{channel}/{path.relative_to(directory)}")
+        for path in paths
     ]
     ignored = [file.name for file in files if file.role is None]
     if ignored:
-        logger.info("neither ratings nor movies, passed over: %s", ", ".join(ignored))
+        logger.info("neither ratings nor movies, ignored: %s", ", ".join(ignored))
     return files
 
 
 def _is_hidden(path: Path) -> bool:
-    # Notebooks keep copies of the files beside them, in .ipynb_checkpoints.
+    # Notebooks keep copies of files in .ipynb_checkpoints.
     return any(part.startswith(".") for part in path.parts)
 
 
 def _recognise(path: Path, name: str) -> ChannelFile:
-    with reading(name), open_bytes(path) as file:
-        head = file.read(HEAD_BYTES)
-    if head.startswith(b"PAR1"):
-        names = tuple(parquet_file(path, name).schema_arrow.names)
-        return ChannelFile(path, name, header_role(names), None, ",".join(names))
+    with reading(name), open_bytes(path) as stream:
+        head = stream.read(HEAD_BYTES)
+
+    if head.startswith(PARQUET_MAGIC):
+        columns = tuple(parquet_file(path, name).schema_arrow.names)
+        role = header_role(columns)
+        return ChannelFile(path, name, role, None, begins=",".join(columns))
+
     text = head.decode("utf-8-sig", errors="replace")
     layout = sniff(text)
-    return ChannelFile(
-        path,
-        name,
-        layout.role if layout else None,
-        layout,
-        text.strip().partition("\n")[0][:60],
-    )
-
-
-def of_role(
-    files: list[ChannelFile], role: Role, channels: Iterable[str]
-) -> list[ChannelFile]:
-    """The files of one role; raises DataError, saying what the channels have instead,
-    where there is none.
-    """
-    found = [file for file in files if file.role == role]
-    if not found:
-        needed = {
-            "ratings": "userId,movieId,rating[,timestamp]",
-            "movies": "movieId,title,genres",
-        }[role]
-        held = (
-            ", ".join(f"{file.name} ({_describe(file)})" for file in files) or "nothing"
-        )
-        raise DataError(
-            f"no {role} ({needed}) in channel {', '.join(channels)}, which has {held}: add {role}.csv"
-        )
-    return found
-
-
-def _describe(file: ChannelFile) -> str:
-    return file.role or (f"begins with {file.begins!r}" if file.begins else "empty")
+    role = None if layout is None else layout.role
+    first_line = text.strip().partition("\n")[0]
+    return ChannelFile(path, name, role, layout, begins=first_line[:_MOST_SHOWN])
 
 
 @contextlib.contextmanager
 def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
-    """The bytes of a file or FIFO, unpacked where they are gzip, whatever its name."""
+    """Open a file or FIFO and unpack it if it is gzip, whatever its name is."""
     with path.open("rb") as stream:
-        # A FIFO can be read once, so that the first bytes are looked at without taking
-        # them.
-        if stream.peek(2).startswith(b"\x1f\x8b"):
+        # A FIFO can be read only once, so its first bytes are looked at, not taken.
+        if stream.peek(2).startswith(_GZIP_MAGIC):
             with gzip.GzipFile(fileobj=stream) as unpacked:
                 yield unpacked
         else:
@@ -145,8 +149,13 @@ def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
 
 
 class reading:  # noqa: N801 - a context manager, used as a verb
-    """Turns what goes wrong while a file's bytes are read into a DataError that names
-    the file.
+    """Turns errors while a file is read into a DataError that names the file.
+
+    Example:
+        >>> with reading("training/ratings.csv"):
+        ...     raise OSError("disk on fire")
+        Traceback (most recent call last):
+        movielens.errors.DataError: training/ratings.csv can't be read: disk on fire
     """
 
     def __init__(self, name: str) -> None:
@@ -167,13 +176,12 @@ class reading:  # noqa: N801 - a context manager, used as a verb
                 f"{self.name} can't be read as Parquet ({error}): write it again"
             ) from error
         if isinstance(error, OSError):
-            raise DataError(
-                f"{self.name} can't be read: {error.strerror or error}"
-            ) from error
+            reason = error.strerror or error
+            raise DataError(f"{self.name} can't be read: {reason}") from error
 
 
 def parquet_file(path: Path, name: str) -> pq.ParquetFile:
-    """A Parquet file, opened; raises DataError where it is none."""
+    """Open a Parquet file; raises a DataError if it isn't one."""
     with reading(name):
         return pq.ParquetFile(path)
 
@@ -181,32 +189,49 @@ def parquet_file(path: Path, name: str) -> pq.ParquetFile:
 def require_columns(
     name: str, present: tuple[str, ...], needed: tuple[str, ...]
 ) -> None:
-    """Raise a DataError that names the columns which a header lacks."""
+    """Raise a DataError that names the needed columns which a file lacks.
+
+    Args:
+        name: of the file, for the message.
+        present: the file's columns.
+        needed: the columns that it must have.
+    """
     missing = [column for column in needed if column not in present]
     if missing:
         raise DataError(
-            f"{name} has no column {', '.join(missing)}, its header is {','.join(present)}"
+            f"{name} has no column {', '.join(missing)}, "
+            f"its header is {','.join(present)}"
         )
 
 
-def line_blocks(stream: io.BufferedIOBase) -> Iterator[bytes]:
-    """A stream's bytes in blocks of whole lines, of about `BLOCK_BYTES`; the last may
-    lack its line end.
+def line_blocks(stream: io.BufferedIOBase, block_bytes: int) -> Iterator[bytes]:
+    r"""The bytes of a stream in blocks of whole lines.
+
+    Only the last block may lack the end of its last line.
+
+    Args:
+        stream: what to read.
+        block_bytes: the size of a block, about.
+
+    Example:
+        >>> list(line_blocks(io.BytesIO(b"one\ntwo\nthree"), block_bytes=6))
+        [b'one\n', b'two\n', b'three']
     """
-    kept = stream.read(BLOCK_BYTES)
+    kept = stream.read(block_bytes)
     while kept:
-        more = stream.read(BLOCK_BYTES)
-        cut = kept.rfind(b"\n") + 1 if more else len(kept)
-        if cut:
-            yield kept[:cut]
-        kept = kept[cut:] + more
+        more = stream.read(block_bytes)
+        end_of_lines = kept.rfind(b"\n") + 1 if more else len(kept)
+        if end_of_lines:
+            yield kept[:end_of_lines]
+        kept = kept[end_of_lines:] + more
 
 
 def text_rows(
-    name: str, layout: Layout, data: bytes
+    name: str, layout: FileLayout, data: bytes
 ) -> Iterator[tuple[int, list[str]]]:
-    """Each row's fields with the line on which it begins, counted from 1; blank lines
-    are passed over.
+    """The fields of each row, with the line on which the row begins, from 1.
+
+    Blank lines are left out.
 
     Args:
         name: of the file, for messages.
@@ -216,29 +241,39 @@ def text_rows(
     Raises:
         DataError: bytes that aren't text, or a quote that opens and doesn't close.
     """
+    encoding = _encoding(name, layout, data)
     # str.splitlines would also split at characters that titles may hold.
-    text = io.TextIOWrapper(io.BytesIO(data), _encoding(name, layout, data), newline="")
-    yield from split_rows(
-        name, layout.separator, islice(text, layout.skip, None), layout.skip + 1
-    )
+    text = io.TextIOWrapper(io.BytesIO(data), encoding, newline="")
+    lines = islice(text, layout.skip, None)
+    yield from split_rows(name, layout.separator, lines, first=layout.skip + 1)
 
 
 def split_rows(
     name: str, separator: str, lines: Iterator[str], first: int
 ) -> Iterator[tuple[int, list[str]]]:
-    """As `text_rows`, of lines the first of which has the number ``first``."""
+    """The fields of each row, with the line on which the row begins.
+
+    Args:
+        name: of the file, for messages.
+        separator: the text between fields.
+        lines: the text, line by line.
+        first: the number of the first line.
+
+    Raises:
+        OpenQuoteError: a quote opens and doesn't close.
+    """
     if separator == ",":
         yield from _quoted_rows(name, lines, first)
         return
-    for line, text in enumerate(lines, start=first):
-        if text.strip():
-            yield line, text.rstrip("\r\n").split(separator)
+    for number, line in enumerate(lines, start=first):
+        if line.strip():
+            yield number, line.rstrip("\r\n").split(separator)
 
 
 def _quoted_rows(
     name: str, lines: Iterator[str], first: int
 ) -> Iterator[tuple[int, list[str]]]:
-    # Strict, since otherwise a quote left open takes in all the rows after it.
+    # Strict, because otherwise an open quote swallows all rows after it.
     reader = csv.reader(lines, strict=True)
     line = first
     try:
@@ -247,17 +282,18 @@ def _quoted_rows(
                 yield line, fields
             line = first + reader.line_num
     except csv.Error as error:
-        raise OpenQuoteError(
-            f'{name} line {line}: {error}: check the quotes (") of the row that begins here',
-            line,
-        ) from error
+        message = (
+            f"{name} line {line}: {error}: "
+            'check the quotes (") of the row that begins here'
+        )
+        at_end = "unexpected end of data" in str(error)
+        raise OpenQuoteError(message, line, at_end=at_end) from error
 
 
-def _encoding(name: str, layout: Layout, data: bytes) -> str:
-    """UTF-8, or Latin-1 in the two older formats, which ML-1M and ML-100K use."""
+def _encoding(name: str, layout: FileLayout, data: bytes) -> str:
+    """UTF-8, or Latin-1 for ML-1M and ML-100K."""
     try:
         data.decode("utf-8-sig")
-        return "utf-8-sig"
     except UnicodeDecodeError as error:
         if layout.separator in ("::", "|"):
             return "latin-1"
@@ -265,3 +301,4 @@ def _encoding(name: str, layout: Layout, data: bytes) -> str:
         raise DataError(
             f"{name} line {line}: not UTF-8 ({error.reason}): save the file as UTF-8"
         ) from error
+    return "utf-8-sig"

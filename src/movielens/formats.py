@@ -1,9 +1,13 @@
-"""What a file is, told by its first line and never by its name.
+"""Recognises what a text file is from its first line, never from its name.
 
-GroupLens has published its data as CSV with a header (ml-latest, ML-20M and later),
-with ``::`` between fields (ML-1M, ML-10M) and with tabs and bars (ML-100K), the older
-two without headers. Files beside them (tags, links, users, README) are recognised as
-neither ratings nor movies.
+GroupLens has published its data in three forms:
+
+- CSV with a header: ml-latest, ML-20M and later;
+- ``::`` between fields, no header: ML-1M, ML-10M;
+- tabs (ratings) or bars (movies) between fields, no header: ML-100K.
+
+The files beside them (tags, links, users, README) are recognised as neither ratings nor
+movies.
 """
 
 from __future__ import annotations
@@ -35,16 +39,19 @@ ML_100K_MOVIE_COLUMNS = (
     *ML_100K_GENRES,
 )
 
+# A timestamp is optional.
+_RATING_FIELD_COUNTS = (3, 4)
+
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """How to read a file.
+class FileLayout:
+    """How to read a text file.
 
     Attributes:
         role: whether its rows are ratings or movies.
-        separator: what stands between fields.
+        separator: the text between fields.
         columns: a name for each field.
-        skip: lines before the first row: the header and blank lines above it.
+        skip: lines before the first row: the header, and blank lines above it.
     """
 
     role: Role
@@ -53,68 +60,97 @@ class Layout:
     skip: int
 
 
-def sniff(head: str) -> Layout | None:
-    """The layout of a text file that begins with ``head``, or None where it is neither
-    ratings nor movies.
+def sniff(head: str) -> FileLayout | None:
+    r"""The layout of a text file, or None for neither ratings nor movies.
 
-    A file with a header that lacks a needed column still has its role: reading it names
-        the column.
+    A file whose header lacks a needed column still gets its role. Reading it then
+    raises an error that names the column.
+
+    Args:
+        head: the beginning of the file.
+
+    Example:
+        >>> sniff("userId,movieId,rating\n1,31,2.5\n").columns
+        ('userId', 'movieId', 'rating')
+        >>> sniff("1::1193::5::978300760\n").separator
+        '::'
     """
     lines = io.StringIO(head, newline="").readlines()
-    place = next((i for i, line in enumerate(lines) if line.strip()), None)
-    if place is None:
+    n_blank = 0
+    while n_blank < len(lines) and not lines[n_blank].strip():
+        n_blank += 1
+    if n_blank == len(lines):
         return None
-    fields, separator = _split(lines[place])
+
+    first_line = lines[n_blank]
+    separator = _separator(first_line)
+    fields = _fields(first_line, separator)
+
     role = header_role(fields)
-    if role:
-        return Layout(role, separator, fields, place + 1)
-    columns = _headerless(fields, separator)
+    if role is not None:
+        return FileLayout(role, separator, fields, skip=n_blank + 1)
+
+    columns = _columns_without_header(fields, separator)
     if columns is None:
         return None
-    return Layout(
-        "ratings" if RATING in columns else "movies", separator, columns, place
-    )
+    role = "ratings" if RATING in columns else "movies"
+    return FileLayout(role, separator, columns, skip=n_blank)
 
 
 def header_role(names: tuple[str, ...]) -> Role | None:
-    """What a header's names (or a Parquet file's) say that the rows are.
+    """The role of a file with these column names, or None for neither.
 
-    A header that is ours but for the case of its letters has its role too: reading it
-        then says what is wrong.
+    Upper and lower case make no difference here, although the reader wants the names as
+    MovieLens writes them. So a file with ``UserID`` isn't silently passed over: the
+    reader reports its header.
+
+    Args:
+        names: from the header, or from a Parquet file's schema.
     """
     present = {name.lower() for name in names}
     if "tag" in present or len(present) < 2:
         return None
-    if RATING in present or {USER_ID.lower(), MOVIE_ID.lower()} <= present:
+
+    has_both_ids = {USER_ID.lower(), MOVIE_ID.lower()} <= present
+    if RATING in present or has_both_ids:
         return "ratings"
-    return "movies" if present & {TITLE, GENRES_COLUMN} else None
+    if TITLE in present or GENRES_COLUMN in present:
+        return "movies"
+    return None
 
 
-def _split(line: str) -> tuple[tuple[str, ...], str]:
-    separator = next(
-        (s for s in ("::", "\t") if s in line),
-        "|" if line.count("|") > line.count(",") else ",",
-    )
-    fields = next(csv.reader([line]), []) if separator == "," else line.split(separator)
-    return tuple(field.strip() for field in fields), separator
+def _separator(line: str) -> str:
+    for separator in ("::", "\t"):
+        if separator in line:
+            return separator
+    # Genres have bars between them in a CSV file too.
+    return "|" if line.count("|") > line.count(",") else ","
 
 
-def _headerless(fields: tuple[str, ...], separator: str) -> tuple[str, ...] | None:
+def _fields(line: str, separator: str) -> tuple[str, ...]:
+    is_csv = separator == ","
+    fields = next(csv.reader([line]), []) if is_csv else line.split(separator)
+    return tuple(field.strip() for field in fields)
+
+
+def _columns_without_header(
+    fields: tuple[str, ...], separator: str
+) -> tuple[str, ...] | None:
+    """Column names for the fields of a file's first row, or None if it isn't ours."""
     n_fields = len(fields)
     if not _is_number(fields[0]):
         return None
-    if separator == "::":
-        # ML-10M's tags.dat has four fields too, of which one is text.
-        if all(map(_is_number, fields)):
-            return RATING_COLUMNS[:n_fields] if n_fields in (3, 4) else None
-        return MOVIE_COLUMNS if n_fields == len(MOVIE_COLUMNS) else None
-    if separator == "|":
-        return ML_100K_MOVIE_COLUMNS if n_fields == len(ML_100K_MOVIE_COLUMNS) else None
-    return (
-        RATING_COLUMNS[:n_fields]
-        if n_fields in (3, 4) and all(map(_is_number, fields))
-        else None
-    )
+
+    # ML-10M's tags.dat has four fields too, but one of them is text.
+    are_numbers = all(_is_number(field) for field in fields)
+    if separator != "|" and are_numbers and n_fields in _RATING_FIELD_COUNTS:
+        return RATING_COLUMNS[:n_fields]
+
+    if separator == "::" and not are_numbers and n_fields == len(MOVIE_COLUMNS):
+        return MOVIE_COLUMNS
+    if separator == "|" and n_fields == len(ML_100K_MOVIE_COLUMNS):
+        return ML_100K_MOVIE_COLUMNS
+    return None
 
 
 def _is_number(text: str) -> bool:

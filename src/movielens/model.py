@@ -1,10 +1,9 @@
-"""From raw ids to a distribution over rating classes: the fitted features and the
-trees, as one thing.
+"""From raw ids to a distribution over rating classes: the features and the trees.
 
-Training evaluates through this class and serving answers through it, so what was
-evaluated is what is served. Nothing here depends on how many rows are asked at once:
-the mean of the distribution is summed class by class, since a matrix product may round
-a single row otherwise than the same row among many.
+Training evaluates and serving answers through this class. Batches go through
+`Model.predict`; the server makes the features of a single row in its own way, with the
+same bits, and passes them to `Model.predict_features`. So what was evaluated is what is
+served.
 """
 
 from __future__ import annotations
@@ -24,13 +23,17 @@ Floats = NDArray[np.float32]
 
 
 class Booster(Protocol):
-    """What a model needs of its trees: `xgboost.Booster` has it, and so does whatever
-    else gives the same bits.
+    """What a model needs of its trees.
+
+    `xgboost.Booster` has it, and so has the server's `FlatForest`, with the same bits.
     """
 
     def inplace_predict(self, data: Any, *, validate_features: bool) -> Any:
-        """Probabilities, float32 (n_rows, n_classes), or stars, (n_rows,), of float32
-        (n_rows, n_features).
+        """Predict rows of features, float32 (n_rows, n_features).
+
+        Returns:
+            Probabilities, float32 (n_rows, n_classes). A regression returns stars,
+            float32 (n_rows,).
         """
 
 
@@ -40,9 +43,9 @@ class Model:
 
     Attributes:
         spec: makes the features.
-        booster: says the probabilities of the classes.
-        decision: how a class is chosen of them.
-        regression: says stars, if there is one.
+        booster: predicts the probabilities of the classes.
+        decision: how a class is chosen from them.
+        regression: predicts stars; None if there is no regression.
     """
 
     spec: FeatureSpec
@@ -61,22 +64,27 @@ class Model:
         return self.spec.movies
 
     def predict(self, queries: RatingQueries) -> Predictions:
-        """Predictions for any number of rows; safe to call from several threads."""
+        """Predictions for any number of rows, including none.
+
+        Several threads may call it at the same time.
+        """
         return self.predict_features(self.spec.values(queries))
 
     def predict_features(self, features: Floats) -> Predictions:
-        """Predictions from features, float32 (n_rows, n_features); as safe."""
+        """Predictions from features, float32 (n_rows, n_features).
+
+        Several threads may call it at the same time.
+        """
         if not len(features):
             nothing = np.empty((0, len(self.class_values)), dtype=np.float32)
             return Predictions(nothing, self.class_values, self.decision)
+
         probabilities: Floats = self.booster.inplace_predict(
             features, validate_features=False
         )
         estimate: Floats | None = None
         if self.regression is not None:
-            stars: Floats = self.regression.inplace_predict(
-                features, validate_features=False
-            )
+            stars = self.regression.inplace_predict(features, validate_features=False)
             estimate = stars.reshape(-1)
         return Predictions(probabilities, self.class_values, self.decision, estimate)
 
@@ -85,7 +93,8 @@ class Model:
         return self.spec.users.index(user_id) >= 0
 
     def movie_index(self, movie_id: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The place of each movie in `movies`, int64 (n_rows,), -1 where the catalogue
-        doesn't list it.
+        """The position of each movie in `movies`, int64 (n_rows,).
+
+        -1 for a movie that the catalogue doesn't list.
         """
         return self.spec.movie_index.index(movie_id)

@@ -1,4 +1,4 @@
-"""The hosts that read one data set together, as far as reading needs to know them."""
+"""The hosts that read one data set together, as far as the reader needs to know."""
 
 from __future__ import annotations
 
@@ -9,35 +9,44 @@ from typing import Any, Protocol
 
 
 class Peers(Protocol):
-    """Hosts that call the same methods in the same order."""
+    """All hosts of a job, which call the same methods in the same order."""
 
     @property
     def rank(self) -> int:
-        """The place of this host among all, from 0."""
+        """This host's number among all hosts, from 0."""
 
     def __len__(self) -> int:
         """How many hosts there are."""
 
     def exchange(self, make: Callable[[], bytes]) -> list[bytes]:
-        """What each host makes, in the order of the hosts.
+        """Send what ``make`` returns to all hosts, and receive what theirs returned.
+
+        Returns:
+            The results of all hosts, in the order of their ranks.
 
         Raises:
-            HalfstarError: what the first host raised whose ``make`` failed.
+            HalfstarError: ``make`` failed on a host. All hosts raise the error of the
+                first such host.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """One host, with nobody to ask."""
+    """A single host.
+
+    Example:
+        >>> Alone().exchange(lambda: b"data")
+        [b'data']
+    """
 
     rank: int = 0
 
     def __len__(self) -> int:
-        """One."""
+        """Always 1."""
         return 1
 
     def exchange(self, make: Callable[[], bytes]) -> list[bytes]:
-        """What ``make`` makes."""
+        """What ``make`` returns, as the result of the only host."""
         return [make()]
 
 
@@ -45,7 +54,9 @@ ALONE = Alone()
 
 
 def exchange_json(peers: Peers, make: Callable[[], Any]) -> list[Any]:
-    """As `Peers.exchange`, of JSON values."""
-    return [
-        json.loads(part) for part in peers.exchange(lambda: json.dumps(make()).encode())
-    ]
+    """Exchange JSON values; see `Peers.exchange`. Tuples arrive as lists."""
+
+    def make_bytes() -> bytes:
+        return json.dumps(make()).encode()
+
+    return [json.loads(data) for data in peers.exchange(make_bytes)]

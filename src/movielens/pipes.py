@@ -1,9 +1,11 @@
-"""Pipe mode: a channel's objects one after the other through a FIFO, read once, in
-blocks.
+"""Pipe mode: a channel's objects, one after the other, through a FIFO.
 
-Nothing marks where one object ends, so a new one is told by its header. Objects without
-a header can be piped if all of a channel are of one kind. What comes before the movies
-did is checked against them afterwards.
+A FIFO is read once, in blocks. Nothing marks where one object ends and the next one
+begins, except the header of the next one. Objects without a header can be piped if all
+objects of the channel have the same columns.
+
+Ratings may come before the movies. So the movies of piped ratings are checked later, by
+the caller.
 """
 
 from __future__ import annotations
@@ -12,22 +14,36 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 
 from movielens.bad_rows import BadRows
 from movielens.errors import DataError
-from movielens.files import HEAD_BYTES, line_blocks, open_bytes, reading
+from movielens.files import (
+    HEAD_BYTES,
+    PARQUET_MAGIC,
+    READ_LIMITS,
+    ReadLimits,
+    line_blocks,
+    open_bytes,
+    reading,
+)
 from movielens.formats import sniff
 from movielens.movie_rows import Movie, movies_of_text
-from movielens.rating_rows import text_tables
+from movielens.rating_rows import RatingReader
 from movielens.tables import RatingTable
 
-# Every header of ours has movieId; what stands before it on the line is letters, unless
-# the object before it lacked its last line end.
-_AT_START = rb'(?:(?<=\n)|(?<=\xbf)|^)[A-Za-z",\t]*movieId"?[,\t\r\n]'
-_ANYWHERE = rb'"?(?:userId"?[,\t]"?)?movieId"?[,\t]'
-_HEADER = re.compile(rb"(?:\xef\xbb\xbf)?(?:" + _AT_START + rb"|" + _ANYWHERE + rb")")
-_SURE = b"movieId"
+# All headers of MovieLens files have movieId.
+_IN_EVERY_HEADER = b"movieId"
+# At the start of a line, any names may come before movieId.
+_HEADER_AT_START = rb'(?:(?<=\n)|(?<=\xbf)|^)[A-Za-z",\t]*movieId"?[,\t\r\n]'
+# If the object before lacks its last line end, the header begins within a line.
+_HEADER_WITHIN_LINE = rb'"?(?:userId"?[,\t]"?)?movieId"?[,\t]'
+_UTF_8_MARK = rb"(?:\xef\xbb\xbf)?"
+_HEADER = re.compile(
+    _UTF_8_MARK + rb"(?:" + _HEADER_AT_START + rb"|" + _HEADER_WITHIN_LINE + rb")"
+)
+_MOST_SHOWN = 60
 
 
 @dataclass
@@ -35,88 +51,106 @@ class PipedRows:
     """What came through one FIFO.
 
     Attributes:
-        movies: the catalogue's rows.
-        ratings: a table for each block, their movies not checked yet.
-        passed_over: the headers of what is neither.
+        movies: all movies.
+        ratings: a table for each block; their movies aren't checked yet.
+        ignored: the headers of objects that are neither ratings nor movies.
     """
 
     movies: list[Movie] = field(default_factory=list)
     ratings: list[RatingTable] = field(default_factory=list)
-    passed_over: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
 
 
-def read_pipe(name: str, fifo: Path, bad_rows: BadRows) -> PipedRows:
+def read_pipe(
+    name: str, fifo: Path, bad_rows: BadRows, limits: ReadLimits = READ_LIMITS
+) -> PipedRows:
     """Read a FIFO to its end.
 
     Args:
         name: of the channel, for messages.
-        fifo: its first epoch.
-        bad_rows: what becomes of ratings that can't be used.
+        fifo: the FIFO of the channel's first epoch.
+        bad_rows: what happens to ratings that can't be used.
+        limits: how much is held at a time.
 
     Raises:
-        DataError: no FIFO, Parquet, a row that can't be used, or one whose end is
-            missing.
+        DataError: there is no FIFO, an object is a Parquet file, or a row can't be
+            used.
     """
     if not fifo.exists():
         raise DataError(
-            f"channel {name} comes in Pipe mode, but there is no {fifo}: use File or FastFile mode"
+            f"channel {name} comes in Pipe mode, but there is no {fifo}: "
+            "use File or FastFile mode"
         )
-    rows, line = PipedRows(), 1
+    pipe = _PipeReader(name, RatingReader(None, bad_rows, limits))
     with reading(name), open_bytes(fifo) as stream:
-        for _, blocks in itertools.groupby(
-            _pieces(line_blocks(stream)), key=lambda piece: piece[0]
-        ):
-            line += _read_object(
-                name, (block for _, block in blocks), rows, bad_rows, line
+        pieces = _pieces(line_blocks(stream, limits.block_bytes))
+        for _, pieces_of_object in itertools.groupby(pieces, key=itemgetter(0)):
+            pipe.read_object(block for _, block in pieces_of_object)
+    return pipe.rows
+
+
+@dataclass
+class _PipeReader:
+    """Reads one object after the other.
+
+    Attributes:
+        name: of the channel.
+        ratings: reads the ratings.
+        rows: what was read so far.
+        n_lines: how many lines were read so far.
+    """
+
+    name: str
+    ratings: RatingReader
+    rows: PipedRows = field(default_factory=PipedRows)
+    n_lines: int = 0
+
+    def read_object(self, blocks: Iterator[bytes]) -> None:
+        """Read one object, in blocks of whole lines."""
+        first_block = next(blocks)
+        if first_block.startswith(PARQUET_MAGIC):
+            raise DataError(
+                f"channel {self.name} pipes Parquet files, which can't be read from "
+                "start to end: use File or FastFile mode"
             )
-    return rows
+        head = first_block[:HEAD_BYTES].decode("utf-8-sig", errors="replace")
+        layout = sniff(head)
+        first_line = self.n_lines + 1
+        counted = self._counted(itertools.chain([first_block], blocks))
 
+        if layout is None:
+            self.rows.ignored.append(_beginning(first_block))
+            for _ in counted:
+                pass
+        elif layout.role == "movies":
+            name = f"{self.name} (from line {first_line} of the pipe)"
+            self.rows.movies += movies_of_text(name, layout, b"".join(counted))
+        else:
+            name = f"{self.name} (pipe)"
+            tables = self.ratings.text_tables(name, layout, counted, first_line)
+            self.rows.ratings += tables
 
-def _read_object(
-    name: str, blocks: Iterator[bytes], rows: PipedRows, bad_rows: BadRows, line: int
-) -> int:
-    """Add what one object holds; gives its number of lines."""
-    first = next(blocks)
-    if first.startswith(b"PAR1"):
-        raise DataError(
-            f"channel {name} pipes Parquet, which can't be read from one end: use File or FastFile mode"
-        )
-    layout, n_lines = sniff(first[:HEAD_BYTES].decode("utf-8-sig", errors="replace")), 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal n_lines
-        for block in itertools.chain([first], blocks):
-            n_lines += block.count(b"\n")
+    def _counted(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """The same blocks; counts their lines."""
+        for block in blocks:
+            self.n_lines += block.count(b"\n")
             yield block
 
-    if layout is None:
-        rows.passed_over.append(
-            first.partition(b"\n")[0][:60].decode(errors="replace").strip()
-        )
-        for _ in counted():
-            pass
-    elif layout.role == "movies":
-        rows.movies += movies_of_text(
-            f"{name} (from line {line} of the pipe)", layout, b"".join(counted())
-        )
-    else:
-        rows.ratings += text_tables(
-            f"{name} (pipe)", layout, counted(), None, bad_rows, line
-        )
-    return n_lines
+
+def _beginning(block: bytes) -> str:
+    first_line = block.partition(b"\n")[0]
+    return first_line[:_MOST_SHOWN].decode(errors="replace").strip()
 
 
 def _pieces(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The same bytes, cut before each header, with the number of the object that they
-    are of.
-    """
+    """The same bytes, cut before each header, each with the number of its object."""
     number = 0
     for block in blocks:
-        cuts = (
-            [match.start() for match in _HEADER.finditer(block)]
-            if _SURE in block
-            else []
-        )
-        for first, last in itertools.pairwise(sorted({0, *cuts, len(block)})):
-            number += first in cuts
-            yield number, block[first:last]
+        headers: set[int] = set()
+        if _IN_EVERY_HEADER in block:
+            headers = {match.start() for match in _HEADER.finditer(block)}
+        cuts = sorted({0, *headers, len(block)})
+        for start, end in itertools.pairwise(cuts):
+            if start in headers:
+                number += 1
+            yield number, block[start:end]

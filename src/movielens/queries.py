@@ -1,6 +1,4 @@
-"""What is asked of the model: columns of raw ids, the same for a training row and for a
-request.
-"""
+"""What is asked of a model: raw ids, the same for a training row and a request."""
 
 from __future__ import annotations
 
@@ -10,21 +8,22 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-# Comparing a dtype with a type would make one each time.
-_INT64, _FLOAT64 = np.dtype(np.int64), np.dtype(np.float64)
+# Made once, because comparing a dtype with a type makes a new dtype each time.
+_INT64 = np.dtype(np.int64)
+_FLOAT64 = np.dtype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatingQueries:
-    """Raw ids whose rating is asked, one row each.
+    """Users and movies whose ratings are asked for, one pair a row.
 
     Attributes:
         user_id: int64 (n_rows,), raw MovieLens user ids, known or not.
         movie_id: int64 (n_rows,), raw MovieLens movie ids, known or not.
-        timestamp: float64 (n_rows,), seconds since 1970, NaN where none was given.
+        timestamp: float64 (n_rows,), seconds since 1970, NaN if none was given.
 
     Raises:
-        ValueError: if the columns differ in length or have another dtype.
+        ValueError: the columns differ in length or have another dtype.
     """
 
     user_id: NDArray[np.int64]
@@ -33,29 +32,25 @@ class RatingQueries:
 
     def __post_init__(self) -> None:
         user_id, movie_id, timestamp = self.user_id, self.movie_id, self.timestamp
-        is_one_shape = (
-            user_id.ndim == 1 and user_id.shape == movie_id.shape == timestamp.shape
+        have_one_shape = user_id.shape == movie_id.shape == timestamp.shape
+        have_int_ids = user_id.dtype == movie_id.dtype == _INT64
+        has_float_time = timestamp.dtype == _FLOAT64
+        is_usable = have_int_ids and has_float_time and have_one_shape
+        if is_usable and user_id.ndim == 1:
+            return
+
+        columns = {"user_id": user_id, "movie_id": movie_id, "timestamp": timestamp}
+        found = ", ".join(
+            f"{name} is {column.dtype}{column.shape}"
+            for name, column in columns.items()
         )
-        if not (
-            is_one_shape
-            and user_id.dtype == movie_id.dtype == _INT64
-            and timestamp.dtype == _FLOAT64
-        ):
-            columns = {"user_id": user_id, "movie_id": movie_id, "timestamp": timestamp}
-            found = ", ".join(
-                f"{name} is {column.dtype}{column.shape}"
-                for name, column in columns.items()
-            )
-            raise ValueError(
-                f"{found}, expected int64, int64 and float64 of one length"
-            )
+        raise ValueError(f"{found}, expected int64, int64 and float64 of one length")
 
     @classmethod
     def none(cls) -> Self:
         """No rows."""
-        return cls(
-            np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
-        )
+        no_ids = np.empty(0, dtype=np.int64)
+        return cls(no_ids, no_ids, np.empty(0))
 
     def __len__(self) -> int:
         return len(self.user_id)

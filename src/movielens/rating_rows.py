@@ -1,16 +1,20 @@
-"""Rating files into checked tables, block by block, so that no more than a block of
-text is ever held.
+"""Reads rating files into checked tables, block by block.
 
-A block is parsed by Arrow's strict CSV reader straight into numbers and checked column
-by column. Only where something in it is wrong is it gone through again row by row, to
-say where the fault stands or to leave the row out.
+No more than a block of text is held at a time:
+
+1. Arrow's strict CSV reader parses a block of whole lines straight into numbers.
+2. The numbers are checked, a column at a time.
+3. Only if something in the block is wrong, it is read again row by row, to locate the
+   bad row or to drop it.
+
+Parquet files are read in batches of rows, which are checked in the same way.
 """
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,9 +25,20 @@ from numpy.typing import NDArray
 from movielens.bad_rows import BadRows
 from movielens.columns import MOVIE_ID, RATING, TIMESTAMP, USER_ID
 from movielens.errors import DataError
+from movielens.field_checks import (
+    EXPECTED,
+    Columns,
+    KnownMovies,
+    is_usable_text,
+    row_error,
+    usable_rows,
+    value_error,
+)
 from movielens.files import (
+    READ_LIMITS,
     ChannelFile,
     OpenQuoteError,
+    ReadLimits,
     line_blocks,
     open_bytes,
     parquet_file,
@@ -31,304 +46,276 @@ from movielens.files import (
     require_columns,
     split_rows,
 )
-from movielens.formats import RATING_COLUMNS, Layout
+from movielens.formats import RATING_COLUMNS, FileLayout
 from movielens.tables import RatingTable
 
-Columns = dict[str, NDArray[Any]]
-# Raw movie ids of the catalogue, rising; None where it isn't known yet.
-Known = NDArray[np.int32] | None
-
-LARGEST_ID = 2**31 - 1
-LARGEST_TIMESTAMP = 2**32 - 1
-EXPECTED = {
-    USER_ID: f"a whole number from 1 to {LARGEST_ID}",
-    MOVIE_ID: f"a whole number from 1 to {LARGEST_ID}",
-    RATING: "half stars from 0.5 to 5.0",
-    TIMESTAMP: f"whole seconds since 1970, at most {LARGEST_TIMESTAMP} (milliseconds: divide by 1000)",
-}
-PARQUET_ROWS = 1 << 20
-# A row that goes on for longer than this is a quote that was left open.
-LONGEST_ROW = 1 << 20
-_BOUNDS = {
-    USER_ID: (1, LARGEST_ID),
-    MOVIE_ID: (1, LARGEST_ID),
-    TIMESTAMP: (0, LARGEST_TIMESTAMP),
-}
-_STARS = frozenset(k / 2 for k in range(1, 11))
-# By whether the column takes fractions.
-_NUMBER = {
-    False: re.compile(r"\s*-?[0-9]+\s*"),
-    True: re.compile(r"\s*-?[0-9]+(\.[0-9]*)?\s*"),
-}
-_UNFINISHED = "unexpected end of data"
+_NEEDED_COLUMNS = (USER_ID, MOVIE_ID, RATING)
+_UTF_8_MARK = b"\xef\xbb\xbf"
 
 
-def read_rating_file(
-    file: ChannelFile, known: NDArray[np.int32], bad_rows: BadRows
-) -> RatingTable:
-    """The ratings of one file, in its order; raises DataError as
-    `movielens.readers.read_dataset`.
+@dataclass(frozen=True, slots=True)
+class RatingReader:
+    """Reads ratings from files and from blocks of text.
+
+    Attributes:
+        known: raw ids of the movies that may be rated, int32, rising; None to allow
+            any, while the catalogue isn't known yet.
+        bad_rows: what happens to rows that can't be used.
+        limits: how much is held at a time.
     """
-    if file.layout is None:
-        return _joined(parquet_tables(file, known, bad_rows))
-    with reading(file.name), open_bytes(file.path) as stream:
-        return _joined(
-            text_tables(file.name, file.layout, line_blocks(stream), known, bad_rows)
-        )
+
+    known: KnownMovies
+    bad_rows: BadRows
+    limits: ReadLimits = READ_LIMITS
+
+    def read_file(self, file: ChannelFile) -> RatingTable:
+        """The ratings of one file, in its order.
+
+        Raises:
+            DataError: see `text_tables`; a broken file.
+        """
+        if file.layout is None:
+            tables = list(self._parquet_tables(file))
+        else:
+            with reading(file.name), open_bytes(file.path) as stream:
+                blocks = line_blocks(stream, self.limits.block_bytes)
+                tables = list(self.text_tables(file.name, file.layout, blocks))
+        return RatingTable.concatenate(tables) if tables else _empty_table()
+
+    def text_tables(
+        self,
+        name: str,
+        layout: FileLayout,
+        blocks: Iterable[bytes],
+        first_line: int = 1,
+    ) -> Iterator[RatingTable]:
+        """One table for each block of text.
+
+        Args:
+            name: of the file, for messages.
+            layout: how to read it.
+            blocks: all of its text, in blocks of whole lines.
+            first_line: the number of the first line, for messages.
+
+        Raises:
+            DataError: a missing column, a quote that doesn't close, or a bad row if
+                none may be dropped.
+        """
+        require_columns(name, layout.columns, _NEEDED_COLUMNS)
+        line = first_line
+        lines_to_skip = layout.skip
+        unfinished_row = b""
+
+        for block, is_last in _with_last(blocks):
+            data = unfinished_row + block
+            unfinished_row = b""
+
+            if lines_to_skip:
+                lines = data.split(b"\n", lines_to_skip)
+                data = lines[-1] if len(lines) > lines_to_skip else b""
+                line += lines_to_skip
+                lines_to_skip = 0
+
+            columns = _parse(layout, data)
+            if columns is None or not usable_rows(columns, self.known).all():
+                text = _Text(name, layout, data, line, is_last)
+                columns, unfinished_row = self._good_rows(text)
+
+            yield _table_of(columns)
+            line += data.count(b"\n", 0, len(data) - len(unfinished_row))
+
+    def drop_unknown_movies(self, name: str, ratings: RatingTable) -> RatingTable:
+        """The ratings of known movies, from a table that was read before the catalogue.
+
+        Args:
+            name: of the table, for messages.
+            ratings: read by a reader whose ``known`` was None.
+
+        Raises:
+            DataError: a movie isn't known, and no row may be dropped.
+        """
+        if self.known is None:
+            return ratings
+        is_known = np.isin(ratings.movie_id, self.known)
+        for row in np.flatnonzero(~is_known).tolist():
+            movie_id = str(ratings.movie_id[row])
+            place = f"rating {row + 1}"
+            self.bad_rows.add(value_error(name, place, MOVIE_ID, movie_id))
+        return ratings if is_known.all() else ratings.take(np.flatnonzero(is_known))
+
+    def _parquet_tables(self, file: ChannelFile) -> Iterator[RatingTable]:
+        opened = parquet_file(file.path, file.name)
+        present = tuple(opened.schema_arrow.names)
+        require_columns(file.name, present, _NEEDED_COLUMNS)
+
+        wanted = [column for column in RATING_COLUMNS if column in present]
+        n_rows_before = 0
+        with reading(file.name):
+            for batch in opened.iter_batches(self.limits.parquet_rows, columns=wanted):
+                columns = {
+                    column: _numbers(file.name, column, batch.column(column))
+                    for column in batch.schema.names
+                }
+                usable = usable_rows(columns, self.known)
+                for row in np.flatnonzero(~usable).tolist():
+                    place = f"row {n_rows_before + row + 1}"
+                    error = row_error(file.name, place, columns, row, self.known)
+                    self.bad_rows.add(error)
+
+                yield _table_of(
+                    {column: values[usable] for column, values in columns.items()}
+                )
+                n_rows_before += batch.num_rows
+
+    def _good_rows(self, text: _Text) -> tuple[Columns, bytes]:
+        """The columns of the good rows, and the unfinished row at the end, if any.
+
+        A row is unfinished if it goes on in the next block, because it has a line end
+        within quotes.
+        """
+        columns = text.layout.columns
+        wanted = [column for column in RATING_COLUMNS if column in columns]
+        positions = [columns.index(column) for column in wanted]
+        known = None if self.known is None else set(self.known.tolist())
+
+        good: list[list[float]] = []
+        unfinished_row = b""
+        try:
+            for line, fields in text.rows():
+                error = _field_error(text, fields, known, line)
+                if error is None:
+                    good.append([float(fields[position]) for position in positions])
+                else:
+                    self.bad_rows.add(error)
+        except OpenQuoteError as error:
+            unfinished_row = text.data.split(b"\n", error.line - text.line)[-1]
+            may_go_on = error.at_end and not text.is_last
+            if not may_go_on or len(unfinished_row) > self.limits.row_bytes:
+                raise
+
+        values = np.array(good).reshape(-1, len(wanted))
+        return dict(zip(wanted, values.T, strict=True)), unfinished_row
 
 
-def text_tables(
-    name: str,
-    layout: Layout,
-    blocks: Iterable[bytes],
-    known: Known,
-    bad_rows: BadRows,
-    line: int = 1,
-) -> Iterator[RatingTable]:
-    """A table for each block of whole lines.
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A block of text that is read row by row.
 
-    Args:
+    Attributes:
         name: of the file, for messages.
         layout: how to read it.
-        blocks: all of its text.
-        known: the movies that may be rated.
-        bad_rows: what becomes of rows that can't be used.
-        line: the number of the first line.
-
-    Raises:
-        DataError: a missing column, a quote left open, or the first bad row where none
-            may be left out.
+        data: the block.
+        line: the number of its first line.
+        is_last: whether the file ends with it.
     """
-    require_columns(name, layout.columns, (USER_ID, MOVIE_ID, RATING))
-    carried, skip = b"", layout.skip
-    for data, is_last in _with_last(blocks):
-        data = carried + data
-        if skip:
-            lines = data.split(b"\n", skip)
-            data, line, skip = lines[-1] if len(lines) > skip else b"", line + skip, 0
-        columns, carried = _parsed(layout, data), b""
-        if columns is None or _bad(columns, known).any():
-            columns, carried = _row_by_row(
-                name, layout, data, known, bad_rows, line, is_last
-            )
-        line += data.count(b"\n", 0, len(data) - len(carried))
-        yield _table(columns)
+
+    name: str
+    layout: FileLayout
+    data: bytes
+    line: int
+    is_last: bool
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The fields of each row, with the line on which it begins."""
+        text = self.data.removeprefix(_UTF_8_MARK).decode(errors="replace")
+        lines = io.StringIO(text, newline="")
+        return split_rows(self.name, self.layout.separator, lines, self.line)
 
 
-def parquet_tables(
-    file: ChannelFile, known: Known, bad_rows: BadRows
-) -> Iterator[RatingTable]:
-    """A table for each million of rows; arguments and errors as `text_tables`."""
-    opened = parquet_file(file.path, file.name)
-    present = tuple(opened.schema_arrow.names)
-    require_columns(file.name, present, (USER_ID, MOVIE_ID, RATING))
-    first = 0
-    with reading(file.name):
-        for batch in opened.iter_batches(
-            PARQUET_ROWS, columns=[name for name in RATING_COLUMNS if name in present]
-        ):
-            columns = {
-                name: _numbers(file.name, name, batch.column(name))
-                for name in batch.schema.names
-            }
-            bad = _bad(columns, known)
-            for row in np.flatnonzero(bad).tolist():
-                bad_rows.add(
-                    _fault(file.name, f"row {first + row + 1}", columns, row, known)
-                )
-            yield _table({name: values[~bad] for name, values in columns.items()})
-            first += batch.num_rows
-
-
-def unknown_movies(
-    name: str, ratings: RatingTable, known: NDArray[np.int32], bad_rows: BadRows
-) -> RatingTable:
-    """The rows whose movies are known, of a table that was read before the catalogue
-    was.
-    """
-    bad = ~np.isin(ratings.movie_id, known)
-    for row in np.flatnonzero(bad).tolist():
-        bad_rows.add(
-            _fault_at(name, f"rating {row + 1}", MOVIE_ID, str(ratings.movie_id[row]))
-        )
-    return ratings.take(np.flatnonzero(~bad)) if bad.any() else ratings
-
-
-def _joined(tables: Iterator[RatingTable]) -> RatingTable:
-    found = list(tables)
-    return (
-        RatingTable.concatenate(found)
-        if found
-        else _table(dict.fromkeys(RATING_COLUMNS, np.empty(0)))
-    )
-
-
-def _table(columns: Columns) -> RatingTable:
+def _table_of(columns: Columns) -> RatingTable:
     return RatingTable.of(
-        columns[USER_ID], columns[MOVIE_ID], columns[RATING], columns.get(TIMESTAMP)
+        user_id=columns[USER_ID],
+        movie_id=columns[MOVIE_ID],
+        rating=columns[RATING],
+        timestamp=columns.get(TIMESTAMP),
     )
+
+
+def _empty_table() -> RatingTable:
+    nothing = np.empty(0)
+    return RatingTable.of(nothing, nothing, nothing, nothing)
 
 
 def _with_last(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    left = iter(blocks)
-    block = next(left, None)
+    """Each block, and whether it is the last one."""
+    remaining = iter(blocks)
+    block = next(remaining, None)
     while block is not None:
-        after = next(left, None)
-        yield block, after is None
-        block = after
+        following = next(remaining, None)
+        yield block, following is None
+        block = following
 
 
-def _parsed(layout: Layout, data: bytes) -> Columns | None:
-    """The columns of a block, or None where it has to be gone through row by row."""
-    names = [name for name in RATING_COLUMNS if name in layout.columns]
+def _parse(layout: FileLayout, data: bytes) -> Columns | None:
+    """The columns of a block, or None if it must be read row by row."""
+    wanted = [column for column in RATING_COLUMNS if column in layout.columns]
     if not data.strip():
-        return {name: np.empty(0) for name in names}
+        return {column: np.empty(0) for column in wanted}
+
     n_quotes = data.count(b'"')
-    # The reader splits at one character only.
-    two = layout.separator == "::"
-    source = data.replace(b"::", b"\t") if two else data
+    separator, source = layout.separator, data
+    if separator == "::":
+        # Arrow takes a single character only.
+        separator = "\t"
+        source = data.replace(b"::", b"\t")
+
+    read_options = pa_csv.ReadOptions(column_names=list(layout.columns))
+    parse_options = pa_csv.ParseOptions(
+        delimiter=separator, newlines_in_values=n_quotes > 0
+    )
+    types = {column: pa.int64() for column in wanted} | {RATING: pa.float64()}
+    convert_options = pa_csv.ConvertOptions(
+        check_utf8=False, include_columns=wanted, column_types=types, null_values=[]
+    )
     try:
         table = pa_csv.read_csv(
-            pa.BufferReader(source),
-            pa_csv.ReadOptions(column_names=list(layout.columns)),
-            pa_csv.ParseOptions(
-                delimiter="\t" if two else layout.separator,
-                newlines_in_values=n_quotes > 0,
-            ),
-            pa_csv.ConvertOptions(
-                check_utf8=False,
-                include_columns=names,
-                column_types={
-                    name: pa.float64() if name == RATING else pa.int64()
-                    for name in names
-                },
-                null_values=[],
-            ),
+            pa.BufferReader(source), read_options, parse_options, convert_options
         )
     except pa.ArrowInvalid:
         return None
-    # Arrow takes a quote that was left open as text to the end of the block, and loses
-    # the rows in it.
-    if n_quotes % 2 or (
-        n_quotes
-        and table.num_rows != sum(1 for line in data.splitlines() if line.strip())
-    ):
+
+    # Arrow takes everything after an open quote for text, and so loses rows.
+    if n_quotes % 2:
         return None
-    return {name: table.column(name).to_numpy() for name in names}
+    if n_quotes and table.num_rows != _count_filled_lines(data):
+        return None
+    return {column: table.column(column).to_numpy() for column in wanted}
 
 
-def _row_by_row(
-    name: str,
-    layout: Layout,
-    data: bytes,
-    known: Known,
-    bad_rows: BadRows,
-    line: int,
-    is_last: bool,
-) -> tuple[Columns, bytes]:
-    """The columns of a block's good rows, and the beginning of a row that goes on in
-    the next block.
-    """
-    names = [column for column in RATING_COLUMNS if column in layout.columns]
-    places = [layout.columns.index(column) for column in names]
-    movies = None if known is None else set(known.tolist())
-    text = io.StringIO(
-        data.removeprefix(b"\xef\xbb\xbf").decode(errors="replace"), newline=""
-    )
-    values, carried = [], b""
-    try:
-        for at, fields in split_rows(name, layout.separator, text, line):
-            fault = _row_fault(name, layout, fields, movies, at)
-            if fault is None:
-                values.append([float(fields[place]) for place in places])
-            else:
-                bad_rows.add(fault)
-    except OpenQuoteError as error:
-        carried = data.split(b"\n", error.line - line)[-1]
-        if is_last or _UNFINISHED not in str(error) or len(carried) > LONGEST_ROW:
-            raise
-    table = np.array(values).reshape(-1, len(names))
-    return dict(zip(names, table.T, strict=True)), carried
+def _count_filled_lines(data: bytes) -> int:
+    return sum(1 for line in data.splitlines() if line.strip())
 
 
-def _row_fault(
-    name: str, layout: Layout, fields: list[str], movies: set[int] | None, line: int
+def _field_error(
+    text: _Text, fields: list[str], known: set[int] | None, line: int
 ) -> DataError | None:
+    """What is wrong with the fields of a row, or None if they can be used."""
+    columns = text.layout.columns
     place = f"line {line}"
-    if len(fields) != len(layout.columns):
-        expected = f"expected {len(layout.columns)} ({','.join(layout.columns)})"
-        return DataError(f"{name} {place}: {len(fields)} fields, {expected}")
-    for column, text in zip(layout.columns, fields, strict=True):
-        if column in EXPECTED and not is_usable_text(column, text):
-            return _fault_at(name, place, column, text)
-    movie_id = fields[layout.columns.index(MOVIE_ID)]
-    if movies is not None and int(movie_id) not in movies:
-        return _fault_at(name, place, MOVIE_ID, movie_id)
+    if len(fields) != len(columns):
+        return DataError(
+            f"{text.name} {place}: {len(fields)} fields, "
+            f"expected {len(columns)} ({','.join(columns)})"
+        )
+
+    for column, field in zip(columns, fields, strict=True):
+        if column in EXPECTED and not is_usable_text(column, field):
+            return value_error(text.name, place, column, field)
+
+    movie_id = fields[columns.index(MOVIE_ID)]
+    if known is not None and int(movie_id) not in known:
+        return value_error(text.name, place, MOVIE_ID, movie_id)
     return None
 
 
 def _numbers(name: str, column: str, values: Any) -> NDArray[Any]:
+    """A Parquet column's values as numbers; times become seconds since 1970."""
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         raise DataError(
-            f"{name}: {column} holds {values.type}, expected numbers: write it with another type"
+            f"{name}: {column} holds {values.type}, expected numbers: "
+            "write it with another type"
         )
     numbers: NDArray[Any] = values.to_numpy(zero_copy_only=False)
     return numbers
-
-
-def _bad(columns: Columns, known: Known) -> NDArray[np.bool_]:
-    """Whether each row has a value that can't be used, bool (n_rows,)."""
-    bad = np.zeros(len(columns[USER_ID]), dtype=np.bool_)
-    for name, values in columns.items():
-        bad |= ~_is_usable(name, values, known)
-    return bad
-
-
-def _fault(
-    name: str, place: str, columns: Columns, row: int, known: Known
-) -> DataError:
-    one = {column: values[row : row + 1] for column, values in columns.items()}
-    column = next(
-        column
-        for column, value in one.items()
-        if not _is_usable(column, value, known)[0]
-    )
-    return _fault_at(name, place, column, str(columns[column][row]))
-
-
-def _is_usable(name: str, values: NDArray[Any], known: Known) -> NDArray[np.bool_]:
-    if name == RATING:
-        twice = 2 * values
-        return np.asarray(
-            (twice >= 1) & (twice <= 10) & (twice == np.floor(twice)), dtype=np.bool_
-        )
-    low, high = _BOUNDS[name]
-    usable = (values >= low) & (values <= high) & (values == np.floor(values))
-    return np.asarray(
-        usable & np.isin(values, known)
-        if name == MOVIE_ID and known is not None
-        else usable,
-        np.bool_,
-    )
-
-
-def is_usable_text(name: str, text: str) -> bool:
-    """Whether a field's text is a value that the column takes."""
-    if not _NUMBER[name == RATING].fullmatch(text):
-        return False
-    # One field at a time: as an array of one, each would take ten times as long.
-    value = float(text)
-    if name == RATING:
-        return value in _STARS
-    low, high = _BOUNDS[name]
-    return low <= value <= high
-
-
-def _fault_at(name: str, place: str, column: str, value: str) -> DataError:
-    if column == MOVIE_ID and is_usable_text(MOVIE_ID, value):
-        expected = "a movie that the movies file lists: add it there, or drop the row"
-    else:
-        expected = EXPECTED[column]
-    return DataError.at(name, place, column, value, expected)

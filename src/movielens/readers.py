@@ -1,42 +1,43 @@
-"""The data of all hosts, the same on each: every file is read by one host, and its rows
-are given to all.
+"""Reads the ratings and movies of a job's channels, the same on every host.
 
-A rating takes 13 bytes, so that even 25 million travel in a moment; what is costly,
-features and trees, is shared out afterwards. Tables are put in the order of their
-files' names, which is the order that one host would read them in, so that neither the
-number of hosts nor how the files are spread changes a single row. A pipe has no files,
-so there the order is that of the hosts.
+Every file is read by one host, and its rows are sent to all:
+
+1. The hosts list their files to each other and share them out (`movielens.sharing`).
+2. Each host reads its movie files and its pipes. The movies of all hosts become the
+   catalogue.
+3. Each host reads its rating files and checks their movies against the catalogue.
+4. The tables of all hosts are joined in the order of their files' names, and duplicates
+   are dropped.
+
+One host would read the files in the same order. So neither the number of hosts nor the
+place of a file changes a single row. Pipes have no file names; their tables are ordered
+by channel and then by host.
+
+A rating takes 13 bytes, so that even 25 million are sent quickly. The costly work,
+making features and trees, is shared out later.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from movielens.assembly import assemble
 from movielens.bad_rows import BadRows
 from movielens.channel import Channel
 from movielens.errors import DataError
-from movielens.files import ChannelFile, channel_files, of_role
-from movielens.formats import Role
+from movielens.files import READ_LIMITS, ReadLimits
 from movielens.movie_rows import Movie, catalogue, read_movie_file
 from movielens.peers import ALONE, Peers, exchange_json
 from movielens.pipes import PipedRows, read_pipe
-from movielens.rating_rows import read_rating_file, unknown_movies
+from movielens.rating_rows import RatingReader
+from movielens.sharing import Share, share_of
+from movielens.table_exchange import exchange_tables
 from movielens.tables import MovieTable, RatingTable
 
 logger = logging.getLogger(__name__)
-
-_COLUMNS = ("user_id", "movie_id", "half_stars", "timestamp")
-_PIPE = "a pipe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Dataset:
     Attributes:
         ratings: in file order, files by name, without duplicates.
         movies: the catalogue.
-        files: the names of the files read, channel first.
-        dropped: counts of rows left out, by reason.
+        files: the names of the files, which begin with their channels.
+        dropped: how many rows were dropped, by reason.
     """
 
     ratings: RatingTable
@@ -61,247 +62,137 @@ def read_dataset(
     most_bad: float = 0.0,
     movies: MovieTable | None = None,
     peers: Peers = ALONE,
+    limits: ReadLimits = READ_LIMITS,
 ) -> Dataset:
-    """Ratings and movies of all hosts.
+    """Read the ratings and movies of all hosts.
 
     Args:
         channels: this host's.
-        most_bad: share of the rating rows that may be left out because they can't be
-            used; 0 makes the first such row an error.
-        movies: a catalogue, where the channels need not have one; a movie that they
-            have too is as they have it.
+        most_bad: the largest share of the rating rows that may be dropped because they
+            can't be used; 0 makes the first such row an error. See
+            `movielens.bad_rows.largest_bad_share`.
+        movies: an earlier catalogue, so that the channels need no movies. A movie that
+            the channels have is taken from them.
         peers: all hosts.
+        limits: how much is held in memory at a time.
 
     Raises:
-        HalfstarError: files that are absent, empty or broken, or values that can't be
-            used; the same on all hosts.
+        HalfstarError: a file is absent, empty or broken, or a value can't be used. All
+            hosts raise the same error.
+
+    Example:
+        >>> from pathlib import Path
+        >>> channel = Channel("training", Path("data/ml-latest-small"))
+        >>> data = read_dataset([channel])
+        >>> len(data.ratings), len(data.movies), data.files
+        (100836, 9742, ('training/ratings.csv', 'training/movies.csv'))
     """
-    share, bad_rows = _Share.of(channels, peers), BadRows(most_bad)
+    share = share_of(channels, peers)
     share.require("ratings")
-    everywhere = exchange_json(peers, lambda: share.movies(bad_rows))
-    found = [
-        Movie(**entry | {"genres": tuple(entry["genres"])})
-        for host in everywhere
-        for entry in host
-    ]
+    bad_rows = BadRows(most_bad)
+    host = _HostReader(share, bad_rows, limits)
+
+    found = _exchange_movies(host, peers)
     if movies is None and not found:
         share.require("movies")
-    movies = catalogue([*_older(movies, found), *found])
-    require_movies(movies, [file.name for file in share.of_role("movies")])
-    known = movies.movie_id
-    tables = _gathered(peers, lambda: share.ratings(known, bad_rows), bad_rows)
+    known = [] if movies is None else _older_movies(movies, found)
+    movies = catalogue([*known, *found])
+    if not len(movies):
+        names = ", ".join(share.names("movies"))
+        raise DataError(f"{names} has no rows: the rated movies are needed")
+
+    all_movies = movies
+    tables = exchange_tables(peers, lambda: host.ratings(all_movies))
+    _add_up(bad_rows, peers)
     ratings, dropped = assemble(tables, bad_rows)
-    names = [name for name, _ in tables] + [
-        file.name for file in share.everything if file.role == "movies"
-    ]
-    return Dataset(ratings, movies, tuple(dict.fromkeys(names)), dropped)
+
+    files = [name for name, _ in tables] + share.names("movies")
+    files_once = tuple(dict.fromkeys(files))
+    return Dataset(ratings, movies, files_once, dropped)
 
 
 @dataclass
-class _Share:
-    """What this host reads.
+class _HostReader:
+    """Reads this host's share: first the movies, then the ratings.
 
     Attributes:
-        channels: names of the job's, for messages.
-        files: of all that this host has, those which no other host reads.
-        pipes: likewise, by the name that messages call them.
-        everything: the files of all hosts, as far as messages need them.
-        is_piped: whether any host has a pipe, so that only reading tells what there is.
-        piped: what came through the pipes.
+        share: what to read.
+        bad_rows: what happens to ratings that can't be used.
+        limits: how much is held at a time.
+        piped: what came through the pipes, by channel.
     """
 
-    channels: list[str]
-    files: list[ChannelFile]
-    pipes: dict[str, Channel]
-    everything: list[ChannelFile]
-    is_piped: bool
+    share: Share
+    bad_rows: BadRows
+    limits: ReadLimits
     piped: dict[str, PipedRows] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, channels: Sequence[Channel], peers: Peers) -> _Share:
-        """Of hosts that have the same file, or the same pipe, one reads it, in turn."""
-        found: list[ChannelFile] = []
-        sharded = {channel.name for channel in channels if channel.is_sharded}
+    def movies(self) -> list[Movie]:
+        """The movies of this host's files and pipes.
 
-        def listing() -> list[tuple[str, Role | None, str, bool]]:
-            found.extend(
-                file
-                for channel in channels
-                if not channel.is_pipe
-                for file in channel_files(channel.name, channel.path)
-            )
-            files = [
-                (
-                    file.name,
-                    file.role,
-                    file.begins,
-                    file.name.partition("/")[0] in sharded,
-                )
-                for file in found
-            ]
-            return [
-                *files,
-                *(
-                    (channel.name, None, _PIPE, channel.is_sharded)
-                    for channel in channels
-                    if channel.is_pipe
-                ),
-            ]
-
-        hosts: list[list[tuple[str, Role | None, str, bool]]] = exchange_json(
-            peers, listing
-        )
-        everywhere = sorted(
-            {
-                name
-                for host in hosts
-                for name, _, _, is_sharded in host
-                if not is_sharded
-            }
-        )
-        mine = {name for name, _, _, is_sharded in hosts[peers.rank] if is_sharded}
-        for place, name in enumerate(everywhere):
-            holders = [
-                rank
-                for rank, host in enumerate(hosts)
-                if any(entry[0] == name for entry in host)
-            ]
-            if holders[place % len(holders)] == peers.rank:
-                mine.add(name)
-        entries = {
-            (name, role, begins) for host in hosts for name, role, begins, _ in host
-        }
-        return cls(
-            [channel.name for channel in channels],
-            [file for file in found if file.name in mine],
-            {
-                channel.name: channel
-                for channel in channels
-                if channel.is_pipe and channel.name in mine
-            },
-            [
-                ChannelFile(Path(), name, role, None, begins)
-                for name, role, begins in sorted(entries, key=str)
-            ],
-            any(begins == _PIPE for _, _, begins in entries),
-        )
-
-    def of_role(self, role: Role) -> list[ChannelFile]:
-        """The files of that role, of all hosts."""
-        return [file for file in self.everything if file.role == role]
-
-    def require(self, role: Role) -> None:
-        """Raise a DataError where no host has a file of that role."""
-        if not self.is_piped:
-            of_role(self.everything, role, self.channels)
-
-    def movies(self, bad_rows: BadRows) -> list[dict[str, Any]]:
-        """The movies that this host reads, as JSON values; reads the pipes, whatever
-        they hold.
+        Pipes can be read only once, so their ratings are kept for later.
         """
-        found = [
-            movie
-            for file in self.files
-            if file.role == "movies"
-            for movie in read_movie_file(file)
-        ]
-        for name, channel in self.pipes.items():
-            self.piped[name] = read_pipe(name, channel.path, bad_rows)
-            found += self.piped[name].movies
-            for header in self.piped[name].passed_over:
+        movies: list[Movie] = []
+        for file in self.share.own_files("movies"):
+            movies += read_movie_file(file)
+        for pipe in self.share.pipes:
+            rows = read_pipe(pipe.name, pipe.path, self.bad_rows, self.limits)
+            self.piped[pipe.name] = rows
+            movies += rows.movies
+            for header in rows.ignored:
                 logger.info(
-                    "neither ratings nor movies, passed over in the pipe %s: %s",
-                    name,
+                    "neither ratings nor movies, ignored in the pipe %s: %s",
+                    pipe.name,
                     header,
                 )
-        return [asdict(movie) for movie in found]
+        return movies
 
-    def ratings(
-        self, known: NDArray[np.int32], bad_rows: BadRows
-    ) -> dict[str, RatingTable]:
-        """The ratings that this host reads, by name."""
-        files = [file for file in self.files if file.role == "ratings"]
-        tables = {file.name: read_rating_file(file, known, bad_rows) for file in files}
-        for name, rows in self.piped.items():
+    def ratings(self, movies: MovieTable) -> dict[str, RatingTable]:
+        """The ratings of this host's files by name, and of its pipes by channel.
+
+        Args:
+            movies: the movies that may be rated.
+        """
+        reader = RatingReader(movies.movie_id, self.bad_rows, self.limits)
+        tables = {
+            file.name: reader.read_file(file)
+            for file in self.share.own_files("ratings")
+        }
+        for channel, rows in self.piped.items():
             if rows.ratings:
-                tables[name] = unknown_movies(
-                    name, RatingTable.concatenate(rows.ratings), known, bad_rows
-                )
+                table = RatingTable.concatenate(rows.ratings)
+                tables[channel] = reader.drop_unknown_movies(channel, table)
         return tables
 
 
-def _older(movies: MovieTable | None, found: list[Movie]) -> list[Movie]:
-    """The movies of a catalogue that weren't found anew."""
-    if movies is None:
-        return []
-    new = {movie.movie_id for movie in found}
+def _exchange_movies(host: _HostReader, peers: Peers) -> list[Movie]:
+    """The movies that all hosts have read."""
+
+    def read_own() -> list[dict[str, Any]]:
+        return [asdict(movie) for movie in host.movies()]
+
+    movies = []
+    for movies_of_host in exchange_json(peers, read_own):
+        for values in movies_of_host:
+            # JSON has lists where a movie has a tuple.
+            genres = tuple(values.pop("genres"))
+            movies.append(Movie(**values, genres=genres))
+    return movies
+
+
+def _older_movies(movies: MovieTable, found: list[Movie]) -> list[Movie]:
+    """The movies of an earlier catalogue that weren't found again."""
+    found_ids = {movie.movie_id for movie in found}
     rows = zip(movies.movie_id.tolist(), movies.title, movies.genres, strict=True)
     return [
         Movie("the model", movie_id, title, genres)
         for movie_id, title, genres in rows
-        if movie_id not in new
+        if movie_id not in found_ids
     ]
 
 
-def _gathered(
-    peers: Peers, read_own: Callable[[], dict[str, RatingTable]], bad_rows: BadRows
-) -> list[tuple[str, RatingTable]]:
-    """The tables of all hosts by name; counts the bad rows of all."""
-    if len(peers) == 1:
-        return sorted(read_own().items())
-    own = peers.exchange(lambda: _packed(read_own()))
+def _add_up(bad_rows: BadRows, peers: Peers) -> None:
+    """Turn this host's count of bad rows into the count of all hosts."""
     counts = exchange_json(peers, lambda: (bad_rows.count, bad_rows.first))
     bad_rows.count = sum(count for count, _ in counts)
     bad_rows.first = next((first for _, first in counts if first), "")
-    places = [
-        (name, rank, table)
-        for rank, data in enumerate(own)
-        for name, table in _unpacked(data)
-    ]
-    return [
-        (name, table) for name, _, table in sorted(places, key=lambda place: place[:2])
-    ]
-
-
-def _packed(tables: dict[str, RatingTable]) -> bytes:
-    """Tables as npz: their columns, and their names as JSON."""
-    buffer = io.BytesIO()
-    arrays = {
-        f"{place}.{column}": getattr(table, column)
-        for place, table in enumerate(tables.values())
-        for column in _COLUMNS
-    }
-    present = {name: array for name, array in arrays.items() if array is not None}
-    np.savez(
-        buffer,
-        names=np.frombuffer(json.dumps(list(tables)).encode(), dtype=np.uint8),
-        **present,
-    )
-    return buffer.getvalue()
-
-
-def _unpacked(data: bytes) -> list[tuple[str, RatingTable]]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        arrays = dict(archive)
-    tables = []
-    for place, name in enumerate(json.loads(arrays["names"].tobytes())):
-        user_id, movie_id, half_stars = (
-            arrays[f"{place}.{column}"] for column in _COLUMNS[:3]
-        )
-        tables.append(
-            (
-                name,
-                RatingTable(
-                    user_id, movie_id, half_stars, arrays.get(f"{place}.{_COLUMNS[3]}")
-                ),
-            )
-        )
-    return tables
-
-
-def require_movies(movies: MovieTable, names: list[str]) -> None:
-    """Raise a DataError where the files of those names list none."""
-    if not len(movies):
-        raise DataError(
-            f"{', '.join(names)} has no rows: the movies that were rated are needed"
-        )

@@ -1,8 +1,9 @@
-"""Ratings and movies as checked columns, in the order in which the files had them."""
+"""Ratings and movies as checked columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,20 +12,29 @@ from numpy.typing import NDArray
 
 from movielens.queries import RatingQueries
 
+_DTYPES = {
+    "user_id": np.dtype(np.int32),
+    "movie_id": np.dtype(np.int32),
+    "half_stars": np.dtype(np.uint8),
+    "timestamp": np.dtype(np.uint32),
+}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatingTable:
-    """Ratings, 13 bytes a row: file order is kept, since a seeded split depends on it.
+    """Ratings, 13 bytes a row, in the order of the files.
+
+    The order matters, because a seeded split depends on it.
 
     Attributes:
         user_id: int32 (n_rows,), raw MovieLens ids, above 0.
         movie_id: int32 (n_rows,), raw MovieLens ids, above 0.
         half_stars: uint8 (n_rows,), 1 to 10.
-        timestamp: uint32 (n_rows,), seconds since 1970, or None where the files have no
-            such column.
+        timestamp: uint32 (n_rows,), seconds since 1970; None if the files have no such
+            column.
 
     Raises:
-        ValueError: if the columns differ in length or have another dtype.
+        ValueError: the columns differ in length or have another dtype.
     """
 
     user_id: NDArray[np.int32]
@@ -33,21 +43,20 @@ class RatingTable:
     timestamp: NDArray[np.uint32] | None
 
     def __post_init__(self) -> None:
-        dtypes = (np.int32, np.int32, np.uint8, np.uint32)
-        columns = (self.user_id, self.movie_id, self.half_stars, self.timestamp)
-        present = [
-            (column, dtype)
-            for column, dtype in zip(columns, dtypes, strict=True)
-            if column is not None
-        ]
-        lengths = {len(column) for column, _ in present}
+        columns: dict[str, NDArray[Any]] = {
+            "user_id": self.user_id,
+            "movie_id": self.movie_id,
+            "half_stars": self.half_stars,
+        }
+        if self.timestamp is not None:
+            columns["timestamp"] = self.timestamp
+
+        lengths = {len(column) for column in columns.values()}
         if len(lengths) != 1:
             raise ValueError(f"columns of different lengths: {sorted(lengths)}")
-        for column, dtype in present:
-            if column.dtype != dtype:
-                raise ValueError(
-                    f"a column is {column.dtype}, expected {np.dtype(dtype)}"
-                )
+        for name, column in columns.items():
+            if column.dtype != _DTYPES[name]:
+                raise ValueError(f"{name} is {column.dtype}, expected {_DTYPES[name]}")
 
     @classmethod
     def of(
@@ -57,19 +66,33 @@ class RatingTable:
         rating: NDArray[Any],
         timestamp: NDArray[Any] | None,
     ) -> Self:
-        """Pack columns of other dtypes whose values are known to be fit for it;
-        ``rating`` is in stars.
+        """A table of columns of other dtypes, whose values are known to fit.
+
+        Args:
+            user_id: raw ids, (n_rows,).
+            movie_id: raw ids, (n_rows,).
+            rating: in stars, (n_rows,).
+            timestamp: seconds since 1970, (n_rows,), or None.
+
+        Example:
+            >>> one = np.array([1])
+            >>> RatingTable.of(one, one, np.array([3.5]), None).half_stars.tolist()
+            [7]
         """
         return cls(
-            user_id.astype(np.int32),
-            movie_id.astype(np.int32),
-            (2 * rating).astype(np.uint8),
-            None if timestamp is None else timestamp.astype(np.uint32),
+            user_id=user_id.astype(np.int32),
+            movie_id=movie_id.astype(np.int32),
+            half_stars=(2 * rating).astype(np.uint8),
+            timestamp=None if timestamp is None else timestamp.astype(np.uint32),
         )
 
     @classmethod
     def concatenate(cls, tables: Sequence[RatingTable]) -> Self:
-        """One table after the other; all of them have timestamps or none has."""
+        """The rows of all tables, one table after the other.
+
+        Args:
+            tables: at least one. Either all have timestamps or none has.
+        """
         timestamps = [
             table.timestamp for table in tables if table.timestamp is not None
         ]
@@ -103,34 +126,39 @@ class RatingTable:
         )
 
     def every(self, most: int) -> RatingTable:
-        """At most that many of the rows, evenly spread."""
-        step = -(-len(self) // most) or 1
-        return self if step == 1 else self.take(np.arange(0, len(self), step))
+        """At most ``most`` of the rows, evenly spread."""
+        if len(self) <= most:
+            return self
+        step = math.ceil(len(self) / most)
+        return self.take(np.arange(0, len(self), step))
 
     def queries(self) -> RatingQueries:
         """The same rows without their ratings, as a request would ask for them."""
-        timestamp = (
-            np.full(len(self), np.nan)
-            if self.timestamp is None
-            else self.timestamp.astype(np.float64)
-        )
+        if self.timestamp is None:
+            timestamp = np.full(len(self), np.nan)
+        else:
+            timestamp = self.timestamp.astype(np.float64)
         return RatingQueries(
-            self.user_id.astype(np.int64), self.movie_id.astype(np.int64), timestamp
+            user_id=self.user_id.astype(np.int64),
+            movie_id=self.movie_id.astype(np.int64),
+            timestamp=timestamp,
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MovieTable:
-    """The catalogue, by rising movie id.
+    """The catalogue, by movie id.
 
     Attributes:
-        movie_id: int32 (n_movies,), raw MovieLens ids, rising, no two alike.
-        title: one title a movie, as in the file (surrounding spaces removed), the year
-            included.
-        genres: the names a movie, as in the file but for ML-1M's and ML-100K's
-            ``Children's``, which is ``Children``; empty where the file says ``(no
-            genres listed)`` (or ML-100K's ``unknown``).
-        year: int16 (n_movies,), the year in the title, 0 where there is none.
+        movie_id: int32 (n_movies,), raw MovieLens ids, rising, each movie once.
+        title: the titles, as in the file, with the year and with single spaces.
+        genres: the genres of each movie, as in the file. ML-1M's and ML-100K's
+            ``Children's`` is ``Children``. ``(no genres listed)`` and ML-100K's
+            ``unknown`` are left out.
+        year: int16 (n_movies,), the year in the title, 0 if there is none.
+
+    Raises:
+        ValueError: the columns differ in length, or the ids don't rise.
     """
 
     movie_id: NDArray[np.int32]
@@ -139,13 +167,15 @@ class MovieTable:
     year: NDArray[np.int16]
 
     def __post_init__(self) -> None:
-        if (
-            not len(self.movie_id)
-            == len(self.title)
-            == len(self.genres)
-            == len(self.year)
-        ):
-            raise ValueError("columns of different lengths")
+        columns: tuple[Sized, ...] = (
+            self.movie_id,
+            self.title,
+            self.genres,
+            self.year,
+        )
+        lengths = {len(column) for column in columns}
+        if len(lengths) != 1:
+            raise ValueError(f"columns of different lengths: {sorted(lengths)}")
         if np.any(np.diff(self.movie_id) <= 0):
             raise ValueError("movie ids must rise")
 

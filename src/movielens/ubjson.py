@@ -1,9 +1,9 @@
-"""Reads and writes UBJSON as XGBoost does: typed arrays stay arrays, so that no number
-changes on the way.
+"""Reads and writes UBJSON as XGBoost does.
 
-Only what XGBoost uses: objects with keys of 64-bit length, strings, whole numbers,
-    float32, typed and mixed
-arrays, all big-endian (its ``src/common/json.cc``; https://ubjson.org for the format).
+Typed arrays stay arrays, so that no number changes on the way. Only what XGBoost uses
+is supported: objects with 64-bit lengths, strings, whole numbers, float32, typed arrays
+and mixed arrays, all big-endian. See its ``src/common/json.cc``, and
+https://ubjson.org for the format.
 """
 
 from __future__ import annotations
@@ -12,27 +12,30 @@ import struct
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-_NUMBERS = {
-    b"i": ">i1",
-    b"U": ">u1",
-    b"I": ">i2",
-    b"l": ">i4",
-    b"L": ">i8",
-    b"d": ">f4",
-    b"D": ">f8",
+_DTYPE_OF_MARKER: dict[bytes, np.dtype[Any]] = {
+    b"i": np.dtype(">i1"),
+    b"U": np.dtype(">u1"),
+    b"I": np.dtype(">i2"),
+    b"l": np.dtype(">i4"),
+    b"L": np.dtype(">i8"),
+    b"d": np.dtype(">f4"),
+    b"D": np.dtype(">f8"),
 }
-_CONSTANTS = {b"Z": None, b"T": True, b"F": False}
-_MARKERS = {np.dtype(dtype): marker for marker, dtype in _NUMBERS.items()}
+_MARKER_OF_DTYPE = {dtype: marker for marker, dtype in _DTYPE_OF_MARKER.items()}
+_CONSTANT_OF_MARKER = {b"Z": None, b"T": True, b"F": False}
 
 
 class Encoded(bytes):
-    """UBJSON of a value, which `dumps` puts where the value would stand."""
+    """A value that is UBJSON already, which `dumps` writes as it is."""
 
 
 def loads(data: bytes) -> Any:
-    """The value that ``data`` holds; raises ValueError where it is cut short or
-    something else.
+    """The value that ``data`` holds.
+
+    Raises:
+        ValueError: it is cut short, or isn't UBJSON as XGBoost writes it.
     """
     try:
         return _Reader(data).value()
@@ -41,8 +44,19 @@ def loads(data: bytes) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """The UBJSON of a value as `loads` gives it, numbers outside arrays as int64 or
-    float32.
+    """The UBJSON of a value.
+
+    Numbers outside arrays become int64 or float32.
+
+    Args:
+        value: of the types that `loads` gives; or `Encoded`.
+
+    Raises:
+        TypeError: a value of another type.
+
+    Example:
+        >>> loads(dumps({"depth": 3, "gates": [True, None]}))
+        {'depth': 3, 'gates': [True, None]}
     """
     parts: list[bytes] = []
     _write(value, parts)
@@ -54,103 +68,107 @@ def _write(value: Any, parts: list[bytes]) -> None:
         case dict():
             parts.append(b"{")
             for name, member in value.items():
-                parts.append(_counted(name.encode()))
+                parts.append(_with_length(name))
                 _write(member, parts)
             parts.append(b"}")
         case np.ndarray():
-            parts += [
-                b"[$",
-                _MARKERS[value.dtype],
-                b"#",
-                _length_of(value),
-                value.tobytes(),
-            ]
+            parts += [b"[$", _MARKER_OF_DTYPE[value.dtype]]
+            parts += [b"#", _whole_number(len(value)), value.tobytes()]
         case Encoded():
             parts.append(value)
         case list():
-            parts += [b"[#", _length_of(value)]
+            parts += [b"[#", _whole_number(len(value))]
             for item in value:
                 _write(item, parts)
         case str():
-            parts += [b"S", _counted(value.encode())]
-        case bool() | None:
-            parts.append(
-                next(
-                    marker
-                    for marker, constant in _CONSTANTS.items()
-                    if constant is value
-                )
-            )
+            parts += [b"S", _with_length(value)]
+        case None:
+            parts.append(b"Z")
+        case bool():
+            parts.append(b"T" if value else b"F")
         case int():
-            parts.append(b"L" + struct.pack(">q", value))
+            parts.append(_whole_number(value))
         case float():
             parts.append(b"d" + struct.pack(">f", value))
         case _:
-            raise TypeError(f"{type(value).__name__} has no place in UBJSON")
+            raise TypeError(f"UBJSON has no {type(value).__name__}")
 
 
-def _length_of(value: Any) -> bytes:
-    return b"L" + struct.pack(">q", len(value))
+def _whole_number(number: int) -> bytes:
+    return b"L" + struct.pack(">q", number)
 
 
-def _counted(text: bytes) -> bytes:
-    return _length_of(text) + text
+def _with_length(text: str) -> bytes:
+    data = text.encode()
+    return _whole_number(len(data)) + data
 
 
 class _Reader:
+    """Reads one value after the other.
+
+    Attributes:
+        data: the UBJSON.
+        position: how many bytes of it were read.
+    """
+
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.place = 0
+        self.position = 0
 
     def value(self) -> Any:
+        """The next value."""
         marker = self._take(1)
-        if marker == b"{":
-            return self._object()
-        if marker == b"[":
-            return self._array()
-        if marker == b"S":
-            return self._text()
-        return (
-            _CONSTANTS[marker]
-            if marker in _CONSTANTS
-            else self._numbers(marker, 1)[0].item()
-        )
+        match marker:
+            case b"{":
+                return self._object()
+            case b"[":
+                return self._array()
+            case b"S":
+                return self._text()
+        if marker in _CONSTANT_OF_MARKER:
+            return _CONSTANT_OF_MARKER[marker]
+        return self._numbers(marker, count=1)[0].item()
 
     def _object(self) -> dict[str, Any]:
         members = {}
-        while self.data[self.place : self.place + 1] != b"}":
+        while not self._skip(b"}"):
             name = self._text()
             members[name] = self.value()
-        self.place += 1
         return members
 
-    def _array(self) -> Any:
-        if self.data[self.place : self.place + 1] == b"$":
-            _, marker, _ = self._take(1), self._take(1), self._take(1)
-            return self._numbers(marker, self._length())
-        if self.data[self.place : self.place + 1] == b"#":
-            self.place += 1
+    def _array(self) -> NDArray[Any] | list[Any]:
+        if self._skip(b"$"):
+            marker = self._take(1)
+            self._take(1)  # the # before the length
+            return self._numbers(marker, count=self._length())
+        if self._skip(b"#"):
             return [self.value() for _ in range(self._length())]
+
         items = []
-        while self.data[self.place : self.place + 1] != b"]":
+        while not self._skip(b"]"):
             items.append(self.value())
-        self.place += 1
         return items
 
     def _text(self) -> str:
         return self._take(self._length()).decode()
 
     def _length(self) -> int:
-        length: int = self._numbers(self._take(1), 1)[0].item()
+        length: int = self._numbers(marker=self._take(1), count=1)[0].item()
         return length
 
-    def _numbers(self, marker: bytes, count: int) -> Any:
-        dtype = np.dtype(_NUMBERS[marker])
+    def _numbers(self, marker: bytes, count: int) -> NDArray[Any]:
+        dtype = _DTYPE_OF_MARKER[marker]
         return np.frombuffer(self._take(count * dtype.itemsize), dtype)
 
+    def _skip(self, expected: bytes) -> bool:
+        """Whether the next byte is the expected one; if so, go on after it."""
+        is_next = self.data[self.position : self.position + 1] == expected
+        self.position += is_next
+        return is_next
+
     def _take(self, count: int) -> bytes:
-        taken = self.data[self.place : self.place + count]
+        taken = self.data[self.position : self.position + count]
         if count < 0 or len(taken) != count:
             raise IndexError(f"it ends at byte {len(self.data)}")
-        self.place += count
+        self.position += count
         return taken

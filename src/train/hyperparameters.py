@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, get_args
 
+from movielens.bad_rows import largest_bad_share
 from movielens.errors import HyperparameterError
 from movielens.features.groups import DEFAULT_GROUPS, GROUPS
 from movielens.predictions import DECISIONS, Decision
@@ -267,7 +268,7 @@ class Hyperparameters:
     @property
     def most_bad(self) -> float:
         """The share of rows that may be left out because they can't be used."""
-        return self.bad_row_share if self.on_bad_row == "drop" else 0.0
+        return largest_bad_share(self.on_bad_row, self.bad_row_share)
 
     def to_json(self) -> dict[str, Any]:
         """Every value under its wire name."""

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import json
-import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,61 +12,62 @@ import xgboost
 
 from movielens import artifact
 from movielens.errors import ArtifactError
-from movielens.features import FeatureSpec
+from movielens.manifest import SCHEMA_VERSION, FileEntry
 from movielens.model import Model
 from movielens.predictions import DECISIONS, Decision
-from movielens.queries import RatingQueries
-from movielens.ratings import RatingScale
-from movielens.self_test import SelfTest
-from movielens.tables import MovieTable, RatingTable
+from movielens.ratings import HALF_STARS
+from movielens.tables import RatingTable
 from tests.examples import EVALUATION
 
 
-@pytest.fixture(scope="module")
-def model(ratings: RatingTable, movies: MovieTable) -> Model:
-    spec = FeatureSpec.fit(ratings, movies)
-    scale = RatingScale.of(ratings.rating)
-    matrix = xgboost.DMatrix(
-        spec.transform(ratings.queries()).values,
-        scale.to_class(ratings.rating),
-        feature_names=list(spec.names),
-    )
-    params = {
-        "objective": "multi:softprob",
-        "num_class": len(scale.class_values),
-        "max_depth": 4,
-    }
-    return Model(spec, xgboost.train(params, matrix, 12))
-
-
-@pytest.fixture(scope="module")
-def with_regression(model: Model, ratings: RatingTable) -> Model:
-    matrix = xgboost.DMatrix(
-        model.spec.transform(ratings.queries()).values,
-        ratings.rating,
-        feature_names=list(model.spec.names),
-    )
-    return replace(
-        model,
-        regression=xgboost.train(
-            {"objective": "reg:squarederror", "max_depth": 3}, matrix, 9
-        ),
-    )
-
-
 @pytest.fixture
-def saved(model: Model, tmp_path: Path) -> Path:
-    artifact.save(model, EVALUATION, tmp_path)
+def saved(small_model: Model, tmp_path: Path) -> Path:
+    """The directory of a saved model."""
+    artifact.save(small_model, EVALUATION, tmp_path)
     return tmp_path
 
 
-def test_loaded_predicts_the_same_bits(
-    model: Model, saved: Path, ratings: RatingTable
+@pytest.fixture
+def saved_with_regression(model_with_regression: Model, tmp_path: Path) -> Path:
+    """The directory of a saved model with a regression."""
+    artifact.save(model_with_regression, EVALUATION, tmp_path)
+    return tmp_path
+
+
+def change_manifest(model_dir: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = model_dir / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def replace_file(model_dir: Path, name: str, data: bytes) -> None:
+    """Replace a file, in the manifest too."""
+
+    def enter(manifest: dict[str, Any]) -> None:
+        entry = FileEntry.of(data)
+        manifest["files"][name] = {"bytes": entry.n_bytes, "sha256": entry.sha256}
+
+    (model_dir / name).write_bytes(data)
+    change_manifest(model_dir, enter)
+
+
+# What is saved
+
+
+def test_a_loaded_model_predicts_the_same_bits(
+    small_model: Model, saved: Path, ratings: RatingTable
 ) -> None:
     queries = ratings.queries()
     np.testing.assert_array_equal(
         artifact.load(saved).predict(queries).probabilities,
-        model.predict(queries).probabilities,
+        small_model.predict(queries).probabilities,
     )
 
 
@@ -78,45 +80,128 @@ def test_equal_models_give_equal_bytes(saved: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("decision", DECISIONS)
-def test_the_decision_is_the_models_own(
-    model: Model, ratings: RatingTable, tmp_path: Path, decision: Decision
+def test_the_decision_is_saved(
+    small_model: Model, ratings: RatingTable, tmp_path: Path, decision: Decision
 ) -> None:
-    deciding = replace(model, decision=decision)
-    artifact.save(deciding, EVALUATION, tmp_path)
-    loaded, queries = artifact.load(tmp_path), ratings.queries()
+    model = replace(small_model, decision=decision)
+    artifact.save(model, EVALUATION, tmp_path)
+    loaded = artifact.load(tmp_path)
     assert loaded.decision == decision
+
+    queries = ratings.queries()
     np.testing.assert_array_equal(
-        loaded.predict(queries).class_index, deciding.predict(queries).class_index
+        loaded.predict(queries).class_index, model.predict(queries).class_index
     )
 
 
-def test_manifest_says_what_the_model_is(saved: Path, model: Model) -> None:
+def test_the_manifest_describes_the_model(saved: Path, small_model: Model) -> None:
     manifest = json.loads((saved / "manifest.json").read_bytes())
-    assert manifest["schema_version"] == artifact.SCHEMA_VERSION
-    assert manifest["class_values"] == [0.5 * k for k in range(1, 11)]
+    assert manifest["schema_version"] == SCHEMA_VERSION
+    assert manifest["class_values"] == list(HALF_STARS)
     assert manifest["decision"] == "mode"
-    assert manifest["feature_names"] == list(model.spec.names)
+    assert manifest["feature_names"] == list(small_model.spec.names)
     assert manifest["training"] == EVALUATION.data.numbers()
     assert manifest["versions"]["xgboost"] == xgboost.__version__
-    assert set(manifest["files"]) == {p.name for p in saved.iterdir()} - {
-        "manifest.json"
-    }
+
+    (saved / "manifest.json").unlink()
+    sizes = {path.name: path.stat().st_size for path in saved.iterdir()}
+    assert set(manifest["files"]) == set(sizes)
+    for name, size in sizes.items():
+        assert manifest["files"][name]["bytes"] == size
 
 
-def test_nothing_needs_pickle(saved: Path) -> None:
-    with zipfile.ZipFile(saved / "features.npz") as archive:
-        for name in archive.namelist():
-            assert (
-                np.lib.format.read_array(archive.open(name), allow_pickle=False).dtype
-                != object
-            )  # type: ignore[arg-type]
+def test_the_size_is_that_of_all_files(saved: Path) -> None:
+    manifest_size = (saved / "manifest.json").stat().st_size
+    all_sizes = sum(path.stat().st_size for path in saved.iterdir())
+    assert artifact.size(saved) == all_sizes - manifest_size
+    assert artifact.read(saved).n_bytes == artifact.size(saved)
+
+
+@pytest.mark.parametrize("name", ["features.npz", "self_test.npz"])
+def test_no_array_needs_pickle(saved: Path, name: str) -> None:
+    with np.load(saved / name, allow_pickle=False) as arrays:
+        for array in arrays.values():
+            assert array.dtype != object
+
+
+def test_only_xgboosts_own_booster_is_saved(small_model: Model, tmp_path: Path) -> None:
+    class Constant:
+        def inplace_predict(self, data: Any, *, validate_features: bool) -> Any:
+            raise NotImplementedError
+
+    with pytest.raises(TypeError, match="only XGBoost's own booster"):
+        artifact.save(replace(small_model, booster=Constant()), EVALUATION, tmp_path)
+
+
+def test_a_directory_that_cannot_be_written_is_named(
+    small_model: Model, tmp_path: Path
+) -> None:
+    with pytest.raises(ArtifactError, match="nowhere"):
+        artifact.save(small_model, EVALUATION, tmp_path / "nowhere")
+
+
+# Regressions
+
+
+def test_a_loaded_regression_predicts_the_same_bits(
+    model_with_regression: Model, ratings: RatingTable, saved_with_regression: Path
+) -> None:
+    queries = ratings.queries()
+    np.testing.assert_array_equal(
+        artifact.load(saved_with_regression).predict(queries).expected_rating,
+        model_with_regression.predict(queries).expected_rating,
+    )
+
+
+def test_a_model_without_regression_leaves_nothing_of_an_earlier_one(
+    small_model: Model, saved_with_regression: Path
+) -> None:
+    artifact.save(small_model, EVALUATION, saved_with_regression)
+    assert not list(saved_with_regression.glob("regression.*"))
+    assert artifact.load(saved_with_regression).regression is None
+
+
+@pytest.mark.parametrize("name", ["regression.ubj", "regression.bin"])
+def test_a_damaged_or_absent_regression_is_refused(
+    saved_with_regression: Path, name: str
+) -> None:
+    path = saved_with_regression / name
+    flip_a_bit(path)
+    with pytest.raises(ArtifactError, match=rf"{name} isn't what training wrote"):
+        artifact.read(saved_with_regression)
+    path.unlink()
+    with pytest.raises(ArtifactError, match=rf"can't read .*{name}"):
+        artifact.read(saved_with_regression)
+
+
+def test_a_regression_that_the_manifest_lacks_is_missed(
+    saved_with_regression: Path,
+) -> None:
+    def drop_regression(manifest: dict[str, Any]) -> None:
+        del manifest["files"]["regression.ubj"]
+        del manifest["files"]["regression.bin"]
+
+    change_manifest(saved_with_regression, drop_regression)
+    with pytest.raises(ArtifactError, match=r"disagree on regression\.ubj"):
+        artifact.read(saved_with_regression)
+
+
+def test_a_booster_of_classes_is_refused_as_a_regression(
+    small_model: Model, tmp_path: Path
+) -> None:
+    model = replace(small_model, regression=small_model.booster)
+    artifact.save(model, EVALUATION, tmp_path)
+    expected = r"regression\.ubj has 10 classes and .* expected 0"
+    with pytest.raises(ArtifactError, match=expected):
+        artifact.load(tmp_path)
+
+
+# What is refused
 
 
 @pytest.mark.parametrize("name", ["booster.ubj", "features.npz", "evaluation.json"])
-def test_a_changed_byte_is_found(saved: Path, name: str) -> None:
-    data = bytearray((saved / name).read_bytes())
-    data[len(data) // 2] ^= 1
-    (saved / name).write_bytes(data)
+def test_a_changed_bit_is_found(saved: Path, name: str) -> None:
+    flip_a_bit(saved / name)
     with pytest.raises(ArtifactError, match=rf"{name} isn't what training wrote"):
         artifact.load(saved)
 
@@ -128,153 +213,53 @@ def test_an_absent_file_is_named(saved: Path, name: str) -> None:
         artifact.load(saved)
 
 
-def test_a_regression_is_loaded_with_the_same_bits(
-    with_regression: Model, ratings: RatingTable, tmp_path: Path
+def test_an_empty_file_is_named(saved: Path) -> None:
+    (saved / "forest.bin").write_bytes(b"")
+    with pytest.raises(ArtifactError, match=r"can't read .*forest\.bin"):
+        artifact.read(saved)
+
+
+@pytest.mark.parametrize("name", ["features.npz", "self_test.npz"])
+def test_arrays_that_the_manifest_vouches_for_may_still_be_broken(
+    saved: Path, name: str
 ) -> None:
-    artifact.save(with_regression, EVALUATION, tmp_path)
-    loaded, expected = (
-        artifact.load(tmp_path).predict(ratings.queries()),
-        with_regression.predict(ratings.queries()),
-    )
-    np.testing.assert_array_equal(loaded.expected_rating, expected.expected_rating)
-    # A model without takes its place, and nothing of it is left.
-    artifact.save(replace(with_regression, regression=None), EVALUATION, tmp_path)
-    assert not list(tmp_path.glob("regression.*"))
-    assert artifact.load(tmp_path).regression is None
+    whole = (saved / name).read_bytes()
+    replace_file(saved, name, whole[: len(whole) // 2])
+    with pytest.raises(ArtifactError, match=rf"{name} can't be read"):
+        artifact.read(saved)
+
+    with (saved / name).open("wb") as file:
+        np.savez(file, other=np.arange(3))
+    replace_file(saved, name, (saved / name).read_bytes())
+    with pytest.raises(ArtifactError, match="train again with this version"):
+        artifact.read(saved)
 
 
-@pytest.mark.parametrize("name", ["regression.ubj", "regression.bin"])
-def test_a_regression_that_is_damaged_or_absent_is_refused(
-    with_regression: Model, tmp_path: Path, name: str
-) -> None:
-    artifact.save(with_regression, EVALUATION, tmp_path)
-    data = bytearray((tmp_path / name).read_bytes())
-    data[len(data) // 2] ^= 1
-    (tmp_path / name).write_bytes(data)
-    with pytest.raises(ArtifactError, match=rf"{name} isn't what training wrote"):
-        artifact.read(tmp_path)
-    (tmp_path / name).unlink()
-    with pytest.raises(ArtifactError, match=rf"can't read .*{name}"):
-        artifact.read(tmp_path)
-
-
-def test_a_regression_that_the_manifest_lost_is_missed(
-    with_regression: Model, tmp_path: Path
-) -> None:
-    artifact.save(with_regression, EVALUATION, tmp_path)
-    manifest = json.loads((tmp_path / "manifest.json").read_bytes())
-    for name in ("regression.ubj", "regression.bin"):
-        del manifest["files"][name]
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(ArtifactError, match=r"disagree on regression\.ubj"):
-        artifact.read(tmp_path)
-
-
-def test_classes_are_no_regression(with_regression: Model, tmp_path: Path) -> None:
-    artifact.save(
-        replace(with_regression, regression=with_regression.booster),
-        EVALUATION,
-        tmp_path,
-    )
-    with pytest.raises(
-        ArtifactError, match=r"regression\.ubj has 10 classes and .* expected 0"
-    ):
-        artifact.load(tmp_path)
-
-
-def test_a_self_test_of_before_regressions_is_read(saved: Path) -> None:
-    with np.load(saved / "self_test.npz") as archive:
-        older = {name: values for name, values in archive.items() if name != "stars"}
-    assert not SelfTest.from_arrays(older).has_regression
-
-
-def test_a_directory_without_manifest_says_what_it_has(tmp_path: Path) -> None:
-    (tmp_path / "model.tar.gz").touch()
-    with pytest.raises(ArtifactError, match=r"no manifest.json .*model.tar.gz.*unpack"):
-        artifact.load(tmp_path)
-    with pytest.raises(ArtifactError, match="no such directory"):
-        artifact.load(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "null", '{"schema_version": 99}', '{"schema_version": 1}', "\udc80"],
-)
-def test_a_broken_manifest_is_refused(saved: Path, text: str) -> None:
-    (saved / "manifest.json").write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(ArtifactError, match=r"manifest\.json"):
-        artifact.load(saved)
-
-
-def test_a_directory_that_cannot_be_written_is_named(
-    model: Model, tmp_path: Path
-) -> None:
-    with pytest.raises(ArtifactError, match="nowhere"):
-        artifact.save(model, EVALUATION, tmp_path / "nowhere")
-
-
-def test_one_row_scores_as_among_many(model: Model, ratings: RatingTable) -> None:
-    together = model.predict(ratings.queries())
-    for row in range(0, len(ratings), 7):
-        alone = model.predict(ratings.take(np.array([row])).queries())
-        np.testing.assert_array_equal(
-            alone.probabilities[0], together.probabilities[row]
-        )
-        assert alone.expected_rating[0] == together.expected_rating[row]
-
-
-def test_scores_are_distributions_on_the_scale(
-    model: Model, ratings: RatingTable
-) -> None:
-    scores = model.predict(ratings.queries())
-    np.testing.assert_allclose(scores.probabilities.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(
-        scores.expected_rating,
-        scores.probabilities @ np.array(model.class_values),
-        atol=1e-6,
-    )
-    np.testing.assert_array_equal(
-        scores.rating, (scores.probabilities.argmax(axis=1) + 1) / 2
-    )
-
-
-def test_no_rows_score_as_no_rows(model: Model) -> None:
-    nothing = np.empty(0, dtype=np.int64)
-    assert model.predict(RatingQueries(nothing, nothing, np.empty(0))).n_rows == 0
-
-
-def test_known_ids(model: Model, movies: MovieTable) -> None:
-    assert model.knows_user(np.array([1, 2, -1])).tolist() == [True, False, False]
-    assert model.movie_index(np.array([movies.movie_id[3], 10**12])).tolist() == [3, -1]
+def test_a_broken_booster_is_named(saved: Path) -> None:
+    replace_file(saved, "booster.ubj", b"{ no booster")
+    found = artifact.read(saved)
+    with pytest.raises(ArtifactError, match=r"booster\.ubj"):
+        found.booster()
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("class_values", [1.0, 2.0, 3.0, 4.0, 5.0]),
-        ("class_values", None),
-        ("feature_names", None),
-        ("decision", None),
-        ("decision", "median of means"),
-        ("decision", ["mode"]),
-        ("files", []),
-        ("files", None),
-        ("files", {"booster.ubj": "x", "features.npz": "x", "evaluation.json": "x"}),
-        (
-            "files",
-            {
-                "../other": {},
-                "booster.ubj": {},
-                "features.npz": {},
-                "evaluation.json": {},
-            },
-        ),
+        ("feature_names", ["another"]),
+        ("files", {}),
+        ("files", {"../other": {"bytes": 1, "sha256": ""}}),
     ],
 )
-def test_a_manifest_that_was_tampered_with_is_refused(
+def test_a_manifest_that_does_not_fit_is_refused(
     saved: Path, name: str, value: object
 ) -> None:
-    manifest = json.loads((saved / "manifest.json").read_bytes())
-    (saved / "manifest.json").write_text(json.dumps({**manifest, name: value}))
+    change_manifest(saved, lambda manifest: manifest.update({name: value}))
     with pytest.raises(ArtifactError):
-        artifact.load(saved)
+        artifact.read(saved)
+
+
+def test_a_manifest_with_an_unknown_file_is_refused(saved: Path) -> None:
+    replace_file(saved, "other.bin", b"data")
+    with pytest.raises(ArtifactError, match=r"manifest\.json names .*other\.bin"):
+        artifact.read(saved)

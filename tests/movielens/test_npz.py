@@ -1,24 +1,12 @@
-"""Arrays come back from a mapped file as they were; what isn't such a file is a
-ValueError.
-"""
-
 from __future__ import annotations
 
-import mmap
-from pathlib import Path
-from typing import Any
+import io
+import zipfile
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from movielens import npz
-
-
-def read(path: Path) -> dict[str, NDArray[Any]]:
-    with path.open("rb") as file:
-        return npz.read(path, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
 
 ARRAYS = {
     "empty": np.empty((0, 3), dtype=np.float32),
@@ -29,9 +17,21 @@ ARRAYS = {
 }
 
 
-def test_arrays_come_back(tmp_path: Path) -> None:
-    (tmp_path / "some.npz").write_bytes(npz.to_bytes(ARRAYS))
-    found = read(tmp_path / "some.npz")
+def npz_of_member(name: str, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def npy_of(array: object) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(array))
+    return buffer.getvalue()
+
+
+def test_arrays_come_back() -> None:
+    found = npz.from_bytes(npz.to_bytes(ARRAYS))
     assert found.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(found[name], array, strict=True)
@@ -40,37 +40,79 @@ def test_arrays_come_back(tmp_path: Path) -> None:
         assert found[name].flags.f_contiguous == array.flags.f_contiguous
 
 
-def test_bytes_are_the_same_for_the_same_arrays() -> None:
-    assert npz.to_bytes(ARRAYS) == npz.to_bytes(
-        {name: array.copy(order="K") for name, array in ARRAYS.items()}
-    )
+def test_equal_arrays_give_equal_bytes() -> None:
+    copies = {name: array.copy(order="K") for name, array in ARRAYS.items()}
+    assert npz.to_bytes(ARRAYS) == npz.to_bytes(copies)
 
 
-def test_what_was_packed_is_refused(tmp_path: Path) -> None:
-    np.savez_compressed(tmp_path / "packed.npz", **ARRAYS)
-    with pytest.raises(ValueError, match=r"empty.npy is packed"):
-        read(tmp_path / "packed.npz")
+def test_compressed_arrays_come_back() -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **ARRAYS)
+    found = npz.from_bytes(buffer.getvalue())
+    assert found["columns"].tolist() == ARRAYS["columns"].tolist()
 
 
-def test_objects_are_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "objects.npz", some=np.array([{}, []], dtype=object))
-    with pytest.raises(ValueError, match=r"some.npy has objects"):
-        read(tmp_path / "objects.npz")
+def test_objects_are_neither_written_nor_read() -> None:
+    objects = np.array([{}, []], dtype=object)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        npz.to_bytes({"some": objects})
+
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=True, some=objects)
+    with pytest.raises(ValueError, match=r"features\.npz can't be read: Object arrays"):
+        npz.from_bytes(buffer.getvalue(), "features.npz")
 
 
-def test_whatever_is_damaged_is_a_value_error_or_an_array(tmp_path: Path) -> None:
-    whole, path = npz.to_bytes(ARRAYS), tmp_path / "damaged.npz"
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", "can't be read: No data left in file"),
+        (b"some text", "can't be read"),
+        (npy_of([1, 2]), "it is a single array"),
+        (npz_of_member("readme.txt", b"some text"), "readme.txt is no array"),
+    ],
+)
+def test_other_files_are_refused(data: bytes, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        npz.from_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<i8', 'fortran_order': False, 'shape': (2,), ",
+        b"{'descr': '|O', 'fortran_order': False, 'shape': (2,), }",
+        b"{'descr': '<i8', 'fortran_order': False, 'shape': (9000000000000000000,)}",
+        b"{'descr': __import__('os'), 'fortran_order': False, 'shape': (2,), }",
+        b"{'descr': '<i8'}",
+        b"((((((",
+        b"",
+    ],
+)
+def test_a_wrong_header_is_refused(header: bytes) -> None:
+    padded = header.ljust(117) + b"\n"
+    npy = b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded
+    with pytest.raises(ValueError, match="can't be read"):
+        npz.from_bytes(npz_of_member("some.npy", npy + bytes(16)))
+
+
+def test_any_cut_is_refused() -> None:
+    whole = npz.to_bytes(ARRAYS)
+    for n_bytes in range(0, len(whole), 7):
+        with pytest.raises(ValueError, match="can't be read"):
+            npz.from_bytes(whole[:n_bytes])
+
+
+def test_damaged_bytes_are_a_value_error_or_arrays() -> None:
+    whole = npz.to_bytes(ARRAYS)
     rng = np.random.default_rng(0)
-    refused = 0
+    n_refused = 0
     for _ in range(500):
-        damaged = bytearray(
-            whole[: rng.integers(1, len(whole) + 1)] if rng.random() < 0.3 else whole
-        )
-        for place in rng.integers(len(damaged), size=3):
-            damaged[place] = rng.integers(256)
-        path.write_bytes(damaged)
+        damaged = bytearray(whole)
+        for position in rng.integers(len(damaged), size=3):
+            damaged[position] = rng.integers(256)
         try:
-            read(path)
+            npz.from_bytes(bytes(damaged))
         except ValueError:
-            refused += 1
-    assert refused > 100
+            n_refused += 1
+    assert n_refused > 100

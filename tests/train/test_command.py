@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from movielens.artifact import SCHEMA_VERSION
+from movielens.manifest import SCHEMA_VERSION
 
 MakeJob = Callable[..., Path]
 TRAIN = Path(sys.executable).parent / "train"

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from movielens.evaluation import Evaluation, Figures, evaluation_table
+from tests.examples import EVALUATION, FIGURES
+
+
+def test_json_gives_the_same_evaluation_again() -> None:
+    full = replace(
+        EVALUATION,
+        hyperparameters={"eta": 0.05, "features": "taste"},
+        versions={"xgboost": "3.2"},
+    )
+    value = json.loads(json.dumps(full.to_json()))
+    assert Evaluation.from_json(value) == full
+
+
+def test_an_evaluation_may_lack_test_rows() -> None:
+    untested = replace(EVALUATION, test=None, baselines={})
+    assert Evaluation.from_json(untested.to_json()) == untested
+
+
+@pytest.mark.parametrize("member", ["train", "data", "booster", "baselines"])
+def test_a_missing_member_is_named(member: str) -> None:
+    value = EVALUATION.to_json()
+    del value[member]
+    with pytest.raises(KeyError, match=member):
+        Evaluation.from_json(value)
+
+
+def test_an_unknown_count_is_refused() -> None:
+    value: dict[str, Any] = EVALUATION.to_json()
+    value["data"]["n_guesses"] = 3
+    with pytest.raises(TypeError, match="n_guesses"):
+        Evaluation.from_json(value)
+
+
+def test_figures_ignore_members_of_later_versions() -> None:
+    value = asdict(FIGURES) | {"brier": 0.2}
+    assert Figures.from_json(value) == FIGURES
+
+
+def test_figures_are_in_the_order_of_the_table() -> None:
+    assert list(EVALUATION.figures) == ["train", "test", "user_mean"]
+    assert list(replace(EVALUATION, test=None).figures) == ["train", "user_mean"]
+
+
+def test_the_counts_are_plain_numbers() -> None:
+    assert EVALUATION.data.numbers() == {
+        "n_ratings": 400,
+        "n_users": 20,
+        "n_movies": 30,
+        "n_train": 396,
+        "n_test": 4,
+        "n_earlier": 0,
+    }
+
+
+def test_the_table_has_a_line_for_each_predictor() -> None:
+    many = replace(FIGURES, n_rows=1_234_567)
+    table = evaluation_table({"train": many, "user_mean": FIGURES})
+    header, train, user_mean = table.splitlines()
+    assert len(header) == len(train) == len(user_mean)
+
+    names = re.split(r" {2,}", header.strip())
+    assert names[:5] == ["rows", "exact", "1 off", "2 off", "more"]
+    assert names[5:] == ["RMSE", "MAE", "log-loss", "kappa"]
+    shares = "50.0 %  25.0 %  25.0 %  0.0 %"
+    errors = "1.100  0.750     1.300  0.600"
+    assert train == f"train      1,234,567  {shares}  {errors}"
+    assert user_mean == f"user_mean          4  {shares}  {errors}"
