@@ -6,14 +6,29 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from launcher.options import DryRun, Json, start_session
 from launcher.plans.data import plan_data
 from launcher.session import Session
-from launcher.state import local_files, remote_files
+from launcher.world.data import local_files, remote_files
 
 
-def data(session: Session) -> None:
-    """Nothing is uploaded unless all of it can be trained on."""
+def data(
+    context: typer.Context,
+    directory: Annotated[
+        Path | None, typer.Argument(help="Raw MovieLens files (setting: data).")
+    ] = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Check raw MovieLens files with the reader that training uses; upload those that
+    changed.
+    """
+    settings = {"data": str(directory)} if directory else {}
+    session = start_session(context, as_json, dry_run, settings=settings)
     config = session.config
     session.say_doing(f"check {config.data}")
     local = local_files(Path(config.data))

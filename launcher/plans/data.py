@@ -11,7 +11,7 @@ from pathlib import Path
 from launcher import names
 from launcher.config import Config
 from launcher.requests import Action, Call, Request
-from launcher.world import Account
+from launcher.world.account import Account
 
 PREFIX = "data/training/"
 
@@ -40,8 +40,8 @@ def plan_data(
             none.
     """
     bucket = {
-        "Bucket": names.bucket(config, account.account),
-        "ExpectedBucketOwner": account.account,
+        "Bucket": names.bucket(config, account.id),
+        "ExpectedBucketOwner": account.id,
     }
     plan: list[Action] = []
     for file in local:
