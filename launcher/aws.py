@@ -171,12 +171,7 @@ class Aws:
             raise
 
     def read(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Send a request that only reads; raises as `send`.
-
-        Example:
-            >>> aws.read("sts", "GetCallerIdentity")["Account"]  # doctest: +SKIP
-            '123456789012'
-        """
+        """Send a request that only reads; raises as `send`."""
         return self.send(Request(service, operation, parameters))
 
     def read_or_none(

@@ -108,7 +108,7 @@ def for_work(
 
     Example:
         >>> for_work("stars", {"eta": 0.1}, attempt=2)
-        'stars-aaa8a4e1c6-2'
+        'stars-3b0c6c4f02-2'
     """
     if attempt > _MAX_ATTEMPTS:
         raise ConfigError(

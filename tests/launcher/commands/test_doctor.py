@@ -1,4 +1,4 @@
-"""`doctor`: every fault is found, and said with how to mend it."""
+"""``doctor`` finds every fault, and says how to mend it."""
 
 from __future__ import annotations
 
@@ -7,41 +7,53 @@ from typing import Any
 import pytest
 
 from launcher.ports import free_port
-from tests.launcher.conftest import Aws, Launcher
+from tests.launcher.conftest import REGION, AwsServer, Launcher
+
+NOWHERE = f"127.0.0.1:{free_port()}"
 
 
 def checks(launcher: Launcher, *options: str) -> dict[str, dict[str, Any]]:
+    """What each check has found, by its name."""
     result = launcher(*options, "doctor", "--json")
     found = {check["what"]: check for check in result.json}
-    missing = [what for what, check in found.items() if not check["good"]]
-    assert result.code == (1 if missing else 0)
-    assert f"not ready: {', '.join(missing)}\n" in result.err or not missing
+    faulty = [what for what, check in found.items() if not check["good"]]
+    if faulty:
+        assert result.code == 1
+        assert f"not ready: {', '.join(faulty)}\n" in result.err
+    else:
+        assert result.code == 0
     return found
 
 
 def test_a_new_account_lacks_what_init_makes(launcher: Launcher, registry: str) -> None:
+    made_by_init = ("bucket", "role", "repository")
     found = checks(launcher, "--registry", registry)
     for what in ("docker", "platform", "data", "region", "credentials", "registry"):
         assert found[what]["good"], found[what]
-    for what in ("bucket", "role", "repository"):
+    for what in made_by_init:
         assert not found[what]["good"]
         assert found[what]["fix"] == "run `launcher init`"
+
     assert launcher("init").code == 0
     found = checks(launcher, "--registry", registry)
-    assert all(found[what]["good"] for what in ("bucket", "role", "repository"))
+    assert all(found[what]["good"] for what in made_by_init)
 
 
-def test_what_has_lost_a_property_is_named(launcher: Launcher, aws: Aws) -> None:
-    made = launcher("init", "--json").json
-    aws.client("s3").delete_public_access_block(Bucket=made["bucket"])
+def test_a_property_that_is_missing_is_named(
+    launcher: Launcher, aws: AwsServer
+) -> None:
+    bucket = launcher("init", "--json").json["bucket"]
+    aws.client("s3").delete_public_access_block(Bucket=bucket)
     found = checks(launcher)["bucket"]
-    assert f"to do: block public access to bucket {made['bucket']}" in found["found"]
+    assert f"to do: block public access to bucket {bucket}" in found["found"]
     assert found["fix"] == "run `launcher init`"
 
 
-def test_a_foreign_role_is_no_role_of_ours(launcher: Launcher, aws: Aws) -> None:
+def test_a_foreign_role_is_not_taken_for_ours(
+    launcher: Launcher, aws: AwsServer
+) -> None:
     aws.client("iam").create_role(
-        RoleName="halfstar-eu-central-1", AssumeRolePolicyDocument="{}"
+        RoleName=f"halfstar-{REGION}", AssumeRolePolicyDocument="{}"
     )
     assert "isn't ours" in checks(launcher)["role"]["found"]
 
@@ -75,20 +87,15 @@ def test_a_foreign_role_is_no_role_of_ours(launcher: Launcher, aws: Aws) -> None
             "to eu-central-1 for example",
         ),
         (("--region", "eu-centrl-1"), "bucket", "not looked at", "mend region first"),
+        (("--registry", NOWHERE), "registry", "can't be reached", ""),
         (
-            ("--registry", f"127.0.0.1:{free_port()}"),
-            "registry",
-            "can't be reached",
-            "",
-        ),
-        (
-            ("--endpoint-url", f"http://127.0.0.1:{free_port()}"),
+            ("--endpoint-url", f"http://{NOWHERE}"),
             "credentials",
             "check the network",
             "",
         ),
         (
-            ("--endpoint-url", f"http://127.0.0.1:{free_port()}"),
+            ("--endpoint-url", f"http://{NOWHERE}"),
             "role",
             "not looked at",
             "mend credentials first",
@@ -114,7 +121,7 @@ def test_without_a_region_the_rest_is_still_looked_at(
     assert found["data"]["good"]
 
 
-def test_an_engine_that_does_not_answer(
+def test_an_engine_that_does_not_answer_is_found(
     launcher: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
@@ -123,6 +130,8 @@ def test_an_engine_that_does_not_answer(
     assert found["fix"] == "start the engine, or join group docker"
 
 
-def test_no_docker_command(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_docker_command_is_found(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert "install Docker" in checks(launcher)["docker"]["found"]

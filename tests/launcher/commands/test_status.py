@@ -1,0 +1,24 @@
+"""``status``, and how ``logs`` and ``stop`` find what they are about."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.launcher.conftest import Launcher
+
+
+def test_an_empty_account_has_no_jobs_and_no_endpoints(launcher: Launcher) -> None:
+    assert launcher("status").out.strip() == "no jobs, no endpoints"
+    assert launcher("status", "--json").json == []
+
+
+@pytest.mark.parametrize("command", ["logs", "stop", "status"])
+def test_an_unknown_name_is_said_to_be_unknown(
+    launcher: Launcher, command: str
+) -> None:
+    result = launcher(command, "nobody")
+    assert result.code == 1
+    assert result.err == (
+        "launcher: none of our jobs and endpoints is named nobody: "
+        "`launcher status` lists them\n"
+    )
