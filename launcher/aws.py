@@ -18,6 +18,7 @@ from launcher.config import Config
 from launcher.errors import AwsError, ConfigError
 from launcher.kinds import means_absent
 from launcher.requests import Request
+from launcher.s3_uri import S3Uri
 from launcher.validate import validate
 
 _DENIED = {
@@ -179,6 +180,11 @@ class Aws:
     ) -> dict[str, Any] | None:
         """As `read`, but None when the resource is absent."""
         return self.send_or_none(Request(service, operation, parameters))
+
+    def get_object(self, place: S3Uri) -> bytes:
+        """The bytes of an object in S3; raises as `send`."""
+        answer = self.read("s3", "GetObject", Bucket=place.bucket, Key=place.key)
+        return bytes(answer["Body"].read())
 
     def pages(
         self, service: str, operation: str, member: str, **parameters: Any

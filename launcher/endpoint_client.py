@@ -113,11 +113,12 @@ class EndpointClient:
         """The bytes at an address in S3, or None if nothing is there yet."""
         if uri is None:
             return None
-        place = S3Uri.parse(uri)
-        found = self._aws.read_or_none(
-            "s3", "GetObject", Bucket=place.bucket, Key=place.key
-        )
-        return bytes(found["Body"].read()) if found else None
+        try:
+            return self._aws.get_object(S3Uri.parse(uri))
+        except AwsError as error:
+            if error.is_absent:
+                return None
+            raise
 
     def _ticks(self) -> Iterator[None]:
         """When to look for an answer, until time is up."""

@@ -177,11 +177,14 @@ def registry_access(aws: Aws, host: str = "") -> RegistryAccess:
     Raises:
         AwsError: ECR refuses.
     """
-    data = aws.read("ecr", "GetAuthorizationToken")["authorizationData"][0]
-    token = base64.b64decode(data["authorizationToken"]).decode()
-    user, _, password = token.partition(":")
-    ecr_host = data["proxyEndpoint"].partition("://")[2].rstrip("/")
-    return RegistryAccess(host or ecr_host, user, password)
+    answer = aws.read("ecr", "GetAuthorizationToken")
+    granted = answer["authorizationData"][0]
+    token = base64.b64decode(granted["authorizationToken"])
+    user, _, password = token.decode().partition(":")
+    if not host:
+        _, _, address = granted["proxyEndpoint"].partition("://")
+        host = address.rstrip("/")
+    return RegistryAccess(host, user, password)
 
 
 def remote_image(

@@ -18,15 +18,17 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         Heat     4.5
         Cats      10
     """
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    all_rows = list(rows)
     columns: list[list[str]] = []
     for index, title in enumerate(header):
-        column = [row[index] for row in cells]
-        width = max(len(text) for text in (title, *column))
-        justify = str.rjust if all(map(_is_number, column)) else str.ljust
-        columns.append([justify(text, width) for text in (title, *column)])
-    lines = zip(*columns, strict=True)
-    return "\n".join("  ".join(line).rstrip() for line in lines)
+        cells = [_cell(row[index]) for row in all_rows]
+        is_numeric = all(_is_number(cell) for cell in cells)
+        columns.append(_aligned([title, *cells], to_the_right=is_numeric))
+
+    lines: list[str] = []
+    for cells_of_line in zip(*columns, strict=True):
+        lines.append("  ".join(cells_of_line).rstrip())
+    return "\n".join(lines)
 
 
 def resource_table(resources: Iterable[Resource]) -> str:
@@ -35,7 +37,20 @@ def resource_table(resources: Iterable[Resource]) -> str:
     return text_table(("kind", "name", "state", "created"), rows)
 
 
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _aligned(cells: list[str], *, to_the_right: bool) -> list[str]:
+    """The cells of a column, all as wide as the widest."""
+    width = max(len(cell) for cell in cells)
+    if to_the_right:
+        return [cell.rjust(width) for cell in cells]
+    return [cell.ljust(width) for cell in cells]
+
+
 def _is_number(text: str) -> bool:
     """Whether a cell is a number, perhaps with a unit, or empty."""
-    bare = text.translate(str.maketrans("", "", ",.%$")).strip()
-    return not bare or bare.isdigit()
+    without_signs = text.replace(",", "").replace(".", "").replace("%", "")
+    digits = without_signs.strip()
+    return not digits or digits.isdigit()

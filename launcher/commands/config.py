@@ -12,12 +12,19 @@ from launcher.tables import text_table
 def config(context: typer.Context, as_json: Json = False) -> None:
     """Show every setting, its value, and where it comes from."""
     session = start_session(context, as_json, needs_region=False)
-    meanings = {key: meaning for key, _, meaning in describe_settings()}
-    value: dict[str, object] = {}
+    meanings: dict[str, str] = {}
+    for key, _, meaning in describe_settings():
+        meanings[key] = meaning
+
+    found: dict[str, object] = {}
     rows: list[tuple[str, str, str, str]] = []
-    for key, setting in session.config.items():
+    for key, value in session.config.items():
         source = session.sources.get(key, "default")
-        value[key] = {"value": setting, "source": source}
-        shown = str(setting).lower() if isinstance(setting, bool) else str(setting)
+        found[key] = {"value": value, "source": source}
+        shown = str(value)
+        if isinstance(value, bool):  # as in the file
+            shown = shown.lower()
         rows.append((key, shown, source, meanings.get(key, "")))
-    session.emit(value, text_table(("setting", "value", "source", "meaning"), rows))
+
+    header = ("setting", "value", "source", "meaning")
+    session.emit(found, text_table(header, rows))

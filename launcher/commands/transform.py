@@ -64,8 +64,7 @@ def transform(
     described = follow(session, "transform job", planned.name)
     outputs = described["TransformOutput"]["S3OutputPath"]
     place = S3Uri.parse(outputs) / f"{rows.file_name}.out"
-    stored = aws.read("s3", "GetObject", Bucket=place.bucket, Key=place.key)
-    answers = stored["Body"].read().decode()
+    answers = aws.get_object(place).decode()
 
     value = {"transform_job": planned.name, "rows": len(pairs), "output": outputs}
     if output is None:

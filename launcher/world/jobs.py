@@ -174,9 +174,9 @@ def read_evaluation(aws: Aws, job: dict[str, Any]) -> Evaluation:
         LauncherError: there is none in it, or another version of the job wrote it.
     """
     outputs = S3Uri.parse(job["OutputDataConfig"]["S3OutputPath"])
-    archive = outputs / job["TrainingJobName"] / "output" / "output.tar.gz"
-    found = aws.read("s3", "GetObject", Bucket=archive.bucket, Key=archive.key)
-    return evaluation_in(found["Body"].read(), str(archive))
+    archive = outputs / job["TrainingJobName"] / "output/output.tar.gz"
+    packed = aws.get_object(archive)
+    return evaluation_in(packed, str(archive))
 
 
 def evaluation_in(archive: bytes, place: str) -> Evaluation:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from launcher.aws import Aws
@@ -12,7 +14,8 @@ GROUP = "/aws/sagemaker/TrainingJobs"
 
 
 def write(aws: AwsServer, stream: str, *messages: str) -> None:
-    events = [{"timestamp": 1, "message": message} for message in messages]
+    now = int(1000 * time.time())  # the service takes no old events
+    events = [{"timestamp": now, "message": message} for message in messages]
     aws.client("logs").put_log_events(
         logGroupName=GROUP, logStreamName=stream, logEvents=events
     )

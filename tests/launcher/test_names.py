@@ -35,10 +35,11 @@ def test_an_attempt_whose_number_would_not_fit_is_refused() -> None:
 
 
 def test_the_same_work_has_the_same_name() -> None:
-    name = names.for_work("a", {"x": 1, "y": 2})
+    work = {"x": 1, "y": 2}
+    name = names.for_work("a", work)
     assert names.for_work("a", {"y": 2, "x": 1}) == name
     assert names.for_work("a", {"x": 1}) != name
-    assert names.for_work("a", {"x": 1, "y": 2}, attempt=2) == f"{name}-2"
+    assert names.for_work("a", work, attempt=2) == f"{name}-2"
 
 
 def test_names_that_the_user_gave_are_used() -> None:

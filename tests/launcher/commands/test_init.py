@@ -96,10 +96,13 @@ def perform(aws: AwsServer, step: dict[str, Any]) -> None:
 
 
 def test_a_dry_run_changes_nothing(launcher: Launcher, aws: AwsServer) -> None:
+    config = launcher.folder / "halfstar.toml"
     assert launcher("init", "--dry-run").code == 0
-    assert not (launcher.folder / "halfstar.toml").exists()
-    assert aws.client("s3").list_buckets()["Buckets"] == []
-    assert aws.client("iam").list_roles()["Roles"] == []
+    assert not config.exists()
+    buckets = aws.client("s3").list_buckets()
+    assert buckets["Buckets"] == []
+    roles = aws.client("iam").list_roles()
+    assert roles["Roles"] == []
 
 
 def test_a_foreign_bucket_with_our_name_stops_init_before_anything_is_made(
