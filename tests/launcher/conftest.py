@@ -33,6 +33,9 @@ from launcher.world.account import Account
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 BUCKET = f"halfstar-{ACCOUNT}-{REGION}"
+# A role that nobody asks for.
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
+OUR_TAG = {"Key": "halfstar", "Value": "halfstar"}
 # The server's ECR gives out these, so the registry is made to expect them.
 USER = "AWS"
 PASSWORD = f"{ACCOUNT}-auth-token"
@@ -79,7 +82,7 @@ class AwsServer:
             f"{self.url}{path}", data=body, headers=headers, method="POST"
         )
         with urllib.request.urlopen(request) as answer:
-            assert answer.status == 200
+            assert answer.status in (200, 201)
 
 
 def wait_for(
@@ -173,6 +176,47 @@ def tiny_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert image is not None
     remove = ["docker", "image", "rm", "--force", image.image_id]
     subprocess.run(remove, check=True, capture_output=True)
+
+
+def create_bucket(aws: AwsServer) -> None:
+    """The project's bucket, without its properties."""
+    location = {"LocationConstraint": REGION}
+    aws.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
+
+
+def create_training_job(aws: AwsServer, name: str, *, ours: bool = True) -> None:
+    """A training job, which is completed at once on this server."""
+    aws.client("sagemaker").create_training_job(
+        TrainingJobName=name,
+        AlgorithmSpecification={"TrainingImage": "i", "TrainingInputMode": "File"},
+        RoleArn=ROLE,
+        OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/jobs"},
+        ResourceConfig={
+            "InstanceType": "ml.m5.large",
+            "InstanceCount": 1,
+            "VolumeSizeInGB": 1,
+        },
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+        Tags=[OUR_TAG] if ours else [],
+    )
+
+
+def create_endpoint(aws: AwsServer, name: str) -> None:
+    """An endpoint without our tag, which is in service at once on this server."""
+    sagemaker = aws.client("sagemaker")
+    sagemaker.create_model(
+        ModelName="m", PrimaryContainer={"Image": "i"}, ExecutionRoleArn=ROLE
+    )
+    variant = {
+        "VariantName": "v",
+        "ModelName": "m",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="c", ProductionVariants=[variant]
+    )
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName="c")
 
 
 class Launcher:

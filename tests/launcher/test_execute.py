@@ -11,9 +11,7 @@ from launcher.errors import AwsError, JobFailedError
 from launcher.execute import Executor
 from launcher.kinds import ABSENT, ENDPOINT, MODEL
 from launcher.requests import Call, Request, Wait, WriteFile
-from tests.launcher.conftest import AwsServer
-
-ROLE = "arn:aws:iam::123456789012:role/any"
+from tests.launcher.conftest import ROLE, AwsServer, create_endpoint
 
 
 @pytest.fixture
@@ -33,23 +31,6 @@ def create_model(name: str) -> Call:
         "PrimaryContainer": {"Image": "i"},
     }
     return Call("create", Request("sagemaker", "CreateModel", parameters))
-
-
-def create_endpoint(aws: AwsServer, name: str) -> None:
-    sagemaker = aws.client("sagemaker")
-    sagemaker.create_model(
-        ModelName="m", PrimaryContainer={"Image": "i"}, ExecutionRoleArn=ROLE
-    )
-    variant = {
-        "VariantName": "v",
-        "ModelName": "m",
-        "InstanceType": "ml.m5.large",
-        "InitialInstanceCount": 1,
-    }
-    sagemaker.create_endpoint_config(
-        EndpointConfigName="c", ProductionVariants=[variant]
-    )
-    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName="c")
 
 
 def wait_for(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.launcher.conftest import BUCKET, REGION, AwsServer, Launcher
+from tests.launcher.conftest import BUCKET, REGION, AwsServer, Launcher, create_endpoint
 
 
 def bucket_names(aws: AwsServer) -> set[str]:
@@ -66,7 +66,7 @@ def test_a_foreign_package_group_is_left_alone(
 def test_the_log_of_a_foreign_endpoint_is_left_alone(
     launcher: Launcher, aws: AwsServer
 ) -> None:
-    create_foreign_endpoint(aws, "halfstar")
+    create_endpoint(aws, "halfstar")
     group = "/aws/sagemaker/Endpoints/halfstar"
     aws.client("logs").create_log_group(logGroupName=group)
     assert launcher("cleanup", "--yes", "--json").json == {"deleted": []}
@@ -75,23 +75,3 @@ def test_the_log_of_a_foreign_endpoint_is_left_alone(
     # Nobody's endpoint has the name now, so the log is what ours has left.
     deleted = launcher("cleanup", "--yes", "--json").json["deleted"]
     assert [entry["kind"] for entry in deleted] == ["log streams"]
-
-
-def create_foreign_endpoint(aws: AwsServer, name: str) -> None:
-    """An endpoint without our tag."""
-    sagemaker = aws.client("sagemaker")
-    sagemaker.create_model(
-        ModelName="m",
-        PrimaryContainer={"Image": "i"},
-        ExecutionRoleArn="arn:aws:iam::123456789012:role/any",
-    )
-    variant = {
-        "VariantName": "v",
-        "ModelName": "m",
-        "InstanceType": "ml.m5.large",
-        "InitialInstanceCount": 1,
-    }
-    sagemaker.create_endpoint_config(
-        EndpointConfigName="c", ProductionVariants=[variant]
-    )
-    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName="c")

@@ -8,7 +8,14 @@ from typing import Any
 import boto3
 from botocore import xform_name
 
-from tests.launcher.conftest import ACCOUNT, BUCKET, REGION, AwsServer, Launcher
+from tests.launcher.conftest import (
+    ACCOUNT,
+    BUCKET,
+    REGION,
+    AwsServer,
+    Launcher,
+    create_bucket,
+)
 
 
 def test_the_bucket_is_private_encrypted_versioned_and_tagged(
@@ -108,10 +115,8 @@ def test_a_dry_run_changes_nothing(launcher: Launcher, aws: AwsServer) -> None:
 def test_a_foreign_bucket_with_our_name_stops_init_before_anything_is_made(
     launcher: Launcher, aws: AwsServer
 ) -> None:
-    s3 = aws.client("s3")
-    location = {"LocationConstraint": REGION}
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
-    s3.put_object(Bucket=BUCKET, Key="theirs", Body=b"x")
+    create_bucket(aws)
+    aws.client("s3").put_object(Bucket=BUCKET, Key="theirs", Body=b"x")
     result = launcher("init")
     assert result.code == 1
     assert f"bucket {BUCKET} exists, but isn't ours" in result.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.launcher.commands.conftest import IMAGE_AND_ROLE
 from tests.launcher.conftest import Launcher
 
 
@@ -22,3 +23,14 @@ def test_an_unknown_name_is_said_to_be_unknown(
         "launcher: none of our jobs and endpoints is named nobody: "
         "`launcher status` lists them\n"
     )
+
+
+def test_jobs_and_endpoints_are_listed(launcher: Launcher, trained: str) -> None:
+    assert launcher(*IMAGE_AND_ROLE, "deploy").code == 0
+    listed = launcher("status", "--json").json
+    found = [(each["kind"], each["name"], each["state"]) for each in listed]
+    assert found == [
+        ("training job", trained, "Completed"),
+        ("endpoint", "halfstar", "InService"),
+    ]
+    assert launcher("status", trained, "--json").json == listed[:1]

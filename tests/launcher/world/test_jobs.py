@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from typing import Any
 
 import pytest
 
@@ -21,10 +20,14 @@ from launcher.world.jobs import (
     trained_model,
 )
 from tests.examples import EVALUATION
-from tests.launcher.conftest import ACCOUNT, REGION, AwsServer
-
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
-TAGS = [{"Key": "halfstar", "Value": "halfstar"}]
+from tests.launcher.conftest import (
+    BUCKET,
+    REGION,
+    ROLE,
+    AwsServer,
+    create_bucket,
+    create_training_job,
+)
 
 
 def archive(name: str, text: str) -> bytes:
@@ -59,55 +62,30 @@ def test_an_evaluation_of_another_version_is_refused_with_advice(value: str) -> 
         evaluation_in(packed, "s3://b/k")
 
 
-def create_job(aws: AwsServer, name: str, tags: list[dict[str, str]]) -> Any:
-    """A training job, which is completed at once on this server."""
-    sagemaker = aws.client("sagemaker")
-    sagemaker.create_training_job(
-        TrainingJobName=name,
-        AlgorithmSpecification={"TrainingImage": "i", "TrainingInputMode": "File"},
-        RoleArn=ROLE,
-        OutputDataConfig={"S3OutputPath": "s3://outputs/jobs"},
-        ResourceConfig={
-            "InstanceType": "ml.m5.large",
-            "InstanceCount": 1,
-            "VolumeSizeInGB": 1,
-        },
-        StoppingCondition={"MaxRuntimeInSeconds": 60},
-        Tags=tags,
-    )
-    return sagemaker.describe_training_job(TrainingJobName=name)
-
-
-def store_model(aws: AwsServer, job: Any) -> None:
-    uri = job["ModelArtifacts"]["S3ModelArtifacts"]
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    s3 = aws.client("s3")
-    location = {"LocationConstraint": REGION}
-    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
-    s3.put_object(Bucket=bucket, Key=key, Body=b"model")
+def store_model(aws: AwsServer, name: str) -> None:
+    key = f"jobs/{name}/output/model.tar.gz"
+    aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"model")
 
 
 def test_a_completed_job_whose_model_is_gone_counts_as_stopped(
     connection: Aws, aws: AwsServer
 ) -> None:
-    job = create_job(aws, "halfstar-1", TAGS)
-    assert read_attempts(connection, TRAINING_JOB, "halfstar") == {
-        "halfstar-1": "Stopped"
-    }
-    store_model(aws, job)
-    assert read_attempts(connection, TRAINING_JOB, "halfstar") == {
-        "halfstar-1": "Completed"
-    }
+    create_bucket(aws)
+    create_training_job(aws, "halfstar-1")
+    without_model = read_attempts(connection, TRAINING_JOB, "halfstar")
+    assert without_model == {"halfstar-1": "Stopped"}
+    store_model(aws, "halfstar-1")
+    with_model = read_attempts(connection, TRAINING_JOB, "halfstar")
+    assert with_model == {"halfstar-1": "Completed"}
 
 
 def test_the_newest_job_of_ours_with_a_model_is_chosen(
     connection: Aws, aws: AwsServer, config: Config
 ) -> None:
-    with pytest.raises(LauncherError, match="run `launcher train`"):
-        chosen_training_job(connection, config, None)
-
-    store_model(aws, create_job(aws, "halfstar-1", TAGS))
-    create_job(aws, "halfstar-without-model", TAGS)
+    create_bucket(aws)
+    create_training_job(aws, "halfstar-1")
+    create_training_job(aws, "halfstar-without-model")
+    store_model(aws, "halfstar-1")
     chosen = chosen_training_job(connection, config, None)
     assert chosen["TrainingJobName"] == "halfstar-1"
 
@@ -115,7 +93,9 @@ def test_the_newest_job_of_ours_with_a_model_is_chosen(
 def test_a_job_without_our_tag_is_chosen_by_name_only(
     connection: Aws, aws: AwsServer, config: Config
 ) -> None:
-    store_model(aws, create_job(aws, "halfstar-foreign", tags=[]))
+    create_bucket(aws)
+    create_training_job(aws, "halfstar-foreign", ours=False)
+    store_model(aws, "halfstar-foreign")
     with pytest.raises(LauncherError, match="run `launcher train`"):
         chosen_training_job(connection, config, None)
     chosen = chosen_training_job(connection, config, "halfstar-foreign")
@@ -130,8 +110,11 @@ def test_a_job_that_does_not_exist_is_named(connection: Aws, config: Config) -> 
 def test_a_model_is_served_by_the_jobs_own_image(
     connection: Aws, aws: AwsServer
 ) -> None:
-    job = create_job(aws, "halfstar-1", TAGS)
+    create_training_job(aws, "halfstar-1")
     config = Config(region=REGION, role=ROLE)
-    artifacts = job["ModelArtifacts"]["S3ModelArtifacts"]
-    expected = TrainedModel("i", artifacts, ROLE)
-    assert trained_model(connection, config, job) == expected
+    job = chosen_training_job(connection, config, "halfstar-1")
+    assert trained_model(connection, config, job) == TrainedModel(
+        image="i",
+        model_data=f"s3://{BUCKET}/jobs/halfstar-1/output/model.tar.gz",
+        role_arn=ROLE,
+    )

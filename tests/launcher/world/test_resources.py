@@ -19,12 +19,14 @@ from launcher.world.resources import (
     read_role,
     role_arn,
 )
-from tests.launcher.conftest import ACCOUNT, BUCKET, REGION, AwsServer, Launcher
-
-
-def create_bucket(aws: AwsServer) -> None:
-    location = {"LocationConstraint": REGION}
-    aws.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
+from tests.launcher.conftest import (
+    BUCKET,
+    REGION,
+    ROLE,
+    AwsServer,
+    Launcher,
+    create_bucket,
+)
 
 
 def test_nothing_exists_in_an_empty_account(
@@ -88,5 +90,4 @@ def test_a_role_that_does_not_exist_is_named(connection: Aws, config: Config) ->
 def test_a_role_given_as_arn_is_taken_without_a_look(
     connection: Aws, config: Config
 ) -> None:
-    arn = f"arn:aws:iam::{ACCOUNT}:role/theirs"
-    assert role_arn(connection, replace(config, role=arn)) == arn
+    assert role_arn(connection, replace(config, role=ROLE)) == ROLE
