@@ -193,20 +193,34 @@ def evaluation_in(archive: bytes, place: str) -> Evaluation:
 
     from movielens.evaluation import Evaluation
 
+    try:
+        text = _file_in(archive, _EVALUATION)
+        if text is None:
+            raise LauncherError(
+                f"{place} has no {_EVALUATION}; train again with this version"
+            )
+        return Evaluation.from_json(json.loads(text))
+    except (
+        tarfile.TarError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        raise LauncherError(
+            f"{place}: {_EVALUATION} isn't one that this version reads "
+            f"({type(error).__name__}: {error}); train again with this version"
+        ) from error
+
+
+def _file_in(archive: bytes, name: str) -> bytes | None:
+    """The content of the file of that name, wherever it is in a ``tar.gz``, or None."""
+    import tarfile
+
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
         for member in tar:
-            if Path(member.name).name != _EVALUATION:
-                continue
-            stream = tar.extractfile(member)
-            if stream is None:  # a folder of that name
-                continue
-            try:
-                return Evaluation.from_json(json.load(stream))
-            except (ValueError, LookupError, TypeError, AttributeError) as error:
-                raise LauncherError(
-                    f"{place}: {_EVALUATION} isn't one that this version reads "
-                    f"({type(error).__name__}: {error}); train again with this version"
-                ) from error
-    raise LauncherError(
-        f"{place} has no {_EVALUATION}; train again with this version's image"
-    )
+            if member.isfile() and Path(member.name).name == name:
+                stream = tar.extractfile(member)
+                return stream.read() if stream else None
+    return None

@@ -62,6 +62,13 @@ def test_an_evaluation_of_another_version_is_refused_with_advice(value: str) -> 
         evaluation_in(packed, "s3://b/k")
 
 
+@pytest.mark.parametrize("cut_to", [0, 20, 60])
+def test_a_broken_archive_is_refused_with_advice(cut_to: int) -> None:
+    packed = archive("evaluation.json", json.dumps(EVALUATION.to_json()))
+    with pytest.raises(LauncherError, match="train again with this version"):
+        evaluation_in(packed[:cut_to], "s3://b/k")
+
+
 def store_model(aws: AwsServer, name: str) -> None:
     key = f"jobs/{name}/output/model.tar.gz"
     aws.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"model")
