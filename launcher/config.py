@@ -44,7 +44,7 @@ def _setting(
         default: its type is that of the setting.
         key: in the file; a dot separates table and name.
         meaning: for people.
-        aliases: environment variables that count besides our own.
+        aliases: other environment variables that set it too.
         choices: the values that are allowed, empty for any.
     """
     metadata = {

@@ -82,7 +82,7 @@ class SageMakerKind:
         under_way: states that end by themselves.
         settled: all other states of an existing resource.
         log_group: the CloudWatch log group that jobs of this kind share. Each endpoint
-            has a group of its own, whose name begins with this.
+            has its own group beneath it.
 
     Example:
         >>> TRAINING_JOB.request("Stop", "stars-1").operation

@@ -105,7 +105,7 @@ def parse_pairs(texts: Iterable[str]) -> list[Pair]:
 def read_pairs(path: Path) -> list[Pair]:
     """The pairs of a CSV file.
 
-    With a header, the file may have the columns in any order, and others besides.
+    With a header, the file may have the columns in any order, and may have others too.
     Without one, its columns are userId, movieId and, if there is a third, timestamp.
 
     Raises:

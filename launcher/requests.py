@@ -98,8 +98,8 @@ class Wait:
         under_way: states that end by themselves.
         good: states to go on from; `launcher.kinds.ABSENT` means that the resource is
             gone.
-        required: a member of the description, and the value that it must have besides.
-            An endpoint whose update failed is in service again, but with the old
+        required: another member of the description, and the value that it must have.
+            After a failed update, an endpoint is in service again but has the old
             configuration.
         fallback: performed when the state is neither under way nor good, before the
             command fails.
