@@ -1,4 +1,4 @@
-"""``launcher`` and ``python -m launcher``: runs a command and says in one line why it
+"""``launcher`` and ``python -m launcher``: run a command, and say in one line why it
 failed.
 """
 
@@ -9,71 +9,76 @@ import traceback
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from launcher.options import Run
+    from launcher.options import CommandLine
 
-INTERRUPTED = 130
+FAILURE = 1
+WRONG_INPUT = 2
 BUG = 70
+INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code: 0, 1 for a failure, 2 for wrong input, 3 for a
-    failed job, 130 for Ctrl-C.
+    """Run one command, and return the exit code.
+
+    It is 0, 1 for a failure, 2 for wrong input, 3 for a failed job, 70 for a bug of the
+    launcher, 130 after Ctrl-C.
+
+    Args:
+        arguments: those of the command line, ``sys.argv`` by default.
     """
     import typer
     from typer.exceptions import TyperException
 
     from launcher.cli import app
     from launcher.errors import LauncherError
-    from launcher.options import Run
+    from launcher.options import CommandLine
     from movielens.errors import HalfstarError
 
-    run = Run()
+    command_line = CommandLine()
+    command = typer.main.get_command(app)
     try:
-        # Not standalone: it gives the code of --help and its like, and leaves every
-        # fault to the lines below.
-        code = typer.main.get_command(app).main(
-            arguments, "launcher", standalone_mode=False, obj=run
-        )
-        # Ctrl-C arrives as its code.
-        return (
-            _say(_interrupted(run), INTERRUPTED)
-            if code == INTERRUPTED
-            else int(code or 0)
+        # Not standalone, so errors arrive here. Ctrl-C arrives as its exit code.
+        returned = command.main(
+            arguments, "launcher", standalone_mode=False, obj=command_line
         )
     except TyperException as error:
-        return _say(
-            f"{error.format_message()}; `launcher COMMAND --help` shows what there is",
-            error.exit_code,
-        )
+        message = error.format_message()
+        said = f"{message}; `launcher COMMAND --help` lists arguments and options"
+        return _fail(said, error.exit_code)
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
-        return 1
-    except (LauncherError, HalfstarError) as error:
-        if run.debug:
+        return FAILURE
+    except Exception as error:  # noqa: BLE001 - the one catch; anything unknown is a bug
+        if command_line.debug:
             traceback.print_exc()
-        return _say(str(error), getattr(error, "exit_code", 2))
-    except OSError as error:
-        # A full disk, or a file that may not be read or written: AWS's and docker's
-        # faults have been told apart by now.
-        if run.debug:
-            traceback.print_exc()
-        return _say(f"{error.filename or 'this machine'}: {error.strerror or error}", 1)
-    except Exception as error:  # noqa: BLE001 - a bug, which is said to be one
-        if run.debug:
-            traceback.print_exc()
-        return _say(
-            f"a bug: {type(error).__name__}: {error}; --debug before the command shows the trace",
-            BUG,
-        )
+        match error:
+            case LauncherError():
+                return _fail(str(error), error.exit_code)
+            case HalfstarError():
+                return _fail(str(error), WRONG_INPUT)
+            case OSError():
+                # AWS's and docker's errors are LauncherErrors by now. This is a file
+                # that can't be read or written, or a full disk.
+                where = error.filename or "this machine"
+                return _fail(f"{where}: {error.strerror or error}", FAILURE)
+            case _:
+                said = f"a bug: {type(error).__name__}: {error}"
+                how = "--debug before the command shows the trace"
+                return _fail(f"{said}; {how}", BUG)
+
+    if returned == INTERRUPTED:
+        return _fail(_interrupted(command_line), INTERRUPTED)
+    return int(returned or 0)
 
 
-def _interrupted(run: Run) -> str:
-    if run.session is None or not run.session.doing:
+def _interrupted(command_line: CommandLine) -> str:
+    session = command_line.session
+    if session is None or not session.doing:
         return "interrupted before anything was changed"
-    return f"interrupted while: {run.session.doing}; {run.session.resume}"
+    return f"interrupted while: {session.doing}; {session.resume}"
 
 
-def _say(message: str, code: int) -> int:
+def _fail(message: str, code: int) -> int:
     print(f"launcher: {message}", file=sys.stderr)
     return code
 

@@ -1,8 +1,8 @@
-"""The one place that talks to AWS: sends requests, pages through lists, and says in one
-line why a call failed.
+"""The one module that talks to AWS: it sends requests, reads lists page by page, and
+says in one line why a call failed.
 
-Retries, credentials and endpoints are botocore's own. Nothing is imported from it
-before the first call.
+Retries, credentials and endpoints are botocore's own. botocore is slow to import, so
+nothing is imported from it before the first call.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any
 
 from launcher.config import Config
 from launcher.errors import AwsError, ConfigError
+from launcher.kinds import means_absent
 from launcher.requests import Request
+from launcher.s3_uri import S3Uri
 from launcher.validate import validate
 
 _DENIED = {
@@ -27,7 +29,7 @@ _DENIED = {
     "AuthorizationError",
     "UnauthorizedAccess",
 }
-_CREDENTIALS = {
+_BAD_CREDENTIALS = {
     "ExpiredToken",
     "ExpiredTokenException",
     "RequestExpired",
@@ -38,7 +40,7 @@ _CREDENTIALS = {
     "AuthFailure",
     "InvalidSignatureException",
 }
-# Operations whose permission has another name than they have.
+# Operations whose IAM permission has another name.
 _PERMISSIONS = {
     "s3:HeadBucket": "s3:ListBucket",
     "s3:HeadObject": "s3:GetObject",
@@ -51,31 +53,17 @@ _PERMISSIONS = {
     "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
     "s3:PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
 }
+# Services whose permissions have another prefix than botocore's name.
 _SIGNING_NAMES = {"sagemaker-runtime": "sagemaker"}
+_THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
 _ATTEMPTS = 5
-_ABSENT = {
-    "404",
-    "LifecyclePolicyNotFoundException",
-    "NoSuchBucket",
-    "NoSuchEntity",
-    "NoSuchKey",
-    "NoSuchLifecycleConfiguration",
-    "NoSuchPublicAccessBlockConfiguration",
-    "NoSuchTagSet",
-    "NoSuchTagSetError",
-    "NotFound",
-    "RepositoryNotFoundException",
-    "ResourceNotFound",
-    "ResourceNotFoundException",
-    "ServerSideEncryptionConfigurationNotFoundError",
-}
 
 
 class Aws:
-    """AWS with the configuration's region, profile and endpoint; clients are made when
-    they are first needed.
+    """AWS with the configuration's region, profile and endpoint.
 
-    Tests give nothing in its place: they run it against a server of AWS's interface.
+    Tests put nothing in its place: they run it against a server that has AWS's
+    interface.
     """
 
     def __init__(self, config: Config) -> None:
@@ -86,7 +74,7 @@ class Aws:
         """The boto3 session.
 
         Raises:
-            ConfigError: if there is no such profile.
+            ConfigError: there is no such profile.
         """
         import boto3
         from botocore.exceptions import ProfileNotFound
@@ -98,7 +86,7 @@ class Aws:
             )
         except ProfileNotFound as error:
             raise ConfigError(
-                f"{error}; `aws configure list-profiles` names those that there are"
+                f"{error}; `aws configure list-profiles` lists those that exist"
             ) from error
 
     @functools.cached_property
@@ -106,7 +94,7 @@ class Aws:
         """The region in use.
 
         Raises:
-            ConfigError: if none is configured anywhere.
+            ConfigError: no region is configured anywhere.
         """
         region = self._config.region or self.session.region_name
         if not region:
@@ -116,13 +104,11 @@ class Aws:
         return str(region)
 
     def regions(self, service: str) -> list[str]:
-        """The regions that have a service, of all partitions."""
-        partitions = self.session.get_available_partitions()
-        return sorted(
-            r
-            for p in partitions
-            for r in self.session.get_available_regions(service, p)
-        )
+        """The regions of all partitions that have a service."""
+        found: list[str] = []
+        for partition in self.session.get_available_partitions():
+            found += self.session.get_available_regions(service, partition)
+        return sorted(found)
 
     @functools.cache  # noqa: B019 - one object of this class lives as long as the process
     def client(self, service: str) -> Any:
@@ -132,8 +118,8 @@ class Aws:
         settings = ClientConfig(
             retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
             connect_timeout=10,
-            # A prediction may take SageMaker's 60 s; botocore's default would give up
-            # with it.
+            # SageMaker gives a prediction 60 s, and so does botocore by default: it
+            # would give up just before it hears that time is up.
             read_timeout=70,
             user_agent_extra="halfstar",
             s3={"addressing_style": "path"} if self._config.endpoint_url else None,
@@ -146,7 +132,7 @@ class Aws:
         )
 
     def send(self, request: Request) -> dict[str, Any]:
-        """Validate, send, and give the answer.
+        """Check a request, send it, and return the answer.
 
         Raises:
             InvalidRequestError: before anything is sent.
@@ -158,7 +144,8 @@ class Aws:
         client = self.client(request.service)
         method = getattr(client, _method_name(request.operation))
         parameters = {
-            name: _opened(value) for name, value in request.parameters.items()
+            name: value.read_bytes() if isinstance(value, Path) else value
+            for name, value in request.parameters.items()
         }
         try:
             answer = dict(method(**parameters))
@@ -166,45 +153,55 @@ class Aws:
             raise _client_error(request, error.response) from error
         except BotoCoreError as error:
             raise _transport_error(request, error) from error
+
+        # This one call answers 200 even if a part of it was refused.
         if request.operation == "DeleteObjects" and answer.get("Errors"):
-            # The one call here that answers 200 although a part of it was refused.
             first = answer["Errors"][0]
-            refused = {
-                "Code": first.get("Code"),
-                "Message": f"{first.get('Key')}: {first.get('Message')}",
-            }
+            message = f"{first.get('Key')}: {first.get('Message')}"
+            refused = {"Code": first.get("Code"), "Message": message}
             raise _client_error(request, {"Error": refused})
         return answer
 
-    def read(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        """Send a request that only reads."""
-        return self.send(Request(service, operation, parameters))
-
-    def read_or_none(
-        self, service: str, operation: str, **parameters: Any
-    ) -> dict[str, Any] | None:
-        """The same, or None where there is no such thing."""
+    def send_or_none(self, request: Request) -> dict[str, Any] | None:
+        """As `send`, but None when the resource is absent."""
         try:
-            return self.read(service, operation, **parameters)
+            return self.send(request)
         except AwsError as error:
             if error.is_absent:
                 return None
             raise
 
+    def read(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Send a request that only reads; raises as `send`."""
+        return self.send(Request(service, operation, parameters))
+
+    def read_or_none(
+        self, service: str, operation: str, **parameters: Any
+    ) -> dict[str, Any] | None:
+        """As `read`, but None when the resource is absent."""
+        return self.send_or_none(Request(service, operation, parameters))
+
+    def get_object(self, place: S3Uri) -> bytes:
+        """The bytes of an object in S3; raises as `send`."""
+        answer = self.read("s3", "GetObject", Bucket=place.bucket, Key=place.key)
+        return bytes(answer["Body"].read())
+
     def pages(
         self, service: str, operation: str, member: str, **parameters: Any
     ) -> Iterator[Any]:
-        """Every entry of ``member`` over all pages of a list operation."""
+        """Every entry of ``member``, over all pages of a list operation.
+
+        Raises:
+            InvalidRequestError: before anything is sent.
+            AwsError: as `send`.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
         request = Request(service, operation, parameters)
         validate(request)
+        paginator = self.client(service).get_paginator(_method_name(operation))
         try:
-            for page in (
-                self.client(service)
-                .get_paginator(_method_name(operation))
-                .paginate(**parameters)
-            ):
+            for page in paginator.paginate(**parameters):
                 yield from page.get(member, [])
         except ClientError as error:
             raise _client_error(request, error.response) from error
@@ -212,8 +209,11 @@ class Aws:
             raise _transport_error(request, error) from error
 
     def upload(self, request: Request, progress: Callable[[int], None]) -> None:
-        """Send a PutObject whose body is a file, in parts where that is large;
-        ``progress`` is told numbers of bytes.
+        """Send a PutObject whose body is a file; a large file goes in parts.
+
+        Args:
+            request: its ``Body`` is the file's path.
+            progress: called with the number of bytes that were just sent.
 
         Raises:
             InvalidRequestError: before anything is sent.
@@ -224,13 +224,17 @@ class Aws:
         from botocore.exceptions import BotoCoreError, ClientError
 
         extra = {"ChecksumAlgorithm": "SHA256", **request.parameters}
-        path, bucket, key = (extra.pop(name) for name in ("Body", "Bucket", "Key"))
+        path = str(extra.pop("Body"))
+        bucket = extra.pop("Bucket")
+        key = extra.pop("Key")
         try:
             self.client("s3").upload_file(
-                str(path), bucket, key, ExtraArgs=extra, Callback=progress
+                path, bucket, key, ExtraArgs=extra, Callback=progress
             )
-        except (S3UploadFailedError, ClientError) as error:
-            cause = error if isinstance(error, ClientError) else error.__context__
+        except ClientError as error:
+            raise _client_error(request, error.response) from error
+        except S3UploadFailedError as error:
+            cause = error.__context__
             if isinstance(cause, ClientError):
                 raise _client_error(request, cause.response) from error
             raise AwsError(f"s3 PutObject {key}: {error}") from error
@@ -239,9 +243,15 @@ class Aws:
 
 
 def permission(request: Request) -> str:
-    """The IAM action that a request needs."""
-    name = f"{_SIGNING_NAMES.get(request.service, request.service)}:{request.operation}"
-    return _PERMISSIONS.get(name, name)
+    """The IAM action that a request needs.
+
+    Example:
+        >>> permission(Request("s3", "HeadObject"))
+        's3:GetObject'
+    """
+    service = _SIGNING_NAMES.get(request.service, request.service)
+    action = f"{service}:{request.operation}"
+    return _PERMISSIONS.get(action, action)
 
 
 def _method_name(operation: str) -> str:
@@ -250,68 +260,66 @@ def _method_name(operation: str) -> str:
     return str(xform_name(operation))
 
 
-def _opened(value: Any) -> Any:
-    return value.read_bytes() if isinstance(value, Path) else value
-
-
 def _client_error(request: Request, response: Mapping[str, Any]) -> AwsError:
-    code = str(response.get("Error", {}).get("Code", ""))
-    said = " ".join(str(response.get("Error", {}).get("Message", "")).split())
+    error = response.get("Error", {})
+    code = str(error.get("Code", ""))
+    message = " ".join(str(error.get("Message", "")).split())
     call = f"{request.service} {request.operation}"
     if code in _DENIED:
+        advice = _missing_statement(request, message)
+        return AwsError(f"{call}: permission denied ({message}); {advice}", code)
+    if code in _BAD_CREDENTIALS:
         return AwsError(
-            f"{call}: permission denied ({said}); {_advice(request, said)}", code
-        )
-    if code in _CREDENTIALS:
-        return AwsError(
-            f"{call}: the credentials were refused ({code}: {said}); renew them, or choose a profile",
+            f"{call}: the credentials were refused ({code}: {message}); "
+            "renew them, or choose another profile",
             code,
         )
-    if code in {"ThrottlingException", "Throttling", "TooManyRequestsException"}:
+    if code in _THROTTLED:
         return AwsError(
-            f"{call}: throttled after {_ATTEMPTS} attempts; run the command again later",
+            f"{call}: throttled after {_ATTEMPTS} attempts; "
+            "run the command again later",
             code,
         )
-    return AwsError(f"{call}: {code}: {said}", code, is_absent=_is_absent(code, said))
+    is_absent = means_absent(code, message)
+    return AwsError(f"{call}: {code}: {message}", code, is_absent=is_absent)
 
 
-def _advice(request: Request, said: str) -> str:
-    resource = re.search(r"on resource: (arn:\S+)", said)
+def _missing_statement(request: Request, message: str) -> str:
+    resource = re.search(r"on resource: (arn:\S+)", message)
     statement = {
         "Effect": "Allow",
         "Action": permission(request),
         "Resource": resource[1] if resource else "*",
     }
-    return f"add this statement to the policy of whoever runs the launcher: {json.dumps(statement)}"
+    return (
+        "add this statement to the policy of whoever runs the launcher: "
+        f"{json.dumps(statement)}"
+    )
 
 
 def _transport_error(request: Request, error: Exception) -> AwsError:
+    """The error of a request that got no answer."""
     from botocore import exceptions
 
-    call = f"{request.service} {request.operation}"
-    said = " ".join(str(error).split())
-    if isinstance(
-        error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError
-    ):
-        return AwsError(
-            f"{call}: {said}; run `aws configure`, set AWS_PROFILE, or export AWS_ACCESS_KEY_ID and its secret"
-        )
-    if isinstance(error, exceptions.TokenRetrievalError | exceptions.SSOError):
-        return AwsError(f"{call}: {said}; run `aws sso login`")
-    if isinstance(
-        error, exceptions.HTTPClientError | exceptions.EndpointConnectionError
-    ):
-        return AwsError(
-            f"{call}: {said}; check the network, the region and AWS_ENDPOINT_URL, then run the command again"
-        )
-    return AwsError(f"{call}: {said}")
-
-
-def _is_absent(code: str, message: str) -> bool:
-    # SageMaker answers for what isn't there with ValidationException and one of these.
-    said = re.search(
-        r"could not find|does not exist|not found|RecordNotFound",
-        message,
-        re.IGNORECASE,
+    no_credentials = (
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
     )
-    return code in _ABSENT or (code == "ValidationException" and bool(said))
+    expired_login = (exceptions.TokenRetrievalError, exceptions.SSOError)
+    no_connection = (exceptions.HTTPClientError, exceptions.EndpointConnectionError)
+
+    message = " ".join(str(error).split())
+    said = f"{request.service} {request.operation}: {message}"
+    if isinstance(error, no_credentials):
+        return AwsError(
+            f"{said}; run `aws configure`, set AWS_PROFILE, or export "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    if isinstance(error, expired_login):
+        return AwsError(f"{said}; run `aws sso login`")
+    if isinstance(error, no_connection):
+        return AwsError(
+            f"{said}; check the network, the region and AWS_ENDPOINT_URL, "
+            "then run the command again"
+        )
+    return AwsError(said)

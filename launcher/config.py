@@ -1,9 +1,10 @@
-"""One configuration path: defaults < ``halfstar.toml`` < environment < options.
+"""The launcher's configuration. Precedence, lowest first: defaults, ``halfstar.toml``,
+environment, options.
 
-Each field of `Config` declares its key in the file; the environment's name follows from
-it (``training.spot`` is ``HALFSTAR_TRAINING_SPOT``), and so does the option's (``--set
-training.spot=true``). AWS's own variables for region, profile and endpoint count as the
-environment's too. A source is parsed once; every fault is reported together.
+Each field of `Config` declares its key in the file. The names elsewhere follow from it:
+``training.spot`` is ``HALFSTAR_TRAINING_SPOT`` in the environment and ``--set
+training.spot=true`` among the options. AWS's own variables for region, profile and
+endpoint count as well. All faults, of all sources, are reported together.
 """
 
 from __future__ import annotations
@@ -12,38 +13,55 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 from launcher.errors import ConfigError
 
 FILE = Path("halfstar.toml")
-PREFIX = "HALFSTAR_"
+ENVIRONMENT_PREFIX = "HALFSTAR_"
 EndpointKind = Literal["real-time", "serverless", "async"]
 InputMode = Literal["File", "FastFile", "Pipe"]
-_TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
+
+# Tables whose keys the user chooses.
+_FREE_TABLES = ("hyperparameters", "tags")
+_TRUE = {"true", "1", "yes", "on"}
+_FALSE = {"false", "0", "no", "off"}
 
 
 def _setting(
     default: Any,
     key: str,
-    says: str,
+    meaning: str,
     *,
     aliases: tuple[str, ...] = (),
     choices: tuple[str, ...] = (),
 ) -> Any:
-    return field(
-        default=default,
-        metadata={"key": key, "says": says, "aliases": aliases, "choices": choices},
-    )
+    """A field of `Config`.
+
+    Args:
+        default: its type is that of the setting.
+        key: in the file; a dot separates table and name.
+        meaning: for people.
+        aliases: other environment variables that set it too.
+        choices: the values that are allowed, empty for any.
+    """
+    metadata = {
+        "key": key,
+        "meaning": meaning,
+        "aliases": aliases,
+        "choices": choices,
+    }
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """All settings of the launcher; an empty string means that a value is derived.
+    """All settings of the launcher. An empty string means that a value is derived.
 
-    ``hyperparameters`` is the file's table ``[hyperparameters]``, ``tags`` its table
-    ``[tags]``: text by name.
+    ``hyperparameters`` and ``tags`` are the tables of that name in the file, as text by
+    name.
     """
 
     name: str = _setting(
@@ -65,7 +83,7 @@ class Config:
         aliases=("AWS_ENDPOINT_URL",),
     )
     registry: str = _setting(
-        "", "registry", "registry to use in place of ECR's own host, host:port"
+        "", "registry", "registry to use instead of ECR's own host, as host:port"
     )
     bucket: str = _setting("", "bucket", "S3 bucket (derived: NAME-ACCOUNT-REGION)")
     role: str = _setting(
@@ -90,9 +108,11 @@ class Config:
         "ml.m5.large", "training.instance_type", "instances of a training job"
     )
     training_instance_count: int = _setting(
-        1, "training.instance_count", "how many of them"
+        1, "training.instance_count", "number of them"
     )
-    training_volume_gb: int = _setting(10, "training.volume_gb", "disk of each, in GB")
+    training_volume_gb: int = _setting(
+        10, "training.volume_gb", "disk of each instance, in GB"
+    )
     training_max_seconds: int = _setting(
         3600, "training.max_seconds", "longest run of a job, in seconds"
     )
@@ -106,16 +126,18 @@ class Config:
         False, "training.spot", "managed spot training, with checkpoints"
     )
     training_max_wait_seconds: int = _setting(
-        7200, "training.max_wait_seconds", "longest wait for spot and run"
+        7200,
+        "training.max_wait_seconds",
+        "longest wait for a spot job, its run included, in seconds",
     )
     tuning_objective: str = _setting(
-        "test:log_loss", "tuning.objective", "metric that tuning minimizes"
+        "test:log_loss", "tuning.objective", "metric that tuning optimizes"
     )
     tuning_max_jobs: int = _setting(
         20, "tuning.max_jobs", "training jobs of a tuning job"
     )
     tuning_parallel_jobs: int = _setting(
-        2, "tuning.parallel_jobs", "how many at the same time"
+        2, "tuning.parallel_jobs", "number of them that run at the same time"
     )
     hosting_kind: EndpointKind = _setting(
         "real-time", "hosting.kind", "kind of endpoint", choices=get_args(EndpointKind)
@@ -127,19 +149,21 @@ class Config:
         "ml.m5.large", "hosting.instance_type", "instances of an endpoint"
     )
     hosting_instance_count: int = _setting(
-        1, "hosting.instance_count", "how many of them"
+        1, "hosting.instance_count", "number of them"
     )
     hosting_memory_mb: int = _setting(
         2048, "hosting.memory_mb", "memory of a serverless endpoint, in MB"
     )
     hosting_max_concurrency: int = _setting(
-        5, "hosting.max_concurrency", "concurrent requests, serverless and async"
+        5,
+        "hosting.max_concurrency",
+        "concurrent requests to a serverless or async endpoint",
     )
     transform_instance_type: str = _setting(
         "ml.m5.large", "transform.instance_type", "instances of a batch transform"
     )
     transform_instance_count: int = _setting(
-        1, "transform.instance_count", "how many of them"
+        1, "transform.instance_count", "number of them"
     )
     transform_payload_mb: int = _setting(
         6, "transform.payload_mb", "largest request of a transform, in MB"
@@ -151,79 +175,94 @@ class Config:
     def load(
         cls, path: Path, environment: Mapping[str, str], options: Mapping[str, object]
     ) -> tuple[Self, Sources]:
-        """The settings, and for each key where its value comes from.
+        """The configuration, and where each of its values comes from.
 
         Args:
-            path: the file, which need not be there.
+            path: the file, which need not exist.
             environment: such as ``os.environ``.
-            options: by key, as typed.
+            options: values by key, as typed.
 
         Raises:
-            ConfigError: naming every unknown key with the nearest known one, and every
+            ConfigError: names every unknown key with the nearest known one, and every
                 value that can't be used.
         """
-        layers = [
-            _file_layer(path),
-            _environment_layer(environment),
-            [("--set", key, v) for key, v in options.items()],
-        ]
+        given_options = [_Given("--set", key, raw) for key, raw in options.items()]
         declared = {f.metadata["key"]: f for f in fields(cls) if f.metadata}
-        values: dict[str, Any] = {}
+        free_tables: dict[str, dict[str, str]] = {name: {} for name in _FREE_TABLES}
+        values: dict[str, Any] = {**free_tables}
         sources = dict.fromkeys(declared, "default")
-        tables: dict[str, dict[str, str]] = {"hyperparameters": {}, "tags": {}}
         faults: list[str] = []
-        for source, key, raw in (entry for layer in layers for entry in layer):
+
+        # A later source replaces what an earlier one gave.
+        for source, key, raw in chain(
+            _given_in_file(path), _given_in_environment(environment), given_options
+        ):
             table, _, name = key.partition(".")
-            if table in tables and name:
-                tables[table][name] = _as_text(raw)
+            if table in free_tables and name:
+                free_tables[table][name] = _as_text(raw)
                 sources[key] = source
-            elif key not in declared:
-                faults.append(f"{source}: {key} is unknown{_nearest(key, declared)}")
+                continue
+            if key not in declared:
+                faults.append(f"{source}: {key} is unknown{_advice(key, declared)}")
+                continue
+            setting = declared[key]
+            try:
+                values[setting.name] = _parse(setting, raw)
+            except ValueError as error:
+                faults.append(f"{source}: {key} is {raw!r}, expected {error}")
             else:
-                try:
-                    values[declared[key].name] = _parse(declared[key], raw)
-                    sources[key] = source
-                except ValueError as error:
-                    faults.append(f"{source}: {key} is {raw!r}, expected {error}")
+                sources[key] = source
+
         if faults:
             raise ConfigError("; ".join(faults))
-        return cls(
-            **values, hyperparameters=tables["hyperparameters"], tags=tables["tags"]
-        ), sources
+        return cls(**values), sources
 
     def items(self) -> Iterator[tuple[str, object]]:
         """Every key with its value."""
-        for f in fields(self):
-            if f.metadata:
-                yield f.metadata["key"], getattr(self, f.name)
-        for table in ("hyperparameters", "tags"):
+        for setting in fields(self):
+            if setting.metadata:
+                yield setting.metadata["key"], getattr(self, setting.name)
+        for table in _FREE_TABLES:
             for name, value in getattr(self, table).items():
                 yield f"{table}.{name}", value
 
 
 Sources = dict[str, str]
+"""Where the value of each key comes from: a file, a variable, ``--set`` or
+``default``.
+"""
 
 
 def describe_settings() -> Iterator[tuple[str, object, str]]:
     """Key, default and meaning of every setting."""
-    for f in fields(Config):
-        if f.metadata:
-            yield f.metadata["key"], f.default, f.metadata["says"]
+    for setting in fields(Config):
+        if setting.metadata:
+            metadata = setting.metadata
+            yield metadata["key"], setting.default, metadata["meaning"]
 
 
-def _file_layer(path: Path) -> list[tuple[str, str, object]]:
+class _Given(NamedTuple):
+    """A value that a source gives for a key."""
+
+    source: str
+    key: str
+    raw: object
+
+
+def _given_in_file(path: Path) -> list[_Given]:
     try:
         document = tomllib.loads(path.read_text())
     except FileNotFoundError:
         return []
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no TOML file: {error}") from error
-    return [(str(path), key, value) for key, value in _flat(document)]
+    return [_Given(str(path), key, raw) for key, raw in _flat(document)]
 
 
 def _flat(
     table: Mapping[str, object], prefix: str = ""
 ) -> Iterator[tuple[str, object]]:
+    """Key and value of everything in a table and the tables within it."""
     for name, value in table.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
@@ -231,42 +270,39 @@ def _flat(
             yield prefix + name, value
 
 
-def _environment_layer(environment: Mapping[str, str]) -> list[tuple[str, str, object]]:
-    layer: list[tuple[str, str, object]] = []
-    for f in fields(Config):
-        if f.metadata:
-            own = PREFIX + f.metadata["key"].replace(".", "_").upper()
-            found = next(
-                (
-                    name
-                    for name in (own, *f.metadata["aliases"])
-                    if environment.get(name)
-                ),
-                None,
-            )
-            if found:
-                layer.append((f"${found}", f.metadata["key"], environment[found]))
-    return layer
+def _given_in_environment(environment: Mapping[str, str]) -> Iterator[_Given]:
+    for setting in fields(Config):
+        if not setting.metadata:
+            continue
+        key = setting.metadata["key"]
+        own = ENVIRONMENT_PREFIX + key.replace(".", "_").upper()
+        for variable in (own, *setting.metadata["aliases"]):
+            # An empty variable counts as none.
+            if environment.get(variable):
+                yield _Given(f"${variable}", key, environment[variable])
+                break
 
 
-def _parse(declared: Any, raw: object) -> object:
-    """``raw`` as the field's type; raises ValueError with what is expected."""
-    if isinstance(declared.default, bool):
+def _parse(setting: Any, raw: object) -> object:
+    """``raw`` as the setting's type; raises ValueError with what is expected."""
+    if isinstance(setting.default, bool):
         text = str(raw).lower()
         if text not in _TRUE | _FALSE:
             raise ValueError("true or false")
         return text in _TRUE
-    if isinstance(declared.default, int):
+
+    if isinstance(setting.default, int):
         text = str(raw)
-        if isinstance(raw, bool) or not (
-            text.isascii() and text.isdigit() and int(text) > 0
-        ):
+        is_whole = text.isascii() and text.isdigit() and not isinstance(raw, bool)
+        if not is_whole or int(text) == 0:
             raise ValueError("a whole number above 0")
         return int(text)
+
     if not isinstance(raw, str):
         raise ValueError("text in quotes")
-    if declared.metadata["choices"] and raw not in declared.metadata["choices"]:
-        raise ValueError("one of " + ", ".join(declared.metadata["choices"]))
+    choices = setting.metadata["choices"]
+    if choices and raw not in choices:
+        raise ValueError("one of " + ", ".join(choices))
     return raw
 
 
@@ -274,10 +310,8 @@ def _as_text(raw: object) -> str:
     return str(raw).lower() if isinstance(raw, bool) else str(raw)
 
 
-def _nearest(key: str, known: Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return (
-        f", did you mean {near[0]}?"
-        if near
-        else "; `launcher config` lists what is known"
-    )
+def _advice(key: str, known: Mapping[str, object]) -> str:
+    nearest = difflib.get_close_matches(key, known, n=1)
+    if nearest:
+        return f", did you mean {nearest[0]}?"
+    return "; `launcher config` lists what is known"

@@ -1,40 +1,42 @@
-"""Every fault that the launcher's user can mend: one line that says what happened,
-which call, and what to do.
+"""Errors that the launcher's user can do something about.
+
+Each message is one line. It says what went wrong, in which call, and what to do.
 """
 
 from __future__ import annotations
 
 
 class LauncherError(Exception):
-    """A command can't go on. The message is one line; ``exit_code`` is the process's."""
+    """A command can't go on; ``exit_code`` becomes that of the process."""
 
     exit_code = 1
 
 
 class ConfigError(LauncherError):
-    """Settings that are unknown, malformed or missing; the message lists all of them."""
+    """Settings that are unknown, malformed or missing; the message lists them all."""
 
     exit_code = 2
 
 
 class InvalidRequestError(LauncherError):
-    """A request that the service would refuse, found before it is sent; the message
-    lists every fault.
+    """A request that the service would refuse, found before it is sent.
+
+    The message lists every fault.
     """
 
     exit_code = 2
 
 
 class ForeignError(LauncherError):
-    """Something that isn't ours has a name that we would use."""
+    """Somebody else's resource has a name that we would use."""
 
 
 class AwsError(LauncherError):
-    """A call that AWS refused or that didn't get through.
+    """A call that AWS refused, or that didn't reach AWS.
 
     Attributes:
         code: the service's own code, such as ``AccessDenied``.
-        is_absent: whether it says that there is no such thing.
+        is_absent: whether the service says that the resource doesn't exist.
     """
 
     def __init__(
@@ -46,10 +48,10 @@ class AwsError(LauncherError):
 
 
 class ImageError(LauncherError):
-    """Docker or the registry didn't do what was asked."""
+    """Docker or the registry didn't do what it was asked to."""
 
 
 class JobFailedError(LauncherError):
-    """A job, endpoint or transform that ended badly; the message has its own reason."""
+    """A job or an endpoint ended badly; the message has SageMaker's own reason."""
 
     exit_code = 3

@@ -1,8 +1,7 @@
-"""Performs a plan: one action after the other, each said as it is done; what was done
-stays when a later one fails.
+"""Performs a plan, one action after the other.
 
-A plan is made from the state of the world, so after a failure or Ctrl-C the same
-command plans what is left.
+When an action fails, what was done before it stays. A plan is made from what there is,
+so the same command, run again after a failure or Ctrl-C, plans the rest.
 """
 
 from __future__ import annotations
@@ -16,11 +15,8 @@ from typing import Any, assert_never
 from launcher.aws import Aws
 from launcher.errors import AwsError, JobFailedError
 from launcher.images import push
-from launcher.requests import Action, Call, PushImage, Request, Wait, WriteFile
-
-ABSENT = "absent"
-# IAM answers before all of AWS knows: a role just made can be refused for some seconds.
-_NEW_ROLE_ATTEMPTS = 12
+from launcher.kinds import ABSENT
+from launcher.requests import Action, Call, PushImage, Wait, WriteFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +25,13 @@ class Executor:
 
     Attributes:
         aws: where calls go.
-        report: is told each action in words, before it is performed.
-        progress: is told numbers of uploaded bytes.
-        registry: override of ECR's host.
+        report: called with each action in words, before it is performed.
+        progress: called with the number of bytes that were just uploaded.
+        registry: the registry's host, if it isn't ECR's own.
         poll_seconds: between two looks at something that is waited for.
-        sleep: how it passes that time.
+        sleep: waits that many seconds.
+        new_role_attempts: how often a call is sent while IAM doesn't know a new role
+            everywhere, which can take some seconds.
     """
 
     aws: Aws
@@ -42,12 +40,13 @@ class Executor:
     registry: str = ""
     poll_seconds: float = 5.0
     sleep: Callable[[float], None] = time.sleep
+    new_role_attempts: int = 12
 
     def perform(self, plan: Sequence[Action]) -> list[dict[str, Any]]:
-        """Perform every action in order; gives their answers.
+        """Perform every action in order, and return their answers.
 
         Raises:
-            LauncherError: of the first action that fails.
+            LauncherError: from the first action that fails.
         """
         return [self._perform(action) for action in plan]
 
@@ -70,60 +69,61 @@ class Executor:
         if isinstance(action.request.parameters.get("Body"), Path):
             self.aws.upload(action.request, self.progress)
             return {}
-        for remaining in reversed(range(_NEW_ROLE_ATTEMPTS)):
+
+        attempts = 1
+        while True:
             try:
                 return self.aws.send(action.request)
             except AwsError as error:
-                if error.code in action.done_if or (action.deletes and error.is_absent):
+                already_deleted = action.deletes and error.is_absent
+                if already_deleted or error.code in action.done_if:
                     return {}
-                if not remaining or not _role_is_new(error):
+                if attempts == self.new_role_attempts or not _role_is_new(error):
                     raise
-                self.sleep(self.poll_seconds)
-        raise AssertionError("unreachable")
+            self.sleep(self.poll_seconds)
+            attempts += 1
 
     def wait(self, action: Wait) -> str:
-        """Poll until the state is good; gives it.
+        """Poll until the resource is no longer under way, and return its state.
 
         Raises:
-            JobFailedError: in any other state, with the resource's own reason, after
-                ``otherwise`` has been performed.
+            JobFailedError: the state isn't good. The message has the resource's own
+                reason; ``action.fallback`` has been performed by then.
         """
-        answer, state, shown = {}, "", ""
-        while state in ("", *action.passing):
-            if state not in ("", shown):
+        reported = ""
+        while True:
+            described = self.aws.send_or_none(action.request)
+            state = str(described[action.state_member]) if described else ABSENT
+            if state not in action.under_way:
+                break
+            if state != reported:
                 self.report(f"  {state}")
-                shown = state
-            if state:
-                self.sleep(self.poll_seconds)
-            answer = describe(self.aws, action.request)
-            state = str(answer[action.member]) if answer else ABSENT
-        member, wanted = action.also
-        if state in action.good and (not member or answer.get(member) == wanted):
-            return state
-        reason = (
-            answer.get("FailureReason", "no reason was given")
-            if answer
-            else "it is gone"
-        )
+                reported = state
+            self.sleep(self.poll_seconds)
+
+        if described is None:
+            reason = "it is gone"
+        else:
+            reason = described.get("FailureReason", "no reason was given")
+
         if state in action.good:
+            if action.required is None or described is None:
+                return state
+            member, wanted = action.required
+            if described.get(member) == wanted:
+                return state
             raise JobFailedError(
-                f"{action.says}: {reason}; {answer[member]}, the last good one, is in service again"
+                f"{action.says}: {reason}; {described[member]}, the last good one, "
+                "is in service again"
             )
-        if action.otherwise:
+
+        if action.fallback:
             self.report(f"  {state}: {reason}")
-            self.perform(action.otherwise)
+            self.perform(action.fallback)
             reason += "; the last good configuration is in service again"
         raise JobFailedError(f"{action.says}: {state}: {reason}")
 
 
-def describe(aws: Aws, request: Request) -> dict[str, Any]:
-    """What is known of a resource, empty where there is none."""
-    return (
-        aws.read_or_none(request.service, request.operation, **request.parameters) or {}
-    )
-
-
 def _role_is_new(error: AwsError) -> bool:
-    return (
-        error.code == "ValidationException" and "assume the role" in str(error).lower()
-    )
+    refused = error.code == "ValidationException"
+    return refused and "assume the role" in str(error).lower()

@@ -1,9 +1,9 @@
-"""The image here and in the registry: built, pushed and verified with docker's own
-client.
+"""The image on this machine and in the registry. It is built, pushed and verified with
+docker's own client.
 
-The registry's password never touches a disk or a command line: docker asks a credential
-helper for it, which answers from its own environment. The rest of the user's docker
-configuration (context, plug-ins) stays in force.
+The registry's password is never written to a disk or a command line. Docker asks a
+credential helper for it, and the helper answers from its environment. The rest of the
+user's docker configuration, such as contexts and plug-ins, stays in force.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ import json
 import os
 import subprocess
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +24,9 @@ from launcher.aws import Aws
 from launcher.docker import docker, last_line, run_docker
 from launcher.errors import ImageError
 from launcher.requests import PushImage
+from launcher.source import UNKNOWN
 
-# Docker's own media types and OCI's; a registry may refuse what isn't asked for.
+# Docker's own media types, and OCI's. A registry may refuse to give any other.
 MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -39,7 +38,7 @@ printf '{"ServerURL":"%s","Username":"%s","Secret":"%s"}' \
     "$HALFSTAR_REGISTRY_HOST" "$HALFSTAR_REGISTRY_USER" "$HALFSTAR_REGISTRY_PASSWORD"
 """
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-_SECONDS = 30
+_TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,11 @@ class LocalImage:
     """An image of the local engine.
 
     Attributes:
-        image_id: ``sha256:…``, the digest of its configuration (of its manifest with
-            containerd's store).
+        image_id: ``sha256:…``, the digest of its configuration; of its manifest if the
+            engine uses containerd's store.
         platform: such as ``linux/amd64``.
-        version: of its label, empty where it has none.
-        revision: the git commit of its label, empty where it has none.
+        version: from its label, empty if it has none.
+        revision: the git commit from its label, empty if it has none.
     """
 
     image_id: str
@@ -60,20 +59,27 @@ class LocalImage:
     revision: str
 
     @property
+    def short_id(self) -> str:
+        """The first twelve digits of its id, as docker shows it."""
+        return self.image_id.removeprefix("sha256:")[:12]
+
+    @property
     def tags(self) -> tuple[str, ...]:
-        """What it is pushed as: version with commit, and ``latest``."""
-        parts = [
+        """The tags to push it under: version and commit, and ``latest``."""
+        known = [
             part
             for part in (self.version, self.revision[:12])
-            if part and part != "unknown"
+            if part not in ("", UNKNOWN)
         ]
+        if not known:
+            return ("latest",)
         dirty = "-dirty" if self.revision.endswith("-dirty") else ""
-        return ("-".join(parts) + dirty, "latest") if parts else ("latest",)
+        return ("-".join(known) + dirty, "latest")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Registry:
-    """Where images go, and how to get in; never shown, since it holds a password."""
+class RegistryAccess:
+    """The registry's host, and how to get in; never shown, since it has a password."""
 
     host: str
     user: str
@@ -83,13 +89,17 @@ class Registry:
     def url(self) -> str:
         """Plain HTTP on loopback, as docker does, and HTTPS anywhere else."""
         name = self.host.rpartition(":")[0] or self.host
-        return f"{'http' if name in _LOOPBACK else 'https'}://{self.host}"
+        scheme = "http" if name in _LOOPBACK else "https"
+        return f"{scheme}://{self.host}"
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteImage:
-    """A tag in the registry: the digest of its manifest, and of the configuration that
-    the manifest names.
+    """An image in the registry.
+
+    Attributes:
+        digest: of its manifest.
+        config_digest: of the configuration that the manifest names.
     """
 
     digest: str
@@ -104,22 +114,25 @@ def local_image(name: str) -> LocalImage | None:
     """The local image of that name or id, or None.
 
     Raises:
-        ImageError: if no engine answers.
+        ImageError: no engine answers.
     """
     result = run_docker("image", "inspect", name)
     if result.returncode:
-        if "no such" in result.stderr.lower() or "not found" in result.stderr.lower():
+        said = result.stderr.lower()
+        if "no such" in said or "not found" in said:
             return None
         raise ImageError(
-            f"docker image inspect {name}: {last_line(result.stderr)}; `launcher doctor` helps"
+            f"docker image inspect {name}: {last_line(result.stderr)}; "
+            "`launcher doctor` helps"
         )
+
     facts = json.loads(result.stdout)[0]
     labels = facts["Config"].get("Labels") or {}
     return LocalImage(
         facts["Id"],
-        f"{facts['Os']}/{facts['Architecture']}",
-        labels.get("org.opencontainers.image.version", ""),
-        labels.get("org.opencontainers.image.revision", ""),
+        platform=f"{facts['Os']}/{facts['Architecture']}",
+        version=labels.get("org.opencontainers.image.version", ""),
+        revision=labels.get("org.opencontainers.image.revision", ""),
     )
 
 
@@ -131,15 +144,22 @@ def build_command(
     revision: str,
     extra: tuple[str, ...],
 ) -> list[str]:
-    """The ``docker build`` of the project; ``extra`` are arguments of the user's own,
-    such as ``--build-arg=…``.
+    """The ``docker build`` of the project.
+
+    Args:
+        root: the folder of the Dockerfile.
+        tag: the image's name.
+        platform: such as ``linux/amd64``.
+        version: for the image's label.
+        revision: the git commit, for the image's label.
+        extra: the user's own arguments, such as ``--build-arg=…``.
     """
-    facts = (f"--build-arg=VERSION={version}", f"--build-arg=REVISION={revision}")
     return [
         docker(),
         "build",
         f"--platform={platform}",
-        *facts,
+        f"--build-arg=VERSION={version}",
+        f"--build-arg=REVISION={revision}",
         *extra,
         "--tag",
         tag,
@@ -147,128 +167,139 @@ def build_command(
     ]
 
 
-def registry(aws: Aws, override: str) -> Registry:
-    """ECR's registry of the account, with a password for some hours; ``override``
-    replaces the host only.
+def registry_access(aws: Aws, host: str = "") -> RegistryAccess:
+    """The account's ECR registry, with a password that is good for some hours.
+
+    Args:
+        aws: whose registry.
+        host: replaces ECR's own host; the password stays ECR's.
 
     Raises:
-        AwsError: if ECR refuses.
+        AwsError: ECR refuses.
     """
-    data = aws.read("ecr", "GetAuthorizationToken")["authorizationData"][0]
-    user, _, password = (
-        base64.b64decode(data["authorizationToken"]).decode().partition(":")
-    )
-    return Registry(
-        override or data["proxyEndpoint"].partition("://")[2].rstrip("/"),
-        user,
-        password,
-    )
+    answer = aws.read("ecr", "GetAuthorizationToken")
+    granted = answer["authorizationData"][0]
+    token = base64.b64decode(granted["authorizationToken"])
+    user, _, password = token.decode().partition(":")
+    if not host:
+        _, _, address = granted["proxyEndpoint"].partition("://")
+        host = address.rstrip("/")
+    return RegistryAccess(host, user, password)
 
 
-def remote_image(where: Registry, repository: str, tag: str) -> RemoteImage | None:
-    """What the registry has under a tag (or a digest), asked over its own API, or None.
+def remote_image(
+    access: RegistryAccess, repository: str, tag: str
+) -> RemoteImage | None:
+    """What the registry has under a tag or a digest, or None.
 
     Raises:
-        ImageError: if it can't be reached or refuses the password.
+        ImageError: the registry can't be reached, or refuses the password.
     """
-    request = urllib.request.Request(f"{where.url}/v2/{repository}/manifests/{tag}")
+    # Takes a noticeable part of the time that `launcher --help` has.
+    import urllib.error
+    import urllib.request
+
+    request = urllib.request.Request(f"{access.url}/v2/{repository}/manifests/{tag}")
     request.add_header("Accept", ", ".join(MANIFESTS))
-    basic = base64.b64encode(f"{where.user}:{where.password}".encode()).decode()
+    basic = base64.b64encode(f"{access.user}:{access.password}".encode()).decode()
     request.add_unredirected_header("Authorization", f"Basic {basic}")
     try:
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
             manifest = answer.read()
     except urllib.error.HTTPError as error:
-        with error:
-            if error.code == 404:
-                return None
-            if error.code in (401, 403):
-                raise ImageError(
-                    f"registry {where.host} refuses the user {where.user!r} ({error.code})"
-                ) from error
-            raise ImageError(
-                f"registry {where.host} answers {error.code} {error.reason}"
-            ) from error
-    except (urllib.error.URLError, OSError) as error:
+        error.close()
+        if error.code == 404:
+            return None
+        if error.code in (401, 403):
+            said = f"refuses the user {access.user!r} ({error.code})"
+        else:
+            said = f"answers {error.code} {error.reason}"
+        raise ImageError(f"registry {access.host} {said}") from error
+    except OSError as error:  # URLError is one
+        reason = getattr(error, "reason", error)
         raise ImageError(
-            f"registry {where.host} can't be reached: {getattr(error, 'reason', error)}"
+            f"registry {access.host} can't be reached: {reason}"
         ) from error
+
+    digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
     config = json.loads(manifest).get("config", {})
-    return RemoteImage(
-        f"sha256:{hashlib.sha256(manifest).hexdigest()}", config.get("digest", "")
-    )
+    return RemoteImage(digest, config.get("digest", ""))
 
 
-def push(action: PushImage, aws: Aws, override: str) -> str:
-    """Tag, push, and compare with what the registry then has; gives the digest.
+def push(action: PushImage, aws: Aws, registry_host: str) -> str:
+    """Tag and push an image, and return the digest that the registry then has.
 
     Raises:
-        ImageError: if docker fails or the registry has something else than was pushed.
+        ImageError: docker fails, or the registry has something else than was pushed.
     """
-    where = registry(aws, override)
-    host, _, repository = action.repository_uri.partition("/")
-    with logged_in(where) as environment:
+    access = registry_access(aws, registry_host)
+    with logged_in(access) as environment:
         for tag in action.tags:
-            uri = f"{host}/{repository}:{tag}"
-            _checked(run_docker("tag", action.image_id, uri), f"docker tag {uri}")
-            result = run_docker("push", uri, environment=environment, show=True)
-            _checked(result, f"docker push {uri}")
-    remote = remote_image(where, repository, action.tags[0])
+            uri = f"{action.repository_uri}:{tag}"
+            tagged = run_docker("tag", action.image_id, uri)
+            _check(tagged, f"docker tag {uri}")
+            pushed = run_docker("push", uri, environment=environment, show=True)
+            _check(pushed, f"docker push {uri}")
+
+    repository = action.repository_uri.partition("/")[2]
+    remote = remote_image(access, repository, action.tags[0])
     if remote is None:
         raise ImageError(
-            f"registry {where.host} doesn't have {repository}:{action.tags[0]} after the push"
+            f"registry {access.host} doesn't have {repository}:{action.tags[0]} "
+            "after the push"
         )
-    pushed = run_docker(
+    shown = run_docker(
         "image", "inspect", "--format", "{{json .RepoDigests}}", action.image_id
-    ).stdout
+    )
     uri = f"{action.repository_uri}@{remote.digest}"
-    if uri not in json.loads(pushed or "[]"):
+    if uri not in json.loads(shown.stdout or "[]"):
         raise ImageError(
-            f"registry {where.host} has {remote.digest} for {repository}, which isn't what was pushed"
+            f"registry {access.host} has {remote.digest} for {repository}, "
+            "which isn't what was pushed"
         )
     return remote.digest
 
 
 @contextlib.contextmanager
-def logged_in(where: Registry) -> Iterator[dict[str, str]]:
-    """An environment in which docker gets into the registry: the secret lives in the
-    environment of one process.
+def logged_in(access: RegistryAccess) -> Iterator[dict[str, str]]:
+    """An environment in which docker gets into the registry.
+
+    Only the environment has the password, and it ends with the ``with`` block.
     """
+    users = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     with tempfile.TemporaryDirectory(prefix="halfstar-docker-") as directory:
-        own = Path(directory)
-        theirs = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-        settings = _user_settings(theirs / "config.json")
+        ours = Path(directory)
         for name in ("contexts", "cli-plugins"):
-            if (theirs / name).is_dir():
-                (own / name).symlink_to(theirs / name)
-        settings["credHelpers"] = {where.host: "halfstar"}
-        (own / "config.json").write_text(json.dumps(settings))
-        helper = own / "docker-credential-halfstar"
+            if (users / name).is_dir():
+                (ours / name).symlink_to(users / name)
+
+        settings = _settings_without_credentials(users / "config.json")
+        settings["credHelpers"] = {access.host: "halfstar"}
+        (ours / "config.json").write_text(json.dumps(settings))
+        helper = ours / "docker-credential-halfstar"
         helper.write_text(_HELPER)
         helper.chmod(0o700)
         yield {
             **os.environ,
             "DOCKER_CONFIG": directory,
             "PATH": f"{directory}{os.pathsep}{os.environ.get('PATH', '')}",
-            "HALFSTAR_REGISTRY_HOST": where.host,
-            "HALFSTAR_REGISTRY_USER": where.user,
-            "HALFSTAR_REGISTRY_PASSWORD": where.password,
+            "HALFSTAR_REGISTRY_HOST": access.host,
+            "HALFSTAR_REGISTRY_USER": access.user,
+            "HALFSTAR_REGISTRY_PASSWORD": access.password,
         }
 
 
-def _user_settings(path: Path) -> dict[str, Any]:
-    """The user's docker settings without any credentials."""
+def _settings_without_credentials(path: Path) -> dict[str, Any]:
+    """The user's docker settings, empty if docker couldn't read them either."""
     try:
-        settings = json.loads(path.read_text())
-    except (OSError, ValueError):  # none, or none that docker could read either
+        settings = dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
         return {}
-    return {
-        name: value
-        for name, value in settings.items()
-        if name not in ("auths", "credsStore", "credHelpers")
-    }
+    for name in ("auths", "credsStore", "credHelpers"):
+        settings.pop(name, None)
+    return settings
 
 
-def _checked(result: subprocess.CompletedProcess[str], what: str) -> None:
+def _check(result: subprocess.CompletedProcess[str], command: str) -> None:
     if result.returncode:
-        raise ImageError(f"{what}: {last_line(result.stderr)}")
+        raise ImageError(f"{command}: {last_line(result.stderr)}")

@@ -1,6 +1,4 @@
-"""Follows the CloudWatch log of a job or an endpoint: new lines of all streams since
-the last look.
-"""
+"""Reads the CloudWatch log of a job or an endpoint, each time what is new."""
 
 from __future__ import annotations
 
@@ -10,19 +8,18 @@ from dataclasses import dataclass, field
 
 from launcher.aws import Aws
 from launcher.errors import AwsError
+from launcher.kinds import SAGEMAKER_KINDS, Kind
 from launcher.specification import metric_definitions
-
-GROUPS = {
-    "training job": "/aws/sagemaker/TrainingJobs",
-    "tuning job": "/aws/sagemaker/TrainingJobs",
-    "transform job": "/aws/sagemaker/TransformJobs",
-}
 
 
 @dataclass(slots=True)
 class LogFollower:
-    """Reads on where it left off; ``group`` and the beginning of the streams' names say
-    which log.
+    """Reads a log, going on where it stopped the last time.
+
+    Attributes:
+        aws: where the log is.
+        group: the log's group.
+        prefix: the beginning of the names of its streams.
     """
 
     aws: Aws
@@ -31,59 +28,65 @@ class LogFollower:
     _tokens: dict[str, str] = field(default_factory=dict)
 
     def new_lines(self) -> Iterator[tuple[str, str]]:
-        """Stream name and text of every line that came since the last call; none where
-        there is no log yet.
+        """The stream's name and the text of each line since the last call.
+
+        There are none as long as there is no log.
         """
         for stream in self._streams():
-            while True:
-                parameters = {
-                    "logGroupName": self.group,
-                    "logStreamName": stream,
-                    "startFromHead": True,
-                }
-                token = self._tokens.get(stream)
-                answer = self.aws.read(
-                    "logs",
-                    "GetLogEvents",
-                    **parameters,
-                    **({"nextToken": token} if token else {}),
-                )
-                for event in answer["events"]:
-                    yield stream, event["message"].rstrip("\n")
-                self._tokens[stream] = answer["nextForwardToken"]
-                if not answer["events"]:
-                    break
+            while events := self._next_events(stream):
+                for message in events:
+                    yield stream, message.rstrip("\n")
+
+    def _next_events(self, stream: str) -> list[str]:
+        token = self._tokens.get(stream)
+        go_on = {"nextToken": token} if token else {}
+        answer = self.aws.read(
+            "logs",
+            "GetLogEvents",
+            logGroupName=self.group,
+            logStreamName=stream,
+            startFromHead=True,
+            **go_on,
+        )
+        self._tokens[stream] = answer["nextForwardToken"]
+        return [event["message"] for event in answer["events"]]
 
     def _streams(self) -> list[str]:
         narrowed = {"logStreamNamePrefix": self.prefix} if self.prefix else {}
         try:
-            found = self.aws.pages(
+            listed = self.aws.pages(
                 "logs",
                 "DescribeLogStreams",
                 "logStreams",
                 logGroupName=self.group,
                 **narrowed,
             )
-            return sorted(stream["logStreamName"] for stream in found)
+            return sorted(stream["logStreamName"] for stream in listed)
         except AwsError as error:
             if error.is_absent:
                 return []
             raise
 
 
-def log_of(kind: str, name: str) -> tuple[str, str]:
-    """Group and beginning of the streams of a job or an endpoint; a tuning job's are
-    those of its training jobs.
+def log_of(kind: Kind, name: str) -> tuple[str, str]:
+    """The log group of a job or an endpoint, and the beginning of its streams' names.
+
+    A tuning job's log is that of its training jobs, whose names begin with its own.
     """
-    if kind not in GROUPS:
-        return f"/aws/sagemaker/Endpoints/{name}", ""
-    return GROUPS[kind], f"{name}-" if kind == "tuning job" else f"{name}/"
+    group = SAGEMAKER_KINDS[kind].log_group
+    if kind == "tuning job":
+        return group, f"{name}-"
+    if kind == "endpoint":
+        return f"{group}/{name}", ""
+    return group, f"{name}/"
 
 
 def metrics_of(line: str) -> Iterator[tuple[str, float]]:
-    """The metrics in a line of the log, by the very expressions that SageMaker is
-    given.
+    """Name and value of the metrics in a line of the log.
+
+    They are found by the regular expressions that SageMaker is given.
     """
     for definition in metric_definitions():
-        if match := re.search(definition["Regex"], line):
+        match = re.search(definition["Regex"], line)
+        if match is not None:
             yield definition["Name"], float(match[1])

@@ -1,9 +1,9 @@
-"""Names that fit the services' rules by derivation, and that are the same for the same
-work.
+"""Names of what we create. They fit the services' rules, and the same work always gets
+the same name.
 
-A job's name carries a hash of all that decides its result. The same command, typed
-again or after it was killed half-way, therefore meets the job that it began instead of
-starting another.
+A job's name carries a hash of all that decides its result. So the same command, typed
+again or after it was killed half-way, meets the job that it began instead of starting
+another.
 """
 
 from __future__ import annotations
@@ -17,39 +17,50 @@ from launcher.config import Config
 from launcher.errors import ConfigError
 
 TAG_KEY = "halfstar"
-# The longest name of a tuning job, which has the shortest names of all that we create.
+# The inline policy of the execution role.
+ROLE_POLICY = "halfstar"
+# The input channel of training jobs.
+CHANNEL = "training"
+
+# SageMaker's limit for most names, and its shorter one for tuning jobs.
+NAME_LENGTH = 63
 TUNING_NAME_LENGTH = 32
 _HASH_LENGTH = 10
-_MOST_ATTEMPTS = 9999
-# Behind the project's name: a dash, the hash, and an attempt such as ``-9999``.
-_ROOM = 1 + _HASH_LENGTH + 1 + len(str(_MOST_ATTEMPTS))
+_MAX_ATTEMPTS = 9999
+# What can follow the project's name: "-HASH-9999".
+_SUFFIX_LENGTH = len("-") + _HASH_LENGTH + len(f"-{_MAX_ATTEMPTS}")
 
 
 def tags(config: Config) -> dict[str, str]:
-    """The tags of all that we create: ours, and the user's."""
+    """The tags of all that we create: the user's, and ours."""
     return {**config.tags, TAG_KEY: config.name}
 
 
 def tag_list(config: Config) -> list[dict[str, str]]:
-    """The same in the form that most services take."""
+    """The same tags in the form that most services take."""
     return [{"Key": key, "Value": value} for key, value in tags(config).items()]
 
 
-def bucket(config: Config, account: str) -> str:
-    """The configured bucket, or one that is ours alone: bucket names are global."""
-    return (
-        config.bucket
-        or _fitted_before(config.name, f"-{account}-{config.region}", 63).lower()
-    )
+def bucket(config: Config, account_id: str) -> str:
+    """The configured bucket, or one for the account and region.
+
+    Bucket names are global: all accounts share one namespace.
+    """
+    if config.bucket:
+        return config.bucket
+    suffix = f"-{account_id}-{config.region}"
+    return _with_suffix(config.name, suffix, longest=63).lower()
 
 
 def role(config: Config) -> str:
-    """The configured role's name (an ARN's last part), or one a region, since roles are
-    global to the account.
+    """The configured role's name, which is the last part of an ARN, or one for the
+    region.
+
+    Role names are shared by all regions of an account.
     """
-    return config.role.rpartition("/")[2] or _fitted_before(
-        config.name, f"-{config.region}", 64
-    )
+    if config.role:
+        return config.role.rpartition("/")[2]
+    return _with_suffix(config.name, f"-{config.region}", longest=64)
 
 
 def repository(config: Config) -> str:
@@ -58,63 +69,79 @@ def repository(config: Config) -> str:
 
 
 def image(config: Config) -> str:
-    """The local image: the project's name as docker and ECR take one."""
+    """The local image: the project's name in the form that docker and ECR take."""
     return fitted(config.name, 256).lower()
 
 
 def endpoint(config: Config) -> str:
     """The configured endpoint, or the project's name."""
-    return config.hosting_endpoint or fitted(config.name, 63)
+    return config.hosting_endpoint or fitted(config.name, NAME_LENGTH)
 
 
 def package_group(config: Config) -> str:
     """The model package group, which has the project's name."""
-    return fitted(config.name, 63)
+    return fitted(config.name, NAME_LENGTH)
 
 
-def searched(config: Config) -> str:
-    """So much of the project's name as is in every name of ours, so that a list can be
-    narrowed by it.
+def search_term(config: Config) -> str:
+    """The beginning of the project's name that all names of ours contain.
+
+    Lists are narrowed by it.
     """
-    return fitted(config.name, TUNING_NAME_LENGTH - _ROOM)
+    return fitted(config.name, TUNING_NAME_LENGTH - _SUFFIX_LENGTH)
 
 
-def of_work(prefix: str, decides: Any, attempt: int = 1, longest: int = 63) -> str:
-    """``PREFIX-HASH``, or ``PREFIX-HASH-2`` for a second attempt; ``decides`` is all
-    that decides the result.
+def for_work(
+    prefix: str, work: Any, attempt: int = 1, longest: int = NAME_LENGTH
+) -> str:
+    """The name of an attempt at some work: ``PREFIX-HASH``, then ``PREFIX-HASH-2``.
+
+    Args:
+        prefix: the name's beginning, cut if the whole would be too long.
+        work: all that decides the result, as JSON values.
+        attempt: counted from 1.
+        longest: the most characters that the name may have.
 
     Raises:
-        ConfigError: if nothing of the prefix can be used, or after too many attempts.
+        ConfigError: no character of the prefix can be used, or there are too many
+            attempts.
+
+    Example:
+        >>> for_work("stars", {"eta": 0.1}, attempt=2)
+        'stars-3b0c6c4f02-2'
     """
-    if attempt > _MOST_ATTEMPTS:
+    if attempt > _MAX_ATTEMPTS:
         raise ConfigError(
-            f"{prefix} has {_MOST_ATTEMPTS} attempts at the same work: set another `name`"
+            f"{prefix} has {_MAX_ATTEMPTS} attempts at the same work: "
+            "set another `name`"
         )
-    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[
-        :_HASH_LENGTH
-    ]
-    return (
-        fitted(prefix, longest - _ROOM)
-        + f"-{digest}"
-        + (f"-{attempt}" if attempt > 1 else "")
-    )
+    canonical = json.dumps(work, sort_keys=True).encode()
+    digest = hashlib.sha256(canonical).hexdigest()[:_HASH_LENGTH]
+    name = f"{fitted(prefix, longest - _SUFFIX_LENGTH)}-{digest}"
+    return name if attempt == 1 else f"{name}-{attempt}"
 
 
-def _fitted_before(name: str, suffix: str, longest: int) -> str:
-    """The name is cut, never what tells it from that of another account or region."""
+def _with_suffix(name: str, suffix: str, *, longest: int) -> str:
+    """``name`` with a suffix that is never cut: it sets accounts and regions apart."""
     return fitted(name, longest - len(suffix)) + suffix
 
 
 def fitted(name: str, longest: int) -> str:
-    """``name`` with what no service takes turned into dashes, cut to ``longest``
-    characters.
+    """``name`` in characters that every service takes, cut to ``longest`` of them.
+
+    Other characters become dashes.
 
     Raises:
-        ConfigError: if nothing is left.
+        ConfigError: nothing is left.
+
+    Example:
+        >>> fitted("My stars!", 63)
+        'My-stars'
     """
-    clean = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-")[:longest].rstrip("-")
-    if not clean:
+    dashed = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-")
+    cut = dashed[:longest].rstrip("-")
+    if not cut:
         raise ConfigError(
-            f"name is {name!r}, expected letters and digits, with dashes between"
+            f"name is {name!r}, expected letters and digits, with dashes between them"
         )
-    return clean
+    return cut

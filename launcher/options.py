@@ -1,13 +1,12 @@
-"""What commands have in common on the command line: options, and the session that is
-made of them.
-"""
+"""Options that several commands have, and the session that a command starts with."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,13 +18,19 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Run:
-    """One run of the command line: what stands before the command, and the session of
-    the command itself.
+class CommandLine:
+    """The options before the command, and the session of the command.
+
+    Attributes:
+        path: the configuration file.
+        options: settings by key.
+        poll_seconds: between two looks at something that is waited for.
+        debug: show the trace of an error.
+        session: the command's, for the entry point to say what was interrupted.
     """
 
     path: Path = FILE
-    options: dict[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
     poll_seconds: float = 5.0
     debug: bool = False
     session: Session | None = None
@@ -39,12 +44,14 @@ DryRun = Annotated[
         help="Print the exact requests as JSON, send none that changes anything.",
     ),
 ]
-Detach = Annotated[bool, typer.Option("--detach", help="Start it and leave.")]
-Again = Annotated[
-    bool, typer.Option("--again", help="Run once more what has been completed already.")
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Start the job, don't wait for its end.")
 ]
-Parameters = Annotated[
-    list[str],
+Again = Annotated[
+    bool, typer.Option("--again", help="Run work again that is completed already.")
+]
+Hyperparameters = Annotated[
+    list[str] | None,
     typer.Option(
         "-p", "--hyperparameter", metavar="NAME=VALUE", help="A hyperparameter."
     ),
@@ -52,51 +59,83 @@ Parameters = Annotated[
 OfJob = Annotated[
     str | None,
     typer.Option(
-        "--job", metavar="NAME", help="Training job whose model to take (newest)."
+        "--job", metavar="NAME", help="Training job whose model to use (newest)."
     ),
 ]
 
 
-def session_of(
+def start_session(
     context: typer.Context,
     as_json: bool,
     dry_run: bool = False,
-    given: dict[str, object] | None = None,
-    offline: bool = False,
+    *,
+    settings: Mapping[str, object] | None = None,
+    needs_region: bool = True,
 ) -> Session:
-    """The command's session, kept for the entry point to name what was being done."""
-    from launcher.session import Session, fill_in_region
+    """The session of a command.
 
-    run: Run = context.obj
-    config, sources = Config.load(
-        run.path, os.environ, {**run.options, **(given or {})}
-    )
-    if not offline:
-        config = fill_in_region(config)
-    run.session = Session(config, sources, run.path, as_json, dry_run, run.poll_seconds)
-    return run.session
-
-
-def given_of(options: dict[str, Any]) -> dict[str, object]:
-    """Those that were given."""
-    return {key: value for key, value in options.items() if value is not None}
-
-
-def hyperparameters_of(texts: list[str]) -> dict[str, object]:
-    """Settings of ``-p NAME=VALUE``, as `pairs_of`."""
-    return {
-        f"hyperparameters.{name}": value
-        for name, value in pairs_of(texts, "-p").items()
-    }
-
-
-def pairs_of(texts: list[str], option: str) -> dict[str, object]:
-    """Values by name of ``NAME=VALUE``.
+    Args:
+        context: the command's.
+        as_json: print results as JSON.
+        dry_run: print plans instead of performing them.
+        settings: settings by key that the command's own options give; None for an
+            option that wasn't given.
+        needs_region: fail if no region is configured.
 
     Raises:
-        ConfigError: if one isn't that.
+        ConfigError: the configuration can't be used.
     """
-    faults = [text for text in texts if "=" not in text or text.startswith("=")]
-    if faults:
-        raise ConfigError(f"{option} {faults[0]!r}: expected NAME=VALUE")
-    return {text.partition("=")[0]: text.partition("=")[2] for text in texts}
+    from launcher.session import Session, fill_in_region
+
+    command_line: CommandLine = context.obj
+    options = {**command_line.options, **given_settings(settings or {})}
+    config, sources = Config.load(command_line.path, os.environ, options)
+    if needs_region:
+        config = fill_in_region(config)
+    command_line.session = Session(
+        config,
+        sources,
+        path=command_line.path,
+        as_json=as_json,
+        dry_run=dry_run,
+        poll_seconds=command_line.poll_seconds,
+    )
+    return command_line.session
+
+
+def given_settings(settings: Mapping[str, object]) -> dict[str, object]:
+    """The settings that aren't None."""
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def hyperparameter_settings(texts: Iterable[str] | None) -> dict[str, object]:
+    """The settings of ``-p NAME=VALUE``.
+
+    Raises:
+        ConfigError: a text isn't ``NAME=VALUE``.
+
+    Example:
+        >>> hyperparameter_settings(["eta=0.1"])
+        {'hyperparameters.eta': '0.1'}
+    """
+    values = parse_assignments(texts or (), "-p")
+    return {f"hyperparameters.{name}": value for name, value in values.items()}
+
+
+def parse_assignments(texts: Iterable[str], option: str) -> dict[str, object]:
+    """Values by name of ``NAME=VALUE``.
+
+    Args:
+        texts: as typed.
+        option: where they were typed, for the error message.
+
+    Raises:
+        ConfigError: a text isn't ``NAME=VALUE``.
+    """
+    values: dict[str, object] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not name or not separator:
+            raise ConfigError(f"{option} {text!r}: expected NAME=VALUE")
+        values[name] = value
+    return values

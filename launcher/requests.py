@@ -1,5 +1,5 @@
-"""What the launcher intends to do, as data: planners emit it, ``--dry-run`` prints it,
-the executor performs it.
+"""The actions of a plan, as data: planners make them, ``--dry-run`` prints them, the
+executor performs them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ class Request:
     """One call of an AWS API.
 
     Attributes:
-        service: botocore's name, such as ``sagemaker``.
-        operation: the API's name, such as ``CreateTrainingJob``.
-        parameters: as the API takes them. A `Path` stands for the bytes of that file.
+        service: botocore's name of the service, such as ``sagemaker``.
+        operation: the API's name of the operation, such as ``CreateTrainingJob``.
+        parameters: as the API takes them, except that a `Path` means the bytes of that
+            file.
     """
 
     service: str
@@ -25,7 +26,7 @@ class Request:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The same as JSON values; the content of a file is shown as its path."""
+        """The request as JSON values; a file's content is shown as its path."""
         return {
             "service": self.service,
             "operation": self.operation,
@@ -38,10 +39,11 @@ class Call:
     """Send a request.
 
     Attributes:
-        says: what it does, for people.
+        says: what the call does, for people.
         request: what is sent.
-        done_if: error codes that mean that it has been done already.
-        deletes: whether an answer that there is no such thing means the same.
+        done_if: error codes which mean that nothing was left to do.
+        deletes: whether the call deletes something. If so, nothing was left to do when
+            the resource is absent.
     """
 
     says: str
@@ -69,7 +71,7 @@ class WriteFile:
 
 @dataclass(frozen=True, slots=True)
 class PushImage:
-    """Push a local image under one repository and several tags."""
+    """Push a local image to one repository, under several tags."""
 
     says: str
     image_id: str
@@ -87,26 +89,29 @@ class PushImage:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait until a resource has reached a state that is neither passing nor wrong.
+    """Wait while a resource is under way, and fail unless it ends in a good state.
 
     Attributes:
+        says: what is waited for, for people.
         request: describes the resource.
-        member: of its answer, the state.
-        passing: states that end by themselves.
-        good: states to go on from; ``absent`` stands for the resource's end.
-        otherwise: performed when the state is neither, before the command fails.
-        also: a member and the value that it must have besides, or two empty strings. An
-            endpoint whose update failed is in service again, with the old
+        state_member: the member of the description that has the state.
+        under_way: states that end by themselves.
+        good: states to go on from; `launcher.kinds.ABSENT` means that the resource is
+            gone.
+        required: another member of the description, and the value that it must have.
+            After a failed update, an endpoint is in service again but has the old
             configuration.
+        fallback: performed when the state is neither under way nor good, before the
+            command fails.
     """
 
     says: str
     request: Request
-    member: str
-    passing: tuple[str, ...]
+    state_member: str
+    under_way: tuple[str, ...]
     good: tuple[str, ...]
-    otherwise: tuple[Action, ...] = ()
-    also: tuple[str, str] = ("", "")
+    required: tuple[str, str] | None = None
+    fallback: tuple[Action, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """For ``--dry-run``."""
@@ -115,11 +120,9 @@ class Wait:
             "wait_for": list(self.good),
             **self.request.to_json(),
         }
-        return described | (
-            {"otherwise": [a.to_json() for a in self.otherwise]}
-            if self.otherwise
-            else {}
-        )
+        if self.fallback:
+            described["otherwise"] = [action.to_json() for action in self.fallback]
+        return described
 
 
 Action = Call | WriteFile | PushImage | Wait
@@ -130,4 +133,6 @@ def _plain(value: Any) -> Any:
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return f"file://{value}" if isinstance(value, Path) else value
+    if isinstance(value, Path):
+        return f"file://{value}"
+    return value

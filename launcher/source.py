@@ -1,6 +1,4 @@
-"""What the project's folder says of itself: the version and the commit that an image is
-tagged with.
-"""
+"""Version and commit of the project's folder, which an image is tagged with."""
 
 from __future__ import annotations
 
@@ -12,33 +10,26 @@ UNKNOWN = "unknown"
 
 
 def version(root: Path) -> str:
-    """The version of pyproject.toml, or ``unknown`` where there is none, as beside a
-    Dockerfile of the user's own.
+    """The version in ``pyproject.toml``, or ``unknown``.
+
+    It is unknown beside a Dockerfile of the user's own.
     """
     try:
-        return str(
-            tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
-        )
+        project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+        return str(project["version"])
     except (OSError, KeyError, tomllib.TOMLDecodeError):
         return UNKNOWN
 
 
 def revision(root: Path) -> str:
-    """The commit of the working tree, with ``-dirty`` when it has changes, or
-    ``unknown`` outside a repository.
+    """The git commit of the folder, or ``unknown`` outside a repository.
+
+    It ends with ``-dirty`` if there are uncommitted changes.
     """
-    command = [
-        "git",
-        "-C",
-        str(root),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=40",
-        "--exclude=*",
-    ]
+    describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    command = ["git", "-C", str(root), *describe]
     try:
         described = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:  # no git here, which nothing else needs
+    except FileNotFoundError:  # there is no git, and nothing else needs it
         return UNKNOWN
     return described.stdout.strip() or UNKNOWN

@@ -1,8 +1,7 @@
-"""The image's training specification (``training.json``): which hyperparameters,
-metrics and search ranges it has.
+"""The job's hyperparameters, metrics and search ranges, from ``training.json``.
 
-``make specification`` writes the file from the job's own declarations; a test compares
-the two.
+``make specification`` writes the file from what the job declares. A test compares the
+two.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ _FILE = Path(__file__).parent / "training.json"
 
 @functools.cache
 def specification() -> dict[str, Any]:
-    """``SupportedHyperParameters``, ``MetricDefinitions`` and ``ParameterRanges``, as
-    SageMaker's API has them.
+    """``SupportedHyperParameters``, ``MetricDefinitions`` and ``ParameterRanges``, in
+    the form of SageMaker's API.
     """
     return dict(json.loads(_FILE.read_text()))
 
 
 def metric_definitions() -> list[dict[str, str]]:
-    """What CreateTrainingJob is told to read from the log."""
+    """Name and regular expression of each metric that SageMaker reads from the log."""
     return list(specification()["MetricDefinitions"])
 
 
@@ -41,52 +40,48 @@ def default_hyperparameters() -> dict[str, str]:
 
 
 def check_hyperparameters(values: Mapping[str, str]) -> None:
-    """Return when the job would take them.
+    """Check that the job would take these values.
 
     Raises:
-        ConfigError: naming every unknown name with the nearest known one, and every
-            value out of range.
+        ConfigError: names every unknown hyperparameter with the nearest known one, and
+            every value out of range.
     """
-    known = {
-        entry["Name"]: entry for entry in specification()["SupportedHyperParameters"]
-    }
-    faults = []
+    entries = specification()["SupportedHyperParameters"]
+    known = {entry["Name"]: entry for entry in entries}
+    faults: list[str] = []
     for name, value in values.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            faults.append(
-                f"hyperparameter {name} is unknown, known are {', '.join(near or sorted(known))}"
-            )
+            nearest = difflib.get_close_matches(name, known, n=1)
+            candidates = ", ".join(nearest or sorted(known))
+            faults.append(f"hyperparameter {name} is unknown, known are {candidates}")
         elif not _is_allowed(known[name], value):
-            faults.append(
-                f"hyperparameter {name} is {value!r}, expected {known[name]['Description']}"
-            )
+            expected = known[name]["Description"]
+            faults.append(f"hyperparameter {name} is {value!r}, expected {expected}")
     if faults:
         raise ConfigError("; ".join(faults))
 
 
 def search_ranges(fixed: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
-    """The ranges of a tuning job, without what is fixed."""
-    ranges = specification()["ParameterRanges"]
+    """The ranges that a tuning job searches: all declared ones, except the fixed."""
     return {
-        kind: [r for r in entries if r["Name"] not in fixed]
-        for kind, entries in ranges.items()
+        kind: [entry for entry in ranges if entry["Name"] not in fixed]
+        for kind, ranges in specification()["ParameterRanges"].items()
     }
 
 
 def _is_allowed(entry: Mapping[str, Any], value: str) -> bool:
     match entry["Type"]:
         case "Categorical":
-            return (
-                value.lower()
-                in entry["Range"]["CategoricalParameterRangeSpecification"]["Values"]
-            )
+            choices = entry["Range"]["CategoricalParameterRangeSpecification"]["Values"]
+            return value.lower() in choices
         case "Integer" | "Continuous" as kind:
             bounds = entry["Range"][f"{kind}ParameterRangeSpecification"]
             try:
                 number = int(value) if kind == "Integer" else float(value)
             except ValueError:
                 return False
-            return float(bounds["MinValue"]) <= number <= float(bounds["MaxValue"])
+            low = float(bounds["MinValue"])
+            high = float(bounds["MaxValue"])
+            return low <= number <= high
         case _:
             return True

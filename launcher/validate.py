@@ -1,9 +1,8 @@
 """Checks a request against botocore's service model before it is sent.
 
-botocore enforces types, required members and little else; the model also states
-lengths, patterns and enumerations, which a service answers with an error only after the
-round trip, or after minutes in a job. A pattern must match the whole value, as the
-services read it.
+botocore itself checks types, required members and little else. Its model also knows
+lengths, patterns and enumerations. A service would report an error about these only
+after the round trip, or after minutes in a job.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from typing import Any
 from launcher.errors import InvalidRequestError
 from launcher.requests import Action, Call, Request, Wait
 
-# Java's classes in Python's words; inside brackets `\w` stands for letters and marks,
-# `\W` for signs.
+# The models' patterns are Java's. These are Java's character classes in Python's words.
+# Inside brackets `\w` is used for letters and marks, and `\W` for signs.
 _JAVA_CLASSES = {
     r"\p{L}": r"\w",
     r"\p{M}": r"\w",
@@ -35,33 +34,32 @@ _JAVA_CLASSES = {
 
 
 def validate_plan(plan: Sequence[Action]) -> None:
-    """Return when the service model allows every request of a plan, so that none stops
-    half-way over a later one.
+    """Check every request of a plan, so that a plan never stops half-way over a
+    malformed request.
 
     Raises:
-        InvalidRequestError: naming every fault of the first request that has any.
+        InvalidRequestError: names every fault of the first request that has any.
     """
     for action in plan:
         if isinstance(action, Call | Wait):
             validate(action.request)
         if isinstance(action, Wait):
-            validate_plan(action.otherwise)
+            validate_plan(action.fallback)
 
 
 def validate(request: Request) -> None:
-    """Return when the service model allows the request.
+    """Check that the service model allows a request.
 
     Raises:
-        InvalidRequestError: naming every member that it doesn't allow, with its value
+        InvalidRequestError: names every member that it doesn't allow, with its value
             and the rule.
     """
     model = _service_model(request.service)
     shape = model.operation_model(request.operation).input_shape
     faults = list(_faults(shape, request.parameters, "")) if shape else []
     if faults:
-        raise InvalidRequestError(
-            f"{request.service} {request.operation}: " + "; ".join(faults)
-        )
+        call = f"{request.service} {request.operation}"
+        raise InvalidRequestError(f"{call}: {'; '.join(faults)}")
 
 
 @functools.cache
@@ -72,31 +70,24 @@ def _service_model(service: str) -> Any:
 
 
 def _faults(shape: Any, value: Any, place: str) -> Iterator[str]:
+    """What is wrong with a value, by the shape that the model gives it.
+
+    ``place`` is where the value is in the request, such as ``Tags[0].Key``.
+    """
     match shape.type_name:
         case "structure":
             yield from _structure_faults(shape, value, place)
         case "list":
-            if not isinstance(value, list | tuple):
-                yield f"{place} is {value!r}, expected a list"
-                return
-            yield from _range_faults(shape, len(value), place, "entries")
-            for i, item in enumerate(value):
-                yield from _faults(shape.member, item, f"{place}[{i}]")
+            yield from _list_faults(shape, value, place)
         case "map":
-            if not isinstance(value, Mapping):
-                yield f"{place} is {value!r}, expected an object"
-                return
-            yield from _range_faults(shape, len(value), place, "entries")
-            for key, item in value.items():
-                yield from _faults(shape.key, key, f"a name in {place}")
-                yield from _faults(shape.value, item, f"{place}.{key}")
+            yield from _map_faults(shape, value, place)
         case "string":
             yield from _string_faults(shape, value, place)
         case "integer" | "long" | "float" | "double":
             if isinstance(value, bool) or not isinstance(value, int | float):
                 yield f"{place} is {value!r}, expected a number"
-                return
-            yield from _range_faults(shape, value, place, "")
+            elif allowed := _broken_range(shape, value):
+                yield f"{place} is {value}, allowed are {allowed}"
         case "boolean":
             if not isinstance(value, bool):
                 yield f"{place} is {value!r}, expected true or false"
@@ -114,7 +105,8 @@ def _structure_faults(shape: Any, value: Any, place: str) -> Iterator[str]:
         if name not in value:
             yield f"{prefix}{name} is missing"
     if shape.metadata.get("union") and len(value) != 1:
-        yield f"{place} has {len(value)} members, expected exactly one of {', '.join(shape.members)}"
+        choices = ", ".join(shape.members)
+        yield f"{place} has {len(value)} members, expected exactly one of {choices}"
     for name, item in value.items():
         if name in shape.members:
             yield from _faults(shape.members[name], item, prefix + name)
@@ -122,35 +114,62 @@ def _structure_faults(shape: Any, value: Any, place: str) -> Iterator[str]:
             yield f"{prefix}{name} is unknown"
 
 
+def _list_faults(shape: Any, value: Any, place: str) -> Iterator[str]:
+    if not isinstance(value, list | tuple):
+        yield f"{place} is {value!r}, expected a list"
+        return
+    if allowed := _broken_range(shape, len(value)):
+        yield f"{place} has {len(value)} entries, allowed are {allowed}"
+    for index, item in enumerate(value):
+        yield from _faults(shape.member, item, f"{place}[{index}]")
+
+
+def _map_faults(shape: Any, value: Any, place: str) -> Iterator[str]:
+    if not isinstance(value, Mapping):
+        yield f"{place} is {value!r}, expected an object"
+        return
+    if allowed := _broken_range(shape, len(value)):
+        yield f"{place} has {len(value)} entries, allowed are {allowed}"
+    for key, item in value.items():
+        yield from _faults(shape.key, key, f"a name in {place}")
+        yield from _faults(shape.value, item, f"{place}.{key}")
+
+
 def _string_faults(shape: Any, value: Any, place: str) -> Iterator[str]:
     if not isinstance(value, str):
         yield f"{place} is {value!r}, expected text"
         return
-    yield from _range_faults(shape, len(value), place, "characters")
+    if allowed := _broken_range(shape, len(value)):
+        yield f"{place} has {len(value)} characters, allowed are {allowed}"
     if shape.enum and value not in shape.enum:
-        yield f"{place} is {value!r}, expected one of {_some(shape.enum)}"
+        yield f"{place} is {value!r}, expected one of {_first_of(shape.enum)}"
     pattern = shape.metadata.get("pattern")
-    if pattern and (compiled := _compiled(pattern)) and not compiled.fullmatch(value):
+    compiled = compile_pattern(pattern) if pattern else None
+    # The services match the whole value.
+    if compiled is not None and not compiled.fullmatch(value):
         yield f"{place} is {value!r}, which doesn't match {pattern}"
 
 
-def _range_faults(shape: Any, measure: float, place: str, unit: str) -> Iterator[str]:
-    low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if (low is not None and measure < low) or (high is not None and measure > high):
-        allowed = (
-            f"at least {low}"
-            if high is None
-            else f"at most {high}"
-            if low is None
-            else f"{low} to {high}"
-        )
-        yield f"{place} {'has' if unit else 'is'} {measure}{' ' * bool(unit)}{unit}, allowed are {allowed}"
+def _broken_range(shape: Any, measure: float) -> str:
+    """The allowed range in words if ``measure`` is outside of it, else empty."""
+    low = shape.metadata.get("min")
+    high = shape.metadata.get("max")
+    too_low = low is not None and measure < low
+    too_high = high is not None and measure > high
+    if not too_low and not too_high:
+        return ""
+    if high is None:
+        return f"at least {low}"
+    if low is None:
+        return f"at most {high}"
+    return f"{low} to {high}"
 
 
 @functools.cache
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """The pattern in Python's dialect, or None for the few that have no meaning there
-    (their own typing errors).
+def compile_pattern(pattern: str) -> re.Pattern[str] | None:
+    """A pattern of the service models, compiled.
+
+    None for the few that Python can't compile: they are malformed in the models.
     """
     for java, python in _JAVA_CLASSES.items():
         pattern = pattern.replace(java, python)
@@ -160,8 +179,7 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
-def _some(values: list[str], at_most: int = 12) -> str:
+def _first_of(values: list[str], at_most: int = 12) -> str:
     shown = ", ".join(values[:at_most])
-    return (
-        shown if len(values) <= at_most else f"{shown} and {len(values) - at_most} more"
-    )
+    more = len(values) - at_most
+    return f"{shown} and {more} more" if more > 0 else shown

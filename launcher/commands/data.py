@@ -5,23 +5,31 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
 
-from launcher.local_data import LocalData, read_local_data
+import typer
+
+from launcher.options import DryRun, Json, start_session
 from launcher.plans.data import LocalFile, plan_data
 from launcher.session import Session
-from launcher.state import remote_files
+from launcher.world.data import remote_files
+from launcher.world.local_data import LocalData, read_local_data
 
 
-def data(session: Session) -> None:
-    """Check the data directory, then make the bucket's copy the same.
-
-    Nothing is uploaded unless a job can be trained on all of it.
-
-    Raises:
-        DataError: a file or a value that the job would not accept.
-        ConfigError: a policy for bad rows that the job would not accept.
-        LauncherError: a request that failed.
+def data(
+    context: typer.Context,
+    directory: Annotated[
+        Path | None, typer.Argument(help="Raw MovieLens files (setting: data).")
+    ] = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Check raw MovieLens files with the reader that training uses; upload those that
+    changed.
     """
+    settings = {"data": str(directory)} if directory else {}
+    session = start_session(context, as_json, dry_run, settings=settings)
     config = session.config
     session.say_doing(f"check {config.data}")
     local = read_local_data(config)

@@ -1,246 +1,243 @@
-"""``doctor``: looks at all that the other commands need, and says of each fault how to
-mend it.
+"""``doctor``: looks at all that the other commands need, and says how to mend faults.
 
-What `init` makes is looked at with the planners of `init`: a thing is good when they
-    have nothing to do to it.
+What ``init`` makes is checked with the planners of ``init``: a resource is good if they
+have nothing to do to it.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import typer
 
 from launcher import names
+from launcher.config import Config
 from launcher.docker import run_docker
 from launcher.errors import AwsError, LauncherError
-from launcher.images import local_image, registry, remote_image
-from launcher.local_data import read_local_data
-from launcher.plans.setup import POLICY_NAME, plan_bucket, plan_repository, plan_role
+from launcher.images import local_image, registry_access, remote_image
+from launcher.options import Json, start_session
+from launcher.plans.setup import plan_bucket, plan_repository, plan_role
 from launcher.requests import Action
-from launcher.session import Session, fill_in_region, table
-from launcher.world import read_bucket, read_repository, read_role
+from launcher.session import Session, fill_in_region
+from launcher.tables import text_table
+from launcher.world.local_data import read_local_data
+from launcher.world.resources import read_bucket, read_repository, read_role
 
-# Without these nothing of AWS can be looked at.
-_FIRST = ("region", "credentials")
-_INIT = "run `launcher init`"
-# AWS marks its own processors with a g behind the generation: m6g, c7gn, g5g, but not
-# g4dn.
+# AWS marks its own ARM processors with a g after the generation: m6g, c7gn and g5g,
+# but not g4dn.
 _ARM_INSTANCE = re.compile(r"ml\.[a-z]+[0-9]+g")
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at: what was found, and of a fault how to mend it,
-    where ``found`` doesn't say.
+class Finding:
+    """What a check has found.
+
+    Attributes:
+        good: whether it is as it should be.
+        found: what it is.
+        fix: how to mend a fault, empty if ``found`` says it already.
     """
 
-    what: str
     good: bool
     found: str
     fix: str = ""
 
-    def to_json(self) -> dict[str, object]:
-        """For ``--json``."""
-        return {
-            "what": self.what,
-            "good": self.good,
-            "found": self.found,
-            "fix": self.fix,
-        }
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing to look at.
 
-Finding = tuple[bool, str, str]
-"""Whether it is good, what was found, and the fix, empty where it is good."""
-
-
-def doctor(session: Session) -> None:
-    """Look at everything.
-
-    Raises:
-        LauncherError: if anything is missing.
+    Attributes:
+        what: its name.
+        look: looks at it. An error of ours counts as a fault.
+        needs: the checks that must be good before this one can be made.
     """
-    checks: list[Check] = []
-    for what, look in _looks(session):
-        faults = [
-            check.what for check in checks if not check.good and check.what in _FIRST
-        ]
-        if faults:
-            checks.append(
-                Check(what, False, "not looked at", f"mend {faults[0]} first")
-            )
-        else:
-            checks.append(_check(what, look))
-    rows = [
-        (
-            "ok" if c.good else "MISSING",
-            c.what,
-            "; ".join(filter(None, (c.found, c.fix))),
-        )
-        for c in checks
+
+    what: str
+    look: Callable[[Session], Finding]
+    needs: tuple[str, ...] = ()
+
+    def run(self, session: Session, faulty: Sequence[str]) -> Finding:
+        """Look, unless something that the check needs is among the faulty."""
+        from movielens.errors import HalfstarError
+
+        for needed in self.needs:
+            if needed in faulty:
+                return Finding(False, "not looked at", f"mend {needed} first")
+        try:
+            return self.look(session)
+        except (LauncherError, HalfstarError) as error:
+            return Finding(False, str(error))
+
+
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Look at Docker, image, data, region, credentials, bucket, role, repository,
+    registry, quotas; say how to mend.
+    """
+    session = start_session(context, as_json, needs_region=False)
+    findings: dict[str, Finding] = {}
+    faulty: list[str] = []
+    for check in _checks(session.config):
+        finding = check.run(session, faulty)
+        findings[check.what] = finding
+        if not finding.good:
+            faulty.append(check.what)
+
+    value = [{"what": what, **asdict(each)} for what, each in findings.items()]
+    rows: list[tuple[str, str, str]] = []
+    for what, each in findings.items():
+        said = f"{each.found}; {each.fix}" if each.fix else each.found
+        rows.append(("ok" if each.good else "MISSING", what, said))
+    session.emit(value, text_table(("", "what", "found"), rows))
+    if faulty:
+        raise LauncherError(f"not ready: {', '.join(faulty)}")
+
+
+def _checks(config: Config) -> list[Check]:
+    """The checks in the order in which they are made."""
+    in_aws = ("region", "credentials")
+    checks = [
+        Check("docker", _docker),
+        Check("image", _image),
+        Check("platform", _platform),
+        Check("data", _data),
+        Check("region", _region),
+        Check("credentials", _credentials, needs=("region",)),
+        Check("bucket", _bucket, needs=in_aws),
+        Check("role", _role, needs=in_aws),
+        Check("repository", _repository, needs=in_aws),
+        Check("registry", _registry, needs=in_aws),
+        Check("training quota", _training_quota, needs=in_aws),
     ]
-    session.emit(
-        [check.to_json() for check in checks], table(("", "what", "found"), rows)
-    )
-    if missing := [check.what for check in checks if not check.good]:
-        raise LauncherError(f"not ready: {', '.join(missing)}")
-
-
-def _check(what: str, look: Callable[[], Finding]) -> Check:
-    from movielens.errors import HalfstarError
-
-    try:
-        return Check(what, *look())
-    except (LauncherError, HalfstarError) as error:
-        return Check(what, False, str(error))
-
-
-def _looks(session: Session) -> Iterator[tuple[str, Callable[[], Finding]]]:
-    config, aws = session.config, session.aws
-    yield "docker", _docker
-    yield "image", lambda: _image(names.image(config), config.platform)
-    yield (
-        "platform",
-        lambda: _platform(
-            config.platform,
-            (config.training_instance_type, config.hosting_instance_type),
-        ),
-    )
-    yield (
-        "data",
-        lambda: (
-            True,
-            f"{len(read_local_data(config).files)} files in {config.data}",
-            "",
-        ),
-    )
-    yield "region", lambda: _region(session)
-    yield "credentials", lambda: (True, session.account.caller, "")
-
-    def bucket() -> Finding:
-        plan = plan_bucket(
-            session.config,
-            session.account,
-            read_bucket(aws, session.config, session.account),
-        )
-        return _planned(names.bucket(session.config, session.account.account), plan)
-
-    def role() -> Finding:
-        plan = plan_role(
-            session.config, session.account, read_role(aws, session.config, POLICY_NAME)
-        )
-        return _planned(names.role(session.config), plan)
-
-    def repository() -> Finding:
-        return _planned(
-            names.repository(config),
-            plan_repository(config, read_repository(aws, config)),
-        )
-
-    yield "bucket", bucket
-    yield "role", role
-    yield "repository", repository
-    yield "registry", lambda: _registry(session)
-    use = "spot training job usage" if config.training_spot else "training job usage"
-    needed = config.training_instance_count
-    yield (
-        "training quota",
-        lambda: _quota(session, f"{config.training_instance_type} for {use}", needed),
-    )
     if config.hosting_kind != "serverless":
-        name = f"{config.hosting_instance_type} for endpoint usage"
-        yield (
-            "hosting quota",
-            lambda: _quota(session, name, config.hosting_instance_count),
-        )
+        checks.append(Check("hosting quota", _hosting_quota, needs=in_aws))
+    return checks
 
 
-def _docker() -> Finding:
-    answer = run_docker(
-        "version", "--format", "{{.Server.Version}} {{.Server.Os}}/{{.Server.Arch}}"
-    )
+def _docker(_: Session) -> Finding:
+    form = "{{.Server.Version}} {{.Server.Os}}/{{.Server.Arch}}"
+    answer = run_docker("version", "--format", form)
     if answer.returncode:
-        return (
-            False,
-            " ".join(answer.stderr.split()),
-            "start the engine, or join group docker",
-        )
-    return True, answer.stdout.strip(), ""
+        said = " ".join(answer.stderr.split())
+        return Finding(False, said, "start the engine, or join group docker")
+    return Finding(True, answer.stdout.strip())
 
 
-def _image(name: str, platform: str) -> Finding:
+def _image(session: Session) -> Finding:
+    name = names.image(session.config)
+    platform = session.config.platform
     image = local_image(name)
     if image is None:
-        return False, f"no local image {name}", "run `launcher build`"
-    found = f"{name}: {image.platform}, {image.image_id[7:19]}"
+        return Finding(False, f"no local image {name}", "run `launcher build`")
+    found = f"{name}: {image.platform}, {image.short_id}"
     if image.platform != platform:
-        return (
-            False,
-            found,
-            f"the configuration says {platform}: run `launcher build`, or set `platform`",
+        fix = (
+            f"the configuration says {platform}: "
+            "run `launcher build`, or set `platform`"
         )
-    return True, found, ""
+        return Finding(False, found, fix)
+    return Finding(True, found)
 
 
-def _platform(platform: str, instance_types: Sequence[str]) -> Finding:
-    for instance_type in instance_types:
-        if bool(_ARM_INSTANCE.match(instance_type)) != (platform == "linux/arm64"):
-            fix = "set `platform`, or another instance type"
-            return False, f"{instance_type} doesn't run images for {platform}", fix
-    return True, f"{platform} on {', '.join(sorted(set(instance_types)))}", ""
+def _platform(session: Session) -> Finding:
+    """Whether instances and image have the same kind of processor."""
+    config = session.config
+    instance_types = {config.training_instance_type, config.hosting_instance_type}
+    for instance_type in sorted(instance_types):
+        is_arm = _ARM_INSTANCE.match(instance_type) is not None
+        if is_arm != (config.platform == "linux/arm64"):
+            found = f"{instance_type} doesn't run images for {config.platform}"
+            return Finding(False, found, "set `platform`, or another instance type")
+    return Finding(True, f"{config.platform} on {', '.join(sorted(instance_types))}")
+
+
+def _data(session: Session) -> Finding:
+    local = read_local_data(session.config)
+    return Finding(True, f"{len(local.files)} files in {session.config.data}")
 
 
 def _region(session: Session) -> Finding:
     session.config = fill_in_region(session.config)
-    region, known = session.aws.region, session.aws.regions("sagemaker")
-    if region not in known:
-        near = difflib.get_close_matches(region, known) or known
-        return (
-            False,
-            f"{region} is no region with SageMaker",
-            f"set `region`, to {near[0]} for example",
-        )
-    return True, region, ""
+    region = session.aws.region
+    known = session.aws.regions("sagemaker")
+    if region in known:
+        return Finding(True, region)
+    nearest = difflib.get_close_matches(region, known) or known
+    found = f"{region} is no region with SageMaker"
+    return Finding(False, found, f"set `region`, to {nearest[0]} for example")
 
 
-def _planned(name: str, plan: Sequence[Action]) -> Finding:
-    if plan:
-        return (
-            False,
-            f"{name}: to do: {', '.join(action.says for action in plan)}",
-            _INIT,
-        )
-    return True, name, ""
+def _credentials(session: Session) -> Finding:
+    return Finding(True, session.account.caller)
+
+
+def _bucket(session: Session) -> Finding:
+    config = session.config
+    account = session.account
+    state = read_bucket(session.aws, config, account)
+    plan = plan_bucket(config, account, state)
+    return _finding_of_plan(names.bucket(config, account.id), plan)
+
+
+def _role(session: Session) -> Finding:
+    state = read_role(session.aws, session.config)
+    plan = plan_role(session.config, session.account, state)
+    return _finding_of_plan(names.role(session.config), plan)
+
+
+def _repository(session: Session) -> Finding:
+    state = read_repository(session.aws, session.config)
+    plan = plan_repository(session.config, state)
+    return _finding_of_plan(names.repository(session.config), plan)
+
+
+def _finding_of_plan(name: str, plan: Sequence[Action]) -> Finding:
+    if not plan:
+        return Finding(True, name)
+    to_do = ", ".join(action.says for action in plan)
+    return Finding(False, f"{name}: to do: {to_do}", "run `launcher init`")
 
 
 def _registry(session: Session) -> Finding:
-    where = registry(session.aws, session.config.registry)
-    image = remote_image(where, names.repository(session.config), "latest")
-    return (
-        True,
-        f"{where.host}: {image.digest if image else 'nothing was pushed yet'}",
-        "",
-    )
+    access = registry_access(session.aws, session.config.registry)
+    image = remote_image(access, names.repository(session.config), "latest")
+    held = image.digest if image else "nothing was pushed yet"
+    return Finding(True, f"{access.host}: {held}")
+
+
+def _training_quota(session: Session) -> Finding:
+    config = session.config
+    kind = "spot training job" if config.training_spot else "training job"
+    name = f"{config.training_instance_type} for {kind} usage"
+    return _quota(session, name, config.training_instance_count)
+
+
+def _hosting_quota(session: Session) -> Finding:
+    config = session.config
+    name = f"{config.hosting_instance_type} for endpoint usage"
+    return _quota(session, name, config.hosting_instance_count)
 
 
 def _quota(session: Session, name: str, needed: int) -> Finding:
-    """The account's limit of an instance type; a new account's is 0 for many."""
+    """The account's limit for an instance type; a new account's is often 0."""
     quotas = session.aws.pages(
         "service-quotas", "ListServiceQuotas", "Quotas", ServiceCode="sagemaker"
     )
     try:
-        value = next(
-            (quota["Value"] for quota in quotas if quota["QuotaName"] == name), None
-        )
-    except AwsError as error:  # nothing else needs the quotas, so they may stay unknown
-        return True, f"the quota can't be read ({error.code or error})", ""
-    if value is None:
-        return True, f"no quota named {name!r} is told", ""
-    if value < needed:
-        return (
+        limits = {quota["QuotaName"]: quota["Value"] for quota in quotas}
+    except AwsError as error:
+        # Nothing else needs the quotas, so they may stay unknown.
+        return Finding(True, f"the quota can't be read ({error.code or error})")
+    if name not in limits:
+        return Finding(True, f"AWS lists no quota named {name!r}")
+    limit = limits[name]
+    if limit < needed:
+        return Finding(
             False,
-            f"{name}: {value:g}, needed are {needed}",
+            f"{name}: {limit:g}, needed are {needed}",
             "ask for more in the console of Service Quotas",
         )
-    return True, f"{name}: {value:g}", ""
+    return Finding(True, f"{name}: {limit:g}")

@@ -1,3 +1,4 @@
-"""Planners: from the configuration and the state of the world to actions. Pure; none of
-them talks to anybody.
+"""Planners: pure functions from the configuration and what there is to actions.
+
+The actions are those of `launcher.requests`.
 """

@@ -1,156 +1,124 @@
-"""What ``launcher cleanup`` does: stop what runs, then delete everything of ours,
-dependents first.
+"""What ``launcher stop`` and ``launcher cleanup`` do: stop jobs, then delete everything
+of ours in the order of the inventory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import assert_never
 
-from launcher.inventory import Resource
+from launcher import names
+from launcher.kinds import ABSENT, JOBS, SAGEMAKER_KINDS
 from launcher.plans.hosting import plan_deletion
-from launcher.plans.jobs import DONE, UNDER_WAY
-from launcher.plans.setup import POLICY_NAME
 from launcher.requests import Action, Call, Request, Wait
+from launcher.world.account import Account
+from launcher.world.inventory import Resource
 
-_STOP = {
-    "training job": (
-        "StopTrainingJob",
-        "DescribeTrainingJob",
-        "TrainingJobName",
-        "TrainingJobStatus",
-    ),
-    "transform job": (
-        "StopTransformJob",
-        "DescribeTransformJob",
-        "TransformJobName",
-        "TransformJobStatus",
-    ),
-    "tuning job": (
-        "StopHyperParameterTuningJob",
-        "DescribeHyperParameterTuningJob",
-        "HyperParameterTuningJobName",
-        "HyperParameterTuningJobStatus",
-    ),
-}
-_DELETE = {
-    "endpoint config": ("DeleteEndpointConfig", "EndpointConfigName"),
-    "model": ("DeleteModel", "ModelName"),
-    "model package": ("DeleteModelPackage", "ModelPackageName"),
-    "model package group": ("DeleteModelPackageGroup", "ModelPackageGroupName"),
-    "training job": ("DeleteTrainingJob", "TrainingJobName"),
-    "tuning job": ("DeleteHyperParameterTuningJob", "HyperParameterTuningJobName"),
-}
-_DELETE_AT_ONCE = 1000
-_ENDED = (DONE, "Failed", "Stopped", "absent")
-
-
-def plan_cleanup(account: str, found: Sequence[Resource]) -> list[Action]:
-    """Actions for the whole inventory, which is in the order of deletion. A transform
-    job that has ended stays on SageMaker's list, since the service offers no way to
-    delete one; it costs nothing.
-    """
-    return list(chain.from_iterable(_delete(account, resource) for resource in found))
+# One DeleteObjects takes so many objects.
+_OBJECTS_A_CALL = 1000
 
 
 def plan_stops(found: Sequence[Resource]) -> list[Action]:
-    """Stop what runs. The inventory is read again after it: what a stopped job still
-    uploads must go too.
+    """Stop the jobs that are under way, and wait until all of them have ended."""
+    running = [job for job in found if job.kind in JOBS and job.is_under_way]
+    # All are asked to stop before any is waited for.
+    stops = [_stop(job) for job in running]
+    waits = [_wait_until_ended(job) for job in running]
+    return [*stops, *waits]
+
+
+def _stop(job: Resource) -> Call:
+    return Call(
+        f"stop {job.kind} {job.name}",
+        JOBS[job.kind].request("Stop", job.name),
+        # It may have ended by itself in the meantime.
+        done_if=("ValidationException", "ResourceNotFound"),
+    )
+
+
+def _wait_until_ended(job: Resource) -> Wait:
+    kind = JOBS[job.kind]
+    return Wait(
+        f"wait until {job.name} has stopped",
+        kind.request("Describe", job.name),
+        kind.state_member,
+        kind.under_way,
+        good=(*kind.settled, ABSENT),
+    )
+
+
+def plan_cleanup(account: Account, found: Sequence[Resource]) -> list[Action]:
+    """Delete everything of an inventory, which is in the order of deletion.
+
+    Transform jobs stay on SageMaker's list: the service can't delete them, and they
+    cost nothing once they have ended.
     """
-    plans = [plan_stop(r) for r in found if r.kind in _STOP and r.state in UNDER_WAY]
-    # All are told to stop before any is waited for.
-    return [*(stop for stop, _ in plans), *(wait for _, wait in plans)]
+    plan: list[Action] = []
+    for resource in found:
+        plan += _delete(account, resource)
+    return plan
 
 
-def plan_stop(resource: Resource) -> tuple[Action, Action]:
-    """Stop a job and wait until it has ended."""
-    stop, described, member, state = _STOP[resource.kind]
-    says = f"stop {resource.kind} {resource.name}"
-    # A job that ended by itself in between is no fault.
-    call = Call(
-        says,
-        Request("sagemaker", stop, {member: resource.name}),
-        ("ValidationException", "ResourceNotFound"),
-    )
-    request = Request("sagemaker", described, {member: resource.name})
-    return call, Wait(
-        f"wait until {resource.name} has stopped", request, state, UNDER_WAY, _ENDED
-    )
-
-
-def _delete(account: str, resource: Resource) -> Iterator[Action]:
+def _delete(account: Account, resource: Resource) -> Iterator[Action]:
     name = resource.name
+    says = f"delete {resource.kind} {name}"
     match resource.kind:
-        case (
-            "endpoint config"
-            | "model"
-            | "model package"
-            | "model package group"
-            | "training job"
-            | "tuning job"
-        ):
-            operation, member = _DELETE[resource.kind]
-            yield _call(resource, "sagemaker", operation, **{member: name})
-        case "endpoint":
-            yield from plan_deletion(name, resource.state)
         case "transform job":
             return
+        case "endpoint":
+            yield from plan_deletion(name, resource.state)
+        case (
+            "training job"
+            | "tuning job"
+            | "endpoint config"
+            | "model"
+            | "model package"
+            | "model package group" as kind
+        ):
+            request = SAGEMAKER_KINDS[kind].request("Delete", name)
+            yield Call(says, request, deletes=True)
         case "log streams":
-            for group, stream in resource.parts:
-                yield _call(
-                    resource,
-                    "logs",
-                    "DeleteLogStream",
-                    logGroupName=group,
-                    logStreamName=stream,
-                )
-            if not resource.parts:
-                yield _call(resource, "logs", "DeleteLogGroup", logGroupName=name)
+            yield from _delete_logs(resource)
         case "bucket":
-            yield from _delete_bucket(resource, account)
+            yield from _empty_bucket(account, resource)
+            request = Request("s3", "DeleteBucket", account.owned(name))
+            yield Call(says, request, deletes=True)
         case "repository":
-            yield _call(
-                resource, "ecr", "DeleteRepository", repositoryName=name, force=True
-            )
+            parameters = {"repositoryName": name, "force": True}
+            request = Request("ecr", "DeleteRepository", parameters)
+            yield Call(says, request, deletes=True)
         case "role":
-            policy = Request(
-                "iam", "DeleteRolePolicy", {"RoleName": name, "PolicyName": POLICY_NAME}
+            policy = {"RoleName": name, "PolicyName": names.ROLE_POLICY}
+            yield Call(
+                f"delete the policy of role {name}",
+                Request("iam", "DeleteRolePolicy", policy),
+                deletes=True,
             )
-            yield Call(f"delete the policy of role {name}", policy, deletes=True)
-            yield _call(resource, "iam", "DeleteRole", RoleName=name)
+            request = Request("iam", "DeleteRole", {"RoleName": name})
+            yield Call(says, request, deletes=True)
         case _:
             assert_never(resource.kind)
 
 
-def _delete_bucket(resource: Resource, account: str) -> Iterator[Action]:
-    owned = {"Bucket": resource.name, "ExpectedBucketOwner": account}
-    for start in range(0, len(resource.parts), _DELETE_AT_ONCE):
-        part = resource.parts[start : start + _DELETE_AT_ONCE]
-        objects = [{"Key": key, "VersionId": version} for key, version in part]
-        request = Request(
-            "s3",
-            "DeleteObjects",
-            {**owned, "Delete": {"Objects": objects, "Quiet": True}},
-        )
+def _delete_logs(resource: Resource) -> Iterator[Action]:
+    """Delete single streams of a shared group, or a group that is all ours."""
+    if not resource.parts:
+        parameters = {"logGroupName": resource.name}
+        request = Request("logs", "DeleteLogGroup", parameters)
+        yield Call(f"delete log streams {resource.name}", request, deletes=True)
+    for group, stream in resource.parts:
+        parameters = {"logGroupName": group, "logStreamName": stream}
+        request = Request("logs", "DeleteLogStream", parameters)
+        yield Call(f"delete log streams {stream}", request, deletes=True)
+
+
+def _empty_bucket(account: Account, bucket: Resource) -> Iterator[Action]:
+    for start in range(0, len(bucket.parts), _OBJECTS_A_CALL):
+        versions = bucket.parts[start : start + _OBJECTS_A_CALL]
+        objects = [{"Key": key, "VersionId": version} for key, version in versions]
+        delete = {"Objects": objects, "Quiet": True}
+        parameters = {**account.owned(bucket.name), "Delete": delete}
         yield Call(
-            f"delete {len(objects)} objects and versions of bucket {resource.name}",
-            request,
+            f"delete {len(objects)} objects and versions of bucket {bucket.name}",
+            Request("s3", "DeleteObjects", parameters),
         )
-    yield Call(
-        f"delete bucket {resource.name}",
-        Request("s3", "DeleteBucket", owned),
-        deletes=True,
-    )
-
-
-def _call(
-    resource: Resource, service: str, operation: str, **parameters: object
-) -> Call:
-    what = f"{resource.kind} {parameters.get('logStreamName', resource.name)}"
-    return Call(f"delete {what}", Request(service, operation, parameters), deletes=True)
-
-
-def costs(found: Sequence[Resource]) -> float:
-    """Dollars an hour of all whose price is known."""
-    return sum(resource.dollars_an_hour or 0.0 for resource in found)

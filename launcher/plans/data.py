@@ -9,7 +9,7 @@ from pathlib import Path
 from launcher import names
 from launcher.config import Config
 from launcher.requests import Action, Call, Request
-from launcher.world import Account
+from launcher.world.account import Account
 
 # Where the training channel's objects are in the bucket.
 PREFIX = "data/training/"
@@ -47,8 +47,8 @@ def plan_data(
             without one.
     """
     bucket = {
-        "Bucket": names.bucket(config, account.account),
-        "ExpectedBucketOwner": account.account,
+        "Bucket": names.bucket(config, account.id),
+        "ExpectedBucketOwner": account.id,
     }
     plan: list[Action] = []
 

@@ -1,160 +1,137 @@
-"""Endpoints: a model, a configuration and an endpoint, updated without downtime and
-rolled back when that fails.
+"""Endpoints: a model, an endpoint configuration and an endpoint, updated without
+downtime and rolled back when the update fails.
 
-Models and configurations never change; their names carry a hash of what they are.
-SageMaker keeps the old instances until the new ones answer. Where an update leaves the
-endpoint broken all the same, SageMaker allows nothing but its deletion, so it is made
-again with the configuration that worked.
+Models and configurations never change: their names carry a hash of what they are, and
+a change makes new ones. During an update SageMaker keeps the old instances until the
+new ones answer. If an update leaves the endpoint broken all the same, SageMaker allows
+nothing but its deletion, so it is made again with the configuration that worked.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from launcher import names
 from launcher.config import Config
 from launcher.errors import ForeignError, LauncherError
+from launcher.kinds import ABSENT, ENDPOINT, IN_SERVICE
 from launcher.requests import Action, Call, Request, Wait
-from launcher.world import Account
-
-PASSING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
-GOOD = "InService"
-# While it is changed, the old instances answer.
-SERVING = (GOOD, "Updating", "SystemUpdating", "RollingBack")
-ABSENT = "absent"
-_ALREADY = ("ResourceInUse",)
+from launcher.s3_uri import S3Uri
+from launcher.world.account import Account
+from launcher.world.endpoints import HostingState
+from launcher.world.jobs import TrainedModel
 
 
-@dataclass(frozen=True, slots=True)
-class HostingState:
-    """What there is: our model, our configuration, and the endpoint with its status and
-    configuration.
-
-    ``status`` is empty where there is no endpoint.
-    """
-
-    has_model: bool = False
-    has_config: bool = False
-    status: str = ""
-    config_name: str = ""
-    ours: bool = True
+def model_name(config: Config, trained: TrainedModel) -> str:
+    """The name of the SageMaker model, with a hash of its image, archive and role."""
+    parts = [trained.image, trained.model_data, trained.role_arn]
+    return names.for_work(config.name, parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Hosted:
-    """What to deploy: image URI with a digest, the job's model archive, and whose
-    permissions serve it.
-    """
-
-    image: str
-    model_data: str
-    role_arn: str
+def config_name(config: Config, account: Account, trained: TrainedModel) -> str:
+    """The name of the endpoint configuration, with a hash of all that it says."""
+    variants = _variants(config, account, model_name(config, trained))
+    return names.for_work(names.endpoint(config), variants)
 
 
-def model_name(config: Config, hosted: Hosted) -> str:
-    """The model's name, of its image, archive and role."""
-    return names.of_work(
-        config.name, [hosted.image, hosted.model_data, hosted.role_arn]
-    )
-
-
-def config_name(config: Config, account: Account, hosted: Hosted) -> str:
-    """The endpoint configuration's name, of all that it says."""
-    return names.of_work(
-        names.endpoint(config), _variants(config, account, model_name(config, hosted))
-    )
-
-
-def plan_model(config: Config, hosted: Hosted, has_model: bool) -> list[Action]:
-    """CreateModel, unless it is there."""
-    name = model_name(config, hosted)
+def plan_model(config: Config, trained: TrainedModel, has_model: bool) -> list[Action]:
+    """CreateModel, unless the model exists."""
+    if has_model:
+        return []
+    name = model_name(config, trained)
+    container = {"Image": trained.image, "ModelDataUrl": trained.model_data}
     parameters = {
         "ModelName": name,
-        "PrimaryContainer": {"Image": hosted.image, "ModelDataUrl": hosted.model_data},
-        "ExecutionRoleArn": hosted.role_arn,
+        "PrimaryContainer": container,
+        "ExecutionRoleArn": trained.role_arn,
         "Tags": names.tag_list(config),
     }
-    return (
-        []
-        if has_model
-        else [
-            Call(
-                f"create model {name}", Request("sagemaker", "CreateModel", parameters)
-            )
-        ]
-    )
+    request = Request("sagemaker", "CreateModel", parameters)
+    return [Call(f"create model {name}", request)]
 
 
 def plan_deploy(
-    config: Config, account: Account, hosted: Hosted, state: HostingState
+    config: Config, account: Account, trained: TrainedModel, state: HostingState
 ) -> list[Action]:
-    """From any settled state to an endpoint in service with what is wanted.
+    """From any settled state to an endpoint that serves the trained model.
 
     Raises:
-        ForeignError: if the endpoint's name is taken by one that isn't ours.
-        LauncherError: if the endpoint is under way, which `settle` waits for.
+        ForeignError: somebody else's endpoint has the name.
+        LauncherError: the endpoint is being changed; `settle` waits for it.
     """
-    endpoint, wanted = names.endpoint(config), config_name(config, account, hosted)
+    endpoint = names.endpoint(config)
+    wanted = config_name(config, account, trained)
     if state.status and not state.ours:
         raise ForeignError(
-            f"endpoint {endpoint} is there, but isn't ours: set hosting.endpoint to another name"
+            f"endpoint {endpoint} exists, but isn't ours: "
+            "set hosting.endpoint to another name"
         )
-    if state.status in PASSING:
+    if state.status in ENDPOINT.under_way:
         raise LauncherError(
-            f"endpoint {endpoint} is {state.status}: run the command again when it has settled"
+            f"endpoint {endpoint} is {state.status}: "
+            "run the command again when it has settled"
         )
-    plan = plan_model(config, hosted, state.has_model)
+
+    plan = plan_model(config, trained, state.has_model)
     if not state.has_config:
-        parameters = {
-            "EndpointConfigName": wanted,
-            **_variants(config, account, model_name(config, hosted)),
-            "Tags": names.tag_list(config),
-        }
-        request = Request("sagemaker", "CreateEndpointConfig", parameters)
-        plan.append(Call(f"create endpoint configuration {wanted}", request))
-    if state.status == GOOD and state.config_name == wanted:
+        plan.append(_create_config(config, account, trained, wanted))
+    if state.status == IN_SERVICE:
+        if state.config_name != wanted:
+            plan += _update(config, endpoint, wanted, last_good=state.config_name)
         return plan
-    if state.status == GOOD:
-        return [*plan, *_update(config, endpoint, wanted, state.config_name)]
-    if (
-        state.status
-    ):  # Failed, OutOfService or UpdateRollbackFailed: nothing but deletion is allowed
+    if state.status:  # it is broken, and SageMaker allows nothing but its deletion
         plan += plan_deletion(endpoint, state.status)
     return [*plan, *_create(config, endpoint, wanted)]
 
 
 def settle(endpoint: str) -> Wait:
-    """Wait until an endpoint that is being changed has come to rest, well or not."""
-    good = (GOOD, "Failed", "OutOfService", "UpdateRollbackFailed", ABSENT)
+    """Wait until an endpoint is no longer being changed, whether it is well or not."""
     return Wait(
         f"wait until endpoint {endpoint} has settled",
-        _describe(endpoint),
-        "EndpointStatus",
-        PASSING,
-        good,
+        ENDPOINT.request("Describe", endpoint),
+        ENDPOINT.state_member,
+        ENDPOINT.under_way,
+        good=(*ENDPOINT.settled, ABSENT),
     )
 
 
 def plan_deletion(endpoint: str, status: str) -> list[Action]:
-    """Delete an endpoint and wait until it is gone: its configuration may only be
-    deleted after it.
+    """Delete an endpoint and wait until it is gone.
 
-    One that is being changed is waited for, as SageMaker refuses to delete it
-    meanwhile.
+    SageMaker refuses to delete an endpoint that is being changed, so that is waited for
+    first. It refuses to delete the endpoint's configuration before the endpoint is
+    gone.
     """
-    delete = Request("sagemaker", "DeleteEndpoint", {"EndpointName": endpoint})
-    # Deleting takes a while in which it still answers with the state that it had.
-    passing = (*PASSING, GOOD, "Failed", "OutOfService", "UpdateRollbackFailed")
+    delete = Call(
+        f"delete endpoint {endpoint}",
+        ENDPOINT.request("Delete", endpoint),
+        deletes=True,
+    )
     gone = Wait(
         f"wait until endpoint {endpoint} is gone",
-        _describe(endpoint),
-        "EndpointStatus",
-        passing,
-        (ABSENT,),
+        ENDPOINT.request("Describe", endpoint),
+        ENDPOINT.state_member,
+        # At first it goes on answering with the state that it had.
+        under_way=(*ENDPOINT.under_way, *ENDPOINT.settled),
+        good=(ABSENT,),
     )
-    settled = [settle(endpoint)] if status in PASSING else []
-    return [*settled, Call(f"delete endpoint {endpoint}", delete, deletes=True), gone]
+    if status in ENDPOINT.under_way:
+        return [settle(endpoint), delete, gone]
+    return [delete, gone]
+
+
+def _create_config(
+    config: Config, account: Account, trained: TrainedModel, name: str
+) -> Call:
+    parameters = {
+        "EndpointConfigName": name,
+        **_variants(config, account, model_name(config, trained)),
+        "Tags": names.tag_list(config),
+    }
+    return Call(
+        f"create endpoint configuration {name}",
+        Request("sagemaker", "CreateEndpointConfig", parameters),
+    )
 
 
 def _create(config: Config, endpoint: str, wanted: str) -> list[Action]:
@@ -163,11 +140,9 @@ def _create(config: Config, endpoint: str, wanted: str) -> list[Action]:
         "EndpointConfigName": wanted,
         "Tags": names.tag_list(config),
     }
-    create = Call(
-        f"create endpoint {endpoint}",
-        Request("sagemaker", "CreateEndpoint", parameters),
-    )
-    return [create, _in_service(endpoint, wanted)]
+    request = Request("sagemaker", "CreateEndpoint", parameters)
+    create = Call(f"create endpoint {endpoint}", request)
+    return [create, _wait_in_service(endpoint, wanted)]
 
 
 def _update(config: Config, endpoint: str, wanted: str, last_good: str) -> list[Action]:
@@ -176,24 +151,23 @@ def _update(config: Config, endpoint: str, wanted: str, last_good: str) -> list[
         f"update endpoint {endpoint} to {wanted}",
         Request("sagemaker", "UpdateEndpoint", parameters),
     )
-    back = (*plan_deletion(endpoint, GOOD), *_create(config, endpoint, last_good))
-    return [update, _in_service(endpoint, wanted, back)]
+    deletion = plan_deletion(endpoint, IN_SERVICE)
+    roll_back = (*deletion, *_create(config, endpoint, last_good))
+    return [update, _wait_in_service(endpoint, wanted, roll_back)]
 
 
-def _in_service(endpoint: str, wanted: str, otherwise: tuple[Action, ...] = ()) -> Wait:
+def _wait_in_service(
+    endpoint: str, wanted: str, fallback: tuple[Action, ...] = ()
+) -> Wait:
     return Wait(
         f"wait until endpoint {endpoint} is in service",
-        _describe(endpoint),
-        "EndpointStatus",
-        PASSING,
-        (GOOD,),
-        otherwise,
-        also=("EndpointConfigName", wanted),
+        ENDPOINT.request("Describe", endpoint),
+        ENDPOINT.state_member,
+        ENDPOINT.under_way,
+        good=(IN_SERVICE,),
+        required=("EndpointConfigName", wanted),
+        fallback=fallback,
     )
-
-
-def _describe(endpoint: str) -> Request:
-    return Request("sagemaker", "DescribeEndpoint", {"EndpointName": endpoint})
 
 
 def _variants(config: Config, account: Account, model: str) -> dict[str, Any]:
@@ -205,6 +179,7 @@ def _variants(config: Config, account: Account, model: str) -> dict[str, Any]:
             "MaxConcurrency": config.hosting_max_concurrency,
         }
         return {"ProductionVariants": [variant]}
+
     variant |= {
         "InstanceType": config.hosting_instance_type,
         "InitialInstanceCount": config.hosting_instance_count,
@@ -212,16 +187,18 @@ def _variants(config: Config, account: Account, model: str) -> dict[str, Any]:
     }
     if config.hosting_kind == "real-time":
         return {"ProductionVariants": [variant]}
-    bucket = names.bucket(config, account.account)
+
+    answers = S3Uri(names.bucket(config, account.id), "async")
+    concurrency = {
+        "MaxConcurrentInvocationsPerInstance": config.hosting_max_concurrency
+    }
     return {
         "ProductionVariants": [variant],
         "AsyncInferenceConfig": {
-            "ClientConfig": {
-                "MaxConcurrentInvocationsPerInstance": config.hosting_max_concurrency
-            },
+            "ClientConfig": concurrency,
             "OutputConfig": {
-                "S3OutputPath": f"s3://{bucket}/async/output",
-                "S3FailurePath": f"s3://{bucket}/async/failure",
+                "S3OutputPath": str(answers / "output"),
+                "S3FailurePath": str(answers / "failure"),
             },
         },
     }

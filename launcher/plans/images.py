@@ -1,5 +1,5 @@
-"""What ``launcher push`` sends: the image under those tags that the registry has it not
-under.
+"""What ``launcher push`` sends: the image, under those tags that the registry doesn't
+have for it yet.
 """
 
 from __future__ import annotations
@@ -21,23 +21,28 @@ def plan_push(
     """Push under the tags that are absent or name another image.
 
     Args:
+        config: says for which platform images must be.
+        image: the local image.
+        repository_uri: where to push it.
         found: what the registry has, by tag.
 
     Raises:
-        ImageError: if the image isn't for the configured platform; SageMaker would pull
-            it and fail to start it.
+        ImageError: the image isn't for the configured platform. SageMaker would pull it
+            and fail to start it.
     """
     if image.platform != config.platform:
         raise ImageError(
-            f"the image is for {image.platform}, the configuration says {config.platform}: run `launcher build`, or "
-            "set `platform`, with instance types that match"
+            f"the image is for {image.platform}, the configuration says "
+            f"{config.platform}: run `launcher build`, or set `platform` and "
+            "instance types that match"
         )
-    missing = [
-        tag
-        for tag in image.tags
-        if not ((remote := found.get(tag)) and remote.is_of(image))
-    ]
+
+    missing: list[str] = []
+    for tag in image.tags:
+        remote = found.get(tag)
+        if remote is None or not remote.is_of(image):
+            missing.append(tag)
     if not missing:
         return []
-    says = f"push {image.image_id[7:19]} to {repository_uri} as {', '.join(missing)}"
+    says = f"push {image.short_id} to {repository_uri} as {', '.join(missing)}"
     return [PushImage(says, image.image_id, repository_uri, tuple(missing))]

@@ -1,37 +1,42 @@
-"""Training, tuning and batch transform: one request each, under a name that the same
-work always gets again.
+"""Training, tuning and batch transform: one request each, under a name that follows
+from the work.
 
-A job that was begun is gone on with, one that is done is not done again, and one that
-failed or was stopped is tried anew under the next number.
+The same work always gets the same name. So a job that is under way is followed instead
+of started twice, one that is completed isn't run again, and one that failed or was
+stopped is tried again under the next number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from launcher import names
 from launcher.config import Config
 from launcher.errors import LauncherError
+from launcher.kinds import COMPLETED, TRAINING_JOB
 from launcher.plans.data import PREFIX
 from launcher.requests import Action, Call, Request
+from launcher.s3_uri import S3Uri
 from launcher.specification import (
     check_hyperparameters,
     metric_definitions,
     search_ranges,
 )
-from launcher.world import Account
-
-UNDER_WAY = ("InProgress", "Stopping")
-DONE = "Completed"
-CHANNEL = "training"
+from launcher.world.account import Account
+from launcher.world.jobs import JobInputs
 
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """A job's name, whether it is there already, its state then, and what is to be
-    done.
+    """A job, and what starts it.
+
+    Attributes:
+        name: the job's name.
+        state: its state, empty if it doesn't exist yet.
+        actions: what starts it; nothing if it exists.
     """
 
     name: str
@@ -39,126 +44,120 @@ class JobPlan:
     actions: list[Action]
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What the jobs of a project stand on.
-
-    Attributes:
-        account: where they run.
-        role_arn: whose permissions they have.
-        image: URI with a digest.
-        data: SHA-256 by name of the files of the training channel.
-    """
-
-    account: Account
-    role_arn: str
-    image: str
-    data: Mapping[str, str]
-
-
-def attempt(
+def choose_attempt(
     name_of: Callable[[int], str], found: Mapping[str, str], again: bool
 ) -> tuple[str, str]:
-    """The attempt to go on with and its state, or the next one's name and an empty
-    state.
+    """Name and state of the attempt to go on with; the state is empty for a new one.
 
     Args:
         name_of: the name of an attempt, counted from 1.
-        found: the states of the attempts that there are.
-        again: leave a completed one alone and begin another.
+        found: the states of the attempts that exist, by name.
+        again: don't be content with a completed one, but begin another.
     """
     number = 1
-    while (state := found.get(name_of(number))) is not None:
-        if state in UNDER_WAY or (state == DONE and not again):
-            return name_of(number), state
+    while True:
+        name = name_of(number)
+        state = found.get(name)
+        if state is None:
+            return name, ""
+        if state in TRAINING_JOB.under_way or (state == COMPLETED and not again):
+            return name, state
         number += 1
-    return name_of(number), ""
 
 
 def plan_training(
-    config: Config, inputs: Inputs, found: Mapping[str, str], again: bool = False
+    config: Config, inputs: JobInputs, found: Mapping[str, str], again: bool = False
 ) -> JobPlan:
-    """One CreateTrainingJob, or none where the job is under way or done.
+    """One CreateTrainingJob, or nothing if the job is under way or completed.
+
+    Args:
+        config: instances, limits and hyperparameters.
+        inputs: role, image and data.
+        found: the states of the training jobs that exist, by name.
+        again: run completed work once more.
 
     Raises:
         ConfigError: hyperparameters that the job would refuse.
-        LauncherError: no data in the bucket.
+        LauncherError: there is no data in the bucket.
     """
     check_hyperparameters(config.hyperparameters)
-    common = _training_definition(config, inputs)
-    name, state = attempt(
-        lambda number: training_name(config, inputs, number), found, again
-    )
+
+    def name_of(number: int) -> str:
+        return training_name(config, inputs, number)
+
+    name, state = choose_attempt(name_of, found, again)
     parameters: dict[str, Any] = {
         "TrainingJobName": name,
-        **common,
-        "AlgorithmSpecification": _algorithm(config, inputs),
+        **_training_definition(config, inputs),
         "HyperParameters": dict(config.hyperparameters),
         "Tags": names.tag_list(config),
     }
     if config.training_spot:
-        bucket = names.bucket(config, inputs.account.account)
+        bucket = S3Uri(names.bucket(config, inputs.account.id), "")
+        # All attempts at the same work share one place, so that the next one goes on
+        # from the rounds of the last.
+        place = bucket / f"checkpoints/{name_of(1)}/"
         parameters["CheckpointConfig"] = {
-            # Every attempt at the same work has the same place, so that the next goes
-            # on from the last one's rounds.
-            "S3Uri": f"s3://{bucket}/checkpoints/{training_name(config, inputs)}/",
+            "S3Uri": str(place),
             "LocalPath": "/opt/ml/checkpoints",
         }
-    create = Call(
-        f"start training job {name}",
-        Request("sagemaker", "CreateTrainingJob", parameters),
-    )
-    return JobPlan(name, state, [] if state else [create])
+    if state:
+        return JobPlan(name, state, [])
+    request = Request("sagemaker", "CreateTrainingJob", parameters)
+    return JobPlan(name, state, [Call(f"start training job {name}", request)])
 
 
-def training_name(config: Config, inputs: Inputs, number: int = 1) -> str:
-    """The name that this work has."""
-    decides = {
+def training_name(config: Config, inputs: JobInputs, number: int = 1) -> str:
+    """The name of an attempt at this training, counted from 1."""
+    work = {
         "image": inputs.image,
         "data": dict(inputs.data),
         "hyperparameters": dict(config.hyperparameters),
         "instances": [config.training_instance_type, config.training_instance_count],
         "input_mode": config.training_input_mode,
     }
-    return names.of_work(config.name, decides, number)
+    return names.for_work(config.name, work, number)
 
 
 def plan_tuning(
-    config: Config, inputs: Inputs, found: Mapping[str, str], again: bool = False
+    config: Config, inputs: JobInputs, found: Mapping[str, str], again: bool = False
 ) -> JobPlan:
-    """One CreateHyperParameterTuningJob; what the configuration sets is fixed, the
-    other declared ranges are searched.
+    """One CreateHyperParameterTuningJob, or nothing if it is under way or completed.
+
+    Hyperparameters that the configuration sets are fixed; the declared ranges of the
+    others are searched. The arguments are those of `plan_training`.
 
     Raises:
         ConfigError: hyperparameters that the job would refuse.
-        LauncherError: no data in the bucket, or an objective that the job doesn't tell.
+        LauncherError: there is no data in the bucket, or the job doesn't report the
+            objective.
     """
     check_hyperparameters(config.hyperparameters)
-    known = [definition["Name"] for definition in metric_definitions()]
-    if config.tuning_objective not in known:
+    objective = config.tuning_objective
+    metrics = [definition["Name"] for definition in metric_definitions()]
+    if objective not in metrics:
         raise LauncherError(
-            f"tuning.objective is {config.tuning_objective!r}, expected one of {', '.join(known)}"
+            f"tuning.objective is {objective!r}, expected one of {', '.join(metrics)}"
         )
-    training = _training_definition(config, inputs)
-    decides = {
+
+    work = {
         "image": inputs.image,
         "data": dict(inputs.data),
         "fixed": dict(config.hyperparameters),
-        "jobs": [config.tuning_max_jobs, config.tuning_objective],
+        "jobs": [config.tuning_max_jobs, objective],
     }
 
     def name_of(number: int) -> str:
-        return names.of_work(config.name, decides, number, names.TUNING_NAME_LENGTH)
+        return names.for_work(config.name, work, number, names.TUNING_NAME_LENGTH)
 
-    name, state = attempt(name_of, found, again)
-    # A metric that is better when it is higher is one of agreement; the others are
-    # errors.
-    agreement = config.tuning_objective.endswith(("accuracy", "kappa"))
+    name, state = choose_attempt(name_of, found, again)
+    # These metrics measure agreement; all others measure errors.
+    higher_is_better = objective.endswith(("accuracy", "kappa"))
     tuning = {
         "Strategy": "Bayesian",
         "HyperParameterTuningJobObjective": {
-            "Type": "Maximize" if agreement else "Minimize",
-            "MetricName": config.tuning_objective,
+            "Type": "Maximize" if higher_is_better else "Minimize",
+            "MetricName": objective,
         },
         "ResourceLimits": {
             "MaxNumberOfTrainingJobs": config.tuning_max_jobs,
@@ -167,69 +166,97 @@ def plan_tuning(
         "ParameterRanges": search_ranges(config.hyperparameters),
         "TrainingJobEarlyStoppingType": "Auto",
     }
+    definition = {
+        **_training_definition(config, inputs),
+        "StaticHyperParameters": dict(config.hyperparameters),
+    }
     parameters = {
         "HyperParameterTuningJobName": name,
         "HyperParameterTuningJobConfig": tuning,
-        "TrainingJobDefinition": {
-            **training,
-            "AlgorithmSpecification": _algorithm(config, inputs),
-            "StaticHyperParameters": dict(config.hyperparameters),
-        },
+        "TrainingJobDefinition": definition,
         "Tags": names.tag_list(config),
     }
-    create = Call(
-        f"start tuning job {name}",
-        Request("sagemaker", "CreateHyperParameterTuningJob", parameters),
-    )
-    return JobPlan(name, state, [] if state else [create])
+    if state:
+        return JobPlan(name, state, [])
+    request = Request("sagemaker", "CreateHyperParameterTuningJob", parameters)
+    return JobPlan(name, state, [Call(f"start tuning job {name}", request)])
+
+
+@dataclass(frozen=True, slots=True)
+class TransformInput:
+    """A local CSV file of raw ids to answer.
+
+    Attributes:
+        path: the file.
+        sha256: of its bytes.
+    """
+
+    path: Path
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """Its name in the bucket, which follows from its content."""
+        return f"{self.sha256[:16]}.csv"
 
 
 def plan_transform(
     config: Config,
     account: Account,
     model: str,
-    path: Any,
-    sha256: str,
+    rows: TransformInput,
     found: Mapping[str, str],
     again: bool = False,
 ) -> JobPlan:
-    """Upload a CSV of ids and answer it in a batch; the output lies under
-    ``transform/NAME/output/``.
+    """Upload the rows, then one CreateTransformJob; or nothing, as `plan_training`.
+
+    The answers will be under ``transform/NAME/output/`` in the bucket.
+
+    Args:
+        config: instances and limits.
+        account: whose bucket has the rows and the answers.
+        model: the SageMaker model's name.
+        rows: what to answer.
+        found: the states of the transform jobs that exist, by name.
+        again: run completed work once more.
     """
-    decides = {"model": model, "input": sha256, "payload": config.transform_payload_mb}
-    name, state = attempt(
-        lambda number: names.of_work(config.name, decides, number), found, again
+    work = {
+        "model": model,
+        "input": rows.sha256,
+        "payload": config.transform_payload_mb,
+    }
+
+    def name_of(number: int) -> str:
+        return names.for_work(config.name, work, number)
+
+    name, state = choose_attempt(name_of, found, again)
+    if state:
+        return JobPlan(name, state, [])
+
+    bucket = S3Uri(names.bucket(config, account.id), "")
+    # Named by content and not by job, so that a second attempt finds it there.
+    uploaded = bucket / f"transform/input/{rows.file_name}"
+    upload = Call(
+        f"upload {uploaded.key}",
+        Request(
+            "s3",
+            "PutObject",
+            {**account.owned(bucket.bucket), "Key": uploaded.key, "Body": rows.path},
+        ),
     )
-    bucket = names.bucket(config, account.account)
-    # By content, not by job: a second attempt finds its input there.
-    key = f"transform/input/{sha256[:16]}.csv"
-    upload = Request(
-        "s3",
-        "PutObject",
-        {
-            "Bucket": bucket,
-            "ExpectedBucketOwner": account.account,
-            "Key": key,
-            "Body": path,
-        },
-    )
+    source = {"S3DataType": "S3Prefix", "S3Uri": str(uploaded)}
     parameters = {
         "TransformJobName": name,
         "ModelName": model,
         "MaxPayloadInMB": config.transform_payload_mb,
         "BatchStrategy": "MultiRecord",
         "TransformInput": {
-            "DataSource": {
-                "S3DataSource": {
-                    "S3DataType": "S3Prefix",
-                    "S3Uri": f"s3://{bucket}/{key}",
-                }
-            },
+            "DataSource": {"S3DataSource": source},
             "ContentType": "text/csv",
             "SplitType": "Line",
         },
         "TransformOutput": {
-            "S3OutputPath": f"s3://{bucket}/transform/{name}/output",
+            "S3OutputPath": str(bucket / f"transform/{name}/output"),
             "Accept": "application/jsonlines",
             "AssembleWith": "Line",
         },
@@ -239,53 +266,46 @@ def plan_transform(
         },
         "Tags": names.tag_list(config),
     }
-    create = Call(
-        f"start transform job {name}",
-        Request("sagemaker", "CreateTransformJob", parameters),
-    )
-    return JobPlan(
-        name, state, [] if state else [Call(f"upload {key}", upload), create]
-    )
+    request = Request("sagemaker", "CreateTransformJob", parameters)
+    return JobPlan(name, state, [upload, Call(f"start transform job {name}", request)])
 
 
-def _training_definition(config: Config, inputs: Inputs) -> dict[str, Any]:
-    """What a training job and a tuning job's training jobs have in common."""
+def _training_definition(config: Config, inputs: JobInputs) -> dict[str, Any]:
+    """What a training job has in common with the training jobs of a tuning job."""
     if not inputs.data:
         raise LauncherError("the bucket has no data to train on: run `launcher data`")
-    bucket = names.bucket(config, inputs.account.account)
-    stop = {"MaxRuntimeInSeconds": config.training_max_seconds}
+
+    bucket = S3Uri(names.bucket(config, inputs.account.id), "")
+    stopping = {"MaxRuntimeInSeconds": config.training_max_seconds}
     if config.training_spot:
-        stop["MaxWaitTimeInSeconds"] = max(
+        # SageMaker refuses a wait that is shorter than the run.
+        stopping["MaxWaitTimeInSeconds"] = max(
             config.training_max_wait_seconds, config.training_max_seconds
         )
     source = {
         "S3DataType": "S3Prefix",
-        "S3Uri": f"s3://{bucket}/{PREFIX}",
+        "S3Uri": str(bucket / PREFIX),
         "S3DataDistributionType": "FullyReplicated",
     }
+    channel = {
+        "ChannelName": names.CHANNEL,
+        "DataSource": {"S3DataSource": source},
+        "InputMode": config.training_input_mode,
+    }
     return {
+        "AlgorithmSpecification": {
+            "TrainingImage": inputs.image,
+            "TrainingInputMode": config.training_input_mode,
+            "MetricDefinitions": metric_definitions(),
+        },
         "RoleArn": inputs.role_arn,
-        "InputDataConfig": [
-            {
-                "ChannelName": CHANNEL,
-                "DataSource": {"S3DataSource": source},
-                "InputMode": config.training_input_mode,
-            }
-        ],
-        "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/jobs"},
+        "InputDataConfig": [channel],
+        "OutputDataConfig": {"S3OutputPath": str(bucket / "jobs")},
         "ResourceConfig": {
             "InstanceType": config.training_instance_type,
             "InstanceCount": config.training_instance_count,
             "VolumeSizeInGB": config.training_volume_gb,
         },
-        "StoppingCondition": stop,
+        "StoppingCondition": stopping,
         "EnableManagedSpotTraining": config.training_spot,
-    }
-
-
-def _algorithm(config: Config, inputs: Inputs) -> dict[str, Any]:
-    return {
-        "TrainingImage": inputs.image,
-        "TrainingInputMode": config.training_input_mode,
-        "MetricDefinitions": metric_definitions(),
     }

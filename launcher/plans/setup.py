@@ -1,25 +1,30 @@
-"""What ``launcher init`` and ``launcher push`` create: bucket, execution role and
-repository, each only where it lacks.
+"""What ``launcher init`` creates: bucket, execution role and ECR repository.
 
-The bucket is private, encrypted and versioned; the role may do what a job or an
-endpoint of ours does and nothing else; the repository scans what is pushed and forgets
-what has no tag.
+A resource that exists already is given the properties that it lacks.
+
+The bucket is private, encrypted and versioned. The role may do what our jobs and
+endpoints do, and nothing else. The repository scans what is pushed, and deletes images
+without a tag after some time.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from launcher import names
 from launcher.config import Config
 from launcher.errors import ForeignError, LauncherError
 from launcher.requests import Action, Call, Request
-from launcher.world import Account, BucketState, Ownership, RepositoryState, RoleState
+from launcher.world.account import Account
+from launcher.world.resources import (
+    BucketState,
+    Ownership,
+    RepositoryState,
+    RoleState,
+)
 
-POLICY_NAME = "halfstar"
-LIFECYCLE = {
+REPOSITORY_LIFECYCLE = {
     "rules": [
         {
             "rulePriority": 1,
@@ -45,287 +50,254 @@ _BUCKET_LIFECYCLE = {
         }
     ]
 }
+_NO_PUBLIC_ACCESS = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+_BUCKET_ENCRYPTION = {
+    "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+}
 
 
 def plan_bucket(config: Config, account: Account, state: BucketState) -> list[Action]:
-    """Create the bucket, or give it the properties that it lacks; one that the user
-    named is used as it is.
+    """Create the bucket, or give it the properties that it lacks.
+
+    A bucket that the user named is used as it is.
 
     Raises:
-        ForeignError: if a derived name is somebody else's.
-        LauncherError: if the bucket is in another region, which SageMaker doesn't read
-            from.
+        ForeignError: somebody else's bucket has the name that we would use.
+        LauncherError: the bucket is in another region, where SageMaker doesn't read.
     """
-    name = names.bucket(config, account.account)
+    name = names.bucket(config, account.id)
     if state.ownership == "absent":
-        return [
-            *_create_bucket(name, account),
-            *_mend_bucket(config, account, name, BucketState("unclaimed")),
-        ]
+        create = _create_bucket(name, account)
+        return [create, *_complete_bucket(config, account, name, state)]
     if state.region and state.region != account.region:
         raise LauncherError(
-            f"bucket {name} is in {state.region}, the jobs in {account.region}: set another bucket"
+            f"bucket {name} is in {state.region}, the jobs are in {account.region}: "
+            "set another bucket"
         )
-    if not _ours(
-        state.ownership,
-        "bucket",
-        name,
-        named=bool(config.bucket) and bool(state.region),
-    ):
+    # One that doesn't let us look can't be used, whoever named it.
+    named = bool(config.bucket) and bool(state.region)
+    if not _is_managed(state.ownership, "bucket", name, named=named):
         return []
-    return list(_mend_bucket(config, account, name, state))
+    return _complete_bucket(config, account, name, state)
 
 
-def _create_bucket(name: str, account: Account) -> Iterator[Action]:
-    # us-east-1 is the default, and the one location that may not be named.
-    elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": account.region}}
-    parameters = {"Bucket": name} | (elsewhere if account.region != "us-east-1" else {})
-    yield Call(
+def _create_bucket(name: str, account: Account) -> Call:
+    parameters: dict[str, Any] = {"Bucket": name}
+    # us-east-1 is the default, and S3 refuses a request that names it.
+    if account.region != "us-east-1":
+        location = {"LocationConstraint": account.region}
+        parameters["CreateBucketConfiguration"] = location
+    return Call(
         f"create bucket {name}",
         Request("s3", "CreateBucket", parameters),
-        ("BucketAlreadyOwnedByYou",),
+        done_if=("BucketAlreadyOwnedByYou",),
     )
 
 
-def _mend_bucket(
+def _complete_bucket(
     config: Config, account: Account, name: str, state: BucketState
-) -> Iterator[Action]:
-    wanted: list[tuple[bool, str, str, dict[str, Any]]] = [
-        (
-            state.tagged,
-            "tag",
-            "PutBucketTagging",
-            {"Tagging": {"TagSet": names.tag_list(config)}},
-        ),
-        (
-            state.private,
+) -> list[Action]:
+    """Set the properties that the bucket lacks."""
+    plan: list[Action] = []
+
+    def put(verb: str, operation: str, **parameters: Any) -> None:
+        request = Request("s3", operation, {**account.owned(name), **parameters})
+        plan.append(Call(f"{verb} bucket {name}", request))
+
+    if not state.tagged:
+        tags = {"TagSet": names.tag_list(config)}
+        put("tag", "PutBucketTagging", Tagging=tags)
+    if not state.private:
+        put(
             "block public access to",
             "PutPublicAccessBlock",
-            {
-                "PublicAccessBlockConfiguration": dict.fromkeys(
-                    (
-                        "BlockPublicAcls",
-                        "IgnorePublicAcls",
-                        "BlockPublicPolicy",
-                        "RestrictPublicBuckets",
-                    ),
-                    True,
-                )
-            },
-        ),
-        (
-            state.encrypted,
+            PublicAccessBlockConfiguration=_NO_PUBLIC_ACCESS,
+        )
+    if not state.encrypted:
+        put(
             "encrypt",
             "PutBucketEncryption",
-            {
-                "ServerSideEncryptionConfiguration": {
-                    "Rules": [
-                        {
-                            "ApplyServerSideEncryptionByDefault": {
-                                "SSEAlgorithm": "AES256"
-                            }
-                        }
-                    ]
-                }
-            },
-        ),
-        (
-            state.versioned,
-            "version",
-            "PutBucketVersioning",
-            {"VersioningConfiguration": {"Status": "Enabled"}},
-        ),
-        (
-            state.has_lifecycle,
+            ServerSideEncryptionConfiguration=_BUCKET_ENCRYPTION,
+        )
+    if not state.versioned:
+        enabled = {"Status": "Enabled"}
+        put("version", "PutBucketVersioning", VersioningConfiguration=enabled)
+    if not state.has_lifecycle:
+        put(
             "expire old versions of",
             "PutBucketLifecycleConfiguration",
-            {"LifecycleConfiguration": _BUCKET_LIFECYCLE},
-        ),
-    ]
-    for there, says, operation, parameters in wanted:
-        if not there:
-            owned = {"Bucket": name, "ExpectedBucketOwner": account.account}
-            yield Call(
-                f"{says} bucket {name}",
-                Request("s3", operation, {**owned, **parameters}),
-            )
+            LifecycleConfiguration=_BUCKET_LIFECYCLE,
+        )
+    return plan
 
 
 def plan_role(config: Config, account: Account, state: RoleState) -> list[Action]:
-    """Create the role with its policy, or mend what differs; one that the user named is
-    used as it is.
+    """Create the role with its policy, or correct what differs.
+
+    A role that the user named is used as it is.
 
     Raises:
-        ForeignError: if the derived name is another role's.
-        LauncherError: if the role that the user named isn't there.
+        ForeignError: somebody else's role has the name that we would use.
+        LauncherError: the role that the user named doesn't exist.
     """
     name = names.role(config)
-    trust, policy = trust_policy(account), role_policy(config, account)
-    put = Request(
-        "iam",
-        "PutRolePolicy",
-        {
-            "RoleName": name,
-            "PolicyName": POLICY_NAME,
-            "PolicyDocument": json.dumps(policy),
-        },
-    )
     if config.role:
         if state.ownership == "absent":
             raise LauncherError(
-                f"role {config.role} isn't there: create it, or remove `role` from the configuration"
+                f"role {config.role} doesn't exist: create it, "
+                "or remove `role` from the configuration"
             )
         return []
+
+    trust = trust_policy(account)
+    policy = role_policy(config, account)
+    put_policy = {
+        "RoleName": name,
+        "PolicyName": names.ROLE_POLICY,
+        "PolicyDocument": json.dumps(policy),
+    }
+    grant = Call(
+        f"grant role {name} what jobs need",
+        Request("iam", "PutRolePolicy", put_policy),
+    )
     if state.ownership == "absent":
-        create = Request(
-            "iam",
-            "CreateRole",
-            {
-                "RoleName": name,
-                "AssumeRolePolicyDocument": json.dumps(trust),
-                "Description": f"Jobs and endpoints of {config.name}",
-                "Tags": names.tag_list(config),
-            },
-        )
-        return [
-            Call(f"create role {name}", create),
-            Call(f"grant role {name} what jobs need", put),
-        ]
-    _ours(state.ownership, "role", name, named=False)
+        role = {
+            "RoleName": name,
+            "AssumeRolePolicyDocument": json.dumps(trust),
+            "Description": f"Jobs and endpoints of {config.name}",
+            "Tags": names.tag_list(config),
+        }
+        create = Call(f"create role {name}", Request("iam", "CreateRole", role))
+        return [create, grant]
+
+    _is_managed(state.ownership, "role", name, named=False)
     plan: list[Action] = []
     if state.trust != trust:
         update = {"RoleName": name, "PolicyDocument": json.dumps(trust)}
-        plan.append(
-            Call(
-                f"let SageMaker assume role {name}",
-                Request("iam", "UpdateAssumeRolePolicy", update),
-            )
-        )
+        request = Request("iam", "UpdateAssumeRolePolicy", update)
+        plan.append(Call(f"let SageMaker assume role {name}", request))
     if state.policy != policy:
-        plan.append(Call(f"grant role {name} what jobs need", put))
+        plan.append(grant)
     return plan
 
 
 def plan_repository(config: Config, state: RepositoryState) -> list[Action]:
-    """Create the repository, or mend what it lacks; one that the user named is used as
-    it is.
+    """Create the repository, or give it the properties that it lacks.
+
+    A repository that the user named is used as it is.
 
     Raises:
-        ForeignError: if the derived name is another repository's.
+        ForeignError: somebody else's repository has the name that we would use.
     """
     name = names.repository(config)
-    policy = {"repositoryName": name, "lifecyclePolicyText": json.dumps(LIFECYCLE)}
+    lifecycle = {
+        "repositoryName": name,
+        "lifecyclePolicyText": json.dumps(REPOSITORY_LIFECYCLE),
+    }
     expire = Call(
         f"expire untagged images of repository {name}",
-        Request("ecr", "PutLifecyclePolicy", policy),
+        Request("ecr", "PutLifecyclePolicy", lifecycle),
     )
+    scanning = {"scanOnPush": True}
     if state.ownership == "absent":
-        create = {
+        repository = {
             "repositoryName": name,
-            "imageScanningConfiguration": {"scanOnPush": True},
+            "imageScanningConfiguration": scanning,
             "encryptionConfiguration": {"encryptionType": "AES256"},
             "tags": names.tag_list(config),
         }
-        request = Request("ecr", "CreateRepository", create)
-        return [
-            Call(
-                f"create repository {name}",
-                request,
-                ("RepositoryAlreadyExistsException",),
-            ),
-            expire,
-        ]
-    if not _ours(state.ownership, "repository", name, named=bool(config.repository)):
+        create = Call(
+            f"create repository {name}",
+            Request("ecr", "CreateRepository", repository),
+            done_if=("RepositoryAlreadyExistsException",),
+        )
+        return [create, expire]
+
+    named = bool(config.repository)
+    if not _is_managed(state.ownership, "repository", name, named=named):
         return []
-    scan = {"repositoryName": name, "imageScanningConfiguration": {"scanOnPush": True}}
-    scanning = Call(
-        f"scan images pushed to {name}",
-        Request("ecr", "PutImageScanningConfiguration", scan),
-    )
-    return [
-        *([] if state.scans else [scanning]),
-        *([] if state.lifecycle == LIFECYCLE else [expire]),
-    ]
+    plan: list[Action] = []
+    if not state.scans:
+        scan = {"repositoryName": name, "imageScanningConfiguration": scanning}
+        request = Request("ecr", "PutImageScanningConfiguration", scan)
+        plan.append(Call(f"scan images pushed to {name}", request))
+    if state.lifecycle != REPOSITORY_LIFECYCLE:
+        plan.append(expire)
+    return plan
 
 
-def _ours(ownership: Ownership, kind: str, name: str, *, named: bool) -> bool:
-    """Whether we look after it; what the user named, but isn't ours, is used as it is."""
+def _is_managed(ownership: Ownership, kind: str, name: str, *, named: bool) -> bool:
+    """Whether we look after an existing resource.
+
+    We don't look after one that the user named and that doesn't carry our tag.
+
+    Raises:
+        ForeignError: the user didn't name it, and it isn't ours.
+    """
     if ownership in ("ours", "unclaimed"):
         return True
     if named:
         return False
     raise ForeignError(
-        f"{kind} {name} is there, but isn't ours (no tag {names.TAG_KEY}): set `{kind}` in halfstar.toml to one that "
-        f"may be used, or another `name`"
+        f"{kind} {name} exists, but isn't ours (no tag {names.TAG_KEY}): set `{kind}` "
+        "in halfstar.toml to one that may be used, or another `name`"
     )
 
 
 def trust_policy(account: Account) -> dict[str, Any]:
     """SageMaker may assume the role, for jobs of this account alone."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "sagemaker.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account.account}},
-            }
-        ],
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
     }
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def role_policy(config: Config, account: Account) -> dict[str, Any]:
     """Least privilege: our bucket, our repository, SageMaker's own logs and metrics."""
-    at = f"arn:{account.partition}"
-    bucket = f"{at}:s3:::{names.bucket(config, account.account)}"
-    here = f"{account.region}:{account.account}"
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            _allow(["s3:ListBucket", "s3:GetBucketLocation"], bucket),
-            _allow(
-                [
-                    "s3:GetObject",
-                    "s3:PutObject",
-                    "s3:DeleteObject",
-                    "s3:AbortMultipartUpload",
-                ],
-                f"{bucket}/*",
-            ),
-            _allow(["ecr:GetAuthorizationToken"], "*"),
-            _allow(
-                [
-                    "ecr:BatchGetImage",
-                    "ecr:GetDownloadUrlForLayer",
-                    "ecr:BatchCheckLayerAvailability",
-                ],
-                f"{at}:ecr:{here}:repository/{names.repository(config)}",
-            ),
-            _allow(
-                [
-                    "logs:CreateLogGroup",
-                    "logs:CreateLogStream",
-                    "logs:PutLogEvents",
-                    "logs:DescribeLogStreams",
-                ],
-                f"{at}:logs:{here}:log-group:/aws/sagemaker/*",
-            ),
-            {
-                **_allow(["cloudwatch:PutMetricData"], "*"),
-                "Condition": {
-                    "StringLike": {
-                        "cloudwatch:namespace": [
-                            "/aws/sagemaker/*",
-                            "AWS/SageMaker",
-                            "aws/sagemaker/*",
-                        ]
-                    }
-                },
-            },
-        ],
-    }
+    arn = f"arn:{account.partition}"
+    here = f"{account.region}:{account.id}"
+    bucket = f"{arn}:s3:::{names.bucket(config, account.id)}"
+    repository = f"{arn}:ecr:{here}:repository/{names.repository(config)}"
+    log_groups = f"{arn}:logs:{here}:log-group:/aws/sagemaker/*"
+
+    statements = [
+        _allow(bucket, "s3:ListBucket", "s3:GetBucketLocation"),
+        _allow(
+            f"{bucket}/*",
+            "s3:GetObject",
+            "s3:PutObject",
+            "s3:DeleteObject",
+            "s3:AbortMultipartUpload",
+        ),
+        _allow("*", "ecr:GetAuthorizationToken"),
+        _allow(
+            repository,
+            "ecr:BatchGetImage",
+            "ecr:GetDownloadUrlForLayer",
+            "ecr:BatchCheckLayerAvailability",
+        ),
+        _allow(
+            log_groups,
+            "logs:CreateLogGroup",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "logs:DescribeLogStreams",
+        ),
+    ]
+    # Metrics have no ARN, so a condition narrows this one.
+    namespaces = ["/aws/sagemaker/*", "AWS/SageMaker", "aws/sagemaker/*"]
+    metrics = _allow("*", "cloudwatch:PutMetricData")
+    metrics["Condition"] = {"StringLike": {"cloudwatch:namespace": namespaces}}
+    return {"Version": "2012-10-17", "Statement": [*statements, metrics]}
 
 
-def _allow(actions: list[str], resource: str) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": actions, "Resource": resource}
+def _allow(resource: str, *actions: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}

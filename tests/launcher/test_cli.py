@@ -1,3 +1,5 @@
+"""The command line as a user meets it: help, usage, errors and exit codes."""
+
 from __future__ import annotations
 
 import os
@@ -9,46 +11,47 @@ from pathlib import Path
 
 import pytest
 
-from launcher.ports import free_port
+from launcher.cli import app
+from launcher.ports import LOOPBACK, free_port
 from tests.launcher.conftest import Launcher
 
-COMMANDS = (
-    "init", "config", "doctor", "data", "build", "push", "train", "tune", "deploy", "predict", "recommend", "transform",
-    "register", "status", "logs", "stop", "cleanup",
-)  # fmt: skip
-CHANGING = {
-    "init",
-    "data",
-    "build",
-    "push",
-    "train",
-    "tune",
-    "deploy",
-    "transform",
-    "register",
-    "stop",
-    "cleanup",
-}
+COMMANDS = [
+    command.callback.__name__ for command in app.registered_commands if command.callback
+]
+CHANGE_NOTHING = {"config", "doctor", "predict", "recommend", "status", "logs"}
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys; from launcher.__main__ import main; main(['--help']); print(sorted(sys.modules))"
+    code = (
+        "import sys; from launcher.__main__ import main; "
+        "main(['--help']); print(sorted(sys.modules))"
+    )
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout
-    modules = shown.splitlines()[-1]
+    )
+    modules = shown.stdout.splitlines()[-1]
     for heavy in ("boto3", "botocore", "sagemaker", "pyarrow", "numpy", "moto", "rich"):
         assert f"'{heavy}'" not in modules
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_json_and_where_it_changes_something_a_dry_run(
+def test_every_command_has_json_and_a_dry_run_if_it_changes_something(
     launcher: Launcher, command: str
 ) -> None:
     result = launcher(command, "--help")
     assert result.code == 0
     assert "--json" in result.out
-    assert ("--dry-run" in result.out) == (command in CHANGING)
+    assert ("--dry-run" in result.out) == (command not in CHANGE_NOTHING)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_in_the_module_of_its_name(command: str) -> None:
+    modules = {
+        each.callback.__module__
+        for each in app.registered_commands
+        if each.callback and each.callback.__name__ == command
+    }
+    assert modules == {f"launcher.commands.{command}"}
 
 
 def test_without_a_command_there_is_help(launcher: Launcher) -> None:
@@ -63,7 +66,7 @@ def test_without_a_command_there_is_help(launcher: Launcher) -> None:
         (("--set", "name", "config"), "--set 'name': expected NAME=VALUE"),
         (("--set", "nmae=x", "config"), "nmae is unknown, did you mean name?"),
         (("train", "-p", "eta"), "-p 'eta': expected NAME=VALUE"),
-        (("predict",), "give pairs of ids"),
+        (("predict",), "give either pairs of ids"),
         (("recommend", "one"), "Invalid value for 'USER'"),
         (("recommend", "1", "--count", "0"), "Invalid value for '-n' / '--count'"),
         (("predict", "1-318"), "'1-318' is no pair of ids, expected userId:movieId"),
@@ -82,27 +85,27 @@ def test_wrong_usage_is_one_line_and_code_2(
     assert len(result.err.strip().splitlines()) == 1
 
 
-def test_no_region_is_said(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_region_is_said(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("AWS_REGION")
     result = launcher("status")
-    assert (result.code, result.err) == (
-        2,
-        "launcher: no region: set `region` in halfstar.toml, AWS_REGION, or --region\n",
+    assert result.code == 2
+    assert result.err == (
+        "launcher: no region: set `region` in halfstar.toml, AWS_REGION, or --region\n"
     )
 
 
-def test_no_credentials_are_said(
+def test_missing_credentials_are_said(
     launcher: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     result = launcher("init")
     assert result.code == 1
-    assert (
-        "sts GetCallerIdentity: Unable to locate credentials; run `aws configure`"
-        in result.err
-    )
+    said = "sts GetCallerIdentity: Unable to locate credentials; run `aws configure`"
+    assert said in result.err
 
 
 def test_an_unknown_profile_is_said(launcher: Launcher) -> None:
@@ -112,7 +115,8 @@ def test_an_unknown_profile_is_said(launcher: Launcher) -> None:
 
 
 def test_an_address_where_nobody_answers_is_said(launcher: Launcher) -> None:
-    result = launcher("--endpoint-url", f"http://127.0.0.1:{free_port()}", "status")
+    nowhere = f"http://{LOOPBACK}:{free_port()}"
+    result = launcher("--endpoint-url", nowhere, "status")
     assert result.code == 1
     assert "check the network, the region and AWS_ENDPOINT_URL" in result.err
     assert len(result.err.strip().splitlines()) == 1
@@ -121,10 +125,9 @@ def test_an_address_where_nobody_answers_is_said(launcher: Launcher) -> None:
 def test_a_file_that_cannot_be_written_is_no_bug(launcher: Launcher) -> None:
     missing = launcher.folder / "none" / "halfstar.toml"
     result = launcher("--config", str(missing), "init")
-    assert (result.code, result.err.splitlines()[-1]) == (
-        1,
-        f"launcher: {missing}: No such file or directory",
-    )
+    assert result.code == 1
+    last_line = result.err.splitlines()[-1]
+    assert last_line == f"launcher: {missing}: No such file or directory"
 
 
 def test_debug_shows_the_trace(launcher: Launcher) -> None:
@@ -152,27 +155,23 @@ def test_completion_can_be_shown() -> None:
     assert "complete -o default -F _launcher_completion launcher" in shown.stdout
 
 
-def test_ctrl_c_says_what_was_being_done(tmp_path: Path) -> None:
-    # An address that takes connections and never answers.
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+def test_ctrl_c_says_what_was_being_done(tmp_path: Path, data_dir: Path) -> None:
+    # A server that takes connections and never answers.
+    with socket.create_server((LOOPBACK, 0)) as silent:
         environment = {
             **os.environ,
             "AWS_ACCESS_KEY_ID": "x",
             "AWS_SECRET_ACCESS_KEY": "y",
             "AWS_REGION": "eu-central-1",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
-            "HALFSTAR_DATA": str(Path("data/ml-latest-small").resolve()),
+            "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{silent.getsockname()[1]}",
+            "HALFSTAR_DATA": str(data_dir),
         }
-        command = [
-            sys.executable,
-            "-m",
-            "launcher",
-            "--config",
-            str(tmp_path / "none.toml"),
-            "data",
-        ]
+        config = ("--config", str(tmp_path / "none.toml"))
         with subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-m", "launcher", *config, "data"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
         ) as process:
             assert process.stderr is not None
             assert process.stderr.readline().startswith("check ")

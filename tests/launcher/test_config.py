@@ -12,90 +12,109 @@ def load(
     tmp_path: Path,
     text: str = "",
     environment: dict[str, str] | None = None,
-    **options: object,
+    options: dict[str, object] | None = None,
 ) -> Config:
+    """The configuration of a file with that text; without a text there is no file."""
     path = tmp_path / "halfstar.toml"
     if text:
         path.write_text(text)
-    named = {key.replace("__", "."): value for key, value in options.items()}
-    return Config.load(path, environment or {}, named)[0]
+    return Config.load(path, environment or {}, options or {})[0]
 
 
-def test_without_anything_there_are_defaults(tmp_path: Path) -> None:
+def test_without_any_source_there_are_defaults(tmp_path: Path) -> None:
     assert load(tmp_path) == Config()
 
 
-def test_each_source_goes_before_the_one_below_it(tmp_path: Path) -> None:
-    text = '[training]\ninstance_type = "ml.c5.large"\nspot = true\nvolume_gb = 20\n'
+def test_options_win_over_the_environment_and_that_over_the_file(
+    tmp_path: Path,
+) -> None:
+    text = """
+        [training]
+        instance_type = "ml.c5.large"
+        spot = true
+        volume_gb = 20
+    """
     environment = {
         "HALFSTAR_TRAINING_INSTANCE_TYPE": "ml.c5.xlarge",
         "HALFSTAR_TRAINING_VOLUME_GB": "30",
     }
-    config = load(tmp_path, text, environment, training__volume_gb="40")
+    config = load(tmp_path, text, environment, {"training.volume_gb": "40"})
     assert config.training_spot is True
     assert config.training_instance_type == "ml.c5.xlarge"
     assert config.training_volume_gb == 40
 
 
-def test_the_source_of_each_value_is_told(tmp_path: Path) -> None:
+def test_every_value_has_its_source(tmp_path: Path) -> None:
     path = tmp_path / "halfstar.toml"
     path.write_text('name = "mine"\n[hyperparameters]\neta = 0.05\n')
-    config, sources = Config.load(
-        path, {"AWS_DEFAULT_REGION": "eu-west-1"}, {"hosting.kind": "async"}
-    )
-    assert (sources["name"], sources["region"], sources["hosting.kind"]) == (
-        str(path),
-        "$AWS_DEFAULT_REGION",
-        "--set",
-    )
+    environment = {"AWS_DEFAULT_REGION": "eu-west-1"}
+    config, sources = Config.load(path, environment, {"hosting.kind": "async"})
+    assert sources["name"] == str(path)
+    assert sources["hyperparameters.eta"] == str(path)
+    assert sources["region"] == "$AWS_DEFAULT_REGION"
+    assert sources["hosting.kind"] == "--set"
     assert sources["training.spot"] == "default"
     assert dict(config.items())["hyperparameters.eta"] == "0.05"
 
 
-def test_our_own_variable_goes_before_those_of_aws(tmp_path: Path) -> None:
-    environment = {
-        "HALFSTAR_REGION": "eu-west-1",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-2",
-    }
-    assert load(tmp_path, environment=environment).region == "eu-west-1"
-    assert (
-        load(
-            tmp_path, environment={"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "x"}
-        ).region
-        == "us-east-1"
-    )
+@pytest.mark.parametrize(
+    ("environment", "region"),
+    [
+        (
+            {
+                "HALFSTAR_REGION": "eu-west-1",
+                "AWS_REGION": "us-east-1",
+                "AWS_DEFAULT_REGION": "us-east-2",
+            },
+            "eu-west-1",
+        ),
+        ({"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-2"}, "us-east-1"),
+        ({"AWS_DEFAULT_REGION": "us-east-2"}, "us-east-2"),
+    ],
+)
+def test_our_own_variable_wins_over_those_of_aws(
+    tmp_path: Path, environment: dict[str, str], region: str
+) -> None:
+    assert load(tmp_path, environment=environment).region == region
 
 
 def test_an_empty_variable_counts_as_none(tmp_path: Path) -> None:
     assert load(tmp_path, environment={"HALFSTAR_NAME": ""}).name == "halfstar"
 
 
-def test_tables_of_the_user_are_text_by_name(tmp_path: Path) -> None:
-    config = load(
-        tmp_path,
-        "[hyperparameters]\nsave_predictions = true\nnum_round = 5\n[tags]\nteam = 'a'\n",
-    )
+def test_hyperparameters_and_tags_are_text_by_name(tmp_path: Path) -> None:
+    text = """
+        [hyperparameters]
+        save_predictions = true
+        num_round = 5
+        [tags]
+        team = "a"
+    """
+    config = load(tmp_path, text)
     assert config.hyperparameters == {"save_predictions": "true", "num_round": "5"}
     assert config.tags == {"team": "a"}
 
 
-def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+def test_every_fault_is_reported_at_once(tmp_path: Path) -> None:
+    text = """
+        nmae = "x"
+        [training]
+        spot = "maybe"
+        volume_gb = 0
+        [hosting]
+        kind = "realtime"
+    """
+    environment = {"HALFSTAR_TRAINING_INSTANCE_COUNT": "two"}
     with pytest.raises(ConfigError) as caught:
-        load(
-            tmp_path,
-            'nmae = "x"\n[training]\nspot = "maybe"\nvolume_gb = 0\n[hosting]\nkind = "realtime"\n',
-            {"HALFSTAR_TRAINING_INSTANCE_COUNT": "two"},
-        )
-    said = str(caught.value)
-    assert "nmae is unknown, did you mean name?" in said
-    assert "training.spot is 'maybe', expected true or false" in said
-    assert "training.volume_gb is 0, expected a whole number above 0" in said
-    assert (
-        "hosting.kind is 'realtime', expected one of real-time, serverless, async"
-        in said
-    )
-    assert "$HALFSTAR_TRAINING_INSTANCE_COUNT: training.instance_count is 'two'" in said
+        load(tmp_path, text, environment)
+    for fault in (
+        "nmae is unknown, did you mean name?",
+        "training.spot is 'maybe', expected true or false",
+        "training.volume_gb is 0, expected a whole number above 0",
+        "hosting.kind is 'realtime', expected one of real-time, serverless, async",
+        "$HALFSTAR_TRAINING_INSTANCE_COUNT: training.instance_count is 'two'",
+    ):
+        assert fault in str(caught.value)
 
 
 def test_a_number_where_text_belongs_is_a_fault(tmp_path: Path) -> None:
@@ -108,5 +127,5 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
         load(tmp_path, "name = \n")
 
 
-def test_every_setting_says_what_it_is() -> None:
-    assert all(says for _, _, says in describe_settings())
+def test_every_setting_has_a_meaning() -> None:
+    assert all(meaning for _, _, meaning in describe_settings())

@@ -3,95 +3,73 @@ from __future__ import annotations
 import pytest
 
 from launcher.errors import ConfigError
-from launcher.logs import metrics_of
 from launcher.requests import Request
 from launcher.specification import check_hyperparameters, search_ranges, specification
 from launcher.validate import validate
 from train import specification as job
 from train.hyperparameters import Hyperparameters
-from train.report import METRIC_NAMES, metric_line
 
 
 def test_the_file_is_what_the_job_declares() -> None:
-    """A hyperparameter or a metric that the job has gained or lost must not be missing
-    here.
-    """
     assert specification() == job.specification(), (
         "launcher/training.json is behind: `make specification` writes it"
     )
 
 
-def test_it_is_a_specification_that_sagemaker_takes() -> None:
+def test_sagemaker_takes_the_specification() -> None:
+    channel = {
+        "Name": "training",
+        "SupportedContentTypes": ["text/csv"],
+        "SupportedInputModes": ["File"],
+    }
     training = {
         "TrainingImage": "i",
         "SupportedTrainingInstanceTypes": ["ml.m5.large"],
-        "TrainingChannels": [
-            {
-                "Name": "training",
-                "SupportedContentTypes": ["text/csv"],
-                "SupportedInputModes": ["File"],
-            }
-        ],
-        **{
-            name: specification()[name]
-            for name in ("SupportedHyperParameters", "MetricDefinitions")
-        },
+        "TrainingChannels": [channel],
+        "SupportedHyperParameters": specification()["SupportedHyperParameters"],
+        "MetricDefinitions": specification()["MetricDefinitions"],
     }
-    validate(
-        Request(
-            "sagemaker",
-            "CreateAlgorithm",
-            {"AlgorithmName": "a", "TrainingSpecification": training},
-        )
-    )
+    algorithm = {"AlgorithmName": "a", "TrainingSpecification": training}
+    validate(Request("sagemaker", "CreateAlgorithm", algorithm))
 
 
-def test_the_defaults_are_allowed() -> None:
-    defaults = {
-        e["Name"]: e["DefaultValue"]
-        for e in specification()["SupportedHyperParameters"]
-    }
+def test_the_defaults_are_allowed_and_are_the_jobs() -> None:
+    entries = specification()["SupportedHyperParameters"]
+    defaults = {entry["Name"]: entry["DefaultValue"] for entry in entries}
     check_hyperparameters(defaults)
     assert Hyperparameters.parse(defaults) == Hyperparameters()
 
 
-def test_every_search_range_is_one_that_the_job_takes() -> None:
-    for entries in search_ranges({}).values():
-        for entry in entries:
-            for bound in ("MinValue", "MaxValue"):
-                Hyperparameters.parse({entry["Name"]: entry[bound]})
+def test_the_job_takes_both_ends_of_every_search_range() -> None:
+    for ranges in search_ranges({}).values():
+        for each in ranges:
+            Hyperparameters.parse({each["Name"]: each["MinValue"]})
+            Hyperparameters.parse({each["Name"]: each["MaxValue"]})
 
 
-def test_what_is_fixed_is_not_searched() -> None:
-    names = {
-        entry["Name"]
-        for entries in search_ranges({"eta": "0.1"}).values()
-        for entry in entries
+def test_a_fixed_hyperparameter_is_not_searched() -> None:
+    searched: set[str] = set()
+    for ranges in search_ranges({"eta": "0.1"}).values():
+        searched |= {each["Name"] for each in ranges}
+    assert "eta" not in searched
+    assert "max_depth" in searched
+
+
+def test_every_fault_is_reported_at_once() -> None:
+    wrong = {
+        "etta": "1",
+        "max_depth": "0",
+        "split": "half",
+        "subsample": "x",
+        "num_round": "1.5",
     }
-    assert "eta" not in names
-    assert "max_depth" in names
-
-
-def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        check_hyperparameters(
-            {
-                "etta": "1",
-                "max_depth": "0",
-                "split": "half",
-                "subsample": "x",
-                "num_round": "1.5",
-            }
-        )
-    said = str(caught.value)
-    assert "etta is unknown, known are eta" in said
-    assert "max_depth is '0', expected a whole number from 1 to 20" in said
-    assert "split is 'half'" in said
-    assert "subsample is 'x'" in said
-    assert "num_round is '1.5'" in said
-
-
-@pytest.mark.parametrize("name", METRIC_NAMES)
-def test_every_metric_line_is_read(name: str) -> None:
-    line = f"2026-01-01 00:00:00,000 train.pipeline INFO     {metric_line(name, 1.25)}"
-    assert dict(metrics_of(line)) == {name: 1.25}
+        check_hyperparameters(wrong)
+    for fault in (
+        "etta is unknown, known are eta",
+        "max_depth is '0', expected a whole number from 1 to 20",
+        "split is 'half'",
+        "subsample is 'x'",
+        "num_round is '1.5'",
+    ):
+        assert fault in str(caught.value)

@@ -1,0 +1,67 @@
+"""``build``: the image, with ``docker build``."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launcher import names
+from launcher.errors import ImageError
+from launcher.images import build_command, local_image
+from launcher.options import DryRun, Json, start_session
+from launcher.source import revision, version
+
+# Options that aren't ours are docker's.
+CONTEXT_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def build(
+    context: typer.Context,
+    directory: Annotated[
+        Path, typer.Option("--directory", help="Where the Dockerfile is.")
+    ] = Path(),
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Build the image; arguments that aren't ours go to `docker build`, such as
+    --build-arg=...
+    """
+    session = start_session(context, as_json, dry_run, needs_region=False)
+    if not (directory / "Dockerfile").is_file():
+        raise ImageError(
+            f"{directory.resolve()} has no Dockerfile: "
+            "run this in a clone of the project, or name its folder with --directory"
+        )
+    name = names.image(session.config)
+    platform = session.config.platform
+    command = build_command(
+        directory,
+        name,
+        platform,
+        version(directory),
+        revision(directory),
+        extra=tuple(context.args),
+    )
+    if dry_run:
+        session.emit({"plan": [{"says": f"build {name}", "run": command}]})
+        return
+
+    session.say_doing(f"build {name} for {platform}")
+    # docker's progress goes to stderr, because stdout is for the result.
+    code = subprocess.run(command, stdout=2, check=False).returncode
+    if code:
+        raise ImageError(f"docker build ended with {code}; its own words are above")
+    image = local_image(name)
+    if image is None:
+        raise ImageError(f"docker has built no image named {name}")
+    value = {
+        "image": name,
+        "id": image.image_id,
+        "platform": image.platform,
+        "tags": list(image.tags),
+    }
+    tags = ", ".join(image.tags)
+    session.emit(value, f"{name}  {image.image_id}  {image.platform}  {tags}")

@@ -1,0 +1,58 @@
+"""``recommend``: the best movies for a user, from the endpoint."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from launcher.endpoint_client import EndpointClient
+from launcher.options import Json, start_session
+from launcher.queries import RecommendationQuery
+from launcher.tables import text_table
+
+
+def recommend(
+    context: typer.Context,
+    user: Annotated[int, typer.Argument(metavar="USER", help="Raw id of a user.")],
+    count: Annotated[
+        int, typer.Option("-n", "--count", help="How many movies.", min=1, max=1000)
+    ] = 10,
+    genre: Annotated[
+        list[str] | None,
+        typer.Option(help="Only movies of this genre; repeat it for any of several."),
+    ] = None,
+    year_from: Annotated[
+        int | None, typer.Option(help="Only movies of this year and later.")
+    ] = None,
+    year_to: Annotated[
+        int | None, typer.Option(help="Only movies of this year and earlier.")
+    ] = None,
+    min_ratings: Annotated[
+        int | None,
+        typer.Option(help="Only movies with at least this many ratings in training."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask the endpoint for the movies that a user would like best and hasn't rated:
+    `launcher recommend 1`.
+    """
+    session = start_session(context, as_json)
+    genres = tuple(genre or ())
+    query = RecommendationQuery(user, count, genres, year_from, year_to, min_ratings)
+    answer = EndpointClient(session).ask(query.as_json())
+
+    if not answer["known_user"]:
+        session.say(f"user {user} isn't known: these are movies that most users like")
+    rows = [
+        (
+            place,
+            movie["movieId"],
+            movie["title"] or "(unknown)",
+            f"{movie['expected_rating']:.2f}",
+            ", ".join(movie["genres"]),
+        )
+        for place, movie in enumerate(answer["recommendations"], start=1)
+    ]
+    header = ("", "movieId", "title", "expected", "genres")
+    session.emit(answer, text_table(header, rows))

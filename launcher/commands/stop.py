@@ -1,0 +1,30 @@
+"""``stop``: ends a job or an endpoint."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from launcher.options import DryRun, Json, start_session
+from launcher.plans.cleanup import plan_stops
+from launcher.plans.hosting import plan_deletion
+from launcher.world.inventory import find_job_or_endpoint
+
+
+def stop(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A job or an endpoint.")],
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Stop a job, or delete an endpoint but not its model."""
+    session = start_session(context, as_json, dry_run)
+    resource = find_job_or_endpoint(session.aws, session.config, name)
+    if resource.kind == "endpoint":
+        plan = plan_deletion(name, resource.state)
+    else:
+        plan = plan_stops([resource])
+    what = f"{resource.kind} {name}"
+    if session.perform(plan, f"{what} is {resource.state} already") is not None:
+        session.emit({"stopped": name, "kind": resource.kind}, f"{what} is stopped")

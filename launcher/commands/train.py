@@ -1,0 +1,72 @@
+"""``train``: one training job, from its start to its evaluation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from launcher.following import already_there, follow
+from launcher.kinds import TRAINING_JOB
+from launcher.options import (
+    Again,
+    Detach,
+    DryRun,
+    Hyperparameters,
+    Json,
+    hyperparameter_settings,
+    start_session,
+)
+from launcher.plans.jobs import plan_training, training_name
+from launcher.world.jobs import read_attempts, read_evaluation, read_inputs
+
+
+def train(
+    context: typer.Context,
+    hyperparameters: Hyperparameters = None,
+    spot: Annotated[
+        bool | None, typer.Option("--spot/--on-demand", help="Managed spot training.")
+    ] = None,
+    instance_type: Annotated[
+        str | None, typer.Option(help="Such as ml.m5.xlarge.")
+    ] = None,
+    instance_count: Annotated[int | None, typer.Option(help="How many.", min=1)] = None,
+    detach: Detach = False,
+    again: Again = False,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Run a training job, follow its log and metrics, end with its evaluation."""
+    settings = {
+        "training.spot": spot,
+        "training.instance_type": instance_type,
+        "training.instance_count": instance_count,
+        **hyperparameter_settings(hyperparameters),
+    }
+    session = start_session(context, as_json, dry_run, settings=settings)
+    config = session.config
+
+    inputs = read_inputs(session.aws, config, session.account)
+    first_name = training_name(config, inputs)
+    found = read_attempts(session.aws, TRAINING_JOB, containing=first_name)
+    job = plan_training(config, inputs, found, again)
+    if session.perform(job.actions, already_there("training job", job)) is None:
+        return
+    if detach:
+        session.emit({"training_job": job.name}, job.name)
+        return
+
+    described = follow(session, "training job", job.name)
+    evaluation = read_evaluation(session.aws, described)
+    metrics = described.get("FinalMetricDataList", [])
+    value = {
+        "training_job": job.name,
+        "status": described["TrainingJobStatus"],
+        "model": described["ModelArtifacts"]["S3ModelArtifacts"],
+        "metrics": {metric["MetricName"]: metric["Value"] for metric in metrics},
+        "evaluation": evaluation.to_json(),
+    }
+
+    from movielens.evaluation import evaluation_table
+
+    session.emit(value, f"{job.name}\n\n{evaluation_table(evaluation.figures)}")

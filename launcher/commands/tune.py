@@ -1,0 +1,80 @@
+"""``tune``: one tuning job, from its start to its best training job."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from launcher import names
+from launcher.following import already_there, follow
+from launcher.kinds import TUNING_JOB
+from launcher.options import (
+    Again,
+    Detach,
+    DryRun,
+    Hyperparameters,
+    Json,
+    hyperparameter_settings,
+    start_session,
+)
+from launcher.plans.jobs import plan_tuning
+from launcher.tables import text_table
+from launcher.world.jobs import read_attempts, read_inputs
+
+
+def tune(
+    context: typer.Context,
+    hyperparameters: Hyperparameters = None,
+    max_jobs: Annotated[
+        int | None, typer.Option(help="Training jobs in all.", min=1)
+    ] = None,
+    parallel_jobs: Annotated[
+        int | None, typer.Option(help="How many at the same time.", min=1)
+    ] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="Metric, such as test:rmse.")
+    ] = None,
+    detach: Detach = False,
+    again: Again = False,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Search hyperparameters; those given with -p are fixed, the other declared ranges
+    are searched.
+    """
+    settings = {
+        "tuning.max_jobs": max_jobs,
+        "tuning.parallel_jobs": parallel_jobs,
+        "tuning.objective": objective,
+        **hyperparameter_settings(hyperparameters),
+    }
+    session = start_session(context, as_json, dry_run, settings=settings)
+    config = session.config
+
+    inputs = read_inputs(session.aws, config, session.account)
+    search_term = names.search_term(config)
+    found = read_attempts(session.aws, TUNING_JOB, containing=search_term)
+    job = plan_tuning(config, inputs, found, again)
+    if session.perform(job.actions, already_there("tuning job", job)) is None:
+        return
+    if detach:
+        session.emit({"tuning_job": job.name}, job.name)
+        return
+
+    described = follow(session, "tuning job", job.name)
+    best = described.get("BestTrainingJob", {})
+    value = {
+        "tuning_job": job.name,
+        "status": described["HyperParameterTuningJobStatus"],
+        "best": best,
+    }
+    metric = best.get("FinalHyperParameterTuningJobObjectiveMetric", {})
+    rows = [
+        *best.get("TunedHyperParameters", {}).items(),
+        (metric.get("MetricName", "objective"), metric.get("Value", "")),
+    ]
+    best_name = best.get("TrainingJobName", "none")
+    table = text_table(("hyperparameter", "value"), rows)
+    session.say("`launcher deploy` serves the best model")
+    session.emit(value, f"{job.name}: best is {best_name}\n\n{table}")

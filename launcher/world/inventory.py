@@ -1,0 +1,234 @@
+"""Everything that carries our tag, for ``status`` and ``cleanup``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from launcher import names
+from launcher.aws import Aws
+from launcher.config import Config
+from launcher.errors import LauncherError
+from launcher.kinds import (
+    ENDPOINT,
+    ENDPOINT_CONFIG,
+    JOBS,
+    MODEL,
+    MODEL_PACKAGE,
+    MODEL_PACKAGE_GROUP,
+    SAGEMAKER_KINDS,
+    Kind,
+    SageMakerKind,
+)
+from launcher.logs import log_of
+from launcher.world.account import Account
+from launcher.world.resources import is_ours, read_bucket, read_repository, read_role
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One thing that is ours.
+
+    Attributes:
+        kind: what it is.
+        name: its name, or its ARN if it has no name.
+        state: its state in its service's words, or what it holds.
+        created: ISO 8601, empty if its service doesn't say.
+        parts: what must be deleted before it. A bucket has ``(key, version)`` pairs,
+            log streams have ``(group, stream)`` pairs.
+    """
+
+    kind: Kind
+    name: str
+    state: str = ""
+    created: str = ""
+    parts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it is in a state that ends by itself."""
+        kind = SAGEMAKER_KINDS.get(self.kind)
+        return kind is not None and self.state in kind.under_way
+
+    def to_json(self) -> dict[str, str]:
+        """For ``--json``, without the parts."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "state": self.state,
+            "created": self.created,
+        }
+
+
+def read_inventory(aws: Aws, config: Config, account: Account) -> list[Resource]:
+    """Everything of ours, in an order in which it can be deleted."""
+    jobs = list(read_jobs(aws, config))
+    return [
+        *read_endpoints(aws, config),
+        *_endpoint_configs(aws, config),
+        *_models(aws, config),
+        *_packages(aws, config),
+        *jobs,
+        *_job_logs(aws, jobs),
+        *_endpoint_logs(aws, config),
+        *_storage(aws, config, account),
+    ]
+
+
+def read_jobs(aws: Aws, config: Config) -> Iterator[Resource]:
+    """Training, tuning and transform jobs."""
+    for label, kind in JOBS.items():
+        for entry in _listed(aws, config, kind):
+            state = entry[kind.state_member]
+            yield Resource(label, entry[kind.name_member], state, _created(entry))
+
+
+def read_endpoints(aws: Aws, config: Config) -> Iterator[Resource]:
+    """Endpoints of any kind."""
+    # An endpoint can have been given a name of its own, so the search isn't narrowed.
+    for entry in _listed(aws, config, ENDPOINT, narrowed=False):
+        state = entry["EndpointStatus"]
+        yield Resource("endpoint", entry["EndpointName"], state, _created(entry))
+
+
+def find_job_or_endpoint(aws: Aws, config: Config, name: str) -> Resource:
+    """Our job or endpoint of that name.
+
+    Raises:
+        LauncherError: there is none.
+    """
+    for resource in (*read_endpoints(aws, config), *read_jobs(aws, config)):
+        if resource.name == name:
+            return resource
+    raise LauncherError(
+        f"none of our jobs and endpoints is named {name}: `launcher status` lists them"
+    )
+
+
+def _endpoint_configs(aws: Aws, config: Config) -> Iterator[Resource]:
+    # Their names begin with that of the endpoint.
+    for entry in _listed(aws, config, ENDPOINT_CONFIG, narrowed=False):
+        name = entry["EndpointConfigName"]
+        yield Resource("endpoint config", name, created=_created(entry))
+
+
+def _models(aws: Aws, config: Config) -> Iterator[Resource]:
+    for entry in _listed(aws, config, MODEL):
+        yield Resource("model", entry["ModelName"], created=_created(entry))
+
+
+def _packages(aws: Aws, config: Config) -> Iterator[Resource]:
+    """Our model package groups, each after its packages."""
+    for group in _listed(aws, config, MODEL_PACKAGE_GROUP):
+        name = group["ModelPackageGroupName"]
+        for package in packages_of(aws, name):
+            arn = package["ModelPackageArn"]
+            state = package["ModelPackageStatus"]
+            yield Resource("model package", arn, state, _created(package))
+        yield Resource("model package group", name, created=_created(group))
+
+
+def packages_of(aws: Aws, group: str) -> Iterator[dict[str, Any]]:
+    """The entries of ListModelPackages for a group."""
+    return aws.pages(
+        "sagemaker",
+        MODEL_PACKAGE.list_operation,
+        MODEL_PACKAGE.list_member,
+        ModelPackageGroupName=group,
+    )
+
+
+def _job_logs(aws: Aws, jobs: list[Resource]) -> Iterator[Resource]:
+    """The log streams of our jobs, in groups that SageMaker shares among all jobs."""
+    for job in jobs:
+        if job.kind == "tuning job":  # its training jobs have the streams
+            continue
+        group, prefix = log_of(job.kind, job.name)
+        streams = _streams(aws, group, prefix)
+        if streams:
+            held = f"{job.name}: {len(streams)}"
+            yield Resource("log streams", group, held, parts=streams)
+
+
+def _endpoint_logs(aws: Aws, config: Config) -> Iterator[Resource]:
+    """The log group of our endpoint.
+
+    The group outlives the endpoint and carries no tag, so it is known by its name. It
+    isn't ours if somebody else's endpoint has that name now.
+    """
+    endpoint = names.endpoint(config)
+    described = aws.send_or_none(ENDPOINT.request("Describe", endpoint))
+    if described and not is_ours(aws, config, described["EndpointArn"]):
+        return
+    group, _ = log_of("endpoint", endpoint)
+    if _has_log_group(aws, group):
+        yield Resource("log streams", group, "all")
+
+
+def _streams(aws: Aws, group: str, prefix: str) -> tuple[tuple[str, str], ...]:
+    if not _has_log_group(aws, group):
+        return ()
+    listed = aws.pages(
+        "logs",
+        "DescribeLogStreams",
+        "logStreams",
+        logGroupName=group,
+        logStreamNamePrefix=prefix,
+    )
+    return tuple((group, stream["logStreamName"]) for stream in listed)
+
+
+def _has_log_group(aws: Aws, name: str) -> bool:
+    # The service finds all groups whose names begin with this one.
+    listed = aws.pages(
+        "logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=name
+    )
+    return any(group["logGroupName"] == name for group in listed)
+
+
+def _storage(aws: Aws, config: Config, account: Account) -> Iterator[Resource]:
+    """Bucket, repository and role, unless the user named one that isn't ours."""
+    bucket = read_bucket(aws, config, account)
+    claimable = bucket.ownership == "unclaimed" and not config.bucket
+    if bucket.ownership == "ours" or claimable:
+        name = names.bucket(config, account.id)
+        versions = tuple(_versions(aws, name, account))
+        held = f"{len(versions)} objects and versions"
+        yield Resource("bucket", name, held, parts=versions)
+
+    if read_repository(aws, config).ownership == "ours":
+        name = names.repository(config)
+        images = aws.pages("ecr", "ListImages", "imageIds", repositoryName=name)
+        yield Resource("repository", name, f"{len(list(images))} images")
+
+    if not config.role and read_role(aws, config).ownership == "ours":
+        yield Resource("role", names.role(config))
+
+
+def _versions(aws: Aws, bucket: str, account: Account) -> Iterator[tuple[str, str]]:
+    """Key and version of everything in a bucket."""
+    for member in ("Versions", "DeleteMarkers"):
+        owned = account.owned(bucket)
+        for entry in aws.pages("s3", "ListObjectVersions", member, **owned):
+            yield entry["Key"], entry["VersionId"]
+
+
+def _listed(
+    aws: Aws, config: Config, kind: SageMakerKind, *, narrowed: bool = True
+) -> Iterator[dict[str, Any]]:
+    """The entries of a list operation that carry our tag.
+
+    Asking for tags takes a call each, so the list is narrowed to names that contain
+    ours, if all of ours do.
+    """
+    search = {"NameContains": names.search_term(config)} if narrowed else {}
+    listed = aws.pages("sagemaker", kind.list_operation, kind.list_member, **search)
+    for entry in listed:
+        if is_ours(aws, config, entry[kind.arn_member]):
+            yield entry
+
+
+def _created(entry: dict[str, Any]) -> str:
+    created = entry.get("CreationTime")
+    return created.isoformat(timespec="seconds") if created is not None else ""

@@ -1,0 +1,51 @@
+"""A completed training job, and what it has left."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+
+import pytest
+
+from tests.examples import EVALUATION
+from tests.launcher.conftest import (
+    BUCKET,
+    ROLE,
+    AwsServer,
+    create_bucket,
+    create_training_job,
+)
+
+# An image and a role that needn't exist, so that a test needs no `init` and no `push`.
+IMAGE = ("--set", "image=i@sha256:1")
+IMAGE_AND_ROLE = (*IMAGE, "--set", f"role={ROLE}")
+
+
+def output_archive() -> bytes:
+    """A job's ``output.tar.gz``, with its evaluation."""
+    content = json.dumps(EVALUATION.to_json()).encode()
+    member = tarfile.TarInfo("evaluation.json")
+    member.size = len(content)
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        tar.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def store_outputs(aws: AwsServer, name: str) -> None:
+    """Put into the bucket what a job leaves there."""
+    s3 = aws.client("s3")
+    folder = f"jobs/{name}/output"
+    s3.put_object(Bucket=BUCKET, Key=f"{folder}/model.tar.gz", Body=b"model")
+    s3.put_object(Bucket=BUCKET, Key=f"{folder}/output.tar.gz", Body=output_archive())
+
+
+@pytest.fixture
+def trained(aws: AwsServer) -> str:
+    """The name of a completed training job of ours."""
+    name = "halfstar-trained"
+    create_bucket(aws)
+    create_training_job(aws, name)
+    store_outputs(aws, name)
+    return name

@@ -1,0 +1,137 @@
+"""``doctor`` finds every fault, and says how to mend it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from launcher.ports import free_port
+from tests.launcher.conftest import REGION, AwsServer, Launcher
+
+NOWHERE = f"127.0.0.1:{free_port()}"
+
+
+def checks(launcher: Launcher, *options: str) -> dict[str, dict[str, Any]]:
+    """What each check has found, by its name."""
+    result = launcher(*options, "doctor", "--json")
+    found = {check["what"]: check for check in result.json}
+    faulty = [what for what, check in found.items() if not check["good"]]
+    if faulty:
+        assert result.code == 1
+        assert f"not ready: {', '.join(faulty)}\n" in result.err
+    else:
+        assert result.code == 0
+    return found
+
+
+def test_a_new_account_lacks_what_init_makes(launcher: Launcher, registry: str) -> None:
+    made_by_init = ("bucket", "role", "repository")
+    found = checks(launcher, "--registry", registry)
+    for what in ("docker", "platform", "data", "region", "credentials", "registry"):
+        assert found[what]["good"], found[what]
+    for what in made_by_init:
+        assert not found[what]["good"]
+        assert found[what]["fix"] == "run `launcher init`"
+
+    assert launcher("init").code == 0
+    found = checks(launcher, "--registry", registry)
+    assert all(found[what]["good"] for what in made_by_init)
+
+
+def test_a_property_that_is_missing_is_named(
+    launcher: Launcher, aws: AwsServer
+) -> None:
+    bucket = launcher("init", "--json").json["bucket"]
+    aws.client("s3").delete_public_access_block(Bucket=bucket)
+    found = checks(launcher)["bucket"]
+    assert f"to do: block public access to bucket {bucket}" in found["found"]
+    assert found["fix"] == "run `launcher init`"
+
+
+def test_a_foreign_role_is_not_taken_for_ours(
+    launcher: Launcher, aws: AwsServer
+) -> None:
+    aws.client("iam").create_role(
+        RoleName=f"halfstar-{REGION}", AssumeRolePolicyDocument="{}"
+    )
+    assert "isn't ours" in checks(launcher)["role"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("options", "what", "found", "fix"),
+    [
+        (
+            ("--set", "name=halfstar-none"),
+            "image",
+            "no local image halfstar-none",
+            "run `launcher build`",
+        ),
+        (
+            ("--set", "platform=linux/arm64"),
+            "platform",
+            "ml.m5.large doesn't run images",
+            "another instance type",
+        ),
+        (
+            ("--set", "hosting.instance_type=ml.c7g.large"),
+            "platform",
+            "ml.c7g.large doesn't run",
+            "set `platform`",
+        ),
+        (("--set", "data=/nowhere"), "data", "/nowhere is no directory", ""),
+        (
+            ("--region", "eu-centrl-1"),
+            "region",
+            "eu-centrl-1 is no region",
+            "to eu-central-1 for example",
+        ),
+        (("--region", "eu-centrl-1"), "bucket", "not looked at", "mend region first"),
+        (("--registry", NOWHERE), "registry", "can't be reached", ""),
+        (
+            ("--endpoint-url", f"http://{NOWHERE}"),
+            "credentials",
+            "check the network",
+            "",
+        ),
+        (
+            ("--endpoint-url", f"http://{NOWHERE}"),
+            "role",
+            "not looked at",
+            "mend credentials first",
+        ),
+    ],
+)
+def test_a_fault_is_found_and_has_a_fix(
+    launcher: Launcher, options: tuple[str, ...], what: str, found: str, fix: str
+) -> None:
+    check = checks(launcher, *options)[what]
+    assert not check["good"]
+    assert found in check["found"]
+    assert fix in check["fix"]
+
+
+def test_without_a_region_the_rest_is_still_looked_at(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    found = checks(launcher)
+    assert "no region: set `region`" in found["region"]["found"]
+    assert found["docker"]["good"]
+    assert found["data"]["good"]
+
+
+def test_an_engine_that_does_not_answer_is_found(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
+    found = checks(launcher)["docker"]
+    assert "Cannot connect to the Docker daemon" in found["found"]
+    assert found["fix"] == "start the engine, or join group docker"
+
+
+def test_a_missing_docker_command_is_found(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "install Docker" in checks(launcher)["docker"]["found"]

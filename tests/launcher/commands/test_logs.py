@@ -1,0 +1,52 @@
+"""``logs`` against a server of AWS's interface."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.launcher.conftest import AwsServer, Launcher
+
+GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+@pytest.fixture
+def log(trained: str, aws: AwsServer) -> None:
+    """Two lines in the log of the training job."""
+    now = int(1000 * time.time())
+    events = [{"timestamp": now, "message": text} for text in ("first", "second")]
+    logs = aws.client("logs")
+    logs.create_log_group(logGroupName=GROUP)
+    stream = {"logGroupName": GROUP, "logStreamName": f"{trained}/algo-1"}
+    logs.create_log_stream(**stream)
+    logs.put_log_events(**stream, logEvents=events)
+
+
+@pytest.mark.usefixtures("log")
+def test_every_line_is_printed_with_its_stream(
+    launcher: Launcher, trained: str
+) -> None:
+    # The job has ended, so there is nothing to follow.
+    result = launcher("logs", trained, "--follow")
+    assert result.out == "algo-1  first\nalgo-1  second\n"
+
+
+@pytest.mark.usefixtures("log")
+def test_every_line_is_an_object_as_json(launcher: Launcher, trained: str) -> None:
+    result = launcher("logs", trained, "--json")
+    lines = [json.loads(line) for line in result.out.splitlines()]
+    stream = f"{trained}/algo-1"
+    assert lines == [
+        {"stream": stream, "message": "first"},
+        {"stream": stream, "message": "second"},
+    ]
+
+
+def test_a_job_without_a_log_has_said_nothing_yet(
+    launcher: Launcher, trained: str
+) -> None:
+    result = launcher("logs", trained)
+    assert (result.code, result.out) == (0, "")
+    assert f"training job {trained} (Completed) has said nothing yet" in result.err

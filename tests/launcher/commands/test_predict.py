@@ -1,0 +1,78 @@
+"""``predict`` and ``recommend`` against endpoints that give answers written here.
+
+Real endpoints are in tests/launcher/local.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.launcher.commands.conftest import IMAGE_AND_ROLE
+from tests.launcher.conftest import ACCOUNT, REGION, AwsServer, Launcher
+
+PREDICTION = {
+    "userId": 1,
+    "movieId": 318,
+    "title": "Shawshank Redemption, The (1994)",
+    "rating": 5.0,
+    "expected_rating": 4.512,
+}
+RECOMMENDATION = {
+    "movieId": 858,
+    "title": "",
+    "genres": ["Crime", "Drama"],
+    "expected_rating": 4.4,
+}
+
+
+@pytest.fixture
+def deployed(launcher: Launcher, trained: str) -> Launcher:
+    """The command line, with an endpoint in service."""
+    assert launcher(*IMAGE_AND_ROLE, "deploy", "--job", trained).code == 0
+    return launcher
+
+
+def let_answer(aws: AwsServer, answer: Any) -> None:
+    """What the server's endpoints will answer next."""
+    result = {"Body": json.dumps(answer), "ContentType": "application/json"}
+    given = {"account_id": ACCOUNT, "region": REGION, "results": [result]}
+    path = "/moto-api/static/sagemaker/endpoint-results"
+    aws.post(path, json.dumps(given).encode())
+
+
+@pytest.mark.parametrize("command", [("predict", "1:318"), ("recommend", "1")])
+def test_without_an_endpoint_there_are_no_answers(
+    launcher: Launcher, command: tuple[str, ...]
+) -> None:
+    result = launcher(*command)
+    assert result.code == 1
+    assert result.err == (
+        "launcher: there is no endpoint halfstar: run `launcher deploy`\n"
+    )
+
+
+def test_predictions_are_a_table_with_titles(
+    deployed: Launcher, aws: AwsServer
+) -> None:
+    let_answer(aws, {"predictions": [PREDICTION]})
+    header, line = deployed("predict", "1:318").out.splitlines()
+    assert header.split() == ["userId", "movieId", "title", "rating", "expected"]
+    assert line.endswith("318  Shawshank Redemption, The (1994)     5.0      4.51")
+
+
+def test_predictions_as_json_are_the_endpoints_own(
+    deployed: Launcher, aws: AwsServer
+) -> None:
+    let_answer(aws, {"predictions": [PREDICTION]})
+    assert deployed("predict", "1:318", "--json").json == [PREDICTION]
+
+
+def test_recommendations_are_numbered(deployed: Launcher, aws: AwsServer) -> None:
+    let_answer(aws, {"known_user": False, "recommendations": [RECOMMENDATION]})
+    result = deployed("recommend", "1")
+    assert "user 1 isn't known" in result.err
+    line = result.out.splitlines()[1]
+    assert line.split() == ["1", "858", "(unknown)", "4.40", "Crime,", "Drama"]

@@ -1,0 +1,59 @@
+"""``train`` against a server whose jobs do nothing.
+
+Real jobs are in tests/launcher/local.
+"""
+
+from __future__ import annotations
+
+from movielens.evaluation import Evaluation, evaluation_table
+from tests.examples import EVALUATION
+from tests.launcher.commands.conftest import IMAGE, store_outputs
+from tests.launcher.conftest import BUCKET, REGION, AwsServer, Launcher
+
+
+def test_a_missing_role_is_named(launcher: Launcher) -> None:
+    result = launcher("--set", "image=i@sha256:1", "train")
+    assert result.err == (
+        f"launcher: role halfstar-{REGION} doesn't exist: "
+        "run `launcher init`, or set `role`\n"
+    )
+
+
+def test_missing_data_is_said(launcher: Launcher) -> None:
+    assert launcher("init").code == 0
+    result = launcher(*IMAGE, "train")
+    assert "the bucket has no data to train on: run `launcher data`" in result.err
+
+
+def test_all_wrong_hyperparameters_are_named(prepared: Launcher) -> None:
+    wrong = ("-p", "etta=0.1", "-p", "max_depth=99")
+    result = prepared(*IMAGE, "train", *wrong)
+    assert result.code == 2
+    assert "etta is unknown, known are eta" in result.err
+    assert "max_depth is '99'" in result.err
+
+
+def test_a_dry_run_shows_no_request_that_the_service_would_refuse(
+    prepared: Launcher,
+) -> None:
+    options = ("--instance-type", "ml.none", "--dry-run")
+    result = prepared(*IMAGE, "train", *options)
+    assert (result.code, result.out) == (2, "")
+    assert "ResourceConfig.InstanceType is 'ml.none', expected one of" in result.err
+
+
+def test_a_completed_job_is_shown_with_its_evaluation(
+    prepared: Launcher, aws: AwsServer
+) -> None:
+    name = prepared(*IMAGE, "train", "--detach").out.strip()
+    store_outputs(aws, name)
+    shown = prepared(*IMAGE, "train")
+    assert shown.code == 0, shown.err
+    already = f"training job {name} is done already; --again does it once more"
+    assert already in shown.err
+    assert shown.out == f"{name}\n\n{evaluation_table(EVALUATION.figures)}\n"
+
+    result = prepared(*IMAGE, "train", "--json").json
+    assert (result["training_job"], result["status"]) == (name, "Completed")
+    assert result["model"] == f"s3://{BUCKET}/jobs/{name}/output/model.tar.gz"
+    assert Evaluation.from_json(result["evaluation"]) == EVALUATION

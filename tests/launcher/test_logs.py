@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from launcher.aws import Aws
+from launcher.kinds import Kind
+from launcher.logs import LogFollower, log_of, metrics_of
+from tests.launcher.conftest import AwsServer
+from train.report import METRIC_NAMES, metric_line
+
+GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+def write(aws: AwsServer, stream: str, *messages: str) -> None:
+    now = int(1000 * time.time())  # the service takes no old events
+    events = [{"timestamp": now, "message": message} for message in messages]
+    aws.client("logs").put_log_events(
+        logGroupName=GROUP, logStreamName=stream, logEvents=events
+    )
+
+
+def test_each_line_is_given_once(connection: Aws, aws: AwsServer) -> None:
+    logs = aws.client("logs")
+    follower = LogFollower(connection, GROUP, "job/")
+    assert list(follower.new_lines()) == []  # there is no group yet
+
+    logs.create_log_group(logGroupName=GROUP)
+    for stream in ("job/algo-1", "job/algo-2", "other/algo-1"):
+        logs.create_log_stream(logGroupName=GROUP, logStreamName=stream)
+    write(aws, "job/algo-1", "first\n", "second")
+    write(aws, "other/algo-1", "not ours")
+    assert list(follower.new_lines()) == [
+        ("job/algo-1", "first"),
+        ("job/algo-1", "second"),
+    ]
+    assert list(follower.new_lines()) == []
+
+    write(aws, "job/algo-2", "third")
+    assert list(follower.new_lines()) == [("job/algo-2", "third")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "prefix"),
+    [
+        ("training job", "/aws/sagemaker/TrainingJobs", "n/"),
+        ("transform job", "/aws/sagemaker/TransformJobs", "n/"),
+        ("tuning job", "/aws/sagemaker/TrainingJobs", "n-"),
+        ("endpoint", "/aws/sagemaker/Endpoints/n", ""),
+    ],
+)
+def test_every_kind_has_its_log_where_sagemaker_writes_it(
+    kind: Kind, group: str, prefix: str
+) -> None:
+    assert log_of(kind, "n") == (group, prefix)
+
+
+@pytest.mark.parametrize("name", METRIC_NAMES)
+def test_every_metric_of_the_job_is_read_from_its_line(name: str) -> None:
+    line = f"2026-01-01 00:00:00,000 train.pipeline INFO     {metric_line(name, 1.25)}"
+    assert dict(metrics_of(line)) == {name: 1.25}
+
+
+def test_a_line_without_metrics_has_none() -> None:
+    assert dict(metrics_of("100 rounds/s")) == {}
