@@ -7,8 +7,9 @@ from __future__ import annotations
 import os
 import socket
 
-from serve.bodies import Receive, Scope, read_body
-from serve.response import Response, Send
+from serve.asgi import Receive, Scope, Send
+from serve.bodies import read_body
+from serve.response import Response
 from serve.server import bind, make_server
 from serve.supervisor import Supervisor
 

@@ -24,9 +24,9 @@ from movielens.tables import MovieTable, RatingTable
 from serve.app import Api, Application
 from serve.models import Models
 from serve.multi_model import MultiModelApplication
+from serve.predicted_rows import PredictedRows, predict_rows
 from serve.served_model import ServedModel, load
 from serve.server import bind, make_server
-from serve.predicted_rows import PredictedRows, predict_rows
 from serve.settings import ServeSettings
 from tests.examples import EVALUATION
 from train.blocks import FeatureBlocks
@@ -89,10 +89,16 @@ def gated(ratings: RatingTable, movies: MovieTable) -> Model:
 
 
 @pytest.fixture(scope="session")
-def served(model: Model, tmp_path_factory: pytest.TempPathFactory) -> ServedModel:
-    """The same model, as the server loads it."""
+def model_dir(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artifact of the small model; read it, don't change it."""
     model_dir = tmp_path_factory.mktemp("model")
     artifact.save(model, EVALUATION, model_dir)
+    return model_dir
+
+
+@pytest.fixture(scope="session")
+def served(model_dir: Path) -> ServedModel:
+    """The small model, as the server loads it."""
     return load(model_dir)
 
 

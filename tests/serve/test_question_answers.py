@@ -1,4 +1,4 @@
-"""Recommendations and users who bring their ratings along, from bodies to answers."""
+"""Recommendations, and users who send their own ratings, from bodies to answers."""
 
 from __future__ import annotations
 
@@ -9,119 +9,92 @@ import numpy as np
 import pytest
 
 from movielens.errors import RequestError
-from movielens.features import FeatureSpec
-from movielens.features.profiles import Profiles
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable, RatingTable
-from serve.endpoint import MOST_QUESTIONS, Asked, answer, is_slow, may_question
+from serve.endpoint import AnswerRules, answer
+from serve.negotiation import RequestHeaders
 from serve.served_model import ServedModel
 
-CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
+CSV = "text/csv"
+JSON = "application/json"
+LINES = "application/jsonlines"
+
+BATCH = AnswerRules(lenient=True)
+NO_MOVIE = 10**8
 
 
 def ask(served: ServedModel, question: object, attributes: str | None = None) -> Any:
-    return json.loads(
-        answer(
-            served, Asked(JSON, None, attributes), json.dumps(question).encode()
-        ).body
-    )
+    headers = RequestHeaders(JSON, None, attributes)
+    return json.loads(answer(served, headers, json.dumps(question).encode()).body)
+
+
+def recommended(served: ServedModel, question: dict[str, Any]) -> list[int]:
+    """Ids of the recommended movies."""
+    found = ask(served, question)["recommendations"]
+    return [movie["movieId"] for movie in found]
 
 
 def history_of(ratings: RatingTable, user: int) -> list[dict[str, Any]]:
     assert ratings.timestamp is not None
-    rows = np.flatnonzero(ratings.user_id == user)
-    columns = (
-        ratings.movie_id[rows].tolist(),
-        ratings.rating[rows].tolist(),
-        ratings.timestamp[rows].tolist(),
-    )
-    return [
-        dict(zip(("movieId", "rating", "timestamp"), entry, strict=True))
-        for entry in zip(*columns, strict=True)
-    ]
+    history = []
+    for row in np.flatnonzero(ratings.user_id == user):
+        rating = {
+            "movieId": int(ratings.movie_id[row]),
+            "rating": float(ratings.rating[row]),
+            "timestamp": int(ratings.timestamp[row]),
+        }
+        history.append(rating)
+    return history
 
 
 @pytest.fixture
 def user(ratings: RatingTable) -> int:
-    """The one of the users who has rated the fewest movies."""
+    """The user who has rated the fewest movies."""
     users, counts = np.unique(ratings.user_id, return_counts=True)
     return int(users[counts.argmin()])
 
 
+@pytest.fixture
+def rated(ratings: RatingTable, user: int) -> set[int]:
+    """The movies that this user has rated."""
+    movies: list[int] = ratings.movie_id[ratings.user_id == user].tolist()
+    return set(movies)
+
+
 def test_recommended_are_the_best_that_the_user_has_not_rated(
-    served: ServedModel, ratings: RatingTable, movies: MovieTable, user: int
+    served: ServedModel, movies: MovieTable, user: int, rated: set[int]
 ) -> None:
-    rated = set(ratings.movie_id[ratings.user_id == user].tolist())
-    others = [
-        movie_id for movie_id in movies.movie_id.tolist() if movie_id not in rated
-    ]
+    unrated = [each for each in movies.movie_id.tolist() if each not in rated]
     assert rated
-    assert len(others) > 2, rated
-    predicted = [
-        ask(served, {"userId": user, "movieId": movie_id}) for movie_id in others
-    ]
+    assert len(unrated) > 2
+    predicted = [ask(served, {"userId": user, "movieId": each}) for each in unrated]
     best = sorted(
         predicted, key=lambda record: (-record["expected_rating"], record["movieId"])
     )
+    expected = []
+    for record in best:
+        for name in ("userId", "known_user", "known_movie"):
+            del record[name]
+        expected.append(record)
     found = ask(served, {"userId": user, "recommend": 1000})
     assert (found["userId"], found["known_user"]) == (user, True)
-    dropped = ("userId", "known_user", "known_movie")
-    assert found["recommendations"] == [
-        {k: v for k, v in record.items() if k not in dropped} for record in best
-    ]
-    assert (
-        ask(served, {"userId": user, "recommend": 2})["recommendations"]
-        == found["recommendations"][:2]
-    )
+    assert found["recommendations"] == expected
+    best_two = ask(served, {"userId": user, "recommend": 2})
+    assert best_two["recommendations"] == expected[:2]
 
 
-def test_ratings_beyond_the_profile_are_excluded_too(
-    ratings: RatingTable, movies: MovieTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    complete = FeatureSpec.fit(ratings, movies)
-    monkeypatch.setattr(Profiles, "CAP", 3)
-    spec = FeatureSpec.from_arrays(FeatureSpec.fit(ratings, movies).to_arrays())
-    for place, user_id in enumerate(spec.users.ids.tolist()):
-        rated = movies.movie_id[spec.profiles.rated(place)].tolist()
-        assert sorted(rated) == sorted(
-            ratings.movie_id[ratings.user_id == user_id].tolist()
-        )
-    assert len(spec.profiles.rated(-1)) == 0
-    counts = [(ratings.movie_id == movie_id).sum() for movie_id in movies.movie_id]
-    assert (
-        spec.profiles.counts(len(movies)).tolist()
-        == complete.profiles.counts(len(movies)).tolist()
-        == counts
-    )
-
-
-def test_filters(served: ServedModel, ratings: RatingTable, movies: MovieTable) -> None:
-    def recommended(**filters: object) -> set[int]:
-        found = ask(served, {"userId": 2, "recommend": 100, **filters})
-        assert not found["known_user"]
-        return {movie["movieId"] for movie in found["recommendations"]}
-
-    def having(passes: Any) -> set[int]:
-        return {
-            int(movies.movie_id[place]) for place in range(len(movies)) if passes(place)
-        }
-
-    counts = [int((ratings.movie_id == movie_id).sum()) for movie_id in movies.movie_id]
-    middle = sorted(counts)[len(counts) // 2]
-    years = sorted(movies.year.tolist())
-    assert recommended() == set(movies.movie_id.tolist())
-    assert recommended(genres=None, year_from=None, min_ratings=None) == recommended()
-    assert recommended(genres=["sci-fi", "IMAX"]) == having(
-        lambda i: {"Sci-Fi", "IMAX"} & set(movies.genres[i])
-    )
-    assert recommended(min_ratings=middle) == having(lambda i: counts[i] >= middle)
-    assert recommended(year_from=years[5]) == having(
-        lambda i: movies.year[i] >= years[5]
-    )
-    assert recommended(year_to=years[5]) == having(
-        lambda i: 0 < movies.year[i] <= years[5]
-    )
-    assert recommended(year_from=years[-1] + 1) == set()
+def test_filters_leave_movies_out(served: ServedModel, movies: MovieTable) -> None:
+    question = {"userId": 2, "recommend": 100}
+    assert not ask(served, question)["known_user"]
+    assert set(recommended(served, question)) == set(movies.movie_id.tolist())
+    comedies = recommended(served, question | {"genres": ["COMEDY"]})
+    assert set(comedies) == {
+        movie_id
+        for movie_id, genres in zip(movies.movie_id, movies.genres, strict=True)
+        if "Comedy" in genres
+    }
+    no_year = {"year_from": None, "genres": None, "min_ratings": None}
+    assert len(recommended(served, question | no_year)) == len(movies)
 
 
 def test_csv_asks_for_users_and_answers_a_line_each(
@@ -129,292 +102,209 @@ def test_csv_asks_for_users_and_answers_a_line_each(
 ) -> None:
     content_type = f"{CSV}; recommend=3; genres=Comedy|Sci-Fi; min_ratings=1"
     wanted = {"recommend": 3, "genres": ["Comedy", "Sci-Fi"], "min_ratings": 1}
-    expected = [
+    records = [
         ask(served, {"userId": user, **wanted}),
         ask(served, {"userId": 2, "timestamp": 1.4e9, **wanted}),
     ]
-    ids = [
-        [movie["movieId"] for movie in found["recommendations"]] for found in expected
-    ]
-    body = f"{user},\n2,1400000000".encode()
-    padded = [",".join(map(str, row)) + "," * (3 - len(row)) for row in ids]
-    assert answer(served, Asked(content_type), body).body.decode() == "\n".join(padded)
-    header, *lines = answer(
-        served, Asked(content_type, f"{CSV}; verbose=true; header=present"), body
-    ).body.split(b"\n")
-    assert (
-        header
-        == b"movieId_1,expected_rating_1,movieId_2,expected_rating_2,movieId_3,expected_rating_3"
-    )
-    first = expected[0]["recommendations"][0]
-    assert (
-        lines[0]
-        .decode()
-        .startswith(f"{first['movieId']},{first['expected_rating']!r},")
-    )
-    named = answer(served, Asked(content_type), f"rating,userId\n3.0,{user}".encode())
-    assert named.body == padded[0].encode()
+    expected = []
+    for record in records:
+        fields = [str(movie["movieId"]) for movie in record["recommendations"]]
+        expected.append(",".join(fields + [""] * (3 - len(fields))))
+
+    def lines_of(headers: RequestHeaders, body: str) -> list[str]:
+        return answer(served, headers, body.encode()).body.decode().split("\n")
+
+    users = f"{user},\n2,1400000000"
+    assert lines_of(RequestHeaders(content_type), users) == expected
+    named = f"rating,userId\n3.0,{user}"
+    assert lines_of(RequestHeaders(content_type), named) == expected[:1]
+
+    verbose = RequestHeaders(content_type, f"{CSV}; verbose=true; header=present")
+    header, line, _ = lines_of(verbose, users)
+    names = "movieId_{0},expected_rating_{0}"
+    assert header == ",".join(names.format(number) for number in (1, 2, 3))
+    best = records[0]["recommendations"][0]
+    assert line.startswith(f"{best['movieId']},{best['expected_rating']!r},")
 
 
-def test_fields_are_empty_where_movies_run_out(
+def test_fields_are_empty_if_movies_run_out(
     served: ServedModel, movies: MovieTable
 ) -> None:
-    content_type = f"{CSV}; recommend={len(movies) + 2}"
-    assert answer(served, Asked(content_type), b"2").body.endswith(b",,")
+    def line(content_type: str, accept: str | None = None) -> bytes:
+        return answer(served, RequestHeaders(content_type, accept), b"2").body
+
+    too_many = f"{CSV}; recommend={len(movies) + 2}"
+    assert line(too_many).endswith(b",,")
     nothing = f"{CSV}; recommend=2; year_from=9999"
-    assert answer(served, Asked(nothing), b"2").body == b","
-    assert answer(served, Asked(nothing, f"{CSV}; verbose=true"), b"2").body == b",,,"
+    assert line(nothing) == b","
+    assert line(nothing, f"{CSV}; verbose=true") == b",,,"
 
 
-def test_a_history_is_what_training_would_have_seen(
+# Histories
+
+
+def test_a_history_counts_as_if_training_had_seen_it(
     served: ServedModel, ratings: RatingTable, user: int
 ) -> None:
     query = {"movieId": int(ratings.movie_id[3]), "timestamp": 1.6e9}
-    known = ask(served, {"userId": user, **query})
-    brought = ask(served, {**query, "history": history_of(ratings, user)})
-    assert brought["expected_rating"] == pytest.approx(
-        known["expected_rating"], abs=0.2
+    brought = query | {"history": history_of(ratings, user)}
+    by_training = ask(served, query | {"userId": user})
+    by_history = ask(served, brought)
+    assert by_history["expected_rating"] == pytest.approx(
+        by_training["expected_rating"], abs=0.2
     )
-    assert (brought["userId"], brought["known_user"]) == (None, True)
-    assert ask(
-        served, {"userId": 10**9, **query, "history": history_of(ratings, user)}
-    ) == brought | {"userId": 10**9}
+    assert by_history["known_user"]
+    assert by_history["userId"] is None
+    of_somebody = ask(served, brought | {"userId": 10**9})
+    assert of_somebody == by_history | {"userId": 10**9}
 
 
 def test_a_history_is_the_view_of_the_spec(
     served: ServedModel, movies: MovieTable
 ) -> None:
-    entries = [
+    history = [
         {"movieId": int(movie_id), "rating": 4.5} for movie_id in movies.movie_id[:5]
     ]
-    found = ask(served, {"movieId": int(movies.movie_id[8]), "history": entries})
+    found = ask(served, {"movieId": int(movies.movie_id[8]), "history": history})
     view = served.model.spec.with_user_history(5, movies.movie_id[:5], np.full(5, 4.5))
     queries = RatingQueries(
         np.array([5]), movies.movie_id[8:9].astype(np.int64), np.array([np.nan])
     )
     features = view.transform(queries).values
-    features[:, 0] = 0  # the id, which says nothing of a user with a history
+    features[:, 0] = 0  # the user id, which says nothing of a user with a history
     probabilities = served.model.booster.inplace_predict(
         features, validate_features=False
     )
-    assert list(found["probabilities"].values()) == [
-        float(str(p)) for p in probabilities[0]
-    ]
+    expected = [float(str(probability)) for probability in probabilities[0]]
+    assert list(found["probabilities"].values()) == expected
 
 
-def test_neither_training_nor_history_is_recommended(
-    served: ServedModel, ratings: RatingTable, movies: MovieTable, user: int
+def test_movies_of_training_and_history_are_not_recommended(
+    served: ServedModel, movies: MovieTable, user: int, rated: set[int]
 ) -> None:
-    rated = set(ratings.movie_id[ratings.user_id == user].tolist())
-    brought = next(
-        movie_id for movie_id in movies.movie_id.tolist() if movie_id not in rated
-    )
-    entries = [{"movieId": brought, "rating": 5}, {"movieId": 10**8, "rating": 1}]
-    found = ask(served, {"userId": user, "recommend": 100, "history": entries})
-    ids = {movie["movieId"] for movie in found["recommendations"]}
-    assert ids == set(movies.movie_id.tolist()) - rated - {brought}
-    of_nobody = ask(served, {"recommend": 100, "history": entries})
-    assert {movie["movieId"] for movie in of_nobody["recommendations"]} == set(
-        movies.movie_id.tolist()
-    ) - {brought}
+    catalogue = set(movies.movie_id.tolist())
+    brought = min(catalogue - rated)
+    history = [{"movieId": brought, "rating": 5}, {"movieId": NO_MOVIE, "rating": 1}]
+    question = {"recommend": 100, "history": history}
+    of_user = recommended(served, question | {"userId": user})
+    assert set(of_user) == catalogue - rated - {brought}
+    assert set(recommended(served, question)) == catalogue - {brought}
 
 
-def test_an_empty_history_is_an_unknown_user(
+def test_a_history_that_says_nothing_is_an_unknown_user(
     served: ServedModel, ratings: RatingTable
 ) -> None:
     pair = {"userId": 2, "movieId": int(ratings.movie_id[0])}
     assert ask(served, pair | {"history": []}) == ask(served, pair)
-    assert not ask(served, pair | {"history": [{"movieId": 10**8, "rating": 5}]})[
-        "known_user"
-    ]
+    unlisted = [{"movieId": NO_MOVIE, "rating": 5}]
+    assert not ask(served, pair | {"history": unlisted})["known_user"]
 
 
-def test_questions_stand_among_pairs_in_their_order(
+def test_a_rating_off_the_scale_is_refused_even_of_an_unlisted_movie(
+    served: ServedModel,
+) -> None:
+    for movie_id in (1, NO_MOVIE):
+        history = [{"movieId": movie_id, "rating": 3.3}]
+        with pytest.raises(RequestError, match="row 1: history: "):
+            ask(served, {"movieId": 1, "history": history})
+
+
+# Several rows
+
+
+def test_questions_and_pairs_are_answered_in_their_order(
     served: ServedModel, user: int
 ) -> None:
+    history = [{"movieId": 1, "rating": 3}]
     rows: list[dict[str, Any]] = [
         {"userId": user, "recommend": 2},
         {"userId": user, "movieId": 1},
-        {"movieId": 1, "history": [{"movieId": 1, "rating": 3}]},
-        {"movieId": 2, "history": [{"movieId": 1, "rating": 3}]},
+        {"movieId": 1, "history": history},
+        {"movieId": 2, "history": history},
         {"userId": 2, "movieId": 1},
     ]
     alone = [ask(served, row) for row in rows]
     assert ask(served, rows) == alone
     assert ask(served, {"instances": rows}) == {"predictions": alone}
+
     lines = "\n\n".join(map(json.dumps, rows)).encode()
-    assert (
-        list(map(json.loads, answer(served, Asked(LINES), lines).body.split(b"\n")))
-        == alone
-    )
-    as_csv = answer(served, Asked(JSON, CSV), json.dumps(rows).encode()).body.split(
-        b"\n"
-    )
-    assert as_csv[0].decode() == ",".join(
-        str(movie["movieId"]) for movie in alone[0]["recommendations"]
-    )
-    assert [float(line) for line in as_csv[1:]] == [
-        record["rating"] for record in alone[1:]
-    ]
+    in_lines = answer(served, RequestHeaders(LINES), lines).body.split(b"\n")
+    assert [json.loads(line) for line in in_lines] == alone
+
+    headers = RequestHeaders(JSON, CSV)
+    text = answer(served, headers, json.dumps(rows).encode()).body.decode()
+    first, *others = text.split("\n")
+    movies = [str(movie["movieId"]) for movie in alone[0]["recommendations"]]
+    assert first == ",".join(movies)
+    assert list(map(float, others)) == [record["rating"] for record in alone[1:]]
 
 
+@pytest.mark.parametrize("content_type", [LINES, JSON])
 def test_a_bad_question_of_a_batch_keeps_its_place(
-    served: ServedModel, user: int
+    served: ServedModel, user: int, content_type: str
 ) -> None:
     rows: list[Any] = [
         {"userId": user, "recommend": 1},
         {"userId": user, "movieId": 1},
         {"recommend": 1},
-    ]
-    rows += [
         {"userId": 1, "recommend": 1, "genres": ["Opera"]},
         {"movieId": 1, "history": [{"movieId": 1, "rating": 3.3}]},
     ]
-    lines = "\n".join(map(json.dumps, rows)).encode()
-    for asked, body in ((LINES, lines), (JSON, json.dumps(rows).encode())):
-        text = answer(served, Asked(asked, LINES), body, lenient=True).body
-        found = list(map(json.loads, text.split(b"\n")))
-        assert ["error" in record for record in found] == [
-            False,
-            False,
-            True,
-            True,
-            True,
-        ]
-        assert found[2]["error"]["message"].startswith("line 3: userId is missing")
-        assert found[3]["error"]["message"].startswith(
-            "row 4: genres: no movie has 'Opera', expected some of Action, "
-        )
-    csv = answer(
-        served, Asked(f"{CSV}; recommend=1"), f"{user}\nx\n2".encode(), lenient=True
-    ).body.split(b"\n")
-    assert (
-        csv[1]
-        == b"\"error: line 2: userId is 'x', expected a whole number; send raw MovieLens ids\""
-    )
-    assert all(line.isdigit() for line in (csv[0], csv[2]))
+    if content_type == LINES:
+        body = "\n".join(map(json.dumps, rows)).encode()
+    else:
+        body = json.dumps(rows).encode()
+    headers = RequestHeaders(content_type, LINES)
+    lines = answer(served, headers, body, BATCH).body.split(b"\n")
+    records = [json.loads(line) for line in lines]
+    messages = [record.get("error", {}).get("message", "") for record in records]
+    assert messages[:2] == ["", ""]
+    assert messages[2].startswith("line 3: userId is missing")
+    assert messages[3].startswith("row 4: genres: no movie has 'Opera', expected some")
+    assert messages[4].startswith("row 5: history: ")
+
+
+def test_a_bad_user_of_a_batch_keeps_its_place(served: ServedModel, user: int) -> None:
+    headers = RequestHeaders(f"{CSV}; recommend=1")
+    body = f"{user}\nx\n2".encode()
+    lines = answer(served, headers, body, BATCH).body.decode().split("\n")
+    assert lines[0].isdigit()
+    assert lines[1].startswith("\"error: line 2: userId is 'x', expected a whole")
+    assert lines[2].isdigit()
+
+
+# Options
 
 
 def test_contributions_of_recommendations_add_up(
     served: ServedModel, user: int
 ) -> None:
-    for movie in ask(served, {"userId": user, "recommend": 2}, "contributions=3")[
-        "recommendations"
-    ]:
+    found = ask(served, {"userId": user, "recommend": 2}, "contributions=3")
+    assert len(found["recommendations"]) == 2
+    for movie in found["recommendations"]:
         parts = movie["contributions"]
-        total = (
-            parts["base_rating"]
-            + parts["others"]
-            + sum(feature["stars"] for feature in parts["features"])
-        )
+        stars = sum(feature["stars"] for feature in parts["features"])
+        total = parts["base_rating"] + stars + parts["others"]
         assert total == pytest.approx(movie["expected_rating"], abs=1e-4)
 
 
-FAULTS: list[tuple[dict[str, Any], str]] = [
-    (
-        {"userId": 1, "recommend": 0},
-        r"line 1: recommend is 0, expected how many movies, from 1 to 1000",
-    ),
-    ({"userId": 1, "recommend": True}, r"recommend is True"),
-    ({"recommend": 1}, r"userId is missing, .* or a history"),
-    ({"userId": "1", "recommend": 1}, r"userId is '1', .* as JSON numbers"),
-    (
-        {"userId": 1, "recommend": 1, "movieId": 1},
-        r"unknown field 'movieId', expected some of userId, .*min_ratings",
-    ),
-    (
-        {"userId": 1, "recommend": 1, "genres": "Comedy"},
-        r"genres is 'Comedy', expected a list of genres",
-    ),
-    ({"userId": 1, "recommend": 1, "year_to": 1990.5}, r"year_to is 1990.5"),
-    ({"userId": 1, "recommend": 1, "min_ratings": -1}, r"min_ratings is -1"),
-    ({"userId": 1, "history": []}, r"movieId is missing"),
-    ({"movieId": 1, "history": {}}, r"history is '\{…\}', expected a list of objects"),
-    (
-        {"movieId": 1, "history": [7]},
-        r"history\[0\] is 7, expected an object with movieId and rating",
-    ),
-    (
-        {"movieId": 1, "history": [{"movieId": 1, "rating": 3}] * 2},
-        r"history\[1\].movieId 1 stands twice",
-    ),
-    ({"movieId": 1, "history": [{"movieId": 1}]}, r"history\[0\].rating is missing"),
-    (
-        {"movieId": 1, "history": [{"movieId": 1, "rating": 6}]},
-        r"history\[0\].rating is 6, expected stars",
-    ),
-    (
-        {"movieId": 1, "history": [{"movieId": 1, "rating": 3, "stars": 1}]},
-        r"unknown field history\[0\].'stars'",
-    ),
-]
-
-
-@pytest.mark.parametrize(("question", "message"), FAULTS)
-def test_a_bad_question_is_refused(
-    served: ServedModel, question: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(RequestError, match=message):
-        ask(served, question)
-
-
-def test_bad_parameters_are_refused(served: ServedModel) -> None:
-    for parameters, message in [
-        ("recommend=x", "recommend is 'x'"),
-        ("recommend=1; year_from=²", "year_from is '²'"),
-    ]:
-        with pytest.raises(RequestError, match=f"Content-Type: {message}"):
-            answer(served, Asked(f"{CSV}; {parameters}"), b"1")
-    with pytest.raises(
-        RequestError,
-        match="the header is 'timestamp,rating', expected userId and perhaps timestamp",
-    ):
-        answer(served, Asked(f"{CSV}; recommend=1"), b"timestamp,rating\n1,3")
-    with pytest.raises(RequestError, match="no header in common"):
-        answer(
-            served,
-            Asked(JSON, f"{CSV}; header=present"),
-            b'{"userId": 1, "recommend": 1}',
-        )
-
-
-def test_unknown_ids_of_questions_are_refused_where_that_was_asked_for(
+def test_unknown_ids_of_questions_are_refused_if_the_client_wants_that(
     served: ServedModel, user: int
 ) -> None:
-    unknown = {"movieId": 10**8, "rating": 5}
+    unknown = {"movieId": NO_MOVIE, "rating": 5}
     known = {"movieId": int(served.model.movies.movie_id[0]), "rating": 5}
-    for question, message in [
+    no_movie = f"row 1: movieId {NO_MOVIE} isn't known"
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"userId": 2, "recommend": 1}, "row 1: userId 2 isn't known"),
-        (
-            {"recommend": 1, "history": [known, unknown]},
-            "row 1: movieId 100000000 isn't known",
-        ),
-        (
-            {"movieId": 10**8, "history": [known]},
-            "row 1: movieId 100000000 isn't known",
-        ),
-    ]:
+        ({"recommend": 1, "history": [known, unknown]}, no_movie),
+        ({"movieId": NO_MOVIE, "history": [known]}, no_movie),
+    ]
+    for question, message in refused:
         with pytest.raises(RequestError, match=message):
             ask(served, question, "on_unknown=error")
-    assert ask(served, {"userId": user, "recommend": 1}, "on_unknown=error")[
-        "recommendations"
+    accepted: list[dict[str, Any]] = [
+        {"userId": user, "recommend": 1},
+        {"recommend": 1, "history": [known]},
     ]
-    assert ask(served, {"recommend": 1, "history": [known]}, "on_unknown=error")[
-        "recommendations"
-    ]
-
-
-def test_questions_are_worked_on_in_threads_and_limited_in_number(
-    served: ServedModel,
-) -> None:
-    question = b'{"userId": 1, "recommend": 1}'
-    assert may_question(question)
-    assert may_question(question.replace(b"recommend", b"\\u0072ecommend"))
-    assert is_slow(Asked("Text/CSV; Recommend=1"))
-    assert not is_slow(Asked(JSON))
-    assert not may_question(b'{"userId": 1, "movieId": 1}')
-    with pytest.raises(
-        RequestError,
-        match=f"{MOST_QUESTIONS + 1} rows with recommend or history are too many",
-    ):
-        answer(served, Asked(LINES), b"\n".join([question] * (MOST_QUESTIONS + 1)))
+    for question in accepted:
+        assert ask(served, question, "on_unknown=error")["recommendations"]

@@ -161,10 +161,9 @@ def _numbered_cells(text: str) -> NumberedCells:
     """Each row that isn't blank, with the line on which it ends, counted from 1."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        rows = [(reader.line_num, cells) for cells in reader]
+        return [(reader.line_num, cells) for cells in reader if not _is_blank(cells)]
     except csv.Error as error:
         raise _csv_error(reader.line_num, error) from None
-    return [row for row in rows if not _is_blank(row[1])]
 
 
 def _is_blank(cells: Cells) -> bool:
