@@ -21,7 +21,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": message["type"] + ".complete"})
         await send({"type": "lifespan.shutdown.complete"})
     else:
-        body = b"" if scope["path"] == "/ping" else await read_body(receive, most_mib=6)
+        body = b"" if scope["path"] == "/ping" else await read_body(receive, max_mib=6)
         await Response(200, body, "text/csv").send(send)
 
 

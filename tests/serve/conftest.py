@@ -105,10 +105,13 @@ def served(model_dir: Path) -> ServedModel:
 @pytest.fixture(scope="session")
 def predicted(model: Model) -> PredictedRows:
     """Known and unknown users and movies, with and without a timestamp."""
-    movie_id = np.append(model.movies.movie_id.astype(np.int64), [10**9, -5])
-    user_id = np.resize(np.array([1, 4, 10**12]), len(movie_id))
+    unknown_movies = [10**9, -5]
+    unknown_user = 10**12
+    movie_id = np.append(model.movies.movie_id.astype(np.int64), unknown_movies)
+    user_id = np.resize(np.array([1, 4, unknown_user]), len(movie_id))
     timestamp = np.resize(np.array([np.nan, 1e9]), len(movie_id))
-    return predict_rows(model, RatingQueries(user_id, movie_id, timestamp))
+    queries = RatingQueries(user_id, movie_id, timestamp)
+    return predict_rows(model, queries)
 
 
 @contextlib.contextmanager

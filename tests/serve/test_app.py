@@ -126,10 +126,10 @@ def test_answers_say_exactly_what_the_model_predicts(
 
 
 def test_unknown_ids_are_answered_and_flagged(client: httpx.Client) -> None:
-    for user_id, movie_id in [(10**12, 1), (1, 10**12), (-1, 0), (2**63 - 1, -(2**63))]:
-        record = client.post(
-            "/invocations", json={"userId": user_id, "movieId": movie_id}
-        ).json()
+    unknown = [(10**12, 1), (1, 10**12), (-1, 0), (2**63 - 1, -(2**63))]
+    for user_id, movie_id in unknown:
+        pair = {"userId": user_id, "movieId": movie_id}
+        record = client.post("/invocations", json=pair).json()
         assert not (record["known_user"] and record["known_movie"])
         assert 0.5 <= record["rating"] <= 5
         assert sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-5)

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from movielens.errors import RequestError
 from serve.endpoint import AnswerRules, answer
+from serve.formats.csv_format import CSV
 from serve.formats.format import BodyParser, Format, ReadRows
-from serve.formats.registry import CSV, FORMATS, JSON_LINES, Formats
+from serve.formats.json_lines_format import JSON_LINES
+from serve.formats.registry import FORMATS, Formats
 from serve.formats.renderer import AnswerStyle, Frame, Renderer
 from serve.negotiation import RequestHeaders
 from serve.predicted_rows import PredictedRows
@@ -104,10 +106,10 @@ def read_tabs(body: bytes) -> ReadRows:
 
 
 def read_line(number: int, line: str) -> Row:
-    cells = line.split("\t")
-    if len(cells) != 2 or not all(cell.isdecimal() for cell in cells):
+    user, _, movie = line.partition("\t")
+    if not (user.isdecimal() and movie.isdecimal()):
         raise RequestError.at(number, "the row", line, "userId, tab, movieId")
-    return Row(int(cells[0]), int(cells[1]), np.nan)
+    return Row(int(user), int(movie), np.nan)
 
 
 def render_rows(rows: PredictedRows, style: AnswerStyle) -> list[bytes]:

@@ -5,8 +5,11 @@ import pytest
 
 from movielens.model import Model
 from movielens.queries import RatingQueries
+from serve.formats.csv_format import CSV
 from serve.formats.format import Format
-from serve.formats.registry import CSV, FORMATS, JSON, JSON_LINES
+from serve.formats.json_format import JSON
+from serve.formats.json_lines_format import JSON_LINES
+from serve.formats.registry import FORMATS
 from serve.formats.renderer import AnswerStyle
 from serve.predicted_rows import PredictedRows, predict_rows
 from serve.rows import Shape
@@ -44,7 +47,13 @@ def test_a_streamed_answer_is_the_whole_answer_in_parts(
 
 
 def test_faults_stand_between_the_predictions(predicted: PredictedRows) -> None:
-    first = predicted.take(np.array([0, 1]))
-    lines = CSV.renderer.whole(first, others={0: "no row", 2: "none"}).split(b"\n")
-    ratings = CSV.renderer.rows(first, AnswerStyle())
-    assert lines == [b'"error: no row"', ratings[0], b'"error: none"', ratings[1]]
+    two_rows = predicted.take(np.array([0, 1]))
+    first, second = CSV.renderer.rows(two_rows, AnswerStyle())
+    faults = {0: "not a row", 2: "not one either"}
+    lines = CSV.renderer.whole(two_rows, others=faults).split(b"\n")
+    assert lines == [
+        b'"error: not a row"',
+        first,
+        b'"error: not one either"',
+        second,
+    ]
