@@ -96,9 +96,9 @@ class Wanted:
             RequestError: at the first value that its field doesn't take.
 
         Example:
-            >>> Wanted.from_parameters({"recommend": "10", "genres": "comedy|drama"})
-            ... # doctest: +ELLIPSIS
-            Wanted(count=10, genres=('comedy', 'drama'), ...)
+            >>> given = {"recommend": "10", "genres": "comedy|drama"}
+            >>> Wanted.from_parameters(given).genres
+            ('comedy', 'drama')
         """
         fields: dict[str, Any] = {}
         for name in (RECOMMEND, *FILTERS):

@@ -5,7 +5,6 @@ it with ``on_unknown=error``.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from movielens.columns import MOVIE_ID, USER_ID
 from movielens.model import Model
@@ -39,9 +38,11 @@ def unknown_in_question(
     movie_ids = [rating.movie_id for rating in question.history or ()]
     if question.movie_id is not None:
         movie_ids.insert(0, question.movie_id)
-    asked: NDArray[np.int64] = np.array(movie_ids, dtype=np.int64)
-    unknown = asked[model.movie_index(asked) < 0]
-    return _message(MOVIE_ID, unknown[0]) if len(unknown) else None
+    movie_index = model.movie_index(np.array(movie_ids, dtype=np.int64))
+    for movie_id, index in zip(movie_ids, movie_index, strict=True):
+        if index < 0:
+            return _message(MOVIE_ID, movie_id)
+    return None
 
 
 def _message(name: str, value: object) -> str:

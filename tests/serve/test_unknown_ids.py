@@ -31,7 +31,7 @@ def test_rows_name_their_first_unknown_id(model: Model, ratings: RatingTable) ->
     ("history", "movie_id", "message"),
     [
         (None, None, f"userId {NOBODY} isn't known"),
-        ((), None, None),
+        ((), None, ""),
         ((Rating(NO_MOVIE, 5.0, np.nan),), None, f"movieId {NO_MOVIE} isn't known"),
         ((), NO_MOVIE, f"movieId {NO_MOVIE} isn't known"),
     ],
@@ -40,9 +40,9 @@ def test_a_history_needs_known_movies_and_no_known_user(
     model: Model,
     history: tuple[Rating, ...] | None,
     movie_id: int | None,
-    message: str | None,
+    message: str,
 ) -> None:
     wanted = Wanted(1) if movie_id is None else None
     question = Question(NOBODY, movie_id, np.nan, history, wanted)
     found = unknown_in_question(model, question, knows_user=False)
-    assert found == message or (found or "").startswith(message or "nothing")
+    assert (found or "").partition(",")[0] == message

@@ -15,7 +15,8 @@ import csv
 import io
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,133 +36,115 @@ from serve.rows import (
     row_or_fault,
 )
 
-# int() and float() take more than we do: underscores, digits of other scripts, "nan",
-# "inf".
-_ID_CHARACTERS = frozenset("0123456789- \t")
-_TIMESTAMP_CHARACTERS = frozenset("0123456789.+-eE \t")
+Cells = list[str]
+Columns = dict[str, NDArray[Any]]
+Values = dict[str, Any]
 
-_FIELDS_OF_A_USER = (USER_ID, TIMESTAMP)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-ColumnPlaces = dict[str, int]
-Cells = list[str]
-NumberedCells = list[tuple[int, Cells]]
-RowMaker = Callable[[dict[str, Any]], Row | Question]
+
+class NumberedCells(NamedTuple):
+    """The cells of a row, and the line on which it ends, counted from 1."""
+
+    line: int
+    cells: Cells
 
 
-def parse_csv(body: bytes) -> ParsedRequest:
-    """Rows of a CSV body: UTF-8, LF or CRLF, fields quoted or not, blank lines skipped.
+class NumberedLine(NamedTuple):
+    """A line of a body, counted from 1."""
 
-    A header alone is a table of no rows.
+    number: int
+    text: bytes
 
-    Raises:
-        RequestError: at the first row or value that can't be read.
 
-    Example:
-        >>> parse_csv(b"movieId,userId\\n318,1\\n").queries.movie_id.tolist()
-        [318]
+class ColumnPlaces(NamedTuple):
+    """Where the columns are.
+
+    Attributes:
+        by_name: the place of each column that is there.
+        width: how many cells a row has.
     """
-    columns = _read_columns(body, FIELDS)
-    return ParsedRequest(
-        RatingQueries(columns[USER_ID], columns[MOVIE_ID], columns[TIMESTAMP])
-    )
+
+    by_name: dict[str, int]
+    width: int
 
 
-def parse_users(body: bytes, wanted: Wanted) -> ParsedRequest:
-    """A question for recommendations a row, which is a userId and perhaps a timestamp;
-    otherwise as `parse_csv`.
+@dataclass(frozen=True, slots=True)
+class CsvReader:
+    """Reads bodies whose rows have certain columns.
+
+    Attributes:
+        names: the columns; the last of them may be missing.
+        from_columns: makes a request of all columns.
+        from_values: makes a row of its values by column.
     """
-    columns = _read_columns(body, _FIELDS_OF_A_USER)
-    questions = {}
-    users = zip(columns[USER_ID].tolist(), columns[TIMESTAMP].tolist(), strict=True)
-    for place, (user_id, timestamp) in enumerate(users):
-        questions[place] = Question(user_id, None, timestamp, None, wanted)
-    return ParsedRequest(RatingQueries.none(), questions=questions)
 
+    names: tuple[str, ...]
+    from_columns: Callable[[Columns], ParsedRequest]
+    from_values: Callable[[Values], Row | Question]
 
-def _make_row(values: dict[str, Any]) -> Row:
-    timestamp = values.get(TIMESTAMP, math.nan)
-    return Row(values[USER_ID], values[MOVIE_ID], timestamp)
+    def strict(self, body: bytes) -> ParsedRequest:
+        """Read all rows at once.
 
-
-def _read_each_line(
-    body: bytes,
-    strict: Callable[[bytes], ParsedRequest],
-    names: tuple[str, ...],
-    make_row: RowMaker,
-) -> ParsedRequest:
-    """Read a batch: all at once where no row is bad, otherwise line by line."""
-    try:
-        return strict(body)
-    except RequestError:
-        lines = _numbered_lines(body)
-        header = lines.pop(0) if lines and _has_a_name(lines[0][1]) else None
-        if not lines:
-            raise
-
-    def read_line(number: int, line: bytes) -> Row | Question:
-        cells = _split_line(number, line)
-        if header is None:
-            places = _places_by_position(number, cells, names)
-            width = len(cells)
+        Raises:
+            RequestError: at the first row or value that can't be read.
+        """
+        rows = _split_text(decode_text(body))
+        if not rows:
+            raise RequestError(EMPTY)
+        first = rows[0]
+        if any(cell.strip() in self.names for cell in first.cells):
+            places = _places_in_header(first, self.names)
+            del rows[0]
         else:
-            header_cells = _split_line(*header)
-            places = _places_in_header(header[0], header_cells, names)
-            width = len(header_cells)
-        return make_row(_read_values(number, cells, places, width))
+            places = _places_by_position(first, self.names)
 
-    return ParsedRequest.gather(row_or_fault(read_line, *line) for line in lines)
+        columns = _convert_columns([row.cells for row in rows], places)
+        if columns is None:
+            raise _first_fault(rows, places)
+        if TIMESTAMP not in columns:
+            columns[TIMESTAMP] = np.full(len(rows), np.nan)
+        return self.from_columns(columns)
 
+    def lenient(self, body: bytes) -> ParsedRequest:
+        """Read all rows at once, or line by line if there is a bad one.
 
-def _numbered_lines(body: bytes) -> list[tuple[int, bytes]]:
-    lines = body.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
-    numbered = enumerate(lines, start=1)
-    return [(number, line) for number, line in numbered if line.strip()]
+        Raises:
+            RequestError: if there are no rows.
+        """
+        try:
+            return self.strict(body)
+        except RequestError:
+            lines = _numbered_lines(body)
+            header = lines.pop(0) if lines and _names_a_column(lines[0]) else None
+            if not lines:
+                raise
+        rows = (row_or_fault(self._read_line, line, header) for line in lines)
+        return ParsedRequest.gather(rows)
 
-
-def _has_a_name(line: bytes) -> bool:
-    return any(name.encode() in line for name in FIELDS)
-
-
-def _split_line(number: int, line: bytes) -> Cells:
-    text = decode_utf8(line, first_line=number)
-    try:
-        return next(csv.reader([text], strict=True))
-    except csv.Error as error:
-        raise _csv_error(number, error) from None
-
-
-def _csv_error(line: int, error: csv.Error) -> RequestError:
-    return RequestError(f"line {line}: {error}, expected CSV")
-
-
-def _read_columns(body: bytes, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """A column for each of the names; the body need not have the last of them."""
-    rows = _numbered_cells(decode_text(body))
-    if not rows:
-        raise RequestError(EMPTY)
-
-    first_line, first_cells = rows[0]
-    width = len(first_cells)
-    if _is_header(first_cells, names):
-        places = _places_in_header(first_line, first_cells, names)
-        del rows[0]
-    else:
-        places = _places_by_position(first_line, first_cells, names)
-
-    columns = _convert_columns([cells for _, cells in rows], places, width)
-    if columns is None:
-        raise _first_fault(rows, places, width)
-    if TIMESTAMP not in columns:
-        columns[TIMESTAMP] = np.full(len(rows), np.nan)
-    return columns
+    def _read_line(
+        self, line: NumberedLine, header: NumberedLine | None
+    ) -> Row | Question:
+        row = _split_line(line)
+        if header is None:
+            places = _places_by_position(row, self.names)
+        else:
+            places = _places_in_header(_split_line(header), self.names)
+        return self.from_values(_convert_row(row, places))
 
 
-def _numbered_cells(text: str) -> NumberedCells:
-    """Each row that isn't blank, with the line on which it ends, counted from 1."""
+# Text to cells
+
+
+def _split_text(text: str) -> list[NumberedCells]:
+    """All rows that aren't blank."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        return [(reader.line_num, cells) for cells in reader if not _is_blank(cells)]
+        return [
+            NumberedCells(reader.line_num, cells)
+            for cells in reader
+            if not _is_blank(cells)
+        ]
     except csv.Error as error:
         raise _csv_error(reader.line_num, error) from None
 
@@ -170,97 +153,134 @@ def _is_blank(cells: Cells) -> bool:
     return len(cells) < 2 and not "".join(cells).strip()
 
 
-def _is_header(cells: Cells, names: tuple[str, ...]) -> bool:
-    return any(cell.strip() in names for cell in cells)
+def _numbered_lines(body: bytes) -> list[NumberedLine]:
+    """All lines that aren't blank."""
+    lines = body.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
+    numbered = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            numbered.append(NumberedLine(number, line))
+    return numbered
 
 
-def _places_in_header(line: int, header: Cells, names: tuple[str, ...]) -> ColumnPlaces:
-    """The place of each column that the header names."""
-    cells = [cell.strip() for cell in header]
+def _names_a_column(line: NumberedLine) -> bool:
+    return any(name.encode() in line.text for name in FIELDS)
+
+
+def _split_line(line: NumberedLine) -> NumberedCells:
+    text = decode_utf8(line.text, first_line=line.number)
+    try:
+        cells = next(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise _csv_error(line.number, error) from None
+    return NumberedCells(line.number, cells)
+
+
+def _csv_error(line: int, error: csv.Error) -> RequestError:
+    return RequestError(f"line {line}: {error}, expected CSV")
+
+
+# Places of columns
+
+
+def _places_in_header(header: NumberedCells, names: tuple[str, ...]) -> ColumnPlaces:
+    cells = [cell.strip() for cell in header.cells]
     places = {name: cells.index(name) for name in names if name in cells}
     *needed, optional = names
-    is_complete = places.keys() >= set(needed)
+    is_complete = all(name in places for name in needed)
     is_repeated = any(cells.count(name) > 1 for name in places)
     if is_repeated or not is_complete:
         expected = f"{', '.join(needed)} and perhaps {optional}, each once"
-        raise RequestError.at(line, "the header", _shown_row(header), expected)
-    return places
+        raise _bad_row(header, "the header", expected)
+    return ColumnPlaces(places, len(cells))
 
 
-def _places_by_position(
-    line: int, cells: Cells, names: tuple[str, ...]
-) -> ColumnPlaces:
-    """The place of each column where there is no header."""
+def _places_by_position(row: NumberedCells, names: tuple[str, ...]) -> ColumnPlaces:
+    width = len(row.cells)
     needed = names[:-1]
-    if len(cells) not in (len(needed), len(names)):
+    if width not in (len(needed), len(names)):
         expected = (
             f"{','.join(needed)} or {','.join(names)}; "
             "other columns need a header that names these"
         )
-        raise RequestError.at(line, "the row", _shown_row(cells), expected)
-    return {name: place for place, name in enumerate(names[: len(cells)])}
+        raise _bad_row(row, "the row", expected)
+    places = {name: place for place, name in enumerate(names[:width])}
+    return ColumnPlaces(places, width)
 
 
-def _shown_row(cells: Cells) -> object:
-    return shown(",".join(cells))
+def _bad_row(row: NumberedCells, what: str, expected: str) -> RequestError:
+    return RequestError.at(row.line, what, shown(",".join(row.cells)), expected)
 
 
-def _convert_columns(
-    rows: list[Cells], places: ColumnPlaces, width: int
-) -> dict[str, NDArray[Any]] | None:
+# Cells to values
+
+
+def _convert_columns(rows: list[Cells], places: ColumnPlaces) -> Columns | None:
     """All columns, or None if a row has another width or a value is bad."""
-    if any(len(cells) != width for cells in rows):
+    if any(len(cells) != places.width for cells in rows):
         return None
     columns = {}
     try:
-        for name, place in places.items():
+        for name, place in places.by_name.items():
             columns[name] = _CONVERTERS[name]([cells[place] for cells in rows])
     except (ValueError, OverflowError):
         return None
     return columns
 
 
-def _first_fault(rows: NumberedCells, places: ColumnPlaces, width: int) -> RequestError:
-    """What is wrong with the first bad row; columns are made of the same values, so
-    there is one.
+def _first_fault(rows: list[NumberedCells], places: ColumnPlaces) -> RequestError:
+    """What is wrong with the first bad row; there is one, because columns are made of
+    the same values.
     """
-    for line, cells in rows:
+    for row in rows:
         try:
-            _read_values(line, cells, places, width)
+            _convert_row(row, places)
         except RequestError as error:
             return error
     raise AssertionError("a column can't be read although each of its values can")
 
 
-def _read_values(
-    line: int, cells: Cells, places: ColumnPlaces, width: int
-) -> dict[str, Any]:
-    """The values of one row by column."""
-    if len(cells) != width:
-        expected = f"{width} fields as in the first row"
-        raise RequestError.at(line, "the row", _shown_row(cells), expected)
+def _convert_row(row: NumberedCells, places: ColumnPlaces) -> Values:
+    """The values of one row by column.
+
+    Raises:
+        RequestError: if the row has another width, or at the first bad value.
+    """
+    if len(row.cells) != places.width:
+        expected = f"{places.width} fields as in the first row"
+        raise _bad_row(row, "the row", expected)
     values = {}
-    for name, place in sorted(places.items(), key=lambda item: item[1]):
-        cell = cells[place]
+    from_left_to_right = sorted(places.by_name.items(), key=lambda item: item[1])
+    for name, place in from_left_to_right:
+        cell = row.cells[place]
         try:
             values[name] = _CONVERTERS[name]([cell]).item()
         except (ValueError, OverflowError):
             expected = RULES[name].expected
-            raise RequestError.at(line, name, shown(cell), expected) from None
+            raise RequestError.at(row.line, name, shown(cell), expected) from None
     return values
+
+
+# int() and float() take more than we do: underscores, digits of other scripts, "nan",
+# "inf".
+_ID_CHARACTERS = frozenset("0123456789- \t")
+_TIMESTAMP_CHARACTERS = frozenset("0123456789.+-eE \t")
 
 
 def _ids(cells: Sequence[str]) -> NDArray[np.int64]:
     if not _ID_CHARACTERS.issuperset("".join(cells)):
         raise ValueError("not a whole number")
-    return np.array([int(cell) for cell in cells], dtype=np.int64)
+    numbers = [int(cell) for cell in cells]
+    return np.array(numbers, dtype=np.int64)
 
 
 def _timestamps(cells: Sequence[str]) -> NDArray[np.float64]:
     if not _TIMESTAMP_CHARACTERS.issuperset("".join(cells)):
         raise ValueError("not a number")
-    seconds = np.array([float(cell.strip() or "nan") for cell in cells])
-    if ((seconds < 0) | (seconds >= TIMESTAMP_BOUND)).any():
+    numbers = [float(cell.strip() or "nan") for cell in cells]
+    seconds = np.array(numbers, dtype=np.float64)
+    is_out_of_range = (seconds < 0) | (seconds >= TIMESTAMP_BOUND)
+    if is_out_of_range.any():
         raise ValueError("out of range")
     return seconds
 
@@ -272,25 +292,42 @@ _CONVERTERS: dict[str, Callable[[Sequence[str]], NDArray[Any]]] = {
 }
 
 
-def _lenient_csv(body: bytes) -> ParsedRequest:
-    return _read_each_line(body, parse_csv, FIELDS, _make_row)
+# Rows of a user and a movie
 
 
-PAIRS = BodyParser(strict=parse_csv, lenient=_lenient_csv)
-"""Reads rows of a user and a movie."""
+def _pairs(columns: Columns) -> ParsedRequest:
+    queries = RatingQueries(columns[USER_ID], columns[MOVIE_ID], columns[TIMESTAMP])
+    return ParsedRequest(queries)
+
+
+def _pair(values: Values) -> Row:
+    return Row(values[USER_ID], values[MOVIE_ID], values.get(TIMESTAMP, math.nan))
+
+
+_PAIR_READER = CsvReader(FIELDS, _pairs, _pair)
+
+PAIRS = BodyParser(_PAIR_READER.strict, _PAIR_READER.lenient)
+"""Reads rows of a user and a movie, for example ``1,318`` or ``1,318,964982703``."""
+
+
+# Rows of a user
 
 
 def users_parser(wanted: Wanted) -> BodyParser:
-    """Reads rows of a user, each of whom is recommended what is wanted."""
+    """Reads rows of a user, such as ``1`` or ``1,964982703``; each is a question for
+    the recommendations that are wanted.
+    """
 
-    def make_question(values: dict[str, Any]) -> Question:
-        timestamp = values.get(TIMESTAMP, math.nan)
-        return Question(values[USER_ID], None, timestamp, None, wanted)
+    def question(user_id: int, timestamp: float) -> Question:
+        return Question(user_id, None, timestamp, None, wanted)
 
-    def strict(body: bytes) -> ParsedRequest:
-        return parse_users(body, wanted)
+    def from_columns(columns: Columns) -> ParsedRequest:
+        user_ids = columns[USER_ID].tolist()
+        timestamps = columns[TIMESTAMP].tolist()
+        return ParsedRequest.gather(map(question, user_ids, timestamps))
 
-    def lenient(body: bytes) -> ParsedRequest:
-        return _read_each_line(body, strict, _FIELDS_OF_A_USER, make_question)
+    def from_values(values: Values) -> Question:
+        return question(values[USER_ID], values.get(TIMESTAMP, math.nan))
 
-    return BodyParser(strict, lenient)
+    reader = CsvReader((USER_ID, TIMESTAMP), from_columns, from_values)
+    return BodyParser(reader.strict, reader.lenient)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movielens.errors import RequestError
-from serve.formats.csv_rows import PAIRS, parse_csv, parse_users, users_parser
+from serve.formats.csv_rows import PAIRS, users_parser
 from serve.questions import Wanted
 from tests.serve.written import WrittenRow, any_rows, as_records, as_written, some_rows
 
@@ -18,7 +18,7 @@ TIME = "expected seconds since 1970, from 0 to 4294967295, or nothing"
 
 
 def parsed(body: bytes) -> list[WrittenRow]:
-    return as_written(parse_csv(body).queries)
+    return as_written(PAIRS.strict(body).queries)
 
 
 @given(
@@ -109,7 +109,7 @@ FAULTS = [
 @pytest.mark.parametrize(("body", "message"), FAULTS)
 def test_the_first_fault_is_located(body: bytes, message: str) -> None:
     with pytest.raises(RequestError) as raised:
-        parse_csv(body)
+        PAIRS.strict(body)
     assert str(raised.value).startswith(message)
 
 
@@ -121,7 +121,7 @@ def test_a_bad_value_is_found_wherever_it_is(
     lines = [f"{user_id},{movie_id},5" for user_id, movie_id, _ in rows]
     lines[line - 1] = "1,x,5"
     with pytest.raises(RequestError, match=rf"^line {line}: movieId is 'x'"):
-        parse_csv("\n".join(lines).encode())
+        PAIRS.strict("\n".join(lines).encode())
 
 
 # Batches
@@ -187,11 +187,11 @@ def test_a_batch_without_rows_is_refused(body: bytes) -> None:
 
 def test_users_are_asked_what_they_would_like() -> None:
     wanted = Wanted(3)
-    parsed = parse_users(b"7\n8", wanted)
+    parsed = users_parser(wanted).strict(b"7\n8")
     assert len(parsed.queries) == 0
     assert [question.user_id for question in parsed.questions.values()] == [7, 8]
     assert {question.wanted for question in parsed.questions.values()} == {wanted}
-    named = parse_users(b"rating,timestamp,userId\n3.0,1000,7", wanted)
+    named = users_parser(wanted).strict(b"rating,timestamp,userId\n3.0,1000,7")
     assert named.questions[0].timestamp == 1000
 
 
@@ -204,4 +204,4 @@ def test_a_bad_user_of_a_batch_keeps_its_place() -> None:
 
 def test_users_need_a_column_of_their_ids() -> None:
     with pytest.raises(RequestError, match="expected userId and perhaps timestamp"):
-        parse_users(b"timestamp,rating\n1,3", Wanted(1))
+        users_parser(Wanted(1)).strict(b"timestamp,rating\n1,3")
