@@ -1,12 +1,12 @@
 """The rows of a request, whatever the format they came in.
 
-A body is read row by row into `Row`, `Question` or the error that says what is wrong
-with it, and `ParsedRequest` holds them all in columns.
+A row is read to a `Row` or a `Question`, or to the error that says what is wrong with
+it. `ParsedRequest` holds them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
@@ -103,18 +103,6 @@ def row_or_fault(read: Callable[..., Row | Question], *arguments: Any) -> RowOrF
         return read(*arguments)
     except RequestError as error:
         return error
-
-
-def raise_first_fault(rows: Iterable[RowOrFault]) -> Iterator[Row | Question]:
-    """The rows up to the first that can't be read.
-
-    Raises:
-        RequestError: what is wrong with that one.
-    """
-    for row in rows:
-        if isinstance(row, RequestError):
-            raise row
-        yield row
 
 
 def decode_text(body: bytes) -> str:

@@ -11,7 +11,6 @@ from serve.rows import (
     RowOrFault,
     decode_text,
     decode_utf8,
-    raise_first_fault,
     row_or_fault,
 )
 
@@ -35,13 +34,6 @@ def test_no_rows_are_gathered_as_well() -> None:
     request = ParsedRequest.gather([])
     assert len(request.queries) == 0
     assert request.query_places() == []
-
-
-def test_the_first_fault_is_raised_when_its_turn_comes() -> None:
-    rows = raise_first_fault(ROWS)
-    assert next(rows) == ROWS[0]
-    with pytest.raises(RequestError, match="line 2: not a row"):
-        next(rows)
 
 
 def test_only_a_bad_request_is_a_fault() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import lru_cache
 
 from movielens.columns import MOVIE_ID
 from serve.formats.csv_rows import PAIRS, users_parser
@@ -30,7 +31,7 @@ _EXPECTED_RATING = "expected_rating"
 def _render_rows(rows: PredictedRows, style: AnswerStyle) -> list[bytes]:
     """The rating in stars; where verbose, the columns that `_frame` names."""
     predicted = rows.predicted
-    names = [name.encode() for name in class_names(predicted.class_values)]
+    names = _encoded_names(predicted.class_values)
     ratings = [names[index] for index in predicted.class_index.tolist()]
     if not style.is_verbose or not ratings:
         return ratings
@@ -42,6 +43,11 @@ def _render_rows(rows: PredictedRows, style: AnswerStyle) -> list[bytes]:
     for rating, mean, row in zip(ratings, means, distributions, strict=True):
         lines.append(b"%b,%b,%b" % (rating, repr(mean).encode(), row))
     return lines
+
+
+@lru_cache(maxsize=64)
+def _encoded_names(class_values: tuple[float, ...]) -> list[bytes]:
+    return [name.encode() for name in class_names(class_values)]
 
 
 def _render_answer(answer: QuestionAnswer, style: AnswerStyle) -> bytes:

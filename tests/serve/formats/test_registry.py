@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from movielens.errors import RequestError
 from serve.endpoint import AnswerRules, answer
 from serve.formats.csv_format import CSV
-from serve.formats.format import BodyParser, Format, ReadRows
+from serve.formats.format import BodyParser, Format, Records
 from serve.formats.json_lines_format import JSON_LINES
 from serve.formats.registry import FORMATS, Formats
 from serve.formats.renderer import AnswerStyle, Frame, Renderer
 from serve.negotiation import RequestHeaders
 from serve.predicted_rows import PredictedRows
 from serve.question_answers import QuestionAnswer
-from serve.rows import Row, Shape, row_or_fault
+from serve.rows import Row, Shape
 from serve.served_model import ServedModel
 
 
@@ -98,11 +98,10 @@ def test_a_batch_accepts_what_any_request_does(each: Format, body: bytes) -> Non
 # A format that nobody has heard of: one module, one registration.
 
 
-def read_tabs(body: bytes) -> ReadRows:
-    """Rows of user and movie with a tab between, below a line that begins with #."""
+def cut_lines(body: bytes) -> Records:
+    """The lines below the first, which begins with #."""
     _, *lines = body.decode().splitlines()
-    numbered = enumerate(lines, start=2)
-    return ReadRows(row_or_fault(read_line, *line) for line in numbered)
+    return Records(enumerate(lines, start=2))
 
 
 def read_line(number: int, line: str) -> Row:
@@ -130,7 +129,7 @@ def frame(rows: PredictedRows, shape: Shape, style: AnswerStyle) -> Frame:
 
 TABS = Format(
     media_types=("text/tab-separated-values", "text/tsv"),
-    parser=BodyParser.by_row(read_tabs),
+    parser=BodyParser.by_record(cut_lines, read_line),
     renderer=Renderer(render_rows, render_answer, lambda _: b"?", frame),
     begins=b"#",
 )
