@@ -52,9 +52,10 @@ class Candidates:
         return self.model.movies
 
     def resume(self, model: Model, movie_index: NDArray[np.int64]) -> Model:
-        """A model whose trees begin where those that look at the movie alone end.
+        """A model that leaves out the trees that look at the movie alone.
 
-        It predicts rows of just these movies, in this order, to the same bits.
+        Their sums are known already. It predicts rows of just these movies, in this
+        order, to the same bits.
 
         Args:
             model: this model, or one with another user's history.
@@ -69,8 +70,9 @@ class Candidates:
 
     @cached_property
     def _resumed(self) -> tuple[ResumedForest | None, ResumedForest | None]:
-        """The trees after those that look at the movie alone, with the sums of all
-        movies so far; None where trees aren't in the flat form.
+        """The trees after those that look at the movie alone, for all movies.
+
+        None for the booster or the regression if its trees aren't in the flat form.
         """
         spec = self.model.spec
         movie_id = self.movies.movie_id.astype(np.int64)

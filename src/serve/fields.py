@@ -1,5 +1,4 @@
-"""The fields of a row: their names, which values they take, and what an error says of
-a value that they don't take.
+"""The fields of a row: their names, the values they take, and the words for others.
 
 The wire keeps MovieLens's column names. The rules are the same in every format, so a
 row means the same however it is sent.

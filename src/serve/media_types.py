@@ -52,8 +52,9 @@ class MediaType:
         return float(text) if _QUALITY.fullmatch(text) else 0.0
 
     def specificity(self, name: str) -> int:
-        """How exactly this range names a type: 2 if fully, 1 if by its first half, 0 if
-        by ``*/*``, -1 if not at all.
+        """How exactly this range names a type.
+
+        2 if fully, 1 if by its first half, 0 if by ``*/*``, -1 if not at all.
         """
         first_half = name.partition("/")[0]
         ranges = ("*/*", f"{first_half}/*", name)
@@ -90,8 +91,7 @@ def request_type(content_type: MediaType, first: bytes, formats: Formats) -> str
 
 
 def answer_type(accept: str | None, own: str, formats: Formats) -> MediaType:
-    """The media type of an answer, one of those of ``formats``, with the parameters
-    that the client gave it.
+    """The media type of an answer, with the parameters that the client gave it.
 
     Args:
         accept: the header.

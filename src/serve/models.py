@@ -97,15 +97,17 @@ class Models:
         return served
 
     def is_resident(self, name: str) -> bool:
-        """Whether the model is in memory, so that `get` is quick; False if no model of
-        this name is loaded.
+        """Whether the model is in memory, so that `get` is quick.
+
+        False if no model of this name is loaded.
         """
         entry = self._entries.get(name)
         return entry is not None and entry.served is not None
 
     def unload(self, name: str) -> None:
-        """Forget the model. Its memory is free when the requests that use it are
-        answered.
+        """Forget the model.
+
+        Its memory is free when the requests that use it are answered.
 
         Raises:
             HttpError: 404 if no model of this name is loaded.

@@ -1,6 +1,6 @@
-"""The routes of a multi-model endpoint, as SageMaker's contract for containers of many
-models has them.
+"""The routes of a multi-model endpoint.
 
+SageMaker's contract for such containers:
 https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 """
 
@@ -27,8 +27,9 @@ _MOST_MIB = 1
 
 
 class MultiModelApplication(Api):
-    """Many models. ``/ping`` says only that the server runs; each model is proved when
-    it is loaded.
+    """The routes over many models.
+
+    ``/ping`` says only that the server runs; each model is proved when it is loaded.
     """
 
     def __init__(self, models: Models, settings: ServeSettings) -> None:

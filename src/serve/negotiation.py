@@ -1,5 +1,6 @@
-"""What a request means by its headers: how its body is read, how the answer is written,
-and which options apply.
+"""What a request means by its headers.
+
+They say how the body is read, how the answer is written, and which options apply.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The options that a request may send in ``X-Amzn-SageMaker-Custom-Attributes``, a
-header that SageMaker passes on as it is.
+"""The options of a request.
 
-Options are separated by commas or semicolons, for example ``verbose, contributions=3,
+They come in ``X-Amzn-SageMaker-Custom-Attributes``, a header that SageMaker passes on
+as it is. Options are separated by commas or semicolons, for example ``verbose, contributions=3,
 on_unknown=error``. Callers may put other things into the header, such as an id for
 tracing, so unknown names are ignored.
 """

@@ -36,8 +36,9 @@ class PredictedRows(NamedTuple):
 
     @property
     def movie_index(self) -> NDArray[np.int64]:
-        """The place of each row's movie in ``movies``, int64 (n_rows,); -1 if it isn't
-        listed.
+        """The place of each row's movie in `movies`, int64 (n_rows,).
+
+        -1 if the catalogue doesn't list it.
         """
         return self.model.movie_index(self.queries.movie_id)
 

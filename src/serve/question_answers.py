@@ -93,8 +93,10 @@ class QuestionAnswerer:
         return best._replace(model=model)
 
     def _choose(self, question: Question, wanted: Wanted) -> NDArray[np.int64]:
-        """Indexes of the movies that pass the filters and that the user hasn't rated,
-        neither in training nor in the history.
+        """Indexes of the movies to choose from.
+
+        They pass the filters, and the user has rated them neither in training nor in
+        the history.
         """
         passes = self.candidates.passing(wanted)
         spec = self.model.spec

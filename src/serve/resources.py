@@ -67,8 +67,9 @@ def is_serverless(environment: Mapping[str, str], shm: Path = Path("/dev/shm")) 
 
 
 def _quota(cgroup: Path) -> tuple[int, int]:
-    """Microseconds of processor time per period of microseconds, 0 if there is no
-    limit.
+    """Processor time and the period in which it may be used, in microseconds.
+
+    0 if there is no limit.
     """
     quota, _, period = _text(cgroup / "cpu.max").partition(" ")
     if quota.isdecimal() and period.isdecimal():

@@ -71,8 +71,10 @@ class LimitedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Something has arrived: count what is added to incomplete headers, and time
-        those who go on sending a body that was answered already.
+        """Something has arrived.
+
+        A client is timed while its headers are incomplete, and while it goes on sending
+        a body that was answered already.
         """
         was_in_head = self._is_in_head
         super().data_received(data)

@@ -1,5 +1,6 @@
-"""The refusal of users and movies that training didn't know, for requests that ask for
-it with ``on_unknown=error``.
+"""Users and movies that training didn't know.
+
+They are refused if the client asks for that with ``on_unknown=error``.
 """
 
 from __future__ import annotations

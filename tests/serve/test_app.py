@@ -227,8 +227,9 @@ def test_a_body_at_the_limit_is_answered(client: httpx.Client) -> None:
 
 
 class Held:
-    """A model that doesn't predict until it is let go, except for the one row that
-    `/ping` asks for.
+    """A model that doesn't predict until it is let go.
+
+    The one row that `/ping` asks for is the exception.
     """
 
     def __init__(self, model: Model) -> None:

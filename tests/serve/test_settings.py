@@ -23,9 +23,9 @@ def test_an_empty_variable_is_absent() -> None:
         "SAGEMAKER_BATCH",
         "HALFSTAR_MAX_BODY_MIB",
     )
-    assert ServeSettings.from_environment(
-        dict.fromkeys(names, "")
-    ) == ServeSettings.from_environment({})
+    empty = dict.fromkeys(names, "")
+    settings = ServeSettings.from_environment(empty)
+    assert settings == ServeSettings.from_environment({})
 
 
 def test_the_platform_may_set_everything() -> None:
@@ -37,7 +37,10 @@ def test_the_platform_may_set_everything() -> None:
     }
     settings = ServeSettings.from_environment(env)
     assert settings == ServeSettings(
-        Path("/data/ml/model"), 9000, False, 6, 3, "SINGLE_RECORD"
+        model_dir=Path("/data/ml/model"),
+        port=9000,
+        max_concurrent=3,
+        batch_strategy="SINGLE_RECORD",
     )
 
 

@@ -230,8 +230,9 @@ def _convert_columns(rows: list[Cells], places: ColumnPlaces) -> Columns | None:
 
 
 def _first_fault(rows: list[NumberedCells], places: ColumnPlaces) -> RequestError:
-    """What is wrong with the first bad row; there is one, because columns are made of
-    the same values.
+    """What is wrong with the first bad row.
+
+    There is one, because a column can't be read if one of its values can't.
     """
     for row in rows:
         try:
@@ -343,8 +344,9 @@ PAIRS = BodyParser(_parse_pairs, _PAIR_READER.lenient)
 
 
 def users_parser(wanted: Wanted) -> BodyParser:
-    """Reads rows of a user, such as ``1`` or ``1,964982703``; each is a question for
-    the recommendations that are wanted.
+    """Reads rows of a user, for example ``1`` or ``1,964982703``.
+
+    Each row is a question for the recommendations that are wanted.
     """
 
     def question(user_id: int, timestamp: float) -> Question:

@@ -1,5 +1,4 @@
-"""What JSON and JSON Lines have in common: how an object is read, and how the objects
-of an answer are written.
+"""What JSON and JSON Lines have in common: how objects are read and written.
 
 An object holds userId, movieId and perhaps timestamp. One with ``history`` or
 ``recommend`` is a question. Unknown fields are refused, because a misspelt one would go
@@ -103,8 +102,9 @@ def render_rows(predicted: PredictedRows, style: AnswerStyle) -> list[bytes]:
 
 
 def render_answer(answer: QuestionAnswer, style: AnswerStyle) -> bytes:
-    """An object; recommended movies have the fields of predictions, but for those that
-    are about the user.
+    """An object: a prediction, or a user with the list of recommended movies.
+
+    These movies have the fields of a prediction except for those about the user.
     """
     del style
     user_id = answer.question.user_id
