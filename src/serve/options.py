@@ -1,9 +1,9 @@
 """The options of a request.
 
 They come in ``X-Amzn-SageMaker-Custom-Attributes``, a header that SageMaker passes on
-as it is. Options are separated by commas or semicolons, for example ``verbose, contributions=3,
-on_unknown=error``. Callers may put other things into the header, such as an id for
-tracing, so unknown names are ignored.
+as it is. They are separated by commas or semicolons, for example ``verbose,
+contributions=3, on_unknown=error``. Callers may put other things into the header, such
+as an id for tracing, so unknown names are ignored.
 """
 
 from __future__ import annotations
