@@ -34,7 +34,8 @@ from benchmarks.attacks import ATTACKS, attack
 from benchmarks.results import console, save
 from benchmarks.serving import DIRECTORY, fit
 from benchmarks.stacks import HALFSTAR, Running, running
-from serve.endpoint import Asked, answer
+from serve.endpoint import answer
+from serve.negotiation import RequestHeaders
 from serve.served_model import ServedModel, load
 
 WORKERS, GOOD_CLIENTS, BAD_CLIENTS = 3, 3, 3
@@ -151,7 +152,7 @@ def cases(served: ServedModel, seed: int = 1) -> list[Case]:
             )
         )
     return [
-        Case(kind, body, answer(served, Asked(kind), body).whole().body)
+        Case(kind, body, answer(served, RequestHeaders(kind), body).whole().body)
         for kind, body in made
     ]
 

@@ -29,8 +29,8 @@ from rich.table import Table
 from benchmarks.results import console, save
 from movielens.flat_forest import flatten
 from serve.forest import FlatForest
+from serve.question_answers import QuestionAnswerer
 from serve.questions import Question, Wanted
-from serve.recommendations import Answerer
 from serve.served_model import load
 
 N_CLASSES, N_FEATURES, N_TRAINED = 10, 60, 50_000
@@ -101,9 +101,9 @@ def measure_recommendations(base_dir: Path) -> dict[str, float]:
         "of an unknown user": Question(-1, None, math.nan, None, wanted),
     }
     works = {
-        name: lambda _, asked=asked: Answerer(served.model, served.candidates).answer(
-            asked
-        )
+        name: lambda _, asked=asked: QuestionAnswerer(
+            served.model, served.candidates
+        ).answer(asked)
         for name, asked in questions.items()
     }
     return median_ms(works, 15, 1)

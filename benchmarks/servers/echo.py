@@ -7,8 +7,9 @@ from __future__ import annotations
 import os
 import socket
 
-from serve.bodies import Receive, Scope, read_body
-from serve.response import Response, Send
+from serve.asgi import Receive, Scope, Send
+from serve.bodies import read_body
+from serve.response import Response
 from serve.server import bind, make_server
 from serve.supervisor import Supervisor
 
@@ -20,7 +21,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": message["type"] + ".complete"})
         await send({"type": "lifespan.shutdown.complete"})
     else:
-        body = b"" if scope["path"] == "/ping" else await read_body(receive, most_mib=6)
+        body = b"" if scope["path"] == "/ping" else await read_body(receive, max_mib=6)
         await Response(200, body, "text/csv").send(send)
 
 

@@ -1,1 +1,1 @@
-"""The inference server: raw-id requests in, ratings out."""
+"""The inference server: rows of raw ids in, ratings out."""

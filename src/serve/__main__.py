@@ -1,8 +1,8 @@
-"""The ``serve`` command: what ``docker run IMAGE serve`` executes, as PID 1.
+"""The ``serve`` command: what ``docker run IMAGE serve`` executes, as process 1.
 
-The model is loaded and has passed its self-test before the port is bound, so that
-whoever gets an answer from ``/ping`` can rely on it. A fault that the user can mend is
-one line on stderr and exit code 1.
+A model is loaded and has passed its self-test before the port is bound, so an answer
+from ``/ping`` means that the model is good. A fault that the user can mend is one line
+on stderr and exit code 1.
 """
 
 from __future__ import annotations
@@ -13,11 +13,18 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from movielens.errors import HalfstarError
-from serve.resources import MIB, choose_workers, cpus, is_serverless, memory_bytes
-from serve.settings import Settings, SettingsError
+from serve.resources import (
+    MIB,
+    MODEL_FACTOR,
+    choose_workers,
+    cpus,
+    is_serverless,
+    memory_bytes,
+)
+from serve.settings import ServeSettings, SettingsError
 
 if TYPE_CHECKING:
     import socket
@@ -26,87 +33,103 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("serve")
 
-# What a process has before it has a model.
+# What a process takes before it has a model.
 _BASE_BYTES = 64 * MIB
 
 
+class _Prepared(NamedTuple):
+    """What is ready to be served.
+
+    Attributes:
+        application: answers the requests.
+        workers: the number of processes that do so.
+        description: for the log.
+    """
+
+    application: Api
+    workers: int
+    description: str
+
+
 def main() -> None:
-    """Serve until SIGTERM or SIGINT, then finish what was begun and exit 0."""
-    gc.disable()  # until the workers start: nothing that is imported or loaded is garbage
-    for number in (
-        signal.SIGTERM,
-        signal.SIGINT,
-    ):  # as PID 1 there is no default handler
+    """Serve until SIGTERM or SIGINT, then finish the requests in flight and exit 0."""
+    # Until the workers start, nothing that is imported or loaded is garbage.
+    gc.disable()
+    # Process 1 has no default handlers.
+    for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    # Read when the libraries are loaded. Each request has a thread anyway, and idle
-    # ones would not outlive the fork.
+    # The libraries read these when they are loaded. Requests run in parallel anyway,
+    # and idle threads would not survive the fork.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        _serve(Settings.from_environment(os.environ))
+        _serve(ServeSettings.from_environment(os.environ))
     except HalfstarError as error:
         sys.exit(f"serve: {error}")
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: ServeSettings) -> None:
+    # These take a while to import, which bad settings needn't wait for.
     from serve.server import bind, make_server
     from serve.supervisor import Supervisor
 
-    application, workers, words = (
-        _many_models(settings) if settings.is_multi_model else _one_model(settings)
-    )
+    prepare = _many_models if settings.is_multi_model else _one_model
+    application, workers, description = prepare(settings)
     try:
         sockets = bind(settings.port, workers)
     except OSError as error:
         raise SettingsError(
-            f"can't listen on port {settings.port}: {error.strerror}; set SAGEMAKER_BIND_TO_PORT"
+            f"can't listen on port {settings.port}: {error.strerror}; "
+            "set SAGEMAKER_BIND_TO_PORT"
         ) from None
-    _log.info("serving %s on port %d: %s", settings.model_dir, settings.port, words)
-    gc.freeze()  # what is loaded is here to stay, so that no collection need visit it and unshare its memory
+    _log.info(
+        "serving %s on port %d: %s", settings.model_dir, settings.port, description
+    )
+    # What is loaded stays. Collections that visited it would make the workers copy it.
+    gc.freeze()
 
     def work(bound: socket.socket, watch: int) -> None:
         gc.enable()
-        make_server(application, watch).run(sockets=[bound])
+        server = make_server(application, watch, settings.client_limits)
+        server.run(sockets=[bound])
 
     Supervisor(sockets, work).run()
 
 
-def _one_model(settings: Settings) -> tuple[Api, int, str]:
+def _one_model(settings: ServeSettings) -> _Prepared:
     from serve.app import Application
     from serve.served_model import load
 
     began = time.monotonic()
     served = load(settings.model_dir)
-    model, seconds = served.model, time.monotonic() - began
-    shared = _BASE_BYTES + 3 * served.artifact.n_bytes
-    most = 1 if is_serverless(os.environ) else cpus()
+    seconds = time.monotonic() - began
+
+    model = served.model
+    shared_bytes = _BASE_BYTES + MODEL_FACTOR * served.artifact.n_bytes
+    most_workers = 1 if is_serverless(os.environ) else cpus()
     workers = settings.workers or choose_workers(
-        most, memory_bytes(), shared, settings.max_body_mib
+        most_workers, memory_bytes(), shared_bytes, settings.max_body_mib
     )
-    counts = len(model.class_values), len(model.movies), len(model.spec.users.ids)
-    words = "{} classes, {} movies, {} users, loaded in {:.2f} s, {} workers".format(
-        *counts, seconds, workers
+    description = (
+        f"{len(model.class_values)} classes, {len(model.movies)} movies, "
+        f"{len(model.spec.users.ids)} users, loaded in {seconds:.2f} s, "
+        f"{workers} workers"
     )
-    return Application(served, settings), workers, words
+    return _Prepared(Application(served, settings), workers, description)
 
 
-def _many_models(settings: Settings) -> tuple[Api, int, str]:
-    """One worker, since a model that is loaded by request is loaded in the process that
-    got the request.
-    """
+def _many_models(settings: ServeSettings) -> _Prepared:
+    """One worker, because a request loads a model in the process that it reaches."""
     from serve.models import Models
     from serve.multi_model import MultiModelApplication
 
     memory = settings.models_mib * MIB or memory_bytes() // 2
-    models = Models(memory)
-    return (
-        MultiModelApplication(models, settings),
-        1,
-        f"models by request, up to {memory // MIB} MiB of them",
-    )
+    application = MultiModelApplication(Models(memory), settings)
+    description = f"models by request, up to {memory // MIB} MiB of them"
+    return _Prepared(application, 1, description)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""The HTTP side: routes, statuses and bodies, as a bare ASGI application.
+"""The routes of the server, as an ASGI application without a framework.
 
-A request is read up to the limit, scored and answered; whatever is wrong with it
-becomes a status and a JSON body ``{"error": {"code", "message"}}``. Long bodies are
-worked on in a thread, so that ``/ping`` is answered meanwhile, and only so many bytes
-of them are held at once: who comes later waits with its body unread.
+A request's body is read up to the limit, predicted and answered. Whatever is wrong with
+a request becomes a status and a JSON body ``{"error": {"code", "message"}}``.
+
+Long bodies are worked on in a thread, so that ``/ping`` is answered meanwhile. Only so
+many bytes of them are held at once; later requests wait before their body is read.
 """
 
 from __future__ import annotations
@@ -15,39 +16,34 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from movielens.errors import RequestError
-from serve.bodies import (
-    Budget,
-    ClientDisconnectedError,
-    Headers,
-    Receive,
-    Scope,
-    declared_length,
-    read_body,
-)
-from serve.endpoint import Asked, answer, is_slow, may_question
+from serve.asgi import Headers, Receive, Scope, Send
+from serve.bodies import Budget, ClientDisconnectedError, declared_length, read_body
+from serve.endpoint import AnswerRules, answer
 from serve.errors import HttpError
-from serve.response import Response, Send, error_response, json_response
+from serve.negotiation import RequestHeaders
+from serve.questions import may_hold_questions
+from serve.response import Response, error_response, json_response
 from serve.served_model import ServedModel
-from serve.server import MAX_HEAD_BYTES
-from serve.settings import BATCH_LIMIT_MIB, Settings
+from serve.settings import BATCH_LIMIT_MIB, ServeSettings
 
 Handler = Callable[[Scope, Receive], Awaitable[Response]]
 Methods = dict[str, Handler]
 
-# A few hundred CSV rows: what takes a few milliseconds. Handing over to a thread costs
-# a tenth of one.
+# A few hundred CSV rows, which take a few milliseconds. Handing a body to a thread
+# takes a tenth of one.
 LONG_BODY = 4096
 
 _log = logging.getLogger(__name__)
 
 
 class Api:
-    """What every set of routes has: errors, threads, bodies, parts."""
+    """What all applications here have in common: errors, threads, bodies, parts."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServeSettings) -> None:
         self._settings = settings
+        self._rules = AnswerRules(lenient=settings.is_batch)
         self._threads = ThreadPoolExecutor(
-            settings.max_concurrent, thread_name_prefix="score"
+            settings.max_concurrent, thread_name_prefix="predict"
         )
         self._budget = Budget(settings.held_bytes)
         self._routes: dict[str, Methods] = {
@@ -57,46 +53,49 @@ class Api:
             },
         }
 
-    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            raise ValueError(f"{scope['type']} isn't spoken here, ask by http")
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.shutdown":
-                self._threads.shutdown(wait=False, cancel_futures=True)
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the life of the server."""
+        """Serve one request, or the start and the end of the server."""
         if scope["type"] != "http":
             await self._lifespan(scope, receive, send)
             return
         try:
-            response = await self._handler(scope)(scope, receive)
+            handler = self._handler(scope)
+            response = await handler(scope, receive)
         except ClientDisconnectedError:
             return
         except HttpError as error:
             response = error_response(error)
         except RequestError as error:
             response = error_response(HttpError(400, str(error)))
-        except Exception:  # noqa: BLE001 the boundary: anything else is a bug, and its trace is for the log
+        except Exception:  # noqa: BLE001 anything else is a bug; the log has its trace
             _log.exception("%s %s failed", scope["method"], scope["path"])
-            response = error_response(
-                HttpError(
-                    500, "an internal error; the log of the container has its trace"
-                )
-            )
+            message = "an internal error; its trace is in the log of the container"
+            response = error_response(HttpError(500, message))
+        await self._send(response, scope, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take part in the start and the end of the server."""
+        if scope["type"] != "lifespan":
+            raise ValueError(f"{scope['type']} isn't supported, only HTTP")
+        is_over = False
+        while not is_over:
+            message = await receive()
+            is_over = message["type"] == "lifespan.shutdown"
+            if is_over:
+                self._threads.shutdown(wait=False, cancel_futures=True)
+            await send({"type": message["type"] + ".complete"})
+
+    async def _send(self, response: Response, scope: Scope, send: Send) -> None:
         if response.more is None:
             await response.send(send)
-        elif scope["http_version"] == "1.0":  # which knows no parts
-            await (await self._in_thread(response.whole)).send(send)
+        elif scope["http_version"] == "1.0":  # there are no chunks in HTTP/1.0
+            whole = await self._in_thread(response.whole)
+            await whole.send(send)
         else:
             await self._send_parts(response, send)
 
     async def _send_parts(self, response: Response, send: Send) -> None:
-        """Part by part, each made once the client has taken those before."""
+        """Send part by part; each is computed once the client took those before."""
         await send(response.start())
         part: bytes | None = response.body
         while part is not None:
@@ -105,24 +104,34 @@ class Api:
         await send({"type": "http.response.body", "body": b""})
 
     def _handler(self, scope: Scope) -> Handler:
-        size = 0
-        for name, value in scope["headers"]:
-            size += len(name) + len(value)
-        if size > MAX_HEAD_BYTES:
-            raise HttpError(431, f"the headers are longer than {MAX_HEAD_BYTES} bytes")
-        path, method = scope["path"], scope["method"]
+        """The method that answers a request.
+
+        Raises:
+            HttpError: 404, 405, or 431 if the headers are too long.
+        """
+        self._check_head(scope)
+        path = scope["path"]
+        method = scope["method"]
         methods = self._methods(path)
         if methods is None:
-            raise HttpError(
-                404, f"no such path, expected one of {', '.join(self._routes)}"
-            )
+            paths = ", ".join(self._routes)
+            raise HttpError(404, f"no such path, expected one of {paths}")
         if method not in methods:
             allowed = ", ".join(methods)
             message = f"{path} doesn't take {method}, expected {allowed}"
             raise HttpError(405, message, ((b"allow", allowed.encode()),))
         return methods[method]
 
+    def _check_head(self, scope: Scope) -> None:
+        size = 0
+        for name, value in scope["headers"]:
+            size += len(name) + len(value)
+        most = self._settings.client_limits.head_bytes
+        if size > most:
+            raise HttpError(431, f"the headers are longer than {most} bytes")
+
     def _methods(self, path: str) -> Methods | None:
+        """The handlers of a path by method, None if there is no such path."""
         return self._routes.get(path)
 
     async def _execution_parameters(self, _scope: Scope, _receive: Receive) -> Response:
@@ -133,40 +142,44 @@ class Api:
         }
         return json_response(parameters)
 
+    async def _read_body(self, receive: Receive, max_body_mib: int) -> bytes:
+        seconds = self._settings.client_limits.body_s
+        return await read_body(receive, max_body_mib, seconds)
+
     async def _invoke(
         self, served: ServedModel, scope: Scope, receive: Receive
     ) -> Response:
-        """The answer to one body, made here where it is short and in a thread where it
-        is long.
-        """
-        headers, most_mib, lenient = (
-            _headers(scope),
-            self._settings.max_body_mib,
-            self._settings.is_batch,
-        )
-        length, asked = declared_length(headers, most_mib), Asked.of(headers)
-        response: Response
-        if length < LONG_BODY and not is_slow(asked):
-            body = await read_body(receive, most_mib)
-            if not may_question(body):
-                return answer(served, asked, body, lenient)
-            response = await self._in_thread(answer, served, asked, body, lenient)
-            return response
+        """Answer a body: here if it is short, in a thread if it is long or slow."""
+        given = _by_name(scope["headers"])
+        headers = RequestHeaders.of(given)
+        max_body_mib = self._settings.max_body_mib
+        length = declared_length(given, max_body_mib)
+        if length < LONG_BODY and not headers.is_slow:
+            body = await self._read_body(receive, max_body_mib)
+            if may_hold_questions(body):
+                return await self._answer_in_thread(served, headers, body)
+            return answer(served, headers, body, self._rules)
         async with self._budget.hold(length):
-            body = await read_body(receive, most_mib)
-            response = await self._in_thread(answer, served, asked, body, lenient)
-            return response
+            body = await self._read_body(receive, max_body_mib)
+            return await self._answer_in_thread(served, headers, body)
+
+    async def _answer_in_thread(
+        self, served: ServedModel, headers: RequestHeaders, body: bytes
+    ) -> Response:
+        response: Response = await self._in_thread(
+            answer, served, headers, body, self._rules
+        )
+        return response
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, work, *arguments
-        )
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, work, *arguments)
 
 
 class Application(Api):
-    """The routes over one model, which is ready when this is made."""
+    """The routes over one model, which is loaded before this is made."""
 
-    def __init__(self, served: ServedModel, settings: Settings) -> None:
+    def __init__(self, served: ServedModel, settings: ServeSettings) -> None:
         super().__init__(settings)
         self._served = served
         self._routes = {
@@ -179,7 +192,8 @@ class Application(Api):
         if not self._served.is_well():
             raise HttpError(
                 503,
-                "the model doesn't answer as it did when it was loaded; restart the container",
+                "the model doesn't answer as it did when it was loaded; "
+                "restart the container",
             )
         return Response()
 
@@ -187,12 +201,12 @@ class Application(Api):
         return self._invoke(self._served, scope, receive)
 
 
-def _headers(scope: Scope) -> Headers:
-    """Values by name; several of one name are one list."""
-    given: list[tuple[bytes, bytes]] = scope["headers"]
+def _by_name(given: list[tuple[bytes, bytes]]) -> Headers:
+    """Headers by name; several with the same name are joined to a list."""
     found = dict(given)
-    if len(found) < len(given):
-        found = {}
-        for name, value in given:
-            found[name] = found[name] + b"," + value if name in found else value
-    return found
+    if len(found) == len(given):
+        return found
+    joined: dict[bytes, bytes] = {}
+    for name, value in given:
+        joined[name] = joined[name] + b"," + value if name in joined else value
+    return joined

@@ -1,66 +1,56 @@
-"""Request bodies, read within bounds: of length, of time, and of how many bytes of long
-ones are held at once.
+"""Request bodies, read within limits.
+
+A body may have only so many bytes, it must come within a time, and only so many bytes
+of long bodies are held at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
+from serve.asgi import Headers, Receive
 from serve.errors import HttpError
+from serve.limits import ClientLimits
 from serve.resources import MIB
 
-Scope = MutableMapping[str, Any]
-Headers = Mapping[bytes, bytes]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-
-# SageMaker gives a request 60 s in all.
-BODY_S = 60.0
+_BODY_S = ClientLimits().body_s
 
 
 class ClientDisconnectedError(Exception):
-    """Nobody is there to answer."""
+    """The client is gone, so there is nobody to answer."""
 
 
-def declared_length(headers: Headers, most_mib: int) -> int:
-    """What Content-Length says, the limit where a body comes in chunks, 0 where there
-    is none; there is never both.
+def declared_length(headers: Headers, max_mib: int) -> int:
+    """The most bytes that the body may have, by its headers.
+
+    That is its Content-Length, the limit if the body comes in chunks, 0 if neither
+    header is there. The server refuses requests that have both.
 
     Raises:
         HttpError: 413 if it is too long, before any of it is read.
     """
     if b"transfer-encoding" in headers:
-        return most_mib * MIB
+        return max_mib * MIB
     length = int(headers.get(b"content-length", 0))
-    if length > most_mib * MIB:
-        raise _too_large(most_mib)
+    if length > max_mib * MIB:
+        raise _too_large(max_mib)
     return length
 
 
-async def read_body(receive: Receive, most_mib: int, seconds: float = BODY_S) -> bytes:
-    """The whole body.
+async def read_body(receive: Receive, max_mib: int, seconds: float = _BODY_S) -> bytes:
+    """Read the whole body.
 
     Raises:
         HttpError: 413 as soon as it is too long, 408 if it doesn't come within
             ``seconds``.
-        ClientDisconnectedError: if it never will.
+        ClientDisconnectedError: if the client has hung up.
     """
     try:
         async with asyncio.timeout(seconds):
-            chunks, length, more = [], 0, True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnectedError
-                chunks.append(message.get("body", b""))
-                length += len(chunks[-1])
-                more = message.get("more_body", False)
-                if length > most_mib * MIB:
-                    raise _too_large(most_mib)
-            return b"".join(chunks)
+            return await _read_chunks(receive, max_mib)
     except TimeoutError:
         raise HttpError(
             408,
@@ -69,47 +59,70 @@ async def read_body(receive: Receive, most_mib: int, seconds: float = BODY_S) ->
         ) from None
 
 
+async def _read_chunks(receive: Receive, max_mib: int) -> bytes:
+    chunks: list[bytes] = []
+    length = 0
+    is_complete = False
+    while not is_complete:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnectedError
+        chunk = message.get("body", b"")
+        chunks.append(chunk)
+        length += len(chunk)
+        if length > max_mib * MIB:
+            raise _too_large(max_mib)
+        is_complete = not message.get("more_body", False)
+    return b"".join(chunks)
+
+
 class Budget:
-    """A number of bytes that may be held; who would exceed it waits in line, so that
-    nobody is passed over for ever.
+    """A number of bytes that may be held at once.
+
+    Whoever would exceed it waits in line. A small request doesn't overtake a large one,
+    so that everyone's turn comes.
     """
 
     def __init__(self, total: int) -> None:
-        self._left = total
         self._total = total
+        self._free = total
         self._line: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
     async def hold(self, count: int) -> AsyncIterator[None]:
-        """Hold ``count`` bytes, or all there are where it is more, once they are free."""
+        """Hold ``count`` bytes, at most the whole budget, once they are free."""
         count = min(count, self._total)
-        if self._line or count > self._left:
-            turn = asyncio.get_running_loop().create_future()
-            self._line.append((count, turn))
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._give_back(count)
-                else:
-                    self._line.remove((count, turn))
-                raise
+        if self._line or count > self._free:
+            await self._wait_for(count)
         else:
-            self._left -= count
+            self._free -= count
         try:
             yield
         finally:
             self._give_back(count)
 
+    async def _wait_for(self, count: int) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._line.append((count, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            its_turn_had_come = turn.done() and not turn.cancelled()
+            if its_turn_had_come:
+                self._give_back(count)
+            else:
+                self._line.remove((count, turn))
+            raise
+
     def _give_back(self, count: int) -> None:
-        self._left += count
-        while self._line and self._line[0][0] <= self._left:
+        self._free += count
+        while self._line and self._line[0][0] <= self._free:
             wanted, turn = self._line.popleft()
-            self._left -= wanted
+            self._free -= wanted
             turn.set_result(None)
 
 
-def _too_large(most_mib: int) -> HttpError:
+def _too_large(max_mib: int) -> HttpError:
     return HttpError(
-        413, f"the body is longer than {most_mib} MiB, send fewer rows at a time"
+        413, f"the body is longer than {max_mib} MiB, send fewer rows at a time"
     )

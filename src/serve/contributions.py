@@ -1,12 +1,13 @@
 """Why a rating is what it is: SHAP values of the trees, in stars.
 
 XGBoost gives Shapley values as margins of classes (TreeSHAP, Lundberg et al. 2020). The
-expected rating isn't linear in margins, so the way from the average margins to those of
-the row is gone in a straight line, and what each feature's share of the margins adds to
-the expected rating is integrated along it (Aumann and Shapley). A regression's values
-are stars already; where its estimate ends at the scale's end, all are shortened alike,
-as the same integral says. The parts then add up: the base and all features give the
-expected rating of the row.
+expected rating isn't linear in margins. So we go from the average margins to those of
+the row in a straight line, and integrate along it what each feature's share of the
+margins adds to the expected rating (Aumann and Shapley). The values of a regression are
+stars already. Where its estimate is moved to the end of the scale, they all shrink by
+the same factor, as the same integral gives.
+
+The parts add up: the base and all features give the expected rating of the row.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from movielens.features import FeatureMatrix
 if TYPE_CHECKING:
     import xgboost
 
+Doubles = NDArray[np.float64]
+
 # Gauss and Legendre's rule of this many points is exact to far more digits than an
 # answer needs.
 _POINTS = 24
@@ -33,85 +36,117 @@ def contributions(
     class_values: tuple[float, ...],
     count: int,
 ) -> list[dict[str, Any]]:
-    """For each row the base in stars, the ``count`` strongest features with their
-    stars, and the others' sum.
+    """The features that moved the expected rating of each row most.
+
+    Args:
+        booster: the trees of the classes.
+        regression: the trees of the regression, if there is one.
+        features: of the rows.
+        class_values: stars of each class, rising.
+        count: how many features to name.
+
+    Returns:
+        For each row ``base_rating`` in stars, the strongest ``features`` with their
+        values and stars, and the sum of the ``others``.
     """
     import xgboost
 
     matrix = xgboost.DMatrix(
         features.values, feature_names=list(features.names), nthread=1
     )
-    parts = booster.predict(matrix, pred_contribs=True).astype(np.float64)
-    base, stars = in_stars(parts, np.array(class_values))
+    margins = booster.predict(matrix, pred_contribs=True).astype(np.float64)
+    base, stars = in_stars(margins, np.array(class_values))
     if regression is not None:
-        parts = regression.predict(matrix, pred_contribs=True).astype(np.float64)
-        base, stars = (
-            (a + b) / 2
-            for a, b in zip((base, stars), on_scale(parts, class_values), strict=True)
+        shares = regression.predict(matrix, pred_contribs=True).astype(np.float64)
+        regression_base, regression_stars = on_scale(shares, class_values)
+        # As the expected rating is halfway between the two.
+        base = (base + regression_base) / 2
+        stars = (stars + regression_stars) / 2
+
+    strongest = np.argsort(-np.abs(stars), axis=1, kind="stable")[:, :count]
+    explained = []
+    for row, chosen in enumerate(strongest):
+        named = [_feature(features, stars, row, int(column)) for column in chosen]
+        others = np.delete(stars[row], chosen)
+        explained.append(
+            {
+                "base_rating": float(base[row]),
+                "features": named,
+                "others": float(others.sum()),
+            }
         )
-    order = np.argsort(-np.abs(stars), axis=1, kind="stable")[:, :count]
-    return [
-        {
-            "base_rating": float(base[row]),
-            "features": [
-                _feature(features, row, int(place), stars) for place in chosen
-            ],
-            "others": float(np.delete(stars[row], chosen).sum()),
-        }
-        for row, chosen in enumerate(order)
-    ]
+    return explained
 
 
-def in_stars(
-    parts: NDArray[np.float64], class_values: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Margins' parts, float64 (n_rows, n_classes, n_features + 1), to stars.
+def in_stars(parts: Doubles, class_values: Doubles) -> tuple[Doubles, Doubles]:
+    """Margins to stars.
 
-    Returns the expected rating of the base margins, (n_rows,), and what each feature
-    adds to it, (n_rows, n_features).
+    Args:
+        parts: float64 (n_rows, n_classes, n_features + 1), each feature's part of the
+            margins; the last is the base.
+        class_values: float64 (n_classes,), stars of each class.
+
+    Returns:
+        The expected rating of the base, float64 (n_rows,), and what each feature adds
+        to it, float64 (n_rows, n_features).
     """
-    base, way = parts[:, :, -1], parts[:, :, :-1].sum(axis=2)
+    base = parts[:, :, -1]
+    of_features = parts[:, :, :-1]
+    way = of_features.sum(axis=2)
     points, weights = np.polynomial.legendre.leggauss(_POINTS)
+
+    # How much the expected rating rises with the margin of each class, on average along
+    # the way. The rule's points lie between -1 and 1, ours between 0 and 1.
     slope = np.zeros_like(base)
     for point, weight in zip((points + 1) / 2, weights / 2, strict=True):
         probabilities = _softmax(base + point * way)
-        slope += (
-            weight
-            * probabilities
-            * (class_values - (probabilities @ class_values)[:, None])
-        )
-    return _softmax(base) @ class_values, np.einsum(
-        "nk,nkf->nf", slope, parts[:, :, :-1]
-    )
+        expected_rating = probabilities @ class_values
+        above_expected = class_values - expected_rating[:, None]
+        slope += weight * probabilities * above_expected
+
+    base_rating = _softmax(base) @ class_values
+    return base_rating, np.einsum("nk,nkf->nf", slope, of_features)
 
 
 def on_scale(
-    parts: NDArray[np.float64], class_values: tuple[float, ...]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The same of a regression's parts, float64 (n_rows, n_features + 1), which are
-    stars, on or off the scale.
+    parts: Doubles, class_values: tuple[float, ...]
+) -> tuple[Doubles, Doubles]:
+    """The same for a regression, whose estimate may be off the scale.
+
+    Args:
+        parts: float64 (n_rows, n_features + 1), each feature's part in stars; the last
+            is the base.
+        class_values: stars of each class, rising.
+
+    Returns:
+        The base on the scale, float64 (n_rows,), and what each feature adds to it,
+        float64 (n_rows, n_features).
     """
-    base, way = parts[:, -1], parts[:, :-1].sum(axis=1)
-    first, last = (
-        np.clip(stars, class_values[0], class_values[-1])
-        for stars in (base, base + way)
-    )
-    share = np.divide(last - first, way, out=np.ones_like(way), where=way != 0)
-    return first, parts[:, :-1] * share[:, None]
+    base = parts[:, -1]
+    of_features = parts[:, :-1]
+    way = of_features.sum(axis=1)
+    lowest, highest = class_values[0], class_values[-1]
+    base_on_scale = np.clip(base, lowest, highest)
+    estimate_on_scale = np.clip(base + way, lowest, highest)
+    way_on_scale = estimate_on_scale - base_on_scale
+    is_on_the_way = way != 0
+    share = np.ones_like(way)
+    np.divide(way_on_scale, way, out=share, where=is_on_the_way)
+    return base_on_scale, of_features * share[:, None]
 
 
 def _feature(
-    features: FeatureMatrix, row: int, place: int, stars: NDArray[np.float64]
+    features: FeatureMatrix, stars: Doubles, row: int, column: int
 ) -> dict[str, Any]:
-    value = float(features.values[row, place])
+    value = float(features.values[row, column])
     return {
-        "name": features.names[place],
+        "name": features.names[column],
         "value": value if np.isfinite(value) else None,
-        "stars": float(stars[row, place]),
+        "stars": float(stars[row, column]),
     }
 
 
-def _softmax(margins: NDArray[np.float64]) -> NDArray[np.float64]:
+def _softmax(margins: Doubles) -> Doubles:
     powers = np.exp(margins - margins.max(axis=1, keepdims=True))
-    quotient: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    quotient: Doubles = powers / powers.sum(axis=1, keepdims=True)
     return quotient

@@ -1,8 +1,11 @@
-"""Requests that can't be answered as they are, with the HTTP status that says so."""
+"""Requests that are refused: the HTTP status and the JSON body that says why."""
 
 from __future__ import annotations
 
+import orjson
+
 from movielens.errors import HalfstarError
+from serve.asgi import Header
 
 CODES = {
     400: "bad_request",
@@ -21,13 +24,26 @@ CODES = {
 
 
 class HttpError(HalfstarError):
-    """A refusal: ``status`` is one of `CODES`, ``headers`` go beside the JSON body that
-    holds code and message.
+    """A request that is refused.
+
+    Attributes:
+        status: one of `CODES`.
+        headers: sent along with the body that `error_body` makes.
     """
 
     def __init__(
-        self, status: int, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()
+        self, status: int, message: str, headers: tuple[Header, ...] = ()
     ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers
+
+
+def error_body(status: int, message: str) -> bytes:
+    """The JSON that every refusal has.
+
+    Example:
+        >>> error_body(404, "no such path")
+        b'{"error":{"code":"not_found","message":"no such path"}}'
+    """
+    return orjson.dumps({"error": {"code": CODES[status], "message": message}})

@@ -1,9 +1,8 @@
-"""The models of a multi-model endpoint: loaded and unloaded by request, kept in memory
-as far as it goes.
+"""The models of a multi-model endpoint, loaded and unloaded by request.
 
-A model that was loaded stays loaded for the platform until the platform unloads it.
-Where memory runs short, those that were asked for least recently are dropped from it
-and read again when they are next asked for.
+For the platform a model is loaded until the platform unloads it. If memory runs short,
+those that were asked for least recently are dropped from memory. They are read again
+when they are asked for again.
 """
 
 from __future__ import annotations
@@ -17,20 +16,25 @@ from pathlib import Path
 from movielens import artifact
 from movielens.errors import HalfstarError
 from serve.errors import HttpError
+from serve.resources import MIB, MODEL_FACTOR
 from serve.served_model import ServedModel, load
 
 _log = logging.getLogger(__name__)
 
-# What a model takes in memory for each byte of its files: tables, titles as text, the
-# mapped trees.
-MEMORY_FACTOR = 3
-
 
 @dataclass(slots=True)
 class _Entry:
+    """A model that the platform has loaded.
+
+    Attributes:
+        path: the directory of its artifact.
+        size: bytes of memory that it takes.
+        served: the model, None while it isn't in memory.
+    """
+
     path: Path
     size: int
-    served: ServedModel | None
+    served: ServedModel | None = None
 
 
 class Models:
@@ -42,17 +46,16 @@ class Models:
 
     def __init__(self, memory_bytes: int) -> None:
         self._memory = memory_bytes
-        self._entries: OrderedDict[str, _Entry] = (
-            OrderedDict()
-        )  # the least recently asked for first
+        # The least recently asked for comes first.
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = threading.Lock()
 
     def load(self, name: str, path: Path) -> None:
-        """Load the artifact in ``path`` under that name.
+        """Load the artifact in ``path`` under this name.
 
         Raises:
-            HttpError: 409 if there is a model of that name, 404 if the path doesn't
-                exist, 507 if the model needs more memory than there is.
+            HttpError: 409 if there is a model of this name, 404 if there is no such
+                directory, 507 if the model needs more memory than models may take.
             ArtifactError: if it isn't a model.
         """
         with self._lock:
@@ -60,14 +63,15 @@ class Models:
                 raise HttpError(409, f"model {name} is loaded already")
             if not path.is_dir():
                 raise HttpError(404, f"no directory {path}")
-            size = MEMORY_FACTOR * artifact.size(path)
+            size = MODEL_FACTOR * artifact.size(path)
             if size > self._memory:
                 raise HttpError(
                     507,
-                    f"model {name} needs {size >> 20} MiB, models may take {self._memory >> 20} MiB",
+                    f"model {name} needs {size // MIB} MiB, "
+                    f"models may take {self._memory // MIB} MiB",
                 )
             self._make_room(size)
-            self._entries[name] = _Entry(path, size, None)
+            self._entries[name] = _Entry(path, size)
         try:
             self.get(name)
         except HalfstarError:
@@ -75,11 +79,11 @@ class Models:
             raise
 
     def get(self, name: str) -> ServedModel:
-        """The model, read again if it was dropped.
+        """The model, read again if it was dropped from memory.
 
         Raises:
-            HttpError: 404 if none of that name is loaded.
-            ArtifactError: if it is no longer a model.
+            HttpError: 404 if no model of this name is loaded.
+            ArtifactError: if its files are no longer a model.
         """
         with self._lock:
             entry = self._entry(name)
@@ -87,31 +91,42 @@ class Models:
             if entry.served is not None:
                 return entry.served
             self._make_room(entry.size)
-        served = load(entry.path)  # nobody waits for this but who asked for this model
+        # Without the lock, so that requests for other models don't wait.
+        served = load(entry.path)
         entry.served = served
         return served
 
     def is_resident(self, name: str) -> bool:
-        """Whether `get` would find the model in memory; False for one that isn't
-        loaded, of which `get` says so.
+        """Whether the model is in memory, so that `get` is quick.
+
+        False if no model of this name is loaded.
         """
         entry = self._entries.get(name)
         return entry is not None and entry.served is not None
 
     def unload(self, name: str) -> None:
-        """Forget the model; its memory is free once the requests that use it are
-        answered. Raises as `get` does.
+        """Forget the model.
+
+        Its memory is free when the requests that use it are answered.
+
+        Raises:
+            HttpError: 404 if no model of this name is loaded.
         """
         with self._lock:
             self._entry(name)
             del self._entries[name]
 
     def describe(self, name: str) -> dict[str, str]:
-        """As the API lists it. Raises as `get` does."""
-        return {"modelName": name, "modelUrl": str(self._entry(name).path)}
+        """The model as SageMaker's API lists it.
+
+        Raises:
+            HttpError: 404 if no model of this name is loaded.
+        """
+        entry = self._entry(name)
+        return {"modelName": name, "modelUrl": str(entry.path)}
 
     def names(self) -> list[str]:
-        """All names, sorted."""
+        """The names of all models, sorted."""
         with self._lock:
             return sorted(self._entries)
 
@@ -122,17 +137,16 @@ class Models:
         return entry
 
     def _make_room(self, size: int) -> None:
-        resident = {
-            name: entry
-            for name, entry in self._entries.items()
-            if entry.served is not None
-        }
-        taken = sum(entry.size for entry in resident.values())
+        """Drop models from memory until there is room for one of this size."""
+        resident = {}
+        taken = 0
+        for name, entry in self._entries.items():
+            if entry.served is not None:
+                resident[name] = entry
+                taken += entry.size
         for name, entry in resident.items():
             if taken + size <= self._memory:
                 return
-            _log.info(
-                "model %s is dropped from memory until it is asked for again", name
-            )
+            _log.info("model %s is dropped from memory until it is asked for", name)
             entry.served = None
             taken -= entry.size

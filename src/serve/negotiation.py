@@ -1,110 +1,142 @@
-"""Content-Type and Accept to a parser's and a renderer's media type (RFC 9110, sections
-8.3 and 12.5.1).
+"""What a request means by its headers.
 
-Where a request names no type, its first character tells JSON from CSV. Where it accepts
-several, the best quality wins, then the range that names a type more exactly, then the
-order of the header; otherwise the answer is of its own type.
+They say how the body is read, how the answer is written, and which options apply.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
-from serve.codec import CSV, JSON, PARSERS, RENDERERS
+from serve.asgi import Headers
 from serve.errors import HttpError
-from serve.rows import shown
+from serve.fields import shown
+from serve.formats.format import BodyParser
+from serve.formats.registry import FORMATS, Formats
+from serve.formats.renderer import AnswerStyle, Renderer
+from serve.media_types import MediaType, answer_type, request_type
+from serve.options import Options
+from serve.questions import RECOMMEND, Wanted
 
-# What clients send when they were told nothing.
-_UNSAID = ("", "application/octet-stream")
-_QUALITY = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
-_UTF_8 = ("utf-8", "utf8")
+_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
+
+
+class RequestHeaders(NamedTuple):
+    """The headers that matter to an answer, as they came; None for those that didn't.
+
+    Attributes:
+        content_type: Content-Type.
+        accept: Accept.
+        attributes: X-Amzn-SageMaker-Custom-Attributes.
+        encoding: Content-Encoding.
+    """
+
+    content_type: str | None = None
+    accept: str | None = None
+    attributes: str | None = None
+    encoding: str | None = None
+
+    @classmethod
+    def of(cls, headers: Headers) -> RequestHeaders:
+        """Those among all headers of a request."""
+        return _decoded(
+            headers.get(b"content-type"),
+            headers.get(b"accept"),
+            headers.get(_ATTRIBUTES),
+            headers.get(b"content-encoding"),
+        )
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether they may make even one row take long enough to keep others waiting.
+
+        This is a quick look, before anything else is known of the request.
+        """
+        if self.attributes is not None and "contributions" in self.attributes:
+            return True
+        return self.content_type is not None and RECOMMEND in self.content_type.lower()
+
+
+# Clients send the same few headers again and again.
+@lru_cache(maxsize=64)
+def _decoded(*values: bytes | None) -> RequestHeaders:
+    decoded = [None if value is None else value.decode("latin-1") for value in values]
+    return RequestHeaders(*decoded)
 
 
 @dataclass(frozen=True, slots=True)
-class MediaType:
-    """A media type or range in lower case, with its parameters."""
+class Negotiated:
+    """What the headers mean.
 
-    name: str
-    parameters: dict[str, str] = field(default_factory=dict)
+    Attributes:
+        parser: reads the body.
+        media_type: of the answer.
+        renderer: writes the answer.
+        style: what the client chose about the answer.
+        options: what else the client asked for.
+    """
 
-    @classmethod
-    def parse(cls, text: str) -> MediaType:
-        """Read ``type/subtype; name=value``; what has no ``=`` is no parameter."""
-        name, *rest = text.split(";")
-        pairs = (part.partition("=") for part in rest if "=" in part)
-        parameters = {
-            key.strip().lower(): value.strip().strip('"').lower()
-            for key, _, value in pairs
-        }
-        return cls(name.strip().lower(), parameters)
-
-    @property
-    def quality(self) -> float:
-        """The weight of a range, 0 to 1; 0, which refuses, where it is malformed."""
-        text = self.parameters.get("q", "1")
-        return float(text) if _QUALITY.fullmatch(text) else 0.0
-
-    def specificity(self, name: str) -> int:
-        """How exactly this range names the type: 2 by name, 1 by its first half, 0 by
-        ``*/*``, -1 not at all.
-        """
-        ranges = ("*/*", name.partition("/")[0] + "/*", name)
-        return ranges.index(self.name) if self.name in ranges else -1
+    parser: BodyParser
+    media_type: str
+    renderer: Renderer
+    style: AnswerStyle
+    options: Options
 
 
-def request_type(content_type: str | None, body: bytes) -> str:
-    """The key of `PARSERS` for a body.
+# Refusals aren't remembered.
+@lru_cache(maxsize=512)
+def negotiate(
+    headers: RequestHeaders, first: bytes, formats: Formats = FORMATS
+) -> Negotiated:
+    """What these headers mean.
+
+    Args:
+        headers: of the request.
+        first: the body's first character, for a request without a content type.
+        formats: what can be read and written.
 
     Raises:
-        HttpError: 415 if the type isn't among them or the charset isn't UTF-8.
+        HttpError: 406 or 415.
+        RequestError: if an option or a parameter has a value that it doesn't take.
     """
-    media_type = MediaType.parse(content_type or "")
-    charset = media_type.parameters.get("charset", "utf-8")
-    if charset not in _UTF_8:
-        raise HttpError(415, f"charset {shown(charset)!r} isn't supported, send UTF-8")
-    if media_type.name in _UNSAID:
-        return JSON if body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") else CSV
-    if media_type.name not in PARSERS:
+    _check_encoding(headers.encoding)
+    content_type = MediaType.parse(headers.content_type or "")
+    requested = request_type(content_type, first, formats)
+    answered = answer_type(headers.accept, requested, formats)
+    options = Options.parse(headers.attributes or "")
+    wanted: Wanted | None = None
+
+    parser = formats[requested].parser
+    parser_of_users = formats[requested].parser_of_users
+    if parser_of_users is not None and RECOMMEND in content_type.parameters:
+        wanted = Wanted.from_parameters(content_type.parameters)
+        parser = parser_of_users(wanted)
+
+    return Negotiated(
+        parser=parser,
+        media_type=answered.name,
+        renderer=formats[answered.name].renderer,
+        style=_style(answered.parameters, options, wanted),
+        options=options,
+    )
+
+
+def _check_encoding(encoding: str | None) -> None:
+    if (encoding or "").strip().lower() not in ("", "identity"):
         raise HttpError(
             415,
-            f"Content-Type {shown(media_type.name)!r} isn't supported, send one of {', '.join(PARSERS)}",
+            f"Content-Encoding {shown(encoding)!r} isn't supported, "
+            "send the rows uncompressed",
         )
-    return media_type.name
 
 
-def answer_type(accept: str | None, own: str) -> MediaType:
-    """A key of `RENDERERS` with the parameters that the client gave it; ``own`` is the
-    request's type.
-
-    Raises:
-        HttpError: 406 if nothing that we offer is accepted.
-    """
-    ranges = [
-        MediaType.parse(part) for part in (accept or "").split(",") if part.strip()
-    ]
-    if not ranges:
-        return MediaType(own)
-    offers = sorted(RENDERERS, key=lambda name: name != own)
-    fits = [fit for name in offers if (fit := _fit(name, ranges))]
-    if not fits:
-        raise HttpError(
-            406,
-            f"nothing in Accept {shown(accept)!r} can be answered, ask for one of {', '.join(RENDERERS)}",
-        )
-    return max(fits, key=lambda fit: fit[0])[1]
-
-
-def _fit(
-    name: str, ranges: list[MediaType]
-) -> tuple[tuple[float, int, int], MediaType] | None:
-    """How well a type is accepted (greater is better), as the range that names it most
-    exactly says.
-    """
-    ranked = [
-        (r.specificity(name), r.quality, -place) for place, r in enumerate(ranges)
-    ]
-    specificity, quality, place = max(ranked)
-    if specificity < 0 or quality == 0:
-        return None
-    return (quality, specificity, place), MediaType(name, ranges[-place].parameters)
+def _style(
+    parameters: Mapping[str, str], options: Options, wanted: Wanted | None
+) -> AnswerStyle:
+    return AnswerStyle(
+        is_verbose=options.verbose or parameters.get("verbose") == "true",
+        has_header=parameters.get("header") == "present",
+        n_recommended=0 if wanted is None else wanted.count,
+    )

@@ -14,50 +14,46 @@ from movielens.tables import MovieTable
 
 
 class PredictedRows(NamedTuple):
-    """All that an answer may say, a row a query.
+    """All that an answer may say of some rows.
 
     Attributes:
-        queries: what was asked.
-        predictions: what the model answered.
-        model: looked up where an answer says more, such as titles.
-        contributions: for each row the features that moved the expected rating most,
-            or None where nobody asked.
+        queries: the rows.
+        predicted: what the model predicts for them.
+        model: looked up for what else an answer says, such as titles.
+        contributions: for each row the features that moved its expected rating most, as
+            `serve.contributions` makes them; None if the client didn't ask.
     """
 
     queries: RatingQueries
-    predictions: Predictions
+    predicted: Predictions
     model: Model
     contributions: list[dict[str, Any]] | None = None
 
     @property
-    def class_values(self) -> tuple[float, ...]:
-        """Stars of each class, rising."""
-        return self.predictions.class_values
-
-    @property
     def movies(self) -> MovieTable:
-        """The catalogue."""
+        """The catalogue of the training job."""
         return self.model.movies
 
     @property
     def movie_index(self) -> NDArray[np.int64]:
-        """Places in `movies`, int64 (n_rows,), -1 where the catalogue doesn't list the
-        movie.
+        """The place of each row's movie in `movies`, int64 (n_rows,).
+
+        -1 if the catalogue doesn't list it.
         """
         return self.model.movie_index(self.queries.movie_id)
 
     @property
     def knows_user(self) -> NDArray[np.bool_]:
-        """Whether the user has ratings in the training rows, bool (n_rows,)."""
+        """Whether each row's user has ratings in training, bool (n_rows,)."""
         return self.model.knows_user(self.queries.user_id)
 
     def take(self, rows: NDArray[np.int64]) -> PredictedRows:
         """The given rows (int64 positions), in that order, without contributions."""
         return PredictedRows(
-            self.queries.take(rows), self.predictions.take(rows), self.model
+            self.queries.take(rows), self.predicted.take(rows), self.model
         )
 
 
 def predict_rows(model: Model, queries: RatingQueries) -> PredictedRows:
-    """Predict any number of rows; an unknown user or movie is a row like any other."""
+    """Predict any number of rows; unknown users and movies are predicted as well."""
     return PredictedRows(queries, model.predict(queries), model)

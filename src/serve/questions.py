@@ -1,35 +1,45 @@
-"""Questions that two ids can't ask: how a user who sends ratings along would rate a
-movie, and a user's best movies.
+"""Questions that go beyond "how would this user rate this movie?".
 
-They come as objects with ``history`` or ``recommend``, or as CSV of user ids below a
-content type that says ``recommend``. Whatever of a question can be judged without a
-model is judged here.
+There are two: how a user who sends their own ratings would rate a movie, and which
+movies a user would like best. They come as JSON objects with ``history`` or
+``recommend``, or as CSV rows of user ids under a content type with ``recommend``.
+
+This module checks all that can be checked without a model.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from movielens.columns import GENRES_COLUMN, MOVIE_ID, RATING, TIMESTAMP, USER_ID
 from movielens.errors import RequestError
-from serve.rows import EXPECTED, FIELDS, is_id, is_timestamp, shown
+from serve.fields import FIELDS, RULES, FieldRule, shown
 
-HISTORY, RECOMMEND = "history", "recommend"
-YEAR_FROM, YEAR_TO, MIN_RATINGS = "year_from", "year_to", "min_ratings"
-MOST_RECOMMENDED = 1000
-_MOST = 2**31 - 1
-
+HISTORY = "history"
+RECOMMEND = "recommend"
+YEAR_FROM = "year_from"
+YEAR_TO = "year_to"
+MIN_RATINGS = "min_ratings"
 FILTERS = (GENRES_COLUMN, YEAR_FROM, YEAR_TO, MIN_RATINGS)
-_WITH_HISTORY = (*FIELDS, HISTORY)
-_RECOMMENDING = (USER_ID, TIMESTAMP, HISTORY, RECOMMEND, *FILTERS)
-_OF_A_RATING = (MOVIE_ID, RATING, TIMESTAMP)
+
+MOST_RECOMMENDED = 1000
+_LAST_YEAR = 9999
+_MOST_RATINGS = 2**31 - 1
+# Of a number in a content type; longer ones are out of range for every field.
+_MOST_DIGITS = 11
 
 
 class Rating(NamedTuple):
-    """A rating that a user sends along; the timestamp is NaN where none was given."""
+    """A rating that a request brings along.
+
+    Attributes:
+        movie_id: raw MovieLens id.
+        rating: stars.
+        timestamp: seconds since 1970, NaN if none was given.
+    """
 
     movie_id: int
     rating: float
@@ -45,11 +55,11 @@ class Wanted:
 
     Attributes:
         count: how many, 1 to `MOST_RECOMMENDED`.
-        genres: a movie has one of them at least, in any case of letters; none for all
-            movies.
-        year_from, year_to: the first and the last year; movies without one are left out
-            where either is given.
-        min_ratings: how many ratings a movie has among the training rows, at least.
+        genres: only movies with at least one of these, upper or lower case; all movies
+            if there are none.
+        year_from, year_to: only movies from these years, both included. If either is
+            given, movies without a year are left out.
+        min_ratings: only movies with at least this many ratings in training.
     """
 
     count: int
@@ -59,60 +69,68 @@ class Wanted:
     min_ratings: int = 0
 
     @classmethod
-    def of(cls, line: int, fields: Mapping[str, Any]) -> Self:
-        """Of the fields of a request.
+    def from_fields(cls, line: int, fields: Mapping[str, Any]) -> Self:
+        """Read the fields of a JSON object; others are ignored.
 
         Raises:
-            RequestError: at the first that isn't as it should be.
+            RequestError: at the first value that its field doesn't take.
         """
         for name in (RECOMMEND, *FILTERS):
             if name in fields:
-                _check(line, name, fields[name])
+                rule = _RULES[name]
+                if not rule.accepts(fields[name]):
+                    raise _bad_value(line, name, fields[name], rule)
         return cls(
-            fields[RECOMMEND],
-            tuple(fields.get(GENRES_COLUMN) or ()),
-            fields.get(YEAR_FROM),
-            fields.get(YEAR_TO),
-            fields.get(MIN_RATINGS) or 0,
+            count=fields[RECOMMEND],
+            genres=tuple(fields.get(GENRES_COLUMN) or ()),
+            year_from=fields.get(YEAR_FROM),
+            year_to=fields.get(YEAR_TO),
+            min_ratings=fields.get(MIN_RATINGS) or 0,
         )
 
     @classmethod
-    def of_parameters(cls, parameters: Mapping[str, str]) -> Self:
-        """Of the parameters of a content type, such as ``recommend=10;
-        genres=Comedy|Drama``; raises as `of` does.
+    def from_parameters(cls, parameters: Mapping[str, str]) -> Self:
+        """Read the parameters of a content type.
+
+        Raises:
+            RequestError: at the first value that its field doesn't take.
+
+        Example:
+            >>> given = {"recommend": "10", "genres": "comedy|drama"}
+            >>> Wanted.from_parameters(given).genres
+            ('comedy', 'drama')
         """
         fields: dict[str, Any] = {}
         for name in (RECOMMEND, *FILTERS):
             if name in parameters:
-                text = parameters[name]
-                is_number = text.isascii() and text.isdecimal() and len(text) < 12
-                fields[name] = (
-                    text.split("|")
-                    if name == GENRES_COLUMN
-                    else int(text)
-                    if is_number
-                    else text
-                )
+                fields[name] = _typed(name, parameters[name])
         try:
-            return cls.of(1, fields)
+            return cls.from_fields(1, fields)
         except RequestError as error:
-            raise RequestError(
-                str(error).replace("line 1", "Content-Type", 1)
-            ) from None
+            message = str(error).replace("line 1", "Content-Type", 1)
+            raise RequestError(message) from None
+
+
+def _typed(name: str, text: str) -> Any:
+    """A parameter as the JSON value that means the same."""
+    if name == GENRES_COLUMN:
+        return text.split("|")
+    if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS:
+        return int(text)
+    return text
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A prediction for a user by a history, or, where ``wanted`` is there,
-    recommendations.
+    """A request for recommendations, or for a prediction that a history is part of.
 
     Attributes:
-        user_id: None where none was given.
-        movie_id: whose rating is asked; None of recommendations.
-        timestamp: seconds since 1970, NaN where none was given.
-        history: the user's own ratings, no movie twice, which stand in place of those
-            that training knew; or None.
-        wanted: of recommendations.
+        user_id: None if none was given.
+        movie_id: the movie whose rating is predicted; None for recommendations.
+        timestamp: seconds since 1970, NaN if none was given.
+        history: the user's own ratings, each movie once. They take the place of the
+            ratings that training had of this user. None if the request has none.
+        wanted: which movies to recommend; None for a prediction.
     """
 
     user_id: int | None
@@ -122,115 +140,169 @@ class Question:
     wanted: Wanted | None
 
     @classmethod
-    def of(cls, line: int, record: Mapping[str, Any]) -> Self:
-        """Of a decoded JSON object that has `HISTORY` or `RECOMMEND`.
+    def from_record(cls, line: int, record: Mapping[str, Any]) -> Self:
+        """Read a decoded JSON object that has `HISTORY` or `RECOMMEND`.
 
         Raises:
-            RequestError: at the first field that isn't as it should be.
+            RequestError: at the first field that is unknown, missing or bad.
         """
-        recommending = RECOMMEND in record
-        check_fields(line, record, _RECOMMENDING if recommending else _WITH_HISTORY)
-        if not recommending and MOVIE_ID not in record:
-            raise RequestError(
-                f"line {line}: {MOVIE_ID} is missing, expected {EXPECTED[MOVIE_ID]}"
-            )
-        if HISTORY not in record and USER_ID not in record:
-            raise RequestError(
-                f"line {line}: {USER_ID} is missing, expected {EXPECTED[USER_ID]}, or a history"
-            )
+        recommends = RECOMMEND in record
+        if recommends:
+            check_fields(line, record, _RULES_RECOMMENDING)
+        else:
+            check_fields(line, record, _RULES_WITH_HISTORY)
+            check_presence(line, record, (MOVIE_ID,))
+        if HISTORY not in record:
+            check_presence(line, record, (USER_ID,), alternative=", or a history")
+        history = _history(line, record[HISTORY]) if HISTORY in record else None
         return cls(
-            record.get(USER_ID),
-            record.get(MOVIE_ID),
-            _seconds(record),
-            _history(line, record[HISTORY]) if HISTORY in record else None,
-            Wanted.of(line, record) if recommending else None,
+            user_id=record.get(USER_ID),
+            movie_id=record.get(MOVIE_ID),
+            timestamp=seconds_of(record),
+            history=history,
+            wanted=Wanted.from_fields(line, record) if recommends else None,
         )
+
+
+def may_hold_questions(body: bytes) -> bool:
+    """Whether a body may hold a question: always true if it does, rarely otherwise.
+
+    This is a quick look at bytes. A JSON name is in quotes, and it may be written with
+    escapes.
+    """
+    if b'"' not in body:
+        return False
+    return HISTORY.encode() in body or RECOMMEND.encode() in body or b"\\" in body
 
 
 def check_fields(
-    line: int, record: Mapping[str, Any], names: tuple[str, ...], whose: str = ""
+    line: int,
+    record: Mapping[str, Any],
+    rules: Mapping[str, FieldRule],
+    prefix: str = "",
 ) -> None:
-    """Refuse fields of other names, since a misspelt one would go unnoticed, and values
-    that can't be.
+    """Check that a JSON object has no other fields than these, and good values.
+
+    Unknown fields are refused because a misspelt one would go unnoticed. ``prefix``
+    goes before the names of fields in messages.
 
     Raises:
-        RequestError: at the first; ``whose`` says where in the line it is.
+        RequestError: at the first bad field.
     """
     for name, value in record.items():
-        if name not in names:
-            listed = ", ".join(names)
+        rule = rules.get(name)
+        if rule is None:
             raise RequestError(
-                f"line {line}: unknown field {whose}{shown(name)!r}, expected some of {listed}"
+                f"line {line}: unknown field {prefix}{shown(name)!r}, "
+                f"expected some of {', '.join(rules)}"
             )
-        _check(line, name, value, whose)
+        if not rule.accepts(value):
+            raise _bad_value(line, prefix + name, value, rule)
 
 
-def _check(line: int, name: str, value: Any, whose: str = "") -> None:
-    if not _IS_VALID[name](value):
-        hint = (
-            ", as JSON numbers" if isinstance(value, str) and name in EXPECTED else ""
-        )
-        raise RequestError.at(line, whose + name, shown(value), _EXPECTED[name] + hint)
+def check_presence(
+    line: int,
+    record: Mapping[str, Any],
+    names: tuple[str, ...],
+    prefix: str = "",
+    alternative: str = "",
+) -> None:
+    """Check that a JSON object has these fields.
+
+    Raises:
+        RequestError: at the first that is missing.
+    """
+    for name in names:
+        if name not in record:
+            raise RequestError(
+                f"line {line}: {prefix}{name} is missing, "
+                f"expected {_RULES[name].expected}{alternative}"
+            )
+
+
+def seconds_of(record: Mapping[str, Any]) -> float:
+    """The checked timestamp of a JSON object, NaN if there is none."""
+    timestamp = record.get(TIMESTAMP)
+    return math.nan if timestamp is None else float(timestamp)
+
+
+def _bad_value(line: int, name: str, value: Any, rule: FieldRule) -> RequestError:
+    expected = rule.expected
+    if isinstance(value, str) and rule in RULES.values():
+        expected += ", as JSON numbers"
+    return RequestError.at(line, name, shown(value), expected)
 
 
 def _history(line: int, entries: list[Any]) -> History:
     ratings: dict[int, Rating] = {}
     for place, entry in enumerate(entries):
-        whose = f"{HISTORY}[{place}]."
+        where = f"{HISTORY}[{place}]"
         if not isinstance(entry, dict):
-            raise RequestError.at(
-                line, whose[:-1], shown(entry), "an object with movieId and rating"
-            )
-        check_fields(line, entry, _OF_A_RATING, whose)
-        for name in (MOVIE_ID, RATING):
-            if name not in entry:
-                raise RequestError(
-                    f"line {line}: {whose}{name} is missing, expected {_EXPECTED[name]}"
-                )
-        rating = Rating(entry[MOVIE_ID], float(entry[RATING]), _seconds(entry))
-        if rating.movie_id in ratings:
+            expected = "an object with movieId and rating"
+            raise RequestError.at(line, where, shown(entry), expected)
+        prefix = f"{where}."
+        check_fields(line, entry, _RULES_OF_A_RATING, prefix)
+        check_presence(line, entry, (MOVIE_ID, RATING), prefix)
+        movie_id = entry[MOVIE_ID]
+        if movie_id in ratings:
             raise RequestError(
-                f"line {line}: {whose}{MOVIE_ID} {rating.movie_id} stands twice, send its last rating"
+                f"line {line}: {prefix}{MOVIE_ID} {movie_id} is there twice, "
+                "send only the user's last rating of a movie"
             )
-        ratings[rating.movie_id] = rating
+        ratings[movie_id] = Rating(movie_id, float(entry[RATING]), seconds_of(entry))
     return tuple(ratings.values())
 
 
-def _seconds(record: Mapping[str, Any]) -> float:
-    timestamp = record.get(TIMESTAMP)
-    return math.nan if timestamp is None else float(timestamp)
+def _is_stars(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value <= 5
 
 
-def _whole(low: int, high: int) -> Any:
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _is_genres_or_null(value: Any) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _whole_number(low: int, high: int) -> Callable[[Any], bool]:
     return lambda value: type(value) is int and low <= value <= high
 
 
-def _or_null(is_valid: Any) -> Any:
-    return lambda value: value is None or is_valid(value)
+def _or_null(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or accepts(value)
 
 
-_IS_VALID: dict[str, Any] = {
-    USER_ID: is_id,
-    MOVIE_ID: is_id,
-    TIMESTAMP: is_timestamp,
-    RATING: lambda value: type(value) in (int, float) and 0 < value <= 5,
-    HISTORY: lambda value: isinstance(value, list),
-    RECOMMEND: _whole(1, MOST_RECOMMENDED),
-    GENRES_COLUMN: _or_null(
-        lambda value: (
-            isinstance(value, list) and all(isinstance(name, str) for name in value)
-        )
+_is_year_or_null = _or_null(_whole_number(0, _LAST_YEAR))
+
+_RULES: dict[str, FieldRule] = {
+    **RULES,
+    RATING: FieldRule(_is_stars, "stars, from 0.5 to 5"),
+    HISTORY: FieldRule(
+        _is_list, "a list of objects with movieId, rating and perhaps timestamp"
     ),
-    YEAR_FROM: _or_null(_whole(0, 9999)),
-    YEAR_TO: _or_null(_whole(0, 9999)),
-    MIN_RATINGS: _or_null(_whole(0, _MOST)),
+    RECOMMEND: FieldRule(
+        _whole_number(1, MOST_RECOMMENDED),
+        f"how many movies, from 1 to {MOST_RECOMMENDED}",
+    ),
+    GENRES_COLUMN: FieldRule(
+        _is_genres_or_null, "a list of genres; a movie needs at least one of them"
+    ),
+    YEAR_FROM: FieldRule(_is_year_or_null, "a year, such as 1990"),
+    YEAR_TO: FieldRule(_is_year_or_null, "a year, such as 1999"),
+    MIN_RATINGS: FieldRule(
+        _or_null(_whole_number(0, _MOST_RATINGS)),
+        "the least number of ratings that a movie has",
+    ),
 }
-_EXPECTED = EXPECTED | {
-    RATING: "stars, from 0.5 to 5",
-    HISTORY: "a list of objects with movieId, rating and perhaps timestamp",
-    RECOMMEND: f"how many movies, from 1 to {MOST_RECOMMENDED}",
-    GENRES_COLUMN: "a list of genres, of which a movie has one at least",
-    YEAR_FROM: "a year, such as 1990",
-    YEAR_TO: "a year, such as 1999",
-    MIN_RATINGS: "how many ratings a movie has at least",
-}
+
+
+def _rules_of(*names: str) -> dict[str, FieldRule]:
+    return {name: _RULES[name] for name in names}
+
+
+_RULES_WITH_HISTORY = _rules_of(*FIELDS, HISTORY)
+_RULES_RECOMMENDING = _rules_of(USER_ID, TIMESTAMP, HISTORY, RECOMMEND, *FILTERS)
+_RULES_OF_A_RATING = _rules_of(MOVIE_ID, RATING, TIMESTAMP)

@@ -1,69 +1,83 @@
-"""What the machine gives this container: processors and memory, as the kernel's control
-groups limit them.
+"""What the machine gives this container: processors and memory.
 
-Both versions of control groups are read; where neither says anything, the machine's own
-numbers count.
+The limits are those of the kernel's control groups, of version 1 or 2. Where they set
+none, the machine's own numbers count.
 """
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 MIB = 2**20
-# Of a worker itself, and for each MiB of the longest body: the body, its rows, features
-# and answer.
+
+# What a worker takes itself, and what it takes for each MiB of the longest body: the
+# body, its rows, their features and the answer.
 WORKER_MIB = 48
 BODY_FACTOR = 16
+# What a model takes for each byte of its files: tables, titles as text, mapped trees.
+MODEL_FACTOR = 3
 
 
 def cpus(cgroup: Path = CGROUP) -> int:
     """Processors that this process may use, at least 1; part of one counts as one."""
     allowed = len(os.sched_getaffinity(0))
     quota, period = _quota(cgroup)
-    return (
-        allowed
-        if quota <= 0 or period <= 0
-        else max(1, min(allowed, -(-quota // period)))
-    )
+    if quota <= 0 or period <= 0:
+        return allowed
+    return max(1, min(allowed, math.ceil(quota / period)))
 
 
 def memory_bytes(cgroup: Path = CGROUP) -> int:
     """Memory that this container may use."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [
-        _number(cgroup / "memory.max"),
-        _number(cgroup / "memory" / "memory.limit_in_bytes"),
-    ]
-    return min([machine, *(limit for limit in limits if limit > 0)])
+    version_2 = _number(cgroup / "memory.max")
+    version_1 = _number(cgroup / "memory" / "memory.limit_in_bytes")
+    limits = [limit for limit in (version_2, version_1) if limit > 0]
+    return min([machine, *limits])
 
 
 def choose_workers(cpus: int, memory: int, shared: int, max_body_mib: int) -> int:
-    """As many workers as there are processors, or as fit into memory beside what they
-    share; at least 1.
+    """As many workers as there are processors, or fewer if memory is short.
+
+    Args:
+        cpus: processors.
+        memory: bytes for all workers.
+        shared: bytes of those that the workers share.
+        max_body_mib: the longest body, in MiB.
+
+    Returns:
+        The number of workers, at least 1.
     """
-    each = (WORKER_MIB + BODY_FACTOR * max_body_mib) * MIB
-    return max(1, min(cpus, (memory - shared) // each))
+    bytes_per_worker = (WORKER_MIB + BODY_FACTOR * max_body_mib) * MIB
+    fitting = (memory - shared) // bytes_per_worker
+    return max(1, min(cpus, fitting))
 
 
-def is_serverless(
-    environment: dict[str, str] | os._Environ[str], shm: Path = Path("/dev/shm")
-) -> bool:
-    """Whether this is a serverless endpoint, which has neither the variables of an
-    instance nor shared memory.
+def is_serverless(environment: Mapping[str, str], shm: Path = Path("/dev/shm")) -> bool:
+    """Whether this is a serverless endpoint.
 
-    They run where AWS Lambda's functions do.
+    Those run where AWS Lambda's functions do. They have Lambda's variables, or at least
+    no shared memory.
     """
     return "AWS_LAMBDA_FUNCTION_NAME" in environment or not shm.is_dir()
 
 
 def _quota(cgroup: Path) -> tuple[int, int]:
+    """Processor time and the period in which it may be used, in microseconds.
+
+    0 if there is no limit.
+    """
     quota, _, period = _text(cgroup / "cpu.max").partition(" ")
     if quota.isdecimal() and period.isdecimal():
         return int(quota), int(period)
-    return _number(cgroup / "cpu" / "cpu.cfs_quota_us"), _number(
-        cgroup / "cpu" / "cpu.cfs_period_us"
+    version_1 = cgroup / "cpu"
+    return (
+        _number(version_1 / "cpu.cfs_quota_us"),
+        _number(version_1 / "cpu.cfs_period_us"),
     )
 
 

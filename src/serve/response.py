@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import orjson
 
-from serve.errors import CODES, HttpError
-
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-Header = tuple[bytes, bytes]
+from serve.asgi import Header, Message, Send
+from serve.errors import HttpError, error_body
 
 _JSON = "application/json"
 
 
 class Response(NamedTuple):
-    """An answer; where there are ``more`` parts, the body is only its beginning."""
+    """An answer.
+
+    Attributes:
+        status: of HTTP.
+        body: all of the body, or its beginning if there is more.
+        media_type: empty for an answer without a body.
+        headers: others than those of type and length.
+        more: the rest of the body in parts, or None.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -26,8 +31,8 @@ class Response(NamedTuple):
     more: Iterator[bytes] | None = None
 
     def start(self) -> Message:
-        """The first message of ASGI."""
-        headers: list[Header] = [*self.headers]
+        """The first message of ASGI, with status and headers."""
+        headers = list(self.headers)
         if self.more is None:
             headers.append((b"content-length", b"%d" % len(self.body)))
         if self.media_type:
@@ -39,28 +44,24 @@ class Response(NamedTuple):
         }
 
     async def send(self, send: Send) -> None:
-        """Send what isn't in parts, in two messages, as ASGI wants it."""
+        """Send an answer that has no more parts."""
         await send(self.start())
         await send({"type": "http.response.body", "body": self.body})
 
     def whole(self) -> Response:
-        """The same with all its parts in one."""
+        """The same answer with all its parts in one."""
         if self.more is None:
             return self
-        return Response(
-            self.status,
-            b"".join([self.body, *self.more]),
-            self.media_type,
-            self.headers,
-        )
+        body = b"".join([self.body, *self.more])
+        return self._replace(body=body, more=None)
 
 
-def json_response(value: object, status: int = 200) -> Response:
-    """A JSON body."""
-    return Response(status, orjson.dumps(value), _JSON)
+def json_response(value: object) -> Response:
+    """An answer with a JSON body."""
+    return Response(200, orjson.dumps(value), _JSON)
 
 
 def error_response(error: HttpError) -> Response:
-    """The JSON body that every refusal has."""
-    body = orjson.dumps({"error": {"code": CODES[error.status], "message": str(error)}})
+    """The answer to a request that is refused."""
+    body = error_body(error.status, str(error))
     return Response(error.status, body, _JSON, error.headers)

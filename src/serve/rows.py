@@ -1,44 +1,40 @@
-"""What every request body comes down to: columns of raw ids, and the shape in which
-they came.
+"""The rows of a request, whatever the format they came in.
 
-The wire keeps MovieLens's own column names. The limits on a value are the same in every
-format, so that a row means the same however it is sent, and so are the words for a
-value that breaks them.
+A row is read to a `Row` or a `Question`, or to the error that says what is wrong with
+it. `ParsedRequest` holds them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
+import numpy as np
+
 from movielens.errors import RequestError
 from movielens.queries import RatingQueries
-
-if TYPE_CHECKING:
-    from serve.questions import Question
-
-FIELDS = (USER_ID, MOVIE_ID, TIMESTAMP)
-
-ID_MIN, ID_MAX = -(2**63), 2**63 - 1
-# What training's tables can hold; milliseconds, a common slip, are beyond it.
-TIMESTAMP_BOUND = 2.0**32
-
-EXPECTED = {
-    USER_ID: "a whole number; send raw MovieLens ids",
-    MOVIE_ID: "a whole number; send raw MovieLens ids",
-    TIMESTAMP: "seconds since 1970, from 0 to 4294967295, or nothing",
-}
+from serve.questions import Question
 
 EMPTY = "the body is empty, expected rows of userId, movieId and perhaps timestamp"
 
-_LONGEST_SHOWN = 40
+
+class Row(NamedTuple):
+    """A question for one rating.
+
+    Attributes:
+        user_id: raw MovieLens id.
+        movie_id: raw MovieLens id.
+        timestamp: seconds since 1970, NaN if none was given.
+    """
+
+    user_id: int
+    movie_id: int
+    timestamp: float
 
 
-# userId, movieId and timestamp, NaN where there is none.
-Row = tuple[int, int, float]
+RowOrFault = Row | Question | RequestError
 
 
 class Shape(StrEnum):
@@ -49,24 +45,64 @@ class Shape(StrEnum):
     INSTANCES = "instances"
 
 
-_NONE: Mapping[int, Any] = MappingProxyType({})
+_NOTHING: Mapping[int, Any] = MappingProxyType({})
 
 
 class ParsedRequest(NamedTuple):
-    """The rows of a request in its own order.
+    """All rows of a request.
+
+    A row's place is its position among all rows, from 0. Places that are in neither
+    ``faults`` nor ``questions`` belong to ``queries``, in order.
 
     Attributes:
-        queries: the rows that ask how a user would rate a movie, and nothing more.
-        shape: how they came; rows that don't come as JSON have the shape of a list.
-        faults: what is wrong with rows that can't be answered, by their place among
-            all, from 0.
-        questions: rows that ask for more, by their place.
+        queries: the rows that ask for one rating and nothing else.
+        shape: how the rows came; always a list in formats other than JSON.
+        faults: by place, what is wrong with a row that can't be answered.
+        questions: by place, the rows that ask for more than one rating.
     """
 
     queries: RatingQueries
     shape: Shape = Shape.LIST
-    faults: Mapping[int, str] = _NONE
-    questions: Mapping[int, Question] = _NONE
+    faults: Mapping[int, str] = _NOTHING
+    questions: Mapping[int, Question] = _NOTHING
+
+    @classmethod
+    def gather(cls, rows: Iterable[RowOrFault], shape: Shape = Shape.LIST) -> Self:
+        """Put rows that were read one by one into columns."""
+        pairs: list[Row] = []
+        faults: dict[int, str] = {}
+        questions: dict[int, Question] = {}
+        for place, row in enumerate(rows):
+            match row:
+                case Row():
+                    pairs.append(row)
+                case Question():
+                    questions[place] = row
+                case RequestError():
+                    faults[place] = str(row)
+        return cls(_queries_of(pairs), shape, faults, questions)
+
+    def query_places(self) -> list[int]:
+        """The place of each row of ``queries``."""
+        elsewhere = self.faults.keys() | self.questions.keys()
+        n_rows = len(self.queries) + len(elsewhere)
+        return [place for place in range(n_rows) if place not in elsewhere]
+
+
+def _queries_of(pairs: list[Row]) -> RatingQueries:
+    return RatingQueries(
+        np.array([pair.user_id for pair in pairs], dtype=np.int64),
+        np.array([pair.movie_id for pair in pairs], dtype=np.int64),
+        np.array([pair.timestamp for pair in pairs], dtype=np.float64),
+    )
+
+
+def row_or_fault(read: Callable[..., Row | Question], *arguments: Any) -> RowOrFault:
+    """What ``read`` returns for these arguments, or the `RequestError` it raises."""
+    try:
+        return read(*arguments)
+    except RequestError as error:
+        return error
 
 
 def decode_text(body: bytes) -> str:
@@ -75,34 +111,24 @@ def decode_text(body: bytes) -> str:
     Raises:
         RequestError: if the body is blank or isn't UTF-8.
     """
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = body.count(b"\n", 0, error.start) + 1
-        raise RequestError(
-            f"line {line}: byte {body[error.start]:#04x} isn't UTF-8, expected UTF-8 text"
-        ) from None
+    text = decode_utf8(body).removeprefix("\ufeff")
     if not text.strip():
         raise RequestError(EMPTY)
     return text
 
 
-def is_id(value: Any) -> bool:
-    """Whether a JSON value is a raw id."""
-    return type(value) is int and ID_MIN <= value <= ID_MAX
+def decode_utf8(data: bytes, first_line: int = 1) -> str:
+    """Text from UTF-8.
 
-
-def is_timestamp(value: Any) -> bool:
-    """Whether a JSON value is a timestamp, or null."""
-    return value is None or (
-        type(value) in (int, float) and 0 <= value < TIMESTAMP_BOUND
-    )
-
-
-def shown(value: object) -> object:
-    """A value as an error message may hold it: short, whatever was sent."""
-    if isinstance(value, str):
-        return value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "…"
-    if isinstance(value, list | dict):
-        return "[…]" if isinstance(value, list) else "{…}"
-    return value
+    Raises:
+        RequestError: at the first byte that isn't UTF-8. ``first_line`` is the number
+            of the line that the data begins with.
+    """
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = first_line + data.count(b"\n", 0, error.start)
+        byte = data[error.start]
+        raise RequestError(
+            f"line {line}: byte {byte:#04x} isn't UTF-8, expected UTF-8 text"
+        ) from None

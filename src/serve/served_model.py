@@ -1,8 +1,8 @@
-"""The model as the server holds it: its trees in the flat form where that proves equal
-to XGBoost, else XGBoost itself.
+"""The model as a server holds it, loaded and proved.
 
-XGBoost takes half a millisecond for a row of a thousand trees and a second to be
-imported, the flat form 10 µs and nothing.
+Its trees are in the flat form if that proves equal to XGBoost, otherwise they are
+XGBoost's own. For a row of a thousand trees XGBoost takes half a millisecond and the
+flat form 10 µs. Importing XGBoost takes a second.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from movielens.errors import ArtifactError
 from movielens.model import Model
 from movielens.predictions import Predictions
 from movielens.queries import RatingQueries
+from serve.candidates import Candidates
 from serve.forest import FlatForest
-from serve.recommendations import Candidates
 
 if TYPE_CHECKING:
     import xgboost
@@ -31,11 +31,25 @@ _log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 
-# Another machine's mathematical library may round otherwise, and a value then lie on
-# the other side of a split.
+# Another machine's mathematical library may round differently, and then a value may be
+# on the other side of a split.
 _TOLERANCE = 1e-3
-# Rows at once from which on trees are cut (CUT_ROWS in _forest.c).
-_MANY = 256
+# From this number of rows on, trees are cut down to the rows (CUT_ROWS in _forest.c).
+_ROWS_THAT_CUT = 256
+_DISTINCT_ROWS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A question that the model must always answer in the same way.
+
+    Attributes:
+        queries: one row.
+        probabilities: float32 (1, n_classes), the answer when the model was loaded.
+    """
+
+    queries: RatingQueries
+    probabilities: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,117 +57,140 @@ class ServedModel:
     """A model that passed its self-test.
 
     Attributes:
-        model: what predicts.
-        artifact: where it came from.
-        candidates: for recommendations.
-        probe: one row of the self-test and what it came to at the start, for `is_well`.
+        model: makes the predictions.
+        artifact: the files that it was read from.
+        candidates: the movies that recommendations are chosen from.
+        probe: for `is_well`.
     """
 
     model: Model
     artifact: artifact.Artifact
     candidates: Candidates
-    probe: tuple[RatingQueries, NDArray[np.float32]]
-    _own: list[tuple[xgboost.Booster, xgboost.Booster | None]] = field(
+    probe: Probe
+    # Empty until `xgboost` is called.
+    _boosters: list[tuple[xgboost.Booster, xgboost.Booster | None]] = field(
         default_factory=list
     )
 
     def is_well(self) -> bool:
-        """Whether the model still answers a question as it did at the start; takes as
-        long as a request of one row.
+        """Whether the model still answers as it did when it was loaded.
+
+        Takes as long as a request of one row.
         """
-        queries, expected = self.probe
-        return np.array_equal(self.model.predict(queries).probabilities, expected)
+        found = self.model.predict(self.probe.queries).probabilities
+        return np.array_equal(found, self.probe.probabilities)
 
     def xgboost(self) -> tuple[xgboost.Booster, xgboost.Booster | None]:
-        """XGBoost's own booster, and the regression's, read when first asked for, which
-        takes a second or two.
+        """XGBoost's own booster, and that of the regression if there is one.
+
+        They are read on the first call, which takes a second or two.
         """
-        if not self._own:
-            self._own.append((self.artifact.booster(), self.artifact.regression()))
-        return self._own[0]
+        if not self._boosters:
+            own = (self.artifact.booster(), self.artifact.regression())
+            self._boosters.append(own)
+        return self._boosters[0]
 
 
 def load(model_dir: Path) -> ServedModel:
-    """Read the artifact and put it to its test.
+    """Read an artifact and put the model to its self-test.
 
     Raises:
-        ArtifactError: if it is absent or damaged, or if its answers aren't those of
-            training.
+        ArtifactError: if the artifact is absent or damaged, or if the model doesn't
+            answer as it did in training.
     """
     read = artifact.read(model_dir)
     test = read.self_test
-    booster = _proved(read.forest, test.features, test.margins) or read.booster()
-    regression = (
-        _proved(read.regression_forest, test.features, test.stars)
-        if test.has_regression
-        else None
+    booster = _proved_forest(read.forest, test.features, test.margins)
+    regression: FlatForest | None = None
+    if test.has_regression:
+        flat = read.regression_forest
+        regression = _proved_forest(flat, test.features, test.stars)
+    model = Model(
+        read.spec,
+        booster or read.booster(),
+        read.decision,
+        regression or read.regression(),
     )
-    model = Model(read.spec, booster, read.decision, regression or read.regression())
-    _check(model, read)
-    queries = read.self_test.queries.take(np.array([0]))
-    return ServedModel(
-        model,
-        read,
-        Candidates.of(model),
-        (queries, model.predict(queries).probabilities),
-    )
+    _check_answers(model, read)
+
+    first = test.queries.take(np.array([0]))
+    probe = Probe(first, model.predict(first).probabilities)
+    return ServedModel(model, read, Candidates.of(model), probe)
 
 
-def _proved(
+def _proved_forest(
     flat: mmap.mmap | None, features: Floats, margins: Floats
 ) -> FlatForest | None:
-    """The trees of a flat form that has these margins, float32 (n_rows, n_groups), for
-    these features, or None.
+    """The trees of a flat form, or None if they don't give these margins.
+
+    Args:
+        flat: the flat form, None if the artifact has none.
+        features: float32 (n_rows, n_features), the rows of the self-test.
+        margins: float32 (n_rows, n_groups), XGBoost's sums of leaves for these rows.
     """
     try:
         if flat is None:
             raise ValueError("the trees have no flat form")
         forest = FlatForest(flat)
-        if fault := _difference(forest, features, margins):
-            raise ValueError(fault)
+        _check_margins(forest, features, margins)
     except (ImportError, ValueError) as error:
         _log.warning("predicting with XGBoost itself, which is slower: %s", error)
         return None
     return forest
 
 
-def _difference(forest: FlatForest, features: Floats, margins: Floats) -> str:
-    """What tells the flat form from XGBoost, bit for bit, or nothing.
+def _check_margins(forest: FlatForest, features: Floats, margins: Floats) -> None:
+    """Compare the flat form with XGBoost, bit for bit.
 
-    The rows are asked as they are, and then the first few so often that trees are cut
-    down to them.
+    The rows are asked twice: once as they are, and then the first few of them repeated
+    so often that the trees are cut down to these rows.
+
+    Raises:
+        ValueError: if they differ.
     """
-    few = np.arange(_MANY) % 4
-    answers = [
-        forest.inplace_predict(rows, predict_type="margin")
-        for rows in (features, features[few])
-    ]
-    found, expected = np.concatenate(answers), np.concatenate([margins, margins[few]])
+    repeated = np.arange(_ROWS_THAT_CUT) % _DISTINCT_ROWS
+    as_they_are = forest.inplace_predict(features, predict_type="margin")
+    cut_down = forest.inplace_predict(features[repeated], predict_type="margin")
+    found = np.concatenate([as_they_are, cut_down])
+    expected = np.concatenate([margins, margins[repeated]])
     if found.shape != expected.shape:
-        return f"the flat form answers {found.shape}, XGBoost {expected.shape}"
-    n_rows = int(
-        np.any(found.view(np.uint32) != expected.view(np.uint32), axis=1).sum()
-    )
-    return (
-        f"the flat form differs from XGBoost in {n_rows} of {len(found)} rows of the self-test"
-        if n_rows
-        else ""
-    )
+        raise ValueError(
+            f"the flat form's margins are {found.shape}, XGBoost's {expected.shape}"
+        )
+    differs = found.view(np.uint32) != expected.view(np.uint32)
+    n_rows = int(differs.any(axis=1).sum())
+    if n_rows:
+        raise ValueError(
+            f"the flat form differs from XGBoost in {n_rows} of {len(found)} rows "
+            "of the self-test"
+        )
 
 
-def _check(model: Model, read: artifact.Artifact) -> None:
+def _check_answers(model: Model, read: artifact.Artifact) -> None:
+    """Compare the model's answers with those that it gave in training.
+
+    Raises:
+        ArtifactError: if they differ by more than the tolerance.
+    """
     test = read.self_test
     estimate = test.stars[: len(test.queries), 0] if test.has_regression else None
     expected = Predictions(test.probabilities, model.class_values, estimate=estimate)
     found = model.predict(test.queries)
-    for name, ours, theirs in (
-        ("probabilities", found.probabilities, expected.probabilities),
-        ("expected ratings", found.expected_rating, expected.expected_rating),
-    ):
-        # np.median would import numpy.ma, which takes longer than the test.
-        apart = np.sort(np.abs(ours - theirs), axis=None)[ours.size // 2]
-        if not apart <= _TOLERANCE:
-            raise ArtifactError(
-                f"{read.model_dir}: the self-test's {name} are {apart:.3f} away from those of training: train again "
-                "with this image"
-            )
+    _check_difference(
+        read, "probabilities", found.probabilities - expected.probabilities
+    )
+    _check_difference(
+        read, "expected ratings", found.expected_rating - expected.expected_rating
+    )
+
+
+def _check_difference(
+    read: artifact.Artifact, name: str, difference: NDArray[np.floating]
+) -> None:
+    # np.median would import numpy.ma, which takes longer than the test.
+    median = np.sort(np.abs(difference), axis=None)[difference.size // 2]
+    if not median <= _TOLERANCE:
+        raise ArtifactError(
+            f"{read.model_dir}: the self-test's {name} are {median:.3f} away from "
+            "those of training; train again with this image"
+        )

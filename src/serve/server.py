@@ -1,170 +1,192 @@
-"""uvicorn as we run it: uvloop, httptools, limits on heads and on how long a client may
-take, JSON for all errors.
+"""uvicorn with uvloop and httptools, as we run it.
+
+It has limits that uvicorn doesn't have: on the length of headers, and on the time that
+a client may take. All errors are JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Any
 
-import orjson
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serve.errors import CODES
+from serve.asgi import AsgiApplication
+from serve.errors import error_body
+from serve.limits import ClientLimits
 
-if TYPE_CHECKING:
-    from serve.app import Application
-
-MAX_HEAD_BYTES = 16 * 1024
-KEEP_ALIVE_S = 75
-# For a head that has begun or is due on a new connection, and for an answer that the
-# client doesn't take.
-HEAD_S = 20
-WRITE_S = 60
-# SageMaker kills 30 s after SIGTERM.
-DRAIN_S = 25
-_OF_A_BODY = (b"content-length", b"transfer-encoding")
+_DEFAULT_LIMITS = ClientLimits()
+_HEADERS_OF_A_BODY = (b"content-length", b"transfer-encoding")
 
 
 class LimitedHttp(HttpToolsProtocol):
-    """Gives up on heads that go on and on, which uvicorn would gather without end, and
-    on clients that stand still.
+    """Hangs up on clients that send endless headers or that stop moving.
 
-    A head that arrives whole is measured by the application, which answers 431, and the
-    body is timed there too.
+    uvicorn alone would collect such headers without end. Headers that arrive in one
+    piece are measured by the application, which answers 431; it times bodies, too.
     """
 
-    _in_head = False
-    _in_body = False
+    limits = _DEFAULT_LIMITS
+
+    _is_in_head = False
+    _is_in_body = False
     _head_bytes = 0
     _refusal = ""
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client connects."""
+        """A client has connected; its headers are due."""
         super().connection_made(transport)
-        self._give_up_after(HEAD_S)
+        self._hang_up_after(self.limits.head_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
-        self._go_on()
+        """The client is gone."""
+        self._stop_timer()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        """A head begins."""
-        self._in_head = True
+        """A request has begun."""
+        self._is_in_head = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """A head ends."""
-        self._in_head, self._in_body = False, True
-        if self.parser.should_upgrade() and any(
-            name in _OF_A_BODY for name, _ in self.headers
-        ):
-            # The parser takes what follows for the other protocol, whether that is
-            # spoken or not.
-            self._refusal = "a request that asks for another protocol can't have a body; leave out Upgrade"
+        """The headers are complete."""
+        self._is_in_head = False
+        self._is_in_body = True
+        has_body = any(name in _HEADERS_OF_A_BODY for name, _ in self.headers)
+        if self.parser.should_upgrade() and has_body:
+            # The parser would take the body for the other protocol, although nobody
+            # here speaks it.
+            self._refusal = (
+                "a request that asks for another protocol can't have a body; "
+                "leave out Upgrade"
+            )
             raise ValueError(self._refusal)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """A body ends."""
-        self._in_body = False
+        """The body is complete."""
+        self._is_in_body = False
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Count what is added to an unfinished head, and let nobody go on with a body
-        that was answered already.
+        """Something has arrived.
+
+        A client is timed while its headers are incomplete, and while it goes on sending
+        a body that was answered already.
         """
-        was_in_head = self._in_head
+        was_in_head = self._is_in_head
         super().data_received(data)
-        if not self._in_head:
-            if (
-                self._in_body
-                and self.cycle is not None
-                and self.cycle.response_complete
-            ):
-                if self._timer is None:
-                    self._give_up_after(HEAD_S)
-            elif not self.flow.write_paused:
-                self._go_on()
-            return
-        self._head_bytes = self._head_bytes + len(data) if was_in_head else 0
-        if self._timer is None:
-            self._give_up_after(HEAD_S)
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response(
-                f"the headers are longer than {MAX_HEAD_BYTES} bytes"
-            )
+        if self._is_in_head:
+            self._watch_head(data, is_first_piece=not was_in_head)
+        elif self._is_in_body and self._is_answered():
+            self._start_timer(self.limits.head_s)
+        elif not self.flow.write_paused:
+            self._stop_timer()
+
+    def _watch_head(self, data: bytes, is_first_piece: bool) -> None:
+        """Time incomplete headers and count their bytes after the first piece."""
+        if is_first_piece:
+            self._head_bytes = 0
+        else:
+            self._head_bytes += len(data)
+        self._start_timer(self.limits.head_s)
+        most = self.limits.head_bytes
+        if self._head_bytes > most and not self.transport.is_closing():
+            self.send_400_response(f"the headers are longer than {most} bytes")
+
+    def _is_answered(self) -> bool:
+        return self.cycle is not None and self.cycle.response_complete
 
     def pause_writing(self) -> None:
         """The client doesn't take the answer."""
         super().pause_writing()
-        self._give_up_after(WRITE_S)
+        self._hang_up_after(self.limits.write_s)
 
     def resume_writing(self) -> None:
-        """It does again."""
-        self._go_on()
+        """The client takes the answer again."""
+        self._stop_timer()
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what isn't HTTP, and hang up."""
-        body = orjson.dumps(
-            {"error": {"code": CODES[400], "message": self._refusal or msg}}
-        )
+        """Answer a request that isn't HTTP, and hang up."""
+        body = error_body(400, self._refusal or msg)
         head = (
-            "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\n"
+            "HTTP/1.1 400 Bad Request\r\n"
+            "connection: close\r\n"
+            "content-type: application/json\r\n"
             f"content-length: {len(body)}\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """A client that asks for another protocol goes on with this one; that is
-        nothing to warn of.
-        """
+        """Say nothing if a client asks for another protocol: it is answered by HTTP."""
 
-    def _give_up_after(self, seconds: float) -> None:
-        self._go_on()
+    def _start_timer(self, seconds: float) -> None:
+        """Hang up after this time, or earlier if a timer runs already."""
+        if self._timer is None:
+            self._hang_up_after(seconds)
+
+    def _hang_up_after(self, seconds: float) -> None:
+        self._stop_timer()
         self._timer = self.loop.call_later(seconds, self.transport.abort)
 
-    def _go_on(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
 class Server(uvicorn.Server):
-    """Ends as well when ``watch``, a pipe that another process holds open, is closed
-    with that process.
+    """A server that ends with its parent process.
+
+    Args:
+        config: of uvicorn.
+        watch: the reading end of a pipe that the parent holds open, or None. It is
+            closed when the parent ends, however it ends.
     """
 
     def __init__(self, config: uvicorn.Config, watch: int | None = None) -> None:
         super().__init__(config)
-        self._watch_fd = watch
+        self._watch = watch
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen."""
+        """Listen, and watch the parent."""
         await super().startup(sockets)
-        if self._watch_fd is not None:
-            asyncio.get_running_loop().add_reader(self._watch_fd, self._abandoned)
+        if self._watch is not None:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(self._watch, self._parent_ended, loop, self._watch)
 
-    def _abandoned(self) -> None:
-        if self._watch_fd is not None:
-            asyncio.get_running_loop().remove_reader(self._watch_fd)
+    def _parent_ended(self, loop: asyncio.AbstractEventLoop, watch: int) -> None:
+        loop.remove_reader(watch)
         self.should_exit = True
 
 
-def make_server(application: Application | Any, watch: int | None = None) -> Server:
-    """A server that takes its socket in `uvicorn.Server.run`; SIGTERM has it finish
-    what it began.
+def make_server(
+    application: AsgiApplication,
+    watch: int | None = None,
+    limits: ClientLimits = _DEFAULT_LIMITS,
+) -> Server:
+    """A server; `uvicorn.Server.run` takes its socket.
+
+    After SIGTERM it finishes the requests in flight and ends.
+
+    Args:
+        application: answers the requests.
+        watch: as `Server` takes it.
+        limits: on what a client may do.
     """
+
+    class Protocol(LimitedHttp):
+        pass
+
+    Protocol.limits = limits
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http=LimitedHttp,
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -172,41 +194,45 @@ def make_server(application: Application | Any, watch: int | None = None) -> Ser
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_keep_alive=limits.keep_alive_s,
+        timeout_graceful_shutdown=limits.drain_s,
     )
     return Server(config, watch)
 
 
 def bind(port: int, count: int = 1) -> list[socket.socket]:
-    """TCP sockets on every interface and the same port, not yet listening.
+    """Sockets on the same TCP port of every interface, not yet listening.
+
+    Args:
+        port: 0 for any free port.
+        count: how many sockets.
 
     Raises:
-        OSError: if the port can't be had.
+        OSError: if the port is in use or may not be used.
     """
     bound: list[socket.socket] = []
     try:
         if count > 1 and port:
-            _bind(
-                port, share=False
-            ).close()  # sharing alone would join whoever shares this port already
+            # Sockets that share a port would also share it with another server. One
+            # that doesn't share fails if there is such a server.
+            _bind(port, share=False).close()
         for _ in range(count):
             bound.append(_bind(port, share=count > 1))
     except OSError:
-        for made in bound:
-            made.close()
+        for each in bound:
+            each.close()
         raise
     return bound
 
 
 def _bind(port: int, share: bool) -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if share:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        made.bind(("0.0.0.0", port))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(("0.0.0.0", port))
     except OSError:
-        made.close()
+        bound.close()
         raise
-    return made
+    return bound

@@ -1,7 +1,8 @@
-"""What the environment says, read once at start, every fault in it reported together.
+"""What the environment says about serving, read once at the start.
 
-The names that begin with ``SAGEMAKER_`` are the platform's. In batch transform the
-platform sends bodies up to its own limit, so that limit replaces ours there.
+All faults are reported together. Names that begin with ``SAGEMAKER_`` are the
+platform's. In batch transform the platform has a limit of its own on bodies, which
+replaces ours there.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from pathlib import Path
 from typing import Self
 
 from movielens.errors import HalfstarError
+from serve.limits import ClientLimits
 from serve.resources import MIB, cpus
 
-# SageMaker's own bound for a batch payload, which is what 0, "no limit", comes to.
+# SageMaker's bound for a batch payload. It holds where the platform says 0, "no limit".
 BATCH_LIMIT_MIB = 100
 # Asynchronous endpoints take up to 1 GB.
-MOST_MIB = 1024
+_MOST_BODY_MIB = 1024
+_DEFAULT_BODY_MIB = 6
+_LEAST_HELD_BYTES = 64 * MIB
 
 _FLAGS = ("false", "true")
 _STRATEGIES = ("MULTI_RECORD", "SINGLE_RECORD")
@@ -28,40 +32,42 @@ class SettingsError(HalfstarError):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ServeSettings:
     """How to serve.
 
     Attributes:
-        model_dir: where the artifact lies.
+        model_dir: where the artifact is.
         port: TCP port, 1 to 65535.
         is_batch: whether this is a batch transform job.
-        max_body_mib: the longest body taken, in MiB.
-        max_concurrent: bodies worked on at once by a worker, beside the short ones.
+        max_body_mib: the longest body, in MiB.
+        max_concurrent: long bodies that a worker works on at once.
         batch_strategy: ``MULTI_RECORD`` or ``SINGLE_RECORD``.
-        workers: processes that answer, 0 for as many as the machine carries.
+        workers: processes that answer; 0 for as many as the machine carries.
         is_multi_model: whether models are loaded by request.
-        models_mib: memory for such models in MiB, 0 for half of what there is.
+        models_mib: memory for such models, in MiB; 0 for half of what there is.
+        client_limits: on what a client may do.
     """
 
     model_dir: Path
     port: int = 8080
     is_batch: bool = False
-    max_body_mib: int = 6
+    max_body_mib: int = _DEFAULT_BODY_MIB
     max_concurrent: int = 1
     batch_strategy: str = "MULTI_RECORD"
     workers: int = 0
     is_multi_model: bool = False
     models_mib: int = 0
+    client_limits: ClientLimits = ClientLimits()
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The longest body, in bytes."""
+        return self.max_body_mib * MIB
 
     @property
     def held_bytes(self) -> int:
         """Bytes of long bodies that a worker holds at once."""
-        return max(64 * MIB, 2 * self.max_body_bytes)
-
-    @property
-    def max_body_bytes(self) -> int:
-        """The longest body taken, in bytes."""
-        return self.max_body_mib * MIB
+        return max(_LEAST_HELD_BYTES, 2 * self.max_body_bytes)
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self:
@@ -72,27 +78,36 @@ class Settings:
         """
         reader = _Reader(env)
         is_batch = reader.choice("SAGEMAKER_BATCH", _FLAGS) == "true"
-        max_body_mib = reader.whole(
-            "HALFSTAR_MAX_BODY_MIB", default=6, least=1, most=MOST_MIB
+        max_body_mib = reader.number(
+            "HALFSTAR_MAX_BODY_MIB",
+            default=_DEFAULT_BODY_MIB,
+            least=1,
+            most=_MOST_BODY_MIB,
         )
-        payload_mib = reader.whole(
-            "SAGEMAKER_MAX_PAYLOAD_IN_MB", default=max_body_mib, least=0, most=MOST_MIB
+        payload_mib = reader.number(
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+            default=max_body_mib,
+            least=0,
+            most=_MOST_BODY_MIB,
+        )
+        if is_batch:
+            max_body_mib = payload_mib or BATCH_LIMIT_MIB
+        port = reader.number(
+            "SAGEMAKER_BIND_TO_PORT", default=8080, least=1, most=65535
+        )
+        max_concurrent = reader.number(
+            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", default=0, least=0, most=1000
         )
         settings = cls(
             model_dir=Path(env.get("SAGEMAKER_BASE_DIR") or "/opt/ml") / "model",
-            port=reader.whole(
-                "SAGEMAKER_BIND_TO_PORT", default=8080, least=1, most=65535
-            ),
+            port=port,
             is_batch=is_batch,
-            max_body_mib=(payload_mib or BATCH_LIMIT_MIB) if is_batch else max_body_mib,
-            max_concurrent=reader.whole(
-                "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", default=0, least=0, most=1000
-            )
-            or cpus(),
+            max_body_mib=max_body_mib,
+            max_concurrent=max_concurrent or cpus(),
             batch_strategy=reader.choice("SAGEMAKER_BATCH_STRATEGY", _STRATEGIES),
-            workers=reader.whole("HALFSTAR_WORKERS", default=0, least=0, most=256),
+            workers=reader.number("HALFSTAR_WORKERS", default=0, least=0, most=256),
             is_multi_model=reader.choice("SAGEMAKER_MULTI_MODEL", _FLAGS) == "true",
-            models_mib=reader.whole(
+            models_mib=reader.number(
                 "HALFSTAR_MODELS_MIB", default=0, least=0, most=2**24
             ),
         )
@@ -102,31 +117,30 @@ class Settings:
 
 
 class _Reader:
-    """Reads variables one by one and keeps their faults, giving the default in a bad
-    one's stead.
+    """Reads variables one by one.
+
+    A bad one is noted in ``faults``, and its default is returned.
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.env = env
         self.faults: list[str] = []
 
-    def whole(self, name: str, default: int, least: int, most: int) -> int:
+    def number(self, name: str, default: int, least: int, most: int) -> int:
         """A whole number within the bounds, both included."""
         text = self.env.get(name, "").strip()
         if not text:
             return default
-        value = (
-            int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
-        )
-        if least <= value <= most:
-            return value
+        is_short_number = text.isascii() and text.isdecimal() and len(text) < 10
+        if is_short_number and least <= int(text) <= most:
+            return int(text)
         self.faults.append(
             f"{name} is {text!r}, expected a whole number from {least} to {most}"
         )
         return default
 
     def choice(self, name: str, values: tuple[str, ...]) -> str:
-        """One of the values in any case; the first is the default."""
+        """One of the values, upper or lower case; the first is the default."""
         text = self.env.get(name, "").strip()
         for value in values:
             if text.lower() == value.lower():

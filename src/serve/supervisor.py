@@ -1,10 +1,10 @@
-"""Process 1: loads nothing, answers nothing, but keeps the workers alive and ends them
-well.
+"""Process 1, which starts the workers, replaces those that die and ends them all.
 
-The model is loaded before the workers are forked, so that they share its memory and a
-new one is there at once. Each worker has a listening socket of its own on the same
-port, which stays open here: connections that wait for a worker that dies are taken by
-its successor.
+It doesn't answer requests itself. The model is loaded before the workers are forked, so
+they share its memory and a new worker is there at once.
+
+Each worker has a listening socket of its own on the same port. This process keeps all
+of them open, so connections that wait for a worker that dies are taken by the next one.
 """
 
 from __future__ import annotations
@@ -17,62 +17,111 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from serve.server import DRAIN_S
+from serve.limits import ClientLimits
 
 Work = Callable[[socket.socket, int], None]
 
-# Workers have DRAIN_S; SageMaker kills this process 30 s after SIGTERM.
-KILL_S = DRAIN_S + 2.5
-# A worker that dies younger than this is replaced later and later, so that a fault at
-# start doesn't burn a processor.
-YOUNG_S = 1.0
-LONGEST_PAUSE_S = 5.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 _log = logging.getLogger("serve")
 
 
-class Supervisor:
-    """Runs ``work(socket, watch)`` in a process for each socket; ``watch`` ends (reads
-    as empty) when we are gone.
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the supervisor waits.
+
+    Attributes:
+        kill_s: seconds from SIGTERM until workers that are still there are killed. They
+            get a little more than the time in which they finish requests, and less than
+            the 30 s after which SageMaker kills this process.
+        young_s: a worker that dies younger than this, in seconds, has failed at start.
+        longest_pause_s: workers that fail at start are replaced after longer and longer
+            pauses, up to this many seconds, so that they don't burn a processor.
     """
 
-    def __init__(self, sockets: list[socket.socket], work: Work) -> None:
+    kill_s: float = ClientLimits().drain_s + 2.5
+    young_s: float = 1.0
+    longest_pause_s: float = 5.0
+
+
+class _Worker(NamedTuple):
+    bound: socket.socket
+    started: float
+
+
+class _Ended(NamedTuple):
+    """A worker that has ended.
+
+    Attributes:
+        bound: its socket.
+        status: as `os.waitpid` returns it.
+        age: how many seconds it lived.
+    """
+
+    bound: socket.socket
+    status: int
+    age: float
+
+
+class Supervisor:
+    """Runs ``work(socket, watch)`` in a process for each socket.
+
+    ``watch`` is the reading end of a pipe. It is closed when this process ends, however
+    it ends.
+    """
+
+    def __init__(
+        self,
+        sockets: list[socket.socket],
+        work: Work,
+        patience: Patience = Patience(),
+    ) -> None:
         self._sockets = sockets
         self._work = work
-        self._alive: dict[int, tuple[socket.socket, float]] = {}
-        self._failures = 0
-        self._watch, self._held = os.pipe()
+        self._patience = patience
+        self._workers: dict[int, _Worker] = {}
+        self._watch, self._held_open = os.pipe()
 
     def run(self) -> None:
-        """Return once a signal has asked for the end and every worker has ended."""
+        """Return when SIGTERM or SIGINT has come and every worker has ended."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         for bound in self._sockets:
             self._start(bound)
+        self._replace_workers()
+        self._end_all()
+
+    def _replace_workers(self) -> None:
+        """Replace workers that end, until a signal asks for the end."""
+        n_failures = 0
         while signal.sigwait(_SIGNALS) == signal.SIGCHLD:
-            for bound, status, age in self._reap():
+            for ended in self._reap():
                 _log.warning(
                     "a worker ended %s after %.0f s; another takes its place",
-                    _how(status),
-                    age,
+                    _how_it_ended(ended.status),
+                    ended.age,
                 )
-                self._failures = self._failures + 1 if age < YOUNG_S else 0
-                if self._failures > 1 and self._pause(
-                    min(0.1 * 2.0**self._failures, LONGEST_PAUSE_S)
-                ):
-                    return self._end()
-                self._start(bound)
-        return self._end()
+                is_young = ended.age < self._patience.young_s
+                n_failures = n_failures + 1 if is_young else 0
+                if n_failures > 1 and self._pause(0.1 * 2.0**n_failures):
+                    return
+                self._start(ended.bound)
 
     def _start(self, bound: socket.socket) -> None:
+        """Fork a worker."""
         pid = os.fork()
-        if pid:
-            self._alive[pid] = bound, time.monotonic()
-            return
+        if pid == 0:
+            self._be_a_worker(bound)
+        else:
+            self._workers[pid] = _Worker(bound, time.monotonic())
+
+    def _be_a_worker(self, bound: socket.socket) -> None:
+        """Work in the new process, which ends here."""
         status = 1
         try:
-            os.close(self._held)
+            os.close(self._held_open)
             for other in self._sockets:
                 if other is not bound:
                     other.close()
@@ -83,47 +132,57 @@ class Supervisor:
             status = 0
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1
-        except BaseException:  # noqa: BLE001 the end of this process, whatever it is
+        except BaseException:  # noqa: BLE001 the process ends, whatever it is
             _log.exception("a worker failed")
         finally:
             logging.shutdown()
             os._exit(status)
 
-    def _reap(self) -> list[tuple[socket.socket, int, float]]:
-        """What ended: its socket, exit status as `os.waitpid` has it, and age. Orphans
-        of others are reaped as well.
+    def _reap(self) -> list[_Ended]:
+        """The workers that have ended.
+
+        As process 1 we also inherit orphans of other processes. They are reaped too.
         """
         ended = []
         with contextlib.suppress(ChildProcessError):
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
-                if not pid:
+                if pid == 0:
                     break
-                if pid in self._alive:
-                    bound, began = self._alive.pop(pid)
-                    ended.append((bound, status, time.monotonic() - began))
+                worker = self._workers.pop(pid, None)
+                if worker is not None:
+                    age = time.monotonic() - worker.started
+                    ended.append(_Ended(worker.bound, status, age))
         return ended
 
     def _pause(self, seconds: float) -> bool:
-        """Wait before a restart; whether the end was asked for meanwhile."""
+        """Wait before a worker is started again.
+
+        Returns whether the end was asked for meanwhile.
+        """
+        seconds = min(seconds, self._patience.longest_pause_s)
         return signal.sigtimedwait((signal.SIGTERM, signal.SIGINT), seconds) is not None
 
-    def _end(self) -> None:
+    def _end_all(self) -> None:
+        """End the workers, by SIGKILL if SIGTERM doesn't do in time."""
         for bound in self._sockets:
             bound.close()
         self._signal_all(signal.SIGTERM)
-        deadline = time.monotonic() + KILL_S
-        while self._alive and (left := deadline - time.monotonic()) > 0:
-            signal.sigtimedwait((signal.SIGCHLD,), left)
+        deadline = time.monotonic() + self._patience.kill_s
+        while self._workers:
+            seconds_left = deadline - time.monotonic()
+            if seconds_left <= 0:
+                break
+            signal.sigtimedwait((signal.SIGCHLD,), seconds_left)
             self._reap()
         self._signal_all(signal.SIGKILL)
 
     def _signal_all(self, number: signal.Signals) -> None:
-        for pid in self._alive:
+        for pid in self._workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
 
-def _how(status: int) -> str:
+def _how_it_ended(status: int) -> str:
     code = os.waitstatus_to_exitcode(status)
     return f"by signal {-code}" if code < 0 else f"with {code}"

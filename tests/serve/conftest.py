@@ -11,20 +11,23 @@ from typing import Any
 
 import httpx
 import hypothesis
+import numpy as np
 import pytest
 import xgboost
 
 from movielens import artifact
 from movielens.features import FeatureSpec
 from movielens.model import Model
+from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
-from serve.app import Application
+from serve.app import Api, Application
 from serve.models import Models
 from serve.multi_model import MultiModelApplication
+from serve.predicted_rows import PredictedRows, predict_rows
 from serve.served_model import ServedModel, load
 from serve.server import bind, make_server
-from serve.settings import Settings
+from serve.settings import ServeSettings
 from tests.examples import EVALUATION
 from train.blocks import FeatureBlocks
 from train.booster import fit_booster
@@ -32,7 +35,7 @@ from train.hyperparameters import Hyperparameters
 from train.regression import fit_regression
 from train.stop import StopSignal
 
-# How long an example takes says how busy the machine is, not whether the code is right.
+# How long an example takes depends on how busy the machine is.
 hypothesis.settings.register_profile(
     "steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -44,13 +47,13 @@ Serving = Callable[..., AbstractContextManager[Address]]
 
 @pytest.fixture(scope="session")
 def model(ratings: RatingTable, movies: MovieTable) -> Model:
+    """A small model: eight rounds of trees, no regression."""
     spec = FeatureSpec.fit(ratings, movies)
     scale = RatingScale.of(ratings.rating)
-    names = list(spec.names)
     matrix = xgboost.DMatrix(
         spec.transform(ratings.queries()).values,
         scale.to_class(ratings.rating),
-        feature_names=names,
+        feature_names=list(spec.names),
     )
     params = {
         "objective": "multi:softprob",
@@ -63,11 +66,13 @@ def model(ratings: RatingTable, movies: MovieTable) -> Model:
 
 @pytest.fixture(scope="session")
 def gated(ratings: RatingTable, movies: MovieTable) -> Model:
-    """A model as a job trains it: trees of the movie, of the user and of the moment, of
-    two seeds, averaged; and a regression.
+    """A model as a job trains it, with all that a model may have.
+
+    Its trees look at the movie, the user and the moment, behind gates. They are the
+    average of two seeds, and there is a regression.
     """
     spec = FeatureSpec.fit(ratings, movies)
-    settings = Hyperparameters(
+    hyperparameters = Hyperparameters(
         num_round=12,
         n_models=2,
         regression_rounds=15,
@@ -76,35 +81,49 @@ def gated(ratings: RatingTable, movies: MovieTable) -> Model:
         nthread=1,
     )
     blocks = FeatureBlocks.of(spec.transform_fitted(ratings))
-    classes, n_classes = (
-        spec.scale.to_class(ratings.rating),
-        len(spec.scale.class_values),
-    )
-    booster = fit_booster(blocks, classes, n_classes, settings, StopSignal())
-    return Model(
-        spec,
-        booster,
-        regression=fit_regression(blocks, ratings.rating, settings, StopSignal()),
-    )
+    classes = spec.scale.to_class(ratings.rating)
+    n_classes = len(spec.scale.class_values)
+    booster = fit_booster(blocks, classes, n_classes, hyperparameters, StopSignal())
+    regression = fit_regression(blocks, ratings.rating, hyperparameters, StopSignal())
+    return Model(spec, booster, regression=regression)
 
 
 @pytest.fixture(scope="session")
-def served(model: Model, tmp_path_factory: pytest.TempPathFactory) -> ServedModel:
-    """The same model, as the server loads it."""
+def model_dir(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artifact of the small model; read it, don't change it."""
     model_dir = tmp_path_factory.mktemp("model")
     artifact.save(model, EVALUATION, model_dir)
+    return model_dir
+
+
+@pytest.fixture(scope="session")
+def served(model_dir: Path) -> ServedModel:
+    """The small model, as the server loads it."""
     return load(model_dir)
+
+
+@pytest.fixture(scope="session")
+def predicted(model: Model) -> PredictedRows:
+    """Known and unknown users and movies, with and without a timestamp."""
+    unknown_movies = [10**9, -5]
+    unknown_user = 10**12
+    movie_id = np.append(model.movies.movie_id.astype(np.int64), unknown_movies)
+    user_id = np.resize(np.array([1, 4, unknown_user]), len(movie_id))
+    timestamp = np.resize(np.array([np.nan, 1e9]), len(movie_id))
+    queries = RatingQueries(user_id, movie_id, timestamp)
+    return predict_rows(model, queries)
 
 
 @contextlib.contextmanager
 def _serving(served: ServedModel | Models, **settings: Any) -> Iterator[Address]:
     (bound,) = bind(0)
-    bound.listen()  # from here on a connection waits for the server, so nothing below need wait for it
-    chosen = Settings(Path("unused"), **settings)
-    many = isinstance(served, Models)
-    server = make_server(
-        MultiModelApplication(served, chosen) if many else Application(served, chosen)
-    )
+    bound.listen()  # from here on connections wait for the server, so we needn't
+    chosen = ServeSettings(Path("unused"), **settings)
+    if isinstance(served, Models):
+        application: Api = MultiModelApplication(served, chosen)
+    else:
+        application = Application(served, chosen)
+    server = make_server(application, limits=chosen.client_limits)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     try:
@@ -116,8 +135,10 @@ def _serving(served: ServedModel | Models, **settings: Any) -> Iterator[Address]
 
 @pytest.fixture(scope="session")
 def serving() -> Serving:
-    """Serve a model over HTTP in a thread: ``with serving(served, max_body_mib=1) as
-    (host, port)``.
+    """Serve a model over HTTP in a thread.
+
+    Use it as ``with serving(served, max_body_mib=1) as (host, port)``. The names are
+    those of `ServeSettings`.
     """
     return _serving
 
@@ -130,7 +151,8 @@ def address(served: ServedModel) -> Iterator[Address]:
 
 @pytest.fixture
 def client(address: Address) -> Iterator[httpx.Client]:
+    host, port = address
     with httpx.Client(
-        base_url=f"http://{address[0]}:{address[1]}", trust_env=False, timeout=60
+        base_url=f"http://{host}:{port}", trust_env=False, timeout=60
     ) as client:
         yield client

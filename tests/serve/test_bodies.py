@@ -5,17 +5,29 @@ from typing import Any
 
 import pytest
 
-from serve.bodies import Budget, ClientDisconnectedError, read_body
+from serve.bodies import Budget, ClientDisconnectedError, declared_length, read_body
 from serve.errors import HttpError
+from serve.resources import MIB
 
 
-async def never() -> dict[str, Any]:
-    return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+def test_the_length_of_a_body_is_known_or_the_limit() -> None:
+    assert declared_length({}, max_mib=1) == 0
+    assert declared_length({b"content-length": b"7"}, max_mib=1) == 7
+    assert declared_length({b"transfer-encoding": b"chunked"}, max_mib=1) == MIB
+    with pytest.raises(HttpError) as raised:
+        declared_length({b"content-length": b"%d" % (MIB + 1)}, max_mib=1)
+    assert raised.value.status == 413
 
 
 def test_a_body_that_does_not_come_is_408() -> None:
+    async def never() -> dict[str, Any]:
+        forever: asyncio.Future[dict[str, Any]] = (
+            asyncio.get_running_loop().create_future()
+        )
+        return await forever
+
     with pytest.raises(HttpError, match=r"didn't come within 0 s") as raised:
-        asyncio.run(read_body(never, most_mib=1, seconds=0.01))
+        asyncio.run(read_body(never, max_mib=1, seconds=0.01))
     assert raised.value.status == 408
 
 
@@ -24,45 +36,46 @@ def test_a_client_that_is_gone_is_not_answered() -> None:
         return {"type": "http.disconnect"}
 
     with pytest.raises(ClientDisconnectedError):
-        asyncio.run(read_body(gone, most_mib=1))
+        asyncio.run(read_body(gone, max_mib=1))
 
 
-def test_who_would_hold_too_much_waits_in_line() -> None:
+def test_requests_that_would_hold_too_much_wait_in_line() -> None:
     async def scenario() -> list[str]:
-        budget, seen = Budget(10), []
+        budget = Budget(10)
+        seen: list[str] = []
 
-        async def work(name: str, count: int) -> None:
+        async def hold(name: str, count: int) -> None:
             async with budget.hold(count):
                 seen.append(name)
                 await asyncio.sleep(0)
 
         async with budget.hold(6):
-            tasks = [
-                asyncio.create_task(work(*each))
-                for each in [("big", 8), ("small", 1), ("all", 99), ("gone", 1)]
-            ]
+            big = asyncio.create_task(hold("big", 8))
+            small = asyncio.create_task(hold("small", 1))
+            everything = asyncio.create_task(hold("everything", 99))
+            gone = asyncio.create_task(hold("gone", 1))
             await asyncio.sleep(0)
             assert not seen  # the small one doesn't overtake the big one
-            tasks[3].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            gone.cancel()
+        await asyncio.gather(big, small, everything, gone, return_exceptions=True)
         async with budget.hold(10):  # all was given back
             return seen
 
-    assert asyncio.run(scenario()) == ["big", "small", "all"]
+    assert asyncio.run(scenario()) == ["big", "small", "everything"]
 
 
-def test_a_turn_that_comes_too_late_is_given_back() -> None:
+def test_bytes_are_given_back_if_the_client_goes_when_its_turn_comes() -> None:
     async def scenario() -> None:
         budget = Budget(1)
 
-        async def work() -> None:
+        async def hold() -> None:
             async with budget.hold(1):
                 pass
 
         async with budget.hold(1):
-            task = asyncio.create_task(work())
+            task = asyncio.create_task(hold())
             await asyncio.sleep(0)
-        task.cancel()  # in the same moment in which its turn has come
+        task.cancel()  # in the moment in which its turn has come
         await asyncio.gather(task, return_exceptions=True)
         async with budget.hold(1):
             pass

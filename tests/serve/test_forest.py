@@ -254,7 +254,7 @@ def test_later_trees_go_on_from_the_margins_of_the_first(
     for booster in (early, late):
         flat = flatten(bytes(booster.save_raw("ubj")))
         forest, rows = FlatForest(flat), adversarial_rows(flat, seed, n_rows, alike)
-        begun = forest.begun(rows, columns)
+        begun = forest.resumed(rows, columns)
         for kind in ("value", "margin"):
             whole = forest.inplace_predict(rows, predict_type=kind)
             np.testing.assert_array_equal(
@@ -270,7 +270,7 @@ def test_later_trees_go_on_from_the_margins_of_the_first(
 def test_all_trees_may_be_leading() -> None:
     flat = flatten(bytes(booster_of(n_features=7).save_raw("ubj")))
     forest, rows = FlatForest(flat), adversarial_rows(flat, seed=9, n_rows=300)
-    begun = forest.begun(rows, np.arange(7))
+    begun = forest.resumed(rows, np.arange(7))
     assert begun.first == np.frombuffer(flat, HEADER, 1)["n_trees"][0]
     np.testing.assert_array_equal(
         begun.inplace_predict(rows), forest.inplace_predict(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,9 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from movielens import artifact
 from movielens.model import Model
-from tests.examples import EVALUATION
+from tests.serve.by_hand import head
 
 Serve = Callable[..., subprocess.Popen[str]]
 
@@ -29,9 +29,8 @@ def port() -> int:
 
 
 @pytest.fixture
-def base_dir(model: Model, tmp_path: Path) -> Path:
-    (tmp_path / "model").mkdir()
-    artifact.save(model, EVALUATION, tmp_path / "model")
+def base_dir(model_dir: Path, tmp_path: Path) -> Path:
+    shutil.copytree(model_dir, tmp_path / "model")
     return tmp_path
 
 
@@ -40,13 +39,15 @@ def serve(base_dir: Path, port: int) -> Iterator[Serve]:
     started: list[subprocess.Popen[str]] = []
 
     def start(**env: str) -> subprocess.Popen[str]:
-        settings = {
+        platform = {
             "SAGEMAKER_BASE_DIR": str(base_dir),
             "SAGEMAKER_BIND_TO_PORT": str(port),
         }
-        command = [sys.executable, "-m", "serve"]
         process = subprocess.Popen(
-            command, env=os.environ | settings | env, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "serve"],
+            env=os.environ | platform | env,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         started.append(process)
         return process
@@ -59,24 +60,24 @@ def serve(base_dir: Path, port: int) -> Iterator[Serve]:
         process.stderr.close()
 
 
+def url_of(port: int, path: str) -> str:
+    return f"http://127.0.0.1:{port}{path}"
+
+
 def wait_for_ping(process: subprocess.Popen[str], port: int) -> None:
     while process.poll() is None:
         try:
-            assert (
-                httpx.get(
-                    f"http://127.0.0.1:{port}/ping", trust_env=False, timeout=60
-                ).status_code
-                == 200
-            )
+            response = httpx.get(url_of(port, "/ping"), trust_env=False, timeout=60)
         except httpx.TransportError:
             time.sleep(0.05)
         else:
+            assert response.status_code == 200
             return
     raise AssertionError(process.communicate()[1])
 
 
 def failure(process: subprocess.Popen[str]) -> str:
-    """The one line that a fault at start is."""
+    """The one line that reports a fault at the start."""
     _, stderr = process.communicate()
     assert process.returncode == 1
     (line,) = stderr.splitlines()
@@ -88,40 +89,28 @@ def test_it_serves_the_artifact_and_stops_cleanly(
 ) -> None:
     process = serve()
     wait_for_ping(process, port)
-    response = httpx.post(
-        f"http://127.0.0.1:{port}/invocations",
-        json={"userId": 1, "movieId": 1},
-        trust_env=False,
-    )
-    assert list(response.json()["probabilities"]) == [
-        str(stars) for stars in model.class_values
-    ]
+    pair = {"userId": 1, "movieId": 1}
+    response = httpx.post(url_of(port, "/invocations"), json=pair, trust_env=False)
+    names = [str(stars) for stars in model.class_values]
+    assert list(response.json()["probabilities"]) == names
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate()
     assert process.returncode == 0
     (line,) = stderr.splitlines()
-    assert (
-        f"on port {port}: {len(model.class_values)} classes, {len(model.movies)} movies"
-        in line
-    )
+    counts = f"{len(model.class_values)} classes, {len(model.movies)} movies"
+    assert f"on port {port}: {counts}" in line
 
 
-def test_a_stop_finishes_what_was_begun(serve: Serve, port: int) -> None:
+def test_a_stop_finishes_requests_in_flight(serve: Serve, port: int) -> None:
     process = serve()
     wait_for_ping(process, port)
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-        connection.sendall(
-            b"POST /invocations HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n"
-        )
-        assert connection.recv(65536).startswith(
-            b"HTTP/1.1 100"
-        )  # it waits for the body now
+        connection.sendall(head("expect: 100-continue", "content-length: 3"))
+        # Now it waits for the body.
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100")
         process.send_signal(signal.SIGTERM)
-        while True:  # until nobody listens any more, which is when the stop has begun
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=60).close()
-            except ConnectionError:
-                break
+        # The stop has begun when nobody listens any more.
+        wait_until(lambda: not is_listening(port))
         connection.sendall(b"1,2")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
     process.communicate()
@@ -147,10 +136,16 @@ def test_a_port_in_use_is_one_line(serve: Serve, port: int) -> None:
 
 
 def workers_of(process: subprocess.Popen[str]) -> set[int]:
-    children = (
-        Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    )
-    return set(map(int, children))
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return set(map(int, children.split()))
+
+
+def is_listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 def wait_until(done: Callable[[], bool]) -> None:
@@ -167,16 +162,17 @@ def test_a_worker_that_dies_is_replaced(serve: Serve, port: int, count: str) -> 
     for _ in range(3):
         before = workers_of(process)
         assert len(before) == int(count)
-        victim = before.pop()
+        victim = min(before)
         os.kill(victim, signal.SIGKILL)
-        wait_until(
-            lambda gone=victim, left=before: (
-                len(now := workers_of(process)) > len(left) and gone not in now
-            )
-        )  # type: ignore[misc]
-        for _ in range(10):  # as many new connections, each to any worker
+
+        def is_replaced(victim: int = victim) -> bool:
+            now = workers_of(process)
+            return len(now) == int(count) and victim not in now
+
+        wait_until(is_replaced)
+        for _ in range(10):  # each by a new connection, to any worker
             response = httpx.post(
-                f"http://127.0.0.1:{port}/invocations",
+                url_of(port, "/invocations"),
                 content="1,2",
                 trust_env=False,
                 timeout=60,
@@ -195,31 +191,24 @@ def test_workers_end_with_the_supervisor(serve: Serve, port: int) -> None:
     workers = workers_of(process)
     process.kill()
     process.wait()
-    wait_until(
-        lambda: (
-            not any(
-                Path(f"/proc/{pid}/cmdline").exists() and _is_alive(pid)
-                for pid in workers
-            )
-        )
-    )
+    wait_until(lambda: not any(map(is_alive, workers)))
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, and not only its exit status."""
     try:
-        return (
-            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        )
+        stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
+    after_name = stat.rpartition(")")[2]
+    return after_name.split()[0] != "Z"
 
 
 def test_models_are_loaded_by_request(serve: Serve, base_dir: Path, port: int) -> None:
     process = serve(SAGEMAKER_MULTI_MODEL="true")
     wait_for_ping(process, port)
-    url = f"http://127.0.0.1:{port}"
     loaded = httpx.post(
-        f"{url}/models",
+        url_of(port, "/models"),
         json={"model_name": "a", "url": str(base_dir / "model")},
         trust_env=False,
         timeout=60,
@@ -227,7 +216,10 @@ def test_models_are_loaded_by_request(serve: Serve, base_dir: Path, port: int) -
     assert loaded.status_code == 200
     headers = {"content-type": "text/csv", "x-amzn-sagemaker-target-model": "a.tar.gz"}
     answer = httpx.post(
-        f"{url}/models/a/invoke", content="1,2", headers=headers, trust_env=False
+        url_of(port, "/models/a/invoke"),
+        content="1,2",
+        headers=headers,
+        trust_env=False,
     )
     assert 0.5 <= float(answer.text) <= 5
     process.send_signal(signal.SIGTERM)

@@ -4,35 +4,27 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from movielens import artifact
-from movielens.model import Model
-from serve.models import MEMORY_FACTOR, Models
-from tests.examples import EVALUATION
+from serve.models import Models
+from serve.multi_model import PAGE
+from serve.resources import MODEL_FACTOR
+from tests.serve.conftest import Serving
 
 ROWS = b"1,2\n4,10"
 
 
-@pytest.fixture(scope="module")
-def model_dir(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("models") / "model"
-    directory.mkdir()
-    artifact.save(model, EVALUATION, directory)
-    return directory
-
-
 @pytest.fixture
 def models(model_dir: Path) -> Models:
-    """With room for two and a half."""
-    return Models(int(2.5 * MEMORY_FACTOR * artifact.size(model_dir)))
+    """With room for three."""
+    return Models(3 * MODEL_FACTOR * artifact.size(model_dir))
 
 
 @pytest.fixture
-def client(models: Models, serving: Any) -> Iterator[httpx.Client]:
+def client(models: Models, serving: Serving) -> Iterator[httpx.Client]:
     with (
         serving(models, max_concurrent=2) as (host, port),
         httpx.Client(
@@ -55,18 +47,11 @@ def invoke(client: httpx.Client, name: str) -> httpx.Response:
 def test_the_life_of_a_model(client: httpx.Client, model_dir: Path) -> None:
     assert client.get("/ping").status_code == 200
     assert client.get("/models").json() == {"models": []}
-    assert load(client, "a", model_dir).json() == {
-        "modelName": "a",
-        "modelUrl": str(model_dir),
-    }
+    described = {"modelName": "a", "modelUrl": str(model_dir)}
+    assert load(client, "a", model_dir).json() == described
     assert load(client, "a", model_dir).status_code == 409
-    assert client.get("/models/a").json() == {
-        "modelName": "a",
-        "modelUrl": str(model_dir),
-    }
-    assert client.get("/models").json() == {
-        "models": [{"modelName": "a", "modelUrl": str(model_dir)}]
-    }
+    assert client.get("/models/a").json() == described
+    assert client.get("/models").json() == {"models": [described]}
     assert len(invoke(client, "a").text.split("\n")) == 2
     assert client.delete("/models/a").status_code == 200
     for gone in (
@@ -79,13 +64,15 @@ def test_the_life_of_a_model(client: httpx.Client, model_dir: Path) -> None:
     assert load(client, "a", model_dir).status_code == 200
 
 
-def test_what_cannot_be_loaded(client: httpx.Client, tmp_path: Path) -> None:
+def test_what_is_no_model_is_refused(client: httpx.Client, tmp_path: Path) -> None:
     assert load(client, "a", tmp_path / "nowhere").status_code == 404
     assert load(client, "a", tmp_path).status_code == 400
     for content in (
         b"",
         b"{}",
+        b"[1]",
         b'{"model_name": "", "url": "/"}',
+        b'{"model_name": 1, "url": "/"}',
         b'{"model_name": "a/b", "url": "/"}',
         b"\xff",
     ):
@@ -102,11 +89,12 @@ def test_a_damaged_model_is_refused(
     (damaged / "forest.bin").write_bytes(b"x")
     response = load(client, "a", damaged)
     assert response.status_code == 400
-    assert "forest.bin isn't what training wrote" in response.json()["error"]["message"]
+    message = response.json()["error"]["message"]
+    assert "forest.bin isn't what training wrote" in message
 
 
-def test_one_that_needs_more_memory_than_there_is_is_507(
-    model_dir: Path, serving: Any
+def test_a_model_larger_than_the_memory_is_507(
+    model_dir: Path, serving: Serving
 ) -> None:
     with serving(Models(1000)) as (host, port):
         response = httpx.post(
@@ -118,45 +106,38 @@ def test_one_that_needs_more_memory_than_there_is_is_507(
     assert response.json()["error"]["code"] == "insufficient_storage"
 
 
-def test_the_least_recently_asked_for_leaves_memory(
-    client: httpx.Client, models: Models, model_dir: Path
-) -> None:
-    for name in "ab":
-        load(client, name, model_dir)
-    invoke(client, "a")
-    assert load(client, "c", model_dir).status_code == 200
-    assert [models.is_resident(name) for name in "abc"] == [True, False, True]
-    assert (
-        invoke(client, "b").text == invoke(client, "a").text
-    )  # it comes back, and c, the oldest, leaves
-    assert [models.is_resident(name) for name in "abc"] == [True, True, False]
-    assert models.names() == ["a", "b", "c"]
-
-
-def test_models_are_listed_by_the_page(
-    models: Models, client: httpx.Client, model_dir: Path
-) -> None:
-    models._memory = 10**12
-    names = [f"model-{k:03}" for k in range(205)]
+def test_models_are_listed_page_by_page(serving: Serving, model_dir: Path) -> None:
+    n_models = 2 * PAGE + 5
+    models = Models(n_models * MODEL_FACTOR * artifact.size(model_dir))
+    names = [f"model-{number:03}" for number in range(n_models)]
     for name in names:
         models.load(name, model_dir)
-    listed: list[str] = []
-    token: str | None = ""
-    while token is not None:
-        page = client.get(
-            "/models", params={"next_page_token": token} if token else {}
-        ).json()
-        listed += [entry["modelName"] for entry in page["models"]]
-        token = page.get("nextPageToken")
+    listed = []
+    with serving(models) as (host, port):
+        url = f"http://{host}:{port}/models"
+        pages = 0
+        token = ""
+        while token or pages == 0:
+            parameters = {"next_page_token": token} if token else {}
+            page = httpx.get(url, params=parameters, trust_env=False).json()
+            listed += [entry["modelName"] for entry in page["models"]]
+            token = page.get("nextPageToken", "")
+            pages += 1
     assert listed == names
+    assert pages == 3
+
+
+def test_a_token_that_we_never_made_is_refused(client: httpx.Client) -> None:
     assert client.get("/models?next_page_token=%FF").status_code == 400
 
 
-def test_loading_and_unloading_under_traffic(
+def test_models_come_and_go_while_others_are_asked(
     client: httpx.Client, model_dir: Path
 ) -> None:
     load(client, "steady", model_dir)
-    expected, stop, wrong = invoke(client, "steady").text, threading.Event(), []
+    expected = invoke(client, "steady").text
+    stop = threading.Event()
+    wrong: list[str] = []
 
     def ask() -> None:
         with httpx.Client(base_url=client.base_url, trust_env=False, timeout=60) as own:
@@ -168,7 +149,7 @@ def test_loading_and_unloading_under_traffic(
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(10):
+    for _ in range(5):
         for name in "ab":
             assert load(client, name, model_dir).status_code == 200
             assert invoke(client, name).text == expected

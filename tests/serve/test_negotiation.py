@@ -1,120 +1,81 @@
 from __future__ import annotations
 
-import contextlib
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from serve.codec import CSV, JSON, PARSERS, RENDERERS
+from movielens.errors import RequestError
 from serve.errors import HttpError
-from serve.negotiation import answer_type, request_type
+from serve.formats.registry import FORMATS
+from serve.formats.renderer import AnswerStyle
+from serve.negotiation import RequestHeaders, negotiate
+from serve.options import Options
 
-LINES = "application/jsonlines"
+CSV = "text/csv"
+JSON = "application/json"
 
 
-@pytest.mark.parametrize("media_type", PARSERS)
+def test_headers_are_negotiated_once() -> None:
+    accept = "application/json; q=0.5, text/csv; verbose=true"
+    first = negotiate(RequestHeaders(CSV, accept), b"1")
+    assert negotiate(RequestHeaders(CSV, accept), b"1") is first
+
+
+def test_the_headers_that_matter_are_picked_out() -> None:
+    given = {
+        b"content-type": b"text/csv",
+        b"host": b"x",
+        b"x-amzn-sagemaker-custom-attributes": b"verbose",
+    }
+    assert RequestHeaders.of(given) == RequestHeaders(CSV, None, "verbose")
+
+
+def test_the_formats_of_request_and_answer_may_differ() -> None:
+    negotiated = negotiate(RequestHeaders(JSON, "text/csv; header=present"), b"{")
+    assert negotiated.parser is FORMATS[JSON].parser
+    assert negotiated.renderer is FORMATS[CSV].renderer
+    assert negotiated.media_type == CSV
+    assert negotiated.style == AnswerStyle(has_header=True)
+    assert negotiated.options == Options()
+
+
+def test_verbose_is_a_parameter_or_an_option() -> None:
+    verbose = AnswerStyle(is_verbose=True)
+    assert negotiate(RequestHeaders(CSV, f"{CSV}; verbose=true"), b"").style == verbose
+    assert negotiate(RequestHeaders(CSV, None, "verbose"), b"").style == verbose
+
+
+def test_a_content_type_may_ask_for_recommendations() -> None:
+    headers = RequestHeaders(f"{CSV}; recommend=3")
+    negotiated = negotiate(headers, b"1")
+    assert negotiated.parser is not FORMATS[CSV].parser
+    assert negotiated.style == AnswerStyle(n_recommended=3)
+
+
 @pytest.mark.parametrize(
-    "suffix", ["", "; charset=utf-8", ';charset="UTF-8"', "; header=present", ";"]
-)
-def test_content_types_are_taken_with_parameters(media_type: str, suffix: str) -> None:
-    assert request_type(media_type + suffix, b"") == media_type
-    assert request_type(media_type.title() + suffix, b"") == media_type
-
-
-@pytest.mark.parametrize("content_type", [None, "", " ", "application/octet-stream"])
-@pytest.mark.parametrize(
-    ("body", "expected"),
+    ("parameters", "message"),
     [
-        (b"1,2", CSV),
-        (b"", CSV),
-        (b" \n{}", JSON),
-        (b"[]", JSON),
-        (b"\xef\xbb\xbf{", JSON),
+        ("recommend=x", "recommend is 'x'"),
+        ("recommend=1; year_from=²", "year_from is '²'"),
     ],
 )
-def test_an_unsaid_type_is_told_by_the_body(
-    content_type: str | None, body: bytes, expected: str
-) -> None:
-    assert request_type(content_type, body) == expected
+def test_bad_parameters_are_refused(parameters: str, message: str) -> None:
+    with pytest.raises(RequestError, match=f"Content-Type: {message}"):
+        negotiate(RequestHeaders(f"{CSV}; {parameters}"), b"1")
 
 
-@pytest.mark.parametrize(
-    "content_type",
-    ["text/plain", "application/x-npy", "csv", "text/csv, application/json", "*/*"],
-)
-def test_other_types_are_refused_with_what_is_taken(content_type: str) -> None:
-    with pytest.raises(HttpError, match="text/csv") as raised:
-        request_type(content_type, b"")
+def test_rows_of_json_ask_themselves() -> None:
+    negotiated = negotiate(RequestHeaders(f"{JSON}; recommend=x"), b"{")
+    assert negotiated.parser is FORMATS[JSON].parser
+
+
+def test_a_compressed_body_is_refused() -> None:
+    with pytest.raises(HttpError, match="'gzip' isn't supported") as raised:
+        negotiate(RequestHeaders(CSV, encoding="gzip"), b"1")
     assert raised.value.status == 415
+    assert negotiate(RequestHeaders(CSV, encoding=" Identity"), b"1")
 
 
-def test_other_charsets_are_refused() -> None:
-    with pytest.raises(HttpError, match="iso-8859-1") as raised:
-        request_type("text/csv; charset=ISO-8859-1", b"")
-    assert raised.value.status == 415
-
-
-ACCEPTS = [
-    (None, CSV, CSV),
-    ("", JSON, JSON),
-    ("*/*", LINES, LINES),
-    ("*/*", CSV, CSV),
-    ("text/*", JSON, CSV),
-    ("application/*", CSV, JSON),
-    ("application/*", LINES, LINES),
-    ("application/json", CSV, JSON),
-    ("APPLICATION/JSON", CSV, JSON),
-    ("application/json, text/csv", CSV, JSON),
-    ("application/json;q=0.5, text/csv;q=0.6", JSON, CSV),
-    ("text/html, application/jsonlines;q=0.1", CSV, LINES),
-    ("application/json, */*", CSV, JSON),
-    ("*/*, text/csv;q=0.1", CSV, JSON),
-    ("text/csv;q=0, */*", CSV, JSON),
-    ("application/json;q=2, text/csv;q=0.1", JSON, CSV),
-    ("application/x-ndjson", CSV, "application/x-ndjson"),
-]
-
-
-@pytest.mark.parametrize(("accept", "own", "expected"), ACCEPTS)
-def test_accept_chooses(accept: str | None, own: str, expected: str) -> None:
-    assert answer_type(accept, own).name == expected
-
-
-@pytest.mark.parametrize(
-    "accept",
-    ["text/html", "image/*", "text/csv;q=0", "csv", "*", "text/csv;q=nan", "a;;=,;"],
-)
-def test_what_cannot_be_answered_is_refused_with_what_can(accept: str) -> None:
-    with pytest.raises(HttpError, match="application/json") as raised:
-        answer_type(accept, CSV)
-    assert raised.value.status == 406
-
-
-@pytest.mark.parametrize(
-    ("accept", "verbose"),
-    [
-        ("text/csv; verbose=true", "true"),
-        ("text/csv;VERBOSE=True", "true"),
-        ('text/csv; verbose="true"; q=0.5', "true"),
-        ("text/csv;q=0.5, text/csv;verbose=true", "true"),
-        ("text/csv", None),
-        ("text/csv; verbose", None),
-    ],
-)
-def test_parameters_come_with_the_type(accept: str, verbose: str | None) -> None:
-    assert answer_type(accept, JSON).parameters.get("verbose") == verbose
-
-
-def bytes_as_header(value: bytes) -> str:
-    return value.decode("latin-1")
-
-
-@given(
-    st.sampled_from(sorted(RENDERERS)),
-    st.binary(max_size=40).map(bytes_as_header)
-    | st.text("*/;,=q.01 texcsv", max_size=40),
-)
-def test_any_accept_gives_an_offer_or_406(own: str, accept: str) -> None:
-    with contextlib.suppress(HttpError):
-        assert answer_type(accept, own).name in RENDERERS
+def test_headers_that_ask_for_much_are_slow() -> None:
+    assert RequestHeaders("Text/CSV; Recommend=1").is_slow
+    assert RequestHeaders(JSON, None, "contributions").is_slow
+    assert not RequestHeaders(JSON).is_slow
+    assert not RequestHeaders(None, None, "verbose").is_slow

@@ -19,20 +19,24 @@ ALL = len(os.sched_getaffinity(0))
         ("900000 1000", ALL),
     ],
 )
-def test_cpus_of_version_2(tmp_path: Path, quota: str, expected: int) -> None:
+def test_cpus_by_version_2_of_control_(
+    tmp_path: Path, quota: str, expected: int
+) -> None:
     (tmp_path / "cpu.max").write_text(f"{quota}\n")
     assert cpus(tmp_path) == expected
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("-1", ALL), ("20000", 1)])
-def test_cpus_of_version_1(tmp_path: Path, quota: str, expected: int) -> None:
+def test_cpus_by_control_groups_of_version_1(
+    tmp_path: Path, quota: str, expected: int
+) -> None:
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota)
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
     assert cpus(tmp_path) == expected
 
 
-def test_memory(tmp_path: Path) -> None:
+def test_memory_is_the_machines_or_the_lowest_limit(tmp_path: Path) -> None:
     machine = memory_bytes(tmp_path / "nothing here")
     assert machine > 0
     (tmp_path / "memory.max").write_text("max\n")
@@ -52,7 +56,7 @@ def test_workers_fit_into_memory(memory_mib: int, body_mib: int, expected: int) 
     assert choose_workers(4, memory_mib * MIB, 70 * MIB, body_mib) == expected
 
 
-def test_serverless_is_told_by_its_surroundings(tmp_path: Path) -> None:
+def test_serverless_is_recognised_by_its_surroundings(tmp_path: Path) -> None:
     assert not is_serverless({}, tmp_path)
     assert is_serverless({"AWS_LAMBDA_FUNCTION_NAME": "x"}, tmp_path)
     assert is_serverless({}, tmp_path / "none")

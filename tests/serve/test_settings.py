@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from serve.settings import Settings, SettingsError
+from serve.settings import ServeSettings, SettingsError
 
 
 def test_defaults() -> None:
-    settings = Settings.from_environment({})
+    settings = ServeSettings.from_environment({})
     assert settings.model_dir == Path("/opt/ml/model")
     assert (settings.port, settings.is_batch, settings.max_body_mib) == (8080, False, 6)
     assert settings.max_body_bytes == 6 * 2**20
@@ -23,21 +23,24 @@ def test_an_empty_variable_is_absent() -> None:
         "SAGEMAKER_BATCH",
         "HALFSTAR_MAX_BODY_MIB",
     )
-    assert Settings.from_environment(
-        dict.fromkeys(names, "")
-    ) == Settings.from_environment({})
+    empty = dict.fromkeys(names, "")
+    settings = ServeSettings.from_environment(empty)
+    assert settings == ServeSettings.from_environment({})
 
 
-def test_the_platform_moves_everything() -> None:
+def test_the_platform_may_set_everything() -> None:
     env = {
         "SAGEMAKER_BASE_DIR": "/data/ml",
         "SAGEMAKER_BIND_TO_PORT": "9000",
         "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "3",
         "SAGEMAKER_BATCH_STRATEGY": "SINGLE_RECORD",
     }
-    settings = Settings.from_environment(env)
-    assert settings == Settings(
-        Path("/data/ml/model"), 9000, False, 6, 3, "SINGLE_RECORD"
+    settings = ServeSettings.from_environment(env)
+    assert settings == ServeSettings(
+        model_dir=Path("/data/ml/model"),
+        port=9000,
+        max_concurrent=3,
+        batch_strategy="SINGLE_RECORD",
     )
 
 
@@ -60,7 +63,7 @@ def test_the_payload_limit_of_a_batch_wins(
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": payload,
         "HALFSTAR_MAX_BODY_MIB": own,
     }
-    settings = Settings.from_environment(env)
+    settings = ServeSettings.from_environment(env)
     assert settings.is_batch == (batch.lower() == "true")
     assert settings.max_body_mib == expected
 
@@ -75,7 +78,7 @@ def test_all_faults_are_reported_together() -> None:
         "HALFSTAR_MAX_BODY_MIB": "1_0",
     }
     with pytest.raises(SettingsError) as raised:
-        Settings.from_environment(env)
+        ServeSettings.from_environment(env)
     assert str(raised.value).count("\n") == 0
     for name, value in env.items():
         assert f"{name} is {value!r}, expected " in str(raised.value)

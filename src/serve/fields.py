@@ -1,0 +1,76 @@
+"""The fields of a row: their names, the values they take, and the words for others.
+
+The wire keeps MovieLens's column names. The rules are the same in every format, so a
+row means the same however it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
+
+FIELDS = (USER_ID, MOVIE_ID, TIMESTAMP)
+
+ID_MIN = -(2**63)
+ID_MAX = 2**63 - 1
+# Training's tables hold timestamps below this. Milliseconds, a common slip, are above.
+TIMESTAMP_BOUND = 2.0**32
+
+_LONGEST_SHOWN = 40
+
+
+class FieldRule(NamedTuple):
+    """What a field takes.
+
+    Attributes:
+        accepts: whether a value decoded from JSON is taken.
+        expected: how an error message describes such values.
+    """
+
+    accepts: Callable[[Any], bool]
+    expected: str
+
+
+def is_id(value: Any) -> bool:
+    """Whether a JSON value is a raw id."""
+    return type(value) is int and ID_MIN <= value <= ID_MAX
+
+
+def is_timestamp(value: Any) -> bool:
+    """Whether a JSON value is a timestamp, or null."""
+    if value is None:
+        return True
+    return type(value) in (int, float) and 0 <= value < TIMESTAMP_BOUND
+
+
+_WHOLE_NUMBER = "a whole number; send raw MovieLens ids"
+
+RULES = {
+    USER_ID: FieldRule(is_id, _WHOLE_NUMBER),
+    MOVIE_ID: FieldRule(is_id, _WHOLE_NUMBER),
+    TIMESTAMP: FieldRule(
+        is_timestamp, "seconds since 1970, from 0 to 4294967295, or nothing"
+    ),
+}
+
+
+def shown(value: object) -> object:
+    """A value in the form in which an error message shows it: always short.
+
+    Example:
+        >>> shown("x" * 50)
+        'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'
+        >>> shown([1, 2, 3])
+        '[…]'
+    """
+    match value:
+        case str() if len(value) > _LONGEST_SHOWN:
+            return value[:_LONGEST_SHOWN] + "…"
+        case list():
+            return "[…]"
+        case dict():
+            return "{…}"
+        case _:
+            return value

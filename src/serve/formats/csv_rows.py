@@ -1,0 +1,364 @@
+"""CSV bodies to rows.
+
+A first row that names one of our columns is a header. It says where the columns are,
+and other columns are ignored. Without a header the order is userId, movieId and, if
+there is a third, timestamp. Where recommendations are asked for, there is no movieId.
+
+All values of a column are converted at once. Only if that fails are the rows read one
+by one, to find the first that is wrong. A batch in which a row is wrong is read line by
+line, so that the row takes no other with it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
+from movielens.errors import RequestError
+from movielens.queries import RatingQueries
+from serve.fields import FIELDS, RULES, TIMESTAMP_BOUND, shown
+from serve.formats.format import BodyParser
+from serve.questions import Question, Wanted
+from serve.rows import (
+    EMPTY,
+    ParsedRequest,
+    Row,
+    decode_text,
+    decode_utf8,
+    row_or_fault,
+)
+
+Cells = list[str]
+Columns = dict[str, NDArray[Any]]
+Values = dict[str, Any]
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class NumberedCells(NamedTuple):
+    """The cells of a row, and the line on which it ends, counted from 1."""
+
+    line: int
+    cells: Cells
+
+
+class NumberedLine(NamedTuple):
+    """A line of a body, counted from 1."""
+
+    number: int
+    text: bytes
+
+
+class ColumnPlaces(NamedTuple):
+    """Where the columns are.
+
+    Attributes:
+        by_name: the place of each column that is there.
+        width: how many cells a row has.
+    """
+
+    by_name: dict[str, int]
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class CsvReader:
+    """Reads bodies whose rows have certain columns.
+
+    Attributes:
+        names: the columns; the last of them may be missing.
+        from_columns: makes a request of all columns.
+        from_values: makes a row of its values by column.
+    """
+
+    names: tuple[str, ...]
+    from_columns: Callable[[Columns], ParsedRequest]
+    from_values: Callable[[Values], Row | Question]
+
+    def strict(self, body: bytes) -> ParsedRequest:
+        """Read all rows at once.
+
+        Raises:
+            RequestError: at the first row or value that can't be read.
+        """
+        rows = _split_text(decode_text(body))
+        if not rows:
+            raise RequestError(EMPTY)
+        first = rows[0]
+        if any(cell.strip() in self.names for cell in first.cells):
+            places = _places_in_header(first, self.names)
+            del rows[0]
+        else:
+            places = _places_by_position(first, self.names)
+
+        columns = _convert_columns([row.cells for row in rows], places)
+        if columns is None:
+            raise _first_fault(rows, places)
+        if TIMESTAMP not in columns:
+            columns[TIMESTAMP] = np.full(len(rows), np.nan)
+        return self.from_columns(columns)
+
+    def lenient(self, body: bytes) -> ParsedRequest:
+        """Read all rows at once, or line by line if there is a bad one.
+
+        Raises:
+            RequestError: if there are no rows.
+        """
+        try:
+            return self.strict(body)
+        except RequestError:
+            lines = _numbered_lines(body)
+            header = lines.pop(0) if lines and _names_a_column(lines[0]) else None
+            if not lines:
+                raise
+        rows = (row_or_fault(self._read_line, line, header) for line in lines)
+        return ParsedRequest.gather(rows)
+
+    def _read_line(
+        self, line: NumberedLine, header: NumberedLine | None
+    ) -> Row | Question:
+        row = _split_line(line)
+        if header is None:
+            places = _places_by_position(row, self.names)
+        else:
+            places = _places_in_header(_split_line(header), self.names)
+        return self.from_values(_convert_row(row, places))
+
+
+# Text to cells
+
+
+def _split_text(text: str) -> list[NumberedCells]:
+    """All rows that aren't blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        return [
+            NumberedCells(reader.line_num, cells)
+            for cells in reader
+            if not _is_blank(cells)
+        ]
+    except csv.Error as error:
+        raise _csv_error(reader.line_num, error) from None
+
+
+def _is_blank(cells: Cells) -> bool:
+    return len(cells) < 2 and not "".join(cells).strip()
+
+
+def _numbered_lines(body: bytes) -> list[NumberedLine]:
+    """All lines that aren't blank."""
+    lines = body.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
+    numbered = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            numbered.append(NumberedLine(number, line))
+    return numbered
+
+
+def _names_a_column(line: NumberedLine) -> bool:
+    return any(name.encode() in line.text for name in FIELDS)
+
+
+def _split_line(line: NumberedLine) -> NumberedCells:
+    text = decode_utf8(line.text, first_line=line.number)
+    try:
+        cells = next(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise _csv_error(line.number, error) from None
+    return NumberedCells(line.number, cells)
+
+
+def _csv_error(line: int, error: csv.Error) -> RequestError:
+    return RequestError(f"line {line}: {error}, expected CSV")
+
+
+# Places of columns
+
+
+def _places_in_header(header: NumberedCells, names: tuple[str, ...]) -> ColumnPlaces:
+    cells = [cell.strip() for cell in header.cells]
+    places = {name: cells.index(name) for name in names if name in cells}
+    *needed, optional = names
+    is_complete = all(name in places for name in needed)
+    is_repeated = any(cells.count(name) > 1 for name in places)
+    if is_repeated or not is_complete:
+        expected = f"{', '.join(needed)} and perhaps {optional}, each once"
+        raise _bad_row(header, "the header", expected)
+    return ColumnPlaces(places, len(cells))
+
+
+def _places_by_position(row: NumberedCells, names: tuple[str, ...]) -> ColumnPlaces:
+    width = len(row.cells)
+    needed = names[:-1]
+    if width not in (len(needed), len(names)):
+        expected = (
+            f"{','.join(needed)} or {','.join(names)}; "
+            "other columns need a header that names these"
+        )
+        raise _bad_row(row, "the row", expected)
+    places = {name: place for place, name in enumerate(names[:width])}
+    return ColumnPlaces(places, width)
+
+
+def _bad_row(row: NumberedCells, what: str, expected: str) -> RequestError:
+    return RequestError.at(row.line, what, shown(",".join(row.cells)), expected)
+
+
+# Cells to values
+
+
+def _convert_columns(rows: list[Cells], places: ColumnPlaces) -> Columns | None:
+    """All columns, or None if a row has another width or a value is bad."""
+    if any(len(cells) != places.width for cells in rows):
+        return None
+    columns = {}
+    try:
+        for name, place in places.by_name.items():
+            columns[name] = _CONVERTERS[name]([cells[place] for cells in rows])
+    except (ValueError, OverflowError):
+        return None
+    return columns
+
+
+def _first_fault(rows: list[NumberedCells], places: ColumnPlaces) -> RequestError:
+    """What is wrong with the first bad row.
+
+    There is one, because a column can't be read if one of its values can't.
+    """
+    for row in rows:
+        try:
+            _convert_row(row, places)
+        except RequestError as error:
+            return error
+    raise AssertionError("a column can't be read although each of its values can")
+
+
+def _convert_row(row: NumberedCells, places: ColumnPlaces) -> Values:
+    """The values of one row by column.
+
+    Raises:
+        RequestError: if the row has another width, or at the first bad value.
+    """
+    if len(row.cells) != places.width:
+        expected = f"{places.width} fields as in the first row"
+        raise _bad_row(row, "the row", expected)
+    values = {}
+    from_left_to_right = sorted(places.by_name.items(), key=lambda item: item[1])
+    for name, place in from_left_to_right:
+        cell = row.cells[place]
+        try:
+            values[name] = _CONVERTERS[name]([cell]).item()
+        except (ValueError, OverflowError):
+            expected = RULES[name].expected
+            raise RequestError.at(row.line, name, shown(cell), expected) from None
+    return values
+
+
+# int() and float() take more than we do: underscores, digits of other scripts, "nan",
+# "inf".
+_ID_CHARACTERS = frozenset("0123456789- \t")
+_TIMESTAMP_CHARACTERS = frozenset("0123456789.+-eE \t")
+
+
+def _ids(cells: Sequence[str]) -> NDArray[np.int64]:
+    if not _ID_CHARACTERS.issuperset("".join(cells)):
+        raise ValueError("not a whole number")
+    numbers = [int(cell) for cell in cells]
+    return np.array(numbers, dtype=np.int64)
+
+
+def _timestamps(cells: Sequence[str]) -> NDArray[np.float64]:
+    if not _TIMESTAMP_CHARACTERS.issuperset("".join(cells)):
+        raise ValueError("not a number")
+    numbers = [float(cell.strip() or "nan") for cell in cells]
+    if any(map(_is_out_of_range, numbers)):
+        raise ValueError("out of range")
+    return np.array(numbers, dtype=np.float64)
+
+
+def _is_out_of_range(seconds: float) -> bool:
+    return seconds < 0 or seconds >= TIMESTAMP_BOUND  # NaN is in range
+
+
+_CONVERTERS: dict[str, Callable[[Sequence[str]], NDArray[Any]]] = {
+    USER_ID: _ids,
+    MOVIE_ID: _ids,
+    TIMESTAMP: _timestamps,
+}
+
+
+# Rows of a user and a movie
+
+
+def _pairs(columns: Columns) -> ParsedRequest:
+    queries = RatingQueries(columns[USER_ID], columns[MOVIE_ID], columns[TIMESTAMP])
+    return ParsedRequest(queries)
+
+
+def _pair(values: Values) -> Row:
+    return Row(values[USER_ID], values[MOVIE_ID], values.get(TIMESTAMP, math.nan))
+
+
+_PAIR_READER = CsvReader(FIELDS, _pairs, _pair)
+
+# Longer numbers may be beyond 64 bits.
+_NUMBER = rb"(\d{1,18})"
+_PLAIN_PAIR = re.compile(rb"%b,%b(?:,%b)?\r?\n?" % (_NUMBER, _NUMBER, _NUMBER))
+
+
+def _parse_pairs(body: bytes) -> ParsedRequest:
+    """Read rows of a user and a movie.
+
+    Most requests are a single row of digits. This reads such a row at once, which saves
+    a third of the time that it takes to answer. `_PAIR_READER` reads it alike.
+    """
+    found = _PLAIN_PAIR.fullmatch(body)
+    if found is None:
+        return _PAIR_READER.strict(body)
+    user_id, movie_id, timestamp = found.groups()
+    seconds = math.nan if timestamp is None else float(timestamp)
+    if _is_out_of_range(seconds):
+        return _PAIR_READER.strict(body)  # which says what is wrong
+    columns = {
+        USER_ID: np.array([int(user_id)]),
+        MOVIE_ID: np.array([int(movie_id)]),
+        TIMESTAMP: np.array([seconds]),
+    }
+    return _pairs(columns)
+
+
+PAIRS = BodyParser(_parse_pairs, _PAIR_READER.lenient)
+"""Reads rows of a user and a movie, for example ``1,318`` or ``1,318,964982703``."""
+
+
+# Rows of a user
+
+
+def users_parser(wanted: Wanted) -> BodyParser:
+    """Reads rows of a user, for example ``1`` or ``1,964982703``.
+
+    Each row is a question for the recommendations that are wanted.
+    """
+
+    def question(user_id: int, timestamp: float) -> Question:
+        return Question(user_id, None, timestamp, None, wanted)
+
+    def from_columns(columns: Columns) -> ParsedRequest:
+        user_ids = columns[USER_ID].tolist()
+        timestamps = columns[TIMESTAMP].tolist()
+        return ParsedRequest.gather(map(question, user_ids, timestamps))
+
+    def from_values(values: Values) -> Question:
+        return question(values[USER_ID], values.get(TIMESTAMP, math.nan))
+
+    reader = CsvReader((USER_ID, TIMESTAMP), from_columns, from_values)
+    return BodyParser(reader.strict, reader.lenient)

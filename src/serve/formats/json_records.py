@@ -1,0 +1,166 @@
+"""What JSON and JSON Lines have in common: how objects are read and written.
+
+An object holds userId, movieId and perhaps timestamp. One with ``history`` or
+``recommend`` is a question. Unknown fields are refused, because a misspelt one would go
+unnoticed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+from movielens.columns import MOVIE_ID, USER_ID
+from movielens.errors import RequestError
+from serve.errors import error_body
+from serve.fields import ID_MIN, RULES, shown
+from serve.formats.renderer import AnswerStyle, class_names, probabilities_as_json
+from serve.predicted_rows import PredictedRows
+from serve.question_answers import QuestionAnswer
+from serve.questions import (
+    HISTORY,
+    RECOMMEND,
+    Question,
+    check_fields,
+    check_presence,
+    seconds_of,
+)
+from serve.rows import Row, decode_utf8
+
+BODY_EXPECTED = (
+    'an object with userId and movieId, a list of them, or {"instances": [...]}'
+)
+
+# orjson reads whole numbers beyond 64 bits as floats. No field takes either.
+_LARGEST = 2**64 - 1
+_MOST_DIGITS = len(str(_LARGEST))
+
+# The same for all movies that are recommended to a user, so it is said once.
+_FIELDS_ABOUT_THE_USER = frozenset({USER_ID, "known_user", "known_movie"})
+
+
+def load_json(data: bytes, first_line: int = 1) -> Any:
+    """Decode JSON.
+
+    orjson is twice as fast as Python's own reader. Where it refuses, Python's reader
+    decides, because its errors name line and column.
+
+    Raises:
+        RequestError: if this isn't JSON. ``first_line`` is the number of the line that
+            the data begins with.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        text = decode_utf8(data, first_line)
+    try:
+        return json.loads(text.removeprefix("\ufeff"), parse_int=_parse_int)
+    except json.JSONDecodeError as error:
+        line = first_line + error.lineno - 1
+        raise RequestError(
+            f"line {line} isn't JSON: {error.msg} at character {error.colno}"
+        ) from None
+    except RecursionError:
+        raise RequestError(
+            f"line {first_line} is nested too deeply, expected {BODY_EXPECTED}"
+        ) from None
+
+
+def _parse_int(digits: str) -> int | float:
+    if len(digits) > _MOST_DIGITS:  # int() refuses thousands of digits
+        return float(digits)
+    number = int(digits)
+    return number if ID_MIN <= number <= _LARGEST else float(number)
+
+
+def read_record(line: int, record: Any) -> Row | Question:
+    """Read one decoded object.
+
+    Raises:
+        RequestError: at the first field that is unknown, missing or bad.
+
+    Example:
+        >>> read_record(1, {"userId": 7, "movieId": 318})
+        Row(user_id=7, movie_id=318, timestamp=nan)
+    """
+    if not isinstance(record, dict):
+        expected = "an object with userId and movieId"
+        raise RequestError.at(line, "the row", shown(record), expected)
+    if HISTORY in record or RECOMMEND in record:
+        return Question.from_record(line, record)
+    check_fields(line, record, RULES)
+    check_presence(line, record, (USER_ID, MOVIE_ID))
+    return Row(record[USER_ID], record[MOVIE_ID], seconds_of(record))
+
+
+def render_rows(predicted: PredictedRows, style: AnswerStyle) -> list[bytes]:
+    """An object a row."""
+    del style  # it is about CSV
+    return [orjson.dumps(record) for record in records_of(predicted)]
+
+
+def render_answer(answer: QuestionAnswer, style: AnswerStyle) -> bytes:
+    """An object: a prediction, or a user with the list of recommended movies.
+
+    These movies have the fields of a prediction except for those about the user.
+    """
+    del style
+    user_id = answer.question.user_id
+    records = records_of(answer.rows)
+    if answer.question.wanted is None:
+        return orjson.dumps(records[0] | {USER_ID: user_id})
+    movies = []
+    for record in records:
+        movie = {
+            name: value
+            for name, value in record.items()
+            if name not in _FIELDS_ABOUT_THE_USER
+        }
+        movies.append(movie)
+    about_the_user = {USER_ID: user_id, "known_user": answer.knows_user}
+    return orjson.dumps(about_the_user | {"recommendations": movies})
+
+
+def render_fault(message: str) -> bytes:
+    """The object that the body of a refusal has."""
+    return error_body(400, message)
+
+
+def records_of(rows: PredictedRows) -> list[dict[str, Any]]:
+    """All that is known of each row."""
+    movies = rows.movies
+    predicted = rows.predicted
+    names = class_names(predicted.class_values)
+    # Reading them back gives Python floats that are written with the same digits.
+    probabilities = orjson.loads(probabilities_as_json(predicted))
+    columns = zip(
+        rows.queries.user_id.tolist(),
+        rows.queries.movie_id.tolist(),
+        rows.movie_index.tolist(),
+        predicted.class_index.tolist(),
+        predicted.expected_rating.tolist(),
+        probabilities,
+        rows.knows_user.tolist(),
+        strict=True,
+    )
+    records = []
+    for user_id, movie_id, movie, rating, expected, distribution, is_known in columns:
+        is_listed = movie >= 0
+        record = {
+            USER_ID: user_id,
+            MOVIE_ID: movie_id,
+            "title": movies.title[movie] if is_listed else None,
+            "genres": movies.genres[movie] if is_listed else None,
+            "rating": predicted.class_values[rating],
+            "expected_rating": expected,
+            "probabilities": dict(zip(names, distribution, strict=True)),
+            "known_user": is_known,
+            "known_movie": is_listed,
+        }
+        records.append(record)
+    if rows.contributions is not None:
+        for record, contributions in zip(records, rows.contributions, strict=True):
+            record["contributions"] = contributions
+    return records

@@ -1,0 +1,149 @@
+"""Answers to questions: predictions that a history is part of, and recommendations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from movielens.errors import DataError, RequestError
+from movielens.model import Model
+from movielens.queries import RatingQueries
+from serve.candidates import Candidates
+from serve.predicted_rows import PredictedRows, predict_rows
+from serve.questions import HISTORY, History, Question, Wanted
+from serve.unknown_ids import unknown_in_question
+
+# The user of a history. The user id of the request says nothing then, because the
+# ratings that training has of this user don't count.
+_HISTORY_USER = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuestionAnswer:
+    """A question with its answer.
+
+    Attributes:
+        question: what was asked.
+        knows_user: whether the user has ratings, in training or in the history.
+        rows: the one prediction asked for, or the recommended movies, best first.
+    """
+
+    question: Question
+    knows_user: bool
+    rows: PredictedRows
+
+
+@dataclass(slots=True, eq=False)
+class QuestionAnswerer:
+    """Answers the questions of one request.
+
+    Questions with the same history that follow each other share the work on it.
+
+    Attributes:
+        model: as trained.
+        candidates: of the model.
+        refuse_unknown: whether users and movies that training didn't know are errors.
+    """
+
+    model: Model
+    candidates: Candidates
+    refuse_unknown: bool = False
+    _latest: tuple[History, Model] | None = None
+
+    def answer(self, question: Question) -> QuestionAnswer:
+        """The answer.
+
+        Raises:
+            RequestError: if the history has a rating off the model's scale, no movie
+                has one of the genres, or an unknown id is refused.
+        """
+        if question.history is None and question.user_id is not None:
+            model, user_id = self.model, question.user_id
+        else:
+            model = self._model_with(question.history or ())
+            user_id = _HISTORY_USER
+        knows_user = bool(model.knows_user(np.array([user_id]))[0])
+        if self.refuse_unknown:
+            fault = unknown_in_question(self.model, question, knows_user)
+            if fault is not None:
+                raise RequestError(fault)
+
+        if question.wanted is None:
+            movie_id = np.array([question.movie_id], dtype=np.int64)
+            rows = predict_rows(model, _queries(user_id, movie_id, question.timestamp))
+        else:
+            rows = self._recommend(model, user_id, question, question.wanted)
+        return QuestionAnswer(question, knows_user, rows)
+
+    def _recommend(
+        self, model: Model, user_id: int, question: Question, wanted: Wanted
+    ) -> PredictedRows:
+        """The candidates with the highest expected rating."""
+        chosen = self._choose(question, wanted)
+        movie_id = self.model.movies.movie_id[chosen].astype(np.int64)
+        queries = _queries(user_id, movie_id, question.timestamp)
+        predicted = predict_rows(self.candidates.resume(model, chosen), queries)
+        # The catalogue is sorted by movie id, so equals are too.
+        order = np.argsort(-predicted.predicted.expected_rating, kind="stable")
+        best = predicted.take(order[: wanted.count])
+        # Rows of these few movies may be predicted again, for their contributions.
+        return best._replace(model=model)
+
+    def _choose(self, question: Question, wanted: Wanted) -> NDArray[np.int64]:
+        """Indexes of the movies to choose from.
+
+        They pass the filters, and the user has rated them neither in training nor in
+        the history.
+        """
+        passes = self.candidates.passing(wanted)
+        spec = self.model.spec
+        if question.user_id is not None:
+            user_index = int(spec.users.index(np.array([question.user_id]))[0])
+            passes[spec.profiles.rated(user_index)] = False
+        brought = _column(question.history or (), "movie_id", np.int64)
+        index = self.model.movie_index(brought)
+        passes[index[index >= 0]] = False
+        return np.flatnonzero(passes)
+
+    def _model_with(self, history: History) -> Model:
+        """The model with that history as the ratings of `_HISTORY_USER`.
+
+        Ratings of movies that the catalogue doesn't list are left out.
+        """
+        if self._latest is not None and self._latest[0] == history:
+            return self._latest[1]
+        movie_id = _column(history, "movie_id", np.int64)
+        stars = _column(history, "rating", np.float64)
+        seconds = _column(history, "timestamp", np.float64)
+        is_listed = self.model.movie_index(movie_id) >= 0
+        try:
+            # A rating must be on the scale even if its movie is left out.
+            self.model.spec.scale.to_class(stars)
+            spec = self.model.spec.with_user_history(
+                _HISTORY_USER,
+                movie_id[is_listed],
+                stars[is_listed],
+                seconds[is_listed],
+            )
+        except DataError as error:
+            raise RequestError(f"{HISTORY}: {error}") from None
+        model = replace(self.model, spec=spec)
+        self._latest = (history, model)
+        return model
+
+
+def _queries(
+    user_id: int, movie_id: NDArray[np.int64], timestamp: float
+) -> RatingQueries:
+    """Rows of one user at one time."""
+    n_rows = len(movie_id)
+    return RatingQueries(np.full(n_rows, user_id), movie_id, np.full(n_rows, timestamp))
+
+
+def _column(
+    history: History, name: str, dtype: type[np.int64 | np.float64]
+) -> NDArray[Any]:
+    return np.array([getattr(rating, name) for rating in history], dtype=dtype)

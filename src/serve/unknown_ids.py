@@ -1,0 +1,50 @@
+"""Users and movies that training didn't know.
+
+They are refused if the client asks for that with ``on_unknown=error``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from movielens.columns import MOVIE_ID, USER_ID
+from movielens.model import Model
+from movielens.queries import RatingQueries
+from serve.questions import Question
+
+
+def unknown_in_queries(model: Model, queries: RatingQueries) -> dict[int, str]:
+    """What is wrong with each row whose user or movie is unknown, by row."""
+    user_is_unknown = ~model.knows_user(queries.user_id)
+    movie_is_unknown = model.movie_index(queries.movie_id) < 0
+    messages = {}
+    for row in np.flatnonzero(user_is_unknown | movie_is_unknown).tolist():
+        if user_is_unknown[row]:
+            messages[row] = _message(USER_ID, queries.user_id[row])
+        else:
+            messages[row] = _message(MOVIE_ID, queries.movie_id[row])
+    return messages
+
+
+def unknown_in_question(
+    model: Model, question: Question, knows_user: bool
+) -> str | None:
+    """What is unknown in a question, None if nothing is.
+
+    A user with a history needs no ratings in training, but the movies of the history
+    must be known.
+    """
+    if question.history is None and not knows_user:
+        return _message(USER_ID, question.user_id)
+    movie_ids = [rating.movie_id for rating in question.history or ()]
+    if question.movie_id is not None:
+        movie_ids.insert(0, question.movie_id)
+    movie_index = model.movie_index(np.array(movie_ids, dtype=np.int64))
+    for movie_id, index in zip(movie_ids, movie_index, strict=True):
+        if index < 0:
+            return _message(MOVIE_ID, movie_id)
+    return None
+
+
+def _message(name: str, value: object) -> str:
+    return f"{name} {value} isn't known, and on_unknown=error was asked for"

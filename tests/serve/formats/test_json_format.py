@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from movielens.errors import RequestError
+from serve.formats.json_format import JSON
+from serve.predicted_rows import PredictedRows
+from serve.rows import Shape
+from tests.serve.written import WrittenRow, any_rows, as_records, as_written
+
+ID = "expected a whole number; send raw MovieLens ids"
+TIME = "expected seconds since 1970, from 0 to 4294967295, or nothing"
+
+parse = JSON.parser.strict
+
+
+@given(any_rows, st.sampled_from([None, 1]))
+def test_rows_round_trip_in_each_shape(
+    rows: list[WrittenRow], indent: int | None
+) -> None:
+    values: dict[Shape, Any] = {
+        Shape.LIST: as_records(rows),
+        Shape.INSTANCES: {"instances": as_records(rows)},
+    }
+    if len(rows) == 1:
+        values[Shape.OBJECT] = as_records(rows)[0]
+    for shape, value in values.items():
+        for mark in (b"", b"\xef\xbb\xbf"):
+            request = parse(mark + json.dumps(value, indent=indent).encode())
+            assert request.shape == shape
+            assert as_written(request.queries) == rows
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"instances": []}'])
+def test_a_list_may_be_empty(body: bytes) -> None:
+    assert len(parse(body).queries) == 0
+
+
+FAULTS = [
+    (b"", "the body is empty"),
+    (b"\xef\xbb\xbf \n", "the body is empty"),
+    (
+        b"3",
+        "line 1: the body is 3, expected an object with userId and movieId, "
+        "a list of them, or",
+    ),
+    (b'{"userId": 1}', "line 1: movieId is missing"),
+    (b"{}", "line 1: userId is missing"),
+    (
+        b'{"userId": "1", "movieId": 2}',
+        f"line 1: userId is '1', {ID}, as JSON numbers",
+    ),
+    (b'{"userId": 1.5, "movieId": 2}', f"line 1: userId is 1.5, {ID}"),
+    (b'{"userId": true, "movieId": 2}', f"line 1: userId is True, {ID}"),
+    (b'{"userId": [[1]], "movieId": 2}', "line 1: userId is '[…]'"),
+    (
+        b'{"userId": 1, "movieId": 2, "timestamp": -1}',
+        f"line 1: timestamp is -1, {TIME}",
+    ),
+    (
+        b'{"userId": 1, "movieId": 2, "timestamp": NaN}',
+        f"line 1: timestamp is nan, {TIME}",
+    ),
+    (
+        b'{"userId": 1, "movieId": 2, "rating": 3}',
+        "line 1: unknown field 'rating'",
+    ),
+    (
+        b'[{"userId": 1, "movieId": 2}, 5]',
+        "line 2: the row is 5, expected an object",
+    ),
+    (b'{"instances": 5}', "line 1: the body is '{…}', expected"),
+    (b'{"instances": [{"userId": 1}]}', "line 1: movieId is missing"),
+    (b'[{"userId": 1,\n "movieId": 2},]', "line 2 isn't JSON"),
+    (b'{"userId": 1, "movieId": 2} {}', "line 1 isn't JSON"),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), FAULTS)
+def test_the_first_fault_is_located(body: bytes, message: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        parse(body)
+    assert str(raised.value).startswith(message)
+
+
+def test_a_bad_object_of_a_batch_keeps_its_place() -> None:
+    good = {"userId": 1, "movieId": 2}
+    body = json.dumps({"instances": [good, {"userId": 1}, good]}).encode()
+    parsed = JSON.parser.lenient(body)
+    assert parsed.shape == Shape.INSTANCES
+    assert len(parsed.queries) == 2
+    (place,) = parsed.faults
+    assert place == 1
+    assert parsed.faults[place].startswith("line 2: movieId is missing")
+
+
+@pytest.mark.parametrize("body", [b"{", b"7", b""])
+def test_a_batch_that_is_not_json_is_refused(body: bytes) -> None:
+    with pytest.raises(RequestError):
+        JSON.parser.lenient(body)
+
+
+def test_an_answer_has_the_shape_of_its_request(predicted: PredictedRows) -> None:
+    whole = JSON.renderer.whole
+    records = json.loads(whole(predicted))
+    assert json.loads(whole(predicted, Shape.INSTANCES)) == {"predictions": records}
+    first = predicted.take(np.array([0]))
+    assert json.loads(whole(first, Shape.OBJECT)) == records[0]

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from movielens.errors import RequestError
+from serve.questions import Question, Wanted
+from serve.rows import (
+    ParsedRequest,
+    Row,
+    RowOrFault,
+    decode_text,
+    decode_utf8,
+    row_or_fault,
+)
+
+QUESTION = Question(7, None, np.nan, None, Wanted(1))
+FAULT = RequestError("line 2: not a row")
+ROWS: list[RowOrFault] = [Row(1, 2, 3.0), FAULT, QUESTION, Row(4, 5, np.nan)]
+
+
+def test_rows_are_gathered_in_columns() -> None:
+    request = ParsedRequest.gather(ROWS)
+    assert request.queries.user_id.tolist() == [1, 4]
+    assert request.queries.movie_id.tolist() == [2, 5]
+    assert request.queries.timestamp[0] == 3
+    assert np.isnan(request.queries.timestamp[1])
+    assert request.faults == {1: "line 2: not a row"}
+    assert request.questions == {2: QUESTION}
+    assert request.query_places() == [0, 3]
+
+
+def test_no_rows_are_gathered_as_well() -> None:
+    request = ParsedRequest.gather([])
+    assert len(request.queries) == 0
+    assert request.query_places() == []
+
+
+def test_only_a_bad_request_is_a_fault() -> None:
+    def read(text: str) -> Row:
+        if text == "x":
+            raise FAULT
+        return Row(int(text), 1, np.nan)
+
+    assert row_or_fault(read, "x") is FAULT
+    assert row_or_fault(read, "7") == Row(7, 1, np.nan)
+    with pytest.raises(ValueError, match="invalid literal"):
+        row_or_fault(read, "y")
+
+
+def test_text_has_no_byte_order_mark() -> None:
+    assert decode_text(b"\xef\xbb\xbfx") == "x"
+    with pytest.raises(RequestError, match="the body is empty"):
+        decode_text(b"\xef\xbb\xbf \n")
+
+
+def test_a_byte_that_is_not_utf_8_is_located() -> None:
+    with pytest.raises(RequestError, match="line 7: byte 0xff isn't UTF-8"):
+        decode_utf8(b"a\nb\nc\xff", first_line=5)

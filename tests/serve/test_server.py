@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+
+import httpx
+import pytest
+
+from serve.app import LONG_BODY
+from serve.limits import ClientLimits
+from serve.served_model import ServedModel
+from serve.server import bind
+from tests.serve.by_hand import Address, exchange, head, send_for_ever, statuses
+from tests.serve.conftest import Serving
+
+
+def test_length_and_chunks_together_are_refused(address: Address) -> None:
+    smuggled = (
+        head("content-length: 3", "transfer-encoding: chunked")
+        + b"0\r\n\r\n"
+        + head(target="GET /ping HTTP/1.1")
+    )
+    received = exchange(address, smuggled)
+    assert statuses(received) == [400]
+    body = received.partition(b"\r\n\r\n")[2]
+    assert json.loads(body)["error"]["code"] == "bad_request"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"nonsense\r\n\r\n",
+        head("content-length: -1"),
+        head("content-length: 1", "content-length: 2"),
+        head("transfer-encoding: chunked") + b"xyz\r\n",
+        head("bad header: 1"),
+    ],
+)
+def test_what_is_not_http_is_400(address: Address, request_bytes: bytes) -> None:
+    received = exchange(address, request_bytes)
+    assert statuses(received)[-1:] == [400]
+
+
+def test_a_body_behind_an_upgrade_is_refused(
+    address: Address, caplog: pytest.LogCaptureFixture
+) -> None:
+    upgrade = "upgrade: h2c"
+    with_body = head("connection: upgrade", upgrade, "content-length: 3") + b"1,2"
+    received = exchange(address, with_body)
+    assert statuses(received) == [400]
+    assert b"leave out Upgrade" in received
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_an_upgrade_without_a_body_is_answered_by_http(address: Address) -> None:
+    ping = "GET /ping HTTP/1.1"
+    request = head("connection: upgrade, close", "upgrade: h2c", target=ping)
+    assert statuses(exchange(address, request)) == [200]
+
+
+def test_connect_is_refused(address: Address) -> None:
+    assert statuses(exchange(address, head(target="CONNECT x:1 HTTP/1.1"))) == [400]
+
+
+def test_chunks_may_have_extensions_and_trailers(address: Address) -> None:
+    request = head(
+        "transfer-encoding: chunked", "content-type: text/csv", "connection: close"
+    )
+    body = b"3;a=b\r\n1,2\r\n0\r\nx: y\r\n\r\n"
+    assert statuses(exchange(address, request + body)) == [200]
+
+
+def test_an_endless_head_is_cut_off(address: Address) -> None:
+    with socket.create_connection(address, timeout=60) as connection:
+        connection.sendall(b"GET /ping HTTP/1.1\r\nx: ")
+        with pytest.raises(ConnectionError):
+            send_for_ever(connection)
+
+
+def test_a_client_that_does_not_finish_its_head_is_cut_off(
+    served: ServedModel, serving: Serving
+) -> None:
+    limits = ClientLimits(head_s=0.2)
+    with (
+        serving(served, client_limits=limits) as address,
+        socket.create_connection(address, timeout=60) as connection,
+    ):
+        connection.sendall(b"GET /ping HTTP/1.1\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+
+
+def test_a_client_that_goes_on_sending_after_its_answer_is_cut_off(
+    served: ServedModel, serving: Serving
+) -> None:
+    limits = ClientLimits(head_s=0.2)
+    with (
+        serving(served, max_body_mib=1, client_limits=limits) as address,
+        socket.create_connection(address, timeout=60) as connection,
+    ):
+        connection.sendall(head("transfer-encoding: chunked"))
+        with pytest.raises(ConnectionError):
+            send_for_ever(connection, b"10000\r\n" + b"x" * 65536 + b"\r\n")
+
+
+def test_a_truncated_body_gets_no_answer_and_harms_nobody(
+    address: Address, client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    for request in (
+        head("content-length: 10") + b"1,2",
+        head("transfer-encoding: chunked") + b"5\r\n1,",
+    ):
+        assert exchange(address, request, then_close=True) == b""
+    assert client.get("/ping").status_code == 200
+    assert not caplog.records
+
+
+def test_http_1_0_is_answered_and_closed(address: Address) -> None:
+    request = head(
+        "content-type: text/csv",
+        "content-length: 3",
+        target="POST /invocations HTTP/1.0",
+    )
+    assert statuses(exchange(address, request + b"1,2")) == [200]
+
+
+def test_pipelined_requests_are_answered_in_order(address: Address) -> None:
+    def request_of(body: bytes) -> bytes:
+        return head("content-type: text/csv", f"content-length: {len(body)}") + body
+
+    last = head("connection: close", target="GET /nowhere HTTP/1.1")
+    requests = [request_of(b"1,2\n" * LONG_BODY), *[request_of(b"1,2")] * 2, last]
+    received = exchange(address, b"".join(requests))
+    assert statuses(received) == [200, 200, 200, 404]
+
+
+def test_sockets_share_a_port_with_each_other_alone() -> None:
+    (alone,) = bind(0)
+    port = alone.getsockname()[1]
+    alone.listen()
+    with alone, pytest.raises(OSError, match="in use"):
+        bind(port, 2)
+    shared = bind(port, 3)
+    assert {each.getsockname()[1] for each in shared} == {port}
+    for each in shared:
+        each.close()
