@@ -1,18 +1,18 @@
 """The flat form of a booster's trees: what the server's kernel evaluates, mapped from
 the file as it stands.
 
-Little-endian: a header, the base margins, the trees, and 8 bytes a node
-    (`src/serve/_trees.h` has the structures). A
-node holds its split point as a key, the column that it looks at, and the distance to
-its first child, beside which lies the second. It goes to the second if the value is
+Little-endian: a header, the base margins, the trees, and 8 bytes a node. A node holds
+its split point as a key, the column that it looks at, and the distance to its first
+child; the second child is next to it. A row goes to the second child if its value is
 below the split point, and to the first otherwise. Keys are whole numbers in the order
-of the floats. Where a missing value has to go with those below, the column is one that
-has it below all others, n_features further on. A leaf looks at a column that is above
-all and is its own first child; its key is the bits of its value.
+of the floats. Each feature has two columns, n_features apart: a missing value is above
+all numbers in the one and below all in the other. A leaf looks at a column that is
+above all and is its own first child; its key is the bits of its value.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from mmap import mmap
 from typing import Any
 
@@ -81,7 +81,7 @@ def flatten(booster: bytes) -> bytes:
         sum(sizes),
         TRANSFORMS[objective],
     )
-    base = np.zeros(n_groups + n_groups % 2, "<f4")
+    base = np.zeros(_padded(n_groups), "<f4")
     base[:n_groups] = _base_margins(parameters["base_score"])
     return b"".join(
         [
@@ -139,36 +139,101 @@ def _keys(values: NDArray[np.float32]) -> NDArray[np.uint32]:
     return np.where(bits & _SIGN, ~bits, bits | _SIGN)
 
 
-def leading_trees(flat: bytes | mmap, columns: NDArray[np.int64]) -> int:
-    """How many trees, from the first on, look at none but these columns."""
+@dataclass(frozen=True, slots=True, eq=False)
+class FlatParts:
+    """The tables of a flat form. Arrays are read-only views of its bytes.
+
+    Attributes:
+        n_features: columns of a row that is evaluated.
+        softmax: whether margins become probabilities.
+        base_margins: float32 (n_groups,), where the sum of a group begins.
+        trees: of type ``TREE`` (n_trees,).
+        nodes: of type ``NODE`` (n_nodes,), tree after tree.
+    """
+
+    n_features: int
+    softmax: bool
+    base_margins: NDArray[np.float32]
+    trees: NDArray[Any]
+    nodes: NDArray[Any]
+
+
+def parts_of(flat: bytes | mmap) -> FlatParts:
+    """The tables of a flat form, by its header.
+
+    What the nodes say isn't checked here: ``serve._forest`` does that.
+
+    Raises:
+        ValueError: if the bytes aren't a flat form of this version.
+    """
+    if len(flat) < HEADER.itemsize:
+        raise ValueError(f"not a flat forest: {len(flat)} bytes are too short")
     header = np.frombuffer(flat, HEADER, 1)[0]
-    n_features, n_nodes, n_trees = (
-        int(header[name]) for name in ("n_features", "n_nodes", "n_trees")
+    magic, version = bytes(header["magic"]), int(header["version"])
+    if (magic, version) != (MAGIC, VERSION):
+        raise ValueError(f"not a flat forest: it has the form {magic!r} {version}")
+
+    n_features = int(header["n_features"])
+    n_groups = int(header["n_groups"])
+    transform = int(header["transform"])
+    if not (1 <= n_features <= MOST_FEATURES and 1 <= n_groups <= MOST_GROUPS):
+        raise ValueError(
+            f"not a flat forest: {n_features} features or {n_groups} groups are out of "
+            "bounds"
+        )
+    if transform not in TRANSFORMS.values():
+        raise ValueError(f"not a flat forest: there is no transform {transform}")
+
+    n_trees = int(header["n_trees"])
+    n_nodes = int(header["n_nodes"])
+    base_end = HEADER.itemsize + _padded(n_groups) * np.dtype("<f4").itemsize
+    trees_end = base_end + n_trees * TREE.itemsize
+    nodes_end = trees_end + n_nodes * NODE.itemsize
+    if nodes_end != len(flat):
+        raise ValueError(
+            f"not a flat forest: its header says {nodes_end} bytes, but it has "
+            f"{len(flat)}"
+        )
+    trees = np.frombuffer(flat, TREE, n_trees, base_end)
+    depth = int(trees["depth"].max(initial=0))
+    if depth > MOST_DEPTH:
+        raise ValueError(f"not a flat forest: a tree of depth {depth} is out of bounds")
+    return FlatParts(
+        n_features,
+        transform == TRANSFORMS["multi:softprob"],
+        np.frombuffer(flat, "<f4", n_groups, HEADER.itemsize),
+        trees,
+        np.frombuffer(flat, NODE, n_nodes, trees_end),
     )
-    first_node = len(flat) - n_nodes * NODE.itemsize
-    column = np.frombuffer(flat, NODE, offset=first_node)["column"]
+
+
+def _padded(n_groups: int) -> int:
+    """How many base margins are stored, so that the trees behind them are aligned."""
+    return n_groups + n_groups % 2
+
+
+def leading_trees(parts: FlatParts, columns: NDArray[np.int64]) -> int:
+    """How many trees, from the first on, look at none but these columns."""
+    n_features = parts.n_features
     looks_elsewhere = np.ones(2 * n_features + 1, dtype=np.bool_)
-    looks_elsewhere[[*columns, *(columns + n_features), 2 * n_features]] = False
-    elsewhere = np.flatnonzero(looks_elsewhere[column])
+    looks_elsewhere[columns] = False
+    looks_elsewhere[columns + n_features] = False
+    looks_elsewhere[2 * n_features] = False  # a leaf's column
+
+    elsewhere = np.flatnonzero(looks_elsewhere[parts.nodes["column"]])
     if not len(elsewhere):
-        return n_trees
-    root = np.frombuffer(flat, TREE, n_trees, first_node - n_trees * TREE.itemsize)[
-        "root"
-    ]
-    return int(root.searchsorted(elsewhere[0], side="right")) - 1
+        return len(parts.trees)
+    return int(parts.trees["root"].searchsorted(elsewhere[0], side="right")) - 1
 
 
 def split_points(flat: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The feature of each inner node, int64 (n_splits,), and the value at which it
     parts, float32 (n_splits,).
     """
-    header = np.frombuffer(flat, HEADER, 1)[0]
-    nodes = np.frombuffer(
-        flat, NODE, offset=len(flat) - int(header["n_nodes"]) * NODE.itemsize
-    )
-    n_features, column = int(header["n_features"]), nodes["column"].astype(np.int64)
+    parts = parts_of(flat)
+    n_features = parts.n_features
+    column = parts.nodes["column"].astype(np.int64)
     is_inner = column < 2 * n_features
-    key = nodes["key"][is_inner]
-    return column[is_inner] % n_features, np.where(
-        key & _SIGN, key & ~_SIGN, ~key
-    ).view(np.float32)
+    key = parts.nodes["key"][is_inner]
+    bits = np.where(key & _SIGN, key & ~_SIGN, ~key)
+    return column[is_inner] % n_features, bits.view(np.float32)

@@ -21,7 +21,7 @@ from movielens.errors import ArtifactError
 from movielens.model import Model
 from movielens.predictions import Predictions
 from movielens.queries import RatingQueries
-from serve.forest import FlatForest
+from serve.forest import CUT_ROWS, FlatForest
 from serve.recommendations import Candidates
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ Floats = NDArray[np.float32]
 # Another machine's mathematical library may round otherwise, and a value then lie on
 # the other side of a split.
 _TOLERANCE = 1e-3
-# Rows at once from which on trees are cut (CUT_ROWS in _forest.c).
-_MANY = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +121,7 @@ def _difference(forest: FlatForest, features: Floats, margins: Floats) -> str:
     The rows are asked as they are, and then the first few so often that trees are cut
     down to them.
     """
-    few = np.arange(_MANY) % 4
+    few = np.arange(CUT_ROWS) % 4
     answers = [
         forest.inplace_predict(rows, predict_type="margin")
         for rows in (features, features[few])
