@@ -42,33 +42,50 @@ static uint32_t n_words_of(const Forest *forest, uint32_t tree) {
     return time < walking_time ? n_words : 0;
 }
 
-/* Where the leaves below each node of a tree are among all of its leaves. */
+/* What is found about a tree before its tests are written. */
 typedef struct {
-    uint32_t start[MAX_NODES];
-    uint32_t count[MAX_NODES];
-} LeavesBelow;
+    uint32_t start[MAX_NODES]; /* the first of the leaves below each node */
+    uint32_t count[MAX_NODES]; /* and how many there are */
+    uint32_t n_tests[MAX_WORDS];
+} Outline;
 
-static void find_leaves_below(const Node *root, uint32_t n_nodes, LeavesBelow *below) {
-    /* Children are behind their parents. */
+/* The words with leaves below a node's first child, which are those that it changes. */
+static inline WordRange words_of(const Outline *outline, uint32_t node,
+                                 uint32_t first_child) {
+    uint32_t start = outline->start[node];
+    uint32_t last = start + outline->count[first_child] - 1;
+    return (WordRange){start / WORD_LEAVES, last / WORD_LEAVES + 1};
+}
+
+static void find_outline(const Node *root, uint32_t n_nodes, Outline *outline) {
+    uint32_t *start = outline->start;
+    uint32_t *count = outline->count;
+
+    /* Children are behind their parents, so this goes from the leaves up. */
     for (uint32_t i = n_nodes; i--;) {
-        uint32_t first = first_of(root + i);
-        const uint32_t *children = below->count + i + first;
-        below->count[i] = first ? children[0] + children[1] : 1;
+        uint32_t child = i + first_of(root + i);
+        int is_leaf = child == i;
+        count[i] = is_leaf ? 1 : count[child] + count[child + 1];
     }
 
-    below->start[0] = 0;
+    memset(outline->n_tests, 0, sizeof outline->n_tests);
+    start[0] = 0;
     for (uint32_t i = 0; i < n_nodes; i++) {
-        uint32_t first = first_of(root + i);
-        if (!first)
+        uint32_t child = i + first_of(root + i);
+        if (child == i)
             continue;
-        below->start[i + first] = below->start[i];
-        below->start[i + first + 1] = below->start[i] + below->count[i + first];
+        start[child] = start[i];
+        start[child + 1] = start[i] + count[child];
+
+        WordRange changed = words_of(outline, i, child);
+        for (uint32_t word = changed.first; word < changed.end; word++)
+            outline->n_tests[word]++;
     }
 }
 
 /* A word with 1 for the leaves from `start` up to `end`, at least one of which is in
  * the word. */
-static uint32_t bits_of(uint32_t word, uint32_t start, uint32_t end) {
+static inline uint32_t bits_of(uint32_t word, uint32_t start, uint32_t end) {
     uint32_t word_start = word * WORD_LEAVES;
     uint32_t word_end = word_start + WORD_LEAVES;
     uint32_t n_before = start > word_start ? start - word_start : 0;
@@ -77,37 +94,25 @@ static uint32_t bits_of(uint32_t word, uint32_t start, uint32_t end) {
     return (UINT32_MAX << n_before) & (UINT32_MAX >> n_behind);
 }
 
-/* The tests of one tree, word by word. */
-typedef struct {
-    uint32_t count[MAX_WORDS];
-    Test tests[MAX_WORDS][MAX_NODES / 2];
-} TreeTests;
-
-static void find_tests(const Node *root, uint32_t n_nodes, const LeavesBelow *below,
-                       TreeTests *found) {
-    memset(found->count, 0, sizeof found->count);
+/* Writes the tests of each word to where `tests` says, and the leaves. */
+static void write_tree(const Node *root, uint32_t n_nodes, const Outline *outline,
+                       Test **tests, float *leaves) {
     for (uint32_t i = 0; i < n_nodes; i++) {
         const Node *node = root + i;
-        uint32_t first = first_of(node);
-        if (!first)
+        uint32_t child = i + first_of(node);
+        uint32_t start = outline->start[i];
+        if (child == i) {
+            leaves[start] = value_of(node);
             continue;
+        }
 
-        uint32_t start = below->start[i];
-        uint32_t end = start + below->count[i + first];
-        uint32_t last_word = (end - 1) / WORD_LEAVES;
-        for (uint32_t word = start / WORD_LEAVES; word <= last_word; word++) {
-            uint32_t place = found->count[word]++;
+        uint32_t end = start + outline->count[child];
+        WordRange changed = words_of(outline, i, child);
+        for (uint32_t word = changed.first; word < changed.end; word++) {
             uint32_t mask = ~bits_of(word, start, end);
-            found->tests[word][place] = (Test){node->key, mask, column_of(node)};
+            *tests[word]++ = (Test){node->key, mask, column_of(node)};
         }
     }
-}
-
-static void write_leaves(const Node *root, uint32_t n_nodes, const LeavesBelow *below,
-                         float *leaves) {
-    for (uint32_t i = 0; i < n_nodes; i++)
-        if (!first_of(root + i))
-            leaves[below->start[i]] = value_of(root + i);
 }
 
 /* How much room all trees need together. */
@@ -133,27 +138,28 @@ static void write_trees(const Forest *forest, WordRange *ranges, Word *words,
                         Test *tests, float *leaves) {
     uint32_t n_words = 0; /* of the trees so far */
     uint32_t n_tests = 0;
-    LeavesBelow below;
-    TreeTests found;
+    Outline outline;
 
     for (uint32_t i = 0; i < forest->n_trees; i++) {
         const Node *root = forest->nodes + forest->trees[i].root;
         uint32_t n_nodes = n_nodes_of(forest, i);
         uint32_t n_tree_words = n_words_of(forest, i);
+        float *tree_leaves = leaves + (size_t)n_words * WORD_LEAVES;
 
         ranges[i] = (WordRange){n_words, n_words + n_tree_words};
         if (!n_tree_words)
             continue;
-        find_leaves_below(root, n_nodes, &below);
-        write_leaves(root, n_nodes, &below, leaves + (size_t)n_words * WORD_LEAVES);
-        find_tests(root, n_nodes, &below, &found);
+        find_outline(root, n_nodes, &outline);
+
+        Test *word_tests[MAX_WORDS];
         for (uint32_t word = 0; word < n_tree_words; word++) {
-            uint32_t n = found.count[word];
-            uint32_t n_leaves = below.count[0] - word * WORD_LEAVES;
-            memcpy(tests + n_tests, found.tests[word], n * sizeof(Test));
-            words[n_words++] = (Word){n_tests, n_tests + n, n_leaves};
-            n_tests += n;
+            uint32_t end = n_tests + outline.n_tests[word];
+            uint32_t n_leaves = outline.count[0] - word * WORD_LEAVES;
+            words[n_words++] = (Word){n_tests, end, n_leaves};
+            word_tests[word] = tests + n_tests;
+            n_tests = end;
         }
+        write_tree(root, n_nodes, &outline, word_tests, tree_leaves);
     }
 }
 

@@ -18,11 +18,10 @@ typedef struct {
     uint32_t high;
 } Range;
 
+/* Without branches: it runs for each value of each row. */
 static void widen(Range *range, uint32_t key) {
-    if (key < range->low)
-        range->low = key;
-    if (key > range->high)
-        range->high = key;
+    range->low = key < range->low ? key : range->low;
+    range->high = key > range->high ? key : range->high;
 }
 
 static void find_ranges(const Forest *forest, const float *values, size_t n_rows,
@@ -62,11 +61,12 @@ static uint16_t number_of(UsedColumns *used, uint32_t column) {
 static const Node *find_parting(const Node *node, const Range *ranges) {
     while (first_of(node)) {
         const Range *range = ranges + column_of(node);
-        int all_go_second = range->high < node->key;
-        int all_go_first = range->low >= node->key;
-        if (!all_go_first && !all_go_second)
+        if (range->high < node->key)
+            node += first_of(node) + 1; /* all rows go to the second child */
+        else if (range->low >= node->key)
+            node += first_of(node); /* all rows go to the first */
+        else
             break;
-        node += first_of(node) + (uint32_t)all_go_second;
     }
     return node;
 }

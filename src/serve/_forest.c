@@ -212,17 +212,17 @@ static int predict_rows(const Forest *forest, size_t cut_rows, const float *valu
     }
 
     size_t room = rows_at_once(&parts, n_rows);
-    size_t n_keys = room * width_of(&parts);
-    size_t n_sums = room * parts.n_groups;
-    uint32_t *keys = malloc(n_keys * sizeof *keys + n_sums * sizeof(float));
-    if (keys != NULL) {
-        float *sums = (float *)(keys + n_keys);
+    uint32_t *keys = malloc(room * width_of(&parts) * sizeof *keys);
+    float *sums = malloc(room * parts.n_groups * sizeof *sums);
+    int is_room = keys != NULL && sums != NULL;
+    if (is_room)
         predict(&parts, values, n_rows, finished, keys, sums, answers);
-    }
+
+    free(sums);
     free(keys);
     free(bit_vectors);
     free(cut_memory);
-    return keys == NULL ? -1 : 0;
+    return is_room ? 0 : -1;
 }
 
 /* Predicts from one buffer into another. */

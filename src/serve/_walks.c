@@ -26,12 +26,9 @@
 
 /* Written out, because at -O2 the compiler keeps a loop, whatever a pragma says, and
  * that takes a quarter longer. */
+#define FOUR_LANES(DO, j) DO(j) DO(j + 1) DO(j + 2) DO(j + 3)
 #define EACH_LANE(DO)                                                                  \
-    DO(0)                                                                              \
-    DO(1)                                                                              \
-    DO(2)                                                                              \
-    DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14)       \
-        DO(15)
+    FOUR_LANES(DO, 0) FOUR_LANES(DO, 4) FOUR_LANES(DO, 8) FOUR_LANES(DO, 12)
 
 /* Writes a row's keys for all columns, each `stride` numbers after the one before. */
 static void write_all_keys(const Forest *forest, const float *values, size_t stride,

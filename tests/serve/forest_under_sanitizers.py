@@ -153,13 +153,16 @@ def random_tables(rng: np.random.Generator, sizes: list[int]) -> Tables:
 # Broken forests
 
 
-def break_number(rng: np.random.Generator, table: NDArray[Any]) -> None:
-    """Write another number into one field of one tree or node."""
-    field = str(rng.choice(table.dtype.names or ()))
+def break_record(rng: np.random.Generator, table: NDArray[Any]) -> None:
+    """Write another number into a tree or a node, or another one over it."""
     place = rng.integers(len(table))
+    if rng.random() < 0.3:
+        table[place] = rng.choice(table)
+        return
+
+    field = str(rng.choice(table.dtype.names or ()))
     end = 2 ** (8 * table.dtype[field].itemsize)
     old = int(table[field][place])
-
     near = [old - 1, old + 1, old + 2, 2 * old]
     small = [0, 1, int(rng.integers(40))]
     large = [end - 1, end - 2, end // 2, int(rng.integers(end))]
@@ -188,7 +191,7 @@ def broken(rng: np.random.Generator, whole: Tables) -> Tables:
                 table = table.view(np.uint8)
             case _ if name != "base_margins" and len(table):
                 for _ in range(rng.integers(1, 4)):
-                    break_number(rng, table)
+                    break_record(rng, table)
         is_writable = rng.random() < 0.02
         tables[name] = table if is_writable else read_only(table)
     return tables
