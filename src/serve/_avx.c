@@ -14,27 +14,33 @@
 #define N_256 (BLOCK_ROWS / 8)
 #define N_512 (BLOCK_ROWS / 16)
 
-/* Words are evaluated from a tree's last to its first: where a word has bits left, its
- * leaf takes the place of one from a later word. */
+/* How a float stores the exponent 0. */
+#define EXPONENT_OF_1 127
 
-/* The place of the lowest bit of each number, which isn't 0. */
+/* A tree's words are evaluated from the last to the first. Where a word has bits left,
+ * its leaf replaces one that a later word has found. */
+
+/* The place of the lowest bit of each number. Means nothing where no bit is set. */
 AVX2 static __m256i lowest_bit_avx2(__m256i bits) {
-    __m256i minus = _mm256_sub_epi32(_mm256_setzero_si256(), bits);
+    __m256i zero = _mm256_setzero_si256();
+    __m256i minus = _mm256_sub_epi32(zero, bits);
     __m256i lowest = _mm256_and_si256(bits, minus);
     /* As a float, a power of two has its place as the exponent. The highest bit makes a
      * negative number, and the lookup ignores the sign. */
-    __m256i as_float = _mm256_castps_si256(_mm256_cvtepi32_ps(lowest));
-    __m256i exponent = _mm256_srli_epi32(as_float, 23);
-    return _mm256_sub_epi32(exponent, _mm256_set1_epi32(127));
+    __m256 power = _mm256_cvtepi32_ps(lowest);
+    __m256i exponent = _mm256_srli_epi32(_mm256_castps_si256(power), 23);
+    return _mm256_sub_epi32(exponent, _mm256_set1_epi32(EXPONENT_OF_1));
 }
 
 /* One of 16 leaves for each place. The lookup takes the lower three bits of a place,
  * the blend takes the sign of what is the fourth bit here. */
 AVX2 static __m256 one_of_16_avx2(const float *leaves, __m256i place) {
-    __m256 lower = _mm256_permutevar8x32_ps(_mm256_loadu_ps(leaves), place);
-    __m256 upper = _mm256_permutevar8x32_ps(_mm256_loadu_ps(leaves + 8), place);
+    __m256 lower = _mm256_loadu_ps(leaves);
+    __m256 upper = _mm256_loadu_ps(leaves + 8);
+    __m256 from_lower = _mm256_permutevar8x32_ps(lower, place);
+    __m256 from_upper = _mm256_permutevar8x32_ps(upper, place);
     __m256i is_upper = _mm256_slli_epi32(place, 31 - 3);
-    return _mm256_blendv_ps(lower, upper, _mm256_castsi256_ps(is_upper));
+    return _mm256_blendv_ps(from_lower, from_upper, _mm256_castsi256_ps(is_upper));
 }
 
 /* The leaf of the lowest bit, or the value from a later word where no bit is left. */
@@ -90,19 +96,21 @@ AVX2 static void add_leaves_avx2(const Forest *forest, const WordRange *range,
             values[k] = leaves_avx2(word, leaves, bits[k], values[k]);
     }
     for (int k = 0; k < N_256; k++) {
-        __m256 sum = _mm256_loadu_ps(sums + 8 * k);
-        _mm256_storeu_ps(sums + 8 * k, _mm256_add_ps(sum, values[k]));
+        float *rows = sums + 8 * k;
+        __m256 sum = _mm256_add_ps(_mm256_loadu_ps(rows), values[k]);
+        _mm256_storeu_ps(rows, sum);
     }
 }
 
 /* The same with vectors twice as wide. One lookup has room for all 32 leaves. */
 
 AVX512 static __m512i lowest_bit_avx512(__m512i bits) {
-    __m512i minus = _mm512_sub_epi32(_mm512_setzero_si512(), bits);
+    __m512i zero = _mm512_setzero_si512();
+    __m512i minus = _mm512_sub_epi32(zero, bits);
     __m512i lowest = _mm512_and_si512(bits, minus);
-    __m512i as_float = _mm512_castps_si512(_mm512_cvtepi32_ps(lowest));
-    __m512i exponent = _mm512_srli_epi32(as_float, 23);
-    return _mm512_sub_epi32(exponent, _mm512_set1_epi32(127));
+    __m512 power = _mm512_cvtepi32_ps(lowest);
+    __m512i exponent = _mm512_srli_epi32(_mm512_castps_si512(power), 23);
+    return _mm512_sub_epi32(exponent, _mm512_set1_epi32(EXPONENT_OF_1));
 }
 
 AVX512 static __m512 leaves_avx512(const float *leaves, __m512i bits, __m512 values) {
@@ -148,8 +156,9 @@ AVX512 static void add_leaves_avx512(const Forest *forest, const WordRange *rang
             values[k] = leaves_avx512(leaves, bits[k], values[k]);
     }
     for (int k = 0; k < N_512; k++) {
-        __m512 sum = _mm512_loadu_ps(sums + 16 * k);
-        _mm512_storeu_ps(sums + 16 * k, _mm512_add_ps(sum, values[k]));
+        float *rows = sums + 16 * k;
+        __m512 sum = _mm512_add_ps(_mm512_loadu_ps(rows), values[k]);
+        _mm512_storeu_ps(rows, sum);
     }
 }
 #endif

@@ -168,20 +168,23 @@ static void predict_block(const Forest *forest, const float *values, size_t n_ro
 
     for (size_t j = 0; j < BLOCK_ROWS; j++) {
         size_t row = j < n_rows ? j : n_rows - 1; /* the last row fills the block up */
+        const float *row_values = values + row * forest->n_features;
         const float *begin = forest->base_margins;
         if (begin == NULL)
             begin = margins + row * n_groups;
 
-        write_keys(forest, values + row * forest->n_features, BLOCK_ROWS, keys + j);
+        write_keys(forest, row_values, BLOCK_ROWS, keys + j);
         for (size_t k = 0; k < n_groups; k++)
             sums[k * BLOCK_ROWS + j] = begin[k];
     }
 
     add_block(forest, keys, sums);
 
-    for (size_t j = 0; j < n_rows; j++)
+    for (size_t row = 0; row < n_rows; row++) {
+        float *row_margins = margins + row * n_groups;
         for (size_t k = 0; k < n_groups; k++)
-            margins[j * n_groups + k] = sums[k * BLOCK_ROWS + j];
+            row_margins[k] = sums[k * BLOCK_ROWS + row];
+    }
 }
 
 static void predict_single(const Forest *forest, const float *values, uint32_t *keys,
@@ -208,21 +211,24 @@ size_t rows_at_once(const Forest *forest, size_t n_rows) {
 void predict(const Forest *forest, const float *values, size_t n_rows, int finished,
              uint32_t *keys, float *sums, float *answers) {
     size_t n_groups = forest->n_groups;
-    size_t row = 0;
+    size_t n_left = n_rows;
+    float *margins = answers;
 
-    while (rows_at_once(forest, n_rows - row) == BLOCK_ROWS) {
-        size_t n_left = n_rows - row;
+    while (rows_at_once(forest, n_left) == BLOCK_ROWS) {
         size_t n = n_left < BLOCK_ROWS ? n_left : BLOCK_ROWS;
-        predict_block(forest, values + row * forest->n_features, n, keys, sums,
-                      answers + row * n_groups);
-        row += n;
+        predict_block(forest, values, n, keys, sums, margins);
+        values += n * forest->n_features;
+        margins += n * n_groups;
+        n_left -= n;
     }
-    for (; row < n_rows; row++)
-        predict_single(forest, values + row * forest->n_features, keys,
-                       answers + row * n_groups);
+    for (; n_left > 0; n_left--) {
+        predict_single(forest, values, keys, margins);
+        values += forest->n_features;
+        margins += n_groups;
+    }
 
     if (!finished || !forest->softmax)
         return;
-    for (row = 0; row < n_rows; row++)
+    for (size_t row = 0; row < n_rows; row++)
         softmax(forest->n_groups, answers + row * n_groups);
 }
