@@ -40,8 +40,11 @@ def test_the_tables_have_the_shape_of_the_booster() -> None:
 
 def test_a_regression_has_no_softmax() -> None:
     rng = np.random.default_rng(3)
-    matrix = xgboost.DMatrix(rng.normal(size=(50, 2)), rng.normal(size=50))
-    parts = parts_of(flat_of(xgboost.train({"nthread": 1}, matrix, 2)))
+    values = rng.normal(size=(50, 2))
+    stars = rng.normal(size=50)
+    matrix = xgboost.DMatrix(values, stars)
+    booster = xgboost.train({"nthread": 1}, matrix, 2)
+    parts = parts_of(flat_of(booster))
     assert not parts.softmax
     assert parts.base_margins.shape == (1,)
 

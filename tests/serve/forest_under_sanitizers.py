@@ -28,9 +28,11 @@ from serve._forest import Forest  # noqa: E402 - the one that is watched
 assert Path(sys.modules["serve._forest"].__file__ or "").is_relative_to(directory)
 
 SEEDS = range(8)
-BROKEN_FORESTS = 500  # for each seed
-RANDOM_FORESTS = 20
-NUMBERS = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, 3e38, 1.0]
+BROKEN_FORESTS = 250  # for each seed
+RANDOM_FORESTS = 10
+NUMBERS = np.array(
+    [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, 3e38, 1.0], dtype=np.float32
+)
 NEVER_CUT = 10**6
 # Of trees, in inner nodes; words of bits are full or just not so.
 SIZES = [0, 1, 7, 15, 31, 32, 63, 64, 127, 128, 300]
@@ -63,16 +65,21 @@ def random_rows(
     rng: np.random.Generator, forest: Forest, n_rows: int
 ) -> NDArray[np.float32]:
     """Rows that agree in the first columns, so that there is something to cut."""
-    rows = rng.choice(NUMBERS, (n_rows, forest.n_features)).astype(np.float32)
+    shape = (n_rows, forest.n_features)
+    rows = rng.choice(NUMBERS, shape)
     rows[:, :4] = rows[:1, :4]
     return rows
 
 
+def no_answers(forest: Forest, n_rows: int) -> NDArray[np.float32]:
+    return np.zeros((n_rows, forest.n_groups), dtype=np.float32)
+
+
 def ask(rng: np.random.Generator, forest: Forest, n_rows: int) -> None:
     rows = random_rows(rng, forest, n_rows)
-    answers = np.zeros((n_rows, forest.n_groups), dtype=np.float32)
-    for margins in (False, True):
-        forest.predict_into(rows, answers, margins)
+    answers = no_answers(forest, n_rows)
+    forest.predict_into(rows, answers)
+    forest.predict_into(rows, answers, True)
     for first in (0, 1, 3):
         with suppress(ValueError):  # a broken forest may have fewer trees
             forest.predict_into(rows, answers, True, first, 3)
@@ -81,11 +88,12 @@ def ask(rng: np.random.Generator, forest: Forest, n_rows: int) -> None:
 def compare(rng: np.random.Generator, forest: Forest, n_rows: int) -> None:
     """Rows have the same bits together as one by one."""
     rows = random_rows(rng, forest, n_rows)
-    together = np.empty((n_rows, forest.n_groups), dtype=np.float32)
-    alone = np.empty_like(together)
+    together = no_answers(forest, n_rows)
     forest.predict_into(rows, together)
-    for row in range(n_rows):
-        forest.predict_into(rows[row : row + 1], alone[row : row + 1])
+
+    alone = no_answers(forest, n_rows)
+    for row, answer in zip(rows, alone, strict=True):
+        forest.predict_into(row, answer)
     assert together.tobytes() == alone.tobytes(), n_rows
 
 
@@ -103,19 +111,24 @@ def random_tree(
     levels = [0]
     leaves = [0]
     for _ in range(n_inner):
-        # Often the newest leaf, which makes trees deep.
-        place = -1 if rng.random() < 0.3 else int(rng.integers(len(leaves)))
+        place = int(rng.integers(len(leaves)))
+        if rng.random() < 0.3:
+            place = -1  # the newest leaf, for deep trees
         node = leaves.pop(place)
         child = len(levels)
+        level = levels[node] + 1
+
         nodes["first"][node] = child - node
         leaves += [child, child + 1]
-        levels += [levels[node] + 1] * 2
+        levels += [level, level]
 
-    some_keys = np.append([0, 1, 2**31, 2**32 - 1], rng.integers(2**32, size=9))
+    random_keys = rng.integers(2**32, size=9)
+    some_keys = np.append([0, 1, 2**31, 2**32 - 1], random_keys)
     some_values = np.array([0.0, -0.0, 1e-45, 1.0, -3.5], dtype=np.float32)
     keys = rng.choice(some_keys, n_nodes)
     values = rng.choice(some_values, n_nodes)
     columns = rng.integers(2 * n_features, size=n_nodes)
+
     is_inner = nodes["first"] > 0
     nodes["column"] = np.where(is_inner, columns, 2 * n_features)
     nodes["key"] = np.where(is_inner, keys, values.view(np.uint32))
@@ -163,10 +176,14 @@ def break_record(rng: np.random.Generator, table: NDArray[Any]) -> None:
     field = str(rng.choice(table.dtype.names or ()))
     end = 2 ** (8 * table.dtype[field].itemsize)
     old = int(table[field][place])
+    small_random = int(rng.integers(40))
+    random = int(rng.integers(end))
+
     near = [old - 1, old + 1, old + 2, 2 * old]
-    small = [0, 1, int(rng.integers(40))]
-    large = [end - 1, end - 2, end // 2, int(rng.integers(end))]
-    table[field][place] = int(rng.choice(near + small + large)) % end
+    small = [0, 1, small_random]
+    large = [random, end // 2, end - 2, end - 1]
+    number = int(rng.choice(near + small + large))
+    table[field][place] = number % end
 
 
 def broken(rng: np.random.Generator, whole: Tables) -> Tables:

@@ -150,7 +150,10 @@ def test_rows_have_the_same_answers_alone_and_among_others(vector_bits: int) -> 
     forest = FlatForest(flat, vector_bits=vector_bits)
     rows = adversarial_rows(flat, seed=5, n_rows=1_100, alike=0.7)
     together = forest.inplace_predict(rows)
-    for n_rows in (0, *range(1, 70), 255, 256, 511, 512, 513):
+
+    few = range(70)
+    many = (255, 256, CUT_ROWS - 1, CUT_ROWS, CUT_ROWS + 1)
+    for n_rows in (*few, *many):
         found = forest.inplace_predict(rows[:n_rows])
         np.testing.assert_array_equal(found, together[:n_rows])
 
@@ -191,9 +194,11 @@ def test_later_trees_go_on_from_the_margins_of_the_first(
     seed: int, n_columns: int, n_rows: int, alike: float
 ) -> None:
     flat = flat_of(booster_of(seed, n_features=7, rounds=3))
-    columns = np.random.default_rng(seed).permutation(7)[:n_columns]
     forest = FlatForest(flat)
     rows = adversarial_rows(flat, seed, n_rows, alike)
+
+    rng = np.random.default_rng(seed)
+    columns = rng.permutation(7)[:n_columns]
     begun = forest.begun(rows, columns)
     for kind in ("value", "margin"):
         found = begun.inplace_predict(rows, predict_type=kind)
@@ -238,9 +243,8 @@ def test_trees_that_do_not_exist_are_refused(first: int, end: int) -> None:
     forest = FlatForest(flat_of(booster_of()))
     rows = np.zeros((1, 7), dtype=np.float32)
     answers = np.zeros((1, 5), dtype=np.float32)
-    with pytest.raises(
-        ValueError, match=f"trees {first} up to {end} were asked for, but there are 45"
-    ):
+    fault = f"trees {first} up to {end} were asked for, but there are 45"
+    with pytest.raises(ValueError, match=fault):
         forest.predict_into(rows, answers, False, first, end)
 
 
@@ -254,7 +258,8 @@ def test_threads_share_a_forest() -> None:
     def ask(start: int) -> None:
         for n_rows in (1, 30, 200 - start):
             part = slice(start, start + n_rows)
-            if not np.array_equal(forest.inplace_predict(rows[part]), expected[part]):
+            found = forest.inplace_predict(rows[part])
+            if not np.array_equal(found, expected[part]):
                 wrong.append(start)
 
     starts = range(0, 160, 10)
@@ -279,6 +284,7 @@ def test_threads_share_a_forest() -> None:
         ("node", "first", 2**16 - 1, "tree 0: a node's children lie outside its tree"),
         ("node", "first", 0, "tree 0: a leaf looks at a feature"),
         ("node", "first", 3, "tree 0: a node has no parent"),
+        ("node", "column", 2 * 7, "tree 0: a node looks at no feature"),
         ("node", "column", 4000, "tree 0: a node looks at no feature"),
     ],
 )
@@ -288,6 +294,18 @@ def test_a_broken_table_is_refused_by_tree(
     flat = damaged(flat_of(booster_of()), part, field, value)
     with pytest.raises(ValueError, match=f"not a flat forest: .*{fault}"):
         FlatForest(flat)
+
+
+def test_a_child_just_behind_its_tree_is_refused() -> None:
+    flat = flat_of(booster_of())
+    parts = parts_of(flat)
+    its_nodes = parts.nodes[: parts.trees["root"][1]]
+    last_inner = int(np.flatnonzero(its_nodes["first"])[-1])
+    first = int(its_nodes["first"][last_inner])
+    assert last_inner + first + 2 == len(its_nodes)
+    broken = damaged(flat, "node", "first", first + 1, last_inner)
+    with pytest.raises(ValueError, match="tree 0: a node's children lie outside"):
+        FlatForest(broken)
 
 
 def test_a_node_with_two_parents_is_refused() -> None:
@@ -331,8 +349,9 @@ def test_tables_of_other_kinds_are_refused(changes: dict[str, Any], fault: str) 
 def test_tables_that_could_change_are_refused() -> None:
     tables = tables_of(flat_of(booster_of()))
     for name in ("base_margins", "trees", "nodes"):
+        changeable = tables[name].copy()
         with pytest.raises(ValueError, match=f"{name}: expected a read-only"):
-            Forest(**tables | {name: tables[name].copy()})
+            Forest(**tables | {name: changeable})
 
 
 def test_nodes_without_trees_are_refused() -> None:
