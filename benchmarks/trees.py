@@ -137,8 +137,7 @@ def measure(shape: Shape) -> dict[int, dict[str, float]]:
     forest = FlatForest(flat)
 
     n_most = max(load.n_rows * load.calls for load in LOADS)
-    rows = rng.normal(size=(n_most, N_FEATURES))
-    rows = rows.astype(np.float32)
+    rows = rng.normal(size=(n_most, N_FEATURES)).astype(np.float32)
     return {load.n_rows: measure_load(booster, forest, rows, load) for load in LOADS}
 
 
