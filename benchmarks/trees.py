@@ -137,7 +137,8 @@ def measure(shape: Shape) -> dict[int, dict[str, float]]:
     forest = FlatForest(flat)
 
     n_most = max(load.n_rows * load.calls for load in LOADS)
-    rows = rng.normal(size=(n_most, N_FEATURES)).astype(np.float32)
+    noise = rng.normal(size=(n_most, N_FEATURES))
+    rows = noise.astype(np.float32)
     return {load.n_rows: measure_load(booster, forest, rows, load) for load in LOADS}
 
 
