@@ -20,8 +20,8 @@ looks at one or the other column, depending on where its missing values go.
 A leaf looks at column 2 * n_features, which is above all keys, and is its own first
 child. Its key is the bits of its value.
 
-This module owns the constants of the form. `src/serve/_trees.h` has the same structures
-in C.
+This module owns the constants of the form. The extension `serve._forest` is given the
+three tables and compares their dtypes with its own structures.
 """
 
 from __future__ import annotations
@@ -113,24 +113,94 @@ def flatten(booster: bytes) -> bytes:
     header["n_nodes"] = sum(n_nodes_of_tree)
     header["transform"] = TRANSFORMS[objective]
 
-    padding = n_groups % 2
-    base_margins = np.zeros(n_groups + padding, "<f4")
+    base_margins = np.zeros(_padded(n_groups), "<f4")
     base_margins[:n_groups] = _base_margins(parameters["base_score"])
 
     parts = [header, base_margins, trees, *(tree.nodes for tree in flat_trees)]
     return b"".join(part.tobytes() for part in parts)
 
 
-def leading_trees(flat: bytes | mmap, columns: NDArray[np.int64]) -> int:
+@dataclass(frozen=True, slots=True, eq=False)
+class FlatParts:
+    """The tables of a flat form. Arrays are read-only views of its bytes.
+
+    Attributes:
+        n_features: columns of a row that is evaluated.
+        softmax: whether margins become probabilities.
+        base_margins: float32 (n_groups,), where the sum of a group begins.
+        trees: of type ``TREE`` (n_trees,).
+        nodes: of type ``NODE`` (n_nodes,), tree after tree.
+    """
+
+    n_features: int
+    softmax: bool
+    base_margins: NDArray[np.float32]
+    trees: NDArray[Any]
+    nodes: NDArray[Any]
+
+
+def parts_of(flat: bytes | mmap) -> FlatParts:
+    """The tables of a flat form, by its header.
+
+    What the nodes say isn't checked here: ``serve._forest`` does that.
+
+    Raises:
+        ValueError: if the bytes aren't a flat form of this version.
+    """
+    if len(flat) < HEADER.itemsize:
+        raise ValueError(f"not a flat forest: {len(flat)} bytes are too short")
+    header = np.frombuffer(flat, HEADER, 1)[0]
+    magic, version = bytes(header["magic"]), int(header["version"])
+    if (magic, version) != (MAGIC, VERSION):
+        raise ValueError(f"not a flat forest: it has the form {magic!r} {version}")
+
+    n_features = int(header["n_features"])
+    n_groups = int(header["n_groups"])
+    transform = int(header["transform"])
+    if not (1 <= n_features <= MOST_FEATURES and 1 <= n_groups <= MOST_GROUPS):
+        raise ValueError(
+            f"not a flat forest: {n_features} features or {n_groups} groups are out of "
+            "bounds"
+        )
+    if transform not in TRANSFORMS.values():
+        raise ValueError(f"not a flat forest: there is no transform {transform}")
+
+    n_trees = int(header["n_trees"])
+    n_nodes = int(header["n_nodes"])
+    base_end = HEADER.itemsize + _padded(n_groups) * np.dtype("<f4").itemsize
+    trees_end = base_end + n_trees * TREE.itemsize
+    nodes_end = trees_end + n_nodes * NODE.itemsize
+    if nodes_end != len(flat):
+        raise ValueError(
+            f"not a flat forest: its header says {nodes_end} bytes, but it has "
+            f"{len(flat)}"
+        )
+    trees = np.frombuffer(flat, TREE, n_trees, base_end)
+    depth = int(trees["depth"].max(initial=0))
+    if depth > MOST_DEPTH:
+        raise ValueError(f"not a flat forest: a tree of depth {depth} is out of bounds")
+    return FlatParts(
+        n_features=n_features,
+        softmax=transform == TRANSFORMS["multi:softprob"],
+        base_margins=np.frombuffer(flat, "<f4", n_groups, HEADER.itemsize),
+        trees=trees,
+        nodes=np.frombuffer(flat, NODE, n_nodes, trees_end),
+    )
+
+
+def _padded(n_groups: int) -> int:
+    """How many base margins are stored, so that the trees behind them are aligned."""
+    return n_groups + n_groups % 2
+
+
+def leading_trees(parts: FlatParts, columns: NDArray[np.int64]) -> int:
     """How many trees, from the first on, look at none but the given features.
 
     Args:
-        flat: the flat form.
+        parts: of the flat form.
         columns: positions of the features, int64 (n_columns,).
     """
-    header = _header(flat)
-    n_features = int(header["n_features"])
-    n_trees = int(header["n_trees"])
+    n_features = parts.n_features
     leaf_column = 2 * n_features
 
     is_other_column = np.ones(2 * n_features + 1, dtype=np.bool_)
@@ -138,15 +208,11 @@ def leading_trees(flat: bytes | mmap, columns: NDArray[np.int64]) -> int:
     is_other_column[columns + n_features] = False
     is_other_column[leaf_column] = False
 
-    nodes = _nodes(flat)
-    others = np.flatnonzero(is_other_column[nodes["column"]])
+    others = np.flatnonzero(is_other_column[parts.nodes["column"]])
     if not len(others):
-        return n_trees
-
-    nodes_start = len(flat) - nodes.nbytes
-    trees_start = nodes_start - n_trees * TREE.itemsize
-    root = np.frombuffer(flat, TREE, n_trees, trees_start)["root"]
+        return len(parts.trees)
     # The tree with that node is the last one whose root doesn't come after the node.
+    root = parts.trees["root"]
     return int(root.searchsorted(others[0], side="right")) - 1
 
 
@@ -160,26 +226,14 @@ def split_points(flat: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         The feature of each inner node, int64 (n_splits,), and its split point, float32
         (n_splits,).
     """
-    n_features = int(_header(flat)["n_features"])
-    nodes = _nodes(flat)
-    column = nodes["column"].astype(np.int64)
+    parts = parts_of(flat)
+    column = parts.nodes["column"].astype(np.int64)
 
-    leaf_column = 2 * n_features
+    leaf_column = 2 * parts.n_features
     is_inner = column < leaf_column
-    feature = column[is_inner] % n_features
-    points = _values(nodes["key"][is_inner])
+    feature = column[is_inner] % parts.n_features
+    points = _values(parts.nodes["key"][is_inner])
     return feature, points
-
-
-def _header(flat: bytes | mmap) -> Any:
-    """The header of a flat form, with the fields of `HEADER`."""
-    return np.frombuffer(flat, HEADER, count=1)[0]
-
-
-def _nodes(flat: bytes | mmap) -> NDArray[Any]:
-    """All nodes of a flat form, `NODE` (n_nodes,)."""
-    n_bytes = int(_header(flat)["n_nodes"]) * NODE.itemsize
-    return np.frombuffer(flat, NODE, offset=len(flat) - n_bytes)
 
 
 @dataclass(frozen=True, slots=True)

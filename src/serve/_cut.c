@@ -1,120 +1,159 @@
-/* Cuts trees down to where some rows part: a node that all of them leave by the same
- * side, as those of one user do wherever the user is looked at, is left out. Each row
- * still ends in the same leaf. A tree that is nothing but a leaf of 0, as one behind a
- * closed gate, is left out too: only a sum of -0 would notice, and none begins with
- * that. What is left looks at few of the columns, which then fit in the first cache.
+/* Copies a forest without the nodes that the given rows don't need.
+ *
+ * Where all rows leave a node by the same side, the node is left out. The rows of one
+ * user, for instance, agree wherever a feature of the user is asked. Each row still
+ * ends in the same leaf. A tree of which only a leaf of 0 remains is left out
+ * altogether: adding 0 could only change a sum of -0, and no base margin is -0.
+ *
+ * What remains looks at few columns, so their keys fit in the first cache.
  */
 
-#include "_trees.h"
+#include "_forest.h"
 
 #include <stdlib.h>
 
-/* Of the keys of a column over all rows. */
+/* The least and the greatest key of a column over all rows. */
 typedef struct {
-    uint32_t low, high;
+    uint32_t low;
+    uint32_t high;
 } Range;
 
+/* Without branches: it runs for each value of each row. */
 static void widen(Range *range, uint32_t key) {
     range->low = key < range->low ? key : range->low;
     range->high = key > range->high ? key : range->high;
 }
 
-static void find_ranges(const float *values, size_t n_rows, size_t n_features,
+static void find_ranges(const Forest *forest, const float *values, size_t n_rows,
                         Range *ranges) {
+    size_t n_features = forest->n_features;
+    Range *ranges_below = ranges + n_features;
+
     for (size_t i = 0; i < 2 * n_features; i++)
-        ranges[i] = (Range){ABOVE, BELOW};
-    for (size_t row = 0; row < n_rows; row++, values += n_features) {
+        ranges[i] = (Range){ABOVE_ALL, BELOW_ALL};
+    for (size_t row = 0; row < n_rows; row++) {
         for (size_t i = 0; i < n_features; i++) {
-            uint32_t key = key_of(values[i]);
+            uint32_t key = key_of(values[row * n_features + i]);
             widen(ranges + i, key);
-            widen(ranges + n_features + i, other_key(key));
+            widen(ranges_below + i, missing_below(key));
         }
     }
-    ranges[2 * n_features] = (Range){ABOVE, ABOVE};
+    ranges[2 * n_features] = (Range){ABOVE_ALL, ABOVE_ALL};
 }
 
-/* The columns that are looked at, each by its place among them. */
+/* The columns that the remaining nodes look at, numbered as they turn up. */
+#define NO_NUMBER UINT16_MAX
 typedef struct {
-    uint16_t *place, *columns;
+    uint16_t *number;  /* of each column, or NO_NUMBER */
+    uint16_t *columns; /* the column of each number */
     size_t n;
-} Used;
+} UsedColumns;
 
-static uint16_t place_of(Used *used, uint32_t column) {
-    if (used->place[column] == UINT16_MAX) {
-        used->place[column] = (uint16_t)used->n;
+static uint16_t number_of(UsedColumns *used, uint32_t column) {
+    if (used->number[column] == NO_NUMBER) {
+        used->number[column] = (uint16_t)used->n;
         used->columns[used->n++] = (uint16_t)column;
     }
-    return used->place[column];
+    return used->number[column];
 }
 
-/* Writes the tree without the nodes that rows within the ranges leave by one side, and
- * returns how many are left. */
-static uint32_t cut_tree(const Node *root, const Range *ranges, Used *used, Node *left,
-                         const Node **source, uint16_t *level) {
-    uint32_t n = 1;
-    source[0] = root;
-    level[0] = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const Node *node = source[i];
-        for (; first_of(node);) {
-            const Range *range = ranges + column_of(node);
-            if (range->high < node->key)
-                node += first_of(node) + 1;
-            else if (range->low >= node->key)
-                node += first_of(node);
-            else
-                break;
-        }
-        left[i] = *node;
-        left[i].column = place_of(used, column_of(node));
+/* The first node, from this one on, at which rows part; a leaf if they end together. */
+static const Node *find_parting(const Node *node, const Range *ranges) {
+    while (first_of(node)) {
+        const Range *range = ranges + column_of(node);
+        if (range->high < node->key)
+            node += first_of(node) + 1; /* all rows go to the second child */
+        else if (range->low >= node->key)
+            node += first_of(node); /* all rows go to the first */
+        else
+            break;
+    }
+    return node;
+}
+
+/* A place of the new tree. */
+typedef struct {
+    const Node *source; /* the old node from which it is found */
+    uint32_t level;
+} Place;
+
+/* Writes what remains of a tree, level by level, and returns how many nodes that is. */
+static uint32_t cut_tree(const Node *root, const Range *ranges, UsedColumns *used,
+                         Place *places, Node *nodes) {
+    uint32_t n_nodes = 1;
+
+    places[0] = (Place){root, 0};
+    for (uint32_t i = 0; i < n_nodes; i++) {
+        const Node *node = find_parting(places[i].source, ranges);
+        nodes[i].key = node->key;
+        nodes[i].column = number_of(used, column_of(node));
+        nodes[i].first = 0;
         if (!first_of(node))
             continue;
-        left[i].first = (uint16_t)(n - i);
-        for (uint32_t child = 0; child < 2; child++, n++) {
-            source[n] = node + first_of(node) + child;
-            level[n] = level[i] + 1;
-        }
+
+        const Node *first_child = node + first_of(node);
+        uint32_t level = places[i].level + 1;
+        nodes[i].first = (uint16_t)(n_nodes - i);
+        places[n_nodes++] = (Place){first_child, level};
+        places[n_nodes++] = (Place){first_child + 1, level};
     }
-    return n;
+    return n_nodes;
 }
 
-Parts cut(const Parts *forest, const float *values, size_t n_rows, void **memory) {
-    const Header *header = &forest->header;
-    Parts parts = *forest;
-    size_t most = 0, n_trees = header->n_trees;
-    for (size_t i = 0; i < n_trees; i++) {
-        size_t end = i + 1 < n_trees ? forest->trees[i + 1].root : header->n_nodes;
-        most = end - forest->trees[i].root > most ? end - forest->trees[i].root : most;
+static uint32_t largest_tree(const Forest *forest) {
+    uint32_t largest = 0;
+    for (uint32_t i = 0; i < forest->n_trees; i++) {
+        uint32_t n_nodes = end_of_tree(forest, i) - forest->trees[i].root;
+        if (n_nodes > largest)
+            largest = n_nodes;
     }
-    if (most > UINT16_MAX) /* a child might be too far away in the other order */
-        return parts;
-    size_t node_size = sizeof(Node *) + sizeof(uint16_t), width = width_of(header);
-    char *room = malloc(most * node_size + n_trees * sizeof(Tree) +
-                        header->n_nodes * sizeof(Node) +
-                        width * (sizeof(Range) + 2 * sizeof(uint16_t)));
-    if ((*memory = room) == NULL)
-        return parts;
-    const Node **source = (const Node **)room;
-    Node *nodes = (Node *)(source + most);
-    Range *ranges = (Range *)(nodes + header->n_nodes);
-    Tree *trees = (Tree *)(ranges + width);
-    uint16_t *level = (uint16_t *)(trees + n_trees);
-    Used used = {level + most, level + most + width, 0};
-    memset(used.place, 0xFF, width * sizeof *used.place);
-    find_ranges(values, n_rows, header->n_features, ranges);
-    uint32_t root = 0, n_left = 0;
-    for (size_t i = 0; i < n_trees; i++) {
-        uint32_t n = cut_tree(forest->nodes + forest->trees[i].root, ranges, &used,
-                              nodes + root, source, level);
-        if (n == 1 && value_of(nodes + root) == 0)
+    return largest;
+}
+
+Forest cut(const Forest *forest, const float *values, size_t n_rows, void **memory) {
+    *memory = NULL;
+    uint32_t largest = largest_tree(forest);
+    if (largest > UINT16_MAX) /* a first child might be too far away in the new order */
+        return *forest;
+
+    size_t width = width_of(forest);
+    size_t places_size = largest * sizeof(Place);
+    size_t nodes_size = forest->n_nodes * sizeof(Node);
+    size_t trees_size = forest->n_trees * sizeof(Tree);
+    size_t ranges_size = width * sizeof(Range);
+    size_t columns_size = width * sizeof(uint16_t);
+    char *room =
+        malloc(places_size + nodes_size + trees_size + ranges_size + 2 * columns_size);
+    if (room == NULL)
+        return *forest;
+    *memory = room;
+
+    Place *places = (Place *)room;
+    Node *nodes = (Node *)(room + places_size);
+    Tree *trees = (Tree *)(room + places_size + nodes_size);
+    Range *ranges = (Range *)(trees + forest->n_trees);
+    uint16_t *number = (uint16_t *)(ranges + width);
+    UsedColumns used = {number, number + width, 0};
+    memset(number, 0xFF, columns_size); /* NO_NUMBER */
+    find_ranges(forest, values, n_rows, ranges);
+
+    uint32_t root = 0;
+    uint32_t n_trees = 0;
+    for (uint32_t i = 0; i < forest->n_trees; i++) {
+        const Tree *old = forest->trees + i;
+        Node *new_root = nodes + root;
+        uint32_t n_nodes =
+            cut_tree(forest->nodes + old->root, ranges, &used, places, new_root);
+        if (n_nodes == 1 && value_of(new_root) == 0)
             continue;
-        /* Levels rise from node to node. */
-        trees[n_left++] =
-            (Tree){root, (uint32_t)level[n - 1] << 16 | group_of(forest->trees + i)};
-        root += n;
+        uint16_t depth = (uint16_t)places[n_nodes - 1].level; /* the last is deepest */
+        trees[n_trees++] = (Tree){root, old->group, depth};
+        root += n_nodes;
     }
-    parts.header.n_trees = n_left;
-    parts.header.n_nodes = root;
+
+    Forest parts = *forest;
+    parts.n_trees = n_trees;
+    parts.n_nodes = root;
     parts.trees = trees;
     parts.nodes = nodes;
     parts.columns = used.columns;

@@ -1,8 +1,8 @@
-/* The flat form of a booster's trees (movielens/flat.py writes it), as a Python object
- * over its bytes.
+/* The Python type of a forest, over the tables of a flat form
+ * (movielens/flat_forest.py).
  *
- * A forest is checked whole when it is opened, so that no file, however broken, can
- * make a walk leave it.
+ * All tables are checked once, when a forest is made, so no file, however broken, can
+ * lead a walk outside of them. Nothing else here checks them again.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -10,230 +10,334 @@
 
 #include <stdlib.h>
 
-#include "_trees.h"
+#include "_forest.h"
 
-#define MAGIC "HALFTREE"
-#define VERSION 3
-#define MOST_FEATURES 2047
-#define MOST_DEPTH 4096
+/* Fewer rows than this take less time than it takes to hand over to another thread. */
+#define RELEASE_ROWS 8
+
+/* A column is a number of 16 bits, of which _cut.c needs the greatest for itself. */
+#define MAX_FEATURES ((UINT16_MAX - 1) / 2)
 
 typedef struct {
-    PyObject_HEAD Py_buffer buffer;
-    Parts parts;
-    void *exits;
-} Forest;
+    PyObject head; /* PyObject_HEAD */
+    Py_buffer base_margins;
+    Py_buffer trees;
+    Py_buffer nodes;
+    Forest forest; /* points into the buffers */
+    void *bit_vectors;
+    size_t cut_rows;
+} ForestObject;
 
-/* Why the parts don't make a forest, or NULL. A child lies behind its only parent, so a
- * walk of `depth` steps ends, and whatever is made of a tree has no more nodes than the
- * tree. `level` is 0 where no parent was seen. */
-static const char *fault_of_tree(const Parts *forest, uint32_t root, uint32_t end,
-                                 uint32_t depth, uint16_t *level) {
-    uint32_t n_features = forest->header.n_features;
-    memset(level, 0, (end - root) * sizeof(uint16_t));
-    for (uint32_t i = root; i < end; i++) {
-        const Node *node = forest->nodes + i;
-        uint32_t first = first_of(node), column = column_of(node), place = i - root;
-        if (place && !level[place])
+/* Checks a tree's nodes; returns what is wrong with them, or NULL.
+ *
+ * Children come after their parent and each node has one parent, so a walk of `depth`
+ * steps ends in a leaf, and no copy of the tree has more nodes than the tree. `levels`
+ * has room for the nodes' levels; a level of 0 means that no parent was seen. */
+static const char *fault_of_tree(const Forest *forest, uint32_t root, uint32_t end,
+                                 uint32_t depth, uint16_t *levels) {
+    uint32_t leaf_column = 2 * forest->n_features;
+    uint32_t n_nodes = end - root;
+
+    memset(levels, 0, n_nodes * sizeof *levels);
+    for (uint32_t i = 0; i < n_nodes; i++) {
+        const Node *node = forest->nodes + root + i;
+        uint32_t first = first_of(node);
+        uint32_t column = column_of(node);
+
+        if (i > 0 && !levels[i])
             return "a node has no parent";
         if (first == 0) {
-            if (column != 2 * n_features)
+            if (column != leaf_column)
                 return "a leaf looks at a feature";
             continue;
         }
-        if (column >= 2 * n_features)
+        if (column >= leaf_column)
             return "a node looks at no feature";
-        if (first + 1 >= end - i)
+        if (first + 1 >= n_nodes - i)
             return "a node's children lie outside its tree";
-        if (level[place] >= depth)
-            return "a tree is deeper than it says";
-        for (uint32_t child = place + first; child <= place + first + 1; child++) {
-            if (level[child])
+        if (levels[i] >= depth)
+            return "it is deeper than its depth says";
+        for (uint32_t child = i + first; child <= i + first + 1; child++) {
+            if (levels[child])
                 return "a node has two parents";
-            level[child] = level[place] + 1;
+            levels[child] = (uint16_t)(levels[i] + 1);
         }
     }
     return NULL;
 }
 
-static const char *fault_of(Parts *forest, const Py_buffer *buffer) {
-    const Header *header = &forest->header;
-    if (buffer->len < (Py_ssize_t)sizeof(Header))
-        return "it is too short";
-    memcpy(&forest->header, buffer->buf, sizeof(Header));
-    if (memcmp(header->magic, MAGIC, sizeof header->magic) ||
-        header->version != VERSION)
-        return "it has another form";
-    if (!header->n_features || header->n_features > MOST_FEATURES ||
-        !header->n_groups || header->n_groups > MOST_GROUPS ||
-        header->transform > SOFTMAX)
-        return "its header is out of bounds";
-    uint64_t base = sizeof(Header),
-             trees = base + (header->n_groups + header->n_groups % 2) * sizeof(float);
-    uint64_t nodes = trees + (uint64_t)header->n_trees * sizeof(Tree);
-    if (nodes + (uint64_t)header->n_nodes * sizeof(Node) != (uint64_t)buffer->len)
-        return "its length isn't what its header says";
-    const char *start = buffer->buf;
-    if ((uintptr_t)start % sizeof(Node))
-        return "it isn't aligned";
-    forest->base = (const float *)(start + base);
-    forest->trees = (const Tree *)(start + trees);
-    forest->nodes = (const Node *)(start + nodes);
-    uint16_t *level = PyMem_Malloc(((size_t)header->n_nodes + 1) * sizeof *level);
-    if (level == NULL)
-        return "there is no memory to check it";
-    const char *fault =
-        header->n_trees || !header->n_nodes ? NULL : "it has nodes without trees";
-    uint32_t expected = 0;
-    for (uint32_t i = 0; i < header->n_trees && fault == NULL; i++) {
+/* Checks all trees; returns -1 with an exception if something is wrong. */
+static int check_trees(const Forest *forest, uint16_t *levels) {
+    uint32_t expected_root = 0;
+
+    for (uint32_t i = 0; i < forest->n_trees; i++) {
         const Tree *tree = forest->trees + i;
-        uint32_t end = i + 1 < header->n_trees ? tree[1].root : header->n_nodes;
-        if (tree->root != expected || end <= tree->root || end > header->n_nodes)
-            fault = "its trees don't follow each other";
-        else if (group_of(tree) >= header->n_groups || depth_of(tree) > MOST_DEPTH)
-            fault = "a tree is out of bounds";
+        uint32_t end = end_of_tree(forest, i);
+        const char *fault;
+
+        if (tree->root != expected_root || end <= tree->root || end > forest->n_nodes)
+            fault = "it doesn't begin where the one before ends";
+        else if (tree->group >= forest->n_groups)
+            fault = "it belongs to no group";
         else
-            fault = fault_of_tree(forest, tree->root, end, depth_of(tree), level);
-        expected = end;
+            fault = fault_of_tree(forest, tree->root, end, tree->depth, levels);
+        if (fault != NULL) {
+            PyErr_Format(PyExc_ValueError, "not a flat forest: tree %u: %s", i, fault);
+            return -1;
+        }
+        expected_root = end;
     }
-    PyMem_Free(level);
-    return fault;
+    if (expected_root != forest->n_nodes) {
+        PyErr_SetString(PyExc_ValueError, "not a flat forest: it has no trees");
+        return -1;
+    }
+    return 0;
+}
+
+/* Takes a table from a NumPy array of the right type. The array has to be read-only,
+ * because it is checked once and then trusted. */
+static int take_table(PyObject *array, const char *name, const char *format,
+                      Py_buffer *table) {
+    if (PyObject_GetBuffer(array, table, PyBUF_ND | PyBUF_FORMAT) < 0)
+        return -1;
+    if (table->format == NULL || strcmp(table->format, format)) {
+        PyErr_Format(PyExc_ValueError, "%s: expected an array of the format %s, not %s",
+                     name, format, table->format);
+        return -1;
+    }
+    size_t item_size = (size_t)table->itemsize;
+    if (!table->readonly || (uintptr_t)table->buf % item_size) {
+        PyErr_Format(PyExc_ValueError, "%s: expected a read-only, aligned array", name);
+        return -1;
+    }
+    if ((size_t)table->len / item_size > UINT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "%s: the array is too long", name);
+        return -1;
+    }
+    return 0;
+}
+
+static uint32_t length_of(const Py_buffer *table) {
+    return (uint32_t)(table->len / table->itemsize);
+}
+
+/* Takes and checks all tables; returns -1 with an exception if something is wrong. */
+static int fill_forest(ForestObject *self, Py_ssize_t n_features, int softmax) {
+    Forest *forest = &self->forest;
+
+    if (n_features < 1 || n_features > MAX_FEATURES) {
+        PyErr_Format(PyExc_ValueError, "not a flat forest: it has %zd features",
+                     n_features);
+        return -1;
+    }
+    forest->n_features = (uint32_t)n_features;
+    forest->n_groups = length_of(&self->base_margins);
+    forest->n_trees = length_of(&self->trees);
+    forest->n_nodes = length_of(&self->nodes);
+    forest->softmax = softmax;
+    forest->base_margins = self->base_margins.buf;
+    forest->trees = self->trees.buf;
+    forest->nodes = self->nodes.buf;
+    if (!forest->n_groups) {
+        PyErr_SetString(PyExc_ValueError, "not a flat forest: it has no groups");
+        return -1;
+    }
+
+    uint16_t *levels = PyMem_Malloc(forest->n_nodes * sizeof *levels);
+    if (levels == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    int result = check_trees(forest, levels);
+    PyMem_Free(levels);
+    return result;
 }
 
 static PyObject *forest_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"data", NULL};
-    PyObject *data;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:Forest", names, &data))
+    static char *names[] = {"base_margins", "trees",    "nodes",       "n_features",
+                            "softmax",      "cut_rows", "vector_bits", NULL};
+    PyObject *base_margins;
+    PyObject *trees;
+    PyObject *nodes;
+    Py_ssize_t n_features;
+    int softmax;
+    Py_ssize_t cut_rows;
+    int vector_bits;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOnpni:Forest", names,
+                                     &base_margins, &trees, &nodes, &n_features,
+                                     &softmax, &cut_rows, &vector_bits))
         return NULL;
+
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
-    Forest *self = (Forest *)allocate(type, 0);
+    ForestObject *self = (ForestObject *)allocate(type, 0);
     if (self == NULL)
         return NULL;
-    if (PyObject_GetBuffer(data, &self->buffer, PyBUF_SIMPLE) < 0) {
+    if (take_table(base_margins, "base_margins", "f", &self->base_margins) < 0 ||
+        take_table(trees, "trees", TREE_FORMAT, &self->trees) < 0 ||
+        take_table(nodes, "nodes", NODE_FORMAT, &self->nodes) < 0 ||
+        fill_forest(self, n_features, softmax) < 0) {
         Py_DECREF(self);
         return NULL;
     }
-    const char *fault = fault_of(&self->parts, &self->buffer);
-    if (fault != NULL) {
-        PyErr_Format(PyExc_ValueError, "not a flat forest: %s", fault);
-        Py_DECREF(self);
-        return NULL;
-    }
-    self->exits = find_exits(&self->parts);
+    self->cut_rows = cut_rows < 0 ? 0 : (size_t)cut_rows;
+    self->forest.unit = find_vector_unit(vector_bits);
+    self->bit_vectors = prepare_bit_vectors(&self->forest);
     return (PyObject *)self;
 }
 
 static void forest_dealloc(PyObject *object) {
+    ForestObject *self = (ForestObject *)object;
     PyTypeObject *type = Py_TYPE(object);
-    PyBuffer_Release(&((Forest *)object)->buffer);
-    free(((Forest *)object)->exits);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+
+    free(self->bit_vectors);
+    PyBuffer_Release(&self->nodes);
+    PyBuffer_Release(&self->trees);
+    PyBuffer_Release(&self->base_margins);
     release(object);
     Py_DECREF(type);
 }
 
-/* Fewer rows than this are done before another thread would have taken over. */
-#define RELEASE_ROWS 8
-/* Cutting takes as long as some thirty rows do, and gains nothing where all of them
- * differ in everything. */
-#define CUT_ROWS 256
-
-static PyObject *run(const Parts *forest, const Py_buffer *values, int finished,
-                     Py_buffer *out) {
-    const Header *header = &forest->header;
-    size_t row = header->n_features * sizeof(float), n_rows = (size_t)values->len / row;
-    if ((size_t)values->len % row ||
-        (size_t)out->len != n_rows * header->n_groups * sizeof(float))
-        return PyErr_Format(
-            PyExc_ValueError,
-            "%zd bytes of features and %zd of answers aren't rows of %u and %u float32",
-            values->len, out->len, header->n_features, header->n_groups);
-    size_t room = n_rows > FEW_ROWS ? ROWS : 1;
-    uint32_t *rows = PyMem_Malloc(room * width_of(header) * sizeof *rows);
-    if (rows == NULL)
-        return PyErr_NoMemory();
-    if (n_rows < RELEASE_ROWS) {
-        predict(forest, values->buf, n_rows, finished, rows, out->buf);
-    } else {
-        Py_BEGIN_ALLOW_THREADS void *memory = NULL, *exits = NULL;
-        Parts parts =
-            n_rows < CUT_ROWS ? *forest : cut(forest, values->buf, n_rows, &memory);
-        if (memory != NULL)
-            exits = find_exits(&parts);
-        predict(&parts, values->buf, n_rows, finished, rows, out->buf);
-        free(exits);
-        free(memory);
-        Py_END_ALLOW_THREADS
+/* Predicts rows, which may take long and needs nothing of Python's. Returns -1 if there
+ * is no memory for it. */
+static int predict_rows(const Forest *forest, size_t cut_rows, const float *values,
+                        size_t n_rows, int finished, float *answers) {
+    void *cut_memory = NULL;
+    void *bit_vectors = NULL;
+    Forest parts = *forest;
+    if (n_rows >= cut_rows) {
+        parts = cut(forest, values, n_rows, &cut_memory);
+        if (cut_memory != NULL)
+            bit_vectors = prepare_bit_vectors(&parts);
     }
-    PyMem_Free(rows);
+
+    size_t room = rows_at_once(&parts, n_rows);
+    uint32_t *keys = malloc(room * width_of(&parts) * sizeof *keys);
+    float *sums = malloc(room * parts.n_groups * sizeof *sums);
+    int is_room = keys != NULL && sums != NULL;
+    if (is_room)
+        predict(&parts, values, n_rows, finished, keys, sums, answers);
+
+    free(sums);
+    free(keys);
+    free(bit_vectors);
+    free(cut_memory);
+    return is_room ? 0 : -1;
+}
+
+/* Predicts from one buffer into another. */
+static PyObject *predict_buffers(const Forest *forest, size_t cut_rows,
+                                 const Py_buffer *features, const Py_buffer *answers,
+                                 int finished) {
+    size_t n_features = forest->n_features;
+    size_t n_groups = forest->n_groups;
+    size_t row_size = n_features * sizeof(float);
+    size_t n_rows = (size_t)features->len / row_size;
+    size_t answers_size = n_rows * n_groups * sizeof(float);
+
+    if ((size_t)features->len % row_size || (size_t)answers->len != answers_size)
+        return PyErr_Format(PyExc_ValueError,
+                            "%zd bytes of features and %zd of answers aren't rows of "
+                            "%zu and %zu float32",
+                            features->len, answers->len, n_features, n_groups);
+
+    PyThreadState *thread = n_rows < RELEASE_ROWS ? NULL : PyEval_SaveThread();
+    int result =
+        predict_rows(forest, cut_rows, features->buf, n_rows, finished, answers->buf);
+    if (thread != NULL)
+        PyEval_RestoreThread(thread);
+    if (result < 0)
+        return PyErr_NoMemory();
     Py_RETURN_NONE;
 }
 
-/* The trees from `first` up to `end`, which go on from the margins of those before. */
-static Parts some_of(const Parts *forest, size_t first, size_t end) {
-    Parts some = *forest;
-    some.base = first ? NULL : forest->base;
+/* The trees from `first` up to `end`. Those from a later one go on from margins that
+ * the trees before it made. */
+static Forest some_trees(const Forest *forest, uint32_t first, uint32_t end) {
+    Forest some = *forest;
+
+    some.n_trees = end - first;
+    some.n_nodes = end ? end_of_tree(forest, end - 1) : 0;
     some.trees += first;
-    if (some.add_exits != NULL)
-        some.exits += first;
-    some.header.n_trees = (uint32_t)(end - first);
-    some.header.n_nodes =
-        end < forest->header.n_trees ? forest->trees[end].root : forest->header.n_nodes;
+    if (some.vectors.ranges != NULL)
+        some.vectors.ranges += first;
+    if (first > 0)
+        some.base_margins = NULL;
     return some;
 }
 
-static PyObject *forest_predict(PyObject *self, PyObject *args) {
-    const Parts *forest = &((Forest *)self)->parts;
-    PyObject *features, *answers;
+static PyObject *forest_predict_into(PyObject *object, PyObject *args) {
+    const ForestObject *self = (ForestObject *)object;
+    Py_ssize_t n_trees = self->forest.n_trees;
+    PyObject *features_object;
+    PyObject *answers_object;
     int margins = 0;
-    Py_ssize_t first = 0, n_trees = forest->header.n_trees, end = n_trees;
-    if (!PyArg_ParseTuple(args, "OO|pnn:predict_into", &features, &answers, &margins,
-                          &first, &end))
+    Py_ssize_t first = 0;
+    Py_ssize_t end = n_trees;
+    if (!PyArg_ParseTuple(args, "OO|pnn:predict_into", &features_object,
+                          &answers_object, &margins, &first, &end))
         return NULL;
     if (first < 0 || end < first || n_trees < end)
         return PyErr_Format(PyExc_ValueError,
-                            "there are no trees from %zd up to %zd among %zd", first,
-                            end, n_trees);
-    Parts some = some_of(forest, (size_t)first, (size_t)end);
-    Py_buffer values, out;
-    if (PyObject_GetBuffer(features, &values, PyBUF_SIMPLE) < 0)
+                            "trees %zd up to %zd were asked for, but there are %zd",
+                            first, end, n_trees);
+
+    Forest some = some_trees(&self->forest, (uint32_t)first, (uint32_t)end);
+    Py_buffer features;
+    Py_buffer answers;
+    if (PyObject_GetBuffer(features_object, &features, PyBUF_SIMPLE) < 0)
         return NULL;
     PyObject *result = NULL;
-    if (PyObject_GetBuffer(answers, &out, PyBUF_WRITABLE) == 0) {
-        result = run(&some, &values, !margins, &out);
-        PyBuffer_Release(&out);
+    if (PyObject_GetBuffer(answers_object, &answers, PyBUF_WRITABLE) == 0) {
+        result = predict_buffers(&some, self->cut_rows, &features, &answers, !margins);
+        PyBuffer_Release(&answers);
     }
-    PyBuffer_Release(&values);
+    PyBuffer_Release(&features);
     return result;
 }
 
 static PyObject *get_n_features(PyObject *self, void *closure) {
     (void)closure;
-    return PyLong_FromUnsignedLong(((Forest *)self)->parts.header.n_features);
+    return PyLong_FromUnsignedLong(((ForestObject *)self)->forest.n_features);
 }
 
 static PyObject *get_n_groups(PyObject *self, void *closure) {
     (void)closure;
-    return PyLong_FromUnsignedLong(((Forest *)self)->parts.header.n_groups);
+    return PyLong_FromUnsignedLong(((ForestObject *)self)->forest.n_groups);
+}
+
+static PyObject *get_vector_bits(PyObject *self, void *closure) {
+    (void)closure;
+    return PyLong_FromLong(((ForestObject *)self)->forest.unit.bits);
 }
 
 static PyMethodDef forest_methods[] = {
-    {"predict_into", forest_predict, METH_VARARGS,
+    {"predict_into", forest_predict_into, METH_VARARGS,
      "predict_into(features, answers, margins=False, first=0, end=n_trees, /)\n--\n\n"
-     "Fill float32 (n_rows, n_groups) from float32 (n_rows, n_features), both in C "
-     "order, by some of the trees. Those\n"
-     "from a later one on go on from the margins that the answers hold."},
+     "Predict float32 (n_rows, n_features) into float32 (n_rows, n_groups), both in C\n"
+     "order, by the trees from `first` up to `end`. If `first` isn't 0, answers hold\n"
+     "the margins of the trees before it, and the sums go on from those."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef forest_properties[] = {
     {"n_features", get_n_features, NULL, "Columns of the features.", NULL},
     {"n_groups", get_n_groups, NULL, "Columns of the answers.", NULL},
+    {"vector_bits", get_vector_bits, NULL,
+     "Width of the vectors that evaluate small trees; 0 if all trees are walked.",
+     NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot forest_slots[] = {
-    {Py_tp_doc, "Forest(data)\n--\n\nA flat forest over a buffer, which it keeps; "
-                "ValueError if it is none."},
+    {Py_tp_doc,
+     "Forest(base_margins, trees, nodes, n_features, softmax, cut_rows, vector_bits)\n"
+     "--\n\n"
+     "A forest over the tables of a flat form, which it keeps. From `cut_rows` rows "
+     "on,\n"
+     "trees are cut down to what the rows need. `vector_bits` is the widest vector to\n"
+     "use: 512 for AVX-512, 256 for AVX2, 0 for none.\n\n"
+     "Raises ValueError if the tables aren't a forest."},
     {Py_tp_new, forest_new},
     {Py_tp_dealloc, forest_dealloc},
     {Py_tp_methods, forest_methods},
@@ -241,16 +345,17 @@ static PyType_Slot forest_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec forest_spec = {"serve._forest.Forest", sizeof(Forest), 0,
-                                  Py_TPFLAGS_DEFAULT, forest_slots};
+static PyType_Spec forest_spec = {
+    "serve._forest.Forest", sizeof(ForestObject), 0, Py_TPFLAGS_DEFAULT, forest_slots,
+};
 
 static int module_exec(PyObject *module) {
     PyObject *type = PyType_FromSpec(&forest_spec);
     if (type == NULL)
         return -1;
-    int failed = PyModule_AddObjectRef(module, "Forest", type);
+    int result = PyModule_AddObjectRef(module, "Forest", type);
     Py_DECREF(type);
-    return failed;
+    return result;
 }
 
 static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
@@ -258,7 +363,7 @@ static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}}
 static PyModuleDef module = {
     PyModuleDef_HEAD_INIT,
     "serve._forest",
-    "Trees, evaluated quickly; see the head of its source.",
+    "Evaluates decision trees quickly; see the top of its source.",
     0,
     NULL,
     module_slots,

@@ -7,32 +7,55 @@ which the sums of the leading trees are known already.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from mmap import mmap
 
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.flat_forest import leading_trees
+from movielens.flat_forest import leading_trees, parts_of
 
 Floats = NDArray[np.float32]
+
+# From so many rows on, trees are cut down to the nodes that the rows need. By AVX-512,
+# cutting the default model takes as long as up to 450 rows. After that, each row of one
+# user takes a third of the time, and rows of many users about as long as before.
+CUT_ROWS = 512
+# The widest vectors to use: 512 for AVX-512, 256 for AVX2, 0 for none.
+VECTOR_BITS = 512
 
 
 class FlatForest:
     """The trees of a flat form; several threads may use it at once.
 
     Args:
-        flat: bytes of the flat form, which are kept and not copied.
+        flat: what `movielens.flat_forest.flatten` made; it is kept and not copied.
+        cut_rows: from so many rows on, trees are cut down to what the rows need.
+        vector_bits: the widest vectors to use, if the processor has them.
 
     Raises:
         ImportError: if the extension wasn't built.
         ValueError: if ``flat`` isn't the flat form.
     """
 
-    def __init__(self, flat: Any) -> None:
+    def __init__(
+        self,
+        flat: bytes | mmap,
+        *,
+        cut_rows: int = CUT_ROWS,
+        vector_bits: int = VECTOR_BITS,
+    ) -> None:
         from serve._forest import Forest
 
-        self._forest = Forest(flat)
-        self._flat = flat
+        self._parts = parts_of(flat)
+        self._forest = Forest(
+            self._parts.base_margins,
+            self._parts.trees,
+            self._parts.nodes,
+            n_features=self._parts.n_features,
+            softmax=self._parts.softmax,
+            cut_rows=cut_rows,
+            vector_bits=vector_bits,
+        )
         self._n_groups: int = self._forest.n_groups
         # A method of C, with no Python in between.
         self.predict_into = self._forest.predict_into
@@ -66,7 +89,7 @@ class FlatForest:
             columns: positions of features; the leading trees are those before the first
                 tree that looks at any other feature.
         """
-        n_leading = leading_trees(self._flat, columns)
+        n_leading = leading_trees(self._parts, columns)
         margins = np.empty((len(data), self._n_groups), dtype=np.float32)
         is_margin = True
         first_tree = 0

@@ -22,7 +22,7 @@ from movielens.model import Model
 from movielens.predictions import Predictions
 from movielens.queries import RatingQueries
 from serve.candidates import Candidates
-from serve.forest import FlatForest
+from serve.forest import CUT_ROWS, FlatForest
 
 if TYPE_CHECKING:
     import xgboost
@@ -34,8 +34,6 @@ Floats = NDArray[np.float32]
 # Another machine's mathematical library may round differently, and then a value may be
 # on the other side of a split.
 _TOLERANCE = 1e-3
-# From this number of rows on, trees are cut down to the rows (CUT_ROWS in _forest.c).
-_ROWS_THAT_CUT = 256
 _DISTINCT_ROWS = 4
 
 
@@ -148,7 +146,7 @@ def _check_margins(forest: FlatForest, features: Floats, margins: Floats) -> Non
     Raises:
         ValueError: if they differ.
     """
-    repeated = np.arange(_ROWS_THAT_CUT) % _DISTINCT_ROWS
+    repeated = np.arange(CUT_ROWS) % _DISTINCT_ROWS
     as_they_are = forest.inplace_predict(features, predict_type="margin")
     cut_down = forest.inplace_predict(features[repeated], predict_type="margin")
     found = np.concatenate([as_they_are, cut_down])

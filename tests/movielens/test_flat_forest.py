@@ -1,88 +1,164 @@
-"""The flat form as Python reads it; tests/serve/test_forest.py tests the server."""
+"""Boosters that have a flat form, and bytes that are none."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 import xgboost
+from hypothesis import given
+from hypothesis import strategies as st
 
 from movielens.flat_forest import (
     HEADER,
-    MAGIC,
-    MOST_FEATURES,
-    NODE,
-    TREE,
-    VERSION,
     UnknownShapeError,
     flatten,
     leading_trees,
+    parts_of,
     split_points,
 )
 from movielens.ubjson import dumps, loads
+from tests.forests import booster_of, damaged, flat_of
+
+FLAT = flat_of(booster_of())
 
 
-def booster_of(objective: str = "multi:softprob") -> xgboost.Booster:
-    """Two rounds of three classes, on as many features."""
-    rng = np.random.default_rng(5)
-    features = rng.normal(size=(200, 3)).astype(np.float32)
-    classes = rng.integers(0, 3, size=200)
-    matrix = xgboost.DMatrix(features, classes)
+def test_the_tables_have_the_shape_of_the_booster() -> None:
+    booster = booster_of(n_features=6, rounds=3, num_class=5)
+    parts = parts_of(flat_of(booster))
+    frame = booster.trees_to_dataframe()
+    assert parts.n_features == 6
+    assert parts.softmax
+    assert parts.base_margins.shape == (5,)
+    assert len(parts.trees) == 3 * 5
+    assert len(parts.nodes) == len(frame)
+    roots = frame.groupby("Tree").size().cumsum().shift(fill_value=0)
+    np.testing.assert_array_equal(parts.trees["root"], roots)
+    np.testing.assert_array_equal(parts.trees["group"], np.arange(15) % 5)
 
-    params = {"objective": objective, "num_class": 3, "max_depth": 2}
-    return xgboost.train(params, matrix, num_boost_round=2)
+
+def test_a_regression_has_no_softmax() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(50, 2))
+    stars = rng.normal(size=50)
+    matrix = xgboost.DMatrix(values, stars)
+    booster = xgboost.train({"nthread": 1}, matrix, 2)
+    parts = parts_of(flat_of(booster))
+    assert not parts.softmax
+    assert parts.base_margins.shape == (1,)
 
 
-def raw(booster: xgboost.Booster) -> bytes:
-    return bytes(booster.save_raw("ubj"))
-
-
-def test_the_header_describes_the_rest() -> None:
-    flat = flatten(raw(booster_of()))
-    header = np.frombuffer(flat, HEADER, count=1)[0]
-    assert header["magic"] == MAGIC
-    assert header["version"] == VERSION
-    assert header["n_features"] == 3
-    assert header["n_groups"] == 3
-    assert header["n_trees"] == 6
-    n_margins = 4
-    assert len(flat) == (
-        HEADER.itemsize
-        + 4 * n_margins
-        + int(header["n_trees"]) * TREE.itemsize
-        + int(header["n_nodes"]) * NODE.itemsize
-    )
+def test_the_tables_are_read_only_views() -> None:
+    parts = parts_of(FLAT)
+    for table in (parts.base_margins, parts.trees, parts.nodes):
+        assert not table.flags.writeable
+        assert not table.flags.owndata
 
 
 def test_split_points_are_those_of_the_booster() -> None:
     booster = booster_of()
-    columns, points = split_points(flatten(raw(booster)))
-    table = booster.trees_to_dataframe()
-    splits = table[table["Feature"] != "Leaf"]
-    expected = sorted(
-        zip(
-            splits["Feature"].str.removeprefix("f").astype(int).tolist(),
-            splits["Split"].astype(np.float32).tolist(),
-            strict=True,
-        )
+    inner = booster.trees_to_dataframe().query("Feature != 'Leaf'")
+    columns, points = split_points(flat_of(booster))
+    expected = np.column_stack([inner.Feature.str[1:].astype(int), inner.Split])
+    found = np.column_stack([columns, points])
+    # Written in other orders.
+    expected = expected[np.lexsort(expected.T)]
+    found = found[np.lexsort(found.T)]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_leading_trees_look_at_the_given_columns_only(seed: int) -> None:
+    booster = booster_of(seed, n_features=7, rounds=3)
+    rng = np.random.default_rng(seed)
+    columns = rng.permutation(7)[: rng.integers(4, 8)]
+    names = {f"f{column}" for column in columns}
+
+    expected = 0
+    for _, tree in booster.trees_to_dataframe().groupby("Tree"):
+        if not set(tree.Feature) <= names | {"Leaf"}:
+            break
+        expected += 1
+    assert leading_trees(parts_of(flat_of(booster)), columns) == expected
+
+
+def test_a_base_score_of_minus_0_has_no_flat_form() -> None:
+    booster = loads(bytes(booster_of().save_raw("ubj")))
+    booster["learner"]["learner_model_param"]["base_score"] = "-0.0"
+    with pytest.raises(UnknownShapeError, match="base score of -0"):
+        flatten(dumps(booster))
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"booster": "dart"}, "booster dart"),
+        ({"multi_strategy": "multi_output_tree"}, "vectors in leaves"),
+        ({"objective": "multi:softmax"}, "objective multi:softmax"),
+    ],
+)
+def test_a_booster_without_a_flat_form_is_refused_by_name(
+    params: dict[str, Any], reason: str
+) -> None:
+    booster = booster_of(rounds=2, **params)
+    with pytest.raises(UnknownShapeError, match=reason):
+        flat_of(booster)
+
+
+def test_categorical_splits_have_no_flat_form() -> None:
+    values = np.random.default_rng(0).integers(0, 9, (200, 1)).astype(np.float32)
+    classes = values[:, 0] % 3
+    matrix = xgboost.DMatrix(
+        values, classes, feature_types=["c"], enable_categorical=True
     )
-    assert sorted(zip(columns.tolist(), points.tolist(), strict=True)) == expected
+    params = {"objective": "multi:softprob", "num_class": 3, "max_cat_to_onehot": 1}
+    booster = xgboost.train(params, matrix, 2)
+    with pytest.raises(UnknownShapeError, match="categorical"):
+        flat_of(booster)
 
 
-def test_leading_trees_look_at_the_given_columns_only() -> None:
-    flat = flatten(raw(booster_of()))
-    assert leading_trees(flat, np.array([0, 1, 2])) == 6
-    assert leading_trees(flat, np.array([], dtype=np.int64)) == 0
+@pytest.mark.parametrize(
+    ("field", "value", "fault"),
+    [
+        ("magic", 5, "it has the form b'5'"),
+        ("version", 1, "it has the form b'HALFTREE' 1"),
+        ("n_features", 0, "0 features or 5 groups are out of bounds"),
+        ("n_features", 2**32 - 1, "4294967295 features"),
+        ("n_groups", 0, "0 groups are out of bounds"),
+        ("n_groups", 2**31, "2147483648 groups are out of bounds"),
+        ("n_groups", 7, "its header says"),
+        ("n_trees", 2**32 - 1, "its header says"),
+        ("n_nodes", 0, "its header says"),
+        ("transform", 9, "there is no transform 9"),
+    ],
+)
+def test_a_broken_header_is_refused(field: str, value: int, fault: str) -> None:
+    flat = damaged(FLAT, "header", field, value)
+    with pytest.raises(ValueError, match=f"not a flat forest: .*{fault}"):
+        parts_of(flat)
 
 
-def test_other_objectives_have_no_flat_form() -> None:
-    booster = booster_of(objective="multi:softmax")
-    with pytest.raises(UnknownShapeError, match="objective multi:softmax"):
-        flatten(raw(booster))
+def test_a_tree_of_absurd_depth_is_refused() -> None:
+    flat = damaged(FLAT, "tree", "depth", 2**16 - 1, place=1)
+    with pytest.raises(ValueError, match="a tree of depth 65535 is out of bounds"):
+        parts_of(flat)
 
 
-def test_too_many_features_have_no_flat_form() -> None:
-    model = loads(raw(booster_of()))
-    n_features = str(MOST_FEATURES + 1)
-    model["learner"]["learner_model_param"]["num_feature"] = n_features
-    with pytest.raises(UnknownShapeError, match=f"{n_features} features"):
-        flatten(dumps(model))
+def test_a_file_cut_short_is_refused() -> None:
+    for length in (0, 8, 31, 32, len(FLAT) - 1):
+        with pytest.raises(ValueError, match="not a flat forest"):
+            parts_of(FLAT[:length])
+
+
+@given(st.binary(max_size=32), st.integers(0, len(FLAT)), st.integers(0, 100))
+def test_any_bytes_are_refused_or_taken_whole(
+    head: bytes, length: int, more: int
+) -> None:
+    flat = head + FLAT[len(head) : length] + bytes(more)
+    try:
+        parts = parts_of(flat)
+    except ValueError:
+        return
+    tables = parts.base_margins.nbytes + parts.trees.nbytes + parts.nodes.nbytes
+    assert HEADER.itemsize + tables <= len(flat)
