@@ -30,6 +30,7 @@ from movielens import npz
 from movielens.errors import ArtifactError
 from movielens.evaluation import Evaluation
 from movielens.features import FeatureSpec
+from movielens.features.spec_arrays import spec_from_arrays, spec_to_arrays
 from movielens.flat_forest import UnknownShapeError, flatten
 from movielens.model import Model
 from movielens.predictions import DECISIONS, Decision
@@ -158,7 +159,7 @@ def save(
     }
     contents = {
         **trees,
-        FEATURES: npz.to_bytes(model.spec.to_arrays()),
+        FEATURES: npz.to_bytes(spec_to_arrays(model.spec)),
         EVALUATION: to_json(evaluation.to_json()),
         SELF_TEST: npz.to_bytes(
             SelfTest.of(
@@ -220,7 +221,7 @@ def read(model_dir: Path) -> Artifact:
             for name, entry in files.items()
         ]
         try:
-            spec = FeatureSpec.from_arrays(
+            spec = spec_from_arrays(
                 npz.read(model_dir / FEATURES, contents[FEATURES])
             )
             self_test = SelfTest.from_arrays(

@@ -25,7 +25,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.features import Column, FeatureMatrix, FeatureSpec
-from movielens.features.spec import fold_of, n_folds_of, sample_of
+from movielens.features.folds import fold_of, n_folds_of, sample_of
 from movielens.model import Model
 from movielens.predictions import Predictions
 from movielens.queries import RatingQueries
