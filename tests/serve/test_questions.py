@@ -10,7 +10,7 @@ import pytest
 
 from movielens.errors import RequestError
 from movielens.features import FeatureSpec
-from movielens.features.profiles import Profiles
+from movielens.features.spec_arrays import spec_from_arrays, spec_to_arrays
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable, RatingTable
 from serve.endpoint import MOST_QUESTIONS, Asked, answer, is_slow, may_question
@@ -76,11 +76,11 @@ def test_recommended_are_the_best_that_the_user_has_not_rated(
 
 
 def test_ratings_beyond_the_profile_are_excluded_too(
-    ratings: RatingTable, movies: MovieTable, monkeypatch: pytest.MonkeyPatch
+    ratings: RatingTable, movies: MovieTable
 ) -> None:
     complete = FeatureSpec.fit(ratings, movies)
-    monkeypatch.setattr(Profiles, "CAP", 3)
-    spec = FeatureSpec.from_arrays(FeatureSpec.fit(ratings, movies).to_arrays())
+    short = FeatureSpec.fit(ratings, movies, latest_kept=3)
+    spec = spec_from_arrays(spec_to_arrays(short))
     for place, user_id in enumerate(spec.users.ids.tolist()):
         rated = movies.movie_id[spec.profiles.rated(place)].tolist()
         assert sorted(rated) == sorted(
