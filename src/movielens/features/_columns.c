@@ -11,8 +11,9 @@
 
 static int is_named(const char *name, const char *written) {
     size_t length = strlen(written);
-    if (length && written[length - 1] == '*')
+    if (length && written[length - 1] == '*') {
         return strncmp(name, written, length - 1) == 0;
+    }
     return strcmp(name, written) == 0;
 }
 
@@ -24,22 +25,25 @@ void add_column(Columns *columns, const char *format, ...) {
     va_end(arguments);
 
     size_t place = columns->n_written++;
-    if (columns->fault[0] || place >= columns->n_names)
+    if (columns->fault[0] || place >= columns->n_names) {
         return;
+    }
     const char *name = columns->names[place];
-    if (!is_named(name, written))
+    if (!is_named(name, written)) {
         snprintf(columns->fault, sizeof columns->fault,
                  "column %zu is named %.80s, but the kernel writes %s there", place,
                  name, written);
+    }
 }
 
-NumberText text_of(double number) {
+NumberText text_of(float number) {
     NumberText result = {""};
-    char *text = PyOS_double_to_string(number, 'g', 6, 0, NULL);
-    if (text != NULL)
+    char *text = PyOS_double_to_string((double)number, 'g', 6, 0, NULL);
+    if (text != NULL) {
         snprintf(result.text, sizeof result.text, "%s", text);
-    else
+    } else {
         PyErr_Clear();
+    }
     PyMem_Free(text);
     return result;
 }

@@ -19,9 +19,13 @@
 #define MOST_PAIRS (MOST_D * (MOST_D + 1) / 2)
 
 typedef struct {
-    Table start, other, rating; /* the ratings of this side, and whom they concern */
-    Table vector, covariance;   /* of the other side */
-    Table precision, shift;     /* of this side's prior; shift: precision times mean */
+    Table start;      /* where the ratings of each of this side begin */
+    Table other;      /* whom of the other side they concern */
+    Table rating;     /* what the bias leaves unexplained of them */
+    Table vector;     /* of the other side */
+    Table covariance; /* of the other side */
+    Table precision;  /* of this side's prior */
+    Table shift;      /* the prior's means times its precision */
     Table noise;
 } Given;
 
@@ -38,7 +42,8 @@ static const TableKind GIVEN[] = {
 };
 
 typedef struct {
-    Table vector, covariance;
+    Table vector;
+    Table covariance;
     Table unexplained; /* expected sum of squares that the vectors don't explain */
 } Found;
 
@@ -61,11 +66,14 @@ static size_t in_triangle(size_t i, size_t j) {
 static void square_of(const double *vector, const double *covariance, size_t d,
                       double *square) {
     size_t k = 0;
-    for (size_t i = 0; i < d - 1; i++)
-        for (size_t j = 0; j <= i; j++, k++)
+    for (size_t i = 0; i < d - 1; i++) {
+        for (size_t j = 0; j <= i; j++, k++) {
             square[k] = vector[i] * vector[j] + covariance[k];
-    for (size_t j = 0; j < d - 1; j++, k++)
+        }
+    }
+    for (size_t j = 0; j < d - 1; j++, k++) {
         square[k] = vector[j];
+    }
     square[k] = 1;
 }
 
@@ -74,29 +82,36 @@ static void invert(double *matrix, size_t d) {
 #define AT(i, j) matrix[(i) * ((i) + 1) / 2 + (j)]
     /* Its Cholesky factor, with one over the diagonal in place of the diagonal. */
     for (size_t j = 0; j < d; j++) {
-        for (size_t i = j; i < d; i++)
-            for (size_t k = 0; k < j; k++)
+        for (size_t i = j; i < d; i++) {
+            for (size_t k = 0; k < j; k++) {
                 AT(i, j) -= AT(i, k) * AT(j, k);
+            }
+        }
         AT(j, j) = 1 / sqrt(AT(j, j));
-        for (size_t i = j + 1; i < d; i++)
+        for (size_t i = j + 1; i < d; i++) {
             AT(i, j) *= AT(j, j);
+        }
     }
     /* The inverse of the factor. */
-    for (size_t j = 0; j < d; j++)
+    for (size_t j = 0; j < d; j++) {
         for (size_t i = j + 1; i < d; i++) {
             double sum = 0;
-            for (size_t k = j; k < i; k++)
+            for (size_t k = j; k < i; k++) {
                 sum -= AT(i, k) * AT(k, j);
+            }
             AT(i, j) = sum * AT(i, i);
         }
+    }
     /* The square of that. */
-    for (size_t i = 0; i < d; i++)
+    for (size_t i = 0; i < d; i++) {
         for (size_t j = 0; j <= i; j++) {
             double sum = 0;
-            for (size_t k = i; k < d; k++)
+            for (size_t k = i; k < d; k++) {
                 sum += AT(k, i) * AT(k, j);
+            }
             AT(i, j) = sum;
         }
+    }
 #undef AT
 }
 
@@ -117,10 +132,12 @@ static void sum_ratings(const Given *given, const double *squares, size_t item,
         const double *vector = float64(&given->vector, other);
         const double *square = squares + other * n_pairs;
         double rating = *float64(&given->rating, at) - vector[d - 1];
-        for (size_t k = 0; k < n_pairs; k++)
+        for (size_t k = 0; k < n_pairs; k++) {
             sums->square[k] += square[k];
-        for (size_t i = 0; i < d - 1; i++)
+        }
+        for (size_t i = 0; i < d - 1; i++) {
             sums->product[i] += rating * vector[i];
+        }
         sums->product[d - 1] += rating;
         sums->total += rating * rating;
     }
@@ -156,10 +173,12 @@ static void find_vector(const Given *given, const double *squares, size_t item,
     RatingSums sums = {.total = 0};
     sum_ratings(given, squares, item, &sums);
 
-    for (size_t k = 0; k < n_pairs; k++)
+    for (size_t k = 0; k < n_pairs; k++) {
         covariance[k] = sums.square[k] / noise;
-    for (size_t i = 0; i < d; i++)
+    }
+    for (size_t i = 0; i < d; i++) {
         covariance[in_triangle(i, i)] += precision[i];
+    }
     invert(covariance, d);
 
     for (size_t i = 0; i < d; i++) {
@@ -177,23 +196,28 @@ static PyObject *run(const Given *given, const Found *found) {
     size_t n_pairs = given->covariance.width;
     size_t n_others = given->vector.length;
     size_t n_items = given->start.length - 1;
-    if (d > MOST_D || n_pairs != d * (d + 1) / 2)
+    if (d > MOST_D || n_pairs != d * (d + 1) / 2) {
         return PyErr_Format(PyExc_ValueError,
                             "vectors of %zu and triangles of %zu elements", d, n_pairs);
+    }
     if (!rises_to(&given->start, given->other.length) ||
-        !are_below(&given->other, n_others))
+        !are_below(&given->other, n_others)) {
         return PyErr_Format(PyExc_ValueError,
                             "ratings: a start or an index is out of bounds");
+    }
 
     double *squares = PyMem_Calloc(n_others * n_pairs, sizeof *squares);
-    if (squares == NULL)
+    if (squares == NULL) {
         return PyErr_NoMemory();
+    }
     Py_BEGIN_ALLOW_THREADS;
-    for (size_t other = 0; other < n_others; other++)
+    for (size_t other = 0; other < n_others; other++) {
         square_of(float64(&given->vector, other), float64(&given->covariance, other), d,
                   squares + other * n_pairs);
-    for (size_t item = 0; item < n_items; item++)
+    }
+    for (size_t item = 0; item < n_items; item++) {
         find_vector(given, squares, item, found);
+    }
     Py_END_ALLOW_THREADS;
     PyMem_Free(squares);
     Py_RETURN_NONE;
@@ -204,8 +228,9 @@ PyObject *find_vectors(PyObject *self, PyObject *args) {
     PyObject *given_arrays;
     PyObject *found_arrays;
     if (!PyArg_ParseTuple(args, "O!O!:find_vectors", &PyDict_Type, &given_arrays,
-                          &PyDict_Type, &found_arrays))
+                          &PyDict_Type, &found_arrays)) {
         return NULL;
+    }
 
     Py_buffer views[2 * MOST_TABLES];
     Buffers buffers = {views, 0};
@@ -216,8 +241,9 @@ PyObject *find_vectors(PyObject *self, PyObject *args) {
     if (bind_tables("given", GIVEN, given_arrays, 0, &extents, &buffers,
                     (Table *)&given) == 0 &&
         bind_tables("found", FOUND, found_arrays, 1, &extents, &buffers,
-                    (Table *)&found) == 0)
+                    (Table *)&found) == 0) {
         result = run(&given, &found);
+    }
     release_buffers(&buffers);
     return result;
 }

@@ -27,6 +27,14 @@ ACCESS(int32, int32_t)
 ACCESS(int64, int64_t)
 ACCESS(uint8, uint8_t)
 
+/* The number in a table that has only one. */
+static inline float number(const Table *table) {
+    return *float32(table, 0);
+}
+static inline int64_t whole_number(const Table *table) {
+    return *int64(table, 0);
+}
+
 /* The type and shape that a table must have.
  *
  * `shape` lists one or two extents, separated by a comma: "users+1, 5". A word stands
@@ -44,11 +52,16 @@ typedef struct {
  * `rated_` tables are the users' own ratings, ordered by user, time and movie
  * (profiles.py). */
 typedef struct {
-    Table user_id, movie_id;
-    Table genre_flags, year;
+    Table user_id;
+    Table movie_id;
+    Table genre_flags;
+    Table year;
     Table class_values;
     Table rated_start; /* where each user's ratings begin */
-    Table rated_movie, rated_class, rated_residual, rated_time;
+    Table rated_movie;
+    Table rated_class;
+    Table rated_residual;
+    Table rated_time;
 } SharedTables;
 
 /* The row whose features are wanted. */
@@ -85,7 +98,7 @@ typedef struct {
 } NumberText;
 
 /* A number as Python's format "g" writes it, whatever the locale. */
-NumberText text_of(double number);
+NumberText text_of(float number);
 
 /* Which of the user's earlier ratings a kernel looks at. */
 typedef enum {

@@ -30,8 +30,9 @@ static void base_columns(const SharedTables *shared, const void *tables,
     add_column(columns, "knows_user");
     add_column(columns, "knows_time");
     add_column(columns, "timestamp");
-    for (size_t genre = 0; genre < shared->genre_flags.width; genre++)
+    for (size_t genre = 0; genre < shared->genre_flags.width; genre++) {
         add_column(columns, "genre_*");
+    }
     add_column(columns, "year");
 }
 
@@ -58,7 +59,8 @@ static const Kernel BASE = {
 /* Statistics */
 
 typedef struct {
-    Table user, movie;
+    Table user;
+    Table movie;
     Table overall;
 } Statistics;
 
@@ -71,9 +73,11 @@ static void statistics_columns(const SharedTables *shared, const void *tables,
     static const char *const sides[] = {"user", "movie"};
     static const char *const names[N_STATISTICS] = {"log_count", "mean", "std", "bias",
                                                     "residual_std"};
-    for (int side = 0; side < 2; side++)
-        for (int i = 0; i < N_STATISTICS; i++)
+    for (int side = 0; side < 2; side++) {
+        for (int i = 0; i < N_STATISTICS; i++) {
             add_column(columns, "%s_%s", sides[side], names[i]);
+        }
+    }
     add_column(columns, "bias");
 }
 
@@ -105,8 +109,10 @@ static const Kernel STATISTICS = {
 /* Histograms */
 
 typedef struct {
-    Table user, movie;
-    Table lift, quantile;
+    Table user;
+    Table movie;
+    Table lift;
+    Table quantile;
     Table halves;
 } Histograms;
 
@@ -114,13 +120,13 @@ static void histograms_columns(const SharedTables *shared, const void *tables,
                                Columns *columns) {
     (void)tables;
     static const char *const sides[] = {"user", "movie", "joint"};
-    const float *stars = float32(&shared->class_values, 0);
     size_t n_classes = shared->class_values.length;
-
-    for (int side = 0; side < 3; side++)
-        for (size_t k = 0; k < n_classes; k++)
-            add_column(columns, "%s_share_%s", sides[side],
-                       text_of((double)stars[k]).text);
+    for (int side = 0; side < 3; side++) {
+        for (size_t k = 0; k < n_classes; k++) {
+            NumberText stars = text_of(*float32(&shared->class_values, k));
+            add_column(columns, "%s_share_%s", sides[side], stars.text);
+        }
+    }
     add_column(columns, "joint_mean");
     add_column(columns, "user_mode");
     add_column(columns, "user_half_share");
@@ -190,7 +196,9 @@ static const Kernel HISTOGRAMS = {
 /* Affinity */
 
 typedef struct {
-    Table residual, count, log_count;
+    Table residual;
+    Table count;
+    Table log_count;
     Table shrinkage;
 } Affinity;
 
@@ -211,7 +219,7 @@ static void affinity_write(const SharedTables *shared, const void *tables,
     const float *residual = float32(&t->residual, row->user);
     const float *count = float32(&t->count, row->user);
     const float *log_count = float32(&t->log_count, row->user);
-    float shrinkage = *float32(&t->shrinkage, 0);
+    float shrinkage = number(&t->shrinkage);
 
     float n_genres = 0;
     float total_affinity = 0;
@@ -221,8 +229,9 @@ static void affinity_write(const SharedTables *shared, const void *tables,
     float most = -INFINITY;
     float least = INFINITY;
     for (size_t g = 0; g < shared->genre_flags.width; g++) {
-        if (flags[g] == 0)
+        if (flags[g] == 0) {
             continue;
+        }
         float affinity = residual[g] / (count[g] + shrinkage);
         total_affinity += affinity * flags[g];
         total_log_count += log_count[g] * flags[g];
@@ -258,7 +267,8 @@ static const Kernel AFFINITY = {
 
 typedef struct {
     Table movie;
-    Table centre, slope;
+    Table centre;
+    Table slope;
 } Slopes;
 
 #define N_SLOPES 3
@@ -268,9 +278,11 @@ static void slopes_columns(const SharedTables *shared, const void *tables,
     (void)shared, (void)tables;
     static const char *const kinds[] = {"slope", "sloped", "centre", "away"};
     static const char *const traits[N_SLOPES] = {"year", "popularity", "liking"};
-    for (int kind = 0; kind < 4; kind++)
-        for (int i = 0; i < N_SLOPES; i++)
+    for (int kind = 0; kind < 4; kind++) {
+        for (int i = 0; i < N_SLOPES; i++) {
             add_column(columns, "%s_%s", kinds[kind], traits[i]);
+        }
+    }
 }
 
 static void slopes_write(const SharedTables *shared, const void *tables, const Row *row,
@@ -304,7 +316,8 @@ static const Kernel SLOPES = {
 /* Factors */
 
 typedef struct {
-    Table user, movie;
+    Table user;
+    Table movie;
 } Factors;
 
 static void factors_columns(const SharedTables *shared, const void *tables,
@@ -348,7 +361,8 @@ static const Kernel FACTORS = {
 #define SECONDS_PER_YEAR 31556952.0
 
 typedef struct {
-    Table user, movie;
+    Table user;
+    Table movie;
     Table log_span;
 } Clock;
 
@@ -372,16 +386,21 @@ static void clock_write(const SharedTables *shared, const void *tables, const Ro
                         float *out) {
     const Clock *t = tables;
     double time = row->time;
-    double released = (double)*float32(&shared->year, row->movie);
-    double first_of_user = *float64(&t->user, row->user);
-    double first_of_movie = *float64(&t->movie, row->movie);
+    double year = 1970 + time / SECONDS_PER_YEAR;
+    double hours = floor(time / SECONDS_PER_HOUR);
+    double days = floor(time / SECONDS_PER_DAY);
 
-    out[0] = (float)(1970 + time / SECONDS_PER_YEAR - released);
-    out[1] = (float)modulo(floor(time / SECONDS_PER_HOUR), 24);
-    out[2] = (float)modulo(floor(time / SECONDS_PER_DAY), 7);
-    out[3] = (float)((time - first_of_user) / SECONDS_PER_DAY);
-    out[4] = (float)((time - first_of_movie) / SECONDS_PER_DAY);
-    out[5] = (float)*float64(&t->log_span, row->user);
+    double released = (double)*float32(&shared->year, row->movie);
+    double since_user = time - *float64(&t->user, row->user);
+    double since_movie = time - *float64(&t->movie, row->movie);
+    double log_span = *float64(&t->log_span, row->user);
+
+    out[0] = (float)(year - released);
+    out[1] = (float)modulo(hours, 24);
+    out[2] = (float)modulo(days, 7);
+    out[3] = (float)(since_user / SECONDS_PER_DAY);
+    out[4] = (float)(since_movie / SECONDS_PER_DAY);
+    out[5] = (float)log_span;
 }
 
 static const Kernel CLOCK = {
@@ -421,7 +440,8 @@ static const Kernel IDS = {
 /* Blend: a weighted sum of columns that come before it. */
 
 typedef struct {
-    Table columns, weights;
+    Table columns;
+    Table weights;
 } Blend;
 
 static const char *blend_fault(const SharedTables *shared, const void *tables,
@@ -430,8 +450,9 @@ static const char *blend_fault(const SharedTables *shared, const void *tables,
     const Blend *t = tables;
     for (size_t i = 0; i < t->columns.length; i++) {
         int64_t column = *int64(&t->columns, i);
-        if (column < 0 || (uint64_t)column >= n_before)
+        if (column < 0 || (uint64_t)column >= n_before) {
             return "a term isn't among the columns before the blend";
+        }
     }
     return NULL;
 }

@@ -18,8 +18,9 @@ static inline float nearness(float distance) {
 /* The sum of products, in the order of the elements. */
 static inline float dot(const float *left, const float *right, size_t n) {
     float sum = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         sum += left[i] * right[i];
+    }
     return sum;
 }
 
@@ -28,6 +29,11 @@ static inline float seconds_since(const SharedTables *shared, const Row *row,
                                   size_t place) {
     double rated = (double)*int64(&shared->rated_time, place);
     return (float)(row->time - rated);
+}
+
+/* The class of one of the user's ratings. */
+static inline int class_at(const SharedTables *shared, size_t place) {
+    return *uint8(&shared->rated_class, place);
 }
 
 /* Sums over the `n` latest ratings before the row, each weighted by how near it is.

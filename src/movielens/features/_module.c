@@ -29,9 +29,11 @@ typedef struct {
 /* Making a row maker */
 
 static const Kernel *find_kernel(const char *name) {
-    for (const Kernel *const *kernel = KERNELS; *kernel; kernel++)
-        if (!strcmp((*kernel)->name, name))
+    for (const Kernel *const *kernel = KERNELS; *kernel; kernel++) {
+        if (!strcmp((*kernel)->name, name)) {
             return *kernel;
+        }
+    }
     return NULL;
 }
 
@@ -62,8 +64,9 @@ static const char **names_of(PyObject *tuple) {
 static size_t check_columns(const RowMaker *maker, const Group *group,
                             PyObject *tuple) {
     const char **names = names_of(tuple);
-    if (names == NULL)
+    if (names == NULL) {
         return 0;
+    }
 
     const Kernel *kernel = group->kernel;
     Columns columns = {.names = names, .n_names = (size_t)PyTuple_Size(tuple)};
@@ -90,8 +93,9 @@ static int add_group(RowMaker *maker, Buffers *buffers, PyObject *item,
     PyObject *column_names;
     PyObject *arrays;
     if (!PyArg_ParseTuple(item, "sO!O!:group", &name, &PyTuple_Type, &column_names,
-                          &PyDict_Type, &arrays))
+                          &PyDict_Type, &arrays)) {
         return -1;
+    }
 
     const Kernel *kernel = find_kernel(name);
     if (kernel == NULL) {
@@ -105,8 +109,9 @@ static int add_group(RowMaker *maker, Buffers *buffers, PyObject *item,
 
     Extents extents = *shared_extents;
     if (bind_tables(name, kernel->tables, arrays, 0, &extents, buffers, group->tables) <
-        0)
+        0) {
         return -1;
+    }
     if (kernel->find_fault != NULL) {
         const char *fault =
             kernel->find_fault(&maker->shared, group->tables, maker->n_columns);
@@ -116,8 +121,9 @@ static int add_group(RowMaker *maker, Buffers *buffers, PyObject *item,
         }
     }
     group->n_columns = check_columns(maker, group, column_names);
-    if (group->n_columns == 0)
+    if (group->n_columns == 0) {
         return -1;
+    }
 
     if (kernel->scratch_size != NULL) {
         size_t n_bytes = kernel->scratch_size(&maker->shared, maker->most_rated);
@@ -142,16 +148,19 @@ static int fill(RowMaker *maker, Buffers *buffers, PyObject *shared, PyObject *g
     Extents extents = {.n = 0};
     Table *shared_tables = (Table *)&maker->shared;
     if (bind_tables("shared", SHARED_TABLES, shared, 0, &extents, buffers,
-                    shared_tables) < 0)
+                    shared_tables) < 0) {
         return -1;
+    }
     const char *fault = prepare(maker);
     if (fault != NULL) {
         PyErr_SetString(PyExc_ValueError, fault);
         return -1;
     }
-    for (Py_ssize_t i = 0; i < n_groups; i++)
-        if (add_group(maker, buffers, PyTuple_GetItem(groups, i), &extents) < 0)
+    for (Py_ssize_t i = 0; i < n_groups; i++) {
+        if (add_group(maker, buffers, PyTuple_GetItem(groups, i), &extents) < 0) {
             return -1;
+        }
+    }
     return 0;
 }
 
@@ -160,13 +169,15 @@ static PyObject *row_maker_new(PyTypeObject *type, PyObject *args, PyObject *kwa
     PyObject *shared;
     PyObject *groups;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!:RowMaker", names, &PyDict_Type,
-                                     &shared, &PyTuple_Type, &groups))
+                                     &shared, &PyTuple_Type, &groups)) {
         return NULL;
+    }
 
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     RowMakerObject *self = (RowMakerObject *)allocate(type, 0);
-    if (self == NULL)
+    if (self == NULL) {
         return NULL;
+    }
     if (fill(&self->maker, &self->buffers, shared, groups) < 0) {
         Py_DECREF(self);
         return NULL;
@@ -189,10 +200,12 @@ static void row_maker_dealloc(PyObject *object) {
 /* Making rows */
 
 static int is_room_for_rows(const Py_buffer *out, size_t n_rows, size_t n_columns) {
-    if (out->ndim != 2 || !is_of_type(out, 'f'))
+    if (out->ndim != 2 || !is_of_type(out, 'f')) {
         return 0;
-    if ((size_t)out->shape[0] != n_rows || (size_t)out->shape[1] != n_columns)
+    }
+    if ((size_t)out->shape[0] != n_rows || (size_t)out->shape[1] != n_columns) {
         return 0;
+    }
     return !out->len || (uintptr_t)out->buf % sizeof(float) == 0;
 }
 
@@ -200,8 +213,9 @@ static PyObject *make_rows_into(const RowMaker *maker, const Queries *queries,
                                 PyObject *features) {
     Py_buffer out;
     int flags = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE;
-    if (PyObject_GetBuffer(features, &out, flags) < 0)
+    if (PyObject_GetBuffer(features, &out, flags) < 0) {
         return NULL;
+    }
 
     PyObject *result = NULL;
     char *memory = PyMem_Malloc(maker->n_scratch + ALIGNMENT);
@@ -232,8 +246,9 @@ static PyObject *make_rows_into(const RowMaker *maker, const Queries *queries,
 enum { USER_ID, MOVIE_ID, TIME, N_QUERY_COLUMNS };
 
 static int is_query_column(const Py_buffer *column, char type, Py_ssize_t n_rows) {
-    if (column->ndim != 1 || column->shape[0] != n_rows || !is_of_type(column, type))
+    if (column->ndim != 1 || column->shape[0] != n_rows || !is_of_type(column, type)) {
         return 0;
+    }
     uintptr_t address = (uintptr_t)column->buf;
     uintptr_t step = (uintptr_t)column->strides[0];
     return !column->len || (address | step) % 8 == 0;
@@ -244,11 +259,13 @@ static PyObject *make_rows_of(const RowMaker *maker, const Py_buffer *columns,
     static const char *const names[] = {"user_id", "movie_id", "timestamp"};
     static const char types[] = {'q', 'q', 'd'};
     Py_ssize_t n_rows = columns[0].ndim == 1 ? columns[0].shape[0] : 0;
-    for (int i = 0; i < N_QUERY_COLUMNS; i++)
-        if (!is_query_column(columns + i, types[i], n_rows))
+    for (int i = 0; i < N_QUERY_COLUMNS; i++) {
+        if (!is_query_column(columns + i, types[i], n_rows)) {
             return PyErr_Format(PyExc_ValueError,
                                 "%s must be an aligned array of %s of shape (n_rows)",
                                 names[i], type_name(types[i]));
+        }
+    }
 
     Queries queries = {
         .user_id = columns[USER_ID].buf,
@@ -266,8 +283,9 @@ static PyObject *transform_into(PyObject *self, PyObject *args) {
     PyObject *arrays[N_QUERY_COLUMNS];
     PyObject *features;
     if (!PyArg_ParseTuple(args, "OOOO:transform_into", arrays + USER_ID,
-                          arrays + MOVIE_ID, arrays + TIME, &features))
+                          arrays + MOVIE_ID, arrays + TIME, &features)) {
         return NULL;
+    }
 
     const RowMaker *maker = &((RowMakerObject *)self)->maker;
     Py_buffer columns[N_QUERY_COLUMNS];
@@ -275,12 +293,15 @@ static PyObject *transform_into(PyObject *self, PyObject *args) {
     int n_held = 0;
     while (n_held < N_QUERY_COLUMNS &&
            PyObject_GetBuffer(arrays[n_held], columns + n_held,
-                              PyBUF_STRIDES | PyBUF_FORMAT) == 0)
+                              PyBUF_STRIDES | PyBUF_FORMAT) == 0) {
         n_held++;
-    if (n_held == N_QUERY_COLUMNS)
+    }
+    if (n_held == N_QUERY_COLUMNS) {
         result = make_rows_of(maker, columns, features);
-    while (n_held--)
+    }
+    while (n_held--) {
         PyBuffer_Release(columns + n_held);
+    }
     return result;
 }
 
@@ -290,8 +311,9 @@ static PyObject *transform_row(PyObject *self, PyObject *args) {
     double time;
     PyObject *features;
     if (!PyArg_ParseTuple(args, "LLdO:transform_row", &user_id, &movie_id, &time,
-                          &features))
+                          &features)) {
         return NULL;
+    }
 
     int64_t user = user_id;
     int64_t movie = movie_id;
@@ -343,8 +365,9 @@ static PyType_Spec row_maker_spec = {
 
 static int module_exec(PyObject *module) {
     PyObject *type = PyType_FromSpec(&row_maker_spec);
-    if (type == NULL)
+    if (type == NULL) {
         return -1;
+    }
     int failed = PyModule_AddObjectRef(module, "RowMaker", type);
     Py_DECREF(type);
     return failed;

@@ -15,10 +15,14 @@ static size_t smaller(size_t one, size_t other) {
 /* Neighbours */
 
 typedef struct {
-    Table start, neighbour, similarity;
+    Table start;
+    Table neighbour;
+    Table similarity;
     Table prior;
-    Table best, recent_seconds;
-    Table shrinkage, prior_weight;
+    Table best;
+    Table recent_seconds;
+    Table shrinkage;
+    Table prior_weight;
 } Neighbours;
 
 /* So many neighbours are looked up at once. */
@@ -62,8 +66,9 @@ static const char *neighbours_fault(const SharedTables *shared, const void *tabl
                                     size_t n_before) {
     (void)shared, (void)n_before;
     const Neighbours *t = tables;
-    if (!rises_to(&t->start, t->neighbour.length - 1))
+    if (!rises_to(&t->start, t->neighbour.length - 1)) {
         return "start doesn't rise from 0 to the number of neighbours";
+    }
     return NULL;
 }
 
@@ -75,8 +80,10 @@ static void neighbours_columns(const SharedTables *shared, const void *tables,
     add_column(columns, "neighbours_count");
     add_column(columns, "neighbours_recent_residual");
     add_column(columns, "neighbours_recent_weight");
-    for (size_t k = 0; k < shared->class_values.length; k++)
+    size_t n_classes = shared->class_values.length;
+    for (size_t k = 0; k < n_classes; k++) {
         add_column(columns, "neighbours_share_%zu", k + 1);
+    }
 }
 
 /* What the rated neighbours add up to. */
@@ -92,7 +99,7 @@ static void sum_neighbours(const SharedTables *shared, const Neighbours *t,
     const float *rated_residual = float32(&shared->rated_residual, row->first);
     const int64_t *rated_time = int64(&shared->rated_time, row->first);
     const uint8_t *rated_class = uint8(&shared->rated_class, row->first);
-    int64_t best = *int64(&t->best, 0);
+    int64_t best = whole_number(&t->best);
     double recent_seconds = *float64(&t->recent_seconds, 0);
 
     const int64_t *bounds = int64(&t->start, row->movie);
@@ -135,13 +142,15 @@ static void neighbours_write(const SharedTables *shared, const void *tables,
     };
     if (!row->is_same_user) {
         uint32_t *place_of = row->scratch;
-        for (size_t i = 0; i < places.n_rated; i++)
+        for (size_t i = 0; i < places.n_rated; i++) {
             place_of[places.rated[i]] = (uint32_t)i;
+        }
     }
 
     NeighbourSums sums = {0};
-    if (places.n_rated)
+    if (places.n_rated) {
         sum_neighbours(shared, t, row, &places, &sums);
+    }
 
     double shrinkage = *float64(&t->shrinkage, 0);
     out[0] = (float)(sums.residual / (sums.weight + shrinkage));
@@ -151,7 +160,7 @@ static void neighbours_write(const SharedTables *shared, const void *tables,
     out[4] = (float)sums.recent_weight;
 
     const float *prior = float32(&t->prior, 0);
-    float prior_weight = *float32(&t->prior_weight, 0);
+    float prior_weight = number(&t->prior_weight);
     double total = sums.weight + (double)prior_weight;
     for (size_t k = 0; k < shared->class_values.length; k++) {
         double from_prior = (double)(prior_weight * prior[k]);
@@ -182,8 +191,10 @@ const Kernel NEIGHBOURS = {
 
 typedef struct {
     Table seconds;
-    Table ranks, rank_weight;
-    Table latest, nearest;
+    Table ranks;
+    Table rank_weight;
+    Table latest;
+    Table nearest;
     Table shrinkage;
 } Recency;
 
@@ -191,18 +202,20 @@ static const char *recency_fault(const SharedTables *shared, const void *tables,
                                  size_t n_before) {
     (void)shared, (void)n_before;
     const Recency *t = tables;
-    int64_t n_latest = *int64(&t->latest, 0);
+    int64_t n_latest = whole_number(&t->latest);
     int64_t window = (int64_t)t->rank_weight.width;
-    if (n_latest < 0 || n_latest > window)
+    if (n_latest < 0 || n_latest > window) {
         return "latest is negative or more than the window of rank_weight";
+    }
     return NULL;
 }
 
 static void name_shares(const SharedTables *shared, const char *kind,
                         Columns *columns) {
-    const float *stars = float32(&shared->class_values, 0);
-    for (size_t k = 0; k < shared->class_values.length; k++)
-        add_column(columns, "recent_share_%s_%s", kind, text_of((double)stars[k]).text);
+    for (size_t k = 0; k < shared->class_values.length; k++) {
+        NumberText stars = text_of(*float32(&shared->class_values, k));
+        add_column(columns, "recent_share_%s_%s", kind, stars.text);
+    }
 }
 
 static void recency_columns(const SharedTables *shared, const void *tables,
@@ -210,24 +223,28 @@ static void recency_columns(const SharedTables *shared, const void *tables,
     static const char *const sums[] = {"residual", "weight"};
     static const char *const singles[] = {"rating", "residual", "gap"};
     const Recency *t = tables;
-    const float *seconds = float32(&t->seconds, 0);
-    const float *ranks = float32(&t->ranks, 0);
-    size_t n_latest = (size_t)*int64(&t->latest, 0);
+    size_t n_latest = (size_t)whole_number(&t->latest);
 
-    for (int sum = 0; sum < 2; sum++)
-        for (size_t k = 0; k < t->seconds.length; k++)
-            add_column(columns, "recent_%s_%ss", sums[sum],
-                       text_of((double)seconds[k]).text);
-    for (int single = 0; single < 3; single++)
-        for (size_t i = 0; i < n_latest; i++)
+    for (int sum = 0; sum < 2; sum++) {
+        for (size_t k = 0; k < t->seconds.length; k++) {
+            NumberText seconds = text_of(*float32(&t->seconds, k));
+            add_column(columns, "recent_%s_%ss", sums[sum], seconds.text);
+        }
+    }
+    for (int single = 0; single < 3; single++) {
+        for (size_t i = 0; i < n_latest; i++) {
             add_column(columns, "latest_%s_%zu", singles[single], i + 1);
+        }
+    }
     add_column(columns, "nearest_residual");
 
     char kind[64];
-    snprintf(kind, sizeof kind, "%ss", text_of((double)seconds[0]).text);
+    NumberText shortest = text_of(*float32(&t->seconds, 0));
+    snprintf(kind, sizeof kind, "%ss", shortest.text);
     name_shares(shared, kind, columns);
     for (size_t k = 0; k < t->ranks.length; k++) {
-        snprintf(kind, sizeof kind, "rank_%s", text_of((double)ranks[k]).text);
+        NumberText rank = text_of(*float32(&t->ranks, k));
+        snprintf(kind, sizeof kind, "rank_%s", rank.text);
         name_shares(shared, kind, columns);
     }
 }
@@ -259,10 +276,12 @@ void sum_latest(const SharedTables *shared, const Row *row, size_t n,
 static void write_shares(const double *counts, size_t n_classes, float shrinkage,
                          float *out) {
     double total = 0;
-    for (size_t k = 0; k < n_classes; k++)
+    for (size_t k = 0; k < n_classes; k++) {
         total += counts[k];
-    for (size_t k = 0; k < n_classes; k++)
+    }
+    for (size_t k = 0; k < n_classes; k++) {
         out[k] = (float)(counts[k] / (total + (double)shrinkage));
+    }
 }
 
 /* Class shares of the `n` latest ratings before the row, weighted by their time. */
@@ -272,7 +291,7 @@ static void write_shares_by_time(const SharedTables *shared, const Row *row, siz
     for (size_t i = 0; i < n; i++) {
         size_t place = row->end - 1 - i;
         float weight = nearness(seconds_since(shared, row, place) / seconds);
-        counts[*uint8(&shared->rated_class, place)] += (double)weight;
+        counts[class_at(shared, place)] += (double)weight;
     }
     write_shares(counts, shared->class_values.length, shrinkage, out);
 }
@@ -283,14 +302,15 @@ static void write_shares_by_rank(const SharedTables *shared, const Row *row, siz
     double counts[MOST_CLASSES] = {0};
     for (size_t i = 0; i < n; i++) {
         size_t place = row->end - 1 - i;
-        counts[*uint8(&shared->rated_class, place)] += (double)weight[i];
+        counts[class_at(shared, place)] += (double)weight[i];
     }
     write_shares(counts, shared->class_values.length, shrinkage, out);
 }
 
 static void fill_with_nan(float *out, size_t n) {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         out[i] = NAN;
+    }
 }
 
 /* The mean residual of the `n` latest ratings before the row. */
@@ -312,7 +332,7 @@ static void recency_write(const SharedTables *shared, const void *tables,
     size_t n_classes = shared->class_values.length;
     size_t n_spans = t->seconds.length;
     size_t n_ranks = t->ranks.length;
-    size_t n_latest = (size_t)*int64(&t->latest, 0);
+    size_t n_latest = (size_t)whole_number(&t->latest);
     size_t n_columns = 2 * n_spans + 3 * n_latest + 1 + (1 + n_ranks) * n_classes;
     if (isnan(row->time)) {
         fill_with_nan(out, n_columns);
@@ -321,34 +341,41 @@ static void recency_write(const SharedTables *shared, const void *tables,
 
     const float *stars = float32(&shared->class_values, 0);
     const float *residual = float32(&shared->rated_residual, 0);
-    float shrinkage = *float32(&t->shrinkage, 0);
+    float shrinkage = number(&t->shrinkage);
+    float shortest = *float32(&t->seconds, 0);
     size_t window = t->rank_weight.width;
     size_t n = smaller(row->end - row->earliest, window);
 
     float *mean = out;
     float *weight = mean + n_spans;
     sum_latest(shared, row, n, residual, &t->seconds, 0, mean, weight);
-    for (size_t k = 0; k < n_spans; k++)
+    for (size_t k = 0; k < n_spans; k++) {
         mean[k] /= weight[k] + shrinkage;
+    }
 
     float *latest_rating = weight + n_spans;
     float *latest_residual = latest_rating + n_latest;
     float *latest_gap = latest_residual + n_latest;
     for (size_t i = 0; i < n_latest; i++) {
         size_t place = row->end - 1 - i;
-        int is_there = i < n;
-        latest_rating[i] = is_there ? stars[*uint8(&shared->rated_class, place)] : NAN;
-        latest_residual[i] = is_there ? residual[place] : NAN;
-        latest_gap[i] = is_there ? seconds_since(shared, row, place) : NAN;
+        if (i < n) {
+            latest_rating[i] = stars[class_at(shared, place)];
+            latest_residual[i] = residual[place];
+            latest_gap[i] = seconds_since(shared, row, place);
+        } else {
+            latest_rating[i] = NAN;
+            latest_residual[i] = NAN;
+            latest_gap[i] = NAN;
+        }
     }
 
     float *nearest_residual = latest_gap + n_latest;
-    int64_t nearest = *int64(&t->nearest, 0);
+    int64_t nearest = whole_number(&t->nearest);
     size_t n_nearest = nearest < 0 ? 0 : smaller(n, (size_t)nearest);
     *nearest_residual = mean_residual(shared, row, n_nearest, shrinkage);
 
     float *share = nearest_residual + 1;
-    write_shares_by_time(shared, row, n, *float32(&t->seconds, 0), shrinkage, share);
+    write_shares_by_time(shared, row, n, shortest, shrinkage, share);
     for (size_t k = 0; k < n_ranks; k++) {
         share += n_classes;
         write_shares_by_rank(shared, row, n, float32(&t->rank_weight, k), shrinkage,
@@ -384,11 +411,12 @@ static void pace_columns(const SharedTables *shared, const void *tables,
                          Columns *columns) {
     (void)shared;
     const Pace *t = tables;
-    const float *seconds = float32(&t->seconds, 0);
     add_column(columns, "pace_before");
     add_column(columns, "pace_share_before");
-    for (size_t i = 0; i < t->seconds.length; i++)
-        add_column(columns, "pace_%ss", text_of((double)seconds[i]).text);
+    for (size_t i = 0; i < t->seconds.length; i++) {
+        NumberText seconds = text_of(*float32(&t->seconds, i));
+        add_column(columns, "pace_%ss", seconds.text);
+    }
     add_column(columns, "pace_run");
     add_column(columns, "pace_classes");
 }
@@ -396,23 +424,24 @@ static void pace_columns(const SharedTables *shared, const void *tables,
 /* How many of the `n` latest ratings before the row are like the latest, without
  * another between them. */
 static size_t length_of_run(const SharedTables *shared, const Row *row, size_t n) {
-    const uint8_t *rated_class = uint8(&shared->rated_class, 0);
+    size_t latest = row->end - 1;
     size_t run = 0;
-    while (run < n && rated_class[row->end - 1 - run] == rated_class[row->end - 1])
+    while (run < n && class_at(shared, latest - run) == class_at(shared, latest)) {
         run++;
+    }
     return run;
 }
 
 /* How many classes the `n` latest ratings before the row have. */
 static size_t count_classes(const SharedTables *shared, const Row *row, size_t n) {
-    const uint8_t *rated_class = uint8(&shared->rated_class, 0);
-    uint64_t classes = 0;
-    for (size_t i = 0; i < n; i++)
-        classes |= (uint64_t)1 << rated_class[row->end - 1 - i];
-
+    uint64_t classes = 0; /* a bit a class */
+    for (size_t i = 0; i < n; i++) {
+        classes |= (uint64_t)1 << class_at(shared, row->end - 1 - i);
+    }
     size_t n_classes = 0;
-    for (; classes; classes &= classes - 1)
+    for (; classes; classes &= classes - 1) {
         n_classes++;
+    }
     return n_classes;
 }
 
@@ -435,13 +464,14 @@ static void pace_write(const SharedTables *shared, const void *tables, const Row
     size_t n_in_span = 0;
     for (size_t i = 0; i < n_spans; i++) {
         while (n_in_span < n &&
-               seconds_since(shared, row, row->end - 1 - n_in_span) < seconds[i])
+               seconds_since(shared, row, row->end - 1 - n_in_span) < seconds[i]) {
             n_in_span++;
+        }
         in_span[i] = (float)n_in_span;
     }
 
     float *rest = in_span + n_spans;
-    int64_t latest = *int64(&t->latest, 0);
+    int64_t latest = whole_number(&t->latest);
     size_t n_latest = latest < 0 ? 0 : smaller(n, (size_t)latest);
     rest[0] = (float)length_of_run(shared, row, n);
     rest[1] = (float)count_classes(shared, row, n_latest);

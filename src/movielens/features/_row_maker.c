@@ -35,8 +35,9 @@ static size_t shelf_of(const RowMaker *maker, int64_t movie_id) {
 
 static size_t find_movie(const RowMaker *maker, int64_t movie_id) {
     const Table *ids = &maker->shared.movie_id;
-    if (!ids->length)
+    if (!ids->length) {
         return 0;
+    }
     size_t shelf = shelf_of(maker, movie_id);
     size_t first = maker->shelf_start[shelf];
     size_t end = maker->shelf_start[shelf + 1];
@@ -57,8 +58,9 @@ static void find_earlier(const SharedTables *shared, Row *row) {
     row->earliest = row->first;
     LOWER_BOUND(time, row->earliest, row->last, 0)
     row->end = row->earliest;
-    if (has_time)
+    if (has_time) {
         LOWER_BOUND(time, row->end, row->last, row->time)
+    }
 }
 
 static void write_group(const RowMaker *maker, const Group *group, Row *row,
@@ -67,10 +69,11 @@ static void write_group(const RowMaker *maker, const Group *group, Row *row,
     float *out = features + group->first_column;
     row->row_before = is_same_moment ? out - maker->n_columns : NULL;
     row->scratch = scratch + group->scratch_offset;
-    if (is_same_moment && kernel->lookback == ONLY_EARLIER)
+    if (is_same_moment && kernel->lookback == ONLY_EARLIER) {
         memcpy(out, row->row_before, group->n_columns * sizeof(float));
-    else
+    } else {
         kernel->write(&maker->shared, group->tables, row, out);
+    }
 }
 
 void make_rows(const RowMaker *maker, const Queries *queries, char *scratch,
@@ -96,15 +99,17 @@ void make_rows(const RowMaker *maker, const Queries *queries, char *scratch,
         }
         if (!is_same_moment) {
             row.time = time;
-            if (maker->looks_back)
+            if (maker->looks_back) {
                 find_earlier(&maker->shared, &row);
+            }
         }
 
         float *features = out + i * maker->n_columns;
         row.features = features;
-        for (size_t group = 0; group < maker->n_groups; group++)
+        for (size_t group = 0; group < maker->n_groups; group++) {
             write_group(maker, maker->groups + group, &row, is_same_moment, scratch,
                         features);
+        }
     }
 }
 
@@ -127,16 +132,19 @@ static void put_on_shelves(RowMaker *maker) {
         uint64_t least = (uint64_t)*int64(ids, 0);
         uint64_t greatest = (uint64_t)*int64(ids, ids->length - 1);
         uint64_t range = greatest - least;
-        while (maker->shelf_shift < 63 && range >> maker->shelf_shift >= N_SHELVES)
+        while (maker->shelf_shift < 63 && range >> maker->shelf_shift >= N_SHELVES) {
             maker->shelf_shift++;
+        }
         for (size_t place = 0; place < ids->length; place++) {
             size_t shelf = shelf_of(maker, *int64(ids, place));
-            for (; next <= shelf; next++)
+            for (; next <= shelf; next++) {
                 maker->shelf_start[next] = (uint32_t)place;
+            }
         }
     }
-    for (; next <= N_SHELVES; next++)
+    for (; next <= N_SHELVES; next++) {
         maker->shelf_start[next] = (uint32_t)ids->length;
+    }
 }
 
 const char *prepare(RowMaker *maker) {
@@ -145,19 +153,24 @@ const char *prepare(RowMaker *maker) {
     size_t n_movies = shared->movie_id.length;
     size_t n_classes = shared->class_values.length;
 
-    if (n_classes > MOST_CLASSES)
+    if (n_classes > MOST_CLASSES) {
         return "class_values has more than 64 classes";
-    if (!rises_to(&shared->rated_start, n_rated))
+    }
+    if (!rises_to(&shared->rated_start, n_rated)) {
         return "rated_start doesn't rise from 0 to the number of ratings";
+    }
     maker->most_rated = most_rated_by_one(&shared->rated_start);
-    if (maker->most_rated > MOST_RATED)
+    if (maker->most_rated > MOST_RATED) {
         return "a user has more than 2^24 ratings";
+    }
     for (size_t place = 0; place < n_rated; place++) {
         int32_t movie = *int32(&shared->rated_movie, place);
-        if (movie < 0 || (size_t)movie >= n_movies)
+        if (movie < 0 || (size_t)movie >= n_movies) {
             return "rated_movie has a movie that isn't in the catalogue";
-        if (*uint8(&shared->rated_class, place) >= n_classes)
+        }
+        if (*uint8(&shared->rated_class, place) >= n_classes) {
             return "rated_class has a class that isn't on the scale";
+        }
     }
     put_on_shelves(maker);
     return NULL;

@@ -15,9 +15,14 @@
 /* All ratings twice: by item, with raters, and by rater, with items. The starts say
  * where each item or rater begins, and where the last one ends. */
 typedef struct {
-    Table item_start, rater, opinion;
-    Table rater_start, item, opinion_of_item;
-    Table shrinkage, norm_shrinkage;
+    Table item_start;
+    Table rater;
+    Table opinion;
+    Table rater_start;
+    Table item;
+    Table opinion_of_item;
+    Table shrinkage;
+    Table norm_shrinkage;
 } Ratings;
 
 static const TableKind RATINGS[] = {
@@ -33,7 +38,8 @@ static const TableKind RATINGS[] = {
 };
 
 typedef struct {
-    Table neighbour, similarity;
+    Table neighbour;
+    Table similarity;
 } MostSimilar;
 
 static const TableKind MOST_SIMILAR[] = {
@@ -57,8 +63,9 @@ typedef struct {
 } Candidate;
 
 static int is_worse(Candidate a, Candidate b) {
-    if (a.similarity != b.similarity)
+    if (a.similarity != b.similarity) {
         return a.similarity < b.similarity;
+    }
     return a.item > b.item;
 }
 
@@ -72,11 +79,14 @@ static void sift_down(Candidate *heap, size_t n, size_t place) {
     for (;;) {
         size_t worst = place;
         size_t left = 2 * place + 1;
-        for (size_t child = left; child < left + 2 && child < n; child++)
-            if (is_worse(heap[child], heap[worst]))
+        for (size_t child = left; child < left + 2 && child < n; child++) {
+            if (is_worse(heap[child], heap[worst])) {
                 worst = child;
-        if (worst == place)
+            }
+        }
+        if (worst == place) {
             return;
+        }
         swap(heap, place, worst);
         place = worst;
     }
@@ -85,8 +95,9 @@ static void sift_down(Candidate *heap, size_t n, size_t place) {
 static void sift_up(Candidate *heap, size_t place) {
     while (place) {
         size_t parent = (place - 1) / 2;
-        if (!is_worse(heap[place], heap[parent]))
+        if (!is_worse(heap[place], heap[parent])) {
             return;
+        }
         swap(heap, place, parent);
         place = parent;
     }
@@ -122,8 +133,9 @@ static size_t compare(const Ratings *ratings, size_t item, Sums *sums, int32_t *
         for (int64_t j = rated[0]; j < rated[1]; j++) {
             float other = opinions[j];
             Sums *sum = sums + others[j];
-            if (sum->n_common == 0)
+            if (sum->n_common == 0) {
                 met[n_met++] = others[j];
+            }
             sum->product += opinion * other;
             sum->own_square += square;
             sum->other_square += other * other;
@@ -136,15 +148,16 @@ static size_t compare(const Ratings *ratings, size_t item, Sums *sums, int32_t *
 /* `sums` are 0 before and after. `heap` has room for one more than are kept. */
 static void find_neighbours(const Ratings *ratings, size_t item, Sums *sums,
                             int32_t *met, Candidate *heap, const MostSimilar *found) {
-    float shrinkage = *float32(&ratings->shrinkage, 0);
-    float norm_shrinkage = *float32(&ratings->norm_shrinkage, 0);
+    float shrinkage = number(&ratings->shrinkage);
+    float norm_shrinkage = number(&ratings->norm_shrinkage);
     size_t n_met = compare(ratings, item, sums, met);
     size_t n = 0;
     for (size_t i = 0; i < n_met; i++) {
         Sums sum = sums[met[i]];
         memset(sums + met[i], 0, sizeof sum);
-        if (sum.n_common < 2 || !(sum.product > 0) || (size_t)met[i] == item)
+        if (sum.n_common < 2 || !(sum.product > 0) || (size_t)met[i] == item) {
             continue;
+        }
         float norm = sqrtf(sum.own_square * sum.other_square) + norm_shrinkage;
         float confidence = sum.n_common / (sum.n_common + shrinkage);
         Candidate candidate = {
@@ -170,9 +183,10 @@ static PyObject *run(const Ratings *ratings, const MostSimilar *found) {
     size_t n_ratings = ratings->rater.length;
     if (!rises_to(&ratings->item_start, n_ratings) ||
         !rises_to(&ratings->rater_start, n_ratings) ||
-        !are_below(&ratings->rater, n_raters) || !are_below(&ratings->item, n_items))
+        !are_below(&ratings->rater, n_raters) || !are_below(&ratings->item, n_items)) {
         return PyErr_Format(PyExc_ValueError,
                             "ratings: a start or an index is out of bounds");
+    }
 
     Sums *sums = PyMem_Calloc(n_items + 1, sizeof *sums);
     int32_t *met = PyMem_Calloc(n_items + 1, sizeof *met);
@@ -182,8 +196,9 @@ static PyObject *run(const Ratings *ratings, const MostSimilar *found) {
         PyErr_NoMemory();
     } else {
         Py_BEGIN_ALLOW_THREADS;
-        for (size_t item = 0; item < n_items; item++)
+        for (size_t item = 0; item < n_items; item++) {
             find_neighbours(ratings, item, sums, met, heap, found);
+        }
         Py_END_ALLOW_THREADS;
         result = Py_NewRef(Py_None);
     }
@@ -198,8 +213,9 @@ PyObject *find_most_similar(PyObject *self, PyObject *args) {
     PyObject *given_arrays;
     PyObject *found_arrays;
     if (!PyArg_ParseTuple(args, "O!O!:find_most_similar", &PyDict_Type, &given_arrays,
-                          &PyDict_Type, &found_arrays))
+                          &PyDict_Type, &found_arrays)) {
         return NULL;
+    }
 
     Py_buffer views[2 * MOST_TABLES];
     Buffers buffers = {views, 0};
@@ -210,8 +226,9 @@ PyObject *find_most_similar(PyObject *self, PyObject *args) {
     if (bind_tables("ratings", RATINGS, given_arrays, 0, &extents, &buffers,
                     (Table *)&ratings) == 0 &&
         bind_tables("found", MOST_SIMILAR, found_arrays, 1, &extents, &buffers,
-                    (Table *)&found) == 0)
+                    (Table *)&found) == 0) {
         result = run(&ratings, &found);
+    }
     release_buffers(&buffers);
     return result;
 }

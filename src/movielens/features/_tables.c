@@ -22,8 +22,9 @@ const char *type_name(char type) {
 
 int is_of_type(const Py_buffer *view, char type) {
     const char *format = view->format;
-    if (format == NULL || !format[0] || format[1])
+    if (format == NULL || !format[0] || format[1]) {
         return 0;
+    }
     /* Where a long has 8 bytes, NumPy calls int64 "l". */
     int is_long = format[0] == 'l' && view->itemsize == 8;
     return format[0] == type || (type == 'q' && is_long);
@@ -39,8 +40,9 @@ typedef struct {
 
 static Dimension parse_dimension(const char *text) {
     Dimension dimension = {"", 0};
-    if (sscanf(text, " %15[a-z]+%zu", dimension.name, &dimension.plus) < 1)
+    if (sscanf(text, " %15[a-z]+%zu", dimension.name, &dimension.plus) < 1) {
         sscanf(text, " %zu", &dimension.plus);
+    }
     return dimension;
 }
 
@@ -48,16 +50,19 @@ static Dimension parse_dimension(const char *text) {
 static int parse_shape(const char *shape, Dimension dimensions[2]) {
     dimensions[0] = parse_dimension(shape);
     const char *comma = strchr(shape, ',');
-    if (comma == NULL)
+    if (comma == NULL) {
         return 1;
+    }
     dimensions[1] = parse_dimension(comma + 1);
     return 2;
 }
 
 static const Extent *find_extent(const Extents *extents, const char *name) {
-    for (size_t i = 0; i < extents->n; i++)
-        if (!strcmp(extents->extent[i].name, name))
+    for (size_t i = 0; i < extents->n; i++) {
+        if (!strcmp(extents->extent[i].name, name)) {
             return extents->extent + i;
+        }
+    }
     return NULL;
 }
 
@@ -70,19 +75,24 @@ static int may_be_none(const char *name) {
 /* Whether a length is what the dimension says. The first table that has an extent
  * decides how long it is. */
 static int fits_dimension(Extents *extents, const Dimension *dimension, size_t length) {
-    if (!dimension->name[0])
+    if (!dimension->name[0]) {
         return length == dimension->plus;
-    if (length < dimension->plus)
+    }
+    if (length < dimension->plus) {
         return 0;
+    }
 
     size_t found = length - dimension->plus;
-    if (length == 0 && !may_be_none(dimension->name))
+    if (length == 0 && !may_be_none(dimension->name)) {
         return 0;
+    }
     const Extent *known = find_extent(extents, dimension->name);
-    if (known != NULL)
+    if (known != NULL) {
         return found == known->length;
-    if (extents->n == MOST_EXTENTS)
+    }
+    if (extents->n == MOST_EXTENTS) {
         return 0;
+    }
     Extent *added = extents->extent + extents->n++;
     memcpy(added->name, dimension->name, sizeof added->name);
     added->length = found;
@@ -92,11 +102,14 @@ static int fits_dimension(Extents *extents, const Dimension *dimension, size_t l
 static int fits(Extents *extents, const char *shape, const Py_buffer *view) {
     Dimension dimensions[2];
     int n_dimensions = parse_shape(shape, dimensions);
-    if (view->ndim != n_dimensions)
+    if (view->ndim != n_dimensions) {
         return 0;
-    for (int i = 0; i < n_dimensions; i++)
-        if (!fits_dimension(extents, dimensions + i, (size_t)view->shape[i]))
+    }
+    for (int i = 0; i < n_dimensions; i++) {
+        if (!fits_dimension(extents, dimensions + i, (size_t)view->shape[i])) {
             return 0;
+        }
+    }
     return 1;
 }
 
@@ -111,11 +124,12 @@ static void write_shape(const Extents *extents, const char *shape, char *text,
         const Extent *known = find_extent(extents, dimension->name);
         const char *separator = i ? ", " : "";
         int n;
-        if (dimension->name[0] && known == NULL)
+        if (dimension->name[0] && known == NULL) {
             n = snprintf(text + used, room - used, "%sany", separator);
-        else
+        } else {
             n = snprintf(text + used, room - used, "%s%zu", separator,
                          (known ? known->length : 0) + dimension->plus);
+        }
         used += (size_t)n;
     }
 }
@@ -169,8 +183,9 @@ int bind_tables(const char *owner, const TableKind *kinds, PyObject *arrays,
 }
 
 void release_buffers(Buffers *buffers) {
-    while (buffers->n)
+    while (buffers->n) {
         PyBuffer_Release(buffers->view + --buffers->n);
+    }
 }
 
 /* Indexes */
@@ -178,8 +193,9 @@ void release_buffers(Buffers *buffers) {
 int rises_to(const Table *start, size_t end) {
     for (size_t i = 0; i + 1 < start->length; i++) {
         const int64_t *bounds = int64(start, i);
-        if (bounds[1] < bounds[0])
+        if (bounds[1] < bounds[0]) {
             return 0;
+        }
     }
     int64_t first = *int64(start, 0);
     int64_t last = *int64(start, start->length - 1);
@@ -189,8 +205,9 @@ int rises_to(const Table *start, size_t end) {
 int are_below(const Table *index, size_t end) {
     for (size_t i = 0; i < index->length; i++) {
         int32_t value = *int32(index, i);
-        if (value < 0 || (size_t)value >= end)
+        if (value < 0 || (size_t)value >= end) {
             return 0;
+        }
     }
     return 1;
 }

@@ -7,13 +7,25 @@
 #include <string.h>
 
 typedef struct {
-    Table movie, user;
-    Table level, liking;
-    Table genres, beyond, prior;
-    Table seconds, ranks, window, shrinkage;
-    Table level_width, recent_rank, recent_seconds;
-    Table genre_years, kind_years, unknown_years;
-    Table alike_shrinkage, prior_weight;
+    Table movie;
+    Table user;
+    Table level;
+    Table liking;
+    Table genres;
+    Table beyond;
+    Table prior;
+    Table seconds;
+    Table ranks;
+    Table window;
+    Table shrinkage;
+    Table level_width;
+    Table recent_rank;
+    Table recent_seconds;
+    Table genre_years;
+    Table kind_years;
+    Table unknown_years;
+    Table alike_shrinkage;
+    Table prior_weight;
 } Taste;
 
 /* The ways in which movies are alike. For the first N_SHARES of them there are class
@@ -60,29 +72,36 @@ static const char *taste_fault(const SharedTables *shared, const void *tables,
                                size_t n_before) {
     (void)shared, (void)n_before;
     const Taste *t = tables;
-    if (t->seconds.length + t->ranks.length > MOST_WIDTHS)
+    if (t->seconds.length + t->ranks.length > MOST_WIDTHS) {
         return "seconds and ranks are more than 64";
+    }
     return NULL;
 }
 
 static void taste_columns(const SharedTables *shared, const void *tables,
                           Columns *columns) {
     const Taste *t = tables;
-    const float *seconds = float32(&t->seconds, 0);
-    const float *ranks = float32(&t->ranks, 0);
+    size_t n_classes = shared->class_values.length;
 
     add_column(columns, "taste_residual");
-    for (size_t k = 0; k < t->seconds.length; k++)
-        add_column(columns, "beyond_taste_%ss", text_of((double)seconds[k]).text);
-    for (size_t k = 0; k < t->ranks.length; k++)
-        add_column(columns, "beyond_taste_rank_%s", text_of((double)ranks[k]).text);
-    for (int i = 0; i < N_ALIKE; i++) {
-        add_column(columns, "alike_%s_beyond", NAMES[ORDER[i]]);
-        add_column(columns, "alike_%s_weight", NAMES[ORDER[i]]);
+    for (size_t k = 0; k < t->seconds.length; k++) {
+        NumberText seconds = text_of(*float32(&t->seconds, k));
+        add_column(columns, "beyond_taste_%ss", seconds.text);
     }
-    for (int i = 0; i < N_SHARES; i++)
-        for (size_t k = 0; k < shared->class_values.length; k++)
-            add_column(columns, "alike_%s_share_%zu", NAMES[i], k + 1);
+    for (size_t k = 0; k < t->ranks.length; k++) {
+        NumberText rank = text_of(*float32(&t->ranks, k));
+        add_column(columns, "beyond_taste_rank_%s", rank.text);
+    }
+    for (int i = 0; i < N_ALIKE; i++) {
+        const char *way = NAMES[ORDER[i]];
+        add_column(columns, "alike_%s_beyond", way);
+        add_column(columns, "alike_%s_weight", way);
+    }
+    for (int way = 0; way < N_SHARES; way++) {
+        for (size_t k = 0; k < n_classes; k++) {
+            add_column(columns, "alike_%s_share_%zu", NAMES[way], k + 1);
+        }
+    }
 }
 
 /* How many bits are set, as a number of four or one. */
@@ -99,8 +118,9 @@ static Four count_four_bits(FourBits bits) {
 
 static float count_bits(uint32_t bits) {
     float count = 0;
-    for (; bits; bits &= bits - 1)
+    for (; bits; bits &= bits - 1) {
         count += 1;
+    }
     return count;
 }
 
@@ -114,8 +134,8 @@ static void write_beyond_latest(const SharedTables *shared, const Taste *t,
                                 const Row *row, float *out) {
     const float *beyond = float32(&t->beyond, 0);
     size_t n_seconds = t->seconds.length;
-    size_t window = (size_t)*int64(&t->window, 0);
-    float shrinkage = *float32(&t->shrinkage, 0);
+    size_t window = (size_t)whole_number(&t->window);
+    float shrinkage = number(&t->shrinkage);
 
     size_t n_earlier = row->end - row->earliest;
     size_t n = n_earlier < window ? n_earlier : window;
@@ -123,8 +143,10 @@ static void write_beyond_latest(const SharedTables *shared, const Taste *t,
     sum_latest(shared, row, n, beyond, &t->seconds, 0, out, weight);
     sum_latest(shared, row, n, beyond, &t->ranks, 1, out + n_seconds,
                weight + n_seconds);
-    for (size_t k = 0; k < n_seconds + t->ranks.length; k++)
-        out[k] = isnan(row->time) ? NAN : out[k] / (weight[k] + shrinkage);
+    for (size_t k = 0; k < n_seconds + t->ranks.length; k++) {
+        float mean = out[k] / (weight[k] + shrinkage);
+        out[k] = isnan(row->time) ? NAN : mean;
+    }
 }
 
 /* Finds where the quads of each class begin, and makes the last quad of each weigh
@@ -134,8 +156,9 @@ static void lay_out_quads(const SharedTables *shared, const Row *row, Quads *qua
                           size_t next[MOST_CLASSES]) {
     const uint8_t *rated_class = uint8(&shared->rated_class, 0);
     size_t count[MOST_CLASSES] = {0};
-    for (size_t place = row->first; place < row->last; place++)
+    for (size_t place = row->first; place < row->last; place++) {
         count[rated_class[place]]++;
+    }
 
     quads->first[0] = 0;
     for (size_t k = 0; k < shared->class_values.length; k++) {
@@ -143,9 +166,10 @@ static void lay_out_quads(const SharedTables *shared, const Row *row, Quads *qua
         size_t end = first + (count[k] + 3) / 4;
         quads->first[k + 1] = end;
         next[k] = 4 * first;
-        if (end > first)
+        if (end > first) {
             quads->quads[end - 1] =
                 (Quad){.expected = {INFINITY, INFINITY, INFINITY, INFINITY}};
+        }
     }
 }
 
@@ -153,13 +177,14 @@ static void fill_quads(const SharedTables *shared, const Taste *t, const Row *ro
                        Quads *quads) {
     const uint8_t *rated_class = uint8(&shared->rated_class, 0);
     const float *stars = float32(&shared->class_values, 0);
-    float recent_rank = *float32(&t->recent_rank, 0);
-    float recent_seconds = *float32(&t->recent_seconds, 0);
+    float recent_rank = number(&t->recent_rank);
+    float recent_seconds = number(&t->recent_seconds);
 
     size_t next[MOST_CLASSES];
     lay_out_quads(shared, row, quads, next);
     for (size_t place = row->first; place < row->last; place++) {
-        size_t at = next[rated_class[place]]++;
+        uint8_t class_index = rated_class[place];
+        size_t at = next[class_index]++;
         size_t lane = at % 4;
         Quad *quad = quads->quads + at / 4;
 
@@ -167,7 +192,7 @@ static void fill_quads(const SharedTables *shared, const Taste *t, const Row *ro
         uint32_t genres = (uint32_t)*int32(&t->genres, movie);
         float beyond = *float32(&t->beyond, place);
         quad->beyond[lane] = beyond;
-        quad->expected[lane] = stars[rated_class[place]] - beyond;
+        quad->expected[lane] = stars[class_index] - beyond;
         quad->year[lane] = *float32(&shared->year, movie);
         quad->genres[lane] = genres;
         quad->per_genre[lane] = per_genre(genres);
@@ -182,9 +207,13 @@ static void fill_quads(const SharedTables *shared, const Taste *t, const Row *ro
 
 /* The movie in question, and one over each width by which it is compared. */
 typedef struct {
-    float expected, year, per_genre;
+    float expected;
+    float year;
+    float per_genre;
     uint32_t genres;
-    float per_level_width, per_genre_year, per_kind_year;
+    float per_level_width;
+    float per_genre_year;
+    float per_kind_year;
     float unknown_years;
 } Asked;
 
@@ -285,10 +314,10 @@ static void taste_write(const SharedTables *shared, const void *tables, const Ro
         .year = *float32(&shared->year, row->movie),
         .per_genre = per_genre(genres),
         .genres = genres,
-        .per_level_width = 1 / *float32(&t->level_width, 0),
-        .per_genre_year = 1 / *float32(&t->genre_years, 0),
-        .per_kind_year = 1 / *float32(&t->kind_years, 0),
-        .unknown_years = *float32(&t->unknown_years, 0),
+        .per_level_width = 1 / number(&t->level_width),
+        .per_genre_year = 1 / number(&t->genre_years),
+        .per_kind_year = 1 / number(&t->kind_years),
+        .unknown_years = number(&t->unknown_years),
     };
     AlikeSums sums;
     sum_alike(quads, n_classes, &asked, &sums);
@@ -297,18 +326,22 @@ static void taste_write(const SharedTables *shared, const void *tables, const Ro
     float *alike = beyond_latest + n_latest;
     for (int i = 0; i < N_ALIKE; i++) {
         int way = ORDER[i];
-        *alike++ = sum_of(sums.beyond[way]) / (sums.total[way] + shrinkage[i]);
-        *alike++ = sums.total[way];
+        float beyond = sum_of(sums.beyond[way]);
+        float weight = sums.total[way];
+        *alike++ = beyond / (weight + shrinkage[i]);
+        *alike++ = weight;
     }
 
     const float *prior = float32(&t->prior, 0);
     const float *prior_weight = float32(&t->prior_weight, 0);
     float *share = alike;
-    for (int i = 0; i < N_SHARES; i++)
+    for (int way = 0; way < N_SHARES; way++) {
+        float total = sums.total[way] + prior_weight[way];
         for (size_t k = 0; k < n_classes; k++) {
-            float count = sums.counts[i][k] + prior_weight[i] * prior[k];
-            *share++ = count / (sums.total[i] + prior_weight[i]);
+            float from_prior = prior_weight[way] * prior[k];
+            *share++ = (sums.counts[way][k] + from_prior) / total;
         }
+    }
 }
 
 const Kernel TASTE = {
