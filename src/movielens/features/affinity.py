@@ -37,9 +37,14 @@ class Affinity:
     @classmethod
     def fit(cls, training: TrainingRows, shrinkage: float = 8.0) -> Self:
         """Sums over the users' ratings; nothing is learnt of movies."""
-        no_users = np.empty((0, len(GENRES)), dtype=np.float32)
-        fitted = cls(no_users, no_users, no_users, floats(shrinkage))
-        return fitted.with_users(training)
+        nothing = np.empty((0, len(GENRES)), dtype=np.float32)
+        unfitted = cls(
+            residual=nothing,
+            count=nothing,
+            log_count=nothing,
+            shrinkage=floats(shrinkage),
+        )
+        return unfitted.with_users(training)
 
     def with_users(self, training: TrainingRows) -> Self:
         """The same sums over the ratings of other users."""

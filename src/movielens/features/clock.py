@@ -38,8 +38,9 @@ class Clock:
         """The first rating of each movie, then of each user."""
         n_movies = training.n_movies + 1
         movie = _earliest(training.movie_index, training.timestamp, n_movies)
-        no_users = np.empty(0)
-        return cls(no_users, movie, no_users).with_users(training)
+        nothing = np.empty(0)
+        unfitted = cls(user=nothing, movie=movie, log_span=nothing)
+        return unfitted.with_users(training)
 
     def with_users(self, training: TrainingRows) -> Self:
         """The first and the last rating of each user."""

@@ -149,13 +149,17 @@ class Factors:
     @classmethod
     def _fit_prior(cls, content: Matrix, movie: Vectors) -> _Prior:
         """A ridge regression of the movies' vectors on their content."""
-        n_terms = content.shape[1]
-        square = content.T @ content + cls.CONTENT_SHRINKAGE * np.eye(n_terms)
-        weights: Matrix = np.linalg.solve(square, content.T @ movie.mean)
+        ridge = cls.CONTENT_SHRINKAGE * np.eye(content.shape[1])
+        square = content.T @ content + ridge
+        product = content.T @ movie.mean
+        weights: Matrix = np.linalg.solve(square, product)
+
         expected = content @ weights
-        spread = movie.covariance[:, _diagonal(movie.mean.shape[1])]
-        variance = ((movie.mean - expected) ** 2 + spread).mean(axis=0)
-        return _Prior(weights, expected, 1 / np.maximum(variance, cls.LEAST_VARIANCE))
+        away = movie.mean - expected
+        own_variance = movie.covariance[:, _diagonal(movie.mean.shape[1])]
+        variance = (away**2 + own_variance).mean(axis=0)
+        precision = 1 / np.maximum(variance, cls.LEAST_VARIANCE)
+        return _Prior(weights, expected, precision)
 
     def with_users(self, training: TrainingRows) -> Self:
         """The users' vectors, given those of the movies."""
@@ -186,8 +190,8 @@ class Factors:
 
 def _content(catalogue: Catalogue) -> Matrix:
     """Of each movie: a constant, and flags of its genres and of its decade."""
-    constant = np.ones(len(catalogue.genre_flags))
     flags = np.nan_to_num(catalogue.genre_flags).astype(np.float64)
+    constant = np.ones(len(flags))
     decade = np.nan_to_num(catalogue.year) // 10
     is_decade = decade[:, None] == np.unique(decade)
     return np.column_stack([constant, flags, is_decade])

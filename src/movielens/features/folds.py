@@ -32,7 +32,8 @@ def n_folds_of(ratings: RatingTable) -> int:
 def fold_of(ratings: RatingTable) -> NDArray[np.int64]:
     """The fold of each row, int64 (n_rows,), 0 to n_folds - 1."""
     n_folds = np.uint64(n_folds_of(ratings))
-    return (_hashes(ratings) % n_folds).astype(np.int64)
+    fold = _hashes(ratings) % n_folds
+    return fold.astype(np.int64)
 
 
 def sample_of(ratings: RatingTable, most: int) -> NDArray[np.bool_]:

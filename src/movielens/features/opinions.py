@@ -49,8 +49,10 @@ class Opinions:
             own: the indexes of this side that have ratings, rising.
             others: those of the other side, rising.
         """
-        index = np.searchsorted(others, self.index).astype(np.int32)
-        return replace(self, start=self.start[np.append(own, -1)], index=index)
+        index = np.searchsorted(others, self.index)
+        # Those left out have no ratings, so others begin where they did.
+        start = self.start[np.append(own, -1)]
+        return replace(self, start=start, index=index.astype(np.int32))
 
     @classmethod
     def _of(

@@ -49,16 +49,20 @@ class Profiles:
     def of(cls, training: TrainingRows) -> Self:
         """The latest ratings of each user, ``training.latest_kept`` at most."""
         rows, older_rows = latest(training)
-        count = np.bincount(training.user_index, minlength=training.n_users + 1)
-        kept = np.minimum(count, training.latest_kept)
+        count = _count(training)
+        n_kept = np.minimum(count, training.latest_kept)
+        movie_index = np.append(training.movie_index[rows], -1)
+        class_index = np.append(training.class_index[rows], 0)
+        residual = np.append(training.residual[rows], 0)
+        older = training.movie_index[older_rows]
         return cls(
-            start=np.concatenate([[0], np.cumsum(kept)]),
-            movie_index=np.append(training.movie_index[rows], -1).astype(np.int32),
-            class_index=np.append(training.class_index[rows], 0).astype(np.uint8),
-            residual=np.append(training.residual[rows], 0).astype(np.float32),
+            start=_starts(n_kept),
+            movie_index=movie_index.astype(np.int32),
+            class_index=class_index.astype(np.uint8),
+            residual=residual.astype(np.float32),
             time=np.append(_time(training)[rows], NO_TIME),
-            older_start=np.concatenate([[0], np.cumsum(count - kept)]),
-            older=training.movie_index[older_rows].astype(np.int32),
+            older_start=_starts(count - n_kept),
+            older=older.astype(np.int32),
         )
 
     def rated(self, user_index: int) -> NDArray[np.int32]:
@@ -68,11 +72,10 @@ class Profiles:
         """
         if user_index < 0:
             return self.movie_index[:0]
-        first, last = self.start[user_index : user_index + 2].tolist()
-        first_older, last_older = self.older_start[user_index : user_index + 2].tolist()
-        return np.concatenate(
-            [self.older[first_older:last_older], self.movie_index[first:last]]
-        )
+        bounds = slice(user_index, user_index + 2)
+        older = slice(*self.older_start[bounds].tolist())
+        kept = slice(*self.start[bounds].tolist())
+        return np.concatenate([self.older[older], self.movie_index[kept]])
 
     def counts(self, n_movies: int) -> NDArray[np.int64]:
         """How many ratings each movie has, int64 (n_movies,)."""
@@ -87,11 +90,21 @@ def latest(training: TrainingRows) -> tuple[NDArray[np.int64], NDArray[np.int64]
     Both are int64 positions among the training rows.
     """
     order = np.lexsort((_time(training), training.user_index))
-    count = np.bincount(training.user_index, minlength=training.n_users + 1)
-    end_of_user = np.cumsum(count)[training.user_index[order]]
+    end = np.cumsum(_count(training))
+    end_of_user = end[training.user_index[order]]
     n_later = end_of_user - 1 - np.arange(len(order))
     is_kept = n_later < training.latest_kept
     return order[is_kept], order[~is_kept]
+
+
+def _count(training: TrainingRows) -> NDArray[np.int64]:
+    """How many ratings each user has, int64 (n_users + 1,)."""
+    return np.bincount(training.user_index, minlength=training.n_users + 1)
+
+
+def _starts(count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each of some runs of rows begins, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(count)])
 
 
 def _time(training: TrainingRows) -> NDArray[np.int64]:

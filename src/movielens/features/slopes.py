@@ -50,9 +50,14 @@ class Slopes:
         scale = np.where(spread > 0, spread, 1)
         movie = ((traits - seen.mean(axis=0)) / scale).astype(np.float32)
 
-        no_users = movie[:0]
-        fitted = cls(movie, no_users, no_users, np.array([shrinkage]))
-        return fitted.with_users(training)
+        nothing = movie[:0]
+        unfitted = cls(
+            movie=movie,
+            centre=nothing,
+            slope=nothing,
+            shrinkage=np.array([shrinkage]),
+        )
+        return unfitted.with_users(training)
 
     def with_users(self, training: TrainingRows) -> Self:
         """A line for each user and trait, by least squares through the user's mean."""

@@ -41,11 +41,17 @@ class Statistics:
     def fit(cls, training: TrainingRows, shrinkage: float = 5.0) -> Self:
         """The statistics of all ratings, of each movie and of each user."""
         mean = training.bias.mean
-        overall = np.array([mean, training.rating.var(), training.residual.var()])
-        empty = np.empty((0, len(KINDS)), dtype=np.float32)
-        fitted = cls(empty, empty, overall, np.array([shrinkage]))
-        movie = fitted._table(training, training.per_movie, training.bias.movie)
-        return replace(fitted, movie=movie).with_users(training)
+        variance = training.rating.var()
+        residual_variance = training.residual.var()
+        nothing = np.empty((0, len(KINDS)), dtype=np.float32)
+        unfitted = cls(
+            user=nothing,
+            movie=nothing,
+            overall=np.array([mean, variance, residual_variance]),
+            shrinkage=np.array([shrinkage]),
+        )
+        movie = unfitted._table(training, training.per_movie, training.bias.movie)
+        return replace(unfitted, movie=movie).with_users(training)
 
     def with_users(self, training: TrainingRows) -> Self:
         """The statistics of each user."""
@@ -78,11 +84,9 @@ class Statistics:
 
     def columns(self) -> tuple[Column, ...]:
         """The user's, the movie's, and the rating that the biases add up to."""
-        return (
-            *(Column(f"user_{kind}", Part.USER) for kind in KINDS),
-            *(Column(f"movie_{kind}", Part.MOVIE) for kind in KINDS),
-            Column("bias", Part.USER),
-        )
+        of_user = (Column(f"user_{kind}", Part.USER) for kind in KINDS)
+        of_movie = (Column(f"movie_{kind}", Part.MOVIE) for kind in KINDS)
+        return (*of_user, *of_movie, Column("bias", Part.USER))
 
     def tables(self) -> Tables:
         """All fields but the shrinkage, which the tables contain."""

@@ -259,10 +259,11 @@ def _part_of(way: str) -> Part:
 
 def _genre_bits(training: TrainingRows) -> NDArray[np.int32]:
     """A bit a genre, int32 (n_movies + 1,)."""
-    flags = np.nan_to_num(training.catalogue.genre_flags).astype(np.int64)
-    bits = 1 << np.arange(flags.shape[1])
-    packed: NDArray[np.int32] = (flags @ bits).astype(np.int32)
-    return packed
+    flags = np.nan_to_num(training.catalogue.genre_flags)
+    n_genres = flags.shape[1]
+    bits = 1 << np.arange(n_genres)
+    packed: NDArray[np.int64] = flags.astype(np.int64) @ bits
+    return packed.astype(np.int32)
 
 
 def _terms(training: TrainingRows) -> Matrix:
@@ -305,7 +306,8 @@ def _starts(training: TrainingRows) -> NDArray[np.int64]:
 def _blocks(n_users: int, most: int = 4_096) -> Iterator[NDArray[np.int64]]:
     """Users, as many at once as keep their matrices small."""
     for first in range(0, n_users, most):
-        yield np.arange(first, min(first + most, n_users))
+        end = min(first + most, n_users)
+        yield np.arange(first, end)
 
 
 class _Moments(NamedTuple):

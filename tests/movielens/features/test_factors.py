@@ -56,7 +56,17 @@ def test_a_step_of_the_factorization_is_that_of_the_formula(
 
 
 def test_vectors_whose_covariance_is_no_triangle_are_refused() -> None:
-    opinions = Opinions(np.array([0, 1]), np.zeros(1, dtype=np.int32), np.ones(1))
-    other = Vectors(np.ones((1, 2)), np.ones((1, 4)), np.zeros(1))
+    opinions = Opinions(
+        start=np.array([0, 1]),
+        index=np.zeros(1, dtype=np.int32),
+        residual=np.ones(1),
+    )
+    other = Vectors(
+        mean=np.ones((1, 2)),
+        covariance=np.ones((1, 4)),
+        unexplained=np.zeros(1),
+    )
+    precision = np.ones(2)
+    shift = np.ones((1, 2))
     with pytest.raises(ValueError, match=r"found.covariance must be .* here \(1, 4\)"):
-        _find_vectors(opinions, other, np.ones(2), np.ones((1, 2)), 1.0)
+        _find_vectors(opinions, other, precision, shift, noise=1.0)
