@@ -12,10 +12,11 @@ LOW = st.integers(0, 2**32 - 1)
 
 @given(st.lists(st.tuples(HIGH, LOW)))
 def test_keys_are_ordered_like_pairs(pairs: list[tuple[int, int]]) -> None:
-    high = np.array([pair[0] for pair in pairs], dtype=np.int64)
-    low = np.array([pair[1] for pair in pairs], dtype=np.int64)
-    order = np.argsort(pair_key(high, low), kind="stable")
-    assert [pairs[place] for place in order] == sorted(pairs)
+    table = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    keys = pair_key(table[:, 0], table[:, 1])
+    order = np.argsort(keys, kind="stable")
+    in_order = [pairs[place] for place in order]
+    assert in_order == sorted(pairs)
 
 
 def test_small_integers_are_widened_first() -> None:

@@ -31,8 +31,10 @@ def features_of(
     spec: FeatureSpec, ratings: RatingTable, row: int = ROW
 ) -> dict[str, float]:
     """The features of one of the ratings, by name."""
-    matrix = spec.transform(ratings.take(np.array([row])).queries())
-    return dict(zip(matrix.names, matrix.values[0].tolist(), strict=True))
+    one = ratings.take(np.array([row]))
+    matrix = spec.transform(one.queries())
+    values = matrix.values[0].tolist()
+    return dict(zip(matrix.names, values, strict=True))
 
 
 def of_same_user(ratings: RatingTable, row: int = ROW) -> NDArray[np.bool_]:

@@ -183,9 +183,13 @@ def test_movies_are_found_wherever_their_ids_lie(
     spec = FeatureSpec.fit(ratings, movies, ("ids",))
 
     own = movie_id.astype(np.int64)
-    queries = np.concatenate([own, own - 1, own + 1, np.array(asked, dtype=np.int64)])
-    rows = RatingQueries(np.ones_like(queries), queries, np.full(len(queries), np.nan))
-    found = spec.transform(rows).values[:, spec.names.index("movieId")]
+    others = np.array(asked, dtype=np.int64)
+    queries = np.concatenate([own, own - 1, own + 1, others])
+    user_id = np.ones_like(queries)
+    no_time = np.full(len(queries), np.nan)
+    matrix = spec.transform(RatingQueries(user_id, queries, no_time))
+
+    found = matrix.values[:, matrix.names.index("movieId")]
     expected = np.where(np.isin(queries, own), queries, np.nan)
     np.testing.assert_array_equal(found, expected.astype(np.float32))
 

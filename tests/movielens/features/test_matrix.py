@@ -17,7 +17,9 @@ def test_values_without_a_column_each_are_refused() -> None:
 @given(ids=st.sets(st.integers(1, 50)), raw=st.lists(st.integers(-5, 60)))
 def test_an_id_index_agrees_with_a_dict(ids: set[int], raw: list[int]) -> None:
     known = sorted(ids)
-    place = {value: i for i, value in enumerate(known)}
+    place = dict(zip(known, range(len(known)), strict=True))
+    expected = [place.get(value, -1) for value in raw]
+
     index = IdIndex(np.array(known, dtype=np.int64))
-    found = index.index(np.array(raw, dtype=np.int64))
-    assert found.tolist() == [place.get(value, -1) for value in raw]
+    asked = np.array(raw, dtype=np.int64)
+    assert index.index(asked).tolist() == expected

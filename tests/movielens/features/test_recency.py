@@ -51,7 +51,8 @@ def test_recent_residuals_weigh_the_more_the_nearer_they_are(
 
 
 def test_without_a_time_all_is_missing(spec: FeatureSpec, ratings: RatingTable) -> None:
-    matrix = spec.transform(ask(ratings.user_id[ROW], ratings.movie_id[ROW]))
-    names = [name for name in matrix.names if name.startswith(("recent_", "latest_"))]
-    assert names
-    assert all(np.isnan(value_of(matrix, name)) for name in names)
+    untimed = ask(ratings.user_id[ROW], ratings.movie_id[ROW])
+    matrix = spec.transform(untimed)
+    (recency,) = (group for group in spec.groups if group.name == "recency")
+    for column in recency.columns():
+        assert np.isnan(value_of(matrix, column.name)), column.name

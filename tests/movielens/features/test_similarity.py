@@ -17,9 +17,13 @@ Matrix = NDArray[np.float64]
 def similarity_of(one: Matrix, other: Matrix, shrinkage: float) -> float:
     """The formula, for what the raters of both movies thought of them."""
     n = len(one)
-    norm = np.sqrt((one @ one) * (other @ other)) + 0.3 * shrinkage
-    similarity = float(one @ other / norm * n / (n + shrinkage))
-    return max(similarity, 0.0) if n > 1 else 0.0
+    if n < 2:
+        return 0.0
+    squares = (one @ one) * (other @ other)
+    norm = np.sqrt(squares) + 0.3 * shrinkage
+    confidence = n / (n + shrinkage)
+    similarity = float(one @ other / norm * confidence)
+    return max(similarity, 0.0)
 
 
 def test_the_most_similar_movies_are_those_of_the_formula(

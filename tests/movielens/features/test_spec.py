@@ -28,10 +28,10 @@ NEW_USER = 10**9
 def genres_of(spec: FeatureSpec, movie_id: int) -> set[str] | None:
     """The genres whose flags are set; None if all flags are missing."""
     matrix = spec.transform(ask(1, movie_id))
-    flags = {genre: value_of(matrix, f"genre_{genre}") for genre in GENRES}
-    if all(np.isnan(flag) for flag in flags.values()):
+    flags = [value_of(matrix, f"genre_{genre}") for genre in GENRES]
+    if np.isnan(flags).all():
         return None
-    return {genre for genre, flag in flags.items() if flag}
+    return {genre for genre, flag in zip(GENRES, flags, strict=True) if flag}
 
 
 # The base columns

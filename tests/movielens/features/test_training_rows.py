@@ -49,12 +49,17 @@ def test_some_users_are_drawn_whole(training: TrainingRows) -> None:
 
 
 def test_a_sample_has_about_as_many_pairs_as_asked(training: TrainingRows) -> None:
-    n_pairs = (training.per_user() ** 2).sum()
-    assert training.with_fewer_pairs(int(n_pairs)) is training
-    fewer = training.with_fewer_pairs(int(n_pairs / 4))
-    assert (fewer.per_user() ** 2).sum() == pytest.approx(n_pairs / 4, rel=0.4)
-    assert np.all(fewer.per_user() <= training.per_user())
-    again = training.with_fewer_pairs(int(n_pairs / 4))
+    count = training.per_user()
+    n_pairs = int((count**2).sum())
+    most = n_pairs // 4
+    assert training.with_fewer_pairs(n_pairs) is training
+
+    fewer = training.with_fewer_pairs(most)
+    fewer_count = fewer.per_user()
+    assert (fewer_count**2).sum() == pytest.approx(most, rel=0.4)
+    assert np.all(fewer_count <= count)
+
+    again = training.with_fewer_pairs(most)
     np.testing.assert_array_equal(fewer.residual, again.residual)
 
 

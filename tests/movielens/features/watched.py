@@ -51,8 +51,9 @@ def ask(maker: _kernels.RowMaker, n_rows: int) -> None:
     backwards = np.sort(user_id)[::-1]
     with_steps = np.repeat(time, 2)[::2]
     maker.transform_into(backwards, movie_id, with_steps, out)
-    for row in zip(user_id.tolist(), movie_id.tolist(), time.tolist(), strict=True):
-        maker.transform_row(*row, out[:1])
+    for i in range(n_rows):
+        one = int(user_id[i]), int(movie_id[i]), float(time[i])
+        maker.transform_row(*one, out[:1])
 
 
 def broken(array: NDArray[Any]) -> Any:
