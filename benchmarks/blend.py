@@ -21,7 +21,7 @@ def main() -> None:
     data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
     train = split_ratings(data.ratings, "tutorial", 0.3, 0).train
     features = FeatureSpec.fit(train, data.movies).transform_fitted(train)
-    terms = BLENDS["blend"]
+    terms = next(weights for column, weights in BLENDS if column.name == "blend")
     columns = [features.names.index(name) for name in terms]
     design = np.column_stack(
         [np.nan_to_num(features.values[:, columns]), np.ones(len(train))]

@@ -76,13 +76,13 @@ def measure_fitting(data: Dataset) -> dict[str, float]:
     out of fold.
     """
     users, catalogue = IdIndex.of(data.ratings.user_id), Catalogue.of(data.movies)
-    history = TrainingRows.of(
+    training = TrainingRows.of(
         data.ratings, users, catalogue, RatingScale.of(data.ratings.rating)
     )
     figures = {}
     for name, group in GROUPS.items():
         started = time.process_time()
-        group.fit(history)
+        group.fit(training)
         figures[name] = time.process_time() - started
     started = time.process_time()
     FeatureSpec.fit(data.ratings, data.movies).transform_fitted(data.ratings)

@@ -39,6 +39,7 @@ from movielens import npz
 from movielens.errors import ArtifactError
 from movielens.evaluation import Evaluation
 from movielens.features import FeatureSpec
+from movielens.features.spec_arrays import spec_from_arrays, spec_to_arrays
 from movielens.flat_forest import UnknownShapeError, flatten
 from movielens.manifest import MANIFEST, FileEntry, Manifest, sha256_of
 from movielens.model import Model
@@ -172,7 +173,7 @@ def save(model: Model, evaluation: Evaluation, model_dir: Path) -> None:
     contents = {
         **boosters,
         **forests,
-        FEATURES: npz.to_bytes(model.spec.to_arrays()),
+        FEATURES: npz.to_bytes(spec_to_arrays(model.spec)),
         SELF_TEST: npz.to_bytes(self_test.to_arrays()),
         EVALUATION: to_json(evaluation.to_json()),
     }
@@ -293,7 +294,7 @@ def _parse_arrays(
     try:
         features = npz.from_bytes(contents[FEATURES], FEATURES)
         answers = npz.from_bytes(contents[SELF_TEST], SELF_TEST)
-        return FeatureSpec.from_arrays(features), SelfTest.from_arrays(answers)
+        return spec_from_arrays(features), SelfTest.from_arrays(answers)
     except (KeyError, ValueError) as error:
         raise ArtifactError(
             f"{model_dir}: {error}; train again with this version"

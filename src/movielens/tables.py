@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from movielens.pairs import pair_key
 from movielens.queries import RatingQueries
 
 _DTYPES = {
@@ -113,7 +114,7 @@ class RatingTable:
         """User and movie as one number, int64 (n_rows,), which rises by user and then
         by movie.
         """
-        return self.user_id.astype(np.int64) << 32 | self.movie_id
+        return pair_key(self.user_id, self.movie_id)
 
     def __len__(self) -> int:
         return len(self.user_id)

@@ -25,7 +25,8 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.features import Column, FeatureMatrix, FeatureSpec
-from movielens.features.spec import fold_of, n_folds_of, sample_of
+from movielens.features.folds import fold_of, n_folds_of, sample_of
+from movielens.features.spec import BLOCK_ROWS
 from movielens.model import Model
 from movielens.predictions import Predictions
 from movielens.queries import RatingQueries
@@ -81,6 +82,7 @@ class FeatureBlocks:
         stop: StopSignal,
         cluster: Cluster = ALONE,
         most: int = 2**62,
+        block_rows: int = BLOCK_ROWS,
     ) -> FeatureBlocks:
         """The training rows' features, each computed without the row itself.
 
@@ -92,6 +94,7 @@ class FeatureBlocks:
             cluster: the hosts, each of which makes the features of some folds.
             most: about how many rows have features made, drawn by a hash; all rows
                 shape them.
+            block_rows: how many rows a block has at most.
         """
         n_rows, columns = len(ratings), spec.columns
         sampled = sample_of(ratings, most)
@@ -99,7 +102,7 @@ class FeatureBlocks:
 
         def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
             return _told(
-                spec.transform_fitted_blocks(ratings, queries, wanted),
+                spec.transform_fitted_blocks(ratings, queries, wanted, block_rows),
                 int(wanted.sum()),
                 stop,
             )

@@ -32,13 +32,14 @@ def blocks_of(spec: FeatureSpec, ratings: RatingTable) -> FeatureBlocks:
     )
 
 
-def test_blocks_hold_each_row_once(
-    spec: FeatureSpec, ratings: RatingTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("movielens.features.spec.FITTED_BLOCK", 7)
-    whole = spec.transform_fitted(ratings, hide(ratings.queries(), 0.2, 3)).values
+def test_blocks_hold_each_row_once(spec: FeatureSpec, ratings: RatingTable) -> None:
+    queries = hide(ratings.queries(), 0.2, 3)
+    whole = spec.transform_fitted(ratings, queries).values
     for _ in range(2):
-        rows, parts = zip(*blocks_of(spec, ratings).make(), strict=True)
+        blocks = FeatureBlocks.fitted(
+            spec, ratings, queries, StopSignal(), block_rows=7
+        )
+        rows, parts = zip(*blocks.make(), strict=True)
         assert max(map(len, rows)) == 7
         assert sorted(np.concatenate(rows)) == list(range(len(ratings)))
         assert np.array_equal(

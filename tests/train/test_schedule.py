@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from movielens.features import FeatureSpec
-from movielens.features.parts import Column, Part, part_of
+from movielens.features.parts import Column, Part
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable, RatingTable
 from train.blocks import FeatureBlocks
@@ -58,10 +58,10 @@ def test_no_part_depends_on_what_its_rows_may_lack(
         spec.transform(q).values
         for q in (without_time(without_user(queries)), without_time(queries))
     )
-    for column, name in enumerate(spec.names):
-        if part_of(name) is Part.MOVIE:
+    for column, (name, part) in enumerate(spec.columns):
+        if part is Part.MOVIE:
             np.testing.assert_array_equal(of_movie[:, column], whole[:, column], name)
-        if part_of(name) is not Part.MOMENT and not name.startswith("knows_"):
+        if part is not Part.MOMENT and not name.startswith("knows_"):
             np.testing.assert_array_equal(untimed[:, column], whole[:, column], name)
 
 
@@ -73,17 +73,24 @@ def test_every_part_has_features_and_every_feature_that_needs_no_more_is_in_it(
         spec.transform(queries).values,
         spec.transform(without_time(queries)).values,
     )
-    for column, name in enumerate(spec.names):
-        if part_of(name) is Part.MOMENT:
+    for column, (name, part) in enumerate(spec.columns):
+        if part is Part.MOMENT:
             assert not np.array_equal(
                 whole[:, column], untimed[:, column], equal_nan=True
             ), name
-    assert {part_of(name) for name in spec.names} == set(Part)
+    assert {column.part for column in spec.columns} == set(Part)
 
 
 def test_a_schedule_goes_from_the_movie_to_the_moment() -> None:
-    names = ("knows_user", "knows_time", "year", "bias", "hour", "weekday")
-    schedule = Schedule(tuple(Column(name, part_of(name)) for name in names), 0, 2, 3)
+    columns = (
+        Column("knows_user", Part.USER),
+        Column("knows_time", Part.USER),
+        Column("year", Part.MOVIE),
+        Column("bias", Part.USER),
+        Column("hour", Part.MOMENT),
+        Column("weekday", Part.MOMENT),
+    )
+    schedule = Schedule(columns, 0, 2, 3)
     assert [schedule.part(n) for n in range(4)] == [
         Part.MOVIE,
         Part.MOVIE,
@@ -99,8 +106,11 @@ def test_a_schedule_goes_from_the_movie_to_the_moment() -> None:
 
 
 def test_rounds_of_an_earlier_model_stay_as_they_are() -> None:
-    names = ("knows_user", "knows_time", "hour")
-    columns = tuple(Column(name, part_of(name)) for name in names)
+    columns = (
+        Column("knows_user", Part.USER),
+        Column("knows_time", Part.USER),
+        Column("hour", Part.MOMENT),
+    )
     schedule = Schedule(columns, 4, 4, 4)
     assert [schedule.gate(n) for n in (0, 3, 4)] == [None, None, 1]
 

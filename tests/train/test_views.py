@@ -9,30 +9,29 @@ import numpy as np
 import pytest
 
 from movielens.features import Column, FeatureMatrix
-from movielens.features.parts import Part, part_of
+from movielens.features.parts import Part
 from train.blocks import FeatureBlocks
 from train.schedule import Schedule
 from train.views import Views
 
-NAMES = (
-    "knows_user",
-    "knows_time",
-    "year",
-    "movie_mean",
-    "user_mean",
-    "bias",
-    "hour",
-    "weekday",
-    "latest_gap_1",
+COLUMNS = (
+    Column("knows_user", Part.USER),
+    Column("knows_time", Part.USER),
+    Column("year", Part.MOVIE),
+    Column("movie_mean", Part.MOVIE),
+    Column("user_mean", Part.USER),
+    Column("bias", Part.USER),
+    Column("hour", Part.MOMENT),
+    Column("weekday", Part.MOMENT),
+    Column("latest_gap_1", Part.MOMENT),
 )
-COLUMNS = tuple(Column(name, part_of(name)) for name in NAMES)
 SCHEDULE = Schedule(COLUMNS, 0, 10, 20)
 N_ROUNDS = 60
 
 
 @pytest.fixture(scope="module")
 def blocks() -> FeatureBlocks:
-    values = np.random.default_rng(3).normal(size=(50, len(NAMES))).astype(np.float32)
+    values = np.random.default_rng(3).normal(size=(50, len(COLUMNS))).astype(np.float32)
     return FeatureBlocks.of(FeatureMatrix(values, COLUMNS))
 
 
@@ -61,7 +60,8 @@ def test_each_feature_of_a_part_is_in_one_hand_or_two(
 
 def test_a_matrix_has_the_columns_of_its_view(blocks: FeatureBlocks) -> None:
     view = views(blocks, 0.4).of(25)
-    assert view.matrices[0].feature_names == [NAMES[column] for column in view.columns]
+    names = [COLUMNS[column].name for column in view.columns]
+    assert view.matrices[0].feature_names == names
     assert view.share == 1.0
 
 
@@ -97,7 +97,7 @@ def test_features_made_anew_are_in_one_matrix_which_xgboost_draws_from(
     drawn = views(replace(blocks, are_kept=False), 0.5)
     first, last = drawn.of(0), drawn.of(25)
     assert first.matrices[0] is last.matrices[0]
-    assert first.columns.tolist() == list(range(len(NAMES)))
-    assert [int(view.share * len(NAMES)) for view in (first, last)] == [1, 3]
+    assert first.columns.tolist() == list(range(len(COLUMNS)))
+    assert [int(view.share * len(COLUMNS)) for view in (first, last)] == [1, 3]
     weights = last.matrices[0].get_float_info("feature_weights")
     assert np.flatnonzero(weights).tolist() == SCHEDULE.columns(Part.MOMENT).tolist()

@@ -1,17 +1,19 @@
-/* The features of a row, a function a group: gathered from fitted tables, with the
- * little arithmetic that is left. Here are the groups for which tables are enough;
- * those that look at the user's single ratings are in `_rated.c` and
+/* The kernels of the feature groups for which fitted tables are enough, and the list of
+ * all kernels. Those that look at the user's single ratings are in `_rated.c` and
  * `_taste.c`.
  *
- * Nothing is fitted here. A group's Python module says what its tables and its columns
- * are, this how the one comes of the other. Only what IEEE 754 defines to the last bit
- * is used, an operation at a time and sums in the order of their terms, so that a row
- * has the same features on any machine, alone or among others; logarithms and roots are
- * taken when fitted. What isn't known has the last row of its table, and is NaN where
- * there is no number for it.
+ * Nothing is fitted here. A group's Python module says what its tables mean. A kernel
+ * names its columns and writes them, in the same order; Python's names are compared
+ * with them when a `RowMaker` is made.
  *
- * A new group is a function, the number of its columns, and a `Kernel` that names its
- * tables, in KERNELS.
+ * A row must have the same features on any machine, alone or among others. So a kernel
+ * only uses operations that IEEE 754 defines to the last bit, one at a time, and adds
+ * in a fixed order; logarithms and roots are taken when the tables are fitted. An
+ * unknown user or movie has the last row of its tables. A feature is NaN where there is
+ * no number for it.
+ *
+ * A new group needs a struct of its tables, a function that names its columns, one that
+ * writes them, and a `Kernel` in KERNELS.
  */
 
 #include "_kernels.h"
@@ -19,323 +21,486 @@
 #include <math.h>
 #include <string.h>
 
-/* Whether the user is known, and the time of that user; the time; and what the
+/* Base: whether the user and the user's times are known, the time, and what the
  * catalogue says of the movie. */
 
-static size_t base_columns(const Known *known, const void *tables, size_t before) {
-    (void)tables, (void)before;
-    return 3 + known->genre_flags.width + 1;
+static void base_columns(const SharedTables *shared, const void *tables,
+                         Columns *columns) {
+    (void)tables;
+    add_column(columns, "knows_user");
+    add_column(columns, "knows_time");
+    add_column(columns, "timestamp");
+    for (size_t genre = 0; genre < shared->genre_flags.width; genre++) {
+        add_column(columns, "genre_*");
+    }
+    add_column(columns, "year");
 }
 
-static void base(const Known *known, const void *tables, const Row *row, float *out) {
+static void base_write(const SharedTables *shared, const void *tables, const Row *row,
+                       float *out) {
     (void)tables;
-    size_t n_genres = known->genre_flags.width;
-    out[0] = row->user < known->user_id.length ? 1 : NAN;
+    const float *genre_flags = float32(&shared->genre_flags, row->movie);
+    size_t n_genres = shared->genre_flags.width;
+    int is_known = row->user < shared->user_id.length;
+
+    out[0] = is_known ? 1 : NAN;
     out[1] = isnan(row->time) ? NAN : out[0];
     out[2] = (float)row->time;
-    memcpy(out + 3, float32(&known->genre_flags, row->movie), n_genres * sizeof(float));
-    out[3 + n_genres] = *float32(&known->year, row->movie);
+    memcpy(out + 3, genre_flags, n_genres * sizeof(float));
+    out[3 + n_genres] = *float32(&shared->year, row->movie);
 }
 
 static const Kernel BASE = {
-    "base", base_columns, base, NO_PAST, {{NULL, 0, NULL}},
+    .name = "base",
+    .name_columns = base_columns,
+    .write = base_write,
 };
 
+/* Statistics */
+
 typedef struct {
-    Table user, movie, overall;
+    Table user;
+    Table movie;
+    Table overall;
 } Statistics;
 
-static size_t statistics_columns(const Known *known, const void *tables,
-                                 size_t before) {
-    (void)known, (void)before;
-    const Statistics *t = tables;
-    return t->user.width + t->movie.width + 1;
+#define N_STATISTICS 5
+#define BIAS 3
+
+static void statistics_columns(const SharedTables *shared, const void *tables,
+                               Columns *columns) {
+    (void)shared, (void)tables;
+    static const char *const sides[] = {"user", "movie"};
+    static const char *const names[N_STATISTICS] = {"log_count", "mean", "std", "bias",
+                                                    "residual_std"};
+    for (int side = 0; side < 2; side++) {
+        for (int i = 0; i < N_STATISTICS; i++) {
+            add_column(columns, "%s_%s", sides[side], names[i]);
+        }
+    }
+    add_column(columns, "bias");
 }
 
-static void statistics(const Known *known, const void *tables, const Row *row,
-                       float *out) {
-    (void)known;
+static void statistics_write(const SharedTables *shared, const void *tables,
+                             const Row *row, float *out) {
+    (void)shared;
     const Statistics *t = tables;
-    const float *user = float32(&t->user, row->user),
-                *movie = float32(&t->movie, row->movie);
-    memcpy(out, user, 5 * sizeof(float));
-    memcpy(out + 5, movie, 5 * sizeof(float));
-    out[10] = (float)*float64(&t->overall, 0) + user[3] + movie[3];
+    const float *user = float32(&t->user, row->user);
+    const float *movie = float32(&t->movie, row->movie);
+    float overall_mean = (float)*float64(&t->overall, 0);
+
+    memcpy(out, user, N_STATISTICS * sizeof(float));
+    memcpy(out + N_STATISTICS, movie, N_STATISTICS * sizeof(float));
+    out[2 * N_STATISTICS] = overall_mean + user[BIAS] + movie[BIAS];
 }
 
 static const Kernel STATISTICS = {
-    "statistics",
-    statistics_columns,
-    statistics,
-    NO_PAST,
-    {{"user", 'f', "U5"}, {"movie", 'f', "M5"}, {"overall", 'd', "3"}},
+    .name = "statistics",
+    .tables =
+        {
+            {"user", 'f', "users+1, 5"},
+            {"movie", 'f', "movies+1, 5"},
+            {"overall", 'd', "3"},
+        },
+    .name_columns = statistics_columns,
+    .write = statistics_write,
 };
 
+/* Histograms */
+
 typedef struct {
-    Table user, movie, lift, quantile, halves;
+    Table user;
+    Table movie;
+    Table lift;
+    Table quantile;
+    Table halves;
 } Histograms;
 
-static size_t histograms_columns(const Known *known, const void *tables,
-                                 size_t before) {
-    (void)tables, (void)before;
-    return 3 * known->class_values.length + 5;
+static void histograms_columns(const SharedTables *shared, const void *tables,
+                               Columns *columns) {
+    (void)tables;
+    static const char *const sides[] = {"user", "movie", "joint"};
+    size_t n_classes = shared->class_values.length;
+    for (int side = 0; side < 3; side++) {
+        for (size_t k = 0; k < n_classes; k++) {
+            NumberText stars = text_of(*float32(&shared->class_values, k));
+            add_column(columns, "%s_share_%s", sides[side], stars.text);
+        }
+    }
+    add_column(columns, "joint_mean");
+    add_column(columns, "user_mode");
+    add_column(columns, "user_half_share");
+    add_column(columns, "movie_quantile");
+    add_column(columns, "movie_quantile_for_user");
 }
 
-static void histograms(const Known *known, const void *tables, const Row *row,
-                       float *out) {
+static void histograms_write(const SharedTables *shared, const void *tables,
+                             const Row *row, float *out) {
     const Histograms *t = tables;
-    size_t n = known->class_values.length, mode = 0, reached = 0;
-    const float *stars = float32(&known->class_values, 0),
-                *halves = float32(&t->halves, 0);
-    const float *user = float32(&t->user, row->user),
-                *movie = float32(&t->movie, row->movie);
+    const float *stars = float32(&shared->class_values, 0);
+    const float *user = float32(&t->user, row->user);
+    const float *movie = float32(&t->movie, row->movie);
     const float *lift = float32(&t->lift, row->movie);
-    float *joint = out + 2 * n, *rest = out + 3 * n;
-    float quantile = *float32(&t->quantile, row->movie), total = 0, mean = 0,
-          half_share = 0, below = 0;
-    memcpy(out, user, n * sizeof(float));
-    memcpy(out + n, movie, n * sizeof(float));
-    for (size_t k = 0; k < n; k++)
-        total += joint[k] = user[k] * lift[k];
-    for (size_t k = 0; k < n; k++) {
-        joint[k] /= total;
-        mean += joint[k] * stars[k];
+    const float *halves = float32(&t->halves, 0);
+    float quantile = *float32(&t->quantile, row->movie);
+    size_t n_classes = shared->class_values.length;
+
+    memcpy(out, user, n_classes * sizeof(float));
+    memcpy(out + n_classes, movie, n_classes * sizeof(float));
+
+    float *joint = out + 2 * n_classes;
+    float joint_total = 0;
+    for (size_t k = 0; k < n_classes; k++) {
+        joint[k] = user[k] * lift[k];
+        joint_total += joint[k];
+    }
+
+    size_t mode = 0;
+    size_t n_below_quantile = 0;
+    float joint_mean = 0;
+    float half_share = 0;
+    float user_total = 0;
+    for (size_t k = 0; k < n_classes; k++) {
+        joint[k] /= joint_total;
+        joint_mean += joint[k] * stars[k];
         half_share += user[k] * halves[k];
         mode = user[k] > user[mode] ? k : mode;
-        below += user[k];
-        reached += below < quantile;
+        user_total += user[k];
+        n_below_quantile += user_total < quantile;
     }
-    rest[0] = mean;
+    size_t quantile_class =
+        n_below_quantile < n_classes ? n_below_quantile : n_classes - 1;
+
+    float *rest = joint + n_classes;
+    rest[0] = joint_mean;
     rest[1] = stars[mode];
     rest[2] = half_share;
     rest[3] = quantile;
-    rest[4] = stars[reached < n ? reached : n - 1];
+    rest[4] = stars[quantile_class];
 }
 
 static const Kernel HISTOGRAMS = {
-    "histograms",
-    histograms_columns,
-    histograms,
-    NO_PAST,
-    {{"user", 'f', "UC"},
-     {"movie", 'f', "MC"},
-     {"lift", 'f', "MC"},
-     {"quantile", 'f', "M"},
-     {"halves", 'f', "C"}},
+    .name = "histograms",
+    .tables =
+        {
+            {"user", 'f', "users+1, classes"},
+            {"movie", 'f', "movies+1, classes"},
+            {"lift", 'f', "movies+1, classes"},
+            {"quantile", 'f', "movies+1"},
+            {"halves", 'f', "classes"},
+        },
+    .name_columns = histograms_columns,
+    .write = histograms_write,
 };
 
-/* Keeps a genre of which the user rated little from standing out. */
-#define AFFINITY_SHRINKAGE 8.0f
+/* Affinity */
 
 typedef struct {
-    Table residual, count, log_count;
+    Table residual;
+    Table count;
+    Table log_count;
+    Table shrinkage;
 } Affinity;
 
-static size_t affinity_columns(const Known *known, const void *tables, size_t before) {
-    (void)known, (void)tables, (void)before;
-    return 5;
+static void affinity_columns(const SharedTables *shared, const void *tables,
+                             Columns *columns) {
+    (void)shared, (void)tables;
+    add_column(columns, "affinity_mean");
+    add_column(columns, "affinity_max");
+    add_column(columns, "affinity_min");
+    add_column(columns, "affinity_log_count");
+    add_column(columns, "affinity_pooled");
 }
 
-static void affinity(const Known *known, const void *tables, const Row *row,
-                     float *out) {
+static void affinity_write(const SharedTables *shared, const void *tables,
+                           const Row *row, float *out) {
     const Affinity *t = tables;
-    const float *flags = float32(&known->genre_flags, row->movie),
-                *residual = float32(&t->residual, row->user);
-    const float *count = float32(&t->count, row->user),
-                *log_count = float32(&t->log_count, row->user);
-    float of_affinity = 0, of_log_count = 0, of_residual = 0, of_count = 0, n = 0,
-          most = -INFINITY, least = INFINITY;
-    for (size_t g = 0; g < known->genre_flags.width; g++) {
-        if (flags[g] == 0)
+    const float *flags = float32(&shared->genre_flags, row->movie);
+    const float *residual = float32(&t->residual, row->user);
+    const float *count = float32(&t->count, row->user);
+    const float *log_count = float32(&t->log_count, row->user);
+    float shrinkage = number(&t->shrinkage);
+
+    float n_genres = 0;
+    float total_affinity = 0;
+    float total_log_count = 0;
+    float total_residual = 0;
+    float total_count = 0;
+    float most = -INFINITY;
+    float least = INFINITY;
+    for (size_t g = 0; g < shared->genre_flags.width; g++) {
+        if (flags[g] == 0) {
             continue;
-        float value = residual[g] / (count[g] + AFFINITY_SHRINKAGE);
-        of_affinity += value * flags[g];
-        of_log_count += log_count[g] * flags[g];
-        of_residual += residual[g] * flags[g];
-        of_count += count[g] * flags[g];
-        n += flags[g];
-        most = value > most ? value : most;
-        least = value < least ? value : least;
+        }
+        float affinity = residual[g] / (count[g] + shrinkage);
+        total_affinity += affinity * flags[g];
+        total_log_count += log_count[g] * flags[g];
+        total_residual += residual[g] * flags[g];
+        total_count += count[g] * flags[g];
+        n_genres += flags[g];
+        most = affinity > most ? affinity : most;
+        least = affinity < least ? affinity : least;
     }
-    /* Where the genres aren't known their flags are NaN, and so are the sums. */
-    out[0] = of_affinity / n;
-    out[1] = n > 0 ? most : NAN;
-    out[2] = n > 0 ? least : NAN;
-    out[3] = of_log_count / n;
-    out[4] = of_residual / (of_count + AFFINITY_SHRINKAGE);
+
+    /* If nobody listed the movie's genres, the flags are NaN, and so are the sums. */
+    out[0] = total_affinity / n_genres;
+    out[1] = n_genres > 0 ? most : NAN;
+    out[2] = n_genres > 0 ? least : NAN;
+    out[3] = total_log_count / n_genres;
+    out[4] = total_residual / (total_count + shrinkage);
 }
 
 static const Kernel AFFINITY = {
-    "affinity",
-    affinity_columns,
-    affinity,
-    NO_PAST,
-    {{"residual", 'f', "UG"}, {"count", 'f', "UG"}, {"log_count", 'f', "UG"}},
+    .name = "affinity",
+    .tables =
+        {
+            {"residual", 'f', "users+1, genres"},
+            {"count", 'f', "users+1, genres"},
+            {"log_count", 'f', "users+1, genres"},
+            {"shrinkage", 'f', "1"},
+        },
+    .name_columns = affinity_columns,
+    .write = affinity_write,
 };
 
+/* Slopes */
+
 typedef struct {
-    Table movie, centre, slope;
+    Table movie;
+    Table centre;
+    Table slope;
 } Slopes;
 
-static size_t slopes_columns(const Known *known, const void *tables, size_t before) {
-    (void)known, (void)before;
-    return 4 * ((const Slopes *)tables)->movie.width;
+#define N_SLOPES 3
+
+static void slopes_columns(const SharedTables *shared, const void *tables,
+                           Columns *columns) {
+    (void)shared, (void)tables;
+    static const char *const kinds[] = {"slope", "sloped", "centre", "away"};
+    static const char *const traits[N_SLOPES] = {"year", "popularity", "liking"};
+    for (int kind = 0; kind < 4; kind++) {
+        for (int i = 0; i < N_SLOPES; i++) {
+            add_column(columns, "%s_%s", kinds[kind], traits[i]);
+        }
+    }
 }
 
-static void slopes(const Known *known, const void *tables, const Row *row, float *out) {
-    (void)known;
+static void slopes_write(const SharedTables *shared, const void *tables, const Row *row,
+                         float *out) {
+    (void)shared;
     const Slopes *t = tables;
-    size_t n = t->movie.width;
-    const float *movie = float32(&t->movie, row->movie),
-                *centre = float32(&t->centre, row->user);
+    const float *movie = float32(&t->movie, row->movie);
+    const float *centre = float32(&t->centre, row->user);
     const float *slope = float32(&t->slope, row->user);
-    for (size_t i = 0; i < n; i++) {
+    for (int i = 0; i < N_SLOPES; i++) {
         float away = movie[i] - centre[i];
         out[i] = slope[i];
-        out[n + i] = slope[i] * away;
-        out[2 * n + i] = centre[i];
-        out[3 * n + i] = away;
+        out[N_SLOPES + i] = slope[i] * away;
+        out[2 * N_SLOPES + i] = centre[i];
+        out[3 * N_SLOPES + i] = away;
     }
 }
 
 static const Kernel SLOPES = {
-    "slopes",
-    slopes_columns,
-    slopes,
-    NO_PAST,
-    {{"movie", 'f', "Ma"}, {"centre", 'f', "Ua"}, {"slope", 'f', "Ua"}},
+    .name = "slopes",
+    .tables =
+        {
+            {"movie", 'f', "movies+1, 3"},
+            {"centre", 'f', "users+1, 3"},
+            {"slope", 'f', "users+1, 3"},
+        },
+    .name_columns = slopes_columns,
+    .write = slopes_write,
 };
 
+/* Factors */
+
 typedef struct {
-    Table user, movie;
+    Table user;
+    Table movie;
 } Factors;
 
-static size_t factors_columns(const Known *known, const void *tables, size_t before) {
-    (void)known, (void)tables, (void)before;
-    return 3;
+static void factors_columns(const SharedTables *shared, const void *tables,
+                            Columns *columns) {
+    (void)shared, (void)tables;
+    add_column(columns, "factors_residual");
+    add_column(columns, "factors_user");
+    add_column(columns, "factors_movie");
 }
 
-static void factors(const Known *known, const void *tables, const Row *row,
-                    float *out) {
-    (void)known;
+static void factors_write(const SharedTables *shared, const void *tables,
+                          const Row *row, float *out) {
+    (void)shared;
     const Factors *t = tables;
+    const float *user = float32(&t->user, row->user);
+    const float *movie = float32(&t->movie, row->movie);
     size_t rank = t->user.width - 1;
-    const float *user = float32(&t->user, row->user),
-                *movie = float32(&t->movie, row->movie);
-    float product = 0;
-    for (size_t i = 0; i < rank; i++)
-        product += user[i] * movie[i];
-    out[0] = product + user[rank] + movie[rank];
-    out[1] = user[rank];
-    out[2] = movie[rank];
+    float user_intercept = user[rank];
+    float movie_intercept = movie[rank];
+
+    out[0] = dot(user, movie, rank) + user_intercept + movie_intercept;
+    out[1] = user_intercept;
+    out[2] = movie_intercept;
 }
 
 static const Kernel FACTORS = {
-    "factors",
-    factors_columns,
-    factors,
-    NO_PAST,
-    {{"user", 'f', "Ua"}, {"movie", 'f', "Ma"}},
+    .name = "factors",
+    .tables =
+        {
+            {"user", 'f', "users+1, rank+1"},
+            {"movie", 'f', "movies+1, rank+1"},
+        },
+    .name_columns = factors_columns,
+    .write = factors_write,
 };
 
+/* Clock */
+
 #define SECONDS_PER_HOUR 3600.0
+#define SECONDS_PER_DAY 86400.0
 #define SECONDS_PER_YEAR 31556952.0
 
 typedef struct {
-    Table user, movie, log_span;
+    Table user;
+    Table movie;
+    Table log_span;
 } Clock;
 
-static size_t clock_columns(const Known *known, const void *tables, size_t before) {
-    (void)known, (void)tables, (void)before;
-    return 6;
+static void clock_columns(const SharedTables *shared, const void *tables,
+                          Columns *columns) {
+    (void)shared, (void)tables;
+    add_column(columns, "movie_age");
+    add_column(columns, "hour");
+    add_column(columns, "weekday");
+    add_column(columns, "days_of_user");
+    add_column(columns, "days_of_movie");
+    add_column(columns, "log_span_of_user");
 }
 
+/* The remainder of a division, which is never negative. */
 static double modulo(double value, double by) {
     return value - by * floor(value / by);
 }
 
-static void clock_of(const Known *known, const void *tables, const Row *row,
-                     float *out) {
+static void clock_write(const SharedTables *shared, const void *tables, const Row *row,
+                        float *out) {
     const Clock *t = tables;
     double time = row->time;
-    out[0] = (float)(1970 + time / SECONDS_PER_YEAR -
-                     (double)*float32(&known->year, row->movie));
-    out[1] = (float)modulo(floor(time / SECONDS_PER_HOUR), 24);
-    out[2] = (float)modulo(floor(time / SECONDS_PER_DAY), 7);
-    out[3] = (float)((time - *float64(&t->user, row->user)) / SECONDS_PER_DAY);
-    out[4] = (float)((time - *float64(&t->movie, row->movie)) / SECONDS_PER_DAY);
-    out[5] = (float)*float64(&t->log_span, row->user);
+    double year = 1970 + time / SECONDS_PER_YEAR;
+    double hours = floor(time / SECONDS_PER_HOUR);
+    double days = floor(time / SECONDS_PER_DAY);
+
+    double released = (double)*float32(&shared->year, row->movie);
+    double since_user = time - *float64(&t->user, row->user);
+    double since_movie = time - *float64(&t->movie, row->movie);
+    double log_span = *float64(&t->log_span, row->user);
+
+    out[0] = (float)(year - released);
+    out[1] = (float)modulo(hours, 24);
+    out[2] = (float)modulo(days, 7);
+    out[3] = (float)(since_user / SECONDS_PER_DAY);
+    out[4] = (float)(since_movie / SECONDS_PER_DAY);
+    out[5] = (float)log_span;
 }
 
 static const Kernel CLOCK = {
-    "clock",
-    clock_columns,
-    clock_of,
-    NO_PAST,
-    {{"user", 'd', "U"}, {"movie", 'd', "M"}, {"log_span", 'd', "U"}},
+    .name = "clock",
+    .tables =
+        {
+            {"user", 'd', "users+1"},
+            {"movie", 'd', "movies+1"},
+            {"log_span", 'd', "users+1"},
+        },
+    .name_columns = clock_columns,
+    .write = clock_write,
 };
 
-static size_t ids_columns(const Known *known, const void *tables, size_t before) {
-    (void)known, (void)tables, (void)before;
-    return 2;
+/* Ids */
+
+static void ids_columns(const SharedTables *shared, const void *tables,
+                        Columns *columns) {
+    (void)shared, (void)tables;
+    add_column(columns, "userId");
+    add_column(columns, "movieId");
 }
 
-static void ids(const Known *known, const void *tables, const Row *row, float *out) {
+static void ids_write(const SharedTables *shared, const void *tables, const Row *row,
+                      float *out) {
     (void)tables;
-    out[0] = row->user < known->user_id.length ? (float)row->user_id : NAN;
-    out[1] = row->movie < known->movie_id.length ? (float)row->movie_id : NAN;
+    out[0] = row->user < shared->user_id.length ? (float)row->user_id : NAN;
+    out[1] = row->movie < shared->movie_id.length ? (float)row->movie_id : NAN;
 }
 
 static const Kernel IDS = {
-    "ids", ids_columns, ids, NO_PAST, {{NULL, 0, NULL}},
+    .name = "ids",
+    .name_columns = ids_columns,
+    .write = ids_write,
 };
 
+/* Blend: a weighted sum of columns that come before it. */
+
 typedef struct {
-    Table columns, weights;
+    Table columns;
+    Table weights;
 } Blend;
 
-static size_t blend_columns(const Known *known, const void *tables, size_t before) {
-    (void)known;
+static const char *blend_fault(const SharedTables *shared, const void *tables,
+                               size_t n_before) {
+    (void)shared;
     const Blend *t = tables;
-    for (size_t i = 0; i < t->columns.length; i++)
-        if (*int64(&t->columns, i) < 0 || (uint64_t)*int64(&t->columns, i) >= before)
-            return 0;
-    return 1;
+    for (size_t i = 0; i < t->columns.length; i++) {
+        int64_t column = *int64(&t->columns, i);
+        if (column < 0 || (uint64_t)column >= n_before) {
+            return "a term isn't among the columns before the blend";
+        }
+    }
+    return NULL;
 }
 
-/* What is missing counts 0. */
-static void blend(const Known *known, const void *tables, const Row *row, float *out) {
-    (void)known;
+static void blend_columns(const SharedTables *shared, const void *tables,
+                          Columns *columns) {
+    (void)shared, (void)tables;
+    add_column(columns, "blend*");
+}
+
+static void blend_write(const SharedTables *shared, const void *tables, const Row *row,
+                        float *out) {
+    (void)shared;
     const Blend *t = tables;
     const int64_t *columns = int64(&t->columns, 0);
     const float *weights = float32(&t->weights, 0);
     float sum = 0;
     for (size_t i = 0; i < t->columns.length; i++) {
         float value = row->features[columns[i]];
-        sum += (isnan(value) ? 0 : value) * weights[i];
+        float known = isnan(value) ? 0 : value;
+        sum += known * weights[i];
     }
     *out = sum;
 }
 
 static const Kernel BLEND = {
-    "blend",
-    blend_columns,
-    blend,
-    NO_PAST,
-    {{"columns", 'q', "a"}, {"weights", 'f', "a"}},
+    .name = "blend",
+    .tables =
+        {
+            {"columns", 'q', "terms"},
+            {"weights", 'f', "terms"},
+        },
+    .name_columns = blend_columns,
+    .write = blend_write,
+    .find_fault = blend_fault,
 };
 
-const TableKind KNOWN[] = {
-    {"user_id", 'q', "u"},
-    {"movie_id", 'q', "m"},
-    {"genre_flags", 'f', "MG"},
-    {"year", 'f', "M"},
-    {"class_values", 'f', "C"},
-    {"start", 'q', "v"},
-    {"rated_movie", 'i', "R"},
-    {"rated_class", 'B', "R"},
-    {"rated_residual", 'f', "R"},
-    {"rated_time", 'q', "R"},
+const TableKind SHARED_TABLES[] = {
+    {"user_id", 'q', "users"},
+    {"movie_id", 'q', "movies"},
+    {"genre_flags", 'f', "movies+1, genres"},
+    {"year", 'f', "movies+1"},
+    {"class_values", 'f', "classes"},
+    {"rated_start", 'q', "users+2"},
+    {"rated_movie", 'i', "ratings+1"},
+    {"rated_class", 'B', "ratings+1"},
+    {"rated_residual", 'f', "ratings+1"},
+    {"rated_time", 'q', "ratings+1"},
     {NULL, 0, NULL},
 };
 

@@ -3,29 +3,47 @@
 #ifndef KERNELS_H
 #define KERNELS_H
 
-#include "_rows.h"
+#include "_kernel.h"
 
-#define SECONDS_PER_DAY 86400.0
-
-/* Four numbers, each treated as if it were alone: the order of no sum depends on how
- * many there are. */
+/* Four numbers, each treated as if it were alone, so that the order of a sum doesn't
+ * depend on how many numbers there are. */
 typedef float Four __attribute__((vector_size(16)));
 
-/* Falls from 1 at no distance to a quarter at 1. */
-static inline float near(float distance) {
+/* The weight of something at a distance: 1 at 0, a quarter at 1. */
+static inline float nearness(float distance) {
     float root = 1 / (1 + distance);
     return root * root;
 }
 
-static inline float gap_of(const Known *known, const Row *row, size_t place) {
-    return (float)(row->time - (double)*int64(&known->rated_time, place));
+/* The sum of products, in the order of the elements. */
+static inline float dot(const float *left, const float *right, size_t n) {
+    float sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += left[i] * right[i];
+    }
+    return sum;
 }
 
-/* For each of some widths in seconds, or in ranks, the sum of the values of the `n`
- * latest ratings before the row, each weighted by how near it is, and the sum of the
- * weights. `values` are in the order of the users' ratings. */
-void sums_lately(const Known *known, const Row *row, size_t n, const float *values,
-                 const Table *widths, int by_rank, float *sum, float *weight);
+/* Seconds from one of the user's ratings to the row. */
+static inline float seconds_since(const SharedTables *shared, const Row *row,
+                                  size_t place) {
+    double rated = (double)*int64(&shared->rated_time, place);
+    return (float)(row->time - rated);
+}
+
+/* The class of one of the user's ratings. */
+static inline int class_at(const SharedTables *shared, size_t place) {
+    return *uint8(&shared->rated_class, place);
+}
+
+/* Sums over the `n` latest ratings before the row, each weighted by how near it is.
+ *
+ * There is a sum for each of `widths`, which are distances in seconds, or in ranks
+ * where `by_rank` says so. `values` are in the order of the users' ratings. The sums of
+ * the weights go to `weight`. */
+void sum_latest(const SharedTables *shared, const Row *row, size_t n,
+                const float *values, const Table *widths, int by_rank, float *sum,
+                float *weight);
 
 extern const Kernel NEIGHBOURS, RECENCY, PACE, TASTE;
 

@@ -1,264 +1,490 @@
-/* The features that look at single ratings of the user: of the movies likest to the one
- * that is asked, and of the latest before the row. See `_kernels.c`. */
+/* The kernels that look at single ratings of the user: those of the movies most similar
+ * to the one in question (neighbours), and the latest before the row (recency, pace).
+ * See `_kernels.c`. */
 
 #include "_kernels.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
-#define NEIGHBOURS_SHRINKAGE 0.3
-#define NEIGHBOURS_PRIOR 0.5f
-
-typedef struct {
-    Table start, neighbour, likeness, prior, best, seconds;
-} Neighbours;
-
-/* Neighbours that are looked up at once. */
-#define CHUNK 64
-
-/* From each movie to where it stands among the user's ratings, if it does. Entries of
- * movies that the user hasn't rated are whatever they were; they show by pointing at
- * another movie (Briggs and Torczon 1993), so that none need be cleared. */
-static size_t neighbours_scratch(const Known *known, size_t most_rated) {
-    (void)most_rated;
-    return (known->movie_id.length + 1) * sizeof(uint32_t);
+static size_t smaller(size_t one, size_t other) {
+    return one < other ? one : other;
 }
 
+/* Neighbours */
+
 typedef struct {
-    const uint32_t *places;
+    Table start;
+    Table neighbour;
+    Table similarity;
+    Table prior;
+    Table best;
+    Table recent_seconds;
+    Table shrinkage;
+    Table prior_weight;
+} Neighbours;
+
+/* So many neighbours are looked up at once. */
+#define CHUNK 64
+
+/* Where each movie is among the user's ratings. Places of movies that the user hasn't
+ * rated are left over from other users. They are recognized by pointing at another
+ * movie, so that nothing needs to be cleared (Briggs and Torczon 1993). */
+typedef struct {
+    const uint32_t *place_of;
     const int32_t *rated;
     size_t n_movies, n_rated;
 } Places;
 
-/* Which of `n` neighbours the user has rated, without a branch: their places, and how
- * alike they are; returns how many. */
-static size_t find_rated(const Places *at, size_t n, const int32_t *neighbour,
-                         const float *likeness, uint32_t *place, float *alike) {
+static size_t neighbours_scratch(const SharedTables *shared, size_t most_rated) {
+    (void)most_rated;
+    return (shared->movie_id.length + 1) * sizeof(uint32_t);
+}
+
+/* Finds those of `n` neighbours that the user has rated: their places among the user's
+ * ratings, and how similar they are. Returns how many they are. There is no branch,
+ * since it would be mispredicted often. */
+static size_t find_rated(const Places *places, size_t n, const int32_t *neighbour,
+                         const float *similarity, uint32_t *found_place,
+                         float *found_similarity) {
     size_t n_found = 0;
     for (size_t i = 0; i < n; i++) {
-        uint32_t movie = (uint32_t)neighbour[i],
-                 found = at->places[movie < at->n_movies ? movie : 0];
-        place[n_found] = found;
-        alike[n_found] = likeness[i];
-        n_found += (found < at->n_rated) &
-                   (at->rated[found < at->n_rated ? found : 0] == neighbour[i]);
+        uint32_t movie = (uint32_t)neighbour[i];
+        uint32_t place = places->place_of[movie < places->n_movies ? movie : 0];
+        int is_place = place < places->n_rated;
+        int is_rated = places->rated[is_place ? place : 0] == neighbour[i];
+
+        found_place[n_found] = place;
+        found_similarity[n_found] = similarity[i];
+        n_found += is_place & is_rated;
     }
     return n_found;
 }
 
-static size_t neighbours_columns(const Known *known, const void *tables,
-                                 size_t before) {
-    (void)before;
+static const char *neighbours_fault(const SharedTables *shared, const void *tables,
+                                    size_t n_before) {
+    (void)shared, (void)n_before;
     const Neighbours *t = tables;
-    return rises_to(&t->start, t->neighbour.length - 1) ? 5 + known->class_values.length
-                                                        : 0;
+    if (!rises_to(&t->start, t->neighbour.length - 1)) {
+        return "start doesn't rise from 0 to the number of neighbours";
+    }
+    return NULL;
 }
 
-static void neighbours(const Known *known, const void *tables, const Row *row,
-                       float *out) {
-    const Neighbours *t = tables;
-    size_t n_classes = known->class_values.length, n = 0, first = row->first;
-    const int64_t *bounds = int64(&t->start, row->movie),
-                  *rated_time = int64(&known->rated_time, first);
-    const float *prior = float32(&t->prior, 0),
-                *rated_residual = float32(&known->rated_residual, first);
-    const uint8_t *rated_class = uint8(&known->rated_class, first);
-    const int64_t best = *int64(&t->best, 0);
-    const double seconds = *float64(&t->seconds, 0);
-    const Places at = {row->scratch, int32(&known->rated_movie, first),
-                       known->movie_id.length, row->last - first};
-    double weight = 0, liked = 0, recent_weight = 0, recent_liked = 0,
-           counts[MOST_CLASSES] = {0};
-    for (size_t i = 0; i < at.n_rated && !row->is_same_user; i++)
-        ((uint32_t *)row->scratch)[at.rated[i]] = (uint32_t)i;
-    for (size_t i = (size_t)bounds[0], end = (size_t)bounds[1]; i < end && at.n_rated;
-         i += CHUNK) {
-        uint32_t place[CHUNK];
-        float alike[CHUNK];
+static void neighbours_columns(const SharedTables *shared, const void *tables,
+                               Columns *columns) {
+    (void)tables;
+    add_column(columns, "neighbours_residual");
+    add_column(columns, "neighbours_weight");
+    add_column(columns, "neighbours_count");
+    add_column(columns, "neighbours_recent_residual");
+    add_column(columns, "neighbours_recent_weight");
+    size_t n_classes = shared->class_values.length;
+    for (size_t k = 0; k < n_classes; k++) {
+        add_column(columns, "neighbours_share_%zu", k + 1);
+    }
+}
+
+/* What the rated neighbours add up to. */
+typedef struct {
+    size_t n;
+    double weight, residual;
+    double recent_weight, recent_residual;
+    double counts[MOST_CLASSES];
+} NeighbourSums;
+
+static void sum_neighbours(const SharedTables *shared, const Neighbours *t,
+                           const Row *row, const Places *places, NeighbourSums *sums) {
+    const float *rated_residual = float32(&shared->rated_residual, row->first);
+    const int64_t *rated_time = int64(&shared->rated_time, row->first);
+    const uint8_t *rated_class = uint8(&shared->rated_class, row->first);
+    int64_t best = whole_number(&t->best);
+    double recent_seconds = *float64(&t->recent_seconds, 0);
+
+    const int64_t *bounds = int64(&t->start, row->movie);
+    size_t end = (size_t)bounds[1];
+    for (size_t i = (size_t)bounds[0]; i < end; i += CHUNK) {
+        uint32_t found_place[CHUNK];
+        float found_similarity[CHUNK];
         size_t n_found =
-            find_rated(&at, end - i < CHUNK ? end - i : CHUNK, int32(&t->neighbour, i),
-                       float32(&t->likeness, i), place, alike);
+            find_rated(places, smaller(end - i, CHUNK), int32(&t->neighbour, i),
+                       float32(&t->similarity, i), found_place, found_similarity);
         for (size_t j = 0; j < n_found; j++) {
-            double one = alike[j], residual = rated_residual[place[j]];
-            double gap = row->time - (double)rated_time[place[j]];
-            if (gap > 0 && rated_time[place[j]] >= 0) {
-                double distance = 1 + gap / seconds,
-                       recent = one / (distance * distance);
-                recent_weight += recent;
-                recent_liked += recent * residual;
+            uint32_t place = found_place[j];
+            double similarity = found_similarity[j];
+            double residual = rated_residual[place];
+            double gap = row->time - (double)rated_time[place];
+            if (gap > 0 && rated_time[place] >= 0) {
+                double distance = 1 + gap / recent_seconds;
+                double recent = similarity / (distance * distance);
+                sums->recent_weight += recent;
+                sums->recent_residual += recent * residual;
             }
-            if ((int64_t)n < best) {
-                n++;
-                weight += one;
-                liked += one * residual;
-                counts[rated_class[place[j]]] += one;
+            if ((int64_t)sums->n < best) {
+                sums->n++;
+                sums->weight += similarity;
+                sums->residual += similarity * residual;
+                sums->counts[rated_class[place]] += similarity;
             }
         }
     }
-    out[0] = (float)(liked / (weight + NEIGHBOURS_SHRINKAGE));
-    out[1] = (float)weight;
-    out[2] = (float)n;
-    out[3] = (float)(recent_liked / (recent_weight + NEIGHBOURS_SHRINKAGE));
-    out[4] = (float)recent_weight;
-    for (size_t k = 0; k < n_classes; k++)
-        out[5 + k] = (float)((counts[k] + (double)(NEIGHBOURS_PRIOR * prior[k])) /
-                             (weight + (double)NEIGHBOURS_PRIOR));
+}
+
+static void neighbours_write(const SharedTables *shared, const void *tables,
+                             const Row *row, float *out) {
+    const Neighbours *t = tables;
+    Places places = {
+        .place_of = row->scratch,
+        .rated = int32(&shared->rated_movie, row->first),
+        .n_movies = shared->movie_id.length,
+        .n_rated = row->last - row->first,
+    };
+    if (!row->is_same_user) {
+        uint32_t *place_of = row->scratch;
+        for (size_t i = 0; i < places.n_rated; i++) {
+            place_of[places.rated[i]] = (uint32_t)i;
+        }
+    }
+
+    NeighbourSums sums = {0};
+    if (places.n_rated) {
+        sum_neighbours(shared, t, row, &places, &sums);
+    }
+
+    double shrinkage = *float64(&t->shrinkage, 0);
+    out[0] = (float)(sums.residual / (sums.weight + shrinkage));
+    out[1] = (float)sums.weight;
+    out[2] = (float)sums.n;
+    out[3] = (float)(sums.recent_residual / (sums.recent_weight + shrinkage));
+    out[4] = (float)sums.recent_weight;
+
+    const float *prior = float32(&t->prior, 0);
+    float prior_weight = number(&t->prior_weight);
+    double total = sums.weight + (double)prior_weight;
+    for (size_t k = 0; k < shared->class_values.length; k++) {
+        double from_prior = (double)(prior_weight * prior[k]);
+        out[5 + k] = (float)((sums.counts[k] + from_prior) / total);
+    }
 }
 
 const Kernel NEIGHBOURS = {
-    "neighbours",
-    neighbours_columns,
-    neighbours,
-    NO_PAST,
-    {{"start", 'q', "n"},
-     {"neighbour", 'i', "a"},
-     {"likeness", 'f', "a"},
-     {"prior", 'f', "C"},
-     {"best", 'q', "1"},
-     {"seconds", 'd', "1"}},
-    neighbours_scratch,
+    .name = "neighbours",
+    .tables =
+        {
+            {"start", 'q', "movies+2"},
+            {"neighbour", 'i', "pairs+1"},
+            {"similarity", 'f', "pairs+1"},
+            {"prior", 'f', "classes"},
+            {"best", 'q', "1"},
+            {"recent_seconds", 'd', "1"},
+            {"shrinkage", 'd', "1"},
+            {"prior_weight", 'f', "1"},
+        },
+    .name_columns = neighbours_columns,
+    .write = neighbours_write,
+    .find_fault = neighbours_fault,
+    .scratch_size = neighbours_scratch,
 };
 
-typedef struct {
-    Table seconds, rank_weight, latest, nearest;
-} Recency;
-
-static size_t recency_columns(const Known *known, const void *tables, size_t before) {
-    (void)before;
-    const Recency *t = tables;
-    int64_t latest = *int64(&t->latest, 0);
-    if (latest < 0 || latest > (int64_t)t->rank_weight.width)
-        return 0;
-    size_t n_histograms = 1 + t->rank_weight.length;
-    return 2 * t->seconds.length + 3 * (size_t)latest + 1 +
-           n_histograms * known->class_values.length;
-}
-
-void sums_lately(const Known *known, const Row *row, size_t n, const float *values,
-                 const Table *widths, int by_rank, float *sum, float *weight) {
-    for (size_t k = 0; k < widths->length; k += 4) {
-        size_t n_lanes = widths->length - k < 4 ? widths->length - k : 4;
-        Four width = {1, 1, 1, 1}, sums = {0}, weights = {0};
-        memcpy(&width, float32(widths, k), n_lanes * sizeof(float));
-        for (size_t i = 0; i < n; i++) {
-            size_t place = row->end - 1 - i;
-            Four root =
-                     1 / (1 + (by_rank ? (float)i : gap_of(known, row, place)) / width),
-                 one = root * root;
-            weights += one;
-            sums += one * values[place];
-        }
-        memcpy(sum + k, &sums, n_lanes * sizeof(float));
-        memcpy(weight + k, &weights, n_lanes * sizeof(float));
-    }
-}
-
-/* Class shares of the `n` latest ratings before the row, weighted by `weight`, or by
- * time where that is NULL. */
-static void shares(const Known *known, const Row *row, size_t n, const float *weight,
-                   float seconds, float *out) {
-    size_t n_classes = known->class_values.length;
-    double counts[MOST_CLASSES] = {0}, total = 0;
-    for (size_t i = 0; i < n; i++) {
-        size_t place = row->end - 1 - i;
-        float one = weight ? weight[i] : near(gap_of(known, row, place) / seconds);
-        counts[*uint8(&known->rated_class, place)] += (double)one;
-    }
-    for (size_t k = 0; k < n_classes; k++)
-        total += counts[k];
-    for (size_t k = 0; k < n_classes; k++)
-        out[k] = (float)(counts[k] / (total + 1));
-}
-
-static void recency(const Known *known, const void *tables, const Row *row,
-                    float *out) {
-    const Recency *t = tables;
-    size_t n_kernels = t->seconds.length, n_classes = known->class_values.length,
-           window = t->rank_weight.width;
-    size_t n_latest = (size_t)*int64(&t->latest, 0),
-           n_columns = recency_columns(known, tables, 0);
-    const float *stars = float32(&known->class_values, 0),
-                *residual = float32(&known->rated_residual, 0);
-    float *sum = out, *weight = out + n_kernels, *latest = weight + n_kernels,
-          *share = latest + 3 * n_latest + 1;
-    if (isnan(row->time)) {
-        for (size_t i = 0; i < n_columns; i++)
-            out[i] = NAN;
-        return;
-    }
-    size_t n = row->end - row->begin < window ? row->end - row->begin : window;
-    float nearest = 0, n_nearest = 0;
-    sums_lately(known, row, n, residual, &t->seconds, 0, sum, weight);
-    for (size_t k = 0; k < n_kernels; k++)
-        sum[k] /= weight[k] + 1;
-    for (size_t i = 0; i < n_latest; i++) {
-        size_t place = row->end - 1 - i;
-        latest[i] = i < n ? stars[*uint8(&known->rated_class, place)] : NAN;
-        latest[n_latest + i] = i < n ? residual[place] : NAN;
-        latest[2 * n_latest + i] = i < n ? gap_of(known, row, place) : NAN;
-    }
-    for (size_t i = 0; i < n && (int64_t)i < *int64(&t->nearest, 0); i++) {
-        nearest += residual[row->end - 1 - i];
-        n_nearest += 1;
-    }
-    latest[3 * n_latest] = nearest / (n_nearest + 1);
-    shares(known, row, n, NULL, *float32(&t->seconds, 0), share);
-    for (size_t k = 0; k < t->rank_weight.length; k++)
-        shares(known, row, n, float32(&t->rank_weight, k), 0,
-               share + (k + 1) * n_classes);
-}
-
-const Kernel RECENCY = {
-    "recency",
-    recency_columns,
-    recency,
-    ONLY_PAST,
-    {{"seconds", 'f', "a"},
-     {"rank_weight", 'f', "bc"},
-     {"latest", 'q', "1"},
-     {"nearest", 'q', "1"}},
-};
+/* Recency */
 
 typedef struct {
     Table seconds;
-} Pace;
+    Table ranks;
+    Table rank_weight;
+    Table latest;
+    Table nearest;
+    Table shrinkage;
+} Recency;
 
-/* How many of the latest ratings are looked at for how many classes they have. */
-#define PACE_LATEST 10
-
-static size_t pace_columns(const Known *known, const void *tables, size_t before) {
-    (void)known, (void)before;
-    return 4 + ((const Pace *)tables)->seconds.length;
+static const char *recency_fault(const SharedTables *shared, const void *tables,
+                                 size_t n_before) {
+    (void)shared, (void)n_before;
+    const Recency *t = tables;
+    int64_t n_latest = whole_number(&t->latest);
+    int64_t window = (int64_t)t->rank_weight.width;
+    if (n_latest < 0 || n_latest > window) {
+        return "latest is negative or more than the window of rank_weight";
+    }
+    return NULL;
 }
 
-static void pace(const Known *known, const void *tables, const Row *row, float *out) {
-    const Table *seconds = &((const Pace *)tables)->seconds;
-    size_t n = row->end - row->begin, recent = 0, run = 0, n_classes = 0;
+static void name_shares(const SharedTables *shared, const char *kind,
+                        Columns *columns) {
+    for (size_t k = 0; k < shared->class_values.length; k++) {
+        NumberText stars = text_of(*float32(&shared->class_values, k));
+        add_column(columns, "recent_share_%s_%s", kind, stars.text);
+    }
+}
+
+static void recency_columns(const SharedTables *shared, const void *tables,
+                            Columns *columns) {
+    static const char *const sums[] = {"residual", "weight"};
+    static const char *const singles[] = {"rating", "residual", "gap"};
+    const Recency *t = tables;
+    size_t n_latest = (size_t)whole_number(&t->latest);
+
+    for (int sum = 0; sum < 2; sum++) {
+        for (size_t k = 0; k < t->seconds.length; k++) {
+            NumberText seconds = text_of(*float32(&t->seconds, k));
+            add_column(columns, "recent_%s_%ss", sums[sum], seconds.text);
+        }
+    }
+    for (int single = 0; single < 3; single++) {
+        for (size_t i = 0; i < n_latest; i++) {
+            add_column(columns, "latest_%s_%zu", singles[single], i + 1);
+        }
+    }
+    add_column(columns, "nearest_residual");
+
+    char kind[64];
+    NumberText shortest = text_of(*float32(&t->seconds, 0));
+    snprintf(kind, sizeof kind, "%ss", shortest.text);
+    name_shares(shared, kind, columns);
+    for (size_t k = 0; k < t->ranks.length; k++) {
+        NumberText rank = text_of(*float32(&t->ranks, k));
+        snprintf(kind, sizeof kind, "rank_%s", rank.text);
+        name_shares(shared, kind, columns);
+    }
+}
+
+void sum_latest(const SharedTables *shared, const Row *row, size_t n,
+                const float *values, const Table *widths, int by_rank, float *sum,
+                float *weight) {
+    for (size_t k = 0; k < widths->length; k += 4) {
+        size_t n_bytes = smaller(widths->length - k, 4) * sizeof(float);
+        Four width = {1, 1, 1, 1};
+        memcpy(&width, float32(widths, k), n_bytes);
+
+        Four sums = {0};
+        Four weights = {0};
+        for (size_t i = 0; i < n; i++) {
+            size_t place = row->end - 1 - i;
+            float distance = by_rank ? (float)i : seconds_since(shared, row, place);
+            Four root = 1 / (1 + distance / width);
+            Four near = root * root;
+            weights += near;
+            sums += near * values[place];
+        }
+        memcpy(sum + k, &sums, n_bytes);
+        memcpy(weight + k, &weights, n_bytes);
+    }
+}
+
+/* The class shares of weighted ratings. */
+static void write_shares(const double *counts, size_t n_classes, float shrinkage,
+                         float *out) {
+    double total = 0;
+    for (size_t k = 0; k < n_classes; k++) {
+        total += counts[k];
+    }
+    for (size_t k = 0; k < n_classes; k++) {
+        out[k] = (float)(counts[k] / (total + (double)shrinkage));
+    }
+}
+
+/* Class shares of the `n` latest ratings before the row, weighted by their time. */
+static void write_shares_by_time(const SharedTables *shared, const Row *row, size_t n,
+                                 float seconds, float shrinkage, float *out) {
+    double counts[MOST_CLASSES] = {0};
+    for (size_t i = 0; i < n; i++) {
+        size_t place = row->end - 1 - i;
+        float weight = nearness(seconds_since(shared, row, place) / seconds);
+        counts[class_at(shared, place)] += (double)weight;
+    }
+    write_shares(counts, shared->class_values.length, shrinkage, out);
+}
+
+/* The same, with a weight for each rank. */
+static void write_shares_by_rank(const SharedTables *shared, const Row *row, size_t n,
+                                 const float *weight, float shrinkage, float *out) {
+    double counts[MOST_CLASSES] = {0};
+    for (size_t i = 0; i < n; i++) {
+        size_t place = row->end - 1 - i;
+        counts[class_at(shared, place)] += (double)weight[i];
+    }
+    write_shares(counts, shared->class_values.length, shrinkage, out);
+}
+
+static void fill_with_nan(float *out, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        out[i] = NAN;
+    }
+}
+
+/* The mean residual of the `n` latest ratings before the row. */
+static float mean_residual(const SharedTables *shared, const Row *row, size_t n,
+                           float shrinkage) {
+    const float *residual = float32(&shared->rated_residual, 0);
+    float sum = 0;
+    float count = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += residual[row->end - 1 - i];
+        count += 1;
+    }
+    return sum / (count + shrinkage);
+}
+
+static void recency_write(const SharedTables *shared, const void *tables,
+                          const Row *row, float *out) {
+    const Recency *t = tables;
+    size_t n_classes = shared->class_values.length;
+    size_t n_spans = t->seconds.length;
+    size_t n_ranks = t->ranks.length;
+    size_t n_latest = (size_t)whole_number(&t->latest);
+    size_t n_columns = 2 * n_spans + 3 * n_latest + 1 + (1 + n_ranks) * n_classes;
     if (isnan(row->time)) {
-        for (size_t i = 0; i < 4 + seconds->length; i++)
-            out[i] = NAN;
+        fill_with_nan(out, n_columns);
         return;
     }
-    out[0] = (float)n;
-    out[1] = (float)n / (float)(row->last - row->first + 1);
-    for (size_t i = 0; i < seconds->length; i++) {
-        while (recent < n &&
-               gap_of(known, row, row->end - 1 - recent) < *float32(seconds, i))
-            recent++;
-        out[2 + i] = (float)recent;
+
+    const float *stars = float32(&shared->class_values, 0);
+    const float *residual = float32(&shared->rated_residual, 0);
+    float shrinkage = number(&t->shrinkage);
+    float shortest = *float32(&t->seconds, 0);
+    size_t window = t->rank_weight.width;
+    size_t n = smaller(row->end - row->earliest, window);
+
+    float *mean = out;
+    float *weight = mean + n_spans;
+    sum_latest(shared, row, n, residual, &t->seconds, 0, mean, weight);
+    for (size_t k = 0; k < n_spans; k++) {
+        mean[k] /= weight[k] + shrinkage;
     }
-    const uint8_t *rated = uint8(&known->rated_class, 0);
-    while (run < n && rated[row->end - 1 - run] == rated[row->end - 1])
+
+    float *latest_rating = weight + n_spans;
+    float *latest_residual = latest_rating + n_latest;
+    float *latest_gap = latest_residual + n_latest;
+    for (size_t i = 0; i < n_latest; i++) {
+        size_t place = row->end - 1 - i;
+        if (i < n) {
+            latest_rating[i] = stars[class_at(shared, place)];
+            latest_residual[i] = residual[place];
+            latest_gap[i] = seconds_since(shared, row, place);
+        } else {
+            latest_rating[i] = NAN;
+            latest_residual[i] = NAN;
+            latest_gap[i] = NAN;
+        }
+    }
+
+    float *nearest_residual = latest_gap + n_latest;
+    int64_t nearest = whole_number(&t->nearest);
+    size_t n_nearest = nearest < 0 ? 0 : smaller(n, (size_t)nearest);
+    *nearest_residual = mean_residual(shared, row, n_nearest, shrinkage);
+
+    float *share = nearest_residual + 1;
+    write_shares_by_time(shared, row, n, shortest, shrinkage, share);
+    for (size_t k = 0; k < n_ranks; k++) {
+        share += n_classes;
+        write_shares_by_rank(shared, row, n, float32(&t->rank_weight, k), shrinkage,
+                             share);
+    }
+}
+
+const Kernel RECENCY = {
+    .name = "recency",
+    .tables =
+        {
+            {"seconds", 'f', "spans"},
+            {"ranks", 'f', "ranks"},
+            {"rank_weight", 'f', "ranks, window"},
+            {"latest", 'q', "1"},
+            {"nearest", 'q', "1"},
+            {"shrinkage", 'f', "1"},
+        },
+    .lookback = ONLY_EARLIER,
+    .name_columns = recency_columns,
+    .write = recency_write,
+    .find_fault = recency_fault,
+};
+
+/* Pace */
+
+typedef struct {
+    Table seconds;
+    Table latest;
+} Pace;
+
+static void pace_columns(const SharedTables *shared, const void *tables,
+                         Columns *columns) {
+    (void)shared;
+    const Pace *t = tables;
+    add_column(columns, "pace_before");
+    add_column(columns, "pace_share_before");
+    for (size_t i = 0; i < t->seconds.length; i++) {
+        NumberText seconds = text_of(*float32(&t->seconds, i));
+        add_column(columns, "pace_%ss", seconds.text);
+    }
+    add_column(columns, "pace_run");
+    add_column(columns, "pace_classes");
+}
+
+/* How many of the `n` latest ratings before the row are like the latest, without
+ * another between them. */
+static size_t length_of_run(const SharedTables *shared, const Row *row, size_t n) {
+    size_t latest = row->end - 1;
+    size_t run = 0;
+    while (run < n && class_at(shared, latest - run) == class_at(shared, latest)) {
         run++;
-    uint64_t classes = 0;
-    for (size_t i = 0; i < n && i < PACE_LATEST; i++)
-        classes |= (uint64_t)1 << rated[row->end - 1 - i];
-    for (; classes; classes &= classes - 1)
+    }
+    return run;
+}
+
+/* How many classes the `n` latest ratings before the row have. */
+static size_t count_classes(const SharedTables *shared, const Row *row, size_t n) {
+    uint64_t classes = 0; /* a bit a class */
+    for (size_t i = 0; i < n; i++) {
+        classes |= (uint64_t)1 << class_at(shared, row->end - 1 - i);
+    }
+    size_t n_classes = 0;
+    for (; classes; classes &= classes - 1) {
         n_classes++;
-    out[2 + seconds->length] = (float)run;
-    out[3 + seconds->length] = (float)n_classes;
+    }
+    return n_classes;
+}
+
+static void pace_write(const SharedTables *shared, const void *tables, const Row *row,
+                       float *out) {
+    const Pace *t = tables;
+    const float *seconds = float32(&t->seconds, 0);
+    size_t n_spans = t->seconds.length;
+    if (isnan(row->time)) {
+        fill_with_nan(out, 4 + n_spans);
+        return;
+    }
+
+    size_t n = row->end - row->earliest;
+    size_t n_own = row->last - row->first;
+    out[0] = (float)n;
+    out[1] = (float)n / (float)(n_own + 1);
+
+    float *in_span = out + 2;
+    size_t n_in_span = 0;
+    for (size_t i = 0; i < n_spans; i++) {
+        while (n_in_span < n &&
+               seconds_since(shared, row, row->end - 1 - n_in_span) < seconds[i]) {
+            n_in_span++;
+        }
+        in_span[i] = (float)n_in_span;
+    }
+
+    float *rest = in_span + n_spans;
+    int64_t latest = whole_number(&t->latest);
+    size_t n_latest = latest < 0 ? 0 : smaller(n, (size_t)latest);
+    rest[0] = (float)length_of_run(shared, row, n);
+    rest[1] = (float)count_classes(shared, row, n_latest);
 }
 
 const Kernel PACE = {
-    "pace", pace_columns, pace, ONLY_PAST, {{"seconds", 'f', "a"}},
+    .name = "pace",
+    .tables =
+        {
+            {"seconds", 'f', "spans"},
+            {"latest", 'q', "1"},
+        },
+    .lookback = ONLY_EARLIER,
+    .name_columns = pace_columns,
+    .write = pace_write,
 };

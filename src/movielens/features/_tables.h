@@ -1,5 +1,5 @@
-/* Arrays of Python as tables: held, and checked to be of the types and shapes that
- * their kinds say. */
+/* Python's arrays as tables, which are checked to have the types and shapes that their
+ * kinds ask for. */
 
 #ifndef TABLES_H
 #define TABLES_H
@@ -7,37 +7,46 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "_rows.h"
+#include "_kernel.h"
 
-/* What each letter of a shape stands for, as far as arrays have said. */
+#define MOST_EXTENTS 16
+#define MOST_EXTENT_NAME 15
+
+/* A number that tables agree on, as "users" in a shape. */
 typedef struct {
-    size_t of[128];
+    char name[MOST_EXTENT_NAME + 1];
+    size_t length;
+} Extent;
+
+/* The extents that the tables bound so far have shown. */
+typedef struct {
+    Extent extent[MOST_EXTENTS];
+    size_t n;
 } Extents;
 
+/* The arrays that are held; `view` has room for all that will be. */
 typedef struct {
-    Py_buffer *view; /* with room for all that will be held */
+    Py_buffer *view;
     size_t n;
-} Views;
+} Buffers;
 
-Extents no_extents(void);
-
-/* Whether an array's elements are of the type, by its letter in `TableKind`. */
+/* Whether an array has elements of a type, by its letter in `TableKind`. */
 int is_of_type(const Py_buffer *view, char type);
 const char *type_name(char type);
 
-/* Takes hold of the arrays that the kinds name, no more and no fewer; -1 and
- * ValueError, which calls them `group`, where one is absent or isn't what its kind
- * says. What is held is in `views` in any case. */
-int hold(const char *group, const TableKind *kinds, PyObject *arrays, int writable,
-         Extents *extents, Views *views, Table *tables);
+/* Makes `tables` of the arrays in a dict, which must have exactly the names of `kinds`.
+ * Returns -1 and sets ValueError, which begins with `owner`, if an array is missing,
+ * too much or not of its kind. The arrays are held in `buffers`, in any case. */
+int bind_tables(const char *owner, const TableKind *kinds, PyObject *arrays,
+                int writable, Extents *extents, Buffers *buffers, Table *tables);
 
-void let_go(Views *views);
+void release_buffers(Buffers *buffers);
 
-/* Whether indexes, int32, are from 0 up to an end. */
+/* Whether int32 indexes are all from 0 to below an end. */
 int are_below(const Table *index, size_t end);
 
-/* See `_likeness.c` and `_factors.c`. */
-PyObject *find_likest(PyObject *self, PyObject *args);
+/* Functions of the module: see `_similarity.c` and `_factors.c`. */
+PyObject *find_most_similar(PyObject *self, PyObject *args);
 PyObject *find_vectors(PyObject *self, PyObject *args);
 
 #endif

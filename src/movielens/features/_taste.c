@@ -1,5 +1,5 @@
-/* The features of the user's taste: what a regression says of the movie, and how the
- * user's ratings of alike movies differed from that. See `_kernels.c`. */
+/* The kernel of taste: what the user's regression says of the movie, and how the user's
+ * ratings of alike movies differed from what it says of those. See `_kernels.c`. */
 
 #include "_kernels.h"
 
@@ -7,145 +7,242 @@
 #include <string.h>
 
 typedef struct {
-    Table movie, user, level, liking, genres, beyond, prior, seconds, ranks, window;
+    Table movie;
+    Table user;
+    Table level;
+    Table liking;
+    Table genres;
+    Table beyond;
+    Table prior;
+    Table seconds;
+    Table ranks;
+    Table window;
+    Table shrinkage;
+    Table level_width;
+    Table recent_rank;
+    Table recent_seconds;
+    Table genre_years;
+    Table kind_years;
+    Table unknown_years;
+    Table alike_shrinkage;
+    Table prior_weight;
 } Taste;
 
-/* Ratings of what kinds of alike movies are looked at, which of them by their classes
- * too, and how. */
+/* The ways in which movies are alike. For the first N_SHARES of them there are class
+ * shares too. */
 enum { LEVEL, LEVEL_RECENT, KIND, N_SHARES, GENRE = N_SHARES, GENRE_RECENT, N_ALIKE };
+
+/* The order of the columns, and of the table `alike_shrinkage`. */
+static const int ORDER[N_ALIKE] = {LEVEL, LEVEL_RECENT, GENRE, KIND, GENRE_RECENT};
+static const char *const NAMES[N_ALIKE] = {
+    [LEVEL] = "level", [LEVEL_RECENT] = "level_recent", [KIND] = "kind",
+    [GENRE] = "genre", [GENRE_RECENT] = "genre_recent",
+};
 
 #define MOST_WIDTHS 64
 
-/* Stars at which two expected ratings are half as alike, squared. */
-#define TASTE_LEVEL_WIDTH 0.0625f
-#define TASTE_RANK 30.0f
-#define TASTE_GENRE_YEARS 15.0f
-#define TASTE_KIND_YEARS 10.0f
-#define TASTE_UNKNOWN_YEARS 30.0f
-
-/* Four ratings of a user at once, all of one class, since a user may have a thousand
- * and be asked about all movies. What is left over of four weighs nothing. */
+/* Ratings are handled four at a time, since a user may have a thousand of them and ask
+ * about every movie. */
 typedef int32_t FourInts __attribute__((vector_size(16)));
+typedef uint32_t FourBits __attribute__((vector_size(16)));
 
+/* Four ratings of a user, all of one class. If there are fewer than four, the rest of
+ * the quad weighs nothing, since its `expected` is infinite. */
 typedef struct {
-    Four expected, beyond, year, per_genre; /* per_genre: 1 over the number of genres */
-    Four by_rank,
-        by_time; /* how near the rating is to the row, 0 where it isn't earlier */
-    FourInts genres;
+    Four expected; /* what bias and taste lead one to expect, in stars */
+    Four beyond;   /* the rating less that */
+    Four year;
+    Four per_genre; /* 1 over the number of the movie's genres, 0 if it has none */
+    Four by_rank;   /* how near the rating is to the row, 0 unless it is earlier */
+    Four by_time;
+    FourBits genres; /* a bit a genre */
 } Quad;
 
 typedef struct {
-    size_t first[MOST_CLASSES + 1]; /* of the quads of each class */
+    size_t first[MOST_CLASSES + 1]; /* where the quads of each class begin */
     Quad quads[];
 } Quads;
 
-static size_t taste_scratch(const Known *known, size_t most_rated) {
-    return sizeof(Quads) + (most_rated / 4 + known->class_values.length) * sizeof(Quad);
+static size_t taste_scratch(const SharedTables *shared, size_t most_rated) {
+    size_t most_quads = most_rated / 4 + shared->class_values.length;
+    return sizeof(Quads) + most_quads * sizeof(Quad);
 }
 
-static size_t taste_columns(const Known *known, const void *tables, size_t before) {
-    (void)before;
+static const char *taste_fault(const SharedTables *shared, const void *tables,
+                               size_t n_before) {
+    (void)shared, (void)n_before;
     const Taste *t = tables;
-    if (t->seconds.length + t->ranks.length > MOST_WIDTHS)
-        return 0;
-    return 1 + t->seconds.length + t->ranks.length + 2 * N_ALIKE +
-           N_SHARES * known->class_values.length;
-}
-
-static float product_of(const float *left, const float *right, size_t n) {
-    float sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += left[i] * right[i];
-    return sum;
-}
-
-static float n_bits(uint32_t bits) {
-    float n = 0;
-    for (; bits; bits &= bits - 1)
-        n += 1;
-    return n;
-}
-
-/* Means of what taste leaves unexplained of the latest ratings, by time and by rank;
- * NaN where the row has no time. */
-static void beyond_lately(const Known *known, const Taste *t, const Row *row,
-                          float *out) {
-    size_t n_seconds = t->seconds.length, n = row->end - row->begin,
-           window = (size_t)*int64(&t->window, 0);
-    float *sum = out, weight[MOST_WIDTHS];
-    n = n < window ? n : window;
-    sums_lately(known, row, n, float32(&t->beyond, 0), &t->seconds, 0, sum, weight);
-    sums_lately(known, row, n, float32(&t->beyond, 0), &t->ranks, 1, sum + n_seconds,
-                weight + n_seconds);
-    for (size_t k = 0; k < n_seconds + t->ranks.length; k++)
-        sum[k] = isnan(row->time) ? NAN : sum[k] / (weight[k] + 1);
-}
-
-static void fill_quads(const Known *known, const Taste *t, const Row *row,
-                       Quads *quads) {
-    size_t n_classes = known->class_values.length, next[MOST_CLASSES] = {0};
-    const uint8_t *rated = uint8(&known->rated_class, 0);
-    for (size_t place = row->first; place < row->last; place++)
-        next[rated[place]]++;
-    quads->first[0] = 0;
-    for (size_t k = 0; k < n_classes; k++) {
-        quads->first[k + 1] = quads->first[k] + (next[k] + 3) / 4;
-        next[k] = 4 * quads->first[k];
-        if (quads->first[k + 1] > quads->first[k])
-            quads->quads[quads->first[k + 1] - 1] =
-                (Quad){.expected = {INFINITY, INFINITY, INFINITY, INFINITY}};
+    if (t->seconds.length + t->ranks.length > MOST_WIDTHS) {
+        return "seconds and ranks are more than 64";
     }
+    return NULL;
+}
+
+static void taste_columns(const SharedTables *shared, const void *tables,
+                          Columns *columns) {
+    const Taste *t = tables;
+    size_t n_classes = shared->class_values.length;
+
+    add_column(columns, "taste_residual");
+    for (size_t k = 0; k < t->seconds.length; k++) {
+        NumberText seconds = text_of(*float32(&t->seconds, k));
+        add_column(columns, "beyond_taste_%ss", seconds.text);
+    }
+    for (size_t k = 0; k < t->ranks.length; k++) {
+        NumberText rank = text_of(*float32(&t->ranks, k));
+        add_column(columns, "beyond_taste_rank_%s", rank.text);
+    }
+    for (int i = 0; i < N_ALIKE; i++) {
+        const char *way = NAMES[ORDER[i]];
+        add_column(columns, "alike_%s_beyond", way);
+        add_column(columns, "alike_%s_weight", way);
+    }
+    for (int way = 0; way < N_SHARES; way++) {
+        for (size_t k = 0; k < n_classes; k++) {
+            add_column(columns, "alike_%s_share_%zu", NAMES[way], k + 1);
+        }
+    }
+}
+
+/* How many bits are set, as a number of four or one. */
+
+static Four count_four_bits(FourBits bits) {
+    FourBits pairs = bits - (bits >> 1 & 0x55555555);
+    FourBits nibbles = (pairs & 0x33333333) + (pairs >> 2 & 0x33333333);
+    FourBits bytes = (nibbles + (nibbles >> 4)) & 0x0F0F0F0F;
+    bytes += bytes >> 8;
+    FourBits count = (bytes + (bytes >> 16)) & 0x3F;
+    /* Signed, since processors convert signed numbers more quickly. */
+    return __builtin_convertvector((FourInts)count, Four);
+}
+
+static float count_bits(uint32_t bits) {
+    float count = 0;
+    for (; bits; bits &= bits - 1) {
+        count += 1;
+    }
+    return count;
+}
+
+static float per_genre(uint32_t genres) {
+    return genres ? 1 / count_bits(genres) : 0;
+}
+
+/* Means of what taste leaves unexplained of the latest ratings, weighted by time and by
+ * rank; NaN if the row has no time. */
+static void write_beyond_latest(const SharedTables *shared, const Taste *t,
+                                const Row *row, float *out) {
+    const float *beyond = float32(&t->beyond, 0);
+    size_t n_seconds = t->seconds.length;
+    size_t window = (size_t)whole_number(&t->window);
+    float shrinkage = number(&t->shrinkage);
+
+    size_t n_earlier = row->end - row->earliest;
+    size_t n = n_earlier < window ? n_earlier : window;
+    float weight[MOST_WIDTHS];
+    sum_latest(shared, row, n, beyond, &t->seconds, 0, out, weight);
+    sum_latest(shared, row, n, beyond, &t->ranks, 1, out + n_seconds,
+               weight + n_seconds);
+    for (size_t k = 0; k < n_seconds + t->ranks.length; k++) {
+        float mean = out[k] / (weight[k] + shrinkage);
+        out[k] = isnan(row->time) ? NAN : mean;
+    }
+}
+
+/* Finds where the quads of each class begin, and makes the last quad of each weigh
+ * nothing, until ratings are put into it. `next` is where the first rating of each
+ * class goes, counted in ratings. */
+static void lay_out_quads(const SharedTables *shared, const Row *row, Quads *quads,
+                          size_t next[MOST_CLASSES]) {
+    const uint8_t *rated_class = uint8(&shared->rated_class, 0);
+    size_t count[MOST_CLASSES] = {0};
     for (size_t place = row->first; place < row->last; place++) {
-        size_t movie = (size_t)*int32(&known->rated_movie, place),
-               at = next[rated[place]]++, lane = at % 4;
-        Quad *quad = quads->quads + at / 4;
-        int is_earlier = place >= row->begin && place < row->end;
-        int32_t genres = *int32(&t->genres, movie);
-        quad->beyond[lane] = *float32(&t->beyond, place);
-        quad->expected[lane] =
-            float32(&known->class_values, 0)[rated[place]] - quad->beyond[lane];
-        quad->year[lane] = *float32(&known->year, movie);
-        quad->genres[lane] = genres;
-        quad->per_genre[lane] = genres ? 1 / n_bits((uint32_t)genres) : 0;
-        quad->by_rank[lane] =
-            is_earlier ? near((float)(row->end - 1 - place) / TASTE_RANK) : 0;
-        quad->by_time[lane] =
-            is_earlier ? near(gap_of(known, row, place) / (float)SECONDS_PER_DAY) : 0;
+        count[rated_class[place]]++;
+    }
+
+    quads->first[0] = 0;
+    for (size_t k = 0; k < shared->class_values.length; k++) {
+        size_t first = quads->first[k];
+        size_t end = first + (count[k] + 3) / 4;
+        quads->first[k + 1] = end;
+        next[k] = 4 * first;
+        if (end > first) {
+            quads->quads[end - 1] =
+                (Quad){.expected = {INFINITY, INFINITY, INFINITY, INFINITY}};
+        }
     }
 }
 
-static Four four_bits(FourInts bits) {
-    bits -= bits >> 1 & 0x55555555;
-    bits = (bits & 0x33333333) + (bits >> 2 & 0x33333333);
-    bits = (bits + (bits >> 4)) & 0x0F0F0F0F;
-    bits += bits >> 8;
-    return __builtin_convertvector((bits + (bits >> 16)) & 0x3F, Four);
+static void fill_quads(const SharedTables *shared, const Taste *t, const Row *row,
+                       Quads *quads) {
+    const uint8_t *rated_class = uint8(&shared->rated_class, 0);
+    const float *stars = float32(&shared->class_values, 0);
+    float recent_rank = number(&t->recent_rank);
+    float recent_seconds = number(&t->recent_seconds);
+
+    size_t next[MOST_CLASSES];
+    lay_out_quads(shared, row, quads, next);
+    for (size_t place = row->first; place < row->last; place++) {
+        uint8_t class_index = rated_class[place];
+        size_t at = next[class_index]++;
+        size_t lane = at % 4;
+        Quad *quad = quads->quads + at / 4;
+
+        size_t movie = (size_t)*int32(&shared->rated_movie, place);
+        uint32_t genres = (uint32_t)*int32(&t->genres, movie);
+        float beyond = *float32(&t->beyond, place);
+        quad->beyond[lane] = beyond;
+        quad->expected[lane] = stars[class_index] - beyond;
+        quad->year[lane] = *float32(&shared->year, movie);
+        quad->genres[lane] = genres;
+        quad->per_genre[lane] = per_genre(genres);
+
+        int is_earlier = place >= row->earliest && place < row->end;
+        float rank = (float)(row->end - 1 - place);
+        float seconds = seconds_since(shared, row, place);
+        quad->by_rank[lane] = is_earlier ? nearness(rank / recent_rank) : 0;
+        quad->by_time[lane] = is_earlier ? nearness(seconds / recent_seconds) : 0;
+    }
 }
 
-static float sum_of(Four four) {
-    return (four[0] + four[1]) + (four[2] + four[3]);
-}
-
+/* The movie in question, and one over each width by which it is compared. */
 typedef struct {
-    float expected, year, per_genre;
-    int32_t genres;
+    float expected;
+    float year;
+    float per_genre;
+    uint32_t genres;
+    float per_level_width;
+    float per_genre_year;
+    float per_kind_year;
+    float unknown_years;
 } Asked;
 
-/* How alike four movies are to the one that is asked, in each way. */
-static void weigh(const Quad *quad, const Asked *asked, Four weight[N_ALIKE]) {
-    Four apart = asked->expected - quad->expected,
-         level = 1 / (1 + apart * apart * (1 / TASTE_LEVEL_WIDTH));
-    Four common = four_bits(quad->genres & asked->genres);
-    Four cosine = common * common * (quad->per_genre * asked->per_genre);
+/* How many years apart the movies are, `unknown_years` if one has none. */
+static Four years_apart(const Quad *quad, const Asked *asked) {
     Four years = asked->year - quad->year;
     FourInts is_known = years == years;
-    years = (Four)((FourInts)years & 0x7FFFFFFF & is_known);
-    years += (Four)(~is_known & (FourInts)(TASTE_UNKNOWN_YEARS + (Four){0}));
-    /* Both kernels of years by one division. */
-    Four genre_years = 1 + years * (1 / TASTE_GENRE_YEARS),
-         kind_years = 1 + years * (1 / TASTE_KIND_YEARS);
+    FourInts absolute = (FourInts)years & 0x7FFFFFFF;
+    FourInts otherwise = (FourInts)(asked->unknown_years + (Four){0});
+    /* Added, not chosen: one of the two is 0. */
+    return (Four)(absolute & is_known) + (Four)(otherwise & ~is_known);
+}
+
+/* How alike four movies are to the one in question, in each way. */
+static void weigh(const Quad *quad, const Asked *asked, Four weight[N_ALIKE]) {
+    Four apart = asked->expected - quad->expected;
+    Four level = 1 / (1 + apart * apart * asked->per_level_width);
+
+    Four common = count_four_bits(quad->genres & asked->genres);
+    Four cosine = common * common * (quad->per_genre * asked->per_genre);
+
+    /* by_genre is 1 / genre_years and by_kind 1 / kind_years, at one division. */
+    Four years = years_apart(quad, asked);
+    Four genre_years = 1 + years * asked->per_genre_year;
+    Four kind_years = 1 + years * asked->per_kind_year;
     Four over_both = 1 / (genre_years * kind_years);
-    Four by_genre = over_both * kind_years, by_kind = over_both * genre_years;
+    Four by_genre = over_both * kind_years;
+    Four by_kind = over_both * genre_years;
+
     weight[LEVEL] = level * level;
     weight[LEVEL_RECENT] = weight[LEVEL] * quad->by_rank;
     weight[KIND] = cosine * cosine * cosine * (by_kind * by_kind);
@@ -153,68 +250,118 @@ static void weigh(const Quad *quad, const Asked *asked, Four weight[N_ALIKE]) {
     weight[GENRE_RECENT] = weight[GENRE] * quad->by_time;
 }
 
-static void taste(const Known *known, const void *tables, const Row *row, float *out) {
-    const Taste *t = tables;
-    size_t n_classes = known->class_values.length,
-           n_lately = t->seconds.length + t->ranks.length;
-    const float *prior = float32(&t->prior, 0);
-    float residual = product_of(float32(&t->user, row->user),
-                                float32(&t->movie, row->movie), t->movie.width);
-    Asked asked = {
-        *float32(&t->level, row->user) + *float32(&t->liking, row->movie) + residual,
-        *float32(&known->year, row->movie), 0, *int32(&t->genres, row->movie)};
-    asked.per_genre = asked.genres ? 1 / n_bits((uint32_t)asked.genres) : 0;
-    Quads *quads = row->scratch;
-    out[0] = residual;
-    if (row->before == NULL) {
-        fill_quads(known, t, row, quads);
-        beyond_lately(known, t, row, out + 1);
-    } else {
-        memcpy(out + 1, row->before + 1, n_lately * sizeof(float));
-    }
-    out += 1 + n_lately;
+static float sum_of(Four four) {
+    return (four[0] + four[1]) + (four[2] + four[3]);
+}
+
+/* What the user's ratings of alike movies add up to, for each way of being alike. */
+typedef struct {
+    Four beyond[N_ALIKE];
+    float counts[N_ALIKE][MOST_CLASSES]; /* weights of each class */
+    float total[N_ALIKE];                /* weights of all */
+} AlikeSums;
+
+static void sum_alike(const Quads *quads, size_t n_classes, const Asked *asked,
+                      AlikeSums *sums) {
     Four beyond[N_ALIKE] = {{0}};
-    float counts[N_ALIKE][MOST_CLASSES], total[N_ALIKE] = {0};
+    float total[N_ALIKE] = {0};
     for (size_t k = 0; k < n_classes; k++) {
-        Four sum[N_ALIKE] = {{0}}, weight[N_ALIKE];
+        Four sum[N_ALIKE] = {{0}};
         for (size_t at = quads->first[k]; at < quads->first[k + 1]; at++) {
             const Quad *quad = quads->quads + at;
-            weigh(quad, &asked, weight);
+            Four weight[N_ALIKE];
+            weigh(quad, asked, weight);
             for (int i = 0; i < N_ALIKE; i++) {
                 sum[i] += weight[i];
                 beyond[i] += weight[i] * quad->beyond;
             }
         }
-        for (int i = 0; i < N_ALIKE; i++)
-            total[i] += counts[i][k] = sum_of(sum[i]);
+        for (int i = 0; i < N_ALIKE; i++) {
+            float count = sum_of(sum[i]);
+            sums->counts[i][k] = count;
+            total[i] += count;
+        }
     }
-    static const int order[N_ALIKE] = {LEVEL, LEVEL_RECENT, GENRE, KIND, GENRE_RECENT};
-    static const float shrinkage[N_ALIKE] = {1, 1, 2, 3, 1},
-                       prior_weight[N_SHARES] = {1, 0.5f, 0.5f};
+    memcpy(sums->beyond, beyond, sizeof beyond);
+    memcpy(sums->total, total, sizeof total);
+}
+
+static void taste_write(const SharedTables *shared, const void *tables, const Row *row,
+                        float *out) {
+    const Taste *t = tables;
+    size_t n_classes = shared->class_values.length;
+    size_t n_latest = t->seconds.length + t->ranks.length;
+
+    const float *user = float32(&t->user, row->user);
+    const float *movie = float32(&t->movie, row->movie);
+    float level = *float32(&t->level, row->user);
+    float liking = *float32(&t->liking, row->movie);
+    float residual = dot(user, movie, t->movie.width);
+    out[0] = residual;
+
+    Quads *quads = row->scratch;
+    float *beyond_latest = out + 1;
+    if (row->row_before == NULL) {
+        fill_quads(shared, t, row, quads);
+        write_beyond_latest(shared, t, row, beyond_latest);
+    } else {
+        memcpy(beyond_latest, row->row_before + 1, n_latest * sizeof(float));
+    }
+
+    uint32_t genres = (uint32_t)*int32(&t->genres, row->movie);
+    Asked asked = {
+        .expected = level + liking + residual,
+        .year = *float32(&shared->year, row->movie),
+        .per_genre = per_genre(genres),
+        .genres = genres,
+        .per_level_width = 1 / number(&t->level_width),
+        .per_genre_year = 1 / number(&t->genre_years),
+        .per_kind_year = 1 / number(&t->kind_years),
+        .unknown_years = number(&t->unknown_years),
+    };
+    AlikeSums sums;
+    sum_alike(quads, n_classes, &asked, &sums);
+
+    const float *shrinkage = float32(&t->alike_shrinkage, 0);
+    float *alike = beyond_latest + n_latest;
     for (int i = 0; i < N_ALIKE; i++) {
-        *out++ = sum_of(beyond[order[i]]) / (total[order[i]] + shrinkage[order[i]]);
-        *out++ = total[order[i]];
+        int way = ORDER[i];
+        float beyond = sum_of(sums.beyond[way]);
+        float weight = sums.total[way];
+        *alike++ = beyond / (weight + shrinkage[i]);
+        *alike++ = weight;
     }
-    for (int i = 0; i < N_SHARES; i++)
-        for (size_t k = 0; k < n_classes; k++)
-            *out++ = (counts[i][k] + prior_weight[i] * prior[k]) /
-                     (total[i] + prior_weight[i]);
+
+    const float *prior = float32(&t->prior, 0);
+    const float *prior_weight = float32(&t->prior_weight, 0);
+    float *share = alike;
+    for (int way = 0; way < N_SHARES; way++) {
+        float total = sums.total[way] + prior_weight[way];
+        for (size_t k = 0; k < n_classes; k++) {
+            float from_prior = prior_weight[way] * prior[k];
+            *share++ = (sums.counts[way][k] + from_prior) / total;
+        }
+    }
 }
 
 const Kernel TASTE = {
-    "taste",
-    taste_columns,
-    taste,
-    SOME_PAST,
-    {{"movie", 'f', "Ma"},
-     {"user", 'f', "Ua"},
-     {"level", 'f', "U"},
-     {"liking", 'f', "M"},
-     {"genres", 'i', "M"},
-     {"beyond", 'f', "R"},
-     {"prior", 'f', "C"},
-     {"seconds", 'f', "b"},
-     {"ranks", 'f', "c"},
-     {"window", 'q', "1"}},
-    taste_scratch,
+    .name = "taste",
+    .tables =
+        {
+            {"movie", 'f', "movies+1, terms"}, {"user", 'f', "users+1, terms"},
+            {"level", 'f', "users+1"},         {"liking", 'f', "movies+1"},
+            {"genres", 'i', "movies+1"},       {"beyond", 'f', "ratings+1"},
+            {"prior", 'f', "classes"},         {"seconds", 'f', "spans"},
+            {"ranks", 'f', "ranks"},           {"window", 'q', "1"},
+            {"shrinkage", 'f', "1"},           {"level_width", 'f', "1"},
+            {"recent_rank", 'f', "1"},         {"recent_seconds", 'f', "1"},
+            {"genre_years", 'f', "1"},         {"kind_years", 'f', "1"},
+            {"unknown_years", 'f', "1"},       {"alike_shrinkage", 'f', "5"},
+            {"prior_weight", 'f', "3"},
+        },
+    .lookback = ALSO_EARLIER,
+    .name_columns = taste_columns,
+    .write = taste_write,
+    .find_fault = taste_fault,
+    .scratch_size = taste_scratch,
 };

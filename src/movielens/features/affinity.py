@@ -9,7 +9,8 @@ import numpy as np
 
 from movielens.columns import GENRES
 from movielens.features.kernels import Tables
-from movielens.features.matrix import Floats
+from movielens.features.matrix import Floats, floats
+from movielens.features.parts import Column, Part
 from movielens.features.training_rows import TrainingRows
 
 
@@ -22,6 +23,8 @@ class Affinity:
             a genre.
         count: float32 (n_users + 1, 18), how many movies those are.
         log_count: float32 (n_users + 1, 18), log(1 + count).
+        shrinkage: float32 (1,), ratings; keeps a genre from standing out of which the
+            user has rated little.
     """
 
     name: ClassVar[str] = "affinity"
@@ -29,39 +32,53 @@ class Affinity:
     residual: Floats
     count: Floats
     log_count: Floats
+    shrinkage: Floats
 
     @classmethod
-    def fit(cls, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        empty = np.empty((0, len(GENRES)), dtype=np.float32)
-        return cls(empty, empty, empty).with_users(history)
-
-    def with_users(self, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        residual, count = (
-            np.empty((history.n_users + 1, len(GENRES))) for _ in range(2)
+    def fit(cls, training: TrainingRows, shrinkage: float = 8.0) -> Self:
+        """Sums over the users' ratings; nothing is learnt of movies."""
+        nothing = np.empty((0, len(GENRES)), dtype=np.float32)
+        unfitted = cls(
+            residual=nothing,
+            count=nothing,
+            log_count=nothing,
+            shrinkage=floats(shrinkage),
         )
-        for genre, has_it in enumerate(history.catalogue.genre_flags.T == 1):
-            rows = np.flatnonzero(has_it[history.movie_index])
-            users = history.user_index[rows]
-            residual[:, genre] = np.bincount(
-                users, history.residual[rows], history.n_users + 1
-            )
-            count[:, genre] = np.bincount(users, minlength=history.n_users + 1)
+        return unfitted.with_users(training)
+
+    def with_users(self, training: TrainingRows) -> Self:
+        """The same sums over the ratings of other users."""
+        n_users = training.n_users + 1
+        residual = np.empty((n_users, len(GENRES)))
+        count = np.empty((n_users, len(GENRES)))
+        has_genre = training.catalogue.genre_flags == 1
+        for genre in range(len(GENRES)):
+            rows = np.flatnonzero(has_genre[training.movie_index, genre])
+            users = training.user_index[rows]
+            residual[:, genre] = np.bincount(users, training.residual[rows], n_users)
+            count[:, genre] = np.bincount(users, minlength=n_users)
         return type(self)(
-            *(table.astype(np.float32) for table in (residual, count, np.log1p(count)))
+            residual.astype(np.float32),
+            count.astype(np.float32),
+            np.log1p(count).astype(np.float32),
+            self.shrinkage,
         )
 
-    def names(self) -> tuple[str, ...]:
-        """As the protocol says."""
-        return tuple(
-            f"affinity_{name}" for name in ("mean", "max", "min", "log_count", "pooled")
+    def columns(self) -> tuple[Column, ...]:
+        """Over the movie's genres, and of all of them pooled."""
+        return (
+            Column("affinity_mean", Part.USER),
+            Column("affinity_max", Part.USER),
+            Column("affinity_min", Part.USER),
+            Column("affinity_log_count", Part.USER),
+            Column("affinity_pooled", Part.USER),
         )
 
     def tables(self) -> Tables:
-        """As the protocol says."""
+        """All fields."""
         return {
             "residual": self.residual,
             "count": self.count,
             "log_count": self.log_count,
+            "shrinkage": self.shrinkage,
         }

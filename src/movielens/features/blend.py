@@ -1,22 +1,35 @@
 """Blends: the rating that all groups together lead one to expect, in one number each.
 
-Trees cut one feature at a time and are slow to find a sum; these sums are made for
+Trees split by one feature at a time and are slow to find a sum; these sums are made for
 them. The weights are those of a least-squares fit on out-of-fold features of
-ml-latest-small's training rows (`python -m benchmarks.blend`), rounded. They are
-constants: weights fitted by each job would let a training row's rating into its own
-features.
+ml-latest-small's training rows (`python -m benchmarks.blend`), rounded. They aren't
+fitted by each job, since a training row's rating would then get into its own features.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from movielens.features.kernels import Tables
-from movielens.features.matrix import Floats
+from movielens.features.matrix import Floats, floats
+from movielens.features.parts import Column, Part
+
+
+class BlendWeights(NamedTuple):
+    """A blend as it is declared.
+
+    Attributes:
+        column: what the sum is called and depends on.
+        weights: of features, by their names.
+    """
+
+    column: Column
+    weights: Mapping[str, float]
+
 
 TASTE = {
     "bias": 0.76,
@@ -41,37 +54,49 @@ MOOD = {
     "beyond_taste_rank_30": -0.18,
     "alike_level_recent_beyond": 0.16,
 }
-BLENDS = {"blend_taste": TASTE, "blend_mood": MOOD, "blend": {**TASTE, **MOOD}}
+BLENDS = (
+    BlendWeights(Column("blend_taste", Part.USER), TASTE),
+    BlendWeights(Column("blend_mood", Part.MOMENT), MOOD),
+    BlendWeights(Column("blend", Part.MOMENT), TASTE | MOOD),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blend:
-    """A weighted sum of some features; what is missing counts 0.
+    """A weighted sum of features, of which missing ones count 0.
 
     Attributes:
-        name: of the sum.
-        columns: int64 (n_terms,), where the features stand.
+        column: what the sum is called and depends on.
+        terms: the names of the features.
         weights: float32 (n_terms,).
     """
 
-    name: str
-    columns: NDArray[np.int64]
+    column: Column
+    terms: tuple[str, ...]
     weights: Floats
 
     @classmethod
     def among(cls, names: tuple[str, ...]) -> tuple[Self, ...]:
-        """The sums that features of these names allow, of the terms that are there."""
-        place = {name: column for column, name in enumerate(names)}
+        """The declared blends of features with these names.
+
+        A blend has those of its terms that are there; one without any is left out.
+        """
         blends = []
-        for name, terms in BLENDS.items():
-            known = [term for term in terms if term in place]
-            weights = np.array([terms[term] for term in known], dtype=np.float32)
-            if known:
-                blends.append(
-                    cls(name, np.array([place[term] for term in known]), weights)
-                )
+        for column, weights in BLENDS:
+            terms = tuple(term for term in weights if term in names)
+            if terms:
+                blend = cls(column, terms, floats(*map(weights.__getitem__, terms)))
+                blends.append(blend)
         return tuple(blends)
 
-    def tables(self) -> Tables:
-        """As of a group."""
-        return {"columns": self.columns, "weights": self.weights}
+    def tables(self, names: tuple[str, ...]) -> Tables:
+        """What the kernel reads; ``names`` are those of all columns before the blends.
+
+        Raises:
+            ValueError: if a term isn't among them.
+        """
+        columns = [names.index(term) for term in self.terms]
+        return {
+            "columns": np.array(columns, dtype=np.int64),
+            "weights": self.weights,
+        }

@@ -1,6 +1,4 @@
-"""Clock: when it was asked, on the calendar, in the user's time here and in the
-movie's.
-"""
+"""Clock: the calendar, and the time since the user and the movie were first seen."""
 
 from __future__ import annotations
 
@@ -11,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features.kernels import Tables
+from movielens.features.parts import Column, Part
 from movielens.features.training_rows import TrainingRows
 
 SECONDS_PER_DAY = 86_400.0
@@ -18,12 +17,12 @@ SECONDS_PER_DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clock:
-    """When it was asked: on the calendar, in the user's time here and in the movie's.
+    """When users and movies were first rated.
 
     Attributes:
-        user: float64 (n_users + 1,), first rating in seconds since 1970, NaN where
-            there is none.
-        movie: float64 (n_movies + 1,), likewise.
+        user: float64 (n_users + 1,), the user's first rating in seconds since 1970, NaN
+            if there is none.
+        movie: float64 (n_movies + 1,), the movie's first rating, likewise.
         log_span: float64 (n_users + 1,), log(1 + days) from the user's first rating to
             the last.
     """
@@ -35,32 +34,35 @@ class Clock:
     log_span: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        movie = _earliest(history.movie_index, history.timestamp, history.n_movies + 1)
-        return cls(movie[:0], movie, movie[:0]).with_users(history)
+    def fit(cls, training: TrainingRows) -> Self:
+        """The first rating of each movie, then of each user."""
+        n_movies = training.n_movies + 1
+        movie = _earliest(training.movie_index, training.timestamp, n_movies)
+        nothing = np.empty(0)
+        unfitted = cls(user=nothing, movie=movie, log_span=nothing)
+        return unfitted.with_users(training)
 
-    def with_users(self, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        first = _earliest(history.user_index, history.timestamp, history.n_users + 1)
-        last = -_earliest(history.user_index, -history.timestamp, history.n_users + 1)
-        return replace(
-            self, user=first, log_span=np.log1p((last - first) / SECONDS_PER_DAY)
-        )
+    def with_users(self, training: TrainingRows) -> Self:
+        """The first and the last rating of each user."""
+        n_users = training.n_users + 1
+        first = _earliest(training.user_index, training.timestamp, n_users)
+        last = -_earliest(training.user_index, -training.timestamp, n_users)
+        days = (last - first) / SECONDS_PER_DAY
+        return replace(self, user=first, log_span=np.log1p(days))
 
-    def names(self) -> tuple[str, ...]:
-        """As the protocol says."""
+    def columns(self) -> tuple[Column, ...]:
+        """Age in years, hours and weekdays in UTC from 0, and times in days."""
         return (
-            "movie_age",
-            "hour",
-            "weekday",
-            "days_of_user",
-            "days_of_movie",
-            "log_span_of_user",
+            Column("movie_age", Part.MOMENT),
+            Column("hour", Part.MOMENT),
+            Column("weekday", Part.MOMENT),
+            Column("days_of_user", Part.MOMENT),
+            Column("days_of_movie", Part.MOMENT),
+            Column("log_span_of_user", Part.USER),
         )
 
     def tables(self) -> Tables:
-        """As the protocol says."""
+        """All fields."""
         return {"user": self.user, "movie": self.movie, "log_span": self.log_span}
 
 

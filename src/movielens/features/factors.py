@@ -1,16 +1,15 @@
-"""Factors: what users of like opinions thought, as the product of a user's and a
-movie's vector.
+"""Factors: what users of similar opinions thought, as a product of two vectors.
 
 A matrix factorization of what the bias leaves unexplained, by variational Bayes (Lim
-and Teh 2007): alternating closed-form steps that keep how uncertain each vector is, so
-that a movie with few ratings is not taken at its word. A movie's vector is drawn
-towards what its genres and decade lead one to expect. Both have an intercept as well.
+and Teh 2007). Its alternating closed-form steps keep how uncertain each vector is, so
+that a movie with few ratings isn't taken at its word. A movie's vector is drawn towards
+what its genres and decade lead one to expect. Users and movies have an intercept too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,186 +17,235 @@ from numpy.typing import NDArray
 from movielens.features.kernels import Tables, extension
 from movielens.features.matrix import Floats
 from movielens.features.opinions import Opinions
+from movielens.features.parts import Column, Part
 from movielens.features.training_rows import Catalogue, TrainingRows
 
 Matrix = NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Factors:
-    """What users of like opinions thought.
+class Vectors(NamedTuple):
+    """The vectors of one side, users or movies, each with an intercept at its end.
 
     Attributes:
-        user: float32 (n_users + 1, RANK + 1), a vector and its intercept.
-        movie: float32 (n_movies + 1, RANK + 1), likewise.
-        spread: float32 (n_movies + 1, RANK + 1), variances of the movies' vectors.
+        mean: float64 (n, d).
+        covariance: float64 (n, d (d + 1) / 2), lower triangles, row by row.
+        unexplained: float64 (n,), the expected sum of squares that they leave.
+    """
+
+    mean: Matrix
+    covariance: Matrix
+    unexplained: Matrix
+
+
+class _Prior(NamedTuple):
+    """What a movie's content says of its vector.
+
+    Attributes:
+        weights: (n_terms, d), from content to vectors.
+        expected: (n_rated, d), the vectors of the rated movies.
+        precision: (d,), how precisely they are known.
+    """
+
+    weights: Matrix
+    expected: Matrix
+    precision: Matrix
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Factors:
+    """What users of similar opinions thought.
+
+    Attributes:
+        user: float32 (n_users + 1, rank + 1), a vector and its intercept.
+        movie: float32 (n_movies + 1, rank + 1), likewise.
+        spread: float32 (n_movies + 1, rank + 1), variances of the movies' vectors.
         noise: float64 (1,), variance of a rating that the vectors don't explain.
+        intercept_variance: float64 (1,), of the users' intercepts, before any rating.
     """
 
     name: ClassVar[str] = "factors"
     RANK: ClassVar[int] = 10
     SWEEPS: ClassVar[int] = 20
     SEED: ClassVar[int] = 1
-    MAX_ROWS: ClassVar[int] = 2_000_000
-    LEAST: ClassVar[float] = 1e-6
+    LEAST_VARIANCE: ClassVar[float] = 1e-6
     INITIAL_VARIANCE: ClassVar[float] = 0.01
-    INTERCEPT_VARIANCE: ClassVar[float] = 0.005
+    CONTENT_SHRINKAGE: ClassVar[float] = 10
 
     user: Floats
     movie: Floats
     spread: Floats
     noise: NDArray[np.float64]
+    intercept_variance: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        # The movies' vectors are learnt from so many ratings, the users' are then found
-        # from all of them.
-        learnt = history.of_some_users(cls.MAX_ROWS)
-        rated, content = np.unique(learnt.movie_index), _content(history.catalogue)
-        movie, spread, weights, noise = cls._alternate(learnt, rated, content[rated])
-        # A movie without ratings is what its content leads one to expect.
-        of_all, variance = content @ weights, np.zeros((len(content), cls.RANK + 1))
-        of_all[rated], variance[rated] = movie, spread[:, _diagonal(cls.RANK + 1)]
-        of_all[-1] = 0
-        fitted = cls(
-            np.empty(0, np.float32),
-            of_all.astype(np.float32),
-            variance.astype(np.float32),
-            np.array([noise]),
+    def fit(
+        cls,
+        training: TrainingRows,
+        most_rows: int = 2_000_000,
+        intercept_variance: float = 0.005,
+    ) -> Self:
+        """Learn the movies' vectors from about ``most_rows``, then the users' from all.
+
+        A movie without ratings has the vector that its content leads one to expect.
+        """
+        learnt = training.of_some_users(most_rows)
+        content = _content(training.catalogue)
+        rated = np.unique(learnt.movie_index)
+        movie, prior, noise = cls._alternate(
+            learnt, rated, content[rated], intercept_variance
         )
-        return fitted.with_users(history)
+
+        d = cls.RANK + 1
+        mean = content @ prior.weights
+        mean[rated] = movie.mean
+        mean[-1] = 0
+        variance = np.zeros((len(content), d))
+        variance[rated] = movie.covariance[:, _diagonal(d)]
+        fitted = cls(
+            user=np.empty((0, d), np.float32),
+            movie=mean.astype(np.float32),
+            spread=variance.astype(np.float32),
+            noise=np.array([noise]),
+            intercept_variance=np.array([intercept_variance]),
+        )
+        return fitted.with_users(training)
 
     @classmethod
     def _alternate(
-        cls, history: TrainingRows, rated: NDArray[np.int64], content: Matrix
-    ) -> tuple[Matrix, Matrix, Matrix, float]:
-        """Vectors of the rated movies, their covariances, what content says of vectors,
-        and the noise.
+        cls,
+        training: TrainingRows,
+        rated: NDArray[np.int64],
+        content: Matrix,
+        intercept_variance: float,
+    ) -> tuple[Vectors, _Prior, float]:
+        """Find the vectors of users and of the rated movies in turn.
+
+        Returns the movies' vectors, what content says of them, and the noise.
         """
-        rating = np.unique(history.user_index)
-        by_user = Opinions.by_user(history).among(rating, rated)
-        by_movie = Opinions.by_movie(history).among(rated, rating)
-        movie = np.random.default_rng(cls.SEED).normal(
-            0, 0.1, (len(rated), cls.RANK + 1)
+        d = cls.RANK + 1
+        n_rated = len(rated)
+        raters = np.unique(training.user_index)
+        by_user = Opinions.by_user(training).among(raters, rated)
+        by_movie = Opinions.by_movie(training).among(rated, raters)
+
+        start = np.random.default_rng(cls.SEED).normal(0, 0.1, (n_rated, d))
+        start[:, -1] = 0
+        movie = Vectors(start, np.zeros((n_rated, _n_pairs(d))), np.zeros(n_rated))
+        prior = _Prior(
+            weights=np.zeros((content.shape[1], d)),
+            expected=np.zeros((n_rated, d)),
+            precision=np.full(d, 1 / cls.INITIAL_VARIANCE),
         )
-        movie[:, -1] = 0
-        spread, expected = (
-            np.zeros((len(rated), _n_pairs(cls.RANK + 1))),
-            np.zeros_like(movie),
-        )
-        movie_prior, noise = (
-            np.full(cls.RANK + 1, 1 / cls.INITIAL_VARIANCE),
-            float(history.residual.var()),
-        )
+        noise = float(training.residual.var())
         for _ in range(cls.SWEEPS):
-            noise = max(noise, cls.LEAST)
-            user, user_spread, _ = cls._users(by_user, movie, spread, noise)
-            movie, spread, left = _find_vectors(
-                by_movie, user, user_spread, movie_prior, movie_prior * expected, noise
-            )
-            noise = float(left.sum()) / len(history.residual)
-            weights, expected, movie_prior = cls._prior(content, movie, spread)
-        return movie, spread, weights, max(noise, cls.LEAST)
+            noise = max(noise, cls.LEAST_VARIANCE)
+            user = _find_users(by_user, movie, intercept_variance, noise)
+            shift = prior.precision * prior.expected
+            movie = _find_vectors(by_movie, user, prior.precision, shift, noise)
+            noise = float(movie.unexplained.sum()) / len(training.residual)
+            prior = cls._fit_prior(content, movie)
+        return movie, prior, max(noise, cls.LEAST_VARIANCE)
 
     @classmethod
-    def _users(
-        cls, by_user: Opinions, movie: Matrix, spread: Matrix, noise: float
-    ) -> tuple[Matrix, Matrix, Matrix]:
-        """As `_find_vectors`, for the users."""
-        prior = np.append(np.ones(cls.RANK), 1 / cls.INTERCEPT_VARIANCE)
-        shift = np.zeros((len(by_user.start) - 1, cls.RANK + 1))
-        return _find_vectors(by_user, movie, spread, prior, shift, noise)
+    def _fit_prior(cls, content: Matrix, movie: Vectors) -> _Prior:
+        """A ridge regression of the movies' vectors on their content."""
+        ridge = cls.CONTENT_SHRINKAGE * np.eye(content.shape[1])
+        square = content.T @ content + ridge
+        product = content.T @ movie.mean
+        weights: Matrix = np.linalg.solve(square, product)
 
-    @staticmethod
-    def _prior(
-        content: Matrix, movie: Matrix, spread: Matrix
-    ) -> tuple[Matrix, Matrix, Matrix]:
-        """What content says of movies' vectors: weights, the vectors expected, and how
-        precisely, (d,).
-        """
-        weights: Matrix = np.linalg.solve(
-            content.T @ content + 10 * np.eye(content.shape[1]), content.T @ movie
-        )
         expected = content @ weights
-        variance = (
-            (movie - expected) ** 2 + spread[:, _diagonal(movie.shape[1])]
-        ).mean(axis=0)
-        return weights, expected, 1 / np.maximum(variance, Factors.LEAST)
+        away = movie.mean - expected
+        own_variance = movie.covariance[:, _diagonal(movie.mean.shape[1])]
+        variance = (away**2 + own_variance).mean(axis=0)
+        precision = 1 / np.maximum(variance, cls.LEAST_VARIANCE)
+        return _Prior(weights, expected, precision)
 
-    def with_users(self, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        d = self.RANK + 1
-        spread = np.zeros((len(self.movie), _n_pairs(d)))
-        spread[:, _diagonal(d)] = self.spread
-        user, *_ = self._users(
-            Opinions.by_user(history),
-            self.movie.astype(np.float64),
-            spread,
+    def with_users(self, training: TrainingRows) -> Self:
+        """The users' vectors, given those of the movies."""
+        n_movies, d = self.movie.shape
+        covariance = np.zeros((n_movies, _n_pairs(d)))
+        covariance[:, _diagonal(d)] = self.spread
+        movie = Vectors(self.movie.astype(np.float64), covariance, np.zeros(n_movies))
+        user = _find_users(
+            Opinions.by_user(training),
+            movie,
+            float(self.intercept_variance[0]),
             float(self.noise[0]),
         )
-        return replace(self, user=user.astype(np.float32))
+        return replace(self, user=user.mean.astype(np.float32))
 
-    def names(self) -> tuple[str, ...]:
-        """As the protocol says."""
-        return "factors_residual", "factors_user", "factors_movie"
+    def columns(self) -> tuple[Column, ...]:
+        """What the vectors and intercepts add up to, and the intercepts."""
+        return (
+            Column("factors_residual", Part.USER),
+            Column("factors_user", Part.USER),
+            Column("factors_movie", Part.MOVIE),
+        )
 
     def tables(self) -> Tables:
-        """As the protocol says."""
+        """The vectors."""
         return {"user": self.user, "movie": self.movie}
 
 
 def _content(catalogue: Catalogue) -> Matrix:
-    """Of each movie: a constant, flags of its genres and of its decade."""
+    """Of each movie: a constant, and flags of its genres and of its decade."""
     flags = np.nan_to_num(catalogue.genre_flags).astype(np.float64)
+    constant = np.ones(len(flags))
     decade = np.nan_to_num(catalogue.year) // 10
-    decades = np.unique(decade)
-    return np.column_stack([np.ones(len(flags)), flags, decade[:, None] == decades])
+    is_decade = decade[:, None] == np.unique(decade)
+    return np.column_stack([constant, flags, is_decade])
 
 
 def _n_pairs(d: int) -> int:
-    """Elements of a triangle, the diagonal among them."""
+    """How many elements a triangle with its diagonal has."""
     return d * (d + 1) // 2
 
 
 def _diagonal(d: int) -> NDArray[np.int64]:
-    """Where the diagonal stands in a lower triangle, row by row."""
+    """Where the diagonal is in a lower triangle, row by row."""
     return np.cumsum(np.arange(1, d + 1)) - 1
 
 
+def _find_users(
+    opinions: Opinions, movie: Vectors, intercept_variance: float, noise: float
+) -> Vectors:
+    """The users' vectors; before any rating, they are normal around 0."""
+    d = movie.mean.shape[1]
+    n_users = len(opinions.start) - 1
+    precision = np.ones(d)
+    precision[-1] = 1 / intercept_variance
+    return _find_vectors(opinions, movie, precision, np.zeros((n_users, d)), noise)
+
+
 def _find_vectors(
-    opinions: Opinions,
-    vector: Matrix,
-    covariance: Matrix,
-    precision: Matrix,
-    shift: Matrix,
-    noise: float,
-) -> tuple[Matrix, Matrix, Matrix]:
-    """Vectors (n, d) of one side, their covariances (n, d (d + 1) / 2), lower
-    triangles, and what is left unexplained.
+    opinions: Opinions, other: Vectors, precision: Matrix, shift: Matrix, noise: float
+) -> Vectors:
+    """The vectors of one side, given those of the other.
 
     Args:
-        opinions: of that side.
-        vector, covariance: of the other side.
-        precision: (d,), of the prior.
+        opinions: of this side.
+        other: the vectors of the other side.
+        precision: (d,), of this side's prior.
         shift: (n, d), the prior's means times its precision.
         noise: variance of a rating that the vectors don't explain.
     """
     n, d = shift.shape
-    found = {
-        "vector": np.empty((n, d)),
-        "covariance": np.empty((n, _n_pairs(d))),
-        "left": np.empty(n),
-    }
+    found = Vectors(np.empty((n, d)), np.empty((n, _n_pairs(d))), np.empty(n))
     given = {
         "start": opinions.start,
         "other": opinions.index,
         "rating": opinions.residual,
-        "vector": vector,
-        "covariance": covariance,
+        "vector": other.mean,
+        "covariance": other.covariance,
         "precision": precision,
         "shift": shift,
         "noise": np.array([noise]),
     }
-    extension().find_vectors(given, found)
-    return found["vector"], found["covariance"], found["left"]
+    results = {
+        "vector": found.mean,
+        "covariance": found.covariance,
+        "unexplained": found.unexplained,
+    }
+    extension().find_vectors(given, results)
+    return found

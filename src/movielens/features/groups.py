@@ -1,9 +1,12 @@
 """The feature groups by name, and what they have in common.
 
-Each group is fitted on a `TrainingRows` here; the kernel of its name, which `_kernels.c`
-lists, makes its columns of any row from its tables. A group keeps nothing but arrays
-whose last row stands for the unknown, so that it is saved, loaded and applied without a
-special case.
+A group is fitted on training rows in Python. The kernel of the same name, in C, makes
+its columns of any row from its tables. A group has nothing but arrays, whose last row
+stands for unknown users or movies; so it is saved, loaded and applied without special
+cases. Its tuned constants are arrays too: an artifact carries them, and a later version
+of the code with other constants answers as before.
+
+``docs/development.md`` says how to add a group.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from movielens.features.ids import Ids
 from movielens.features.kernels import Tables
 from movielens.features.neighbours import Neighbours
 from movielens.features.pace import Pace
+from movielens.features.parts import Column
 from movielens.features.recency import Recency
 from movielens.features.slopes import Slopes
 from movielens.features.statistics import Statistics
@@ -35,19 +39,21 @@ class FeatureGroup(Protocol):
     name: ClassVar[str]
 
     @classmethod
-    def fit(cls, history: TrainingRows) -> Self:
-        """Learn from training rows."""
+    def fit(cls, training: TrainingRows) -> Self:
+        """The group as learnt from training rows."""
 
-    def with_users(self, history: TrainingRows) -> Self:
-        """The same knowledge of movies with other users: those of ``history``, whose
-        bias of movies is this one's.
+    def with_users(self, training: TrainingRows) -> Self:
+        """The same group for other users, with movies and constants as they were.
+
+        ``training`` has the ratings of these users, and its bias of movies is the one
+        that the group was fitted with.
         """
 
-    def names(self) -> tuple[str, ...]:
-        """A name for each column."""
+    def columns(self) -> tuple[Column, ...]:
+        """The columns, in the order in which the kernel writes them."""
 
     def tables(self) -> Tables:
-        """What the kernel of the group's name makes the columns of any row from."""
+        """What the kernel makes the columns from, by name."""
 
 
 GROUPS: dict[str, type[FeatureGroup]] = {
@@ -66,25 +72,27 @@ GROUPS: dict[str, type[FeatureGroup]] = {
         Ids,
     )
 }
-# Ids bring nothing beside the others, and the trees that they make know no new user.
+# Ids add nothing to the others, and trees that use them don't know new users.
 DEFAULT_GROUPS = tuple(name for name in GROUPS if name != Ids.name)
 
 
-def group_arrays(group: FeatureGroup) -> dict[str, NDArray[Any]]:
+def group_to_arrays(group: FeatureGroup) -> dict[str, NDArray[Any]]:
     """A group's arrays, by ``<group>.<field>``."""
     return {
-        f"{group.name}.{name}": getattr(group, name) for name in _stored(type(group))
+        f"{group.name}.{field}": getattr(group, field)
+        for field in _field_names(type(group))
     }
 
 
 def group_from_arrays(name: str, arrays: Mapping[str, NDArray[Any]]) -> FeatureGroup:
-    """The group that `group_arrays` was called on; raises KeyError where it isn't
-    there.
+    """The group that `group_to_arrays` made these arrays of.
+
+    Raises:
+        KeyError: if there is no such group, or an array of it is missing.
     """
-    kind = GROUPS[name]
-    return kind(**{field: arrays[f"{name}.{field}"] for field in _stored(kind)})
+    group = GROUPS[name]
+    return group(**{field: arrays[f"{name}.{field}"] for field in _field_names(group)})
 
 
-def _stored(kind: type[FeatureGroup]) -> list[str]:
-    """The names of the arrays that a group is made of."""
-    return [field.name for field in fields(kind)]  # type: ignore[arg-type]
+def _field_names(group: type[FeatureGroup]) -> list[str]:
+    return [field.name for field in fields(group)]  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
-"""Ids: the raw ids as numbers, which trees can only learn by heart. The tutorial's
-features have them; ours don't.
+"""Ids: the raw ids as numbers, which trees can only memorize.
+
+The tutorial's features have them; our default features don't.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import ClassVar, Self
 
 from movielens.columns import MOVIE_ID, USER_ID
 from movielens.features.kernels import Tables
+from movielens.features.parts import Column, Part
 from movielens.features.training_rows import TrainingRows
 
 
@@ -19,18 +21,18 @@ class Ids:
     name: ClassVar[str] = "ids"
 
     @classmethod
-    def fit(cls, history: TrainingRows) -> Self:  # noqa: ARG003
-        """As the protocol says."""
+    def fit(cls, training: TrainingRows) -> Self:  # noqa: ARG003
+        """Nothing is learnt."""
         return cls()
 
-    def with_users(self, history: TrainingRows) -> Self:  # noqa: ARG002
-        """As the protocol says."""
+    def with_users(self, training: TrainingRows) -> Self:  # noqa: ARG002
+        """The same, since the kernel knows the ids."""
         return self
 
-    def names(self) -> tuple[str, ...]:
-        """As the protocol says."""
-        return USER_ID, MOVIE_ID
+    def columns(self) -> tuple[Column, ...]:
+        """Under MovieLens's own names."""
+        return Column(USER_ID, Part.USER), Column(MOVIE_ID, Part.MOVIE)
 
     def tables(self) -> Tables:
-        """As the protocol says."""
+        """None: the kernel reads the shared tables alone."""
         return {}

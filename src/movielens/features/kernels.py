@@ -1,16 +1,16 @@
-"""From fitted tables to features of rows: the extension's plan, made once for a spec
-and called for any rows.
+"""The compiled kernels, which make features of rows from fitted tables.
 
-`_kernels.c` lists a function a group, which reads the tables that the group hands over
-and writes its columns. There is no second way to make features, so without the
-extension there are none.
+Each feature group has a kernel of its name (see ``_kernels.c``), which reads the tables
+that the group hands over and writes its columns. A row maker holds the tables of a
+fitted spec; it is made once and called for any rows. There is no second way to make
+features, so there are none without the extension.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,29 +21,39 @@ from movielens.features.profiles import Profiles
 from movielens.features.training_rows import Catalogue
 
 if TYPE_CHECKING:
-    from movielens.features._rows import Plan
+    from movielens.features._kernels import RowMaker
 
 Tables = dict[str, NDArray[Any]]
 
 
-# The name of a kernel, how many columns it writes, and its tables.
-GroupTables = tuple[str, int, Tables]
+class KernelInput(NamedTuple):
+    """What a kernel is given.
+
+    Attributes:
+        kernel: its name.
+        names: of the columns, in the order in which the kernel writes them.
+        tables: its own, by name.
+    """
+
+    kernel: str
+    names: tuple[str, ...]
+    tables: Tables
 
 
-def known_tables(
+def shared_tables(
     users: IdIndex,
     catalogue: Catalogue,
     profiles: Profiles,
     class_values: tuple[float, ...],
 ) -> Tables:
-    """What every kernel may look at."""
+    """The tables that every kernel may read."""
     return {
         "user_id": users.ids,
         "movie_id": catalogue.index.ids,
         "genre_flags": catalogue.genre_flags,
         "year": catalogue.year,
         "class_values": np.array(class_values, dtype=np.float32),
-        "start": profiles.start,
+        "rated_start": profiles.start,
         "rated_movie": profiles.movie_index,
         "rated_class": profiles.class_index,
         "rated_residual": profiles.residual,
@@ -51,28 +61,29 @@ def known_tables(
     }
 
 
-def plan_of(known: Tables, groups: Sequence[GroupTables]) -> Plan:
-    """The plan that makes the columns of all groups, side by side.
+def make_row_maker(shared: Tables, groups: Sequence[KernelInput]) -> RowMaker:
+    """A row maker, which writes the columns of all groups side by side.
 
     Raises:
-        BuildError: if the extension wasn't built.
-        ValueError: if a table isn't of the type and shape that its kernel reads, or the
-            number of columns another.
+        BuildError: if the extension isn't built.
+        ValueError: if a table doesn't have the type and shape that its kernel reads, or
+            the names aren't those of the columns that the kernel writes, in its order.
     """
-    plan: Plan = extension().Plan(known, tuple(groups))
-    return plan
+    maker: RowMaker = extension().RowMaker(shared, tuple(groups))
+    return maker
 
 
 def extension() -> ModuleType:
-    """The compiled part of features.
+    """The compiled module.
 
     Raises:
-        BuildError: if it wasn't built.
+        BuildError: if it isn't built.
     """
     try:
-        from movielens.features import _rows
+        from movielens.features import _kernels
     except ImportError as error:
         raise BuildError(
-            f"movielens.features._rows can't be loaded ({error}): install a C compiler, then this package once more"
+            f"movielens.features._kernels can't be loaded ({error}): install a C "
+            "compiler, then install this package again"
         ) from error
-    return _rows
+    return _kernels

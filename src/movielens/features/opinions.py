@@ -1,5 +1,6 @@
-"""What the bias leaves unexplained of all ratings, by user and by movie, as sums over
-pairs of ratings need it.
+"""The residuals of all ratings, grouped by user or by movie.
+
+A residual is what the bias leaves unexplained of a rating.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from movielens.features.training_rows import TrainingRows
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opinions:
-    """What the bias leaves unexplained of all ratings, by one of their two sides.
+    """The residuals of all ratings, grouped by one of their two sides.
 
     Attributes:
-        start: int64 (n + 1,), those of user (or movie) i are start[i] to start[i + 1].
-        index: int32 (n_ratings,), the movies (or users), rising within each.
+        start: int64 (n + 1,), the ratings of user (or movie) i are start[i] to
+            start[i + 1].
+        index: int32 (n_ratings,), the movies (or users) of these, rising within each.
         residual: float64 (n_ratings,).
     """
 
@@ -28,24 +30,29 @@ class Opinions:
     residual: NDArray[np.float64]
 
     @classmethod
-    def by_user(cls, history: TrainingRows) -> Self:
-        """Of each user, and of a last one who is unknown and has none."""
-        return cls._of(history.per_user(), history.movie_index, history.residual)
+    def by_user(cls, training: TrainingRows) -> Self:
+        """By user; a last one, who is unknown, has none."""
+        return cls._of(training.per_user(), training.movie_index, training.residual)
 
     @classmethod
-    def by_movie(cls, history: TrainingRows) -> Self:
-        """Of each movie, and of a last one likewise."""
-        order = np.argsort(history.movie_index, kind="stable")
+    def by_movie(cls, training: TrainingRows) -> Self:
+        """By movie; a last one, which is unknown, has none."""
+        order = np.argsort(training.movie_index, kind="stable")
         return cls._of(
-            history.per_movie(), history.user_index[order], history.residual[order]
+            training.per_movie(), training.user_index[order], training.residual[order]
         )
 
     def among(self, own: NDArray[np.int64], others: NDArray[np.int64]) -> Self:
-        """The same with none but those of either side that have any, whose indexes are
-        given, counted anew.
+        """The same with only those that have ratings, numbered anew.
+
+        Args:
+            own: the indexes of this side that have ratings, rising.
+            others: those of the other side, rising.
         """
-        index = np.searchsorted(others, self.index).astype(np.int32)
-        return replace(self, start=self.start[np.append(own, -1)], index=index)
+        index = np.searchsorted(others, self.index)
+        # Those left out have no ratings, so others begin where they did.
+        start = self.start[np.append(own, -1)]
+        return replace(self, start=start, index=index.astype(np.int32))
 
     @classmethod
     def _of(

@@ -1,4 +1,4 @@
-"""What each feature depends on: the movie alone, the user too, or the moment as well."""
+"""Feature columns, and what each depends on: the movie, the user or the moment."""
 
 from __future__ import annotations
 
@@ -7,25 +7,15 @@ from typing import NamedTuple
 
 
 class Part(IntEnum):
-    """What a feature or a tree looks at, each at what those before look at too."""
+    """What a feature or a tree depends on.
+
+    Each part includes those before it: what depends on the moment may depend on the
+    user and the movie as well.
+    """
 
     MOVIE = 0
     USER = 1
     MOMENT = 2
-
-
-_OF_MOVIE = ("genre_", "movie_", "movieId")
-_OF_MOMENT = ("recent_", "latest_", "nearest_", "pace_", "beyond_taste_")
-_NAMED = {
-    "year": Part.MOVIE,
-    "factors_movie": Part.MOVIE,
-    "movie_quantile_for_user": Part.USER,
-    **dict.fromkeys(
-        ("timestamp", "movie_age", "hour", "weekday", "days_of_user", "days_of_movie"),
-        Part.MOMENT,
-    ),
-    **dict.fromkeys(("blend", "blend_mood"), Part.MOMENT),
-}
 
 
 class Column(NamedTuple):
@@ -34,16 +24,11 @@ class Column(NamedTuple):
     Attributes:
         name: unique among the columns of a spec.
         part: what its values depend on.
+
+    Example:
+        >>> Column("hour", Part.MOMENT).part > Part.USER
+        True
     """
 
     name: str
     part: Part
-
-
-def part_of(name: str) -> Part:
-    """What a feature of this name depends on."""
-    if name in _NAMED:
-        return _NAMED[name]
-    if name.startswith(_OF_MOMENT) or "_recent_" in name:
-        return Part.MOMENT
-    return Part.MOVIE if name.startswith(_OF_MOVIE) else Part.USER

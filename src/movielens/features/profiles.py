@@ -1,16 +1,15 @@
-"""Each user's own ratings, compact and by time, for the features that look at single
-ratings of the user.
+"""Each user's own ratings, by time, for the features that look at single ones.
 
-The latest `CAP` of a user are kept, which bounds the artifact and the work of a row; of
-those before only the movies are, so that what a user has rated is known in full. A
-rating without a time is never earlier than anything; it counts where time doesn't
-matter.
+A number of latest ratings are kept for each user, which bounds the artifact and the
+work of a row. Of the ratings before those only the movies are kept, so that all movies
+that a user has rated are known. A rating without a time is never earlier than another;
+it counts where time doesn't matter.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,23 +22,20 @@ NO_TIME = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profiles:
-    """Every user's own ratings, ordered by user, time and movie, and a last row that
-    stands for none.
+    """Every user's own ratings by user, time and movie, with a last row for none.
 
     Attributes:
         start: int64 (n_users + 2,), user u has the rows start[u] to start[u + 1]; the
-            last one, who is unknown, none.
+            last user, who is unknown, has none.
         movie_index: int32 (n_rows + 1,).
         class_index: uint8 (n_rows + 1,).
         residual: float32 (n_rows + 1,), rating less what the bias expects.
         time: int64 (n_rows + 1,), seconds since 1970, `NO_TIME` where the data has
             none.
-        older_start: int64 (n_users + 2,), as ``start``, of what each user rated before
-            these.
+        older_start: int64 (n_users + 2,), like ``start``, of what each user rated
+            before these.
         older: int32 (n_older,), indexes of those movies.
     """
-
-    CAP: ClassVar[int] = 1000
 
     start: NDArray[np.int64]
     movie_index: NDArray[np.int32]
@@ -50,55 +46,67 @@ class Profiles:
     older: NDArray[np.int32]
 
     @classmethod
-    def of(cls, history: TrainingRows) -> Self:
-        """The latest ratings of each user."""
-        order, older = latest(history)
-        count = np.bincount(history.user_index, minlength=history.n_users + 1)
-        kept = np.minimum(count, cls.CAP)
-        start, older_start = (
-            np.concatenate([[0], np.cumsum(counts)]) for counts in (kept, count - kept)
-        )
+    def of(cls, training: TrainingRows) -> Self:
+        """The latest ratings of each user, ``training.latest_kept`` at most."""
+        rows, older_rows = latest(training)
+        count = _count(training)
+        n_kept = np.minimum(count, training.latest_kept)
+        movie_index = np.append(training.movie_index[rows], -1)
+        class_index = np.append(training.class_index[rows], 0)
+        residual = np.append(training.residual[rows], 0)
+        older = training.movie_index[older_rows]
         return cls(
-            start,
-            np.append(history.movie_index[order], -1).astype(np.int32),
-            np.append(history.class_index[order], 0).astype(np.uint8),
-            np.append(history.residual[order], 0).astype(np.float32),
-            np.append(_time(history)[order], NO_TIME),
-            older_start,
-            history.movie_index[older].astype(np.int32),
+            start=_starts(n_kept),
+            movie_index=movie_index.astype(np.int32),
+            class_index=class_index.astype(np.uint8),
+            residual=residual.astype(np.float32),
+            time=np.append(_time(training)[rows], NO_TIME),
+            older_start=_starts(count - n_kept),
+            older=older.astype(np.int32),
         )
 
     def rated(self, user_index: int) -> NDArray[np.int32]:
-        """Indexes of all movies that the user has rated, in no order; none for user -1,
-        who is unknown.
+        """Indexes of all movies that the user has rated, in no order.
+
+        The unknown user, -1, has rated none.
         """
         if user_index < 0:
             return self.movie_index[:0]
         bounds = slice(user_index, user_index + 2)
-        (first, last), (older, end) = (
-            self.start[bounds].tolist(),
-            self.older_start[bounds].tolist(),
-        )
-        return np.concatenate([self.older[older:end], self.movie_index[first:last]])
+        older = slice(*self.older_start[bounds].tolist())
+        kept = slice(*self.start[bounds].tolist())
+        return np.concatenate([self.older[older], self.movie_index[kept]])
 
     def counts(self, n_movies: int) -> NDArray[np.int64]:
         """How many ratings each movie has, int64 (n_movies,)."""
+        of_latest = np.bincount(self.movie_index[:-1], minlength=n_movies)
         of_older = np.bincount(self.older, minlength=n_movies)
-        return np.bincount(self.movie_index[:-1], minlength=n_movies) + of_older
+        return of_latest + of_older
 
 
-def latest(history: TrainingRows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which rows of a history `Profiles` keeps, in its order, and which are older than
-    those.
+def latest(training: TrainingRows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows that `Profiles` keeps, in its order, and the rows older than those.
+
+    Both are int64 positions among the training rows.
     """
-    order = np.lexsort((_time(history), history.user_index))
-    end = np.cumsum(np.bincount(history.user_index, minlength=history.n_users + 1))
-    # How many ratings of the same user come later.
-    later = end[history.user_index[order]] - 1 - np.arange(len(order))
-    return order[later < Profiles.CAP], order[later >= Profiles.CAP]
+    order = np.lexsort((_time(training), training.user_index))
+    end = np.cumsum(_count(training))
+    end_of_user = end[training.user_index[order]]
+    n_later = end_of_user - 1 - np.arange(len(order))
+    is_kept = n_later < training.latest_kept
+    return order[is_kept], order[~is_kept]
 
 
-def _time(history: TrainingRows) -> NDArray[np.int64]:
-    return np.where(np.isnan(history.timestamp), NO_TIME, history.timestamp).astype(
-        np.int64
-    )
+def _count(training: TrainingRows) -> NDArray[np.int64]:
+    """How many ratings each user has, int64 (n_users + 1,)."""
+    return np.bincount(training.user_index, minlength=training.n_users + 1)
+
+
+def _starts(count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each of some runs of rows begins, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(count)])
+
+
+def _time(training: TrainingRows) -> NDArray[np.int64]:
+    has_time = ~np.isnan(training.timestamp)
+    return np.where(has_time, training.timestamp, NO_TIME).astype(np.int64)

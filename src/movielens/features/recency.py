@@ -6,91 +6,94 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from movielens.features.kernels import Tables
-from movielens.features.matrix import Floats
+from movielens.features.matrix import Floats, floats
+from movielens.features.parts import Column, Part
 from movielens.features.training_rows import TrainingRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recency:
-    """Means of what the bias leaves unexplained of the user's latest ratings, nearer
-    ones weighing more; the latest ratings themselves; their classes.
+    """The latest ratings before the row, and means of them in which near ones weigh
+    more.
 
     Only ratings strictly earlier than the row count, which is what a live endpoint
-    knows. The weight of a rating is 1 / (1 + x)², x being its distance in time or rank
-    over that of the kernel: no exponential, whose last bit is the library's business.
+    knows. The weight of a rating is 1 / (1 + x)²; x is its distance in time or rank
+    over a width. It isn't an exponential, since the last bit of that depends on the
+    machine's library.
 
     Attributes:
         class_values: float32 (n_classes,), stars.
+        seconds: float32 (n_spans,), the widths in time. Class shares use the first.
+        ranks: float32 (n_ranks,), the widths in ranks, for class shares.
+        rank_weight: float32 (n_ranks, window), the weight of each rating, the latest
+            first. No rating beyond the window is looked at, by time either.
+        latest: int64 (1,), how many of the latest ratings have columns of their own.
+        nearest: int64 (1,), how many ratings ``nearest_residual`` is the mean of.
+        shrinkage: float32 (1,), ratings of residual 0 that are added to each mean.
     """
 
     name: ClassVar[str] = "recency"
-    SECONDS: ClassVar[tuple[float, ...]] = (
-        20.0,
-        300.0,
-        7_200.0,
-        172_800.0,
-        5_184_000.0,
-    )
-    HISTOGRAM_RANKS: ClassVar[tuple[float, ...]] = (3.0, 30.0)
-    LATEST: ClassVar[int] = 4
-    NEAREST: ClassVar[int] = 10
-    # How many of the user's latest ratings before a row are looked at.
-    WINDOW: ClassVar[int] = 96
 
     class_values: Floats
+    seconds: Floats
+    ranks: Floats
+    rank_weight: Floats
+    latest: NDArray[np.int64]
+    nearest: NDArray[np.int64]
+    shrinkage: Floats
 
     @classmethod
-    def fit(cls, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        return cls(np.array(history.scale.class_values, dtype=np.float32))
+    def fit(cls, training: TrainingRows, window: int = 96) -> Self:
+        """Nothing is learnt but the classes."""
+        ranks = floats(3.0, 30.0)
+        return cls(
+            class_values=floats(*training.scale.class_values),
+            seconds=floats(20.0, 300.0, 7_200.0, 172_800.0, 5_184_000.0),
+            ranks=ranks,
+            rank_weight=np.array([_rank_weights(rank, window) for rank in ranks]),
+            latest=np.array([4]),
+            nearest=np.array([10]),
+            shrinkage=floats(1.0),
+        )
 
-    def with_users(self, history: TrainingRows) -> Self:  # noqa: ARG002
-        """As the protocol says."""
+    def with_users(self, training: TrainingRows) -> Self:  # noqa: ARG002
+        """The same, since the kernel looks up the users' own ratings."""
         return self
 
-    def names(self) -> tuple[str, ...]:
-        """As the protocol says."""
-        kernels = [f"{seconds:g}s" for seconds in self.SECONDS]
-        latest = range(1, self.LATEST + 1)
+    def columns(self) -> tuple[Column, ...]:
+        """Means by time, the latest ratings, and class shares by time and by rank."""
+        spans = [f"{seconds:g}s" for seconds in self.seconds]
+        kernels = [spans[0], *(f"rank_{rank:g}" for rank in self.ranks)]
+        places = range(1, int(self.latest[0]) + 1)
         stars = [f"{value:g}" for value in self.class_values]
-        histograms = (
-            f"{self.SECONDS[0]:g}s",
-            *(f"rank_{rank:g}" for rank in self.HISTOGRAM_RANKS),
-        )
-        return (
-            *(
-                f"recent_{kind}_{kernel}"
-                for kind in ("residual", "weight")
-                for kernel in kernels
-            ),
-            *(
-                f"latest_{kind}_{place}"
-                for kind in ("rating", "residual", "gap")
-                for place in latest
-            ),
-            "nearest_residual",
-            *(
-                f"recent_share_{kernel}_{value}"
-                for kernel in histograms
-                for value in stars
-            ),
-        )
+
+        names = [f"recent_residual_{span}" for span in spans]
+        names += [f"recent_weight_{span}" for span in spans]
+        names += [f"latest_rating_{place}" for place in places]
+        names += [f"latest_residual_{place}" for place in places]
+        names += [f"latest_gap_{place}" for place in places]
+        names += ["nearest_residual"]
+        for kernel in kernels:
+            names += [f"recent_share_{kernel}_{value}" for value in stars]
+        return tuple(Column(name, Part.MOMENT) for name in names)
 
     def tables(self) -> Tables:
-        """As the protocol says."""
+        """All fields but the classes, which all kernels know."""
         return {
-            "seconds": np.array(self.SECONDS, dtype=np.float32),
-            "rank_weight": np.array([_weight(rank) for rank in self.HISTOGRAM_RANKS]),
-            "latest": np.array([self.LATEST], dtype=np.int64),
-            "nearest": np.array([self.NEAREST], dtype=np.int64),
+            "seconds": self.seconds,
+            "ranks": self.ranks,
+            "rank_weight": self.rank_weight,
+            "latest": self.latest,
+            "nearest": self.nearest,
+            "shrinkage": self.shrinkage,
         }
 
 
-def _weight(rank: float) -> Floats:
-    """Of each rating of the window, the latest first."""
-    near: Floats = np.float32(1) / (
-        np.float32(1) + np.arange(Recency.WINDOW, dtype=np.float32) / np.float32(rank)
-    )
+def _rank_weights(rank: np.float32, window: int) -> Floats:
+    """The weight of each rating of the window, float32 (window,), the latest first."""
+    distance = np.arange(window, dtype=np.float32) / rank
+    near: Floats = np.float32(1) / (np.float32(1) + distance)
     return near * near

@@ -1,5 +1,6 @@
-"""Slopes: whether the user prefers newer, more popular or better liked movies, and what
-that says of this one.
+"""Slopes: whether the user prefers newer, more popular or better liked movies.
+
+They are combined with what this movie is.
 """
 
 from __future__ import annotations
@@ -12,76 +13,84 @@ from numpy.typing import NDArray
 
 from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats
+from movielens.features.parts import Column, Part
 from movielens.features.training_rows import TrainingRows
+
+TRAITS = ("year", "popularity", "liking")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slopes:
-    """Whether the user prefers newer, more popular or better liked movies, and what
-    that says of this one.
+    """Whether the user prefers newer, more popular or better liked movies.
 
     Attributes:
         movie: float32 (n_movies + 1, 3): year, log(1 + count) and bias of the movie,
             standardised over the training rows.
         centre: float32 (n_users + 1, 3), the user's own mean of each.
         slope: float32 (n_users + 1, 3), stars a standard deviation.
+        shrinkage: float64 (1,), what is added to a user's sum of squares.
     """
 
     name: ClassVar[str] = "slopes"
-    COLUMNS: ClassVar[tuple[str, ...]] = ("year", "popularity", "liking")
-    SHRINKAGE: ClassVar[float] = 20.0
 
     movie: Floats
     centre: Floats
     slope: Floats
+    shrinkage: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        movie = np.column_stack(
-            [
-                history.catalogue.filled_years(),
-                np.log1p(history.per_movie()),
-                history.bias.movie,
-            ]
-        )
-        seen = movie[history.movie_index]
+    def fit(cls, training: TrainingRows, shrinkage: float = 20.0) -> Self:
+        """Standardise the movies' traits, then fit a line for each user."""
+        year = training.catalogue.filled_years()
+        popularity = np.log1p(training.per_movie())
+        traits = np.column_stack([year, popularity, training.bias.movie])
+
+        seen = traits[training.movie_index]
         spread = seen.std(axis=0)
-        movie = ((movie - seen.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(
-            np.float32
-        )
-        return cls(movie, movie[:0], movie[:0]).with_users(history)
+        scale = np.where(spread > 0, spread, 1)
+        movie = ((traits - seen.mean(axis=0)) / scale).astype(np.float32)
 
-    def with_users(self, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        tables = [
-            self._slope(history, value) for value in self.movie.T.astype(np.float64)
-        ]
-        centre, slope = (
-            np.column_stack(columns).astype(np.float32)
-            for columns in zip(*tables, strict=True)
+        nothing = movie[:0]
+        unfitted = cls(
+            movie=movie,
+            centre=nothing,
+            slope=nothing,
+            shrinkage=np.array([shrinkage]),
         )
-        return replace(self, centre=centre, slope=slope)
+        return unfitted.with_users(training)
 
-    @classmethod
-    def _slope(
-        cls, history: TrainingRows, value: NDArray[np.float64]
+    def with_users(self, training: TrainingRows) -> Self:
+        """A line for each user and trait, by least squares through the user's mean."""
+        centres = []
+        slopes = []
+        for value in self.movie.T.astype(np.float64):
+            centre, slope = self._line(training, value)
+            centres.append(centre)
+            slopes.append(slope)
+        return replace(
+            self,
+            centre=np.column_stack(centres).astype(np.float32),
+            slope=np.column_stack(slopes).astype(np.float32),
+        )
+
+    def _line(
+        self, training: TrainingRows, value: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        seen = value[history.movie_index]
-        centre = history.per_user(seen) / np.maximum(history.per_user(), 1)
-        away = seen - centre[history.user_index]
-        return centre, history.per_user(away * history.residual) / (
-            history.per_user(away**2) + cls.SHRINKAGE
-        )
+        """Each user's mean of a trait, and by how much residuals rise with it."""
+        seen = value[training.movie_index]
+        centre = training.per_user(seen) / np.maximum(training.per_user(), 1)
+        away = seen - centre[training.user_index]
+        product = training.per_user(away * training.residual)
+        square = training.per_user(away**2)
+        return centre, product / (square + self.shrinkage[0])
 
-    def names(self) -> tuple[str, ...]:
-        """As the protocol says."""
+    def columns(self) -> tuple[Column, ...]:
+        """The slopes, what they say of the movie, and where user and movie are."""
+        kinds = ("slope", "sloped", "centre", "away")
         return tuple(
-            f"{kind}_{column}"
-            for kind in ("slope", "sloped", "centre", "away")
-            for column in self.COLUMNS
+            Column(f"{kind}_{trait}", Part.USER) for kind in kinds for trait in TRAITS
         )
 
     def tables(self) -> Tables:
-        """As the protocol says."""
+        """All fields but the shrinkage, which the slopes contain."""
         return {"movie": self.movie, "centre": self.centre, "slope": self.slope}

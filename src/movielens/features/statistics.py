@@ -1,4 +1,4 @@
-"""Statistics: how many ratings, how high and how spread, of the user and of the movie."""
+"""Statistics: how many ratings the user and the movie have, how high and how spread."""
 
 from __future__ import annotations
 
@@ -11,82 +11,83 @@ from numpy.typing import NDArray
 
 from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats
+from movielens.features.parts import Column, Part
 from movielens.features.training_rows import TrainingRows
+
+KINDS = ("log_count", "mean", "std", "bias", "residual_std")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statistics:
-    """How many ratings, how high, how spread, of the user and of the movie.
+    """How many ratings the user and the movie have, how high and how spread.
 
     Attributes:
         user: float32 (n_users + 1, 5): log(1 + n), shrunk mean, shrunk std, bias,
             shrunk std of the residual.
         movie: float32 (n_movies + 1, 5), the same.
         overall: float64 (3,), of all ratings: mean, variance, variance of the residual.
+        shrinkage: float64 (1,), how many ratings like all others are added to each
+            user's and movie's own.
     """
 
     name: ClassVar[str] = "statistics"
-    COLUMNS: ClassVar[tuple[str, ...]] = (
-        "log_count",
-        "mean",
-        "std",
-        "bias",
-        "residual_std",
-    )
-    SHRINKAGE: ClassVar[float] = 5.0
 
     user: Floats
     movie: Floats
     overall: NDArray[np.float64]
+    shrinkage: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        overall = np.array(
-            [history.bias.mean, history.rating.var(), history.residual.var()]
+    def fit(cls, training: TrainingRows, shrinkage: float = 5.0) -> Self:
+        """The statistics of all ratings, of each movie and of each user."""
+        mean = training.bias.mean
+        variance = training.rating.var()
+        residual_variance = training.residual.var()
+        nothing = np.empty((0, len(KINDS)), dtype=np.float32)
+        unfitted = cls(
+            user=nothing,
+            movie=nothing,
+            overall=np.array([mean, variance, residual_variance]),
+            shrinkage=np.array([shrinkage]),
         )
-        movie = cls._table(history, history.per_movie, history.bias.movie, overall)
-        return cls(movie[:0], movie, overall).with_users(history)
+        movie = unfitted._table(training, training.per_movie, training.bias.movie)
+        return replace(unfitted, movie=movie).with_users(training)
 
-    def with_users(self, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        return replace(
-            self,
-            user=self._table(
-                history, history.per_user, history.bias.user, self.overall
-            ),
-        )
+    def with_users(self, training: TrainingRows) -> Self:
+        """The statistics of each user."""
+        user = self._table(training, training.per_user, training.bias.user)
+        return replace(self, user=user)
 
-    @classmethod
     def _table(
-        cls,
-        history: TrainingRows,
-        per: Callable[..., NDArray[np.float64]],
+        self,
+        training: TrainingRows,
+        sums: Callable[..., NDArray[np.float64]],
         bias: NDArray[np.float64],
-        overall: NDArray[np.float64],
     ) -> Floats:
-        rating, residual, k = history.rating, history.residual, cls.SHRINKAGE
-        overall_mean, variance, residual_variance = overall
-        count, total, squares = per(), per(rating), per(rating**2)
-        mean = (total + k * overall_mean) / (count + k)
-        spread = np.maximum(squares - 2 * mean * total + count * mean**2, 0)
-        std = np.sqrt((spread + k * variance) / (count + k))
-        residual_std = np.sqrt((per(residual**2) + k * residual_variance) / (count + k))
-        return np.column_stack([np.log1p(count), mean, std, bias, residual_std]).astype(
-            np.float32
-        )
+        """A row a user or a movie; ``sums`` adds up values for each of them."""
+        overall_mean, variance, residual_variance = self.overall
+        shrinkage = self.shrinkage[0]
+        count = sums()
+        total = sums(training.rating)
+        squares = sums(training.rating**2)
+        residual_squares = sums(training.residual**2)
 
-    def names(self) -> tuple[str, ...]:
-        """As the protocol says."""
-        return (
-            *(
-                f"{side}_{column}"
-                for side in ("user", "movie")
-                for column in self.COLUMNS
-            ),
-            "bias",
+        weight = count + shrinkage
+        mean = (total + shrinkage * overall_mean) / weight
+        spread = np.maximum(squares - 2 * mean * total + count * mean**2, 0)
+        std = np.sqrt((spread + shrinkage * variance) / weight)
+        residual_std = np.sqrt(
+            (residual_squares + shrinkage * residual_variance) / weight
         )
+        columns = [np.log1p(count), mean, std, bias, residual_std]
+        return np.column_stack(columns).astype(np.float32)
+
+    def columns(self) -> tuple[Column, ...]:
+        """The user's, the movie's, and the rating that the biases add up to."""
+        of_user = (Column(f"user_{kind}", Part.USER) for kind in KINDS)
+        of_movie = (Column(f"movie_{kind}", Part.MOVIE) for kind in KINDS)
+        return (*of_user, *of_movie, Column("bias", Part.USER))
 
     def tables(self) -> Tables:
-        """As the protocol says."""
+        """All fields but the shrinkage, which the tables contain."""
         return {"user": self.user, "movie": self.movie, "overall": self.overall}

@@ -1,10 +1,10 @@
 """Taste: what the user's ratings say of a movie by its genres, its time and its
 standing, and how ratings of alike movies differed from that.
 
-Each user has a linear regression of what the bias leaves unexplained on what is known
-of movies without their raters' opinions. The weights are normal with one variance a
-feature, which expectation-maximization finds over the users (Bishop 2006, section 3.5),
-so that a user with few ratings is like everybody.
+Each user has a linear regression of the residuals on what is known of movies without
+their raters' opinions. The weights are normal with one variance a term, which
+expectation-maximization finds over the users (Bishop 2006, section 3.5), so that a user
+with few ratings is like everybody.
 
 What a regression leaves unexplained of a rating that it was fitted on is too small. It
 is divided by one less the rating's leverage, which is what the fit without that rating
@@ -16,61 +16,74 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features.kernels import Tables
-from movielens.features.matrix import Floats
+from movielens.features.matrix import Floats, floats
+from movielens.features.parts import Column, Part
 from movielens.features.profiles import latest
-from movielens.features.training_rows import (
-    MOVIE_SHRINKAGE,
-    USER_SHRINKAGE,
-    TrainingRows,
-)
+from movielens.features.training_rows import TrainingRows
 
 Matrix = NDArray[np.float64]
+
+# In the order of their columns.
+ALIKE = ("level", "level_recent", "genre", "kind", "genre_recent")
+ALIKE_WITH_SHARES = ("level", "level_recent", "kind")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Taste:
     """What the user's ratings say of a movie by its genres, its time and its standing.
 
-    Attributes:
+    What was fitted:
         movie: float32 (n_movies + 1, n_terms), what is known of movies; 0 in the last
             row.
-        user: float32 (n_users + 1, n_terms), stars a unit of each.
-        variance: float64 (n_terms + 1,), of the users' weights; the last, of a rating
-            that they don't explain.
+        user: float32 (n_users + 1, n_terms), stars a unit of each term.
+        variance: float64 (n_terms + 1,), of the users' weights; the last one is of
+            ratings, as far as weights don't explain them.
         level: float32 (n_users + 1,), the user's bias and the mean of all ratings, in
             stars.
         liking: float32 (n_movies + 1,), the movie's bias.
-        raters: float32 (n_movies + 1,), ratings of each movie.
+        raters: float32 (n_movies + 1,), how many ratings each movie has.
         genres: int32 (n_movies + 1,), a bit a genre.
-        beyond: float32 (n_rated + 1,), of each of the users' own ratings, in the order
-            of `Profiles`, what bias and taste would leave unexplained without it.
+        beyond: float32 (n_rated + 1,), what bias and taste would leave unexplained of
+            each of the users' own ratings without that rating; in the order of
+            `Profiles`.
         prior: float32 (n_classes,), share of each class among all ratings.
+
+    Means of ``beyond`` over the latest ratings, weighted as in `Recency`:
+        seconds: float32 (n_spans,), the widths in time.
+        ranks: float32 (n_ranks,), the widths in ranks.
+        window: int64 (1,), how many of the latest ratings count.
+        shrinkage: float32 (1,), ratings of 0 that are added to each mean.
+
+    How alike two movies are, each float32 (1,):
+        level_width: squared stars by which the user's expected ratings of two movies
+            differ that are half as alike in level.
+        recent_rank: the width in ranks, for alike movies in level that count the more
+            the more recently they were rated.
+        recent_seconds: the width in time, for those alike in genre.
+        genre_years: years by which movies differ that are a quarter as alike in genre.
+        kind_years: the same for those alike in kind.
+        unknown_years: years that a movie without a year is away from all others.
+
+    Means over alike movies:
+        alike_shrinkage: float32 (5,), weight added to each mean, in the order of
+            `ALIKE`.
+        prior_weight: float32 (3,), weight of the prior in class shares, in the order of
+            `ALIKE_WITH_SHARES`.
+
+    Fitting the users:
+        most_leverage: float64 (1,), what leverages are capped at.
     """
 
     name: ClassVar[str] = "taste"
     SWEEPS: ClassVar[int] = 10
-    # Users whose weights the variances are taken from, evenly spread over all.
-    MOST_USERS: ClassVar[int] = 4_096
     INITIAL_VARIANCE: ClassVar[float] = 0.05
-    LEAST: ClassVar[float] = 1e-6
-    MOST_LEVERAGE: ClassVar[float] = 0.8
-    SECONDS: ClassVar[tuple[float, ...]] = (
-        20.0,
-        300.0,
-        7_200.0,
-        172_800.0,
-        5_184_000.0,
-    )
-    RANKS: ClassVar[tuple[float, ...]] = (3.0, 10.0, 30.0)
-    # How many of the user's latest ratings before a row the kernels of time and rank
-    # reach.
-    WINDOW: ClassVar[int] = 96
+    LEAST_VARIANCE: ClassVar[float] = 1e-6
 
     movie: Floats
     user: Floats
@@ -82,105 +95,140 @@ class Taste:
     beyond: Floats
     prior: Floats
 
-    @classmethod
-    def fit(cls, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        movie = _terms(history)
-        bits = np.nan_to_num(history.catalogue.genre_flags).astype(np.int64) @ (
-            1 << np.arange(_n_genres(history))
-        )
-        fitted = cls(
-            movie.astype(np.float32),
-            movie[:0].astype(np.float32),
-            cls._variances(history, movie),
-            np.empty(0, np.float32),
-            history.bias.movie.astype(np.float32),
-            history.per_movie().astype(np.float32),
-            bits.astype(np.int32),
-            np.empty(0, np.float32),
-            history.class_shares().astype(np.float32),
-        )
-        return fitted.with_users(history)
+    seconds: Floats
+    ranks: Floats
+    window: NDArray[np.int64]
+    shrinkage: Floats
+
+    level_width: Floats
+    recent_rank: Floats
+    recent_seconds: Floats
+    genre_years: Floats
+    kind_years: Floats
+    unknown_years: Floats
+
+    alike_shrinkage: Floats
+    prior_weight: Floats
+
+    most_leverage: Matrix
 
     @classmethod
-    def _variances(cls, history: TrainingRows, movie: Matrix) -> Matrix:
-        """By expectation-maximization over some of the users."""
-        start = _starts(history)
+    def fit(
+        cls, training: TrainingRows, most_users: int = 4_096, window: int = 96
+    ) -> Self:
+        """Learn the variances from ``most_users`` users, then all users' weights."""
+        movie = _terms(training)
+        no_users = np.empty((0, movie.shape[1]), np.float32)
+        fitted = cls(
+            movie=movie.astype(np.float32),
+            user=no_users,
+            variance=cls._variances(training, movie, most_users),
+            level=floats(),
+            liking=training.bias.movie.astype(np.float32),
+            raters=training.per_movie().astype(np.float32),
+            genres=_genre_bits(training),
+            beyond=floats(),
+            prior=training.class_shares().astype(np.float32),
+            seconds=floats(20.0, 300.0, 7_200.0, 172_800.0, 5_184_000.0),
+            ranks=floats(3.0, 10.0, 30.0),
+            window=np.array([window]),
+            shrinkage=floats(1.0),
+            level_width=floats(0.0625),
+            recent_rank=floats(30.0),
+            recent_seconds=floats(86_400.0),
+            genre_years=floats(15.0),
+            kind_years=floats(10.0),
+            unknown_years=floats(30.0),
+            alike_shrinkage=floats(1.0, 1.0, 3.0, 2.0, 1.0),
+            prior_weight=floats(1.0, 0.5, 0.5),
+            most_leverage=np.array([0.8]),
+        )
+        return fitted.with_users(training)
+
+    @classmethod
+    def _variances(
+        cls, training: TrainingRows, movie: Matrix, most_users: int
+    ) -> Matrix:
+        """By expectation-maximization over users that are evenly spread over all."""
+        start = _starts(training)
         rated = np.flatnonzero(np.diff(start))
-        users = rated[:: -(-len(rated) // cls.MOST_USERS)]
+        step = -(-len(rated) // most_users)
+        users = rated[::step]
         rows = np.concatenate(
             [np.arange(start[user], start[user + 1]) for user in users]
         )
-        square, product = _moments(movie, history, users, start)
-        total, n = float((history.residual[rows] ** 2).sum()), len(rows)
-        variance = np.append(
-            np.full(movie.shape[1], cls.INITIAL_VARIANCE), max(total / n, cls.LEAST)
-        )
+        moments = _Moments.of(movie, training, users, start)
+
+        n = len(rows)
+        total = float((training.residual[rows] ** 2).sum())
+        variance = np.full(movie.shape[1] + 1, cls.INITIAL_VARIANCE)
+        variance[-1] = max(total / n, cls.LEAST_VARIANCE)
         for _ in range(cls.SWEEPS):
-            weight, covariance = _posterior(square, product, variance)
+            weight, covariance = moments.posterior(variance)
             second = covariance + weight[:, :, None] * weight[:, None, :]
+            explained = 2 * (weight * moments.product).sum()
+            spread = (second * moments.square).sum()
             variance[:-1] = np.diagonal(second, axis1=1, axis2=2).mean(axis=0)
-            variance[-1] = (
-                total - 2 * (weight * product).sum() + (second * square).sum()
-            ) / n
-            variance = np.maximum(variance, cls.LEAST)
+            variance[-1] = (total - explained + spread) / n
+            variance = np.maximum(variance, cls.LEAST_VARIANCE)
         return variance
 
-    def with_users(self, history: TrainingRows) -> Self:
-        """As the protocol says."""
-        start, movie = _starts(history), self.movie.astype(np.float64)
-        weights = np.zeros((history.n_users + 1, movie.shape[1]))
-        unexplained = np.empty(len(history.residual))
-        of_bias = 1 / (history.per_user()[history.user_index] + USER_SHRINKAGE)
-        of_bias += 1 / (
-            self.raters[history.movie_index].astype(np.float64) + MOVIE_SHRINKAGE
-        )
-        for users in _blocks(history.n_users):
-            square, product = _moments(movie, history, users, start)
-            weights[users], covariance = _posterior(square, product, self.variance)
+    def with_users(self, training: TrainingRows) -> Self:
+        """The weights of users, and what is beyond taste in each of their ratings."""
+        start = _starts(training)
+        movie = self.movie.astype(np.float64)
+        noise = self.variance[-1]
+        weights = np.zeros((training.n_users + 1, movie.shape[1]))
+        unexplained = np.empty(len(training.residual))
+        bias_leverage = self._bias_leverage(training)
+        for users in _blocks(training.n_users):
+            moments = _Moments.of(movie, training, users, start)
+            weights[users], covariance = moments.posterior(self.variance)
             for place, user in enumerate(users.tolist()):
                 rows = slice(start[user], start[user + 1])
-                design = movie[history.movie_index[rows]]
-                leverage = ((design @ covariance[place]) * design).sum(
-                    axis=1
-                ) / self.variance[-1] + of_bias[rows]
-                left = history.residual[rows] - design @ weights[user]
-                unexplained[rows] = left / (
-                    1 - np.minimum(leverage, self.MOST_LEVERAGE)
-                )
+                design = movie[training.movie_index[rows]]
+                own = ((design @ covariance[place]) * design).sum(axis=1) / noise
+                leverage = own + bias_leverage[rows]
+                capped = np.minimum(leverage, self.most_leverage[0])
+                left = training.residual[rows] - design @ weights[user]
+                unexplained[rows] = left / (1 - capped)
+
+        kept, _ = latest(training)
+        level = training.bias.mean + training.bias.user
         return replace(
             self,
             user=weights.astype(np.float32),
-            level=(history.bias.mean + history.bias.user).astype(np.float32),
-            beyond=np.append(unexplained[latest(history)[0]], 0).astype(np.float32),
+            level=level.astype(np.float32),
+            beyond=np.append(unexplained[kept], 0).astype(np.float32),
         )
 
-    def names(self) -> tuple[str, ...]:
-        """As the protocol says."""
+    def _bias_leverage(self, training: TrainingRows) -> Matrix:
+        """Of each rating in the biases of its user and its movie, (n_rows,)."""
+        of_user = training.per_user()[training.user_index]
+        of_movie = self.raters[training.movie_index].astype(np.float64)
+        bias = training.bias
+        leverage = 1 / (of_user + bias.user_shrinkage)
+        leverage += 1 / (of_movie + bias.movie_shrinkage)
+        return leverage
+
+    def columns(self) -> tuple[Column, ...]:
+        """The regression, what was beyond it lately, and at alike movies."""
         places = range(1, len(self.prior) + 1)
-        return (
-            "taste_residual",
-            *(f"beyond_taste_{seconds:g}s" for seconds in self.SECONDS),
-            *(f"beyond_taste_rank_{rank:g}" for rank in self.RANKS),
-            *(
-                f"alike_{kind}_{what}"
-                for kind in ("level", "level_recent")
-                for what in ("beyond", "weight")
-            ),
-            *(
-                f"alike_{kind}_{what}"
-                for kind in ("genre", "kind", "genre_recent")
-                for what in ("beyond", "weight")
-            ),
-            *(
-                f"alike_{kind}_share_{place}"
-                for kind in ("level", "level_recent", "kind")
-                for place in places
-            ),
-        )
+        columns = [Column("taste_residual", Part.USER)]
+        for seconds in self.seconds:
+            columns.append(Column(f"beyond_taste_{seconds:g}s", Part.MOMENT))
+        for rank in self.ranks:
+            columns.append(Column(f"beyond_taste_rank_{rank:g}", Part.MOMENT))
+        for way in ALIKE:
+            columns.append(Column(f"alike_{way}_beyond", _part_of(way)))
+            columns.append(Column(f"alike_{way}_weight", _part_of(way)))
+        for way in ALIKE_WITH_SHARES:
+            part = _part_of(way)
+            columns += [Column(f"alike_{way}_share_{place}", part) for place in places]
+        return tuple(columns)
 
     def tables(self) -> Tables:
-        """As the protocol says."""
+        """All fields but those that only `with_users` needs."""
         return {
             "movie": self.movie,
             "user": self.user,
@@ -189,91 +237,113 @@ class Taste:
             "genres": self.genres,
             "beyond": self.beyond,
             "prior": self.prior,
-            "seconds": np.array(self.SECONDS, dtype=np.float32),
-            "ranks": np.array(self.RANKS, dtype=np.float32),
-            "window": np.array([self.WINDOW], dtype=np.int64),
+            "seconds": self.seconds,
+            "ranks": self.ranks,
+            "window": self.window,
+            "shrinkage": self.shrinkage,
+            "level_width": self.level_width,
+            "recent_rank": self.recent_rank,
+            "recent_seconds": self.recent_seconds,
+            "genre_years": self.genre_years,
+            "kind_years": self.kind_years,
+            "unknown_years": self.unknown_years,
+            "alike_shrinkage": self.alike_shrinkage,
+            "prior_weight": self.prior_weight,
         }
 
 
-def _n_genres(history: TrainingRows) -> int:
-    return int(history.catalogue.genre_flags.shape[1])
+def _part_of(way: str) -> Part:
+    """What a mean over movies that are alike in this way depends on."""
+    return Part.MOMENT if way.endswith("_recent") else Part.USER
 
 
-def _terms(history: TrainingRows) -> Matrix:
-    """Of each movie: its genres, their squares summing to 1; year and its square,
-    popularity and liking, standardised over the training rows; its decade; a constant.
-    Float64 (n_movies + 1, n_terms), 0 in the last row.
+def _genre_bits(training: TrainingRows) -> NDArray[np.int32]:
+    """A bit a genre, int32 (n_movies + 1,)."""
+    flags = np.nan_to_num(training.catalogue.genre_flags)
+    n_genres = flags.shape[1]
+    bits = 1 << np.arange(n_genres)
+    packed: NDArray[np.int64] = flags.astype(np.int64) @ bits
+    return packed.astype(np.int32)
+
+
+def _terms(training: TrainingRows) -> Matrix:
+    """What is known of each movie, float64 (n_movies + 1, n_terms); 0 in the last row.
+
+    The terms are its genres, whose squares sum to 1; its year, the square of that,
+    popularity and liking, standardised over the training rows; flags of its decade; a
+    constant.
     """
-    catalogue = history.catalogue
+    catalogue = training.catalogue
     flags = np.nan_to_num(catalogue.genre_flags).astype(np.float64)
     flags /= np.sqrt(np.maximum(flags.sum(axis=1, keepdims=True), 1))
-    year = np.nan_to_num(_standardised(catalogue.filled_years(), history))
-    popularity = _standardised(np.log1p(history.per_movie()), history)
-    liking = _standardised(history.bias.movie, history)
+    year = np.nan_to_num(_standardised(catalogue.filled_years(), training))
+    year_square = np.clip(year, -3, 1.5) ** 2
+    popularity = _standardised(np.log1p(training.per_movie()), training)
+    liking = _standardised(training.bias.movie, training)
     decade = np.nan_to_num(catalogue.year) // 10
-    decades = decade[:, None] == np.unique(decade)
+    is_decade = decade[:, None] == np.unique(decade)
+    constant = np.ones(len(year))
+
     terms = np.column_stack(
-        [
-            flags,
-            year,
-            np.clip(year, -3, 1.5) ** 2,
-            popularity,
-            liking,
-            decades,
-            np.ones(len(year)),
-        ]
+        [flags, year, year_square, popularity, liking, is_decade, constant]
     )
     terms[-1] = 0
     return terms
 
 
-def _standardised(value: Matrix, history: TrainingRows) -> Matrix:
-    seen = value[history.movie_index]
+def _standardised(value: Matrix, training: TrainingRows) -> Matrix:
+    seen = value[training.movie_index]
     standardised: Matrix = (value - seen.mean()) / (float(seen.std()) or 1)
     return standardised
 
 
-def _starts(history: TrainingRows) -> NDArray[np.int64]:
+def _starts(training: TrainingRows) -> NDArray[np.int64]:
     """Where each user's rows begin, int64 (n_users + 2,)."""
-    starts: NDArray[np.int64] = np.concatenate(
-        [[0], np.cumsum(history.per_user())]
-    ).astype(np.int64)
-    return starts
+    starts = np.concatenate([[0], np.cumsum(training.per_user())])
+    return starts.astype(np.int64)
 
 
 def _blocks(n_users: int, most: int = 4_096) -> Iterator[NDArray[np.int64]]:
-    """Users, as many at once as keeps their matrices small."""
+    """Users, as many at once as keep their matrices small."""
     for first in range(0, n_users, most):
-        yield np.arange(first, min(first + most, n_users))
+        end = min(first + most, n_users)
+        yield np.arange(first, end)
 
 
-def _moments(
-    movie: Matrix,
-    history: TrainingRows,
-    users: NDArray[np.int64],
-    start: NDArray[np.int64],
-) -> tuple[Matrix, Matrix]:
-    """Sums over each user's rows of x xᵀ (n_users, n_terms, n_terms) and of x times the
-    residual (n_users, n_terms).
+class _Moments(NamedTuple):
+    """Sums over each user's rows, from which the user's regression is solved.
+
+    Attributes:
+        square: float64 (n_users, n_terms, n_terms), of x xᵀ.
+        product: float64 (n_users, n_terms), of x times the residual.
     """
-    n = movie.shape[1]
-    square, product = np.empty((len(users), n, n)), np.empty((len(users), n))
-    for place, user in enumerate(users.tolist()):
-        rows = slice(start[user], start[user + 1])
-        design = movie[history.movie_index[rows]]
-        square[place], product[place] = (
-            design.T @ design,
-            design.T @ history.residual[rows],
-        )
-    return square, product
 
+    square: Matrix
+    product: Matrix
 
-def _posterior(
-    square: Matrix, product: Matrix, variance: Matrix
-) -> tuple[Matrix, Matrix]:
-    """Means (n_users, n_terms) and covariances (n_users, n_terms, n_terms) of the
-    users' weights.
-    """
-    noise = variance[-1]
-    covariance: Any = np.linalg.inv(square / noise + np.diag(1 / variance[:-1]))
-    return np.einsum("uij,uj->ui", covariance, product) / noise, covariance
+    @classmethod
+    def of(
+        cls,
+        movie: Matrix,
+        training: TrainingRows,
+        users: NDArray[np.int64],
+        start: NDArray[np.int64],
+    ) -> Self:
+        """Of the given users; ``start`` says where the rows of each user begin."""
+        n_terms = movie.shape[1]
+        square = np.empty((len(users), n_terms, n_terms))
+        product = np.empty((len(users), n_terms))
+        for place, user in enumerate(users.tolist()):
+            rows = slice(start[user], start[user + 1])
+            design = movie[training.movie_index[rows]]
+            square[place] = design.T @ design
+            product[place] = design.T @ training.residual[rows]
+        return cls(square, product)
+
+    def posterior(self, variance: Matrix) -> tuple[Matrix, Matrix]:
+        """The users' weights: means (n_users, n_terms), covariances (…, n_terms)."""
+        noise = variance[-1]
+        precision = self.square / noise + np.diag(1 / variance[:-1])
+        covariance: Any = np.linalg.inv(precision)
+        mean = np.einsum("uij,uj->ui", covariance, self.product) / noise
+        return mean, covariance

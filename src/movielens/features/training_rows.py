@@ -1,8 +1,9 @@
-"""The training rows as feature groups are fitted on them: dense indexes, and what a
-plain bias model leaves unexplained.
+"""The training rows as feature groups are fitted on them.
 
-The rows are put into the order of their ids first. Floating point sums depend on the
-order of their terms, features must not.
+They have dense indexes, and residuals: what a plain bias model leaves unexplained.
+
+The rows are first put into the order of their ids. Sums of floating-point numbers
+depend on the order of their terms; features must not depend on the order of rows.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from numpy.typing import NDArray
 from movielens.columns import GENRES
 from movielens.features.hashing import drawn, mixed
 from movielens.features.matrix import IdIndex
+from movielens.pairs import pair_key
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
 
 SWEEPS = 12
 USER_SHRINKAGE = 5.0
 MOVIE_SHRINKAGE = 4.0
+LATEST_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,61 +48,106 @@ class Catalogue:
     def of(cls, movies: MovieTable) -> Catalogue:
         """Flags and years of all movies.
 
-        IMAX is a format that says nothing of a film's kind, so it sets no flag. A movie
-        whose genres nobody listed isn't a movie of no genre: its flags are NaN, not 0.
+        IMAX is a format and says nothing of what kind of film it is, so it sets no
+        flag. If nobody listed the genres of a movie, that doesn't mean that it has
+        none: its flags are NaN, not 0.
         """
         listed = (*movies.genres, ())
-        row_of = {names: row for row, names in enumerate(dict.fromkeys(listed))}
+        row_of = {genres: row for row, genres in enumerate(dict.fromkeys(listed))}
         distinct = np.array(
-            [[genre in names for genre in GENRES] for names in row_of], dtype=np.float32
+            [[genre in genres for genre in GENRES] for genres in row_of],
+            dtype=np.float32,
         )
         distinct[~distinct.any(axis=1)] = np.nan
-        flags = distinct[[row_of[names] for names in listed]]
-        year = np.append(
-            np.where(movies.year == 0, np.nan, movies.year), np.nan
-        ).astype(np.float32)
-        return cls(movies, IdIndex(movies.movie_id.astype(np.int64)), flags, year)
+        flags = distinct[[row_of[genres] for genres in listed]]
+
+        year = np.where(movies.year == 0, np.nan, movies.year)
+        return cls(
+            movies,
+            IdIndex(movies.movie_id.astype(np.int64)),
+            flags,
+            np.append(year, np.nan).astype(np.float32),
+        )
 
     def filled_years(self) -> NDArray[np.float64]:
-        """Years, float64 (n_movies + 1,), the mean of all where there is none; 0 where
-        no movie has one.
+        """Years, float64 (n_movies + 1,), with their mean where there is none.
+
+        If no movie has a year, all are 0.
         """
         year = self.year.astype(np.float64)
         known = year[~np.isnan(year)]
-        return np.nan_to_num(year, nan=float(known.mean()) if len(known) else 0)
+        mean = float(known.mean()) if len(known) else 0.0
+        return np.nan_to_num(year, nan=mean)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bias:
     """The rating that a user and a movie lead one to expect: mean + user + movie.
 
-    Each user's and each movie's share is the sum of what the others leave of its n
-    ratings over n + shrinkage, found for all movies and for all users in turn, `SWEEPS`
-    times.
+    The bias of a user is the sum of what the mean and the movies leave unexplained of
+    the user's n ratings, over n + shrinkage; that of a movie likewise.
 
     Attributes:
         mean: of all ratings, in stars.
-        user: float64 (n_users + 1,), 0 for who is unknown.
+        user: float64 (n_users + 1,), in stars, 0 for the unknown user.
         movie: float64 (n_movies + 1,), likewise.
+        user_shrinkage, movie_shrinkage: in ratings.
     """
 
     mean: float
     user: NDArray[np.float64]
     movie: NDArray[np.float64]
+    user_shrinkage: float = USER_SHRINKAGE
+    movie_shrinkage: float = MOVIE_SHRINKAGE
 
-    def of_users(
+    @classmethod
+    def fit(
+        cls,
+        user: NDArray[np.int64],
+        movie: NDArray[np.int64],
+        rating: NDArray[np.float64],
+        n_users: int,
+        n_movies: int,
+        sweeps: int = SWEEPS,
+    ) -> Bias:
+        """Fit movies and users in turn, ``sweeps`` times.
+
+        Args:
+            user, movie: int64 (n_rows,), dense indexes.
+            rating: float64 (n_rows,), stars.
+            n_users, n_movies: how many the indexes may name.
+            sweeps: how often.
+        """
+        mean = float(rating.mean())
+        bias = Bias(mean, np.zeros(n_users + 1), np.zeros(n_movies + 1))
+        centred = rating - mean
+        for _ in range(sweeps):
+            unexplained = centred - bias.user[user]
+            of_movie = _shrunk_means(movie, unexplained, n_movies, bias.movie_shrinkage)
+            unexplained = centred - of_movie[movie]
+            of_user = _shrunk_means(user, unexplained, n_users, bias.user_shrinkage)
+            bias = replace(bias, user=of_user, movie=of_movie)
+        return bias
+
+    def with_users(
         self,
         user: NDArray[np.int64],
         movie: NDArray[np.int64],
         rating: NDArray[np.float64],
-        n: int,
+        n_users: int,
     ) -> Bias:
-        """The same movies, other users: ``n`` of them, with these ratings."""
-        return Bias(
-            self.mean,
-            _user_step(user, rating - self.mean - self.movie[movie], n),
-            self.movie,
-        )
+        """The same movies with other users, who have these ratings."""
+        unexplained = rating - self.mean - self.movie[movie]
+        of_user = _shrunk_means(user, unexplained, n_users, self.user_shrinkage)
+        return replace(self, user=of_user)
+
+
+def _shrunk_means(
+    index: NDArray[np.int64], values: NDArray[np.float64], n: int, shrinkage: float
+) -> NDArray[np.float64]:
+    """The sum of the values of each index over their number and the shrinkage."""
+    weight = np.bincount(index, minlength=n + 1) + shrinkage
+    return np.bincount(index, values, n + 1) / weight
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,11 +158,13 @@ class TrainingRows:
         user_index, movie_index, class_index: int64 (n_rows,).
         rating: float64 (n_rows,), stars.
         residual: float64 (n_rows,), rating less what `Bias` expects.
-        timestamp: float64 (n_rows,), NaN where the data has none.
+        timestamp: float64 (n_rows,), seconds since 1970, NaN where the data has none.
         n_users: users that the indexes may name, whether they have rows here or not.
         catalogue: the movies.
         scale: of the classes.
         bias: fitted on these rows.
+        latest_kept: how many of each user's latest ratings features may look at one by
+            one.
     """
 
     user_index: NDArray[np.int64]
@@ -127,6 +177,7 @@ class TrainingRows:
     catalogue: Catalogue
     scale: RatingScale
     bias: Bias
+    latest_kept: int = LATEST_KEPT
 
     @classmethod
     def of(
@@ -135,25 +186,19 @@ class TrainingRows:
         users: IdIndex,
         catalogue: Catalogue,
         scale: RatingScale,
+        latest_kept: int = LATEST_KEPT,
     ) -> TrainingRows:
         """Index the rows and fit the bias."""
-        user_index, movie_index = (
+        return cls.of_users(
             users.index(ratings.user_id),
             catalogue.index.index(ratings.movie_id),
-        )
-        rating, timestamp = (
             ratings.rating.astype(np.float64),
             ratings.queries().timestamp,
-        )
-        return cls.of_users(
-            user_index,
-            movie_index,
-            rating,
-            timestamp,
             len(users),
             catalogue,
             scale,
             None,
+            latest_kept,
         )
 
     @classmethod
@@ -167,138 +212,106 @@ class TrainingRows:
         catalogue: Catalogue,
         scale: RatingScale,
         bias: Bias | None,
+        latest_kept: int = LATEST_KEPT,
     ) -> TrainingRows:
-        """Rows of users in any order; where ``bias`` is given, its movies stand and
-        only the users' is fitted.
+        """Rows of indexed users, in any order.
+
+        If ``bias`` is given, its movies stay as they are and only the users are fitted.
         """
-        key = user_index << 32 | movie_index
+        key = pair_key(user_index, movie_index)
         # Files as they are distributed are in order, which saves sorting.
-        order = (
-            slice(None)
-            if np.all(key[1:] > key[:-1])
-            else np.argsort(key, kind="stable")
-        )
-        user_index, movie_index, rating = (
-            user_index[order],
-            movie_index[order],
-            rating[order],
-        )
+        is_in_order = np.all(key[1:] > key[:-1])
+        order = slice(None) if is_in_order else np.argsort(key, kind="stable")
+        user = user_index[order]
+        movie = movie_index[order]
+        stars = rating[order]
+
         if bias is None:
-            bias = _fit_bias(
-                user_index, movie_index, rating, n_users, len(catalogue.index)
-            )
+            bias = Bias.fit(user, movie, stars, n_users, len(catalogue.index))
         else:
-            bias = bias.of_users(user_index, movie_index, rating, n_users)
-        residual = rating - bias.mean - bias.user[user_index] - bias.movie[movie_index]
-        classes = scale.to_class(rating)
+            bias = bias.with_users(user, movie, stars, n_users)
         return cls(
-            user_index,
-            movie_index,
-            classes,
-            rating,
-            residual,
-            timestamp[order],
-            n_users,
-            catalogue,
-            scale,
-            bias,
+            user_index=user,
+            movie_index=movie,
+            class_index=scale.to_class(stars),
+            rating=stars,
+            residual=stars - bias.mean - bias.user[user] - bias.movie[movie],
+            timestamp=timestamp[order],
+            n_users=n_users,
+            catalogue=catalogue,
+            scale=scale,
+            bias=bias,
+            latest_kept=latest_kept,
         )
 
     @property
     def n_movies(self) -> int:
-        """Movies that the indexes may name."""
+        """How many movies the indexes may name."""
         return len(self.catalogue.index)
 
     def class_shares(self) -> NDArray[np.float64]:
         """The share of each class among all rows, float64 (n_classes,)."""
-        return np.bincount(
-            self.class_index, minlength=len(self.scale.class_values)
-        ) / len(self.class_index)
-
-    def of_some_users(self, most: int) -> TrainingRows:
-        """The rows of so many users that they are about ``most``; all where there are
-        no more.
-        """
-        users = np.arange(self.n_users + 1)
-        share = min(1.0, most / max(len(self.user_index), 1))
-        return (
-            self
-            if share == 1
-            else self._take(drawn(mixed(users, users), share)[self.user_index])
-        )
-
-    def with_fewer_pairs(self, most: int) -> TrainingRows:
-        """Fewer rows of the users with most, so that all pairs of ratings of one user
-        are about ``most``.
-
-        Each user keeps at most about as many rows as the others; all where the pairs
-        are no more.
-        """
-        counts = np.bincount(self.user_index, minlength=self.n_users + 1).astype(
-            np.float64
-        )
-        if (counts**2).sum() <= most:
-            return self
-        low, high = 1.0, counts.max()
-        while high - low > 1:
-            cap = (low + high) / 2
-            low, high = (
-                (low, cap)
-                if (np.minimum(counts, cap) ** 2).sum() > most
-                else (cap, high)
-            )
-        share = np.minimum(1.0, low / np.maximum(counts, 1))
-        return self._take(
-            drawn(mixed(self.user_index, self.movie_index), share[self.user_index])
-        )
-
-    def _take(self, chosen: NDArray[np.bool_]) -> TrainingRows:
-        columns = (
-            "user_index",
-            "movie_index",
-            "class_index",
-            "rating",
-            "residual",
-            "timestamp",
-        )
-        return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
+        n_classes = len(self.scale.class_values)
+        counts = np.bincount(self.class_index, minlength=n_classes)
+        return counts / len(self.class_index)
 
     def per_user(
         self, values: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """Sums of ``values`` (of ones: counts) by user, float64 (n_users + 1,)."""
-        return np.bincount(self.user_index, values, self.n_users + 1).astype(np.float64)
+        """Sums of ``values``, or counts, by user: float64 (n_users + 1,)."""
+        sums = np.bincount(self.user_index, values, self.n_users + 1)
+        return sums.astype(np.float64)
 
     def per_movie(
         self, values: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """Sums of ``values`` (of ones: counts) by movie, float64 (n_movies + 1,)."""
-        return np.bincount(
-            self.movie_index, values, len(self.catalogue.index) + 1
-        ).astype(np.float64)
+        """Sums of ``values``, or counts, by movie: float64 (n_movies + 1,)."""
+        sums = np.bincount(self.movie_index, values, self.n_movies + 1)
+        return sums.astype(np.float64)
 
+    def of_some_users(self, most: int) -> TrainingRows:
+        """Rows of a random subset of users, about ``most`` in all.
 
-def _fit_bias(
-    user: NDArray[np.int64],
-    movie: NDArray[np.int64],
-    rating: NDArray[np.float64],
-    n_users: int,
-    n_movies: int,
-) -> Bias:
-    mean = float(rating.mean())
-    centred = rating - mean
-    of_user, of_movie = np.zeros(n_users + 1), np.zeros(n_movies + 1)
-    movie_weight = np.bincount(movie, minlength=n_movies + 1) + MOVIE_SHRINKAGE
-    for _ in range(SWEEPS):
-        of_movie = (
-            np.bincount(movie, centred - of_user[user], n_movies + 1) / movie_weight
+        If there are no more rows than that, all of them.
+        """
+        share = min(1.0, most / max(len(self.user_index), 1))
+        if share == 1:
+            return self
+        users = np.arange(self.n_users + 1)
+        is_drawn = drawn(mixed(users, users), share)
+        return self._take(is_drawn[self.user_index])
+
+    def with_fewer_pairs(self, most: int) -> TrainingRows:
+        """A sample in which users have about ``most`` pairs of own ratings in all.
+
+        Rows are left out at random, of the users with most of them: there is a number
+        of rows that each user keeps at most, on average. If there are no more pairs
+        than ``most``, all rows stay.
+        """
+        counts = self.per_user()
+        if (counts**2).sum() <= most:
+            return self
+
+        low = 1.0
+        high = float(counts.max())
+        while high - low > 1:
+            cap = (low + high) / 2
+            if (np.minimum(counts, cap) ** 2).sum() > most:
+                high = cap
+            else:
+                low = cap
+        share = np.minimum(1.0, low / np.maximum(counts, 1))
+        hashes = mixed(self.user_index, self.movie_index)
+        return self._take(drawn(hashes, share[self.user_index]))
+
+    def _take(self, chosen: NDArray[np.bool_]) -> TrainingRows:
+        """The chosen rows; the bias stays that of all."""
+        return replace(
+            self,
+            user_index=self.user_index[chosen],
+            movie_index=self.movie_index[chosen],
+            class_index=self.class_index[chosen],
+            rating=self.rating[chosen],
+            residual=self.residual[chosen],
+            timestamp=self.timestamp[chosen],
         )
-        of_user = _user_step(user, centred - of_movie[movie], n_users)
-    return Bias(mean, of_user, of_movie)
-
-
-def _user_step(
-    user: NDArray[np.int64], unexplained: NDArray[np.float64], n_users: int
-) -> NDArray[np.float64]:
-    weight = np.bincount(user, minlength=n_users + 1) + USER_SHRINKAGE
-    return np.bincount(user, unexplained, n_users + 1) / weight

@@ -1,8 +1,10 @@
 from typing import Any
 
-class Plan:
+class RowMaker:
     def __init__(
-        self, known: dict[str, Any], groups: tuple[tuple[str, int, dict[str, Any]], ...]
+        self,
+        shared: dict[str, Any],
+        groups: tuple[tuple[str, tuple[str, ...], dict[str, Any]], ...],
     ) -> None: ...
     def transform_into(
         self, user_id: Any, movie_id: Any, timestamp: Any, out: Any, /
@@ -11,5 +13,5 @@ class Plan:
         self, user_id: int, movie_id: int, timestamp: float, out: Any, /
     ) -> None: ...
 
-def find_likest(ratings: dict[str, Any], likest: dict[str, Any], /) -> None: ...
+def find_most_similar(ratings: dict[str, Any], found: dict[str, Any], /) -> None: ...
 def find_vectors(given: dict[str, Any], found: dict[str, Any], /) -> None: ...

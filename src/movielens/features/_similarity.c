@@ -1,0 +1,234 @@
+/* How similar any two items are by what their common raters thought of them, and the
+ * items that are most similar to each.
+ *
+ * Each rating of an item is compared with all other ratings of the same rater, so the
+ * work grows with the sum of the squares of the raters' numbers of ratings. One item is
+ * done at a time, so the memory grows with the number of items. Sums go by rising
+ * rater.
+ */
+
+#include "_tables.h"
+
+#include <math.h>
+#include <string.h>
+
+/* All ratings twice: by item, with raters, and by rater, with items. The starts say
+ * where each item or rater begins, and where the last one ends. */
+typedef struct {
+    Table item_start;
+    Table rater;
+    Table opinion;
+    Table rater_start;
+    Table item;
+    Table opinion_of_item;
+    Table shrinkage;
+    Table norm_shrinkage;
+} Ratings;
+
+static const TableKind RATINGS[] = {
+    {"item_start", 'q', "items+1"},
+    {"rater", 'i', "ratings"},
+    {"opinion", 'f', "ratings"},
+    {"rater_start", 'q', "raters+1"},
+    {"item", 'i', "ratings"},
+    {"opinion_of_item", 'f', "ratings"},
+    {"shrinkage", 'f', "1"},
+    {"norm_shrinkage", 'f', "1"},
+    {NULL, 0, NULL},
+};
+
+typedef struct {
+    Table neighbour;
+    Table similarity;
+} MostSimilar;
+
+static const TableKind MOST_SIMILAR[] = {
+    {"neighbour", 'i', "items, kept"},
+    {"similarity", 'f', "items, kept"},
+    {NULL, 0, NULL},
+};
+
+/* What the common raters of two items add up to. */
+typedef struct {
+    float product;
+    float own_square, other_square;
+    float n_common;
+} Sums;
+
+/* A heap of the best candidates, the worst of them first. */
+
+typedef struct {
+    float similarity;
+    int32_t item;
+} Candidate;
+
+static int is_worse(Candidate a, Candidate b) {
+    if (a.similarity != b.similarity) {
+        return a.similarity < b.similarity;
+    }
+    return a.item > b.item;
+}
+
+static void swap(Candidate *heap, size_t one, size_t other) {
+    Candidate moved = heap[one];
+    heap[one] = heap[other];
+    heap[other] = moved;
+}
+
+static void sift_down(Candidate *heap, size_t n, size_t place) {
+    for (;;) {
+        size_t worst = place;
+        size_t left = 2 * place + 1;
+        for (size_t child = left; child < left + 2 && child < n; child++) {
+            if (is_worse(heap[child], heap[worst])) {
+                worst = child;
+            }
+        }
+        if (worst == place) {
+            return;
+        }
+        swap(heap, place, worst);
+        place = worst;
+    }
+}
+
+static void sift_up(Candidate *heap, size_t place) {
+    while (place) {
+        size_t parent = (place - 1) / 2;
+        if (!is_worse(heap[place], heap[parent])) {
+            return;
+        }
+        swap(heap, place, parent);
+        place = parent;
+    }
+}
+
+/* Adds a candidate to a heap of `n` if it is among the best `most`; returns how many
+ * the heap has then. */
+static size_t offer(Candidate *heap, size_t n, size_t most, Candidate candidate) {
+    if (n < most) {
+        heap[n] = candidate;
+        sift_up(heap, n);
+        return n + 1;
+    }
+    if (is_worse(heap[0], candidate)) {
+        heap[0] = candidate;
+        sift_down(heap, n, 0);
+    }
+    return n;
+}
+
+/* Adds up the common raters of an item and of every item that they rated. Those items
+ * are listed in `met`; returns how many they are. */
+static size_t compare(const Ratings *ratings, size_t item, Sums *sums, int32_t *met) {
+    const int32_t *others = int32(&ratings->item, 0);
+    const float *opinions = float32(&ratings->opinion_of_item, 0);
+    const int64_t *bounds = int64(&ratings->item_start, item);
+    size_t n_met = 0;
+    for (size_t i = (size_t)bounds[0]; i < (size_t)bounds[1]; i++) {
+        float opinion = *float32(&ratings->opinion, i);
+        float square = opinion * opinion;
+        size_t rater = (size_t)*int32(&ratings->rater, i);
+        const int64_t *rated = int64(&ratings->rater_start, rater);
+        for (int64_t j = rated[0]; j < rated[1]; j++) {
+            float other = opinions[j];
+            Sums *sum = sums + others[j];
+            if (sum->n_common == 0) {
+                met[n_met++] = others[j];
+            }
+            sum->product += opinion * other;
+            sum->own_square += square;
+            sum->other_square += other * other;
+            sum->n_common += 1;
+        }
+    }
+    return n_met;
+}
+
+/* `sums` are 0 before and after. `heap` has room for one more than are kept. */
+static void find_neighbours(const Ratings *ratings, size_t item, Sums *sums,
+                            int32_t *met, Candidate *heap, const MostSimilar *found) {
+    float shrinkage = number(&ratings->shrinkage);
+    float norm_shrinkage = number(&ratings->norm_shrinkage);
+    size_t n_met = compare(ratings, item, sums, met);
+    size_t n = 0;
+    for (size_t i = 0; i < n_met; i++) {
+        Sums sum = sums[met[i]];
+        memset(sums + met[i], 0, sizeof sum);
+        if (sum.n_common < 2 || !(sum.product > 0) || (size_t)met[i] == item) {
+            continue;
+        }
+        float norm = sqrtf(sum.own_square * sum.other_square) + norm_shrinkage;
+        float confidence = sum.n_common / (sum.n_common + shrinkage);
+        Candidate candidate = {
+            .similarity = sum.product / norm * confidence,
+            .item = met[i],
+        };
+        n = offer(heap, n, found->neighbour.width, candidate);
+    }
+
+    int32_t *neighbour = (int32_t *)int32(&found->neighbour, item);
+    float *similarity = (float *)float32(&found->similarity, item);
+    while (n--) { /* the worst that is left goes to the last place that is left */
+        neighbour[n] = heap[0].item;
+        similarity[n] = heap[0].similarity;
+        heap[0] = heap[n];
+        sift_down(heap, n, 0);
+    }
+}
+
+static PyObject *run(const Ratings *ratings, const MostSimilar *found) {
+    size_t n_items = ratings->item_start.length - 1;
+    size_t n_raters = ratings->rater_start.length - 1;
+    size_t n_ratings = ratings->rater.length;
+    if (!rises_to(&ratings->item_start, n_ratings) ||
+        !rises_to(&ratings->rater_start, n_ratings) ||
+        !are_below(&ratings->rater, n_raters) || !are_below(&ratings->item, n_items)) {
+        return PyErr_Format(PyExc_ValueError,
+                            "ratings: a start or an index is out of bounds");
+    }
+
+    Sums *sums = PyMem_Calloc(n_items + 1, sizeof *sums);
+    int32_t *met = PyMem_Calloc(n_items + 1, sizeof *met);
+    Candidate *heap = PyMem_Calloc(found->neighbour.width + 1, sizeof *heap);
+    PyObject *result = NULL;
+    if (sums == NULL || met == NULL || heap == NULL) {
+        PyErr_NoMemory();
+    } else {
+        Py_BEGIN_ALLOW_THREADS;
+        for (size_t item = 0; item < n_items; item++) {
+            find_neighbours(ratings, item, sums, met, heap, found);
+        }
+        Py_END_ALLOW_THREADS;
+        result = Py_NewRef(Py_None);
+    }
+    PyMem_Free(sums);
+    PyMem_Free(met);
+    PyMem_Free(heap);
+    return result;
+}
+
+PyObject *find_most_similar(PyObject *self, PyObject *args) {
+    (void)self;
+    PyObject *given_arrays;
+    PyObject *found_arrays;
+    if (!PyArg_ParseTuple(args, "O!O!:find_most_similar", &PyDict_Type, &given_arrays,
+                          &PyDict_Type, &found_arrays)) {
+        return NULL;
+    }
+
+    Py_buffer views[2 * MOST_TABLES];
+    Buffers buffers = {views, 0};
+    Extents extents = {.n = 0};
+    Ratings ratings;
+    MostSimilar found;
+    PyObject *result = NULL;
+    if (bind_tables("ratings", RATINGS, given_arrays, 0, &extents, &buffers,
+                    (Table *)&ratings) == 0 &&
+        bind_tables("found", MOST_SIMILAR, found_arrays, 1, &extents, &buffers,
+                    (Table *)&found) == 0) {
+        result = run(&ratings, &found);
+    }
+    release_buffers(&buffers);
+    return result;
+}
