@@ -8,6 +8,7 @@ import xgboost
 
 from movielens.errors import RequestError
 from movielens.features import FeatureSpec
+from movielens.features.spec_arrays import spec_from_arrays, spec_to_arrays
 from movielens.model import Model
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable, RatingTable
@@ -110,7 +111,7 @@ def test_ratings_beyond_the_profile_count_too() -> None:
         np.arange(10**9, 10**9 + len(rated)),
     )
     fitted = FeatureSpec.fit(ratings, catalogue)
-    spec = FeatureSpec.from_arrays(fitted.to_arrays())
+    spec = spec_from_arrays(spec_to_arrays(fitted))
     of_user_1 = spec.profiles.rated(0)
     assert sorted(of_user_1.tolist()) == list(range(n_movies - 1))
     assert sorted(spec.profiles.rated(1).tolist()) == [0, 1]
