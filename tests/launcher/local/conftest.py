@@ -16,6 +16,7 @@ import pytest
 from container.image import build
 from launcher.docker import run_docker
 from launcher.local import stack
+from launcher.local.detached import DetachedProcess
 from launcher.local.settings import Limits, StackSettings
 from tests.launcher.local.stack_user import StackUser, clients
 
@@ -30,6 +31,24 @@ TRUST_SAGEMAKER = {
         },
     ],
 }
+
+
+@pytest.fixture
+def stack_settings(tmp_path: Path) -> StackSettings:
+    """Of a stack that was never started."""
+    return StackSettings(
+        directory=tmp_path,
+        identity="abc",
+        port=1,
+        registry_port=2,
+        region="eu-west-1",
+        access_key="AKIALOCAL",
+        secret_key="secret",
+        registry_password="password",
+        limits=Limits(stop_seconds=6),
+        layers=tmp_path / "layers",
+        processes=(DetachedProcess(7, "123"),),
+    )
 
 
 @pytest.fixture(scope="session")
