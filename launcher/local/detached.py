@@ -102,7 +102,7 @@ def _start_time(pid: int) -> str:
         if Path("/proc/self").exists():
             return ""
         return _start_time_by_ps(pid)
-    # The command's name stands in parentheses, and may itself contain anything.
+    # The command's name comes first, in parentheses, and may contain any character.
     state, *fields = status.rpartition(")")[2].split()
     return "" if state == "Z" else fields[18]
 

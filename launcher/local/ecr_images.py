@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from launcher.local.errors import RefusedError, invalid
 from launcher.local.operation import Operation, Parameters, Result
 from launcher.local.registry import (
+    ImageManifest,
     ImageName,
-    Manifest,
     RegistryServer,
     UnreachableError,
     authorization,
@@ -95,7 +95,7 @@ class EcrImages:
         return {"imageDetails": details}
 
     def _detail(
-        self, repository: str, manifest: Manifest, tags: Mapping[str, str]
+        self, repository: str, manifest: ImageManifest, tags: Mapping[str, str]
     ) -> Result:
         key = (repository, manifest.digest)
         detail: Result = {
@@ -200,12 +200,12 @@ class EcrImages:
             )
         return name
 
-    def _all(self, repository: str) -> list[Manifest]:
+    def _all(self, repository: str) -> list[ImageManifest]:
         digests = self._registry.digests(repository)
         manifests = [self._manifest(repository, digest) for digest in digests]
         return [manifest for manifest in manifests if manifest is not None]
 
-    def _existing(self, repository: str, image_id: Mapping[str, str]) -> Manifest:
+    def _existing(self, repository: str, image_id: Mapping[str, str]) -> ImageManifest:
         manifest = self._find(repository, image_id)
         if manifest is None:
             raise RefusedError(
@@ -214,7 +214,9 @@ class EcrImages:
             )
         return manifest
 
-    def _find(self, repository: str, image_id: Mapping[str, str]) -> Manifest | None:
+    def _find(
+        self, repository: str, image_id: Mapping[str, str]
+    ) -> ImageManifest | None:
         digest = image_id.get("imageDigest")
         tag = image_id.get("imageTag")
         if digest and tag:
@@ -224,14 +226,14 @@ class EcrImages:
                 return None
         return self._manifest(repository, digest or tag or "latest")
 
-    def _manifest(self, repository: str, reference: str) -> Manifest | None:
+    def _manifest(self, repository: str, reference: str) -> ImageManifest | None:
         try:
             return self._registry.manifest(repository, reference)
         except UnreachableError as error:
             raise RefusedError("ServerException", str(error), 500) from error
 
 
-def _tags_of(manifest: Manifest, tags: Mapping[str, str]) -> list[str]:
+def _tags_of(manifest: ImageManifest, tags: Mapping[str, str]) -> list[str]:
     return [tag for tag, digest in tags.items() if digest == manifest.digest]
 
 

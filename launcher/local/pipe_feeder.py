@@ -27,7 +27,7 @@ class PipeFeeder(threading.Thread):
 
     Args:
         clients: to read from S3.
-        channel: whose objects these are.
+        channel: that the objects belong to.
         objects: this host's, in order.
         data_dir: the host's ``input/data``.
     """

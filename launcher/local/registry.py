@@ -42,7 +42,7 @@ class UnreachableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class ImageManifest:
     """The manifest of an image.
 
     Attributes:
@@ -200,7 +200,7 @@ class RegistryServer:
             return False
         return True
 
-    def manifest(self, repository: str, reference: str) -> Manifest | None:
+    def manifest(self, repository: str, reference: str) -> ImageManifest | None:
         """The manifest of a tag or digest; None if there is none.
 
         Raises:
@@ -217,7 +217,7 @@ class RegistryServer:
                 return None
             raise _unexpected(error) from error
         digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
-        return Manifest(digest, media_type, text.decode())
+        return ImageManifest(digest, media_type, text.decode())
 
     def tags(self, repository: str) -> dict[str, str]:
         """The digest of each tag."""

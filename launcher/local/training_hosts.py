@@ -70,7 +70,7 @@ class TrainingHosts:
                 if has_peers:
                     options += ["--network-alias", host]
                 elif is_isolated:
-                    # Without a network, nothing else tells a host its own address.
+                    # Without a network, docker gives a host no address of its own.
                     options += ["--add-host", f"{host}:127.0.0.1"]
                 options += _job_options(parts.settings.region, job, base, channels)
                 container = parts.engine.start(image, _command(job), options)

@@ -167,7 +167,7 @@ class TransformRun(threading.Thread):
             yield containers
 
     def _environment(self) -> dict[str, str]:
-        """The variables by which SageMaker tells a container of the job."""
+        """The variables that SageMaker sets for the job in its containers."""
         contract_words = {api: contract for contract, api in _STRATEGIES.items()}
         strategy = self._job.get("BatchStrategy", "")
         given = {

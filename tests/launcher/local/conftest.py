@@ -21,16 +21,12 @@ from launcher.local.settings import Limits, StackSettings
 from tests.launcher.local.stack_user import StackUser, clients
 
 ROOT = Path(__file__).parents[3]
-TRUST_SAGEMAKER = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        },
-    ],
+STATEMENT = {
+    "Effect": "Allow",
+    "Principal": {"Service": "sagemaker.amazonaws.com"},
+    "Action": "sts:AssumeRole",
 }
+TRUST_SAGEMAKER = {"Version": "2012-10-17", "Statement": [STATEMENT]}
 
 
 @pytest.fixture

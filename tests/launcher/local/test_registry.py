@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from launcher.local.registry import ImageName, Manifest
+from launcher.local.registry import ImageManifest, ImageName
 
 HOST = "127.0.0.1:5000"
 
@@ -31,9 +31,9 @@ def test_a_name_without_a_registry_is_none() -> None:
 
 def test_the_size_of_an_image_is_that_of_its_layers_and_configuration() -> None:
     document = {"layers": [{"size": 10}, {"size": 20}], "config": {"size": 3}}
-    assert Manifest("sha256:ab", "", json.dumps(document)).size == 33
+    assert ImageManifest("sha256:ab", "", json.dumps(document)).size == 33
 
 
 def test_the_size_of_a_list_is_that_of_its_manifests() -> None:
     document = {"manifests": [{"size": 10}, {"size": 20}]}
-    assert Manifest("sha256:ab", "", json.dumps(document)).size == 30
+    assert ImageManifest("sha256:ab", "", json.dumps(document)).size == 30

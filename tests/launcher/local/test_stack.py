@@ -1,5 +1,5 @@
-"""The stack itself: what `up` starts, `down` ends; whom it lets in; and the commands
-that people type.
+"""The stack itself: it starts and ends as a whole, refuses strangers, and is run by
+commands that people type.
 """
 
 from __future__ import annotations

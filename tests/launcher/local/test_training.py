@@ -1,5 +1,5 @@
-"""Training jobs over the API, in the pushed image: what they see, what comes of them,
-and every way to end badly.
+"""Training jobs over the API, in the pushed image: what they see, what they leave, and
+every way to fail.
 """
 
 from __future__ import annotations
