@@ -55,15 +55,14 @@ class PipeFeeder(threading.Thread):
             if fifo is None:
                 return
             self._make_fifo(epoch + 1)
-            with os.fdopen(fifo, "wb") as file:
-                try:
-                    for chunk in self._chunks():
-                        file.write(chunk)
-                except BrokenPipeError:
-                    # The reader has seen enough. Closing the file would try to write
-                    # what it still holds.
-                    file.detach()
-                    os.close(fifo)
+            try:
+                for chunk in self._chunks():
+                    _write_all(fifo, chunk)
+            except BrokenPipeError:
+                # The reader has seen enough of this epoch.
+                pass
+            finally:
+                os.close(fifo)
             self._path(epoch).unlink(missing_ok=True)
             epoch += 1
 
@@ -104,3 +103,11 @@ class PipeFeeder(threading.Thread):
                 os.set_blocking(fifo, True)
                 return fifo
         return None
+
+
+def _write_all(fifo: int, data: bytes) -> None:
+    """Write without a buffer, which would try again to write what nobody reads."""
+    rest = memoryview(data)
+    while rest:
+        n_written = os.write(fifo, rest)
+        rest = rest[n_written:]

@@ -1,4 +1,4 @@
-"""The stack's own S3, IAM and other services as jobs use them: over HTTP, as anyone."""
+"""boto3's clients of the stack's own services, and what jobs do with S3 and IAM."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def parse_s3_uri(uri: str) -> S3Uri:
 
 
 class ServiceClients:
-    """boto3's clients, and what jobs do with them."""
+    """Clients that reach the services over HTTP, like anyone's."""
 
     def __init__(self, settings: StackSettings) -> None:
         self._settings = settings

@@ -69,12 +69,12 @@ class Ending(enum.Enum):
 
     @property
     def secondary_status(self) -> str:
-        """The status."""
+        """SecondaryStatus of the job."""
         return self.value[0]
 
     @property
     def message(self) -> str:
-        """What the description says."""
+        """The StatusMessage that goes with it."""
         return self.value[1]
 
 
