@@ -19,17 +19,21 @@ from sagemaker.estimator import Estimator
 from sagemaker.local import LocalSession
 from sagemaker.serializers import JSONSerializer
 
-ROLE = "arn:aws:iam::123456789012:role/local"  # local mode wants one, and never uses it
+# Local mode wants a role and keys, and never uses them.
+ROLE = "arn:aws:iam::123456789012:role/local"
+KEYS = ("local", "local")
+REGION = "us-east-1"
 
 
 def main(image: str, data: Path) -> None:
-    """Print the predictions for a few raw ids, and the lines of a batch."""
-    boto = boto3.Session(
-        "local", "local", region_name="us-east-1"
-    )  # local mode wants keys, and never uses them
-    session = LocalSession(boto)
-    session.config = {"local": {"local_code": True, "region_name": "us-east-1"}}
+    """Print the predictions for two pairs of raw ids, once asked of an endpoint and
+    once of a batch.
+    """
+    session = LocalSession(boto3.Session(*KEYS, region_name=REGION))
+    session.config = {"local": {"local_code": True, "region_name": REGION}}
     work = Path(tempfile.mkdtemp(prefix="halfstar-"))
+
+    # Train.
     estimator = Estimator(
         image,
         ROLE,
@@ -41,18 +45,21 @@ def main(image: str, data: Path) -> None:
     )
     estimator.fit({"training": f"file://{data.resolve()}"})
 
+    # Deploy and predict.
     predictor = estimator.deploy(
         1, "local", serializer=JSONSerializer(), deserializer=JSONDeserializer()
     )
     try:
-        answers = predictor.predict(
+        predictions = predictor.predict(
             [{"userId": 1, "movieId": 318}, {"userId": 1, "movieId": 1}]
         )
     finally:
         predictor.delete_endpoint()
 
-    (work / "input").mkdir()
-    (work / "input" / "ids.csv").write_text("1,318\n1,1\n")
+    # Transform.
+    rows = work / "input" / "ids.csv"
+    rows.parent.mkdir()
+    rows.write_text("1,318\n1,1\n")
     transformer = estimator.transformer(
         1,
         "local",
@@ -60,24 +67,22 @@ def main(image: str, data: Path) -> None:
         assemble_with="Line",
         output_path=f"file://{work / 'batch'}",
     )
-    # Waiting would read CloudWatch's logs, which there are none of here.
+    # To wait for it, the SDK would read CloudWatch's logs, and there are none here.
     transformer.transform(
-        f"file://{work / 'input'}",
+        f"file://{rows.parent}",
         content_type="text/csv",
         split_type="Line",
         wait=False,
         logs=False,
     )
     batch = (work / "batch" / "ids.csv.out").read_text()
-    print(
-        json.dumps(
-            {
-                "model": estimator.model_data,
-                "predictions": answers,
-                "batch": batch.splitlines(),
-            }
-        )
-    )
+
+    result = {
+        "model": estimator.model_data,
+        "predictions": predictions,
+        "batch": batch.splitlines(),
+    }
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

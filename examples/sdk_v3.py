@@ -3,7 +3,8 @@ without an AWS account.
 
     python examples/sdk_v3.py halfstar:latest data/ml-latest-small
 
-needs `sagemaker` 3 and Docker with compose. A training job that fails is raised.
+needs `sagemaker` 3 and Docker with compose. If the training job fails, the script
+raises an exception.
 """
 
 from __future__ import annotations
@@ -20,57 +21,60 @@ from sagemaker.train import ModelTrainer
 from sagemaker.train.configs import Compute, InputData
 from sagemaker.train.model_trainer import Mode
 
-ROLE = "arn:aws:iam::123456789012:role/local"  # local mode wants one, and never uses it
+# Local mode wants a role and keys, and never uses them.
+ROLE = "arn:aws:iam::123456789012:role/local"
+KEYS = ("local", "local")
+NAME = "halfstar"
 
 
 def main(image: str, data: Path) -> None:
-    """Print the predictions for a few raw ids."""
-    boto = boto3.Session(
-        "local", "local", region_name="us-east-1"
-    )  # local mode wants keys, and never uses them
+    """Print the predictions for two pairs of raw ids."""
+    boto = boto3.Session(*KEYS, region_name="us-east-1")
     work = Path(tempfile.mkdtemp(prefix="halfstar-"))
+
+    # Train.
     trainer = ModelTrainer(
         training_mode=Mode.LOCAL_CONTAINER,
         sagemaker_session=Session(boto),
         training_image=image,
         role=ROLE,
-        base_job_name="halfstar",
+        base_job_name=NAME,
         compute=Compute(instance_type="local_cpu", instance_count=1),
         hyperparameters={"num_round": 20, "split": "tutorial"},
         local_container_root=str(work),
     )
-    trainer.train(
-        input_data_config=[
-            InputData(channel_name="training", data_source=str(data.resolve()))
-        ]
-    )
+    training = InputData(channel_name="training", data_source=str(data.resolve()))
+    trainer.train(input_data_config=[training])
     archive = work / "compressed_artifacts" / "model.tar.gz"
     if not archive.exists():
-        sys.exit("the job left no model: its reason is in the log above")
+        sys.exit("the job left no model: see the log above for its reason")
 
+    # Deploy.
     session = LocalSession(boto)
-    client, name = session.sagemaker_client, "halfstar"
+    sagemaker = session.sagemaker_client
     container = {"Image": image, "ModelDataUrl": f"file://{archive}", "Environment": {}}
-    client.create_model(name, container)
+    sagemaker.create_model(NAME, container)
     variant = {
         "VariantName": "main",
-        "ModelName": name,
+        "ModelName": NAME,
         "InstanceType": "local",
         "InitialInstanceCount": 1,
     }
-    client.create_endpoint_config(name, [variant])
-    client.create_endpoint(name, name)
+    sagemaker.create_endpoint_config(NAME, [variant])
+    sagemaker.create_endpoint(NAME, NAME)
+
+    # Predict.
+    rows = [{"userId": 1, "movieId": 318}, {"userId": 1, "movieId": 1}]
     try:
-        body = json.dumps([{"userId": 1, "movieId": 318}, {"userId": 1, "movieId": 1}])
         answer = session.sagemaker_runtime_client.invoke_endpoint(
-            Body=body,
-            EndpointName=name,
+            Body=json.dumps(rows),
+            EndpointName=NAME,
             ContentType="application/json",
             Accept="application/json",
         )
         predictions = json.loads(answer["Body"].read())
     finally:
-        client.delete_endpoint(name)
+        sagemaker.delete_endpoint(NAME)
     print(json.dumps({"model": str(archive), "predictions": predictions}))
 
 

@@ -1,4 +1,4 @@
-"""Directories as the archives that the platform keeps them in."""
+"""``tar.gz`` archives, in which SageMaker keeps models and output."""
 
 from __future__ import annotations
 
@@ -6,45 +6,49 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from launcher.local.errors import JobError
+from launcher.local.errors import FailureReasonError
 
 
 def pack(directories: Iterable[Path], archive: Path) -> int:
-    """Pack the contents of directories into one ``tar.gz``; gives the number of files.
+    """Pack the contents of directories, one a host, into one archive.
 
-    Where several have a file of one name, the first one's counts: the hosts of a job
-    must choose names that differ.
+    If several hosts wrote a file of the same name, the first host's is kept.
+
+    Returns:
+        The number of files.
 
     Raises:
-        JobError: if the disk doesn't take it.
+        FailureReasonError: if the archive can't be written.
     """
-    seen: set[str] = set()
+    names: set[str] = set()
     try:
         with tarfile.open(archive, "w:gz") as tar:
             for directory in directories:
                 for path in sorted(directory.rglob("*")):
                     name = str(path.relative_to(directory))
-                    if name not in seen:
-                        seen.add(name)
+                    if name not in names:
+                        names.add(name)
                         tar.add(path, name, recursive=False)
     except OSError as error:
-        raise JobError(
+        raise FailureReasonError(
             f"ClientError: Failed to pack {archive.name}: {error.strerror}"
         ) from error
-    return len(seen)
+    return len(names)
 
 
 def unpack(archive: Path, directory: Path) -> None:
-    """Unpack a model archive; members that would leave the directory are refused.
+    """Unpack a model's archive into a directory, which is made.
+
+    Members that would end up outside the directory are refused.
 
     Raises:
-        JobError: if it isn't a readable ``tar.gz``.
+        FailureReasonError: if it isn't a readable ``tar.gz``.
     """
     directory.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(archive, "r:gz") as tar:
             tar.extractall(directory, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise JobError(
+        raise FailureReasonError(
             f"Failed to extract model data archive from {archive.name}: {error}"
         ) from error

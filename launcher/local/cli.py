@@ -31,7 +31,7 @@ def up(
         int, typer.Option(help="Port of the image registry; 0 takes a free one.")
     ] = 0,
     region: Annotated[
-        str, typer.Option(help="The region that it says it is.")
+        str, typer.Option(help="The AWS region that it claims to be in.")
     ] = "us-east-1",
     layers: Annotated[
         Path | None,
@@ -45,10 +45,11 @@ def up(
     settings = stack.up(
         directory, port=port, registry_port=registry_port, region=region, layers=layers
     )
+    environment = settings.environment()
     if as_json:
-        typer.echo(json.dumps(settings.environment(), indent=2))
+        typer.echo(json.dumps(environment, indent=2))
         return
-    for name, value in settings.environment().items():
+    for name, value in environment.items():
         typer.echo(f"export {name}={value}")
 
 
@@ -63,26 +64,29 @@ def down(directory: Directory = DEFAULT_DIRECTORY) -> None:
 
 @app.command()
 def status(directory: Directory = DEFAULT_DIRECTORY, as_json: Json = False) -> None:
-    """Say whether it runs, and where; exits with 1 when it doesn't."""
+    """Say whether it runs, and where; exits with 1 if it doesn't."""
     from launcher.local import stack
-    from launcher.local.settings import Settings
+    from launcher.local.settings import StackSettings
 
-    settings = Settings.load(directory)
-    running, containers = stack.is_up(settings), stack.containers(settings)
+    settings = StackSettings.load(directory)
+    is_up = stack.is_up(settings)
+    services = settings.endpoint_url
+    registry = settings.registry
+    containers = stack.containers(settings)
     if as_json:
         found = {
-            "up": running,
-            "services": settings.endpoint_url,
-            "registry": settings.registry,
+            "up": is_up,
+            "services": services,
+            "registry": registry,
+            "containers": containers,
         }
-        typer.echo(json.dumps({**found, "containers": containers}, indent=2))
+        typer.echo(json.dumps(found, indent=2))
     else:
-        typer.echo(
-            f"{'up' if running else 'not up'}: services {settings.endpoint_url}, registry {settings.registry}"
-        )
+        state = "up" if is_up else "not up"
+        typer.echo(f"{state}: services {services}, registry {registry}")
         for line in containers:
             typer.echo(line)
-    raise typer.Exit(not running)
+    raise typer.Exit(not is_up)
 
 
 @app.command()
@@ -91,7 +95,7 @@ def interrupt(job: str, directory: Directory = DEFAULT_DIRECTORY) -> None:
     moment.
     """
     from launcher.local import stack
-    from launcher.local.settings import Settings
+    from launcher.local.settings import StackSettings
 
-    stack.interrupt(Settings.load(directory), job)
+    stack.interrupt(StackSettings.load(directory), job)
     typer.echo(f"{job} is interrupted")

@@ -1,175 +1,180 @@
-"""The operations on endpoints: a fleet behind a name, exchanged only when the new one
-is good.
+"""The operations on endpoints: a deployment behind a name, replaced only when the new
+one is healthy.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from launcher.local.errors import JobError, RefusedError, invalid
-from launcher.local.fleet import Fleet
-from launcher.local.models import Models
-from launcher.local.platform import Platform
-from launcher.local.records import Kind, Record, Records
+from launcher.local.deployment import Deployment
+from launcher.local.descriptions import Description, Descriptions, ResourceKind
+from launcher.local.errors import FailureReasonError, RefusedError, invalid
+from launcher.local.model_catalog import ModelCatalog
+from launcher.local.operation import Operation, Parameters, Result
+from launcher.local.stack_parts import StackParts
 
-KIND = Kind(
+ENDPOINT = ResourceKind(
     noun="endpoint",
     prefix="Endpoint",
-    state="EndpointStatus",
+    summaries="Endpoints",
     absent='Could not find endpoint "{arn}".',
     present='Cannot create already existing endpoint "{arn}".',
 )
-_SUMMARY = (
-    "EndpointName",
-    "EndpointArn",
-    "CreationTime",
-    "LastModifiedTime",
-    "EndpointStatus",
-)
-_UNDER_WAY = ("Creating", "Updating", "Deleting")
+_CHANGING = ("Creating", "Updating", "Deleting")
 
 _log = logging.getLogger(__name__)
 
 
 class Endpoints:
-    """The operations on endpoints."""
+    """Endpoints, and the threads that change them."""
 
-    def __init__(self, platform: Platform, models: Models) -> None:
-        self._platform = platform
-        self._models = models
+    def __init__(self, parts: StackParts, catalog: ModelCatalog) -> None:
+        self._parts = parts
+        self._catalog = catalog
         self._lock = threading.Lock()
-        self._fleets: dict[str, Fleet] = {}
-        self.records = Records(KIND, platform.settings.region)
-        self.operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+        self._deployments: dict[str, Deployment] = {}
+        self.descriptions = Descriptions(ENDPOINT, parts.settings.region)
+        self.operations: dict[str, Operation] = {
             "CreateEndpoint": self._create,
-            "DescribeEndpoint": lambda request: self.records.get(
-                request["EndpointName"]
-            ),
-            "ListEndpoints": lambda request: self.records.listing(
-                request, "Endpoints", _SUMMARY
-            ),
+            "DescribeEndpoint": self.descriptions.describe,
+            "ListEndpoints": self.descriptions.list,
             "UpdateEndpoint": self._update,
             "DeleteEndpoint": self._delete,
         }
 
-    def fleet(self, name: str) -> Fleet:
-        """What answers under a name.
+    def deployment(self, name: str) -> Deployment:
+        """What answers for an endpoint.
 
         Raises:
             RefusedError: if nothing does.
         """
         with self._lock:
-            fleet = self._fleets.get(name)
-        if fleet is None:
+            deployment = self._deployments.get(name)
+        if deployment is None:
             raise RefusedError(
                 "ValidationError", f"Endpoint {name} of account not found."
             )
-        return fleet
+        return deployment
 
-    def _create(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        name = request["EndpointName"]
-        self.records.check_free(name)
-        fleet = self._new_fleet(request)
-        record = {
+    def _create(self, parameters: Parameters) -> Result:
+        name = parameters["EndpointName"]
+        self.descriptions.check_free(name)
+        deployment = self._new_deployment(parameters)
+        members = {
             "EndpointName": name,
-            "EndpointConfigName": request["EndpointConfigName"],
+            "EndpointConfigName": parameters["EndpointConfigName"],
             "EndpointStatus": "Creating",
         }
-        arn = self.records.add(record)
-        self._platform.tags.put(arn, request)
-        self._in_thread(self._bring_up, name, fleet)
+        arn = self.descriptions.add(members)
+        self._parts.tags.put(arn, parameters)
+        _in_thread(self._bring_up, name, deployment)
         return {"EndpointArn": arn}
 
-    def _bring_up(self, name: str, fleet: Fleet) -> None:
-        if (reason := self._start(fleet)) is not None:
-            self.records.set(name, EndpointStatus="Failed", FailureReason=reason)
+    def _bring_up(self, name: str, deployment: Deployment) -> None:
+        reason = _start(deployment)
+        if reason is not None:
+            self.descriptions.set(name, EndpointStatus="Failed", FailureReason=reason)
             return
         with self._lock:
-            self._fleets[name] = fleet
-        self._in_service(name, fleet)
+            self._deployments[name] = deployment
+        self._describe_in_service(name, deployment)
 
-    def _update(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        name = request["EndpointName"]
-        record = self.records.get(name)
-        if record["EndpointStatus"] != "InService":
-            raise invalid(
-                f'Cannot update in-progress endpoint "{record["EndpointArn"]}".'
+    def _update(self, parameters: Parameters) -> Result:
+        name = parameters["EndpointName"]
+        description = self.descriptions.get(name)
+        if description["EndpointStatus"] != "InService":
+            raise _is_changing(description)
+        deployment = self._new_deployment(parameters)
+        self.descriptions.set(name, EndpointStatus="Updating")
+        _in_thread(self._replace, name, deployment)
+        return {"EndpointArn": description["EndpointArn"]}
+
+    def _replace(self, name: str, deployment: Deployment) -> None:
+        """The old deployment answers until the new one is healthy, and goes on if it
+        isn't.
+        """
+        reason = _start(deployment)
+        if reason is not None:
+            self.descriptions.set(
+                name, EndpointStatus="InService", FailureReason=reason
             )
-        fleet = self._new_fleet(request)
-        self.records.set(name, EndpointStatus="Updating")
-        self._in_thread(self._exchange, name, fleet)
-        return {"EndpointArn": record["EndpointArn"]}
-
-    def _exchange(self, name: str, fleet: Fleet) -> None:
-        """The old fleet answers until the new one is good, and goes on where it isn't."""
-        if (reason := self._start(fleet)) is not None:
-            self.records.set(name, EndpointStatus="InService", FailureReason=reason)
             return
         with self._lock:
-            old, self._fleets[name] = self._fleets[name], fleet
-        self.records.update(name, lambda record: record.pop("FailureReason", None))
-        self._in_service(name, fleet)
+            old = self._deployments[name]
+            self._deployments[name] = deployment
+        self._describe_in_service(name, deployment)
         old.stop()
 
-    def _delete(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        name = request["EndpointName"]
-        record = self.records.get(name)
-        if record["EndpointStatus"] in _UNDER_WAY:
-            raise invalid(
-                f'Cannot update in-progress endpoint "{record["EndpointArn"]}".'
-            )
-        self.records.set(name, EndpointStatus="Deleting")
+    def _delete(self, parameters: Parameters) -> Result:
+        name = parameters["EndpointName"]
+        description = self.descriptions.get(name)
+        if description["EndpointStatus"] in _CHANGING:
+            raise _is_changing(description)
+        self.descriptions.set(name, EndpointStatus="Deleting")
         with self._lock:
-            fleet = self._fleets.pop(name, None)
-        self._in_thread(self._take_down, name, fleet)
+            # There is none if it has failed.
+            deployment = self._deployments.pop(name, None)
+        _in_thread(self._take_down, name, deployment)
         return {}
 
-    def _take_down(self, name: str, fleet: Fleet | None) -> None:
-        if fleet is not None:
-            fleet.stop()
-        self._platform.tags.drop(self.records.remove(name)["EndpointArn"])
+    def _take_down(self, name: str, deployment: Deployment | None) -> None:
+        if deployment is not None:
+            deployment.stop()
+        removed = self.descriptions.remove(name)
+        self._parts.tags.drop(removed["EndpointArn"])
 
-    def _new_fleet(self, request: Mapping[str, Any]) -> Fleet:
-        config = self._models.configs.get(request["EndpointConfigName"])
+    def _new_deployment(self, parameters: Parameters) -> Deployment:
+        config = self._catalog.configs.get(parameters["EndpointConfigName"])
         for variant in config["ProductionVariants"]:
             if "InstanceType" in variant:
                 count = variant.get("InitialInstanceCount", 1)
-                self._platform.quotas.check(
+                self._parts.quotas.check(
                     variant["InstanceType"], "endpoint usage", count
                 )
-        return Fleet(self._platform, self._models, request["EndpointName"], config)
+        return Deployment(
+            self._parts, self._catalog, parameters["EndpointName"], config
+        )
 
-    def _start(self, fleet: Fleet) -> str | None:
-        """Why it isn't good, or None."""
-        try:
-            fleet.start()
-        except JobError as error:
-            return str(error)
-        except Exception as error:  # noqa: BLE001 the boundary: an endpoint must not stay Creating for ever
-            _log.exception("endpoint")
-            return f"InternalServerError: {type(error).__name__}: {error}"
-        return None
+    def _describe_in_service(self, name: str, deployment: Deployment) -> None:
+        config = deployment.config
 
-    def _in_service(self, name: str, fleet: Fleet) -> None:
-        def change(record: Record) -> None:
-            # The configuration before may have had it.
-            record.pop("AsyncInferenceConfig", None)
-            record |= {
-                "EndpointStatus": "InService",
-                "EndpointConfigName": fleet.config["EndpointConfigName"],
-                "ProductionVariants": [
-                    variant.describe() for variant in fleet.variants
-                ],
-            }
-            if "AsyncInferenceConfig" in fleet.config:
-                record["AsyncInferenceConfig"] = fleet.config["AsyncInferenceConfig"]
+        def change(description: Description) -> None:
+            # The configuration before, or the update before, may have left these.
+            description.pop("AsyncInferenceConfig", None)
+            description.pop("FailureReason", None)
+            description["EndpointStatus"] = "InService"
+            description["EndpointConfigName"] = config["EndpointConfigName"]
+            description["ProductionVariants"] = [
+                variant.describe() for variant in deployment.variants
+            ]
+            if deployment.is_async:
+                description["AsyncInferenceConfig"] = config["AsyncInferenceConfig"]
 
-        self.records.update(name, change)
+        self.descriptions.update(name, change)
 
-    def _in_thread(self, target: Callable[..., None], *arguments: Any) -> None:
-        threading.Thread(
-            target=target, args=arguments, daemon=True, name="endpoint"
-        ).start()
+
+def _start(deployment: Deployment) -> str | None:
+    """Start a deployment; gives the FailureReason if that fails."""
+    try:
+        deployment.start()
+    except FailureReasonError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 a bug mustn't leave an endpoint Creating
+        _log.exception("endpoint")
+        return f"InternalServerError: {type(error).__name__}: {error}"
+    return None
+
+
+def _is_changing(description: Description) -> RefusedError:
+    arn = description["EndpointArn"]
+    return invalid(f'Cannot update in-progress endpoint "{arn}".')
+
+
+def _in_thread(target: Callable[..., None], *arguments: Any) -> None:
+    thread = threading.Thread(
+        target=target, args=arguments, daemon=True, name="endpoint"
+    )
+    thread.start()

@@ -1,5 +1,5 @@
-"""What can go wrong here: the stack's own faults, refusals of a request, and jobs that
-end badly.
+"""What can go wrong: faults of the stack itself, requests that are refused, and jobs
+and endpoints that fail.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from launcher.errors import LauncherError
 
 
 class LocalError(LauncherError):
-    """The services can't be started, ended or found; the message says why and what to
-    do.
-    """
+    """The stack can't be started, ended or found; the message says what to do."""
 
 
 class RefusedError(Exception):
@@ -23,7 +21,7 @@ class RefusedError(Exception):
         code: the service's own code, such as ``ResourceInUse``.
         message: what the service says.
         status: the HTTP status.
-        members: more members of the answer's body.
+        members: further members of the response's body.
     """
 
     def __init__(
@@ -40,10 +38,10 @@ class RefusedError(Exception):
         self.members = dict(members or {})
 
 
-class JobError(Exception):
+class FailureReasonError(Exception):
     """A job or an endpoint fails; the message becomes its FailureReason."""
 
 
 def invalid(message: str) -> RefusedError:
-    """What most refusals are: a ValidationException."""
+    """A ValidationException, which is what most refusals are."""
     return RefusedError("ValidationException", message)

@@ -1,233 +1,263 @@
-"""InvokeEndpoint and InvokeEndpointAsync: the body goes to a container, its answer or
-its error comes back.
+"""InvokeEndpoint and InvokeEndpointAsync: the body goes to a container, and its reply
+or its error comes back.
 
-The statuses and members of errors are those of the runtime's service model: whatever a
-container answers but 2xx is a ModelError (424) that carries the original status and
-body.
+Statuses and members of errors follow the runtime's service model: any reply of a
+container but 2xx is a ModelError (424) with the original status and body.
 """
 
 from __future__ import annotations
 
-import http
-import threading
+import json
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
 
 from werkzeug.wrappers import Request, Response
 
-from launcher.local.cloud import parse_s3_uri
+from launcher.local.deployment import LOG_GROUP, Deployment, Variant
 from launcher.local.endpoints import Endpoints
-from launcher.local.errors import JobError, RefusedError
-from launcher.local.fleet import LOG_GROUP, Fleet, Variant
-from launcher.local.models import dumped
+from launcher.local.errors import FailureReasonError, RefusedError
 from launcher.local.multi_model import TARGET_HEADER
-from launcher.local.platform import Platform
-from launcher.local.replica import Answer, SlowError, UnavailableError
+from launcher.local.service_clients import parse_s3_uri
+from launcher.local.serving_container import Reply, SlowError, UnavailableError
 from launcher.local.settings import ACCOUNT, Limits
+from launcher.local.stack_parts import StackParts
 from launcher.s3_uri import S3Uri
 
-_PASSED_ON = (
+_PREFIX = "X-Amzn-SageMaker"
+_REQUEST_HEADERS = (
     "Content-Type",
     "Accept",
-    "X-Amzn-SageMaker-Custom-Attributes",
-    "X-Amzn-SageMaker-Inference-Id",
+    f"{_PREFIX}-Custom-Attributes",
+    f"{_PREFIX}-Inference-Id",
     TARGET_HEADER,
 )
-_ANSWERED = ("Content-Type", "X-Amzn-SageMaker-Custom-Attributes")
-_ASYNC_SECONDS = 900
+_REPLY_HEADERS = ("content-type", f"{_PREFIX}-Custom-Attributes".lower())
+_ASYNC_SECONDS = 900.0
 _ASYNC_AT_ONCE = 4
+_TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. "
+    "Review the latency metrics for each container in Amazon CloudWatch, resolve the "
+    "issue, and try again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _AsyncInvocation:
+    """An invocation that is answered later.
+
+    Attributes:
+        endpoint: its name.
+        deployment: that answers, even if the endpoint is updated meanwhile.
+        body: where the request's body is.
+        headers: of the request to the container.
+        seconds: how long the container's reply may take.
+        output: where the reply goes.
+        failure: where the error goes if there is no good reply.
+    """
+
+    endpoint: str
+    deployment: Deployment
+    body: S3Uri
+    headers: Mapping[str, str]
+    seconds: float
+    output: S3Uri
+    failure: S3Uri
 
 
 class Invocations:
-    """The two routes of the runtime."""
+    """The two routes of SageMaker's runtime."""
 
-    def __init__(self, platform: Platform, endpoints: Endpoints) -> None:
-        self._platform = platform
+    def __init__(self, parts: StackParts, endpoints: Endpoints) -> None:
+        self._clients = parts.clients
+        self._settings = parts.settings
         self._endpoints = endpoints
-        self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(_ASYNC_AT_ONCE, thread_name_prefix="async")
 
-    def invoke(self, request: Request, name: str) -> Response:
-        """``POST /endpoints/NAME/invocations``."""
-        fleet = self._endpoints.fleet(name)
-        if "AsyncInferenceConfig" in fleet.config:
+    def invoke(self, request: Request, endpoint: str) -> Response:
+        """Answer ``POST /endpoints/ENDPOINT/invocations``.
+
+        Raises:
+            RefusedError: if the endpoint or the model refuses it.
+        """
+        deployment = self._endpoints.deployment(endpoint)
+        if deployment.is_async:
             raise RefusedError(
                 "ValidationError",
-                f"Endpoint {name} is asynchronous: use InvokeEndpointAsync.",
+                f"Endpoint {endpoint} is asynchronous: use InvokeEndpointAsync.",
             )
-        variant = fleet.choose(request.headers.get("X-Amzn-SageMaker-Target-Variant"))
-        limits = self._platform.settings.limits
+        variant = deployment.choose(request.headers.get(f"{_PREFIX}-Target-Variant"))
+        limits = self._settings.limits
         _check_size(request.content_length or 0, variant, limits)
-        passed = {
-            header: request.headers[header]
-            for header in _PASSED_ON
-            if header in request.headers
+
+        request_headers = {
+            name: request.headers[name]
+            for name in _REQUEST_HEADERS
+            if name in request.headers
         }
-        answer = self._ask(
-            name, variant, request.get_data(), passed, limits.invocation_seconds
+        reply = self._ask(
+            endpoint,
+            variant,
+            request.get_data(),
+            request_headers,
+            limits.invocation_seconds,
         )
         headers = {
-            key: value
-            for key, value in answer.headers.items()
-            if key.title() in map(str.title, _ANSWERED)
+            name: value
+            for name, value in reply.headers.items()
+            if name.lower() in _REPLY_HEADERS
         }
-        return Response(
-            answer.body,
-            200,
-            {**headers, "x-Amzn-Invoked-Production-Variant": variant.name},
-        )
+        headers["x-Amzn-Invoked-Production-Variant"] = variant.name
+        return Response(reply.body, HTTPStatus.OK, headers)
 
-    def invoke_later(self, request: Request, name: str) -> Response:
-        """``POST /endpoints/NAME/async-invocations``: the answer's place now, the
-        answer later.
+    def invoke_later(self, request: Request, endpoint: str) -> Response:
+        """Answer ``POST /endpoints/ENDPOINT/async-invocations``.
+
+        The response says where in S3 the model's reply will be.
+
+        Raises:
+            RefusedError: if the endpoint refuses it.
         """
-        fleet = self._endpoints.fleet(name)
-        if "AsyncInferenceConfig" not in fleet.config:
+        deployment = self._endpoints.deployment(endpoint)
+        if not deployment.is_async:
             raise RefusedError(
                 "ValidationError",
-                f"Endpoint {name} isn't asynchronous: use InvokeEndpoint.",
+                f"Endpoint {endpoint} isn't asynchronous: use InvokeEndpoint.",
             )
-        output = fleet.config["AsyncInferenceConfig"]["OutputConfig"]
-        source = parse_s3_uri(request.headers["X-Amzn-SageMaker-InputLocation"])
-        identity = request.headers.get(
-            "X-Amzn-SageMaker-Inference-Id", str(uuid.uuid4())
-        )
-        seconds = float(
-            request.headers.get(
-                "X-Amzn-SageMaker-InvocationTimeoutSeconds", _ASYNC_SECONDS
-            )
+        given = request.headers
+        passed_on = {
+            "Content-Type": given.get(f"{_PREFIX}-Content-Type", ""),
+            "Accept": given.get(f"{_PREFIX}-Accept", ""),
+        }
+        config = deployment.config["AsyncInferenceConfig"]["OutputConfig"]
+        output_folder = parse_s3_uri(config["S3OutputPath"])
+        failure_folder = parse_s3_uri(
+            config.get("S3FailurePath", config["S3OutputPath"])
         )
         key = uuid.uuid4()
-        good = parse_s3_uri(output["S3OutputPath"]) / f"{key}.out"
-        bad = (
-            parse_s3_uri(output.get("S3FailurePath", output["S3OutputPath"]))
-            / f"{key}-error.out"
+        invocation = _AsyncInvocation(
+            endpoint=endpoint,
+            deployment=deployment,
+            body=parse_s3_uri(given[f"{_PREFIX}-InputLocation"]),
+            headers={name: value for name, value in passed_on.items() if value},
+            seconds=float(
+                given.get(f"{_PREFIX}-InvocationTimeoutSeconds", _ASYNC_SECONDS)
+            ),
+            output=output_folder / f"{key}.out",
+            failure=failure_folder / f"{key}-error.out",
         )
-        headers = {
-            "Content-Type": request.headers.get("X-Amzn-SageMaker-Content-Type", ""),
-            "Accept": request.headers.get("X-Amzn-SageMaker-Accept", ""),
-        }
-        given = {header: value for header, value in headers.items() if value}
-        self._pool.submit(
-            self._answer_later, name, fleet, source, given, seconds, good, bad
-        )
+        self._pool.submit(self._answer_later, invocation)
+
+        inference_id = given.get(f"{_PREFIX}-Inference-Id", str(uuid.uuid4()))
         locations = {
-            "X-Amzn-SageMaker-OutputLocation": str(good),
-            "X-Amzn-SageMaker-FailureLocation": str(bad),
+            f"{_PREFIX}-OutputLocation": str(invocation.output),
+            f"{_PREFIX}-FailureLocation": str(invocation.failure),
         }
         return Response(
-            dumped({"InferenceId": identity}),
-            202,
+            json.dumps({"InferenceId": inference_id}),
+            HTTPStatus.ACCEPTED,
             locations,
             content_type="application/json",
         )
 
-    def _answer_later(
-        self,
-        name: str,
-        fleet: Fleet,
-        source: S3Uri,
-        headers: Mapping[str, str],
-        seconds: float,
-        good: S3Uri,
-        bad: S3Uri,
-    ) -> None:
+    def _answer_later(self, invocation: _AsyncInvocation) -> None:
         try:
-            answer = self._ask(
-                name,
-                fleet.choose(None),
-                self._platform.cloud.read(source),
-                headers,
-                seconds,
+            reply = self._ask(
+                invocation.endpoint,
+                invocation.deployment.choose(),
+                self._clients.read(invocation.body),
+                invocation.headers,
+                invocation.seconds,
             )
-            self._platform.cloud.write(answer.body, good)
-        except RefusedError as error:
-            self._platform.cloud.write(error.message.encode(), bad)
-        except JobError as error:
-            self._platform.cloud.write(str(error).encode(), bad)
+            self._clients.write(reply.body, invocation.output)
+        except (RefusedError, FailureReasonError) as error:
+            self._clients.write(str(error).encode(), invocation.failure)
 
     def _ask(
         self,
-        name: str,
+        endpoint: str,
         variant: Variant,
         body: bytes,
         headers: Mapping[str, str],
         seconds: float,
-    ) -> Answer:
-        """The container's answer, if it is a good one.
+    ) -> Reply:
+        """The reply of a container of the variant, if it is a good one.
 
         Raises:
-            RefusedError: ModelError or ServiceUnavailable.
+            RefusedError: ModelError or ServiceUnavailable, or if a target model is
+                missing or not expected.
         """
-        target, replica = headers.get(TARGET_HEADER), variant.replica()
-        if (target is not None) != (variant.loaded is not None):
-            kind = (
-                "a multi-model endpoint needs"
-                if target is None
-                else "only a multi-model endpoint takes"
+        container = variant.any_container()
+        models = variant.loaded_models
+        target = headers.get(TARGET_HEADER)
+        if models is not None and target is None:
+            raise RefusedError(
+                "ValidationError", "a multi-model endpoint needs a target model"
             )
-            raise RefusedError("ValidationError", f"{kind} a target model")
+        if models is None and target is not None:
+            raise RefusedError(
+                "ValidationError", "only a multi-model endpoint takes a target model"
+            )
         try:
-            if variant.loaded is not None and target is not None:
-                answer = variant.loaded.invoke(replica, target, body, headers, seconds)
+            if models is not None and target is not None:
+                reply = models.invoke(container, target, body, headers, seconds)
             else:
-                answer = replica.request(
+                reply = container.request(
                     "POST", "/invocations", body, headers, seconds=seconds
                 )
         except SlowError as error:
-            said = (
-                "Your invocation timed out while waiting for a response from container primary. Review the latency "
-                "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
-            )
-            raise self._model_error(name, 0, said) from error
+            raise self._model_error(endpoint, 0, _TIMED_OUT) from error
         except UnavailableError as error:
             raise RefusedError(
-                "ServiceUnavailable", f"no container of endpoint {name} answers", 503
+                "ServiceUnavailable",
+                f"no container of endpoint {endpoint} answers",
+                HTTPStatus.SERVICE_UNAVAILABLE,
             ) from error
-        if not http.HTTPStatus.OK <= answer.status < http.HTTPStatus.MULTIPLE_CHOICES:
-            raise self._model_error(
-                name, answer.status, answer.body.decode(errors="replace")
-            )
-        return answer
+        if not HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise self._model_error(endpoint, reply.status, reply.text)
+        return reply
 
-    def _model_error(self, name: str, status: int, said: str) -> RefusedError:
-        side = (
-            "client"
-            if http.HTTPStatus.BAD_REQUEST
-            <= status
-            < http.HTTPStatus.INTERNAL_SERVER_ERROR
-            else "server"
-        )
-        region = self._platform.settings.region
-        stream = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{LOG_GROUP}/{name}"
+    def _model_error(self, endpoint: str, status: int, text: str) -> RefusedError:
+        """A ModelError.
+
+        Args:
+            endpoint: its name.
+            status: of the container's reply; 0 if there is none.
+            text: the reply.
+        """
+        is_client_error = 400 <= status < 500
+        side = "client" if is_client_error else "server"
+        log_group = f"{LOG_GROUP}/{endpoint}"
+        region = self._settings.region
         message = (
-            f'Received {side} error ({status}) from primary with message "{said}". See {LOG_GROUP}/{name} in account '
-            f"{ACCOUNT} for more information."
+            f'Received {side} error ({status}) from primary with message "{text}". '
+            f"See {log_group} in account {ACCOUNT} for more information."
         )
         members = {
             "OriginalStatusCode": status,
-            "OriginalMessage": said,
-            "LogStreamArn": stream,
+            "OriginalMessage": text,
+            "LogStreamArn": f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{log_group}",
         }
         return RefusedError(
-            "ModelError", message, http.HTTPStatus.FAILED_DEPENDENCY, members
+            "ModelError", message, HTTPStatus.FAILED_DEPENDENCY, members
         )
 
 
 def _check_size(size: int, variant: Variant, limits: Limits) -> None:
-    """Return when a body isn't too long.
+    """Return if a body isn't too long.
 
     Raises:
-        RefusedError: as the runtime does it, with the status in place of a code, but
-            for a serverless variant.
+        RefusedError: if it is, in the runtime's own words. Its code is the status,
+            except for a serverless variant.
     """
     if variant.is_serverless and size > limits.serverless_body_bytes:
         raise RefusedError(
             "ValidationError", f"Request {uuid.uuid4()} has oversize body."
         )
     if size > limits.body_bytes:
-        status = http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         raise RefusedError(
             str(status.value),
             f"HTTP content length exceeded {limits.body_bytes} bytes.",

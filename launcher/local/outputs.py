@@ -1,5 +1,5 @@
-"""What a training job leaves: its model and other output in S3, or the reason why there
-is none.
+"""What a training job leaves: its model and other output in S3, or the reason why it
+failed.
 """
 
 from __future__ import annotations
@@ -8,53 +8,81 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from launcher.local.archives import pack
-from launcher.local.cloud import Cloud
+from launcher.local.service_clients import ServiceClients
 from launcher.s3_uri import S3Uri
 
+# SageMaker's own limit.
 REASON_CHARACTERS = 1024
 
 
 def upload_archive(
-    cloud: Cloud,
+    clients: ServiceClients,
     directories: Sequence[Path],
     archive: Path,
-    where: S3Uri,
+    folder: S3Uri,
     *,
-    even_empty: bool,
+    even_if_empty: bool,
 ) -> str:
-    """Pack the directories of all hosts into one archive and upload it; gives its
-    address.
+    """Upload the files of all hosts as one archive.
+
+    Args:
+        clients: to write to S3.
+        directories: one a host.
+        archive: written here first; S3 has it under the same name.
+        folder: in S3.
+        even_if_empty: whether an archive without files is uploaded too.
+
+    Returns:
+        The archive's address.
 
     Raises:
-        JobError: if the disk or the bucket doesn't take it.
+        FailureReasonError: if it can't be written or uploaded.
     """
-    target = where / archive.name
-    if pack(directories, archive) or even_empty:
-        cloud.upload(archive, target)
+    target = folder / archive.name
+    n_files = pack(directories, archive)
+    if n_files or even_if_empty:
+        clients.upload(archive, target)
     return str(target)
 
 
-def upload_files(cloud: Cloud, directories: Sequence[Path], where: S3Uri) -> str:
-    """Upload the files of the directories as they are; gives the address of their
-    folder.
+def upload_files(
+    clients: ServiceClients, directories: Sequence[Path], folder: S3Uri
+) -> str:
+    """Upload the files of all hosts as they are.
+
+    Returns:
+        The folder's address.
 
     Raises:
-        JobError: if the bucket doesn't take them.
+        FailureReasonError: if S3 refuses one.
     """
-    for base in directories:
-        for path in sorted(path for path in base.rglob("*") if path.is_file()):
-            cloud.upload(path, where / str(path.relative_to(base)))
-    return f"{where}/"
+    for directory in directories:
+        for path in sorted(directory.rglob("*")):
+            if path.is_file():
+                name = str(path.relative_to(directory))
+                clients.upload(path, folder / name)
+    return str(folder / "")
 
 
-def failure_of(bases: Mapping[str, Path], failed: Mapping[str, int]) -> str:
-    """The failure file of the first failed host that has one, as much of it as a
-    FailureReason holds.
+def failure_reason(bases: Mapping[str, Path], statuses: Mapping[str, int]) -> str:
+    """The FailureReason of a job: its failure file and the exit status.
+
+    A host that was ended because another one failed has no failure file. So the first
+    host that has one counts, or else the first that failed. A long text is cut.
+
+    Args:
+        bases: each host's ``/opt/ml``.
+        statuses: exit statuses of the hosts that failed; at least one.
     """
-    texts = {host: bases[host] / "output" / "failure" for host in failed}
-    written = {host: path for host, path in texts.items() if path.is_file()}
-    # Of hosts that were ended because of another, the exit status is that of a signal.
-    host = next(iter(written or failed))
-    text = written[host].read_text(errors="replace") if written else ""
-    suffix = f", exit code: {failed[host]}"
-    return f"AlgorithmError: {text}"[: REASON_CHARACTERS - len(suffix)] + suffix
+    failed_host = next(iter(statuses))
+    text = ""
+    for host in statuses:
+        path = bases[host] / "output" / "failure"
+        if path.is_file():
+            failed_host = host
+            text = path.read_text(errors="replace")
+            break
+
+    suffix = f", exit code: {statuses[failed_host]}"
+    reason = f"AlgorithmError: {text}"
+    return reason[: REASON_CHARACTERS - len(suffix)] + suffix

@@ -1,24 +1,23 @@
-"""How many instances of a type the account may have: as a new one, none of the
-accelerated types and some of the rest.
+"""How many instances of a type the account may have.
 
-Names are those of Service Quotas, which `launcher doctor` reads.
+They are a new account's: none of the types with an accelerator, some of the others.
+Quotas have the names that Service Quotas gives them, which `launcher doctor` reads.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
-from typing import Any
 
+from launcher.local.descriptions import page
 from launcher.local.errors import RefusedError
-from launcher.local.records import page
+from launcher.local.operation import Operation, Parameters, Result
 
 _INSTANCES = 20
-# Families of GPUs and other accelerators, such as g4dn, p5, trn1 and inf2.
+# Families with GPUs and other accelerators, such as g4dn, p5, trn1 and inf2.
 _ACCELERATED = re.compile(r"ml\.(g|p|trn|inf|dl)[0-9]")
-# Of each use, the shape of the service model that lists its instance types.
-_TYPES = {
+# For each use, the shape of botocore's service model that lists its instance types.
+_INSTANCE_TYPES = {
     "training job usage": "TrainingInstanceType",
     "spot training job usage": "TrainingInstanceType",
     "transform job usage": "TransformInstanceType",
@@ -27,47 +26,50 @@ _TYPES = {
 
 
 class Quotas:
-    """SageMaker's quotas, all of them the account's own limits."""
+    """SageMaker's quotas."""
 
     def __init__(self) -> None:
-        self.operations = {"ListServiceQuotas": self._list}
+        self.operations: dict[str, Operation] = {"ListServiceQuotas": self._list}
 
     @functools.cached_property
     def _values(self) -> dict[str, int]:
-        """The quotas by name."""
+        """Instances, by the quota's name."""
         import botocore.session
 
         model = botocore.session.get_session().get_service_model("sagemaker")
-        return {
-            f"{instance_type} for {use}": 0
-            if _ACCELERATED.match(instance_type)
-            else _INSTANCES
-            for use, shape in _TYPES.items()
-            for instance_type in model.shape_for(shape).enum
-        }
+        values = {}
+        for use, shape in _INSTANCE_TYPES.items():
+            for instance_type in model.shape_for(shape).enum:
+                is_accelerated = _ACCELERATED.match(instance_type)
+                name = f"{instance_type} for {use}"
+                values[name] = 0 if is_accelerated else _INSTANCES
+        return values
 
     def check(self, instance_type: str, use: str, count: int) -> None:
-        """Return when a request may have so many instances.
+        """Return if a request may have that many instances.
 
         Raises:
             RefusedError: if it may not.
         """
         name = f"{instance_type} for {use}"
-        if count > (most := self._values.get(name, 0)):
+        limit = self._values.get(name, 0)
+        if count > limit:
             raise RefusedError(
                 "ResourceLimitExceeded",
-                f"The account-level service limit '{name}' is {most} Instances, and the request is for {count} "
-                "Instances. Please use AWS Service Quotas to request an increase for this quota.",
+                f"The account-level service limit '{name}' is {limit} Instances, "
+                f"and the request is for {count} Instances. Please use AWS Service "
+                "Quotas to request an increase for this quota.",
             )
 
-    def _list(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        if request["ServiceCode"] != "sagemaker":
+    def _list(self, parameters: Parameters) -> Result:
+        service = parameters["ServiceCode"]
+        if service != "sagemaker":
             raise RefusedError(
-                "NoSuchResourceException", f"no service {request['ServiceCode']} here"
+                "NoSuchResourceException", f"no quotas of {service} here"
             )
         quotas = [
             {
-                "ServiceCode": "sagemaker",
+                "ServiceCode": service,
                 "QuotaName": name,
                 "Value": float(value),
                 "Unit": "None",
@@ -75,4 +77,4 @@ class Quotas:
             }
             for name, value in self._values.items()
         ]
-        return page(quotas, request, "Quotas")
+        return page(quotas, parameters, "Quotas")

@@ -1,7 +1,7 @@
 """The services' process: ``python -m launcher.local.service DIRECTORY``.
 
-moto's server answers for S3, ECR's repositories, IAM, STS and CloudWatch Logs; what
-concerns images, jobs and endpoints is made real in front of it. The process ends with
+moto's server answers for S3, ECR's repositories, IAM, STS and CloudWatch Logs. The
+gateway before it makes images, jobs and endpoints real. When the process ends, so do
 the containers that it started.
 """
 
@@ -11,71 +11,72 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from werkzeug.wrappers import Request, Response
 
-from launcher.local.api import Api, Operation, Route
-from launcher.local.cloud import Cloud
-from launcher.local.docker import Docker
+from launcher.local.ecr_images import EcrImages
 from launcher.local.endpoints import Endpoints
-from launcher.local.images import Images
+from launcher.local.engine import DockerEngine
+from launcher.local.gateway import Gateway, Route
 from launcher.local.invocation import Invocations
-from launcher.local.models import Models
-from launcher.local.packages import Packages
-from launcher.local.platform import Platform
-from launcher.local.registry import Registry
-from launcher.local.settings import Settings
+from launcher.local.model_catalog import ModelCatalog
+from launcher.local.model_packages import ModelPackages
+from launcher.local.operation import HasOperations, Operation
+from launcher.local.registry import RegistryServer
+from launcher.local.service_clients import ServiceClients
+from launcher.local.settings import StackSettings
+from launcher.local.stack_parts import StackParts
 from launcher.local.training import TrainingJobs
 from launcher.local.transform import TransformJobs
 from launcher.local.tuning import TuningJobs
 from launcher.ports import LOOPBACK
 
 
-def application(settings: Settings) -> Api:
+def application(settings: StackSettings) -> Gateway:
     """All services of a stack."""
     from moto.moto_server.werkzeug_app import (
         DomainDispatcherApplication,
         create_backend_app,
     )
 
-    cloud = Cloud(settings)
-    images = Images(settings, Registry(settings), cloud)
-    platform = Platform(settings, Docker(settings), cloud, images)
-    training, models = TrainingJobs(platform), Models(platform)
-    endpoints = Endpoints(platform, models)
-    invocations = Invocations(platform, endpoints)
-    tags = {
-        name: _if_owned(platform, operation)
-        for name, operation in platform.tags.operations.items()
+    engine = DockerEngine(settings)
+    clients = ServiceClients(settings)
+    images = EcrImages(settings, RegistryServer(settings), clients)
+    parts = StackParts(settings, engine, clients, images)
+
+    catalog = ModelCatalog(parts)
+    endpoints = Endpoints(parts, catalog)
+    training = TrainingJobs(parts)
+    transform = TransformJobs(parts, catalog)
+    tuning = TuningJobs(parts, training)
+    packages = ModelPackages(settings.region)
+    jobs: list[HasOperations] = [training, transform, tuning]
+    hosting: list[HasOperations] = [catalog, endpoints]
+    by_service: dict[str, list[HasOperations]] = {
+        "ecr": [images],
+        "service-quotas": [parts.quotas],
+        "sagemaker": [*jobs, *hosting, packages, parts.tags],
     }
-    tuning, transform = TuningJobs(platform, training), TransformJobs(platform, models)
-    parts = (training, tuning, models, endpoints, transform, Packages(settings))
-    sagemaker: dict[str, Operation] = {
-        name: call for part in parts for name, call in part.operations.items()
-    }
-    operations: dict[tuple[str, str], Operation] = {
-        **{("ecr", name): operation for name, operation in images.operations.items()},
-        **{
-            ("service-quotas", name): operation
-            for name, operation in platform.quotas.operations.items()
-        },
-        **{
-            ("sagemaker", name): operation
-            for name, operation in {**sagemaker, **tags}.items()
-        },
-    }
+    operations: dict[tuple[str, str], Operation] = {}
+    for service, owners in by_service.items():
+        for owner in owners:
+            for name, operation in owner.operations.items():
+                operations[service, name] = operation
+
+    invocations = Invocations(parts, endpoints)
     routes: dict[str, Route] = {
         "POST /endpoints/([^/]+)/invocations": invocations.invoke,
         "POST /endpoints/([^/]+)/async-invocations": invocations.invoke_later,
         "POST /_local/interrupt/(.+)": _interruption(training),
     }
-    return Api(
-        settings, DomainDispatcherApplication(create_backend_app), operations, routes
-    )
+    moto = DomainDispatcherApplication(create_backend_app)
+    return Gateway(settings, moto, operations, routes)
 
 
 def _interruption(training: TrainingJobs) -> Route:
+    """The stack's own route, behind ``launcher local interrupt``."""
+
     def interrupt(_request: Request, job: str) -> Response:
         training.interrupt(job)
         return Response(status=204)
@@ -83,20 +84,25 @@ def _interruption(training: TrainingJobs) -> Route:
     return interrupt
 
 
-def _if_owned(platform: Platform, operation: Operation) -> Operation:
-    return lambda request: operation(request) if platform.tags.owns(request) else None
-
-
 def main(arguments: list[str]) -> int:
-    """Serve until SIGTERM; the exit code."""
+    """Serve until SIGTERM.
+
+    Args:
+        arguments: the stack's directory.
+
+    Returns:
+        The exit code.
+    """
     from moto.moto_server.werkzeug_app import MotoRequestHandler
     from werkzeug.serving import make_server
 
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    settings = Settings.load(Path(arguments[0]))
+    # It logs every request.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+
+    settings = StackSettings.load(Path(arguments[0]))
     server = make_server(
         LOOPBACK,
         settings.port,
@@ -108,11 +114,11 @@ def main(arguments: list[str]) -> int:
     try:
         server.serve_forever()
     finally:
-        Docker(settings).remove_all()
+        DockerEngine(settings).remove_all()
     return 0
 
 
-def _exit(_number: int, _frame: Any) -> None:
+def _exit(_number: int, _frame: object) -> NoReturn:
     sys.exit(0)
 
 

@@ -1,4 +1,4 @@
-"""One running stack: where it listens, its secrets, and its processes, kept in
+"""One running stack: where it listens, its secrets and its processes, kept in
 ``stack.json`` of its directory.
 
 The directory holds all that the stack writes to disk; `launcher.local.stack.down`
@@ -9,50 +9,30 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from launcher.local.detached import DetachedProcess
 from launcher.local.errors import LocalError
-
-# moto's own account.
 from launcher.ports import LOOPBACK
 
+# moto's own account.
 ACCOUNT = "123456789012"
-_FILE = "stack.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """A process of ours: a number alone may belong to another by now, so its start
-    counts too.
-    """
-
-    pid: int
-    started: str
-
-    @classmethod
-    def of(cls, pid: int) -> Self:
-        """The process that has the number now."""
-        return cls(pid, _start_of(pid))
-
-    def is_alive(self) -> bool:
-        """Whether it still runs."""
-        return bool(self.started) and _start_of(self.pid) == self.started
+FILE = "stack.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the platform bounds; a test shortens what takes minutes there.
+    """The platform's limits; tests shorten those that take minutes.
 
     Attributes:
         stop_seconds: from SIGTERM to SIGKILL of a training job.
-        hosting_stop_seconds: the same of an endpoint's container.
+        hosting_stop_seconds: the same for an endpoint's container.
         health_seconds: within which ``/ping`` must answer 200.
-        invocation_seconds: for one answer of an endpoint.
+        invocation_seconds: for one reply of an endpoint.
         body_bytes: longest body of a real-time request.
-        serverless_body_bytes: the same of a serverless endpoint.
+        serverless_body_bytes: the same for a serverless endpoint.
     """
 
     stop_seconds: float = 120.0
@@ -64,7 +44,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class StackSettings:
     """A stack.
 
     Attributes:
@@ -73,13 +53,13 @@ class Settings:
             network that it makes.
         port: of the services, on loopback.
         registry_port: of the image registry, on loopback.
-        region: where it says that it is.
-        access_key: the one access key that it takes.
+        region: the AWS region that it claims to be in.
+        access_key: the only access key that it accepts.
         secret_key: goes with it; moto doesn't verify signatures.
         registry_password: of the registry's user ``AWS``.
-        limits: what the platform bounds.
+        limits: the platform's limits.
         layers: the registry's files.
-        processes: the services' and the registry's.
+        processes: the registry's and the services'.
     """
 
     directory: Path
@@ -92,7 +72,7 @@ class Settings:
     registry_password: str
     limits: Limits
     layers: Path
-    processes: tuple[Process, ...] = ()
+    processes: tuple[DetachedProcess, ...] = ()
 
     @property
     def endpoint_url(self) -> str:
@@ -111,7 +91,7 @@ class Settings:
 
     @property
     def label(self) -> str:
-        """By which all that the stack makes in Docker is found."""
+        """Docker's label for everything that the stack makes there."""
         return f"org.halfstar.local={self.identity}"
 
     def environment(self) -> dict[str, str]:
@@ -127,17 +107,14 @@ class Settings:
 
     def save(self) -> None:
         """Write ``stack.json``, which only its owner may read."""
-        path = self.directory / _FILE
-        text = json.dumps(
-            {
-                **dataclasses.asdict(self),
-                "directory": str(self.directory),
-                "layers": str(self.layers),
-            },
-            indent=2,
-        )
+        document = {
+            **dataclasses.asdict(self),
+            "directory": str(self.directory),
+            "layers": str(self.layers),
+        }
+        path = self.directory / FILE
         path.touch(mode=0o600)
-        path.write_text(text)
+        path.write_text(json.dumps(document, indent=2))
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -147,39 +124,17 @@ class Settings:
             LocalError: if there is no stack.
         """
         try:
-            value = json.loads((directory / _FILE).read_bytes())
+            text = (directory / FILE).read_bytes()
         except FileNotFoundError as error:
             raise LocalError(
                 f"nothing is up in {directory}: run `launcher local up`"
             ) from error
-        value["directory"], value["layers"] = (
-            Path(value["directory"]),
-            Path(value["layers"]),
-        )
-        value["limits"] = Limits(**value["limits"])
-        value["processes"] = tuple(Process(**process) for process in value["processes"])
-        return cls(**value)
-
-
-def _start_of(pid: int) -> str:
-    """When a process was started, in the system's own words; empty if there is none or
-    it is a zombie.
-    """
-    try:
-        state, *fields = (
-            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        )
-    except FileNotFoundError:
-        if Path("/proc/self").exists():  # Linux, and no such process
-            return ""
-    except ProcessLookupError:
-        return ""
-    else:
-        return "" if state == "Z" else fields[18]
-    shown = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return shown.stdout.strip()
+        document = json.loads(text)
+        processes = document["processes"]
+        converted = {
+            "directory": Path(document["directory"]),
+            "layers": Path(document["layers"]),
+            "limits": Limits(**document["limits"]),
+            "processes": tuple(DetachedProcess(**process) for process in processes),
+        }
+        return cls(**document | converted)

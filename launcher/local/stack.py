@@ -1,8 +1,8 @@
-"""Starts and ends the local services: ``up`` makes a directory with all of a stack,
-``down`` leaves nothing of it.
+"""Starts and ends a stack: `up` makes a directory with all its files, `down` leaves
+nothing behind.
 
-Two processes run: the services and the image registry. Containers are the services'
-    own.
+A stack has two processes, the image registry and the services. The services start
+containers when they are asked for jobs and endpoints.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ import json
 import os
 import secrets
 import shutil
-import signal
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
-from launcher.local import registry
-from launcher.local.docker import Docker, write_login
+from launcher.local.detached import DetachedProcess
+from launcher.local.engine import DockerEngine, write_login
 from launcher.local.errors import LocalError
-from launcher.local.settings import Limits, Process, Settings
+from launcher.local.loopback import open_url
+from launcher.local.registry import RegistryServer, authorization, start_registry
+from launcher.local.settings import FILE, Limits, StackSettings
 from launcher.ports import free_port
 
 _START_SECONDS = 60.0
-_END_SECONDS = 20.0
+_REQUEST_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _LOG_LINES = 5
 _PROCESSES = 2
-# What this very process has started, and may have to wait for.
-_children: dict[int, subprocess.Popen[bytes]] = {}
-_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+_REGISTRY = "registry"
+_SERVICE = "service"
 
 
 def up(
@@ -46,28 +46,34 @@ def up(
     region: str = "us-east-1",
     layers: Path | None = None,
     limits: Limits | None = None,
-) -> Settings:
+) -> StackSettings:
     """Start a stack, or find the one that runs there already.
 
     Args:
         directory: for all its files; made here.
         port: of the services; 0 takes a free one.
-        registry_port: of the registry, likewise.
-        region: where it says that it is.
-        layers: where the registry keeps what is pushed. Layers, unlike images, outlive
-            the stack there, so that the next push of much the same image is quick.
-        limits: shorter or longer times than the platform's.
+        registry_port: of the registry; 0 takes a free one.
+        region: the AWS region that it claims to be in.
+        layers: where the registry keeps the layers of pushed images. They outlive the
+            stack there, so that the next push of a similar image is quick.
+        limits: other limits than the platform's.
 
     Raises:
-        LocalError: if something needed isn't here, or doesn't start.
+        LocalError: if something that it needs is missing, or doesn't start.
+
+    Example::
+
+        settings = up(Path(".halfstar-local"))
+        boto3.client("s3", endpoint_url=settings.endpoint_url)
+        down(Path(".halfstar-local"))
     """
     directory = directory.resolve()
-    if (directory / "stack.json").exists():
-        return _running(directory)
-    identity = secrets.token_hex(4)
-    settings = Settings(
+    if (directory / FILE).exists():
+        return _running_stack(directory)
+
+    settings = StackSettings(
         directory=directory,
-        identity=identity,
+        identity=secrets.token_hex(4),
         port=port or free_port(),
         registry_port=registry_port or free_port(),
         region=region,
@@ -77,7 +83,7 @@ def up(
         limits=limits or Limits(),
         layers=(layers or directory / "registry").resolve(),
     )
-    if not Docker(settings).answers():
+    if not DockerEngine(settings).answers():
         raise LocalError(
             "no Docker engine answers: start one (`docker version` then names a server)"
         )
@@ -86,54 +92,53 @@ def up(
     settings.save()
     with contextlib.ExitStack() as undo:
         undo.callback(down, directory)
-        settings = _started(settings)
+        settings = _start(settings)
         undo.pop_all()
     return settings
 
 
 def down(directory: Path) -> None:
-    """End the processes, remove the containers, networks and pulled images, then the
-    directory.
+    """End a stack: its processes, its containers and networks, its files.
 
     Raises:
         LocalError: if there is no stack, or a process doesn't end.
     """
-    settings = Settings.load(directory.resolve())
+    settings = StackSettings.load(directory.resolve())
     for process in settings.processes:
-        _end(process)
-    Docker(settings).remove_all()
+        process.end()
+    DockerEngine(settings).remove_all()
     shutil.rmtree(settings.directory)
 
 
-def is_up(settings: Settings) -> bool:
+def is_up(settings: StackSettings) -> bool:
     """Whether both processes run and answer."""
-    alive = [process.is_alive() for process in settings.processes]
-    return len(alive) == _PROCESSES and all(alive) and _answers(settings)
+    alive = [process for process in settings.processes if process.is_alive()]
+    return len(alive) == _PROCESSES and _answers(settings)
 
 
-def containers(settings: Settings) -> list[str]:
-    """A line for each container that runs."""
-    return Docker(settings).containers()
+def containers(settings: StackSettings) -> list[str]:
+    """A line for each running container."""
+    return DockerEngine(settings).containers()
 
 
-def interrupt(settings: Settings, job: str) -> None:
-    """Have a managed spot training job interrupted.
+def interrupt(settings: StackSettings, job: str) -> None:
+    """Interrupt a managed spot training job, as AWS may at any moment.
 
     Raises:
-        LocalError: if it isn't one that runs.
+        LocalError: if it isn't such a job, or doesn't run.
     """
     url = f"{settings.endpoint_url}/_local/interrupt/{urllib.parse.quote(job)}"
-    key = f"Credential={settings.access_key}/"
-    request = urllib.request.Request(url, method="POST", headers={"Authorization": key})
+    headers = {"Authorization": f"Credential={settings.access_key}/"}
+    request = urllib.request.Request(url, method="POST", headers=headers)
     try:
-        _open(request, timeout=_START_SECONDS).close()
+        open_url(request, timeout=_REQUEST_SECONDS).close()
     except urllib.error.HTTPError as error:
         with error:
             raise LocalError(json.loads(error.read())["message"]) from error
 
 
-def _running(directory: Path) -> Settings:
-    settings = Settings.load(directory)
+def _running_stack(directory: Path) -> StackSettings:
+    settings = StackSettings.load(directory)
     if not is_up(settings):
         raise LocalError(
             f"what was up in {directory} has ended: run `launcher local down` first"
@@ -141,91 +146,65 @@ def _running(directory: Path) -> Settings:
     return settings
 
 
-def _started(settings: Settings) -> Settings:
+def _start(settings: StackSettings) -> StackSettings:
+    """Start both processes, and return when they answer."""
     write_login(
-        settings.directory / "docker",
-        settings.registry,
-        registry.authorization(settings),
+        settings.directory / "docker", settings.registry, authorization(settings)
     )
-    processes = {"registry": registry.start(settings)}
-    settings = _recorded(settings, processes)
-    processes["service"] = _start_service(settings)
-    settings = _recorded(settings, processes)
+    # Each process is written down at once, so that `down` finds it whatever happens.
+    processes = {_REGISTRY: start_registry(settings)}
+    _save_processes(settings, processes)
+    processes[_SERVICE] = _start_service(settings)
+    settings = _save_processes(settings, processes)
+
     deadline = time.monotonic() + _START_SECONDS
     while not _answers(settings):
         for name, process in processes.items():
-            if process.poll() is not None:
+            if not process.is_alive():
                 raise LocalError(
-                    f"the {name} ended with {process.returncode}: {_tail(settings, name)}"
+                    f"the {name} ended with {process.exit_code()}: "
+                    f"{_last_log_lines(settings, name)}"
                 )
         if time.monotonic() > deadline:
             raise LocalError(
-                f"the services don't answer after {_START_SECONDS:.0f} s: {_tail(settings, 'service')}"
+                f"the services don't answer after {_START_SECONDS:.0f} s: "
+                f"{_last_log_lines(settings, _SERVICE)}"
             )
         time.sleep(_POLL_SECONDS)
     return settings
 
 
-def _recorded(
-    settings: Settings, processes: dict[str, subprocess.Popen[bytes]]
-) -> Settings:
-    """Written down before the next step, so that `down` always finds what was started."""
-    _children.update((process.pid, process) for process in processes.values())
-    known = tuple(Process.of(process.pid) for process in processes.values())
-    settings = dataclasses.replace(settings, processes=known)
+def _save_processes(
+    settings: StackSettings, processes: Mapping[str, DetachedProcess]
+) -> StackSettings:
+    settings = dataclasses.replace(settings, processes=tuple(processes.values()))
     settings.save()
     return settings
 
 
-def _start_service(settings: Settings) -> subprocess.Popen[bytes]:
-    # Whoever calls may be set up for real AWS: the service must not be.
+def _start_service(settings: StackSettings) -> DetachedProcess:
+    # The caller's environment may be set up for real AWS.
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("AWS_")
     }
-    with (settings.directory / "service.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "launcher.local.service", str(settings.directory)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env=environment,
-        )
+    return DetachedProcess.start(
+        [sys.executable, "-m", "launcher.local.service", str(settings.directory)],
+        settings.directory / f"{_SERVICE}.log",
+        environment,
+    )
 
 
-def _answers(settings: Settings) -> bool:
-    if not registry.Registry(settings).answers():
+def _answers(settings: StackSettings) -> bool:
+    if not RegistryServer(settings).answers():
         return False
+    url = f"{settings.endpoint_url}/moto-api/data.json"
     try:
-        with _open(
-            f"{settings.endpoint_url}/moto-api/data.json", timeout=_START_SECONDS
-        ):
-            return True
+        open_url(url, timeout=_REQUEST_SECONDS).close()
     except (urllib.error.URLError, ConnectionError):
         return False
+    return True
 
 
-def _end(process: Process) -> None:
-    deadline = time.monotonic() + _END_SECONDS
-    number = signal.SIGTERM
-    while process.is_alive():
-        os.kill(process.pid, number)
-        _reap(process.pid)
-        if time.monotonic() > deadline:
-            if number is signal.SIGKILL:
-                raise LocalError(f"process {process.pid} doesn't end")
-            number, deadline = signal.SIGKILL, deadline + _END_SECONDS
-        time.sleep(_POLL_SECONDS)
-
-
-def _reap(pid: int) -> None:
-    """A child of this very process stays a zombie until it is waited for."""
-    if (child := _children.get(pid)) is not None and child.poll() is not None:
-        del _children[pid]
-
-
-def _tail(settings: Settings, name: str) -> str:
-    lines = (
-        (settings.directory / f"{name}.log").read_text(errors="replace").splitlines()
-    )
-    return " | ".join(lines[-_LOG_LINES:])
+def _last_log_lines(settings: StackSettings, name: str) -> str:
+    text = (settings.directory / f"{name}.log").read_text(errors="replace")
+    return " | ".join(text.splitlines()[-_LOG_LINES:])

@@ -3,109 +3,104 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from launcher.local.cloud import parse_s3_uri
-from launcher.local.errors import JobError, invalid
-from launcher.local.layout import Channel, items
-from launcher.local.metrics import Metrics
-from launcher.local.platform import Platform
-from launcher.local.records import Kind, Records
-from launcher.local.training_run import Ending, TrainingRun
+from launcher.local.descriptions import Descriptions, ResourceKind
+from launcher.local.errors import FailureReasonError, invalid
+from launcher.local.input_channels import InputChannel
+from launcher.local.log_metrics import LogMetrics
+from launcher.local.operation import Operation, Parameters, Result, without_tags
+from launcher.local.service_clients import parse_s3_uri
+from launcher.local.stack_parts import StackParts
+from launcher.local.training_run import DEFAULT_RUNTIME_SECONDS, Ending, TrainingRun
 
-KIND = Kind(
+TRAINING_JOB = ResourceKind(
     noun="training-job",
     prefix="TrainingJob",
-    state="TrainingJobStatus",
+    summaries="TrainingJobSummaries",
     absent="Requested resource not found.",
-    present="Training job names must be unique within an AWS account and region, and a training job with this name "
-    "already exists ({arn})",
+    present="Training job names must be unique within an AWS account and region, and "
+    "a training job with this name already exists ({arn})",
     present_code="ResourceInUse",
+    summarized=("TrainingEndTime", "SecondaryStatus"),
 )
-_SUMMARY = (
-    "TrainingJobName",
-    "TrainingJobArn",
-    "CreationTime",
-    "TrainingEndTime",
-    "LastModifiedTime",
+_FLAGS = (
+    "EnableNetworkIsolation",
+    "EnableInterContainerTrafficEncryption",
+    "EnableManagedSpotTraining",
 )
-_STATES = ("TrainingJobStatus", "SecondaryStatus")
-UNDER_WAY = ("InProgress", "Stopping")
 
 
 class TrainingJobs:
     """Training jobs, each with the thread that runs it."""
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+    def __init__(self, parts: StackParts) -> None:
+        self._parts = parts
         self._lock = threading.Lock()
         self._runs: dict[str, TrainingRun] = {}
-        self.records = Records(KIND, platform.settings.region)
-        self.operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+        self.descriptions = Descriptions(TRAINING_JOB, parts.settings.region)
+        self.operations: dict[str, Operation] = {
             "CreateTrainingJob": self.create,
-            "DescribeTrainingJob": lambda request: self.records.get(
-                request["TrainingJobName"]
-            ),
-            "ListTrainingJobs": self._list,
+            "DescribeTrainingJob": self.descriptions.describe,
+            "ListTrainingJobs": self.descriptions.list,
             "StopTrainingJob": self.stop,
             "DeleteTrainingJob": self.delete,
         }
 
-    def create(self, request: Mapping[str, Any], **members: Any) -> dict[str, Any]:
-        """Check all that can be checked before it runs, then run it; ``members`` are
-        kept beside the request's.
+    def create(self, parameters: Parameters, **members: Any) -> Result:
+        """Check a request, and run the job.
+
+        Args:
+            parameters: of the request.
+            members: kept in the description beside the request's.
+
+        Raises:
+            RefusedError: if the request isn't one that can be run.
         """
-        name = request["TrainingJobName"]
-        image = self.check(request)
-        record = {
-            **{key: value for key, value in request.items() if key != "Tags"},
+        name = parameters["TrainingJobName"]
+        image = self.check(parameters)
+        description = {
+            **dict.fromkeys(_FLAGS, False),
+            **without_tags(parameters),
             **members,
             "TrainingJobStatus": "InProgress",
             "SecondaryStatus": "Starting",
             "SecondaryStatusTransitions": [],
             "ModelArtifacts": {"S3ModelArtifacts": ""},
-            "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
-            "EnableInterContainerTrafficEncryption": request.get(
-                "EnableInterContainerTrafficEncryption", False
-            ),
-            "EnableManagedSpotTraining": request.get(
-                "EnableManagedSpotTraining", False
-            ),
         }
-        arn = self.records.add(record)
-        self._platform.tags.put(arn, request)
-        run = TrainingRun(self._platform, self.records, name, image)
+        arn = self.descriptions.add(description)
+        self._parts.tags.put(arn, parameters)
+        run = TrainingRun(self._parts, self.descriptions, name, image)
         with self._lock:
             self._runs[name] = run
         run.start()
         return {"TrainingJobArn": arn}
 
-    def stop(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """SIGTERM; the job goes on to Stopped."""
-        name = request["TrainingJobName"]
-        status = self.records.get(name)["TrainingJobStatus"]
-        if status not in UNDER_WAY:
-            raise invalid(
-                f"The request was rejected because the training job is in status {status}."
-            )
-        self.records.set(name, TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
+    def stop(self, parameters: Parameters) -> Result:
+        """Begin to stop a job; its description says when it is stopped.
+
+        Raises:
+            RefusedError: if there is no such job, or it has ended.
+        """
+        name = parameters["TrainingJobName"]
+        self.descriptions.check_under_way(name)
+        self.descriptions.set(
+            name, TrainingJobStatus="Stopping", SecondaryStatus="Stopping"
+        )
         self._runs[name].end(Ending.STOPPED)
         return {}
 
-    def delete(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def delete(self, parameters: Parameters) -> Result:
         """Forget a job that has ended.
 
         Raises:
-            RefusedError: if there is no such job, or it has not ended.
+            RefusedError: if there is no such job, or it runs.
         """
-        name = request["TrainingJobName"]
-        status = self.records.get(name)["TrainingJobStatus"]
-        if status in UNDER_WAY:
-            raise invalid(
-                f"The request was rejected because the training job is in status {status}."
-            )
-        self._platform.tags.drop(self.records.remove(name)["TrainingJobArn"])
+        name = parameters["TrainingJobName"]
+        self.descriptions.check_ended(name)
+        removed = self.descriptions.remove(name)
+        self._parts.tags.drop(removed["TrainingJobArn"])
         with self._lock:
             del self._runs[name]
         return {}
@@ -116,91 +111,94 @@ class TrainingJobs:
         Raises:
             RefusedError: if there is no such job, or it doesn't run on spot capacity.
         """
-        job = self.records.get(name)
-        if (
-            not job["EnableManagedSpotTraining"]
-            or job["TrainingJobStatus"] != "InProgress"
-        ):
+        job = self.descriptions.get(name)
+        status = job["TrainingJobStatus"]
+        if not job["EnableManagedSpotTraining"] or status != "InProgress":
             raise invalid(
-                f"{name} is {job['TrainingJobStatus']}; only a running managed spot job is interrupted"
+                f"{name} is {status}; only a running managed spot job is interrupted"
             )
         self._runs[name].end(Ending.INTERRUPTED)
 
-    def _list(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        return self.records.listing(
-            request, "TrainingJobSummaries", (*_SUMMARY, *_STATES)
-        )
+    def check(self, parameters: Parameters) -> str:
+        """Check all that can be checked before a job runs.
 
-    def check(self, request: Mapping[str, Any]) -> str:
-        """Everything that can be checked before it runs; gives the image as the engine
-        pulls it.
+        Returns:
+            The image by the engine's name.
 
         Raises:
-            RefusedError: with what is wrong.
+            RefusedError: for the first fault.
         """
-        self.records.check_free(request["TrainingJobName"])
-        algorithm = request["AlgorithmSpecification"]
+        self.descriptions.check_free(parameters["TrainingJobName"])
+        algorithm = parameters["AlgorithmSpecification"]
         if "TrainingImage" not in algorithm:
             raise invalid(
-                "AlgorithmSpecification has no TrainingImage; no other kind of algorithm is offered here"
+                "AlgorithmSpecification has no TrainingImage; "
+                "no other kind of algorithm is offered here"
             )
-        use = (
-            "spot training job usage"
-            if request.get("EnableManagedSpotTraining")
-            else "training job usage"
-        )
-        resources = request["ResourceConfig"]
+        self._check_resources(parameters)
+        # Compiles the regular expressions.
+        LogMetrics(algorithm.get("MetricDefinitions", []))
+        _check_spot(parameters)
+        self._parts.clients.check_role(parameters["RoleArn"])
+        parse_s3_uri(parameters["OutputDataConfig"]["S3OutputPath"])
+        self._check_channels(parameters)
+        return self._parts.images.resolve(algorithm["TrainingImage"])
+
+    def _check_resources(self, parameters: Parameters) -> None:
+        resources = parameters["ResourceConfig"]
         if "InstanceType" not in resources:
             raise invalid(
-                "ResourceConfig has no InstanceType; groups of instances aren't offered here"
+                "ResourceConfig has no InstanceType; "
+                "groups of instances aren't offered here"
             )
-        self._platform.quotas.check(
-            resources["InstanceType"], use, resources.get("InstanceCount", 1)
-        )
-        Metrics.check(algorithm.get("MetricDefinitions", []))
-        _check_spot(request)
-        self._platform.cloud.check_role(request["RoleArn"])
-        parse_s3_uri(request["OutputDataConfig"]["S3OutputPath"])
-        channels = request.get("InputDataConfig", [])
-        if len({entry["ChannelName"] for entry in channels}) < len(channels):
+        is_spot = parameters.get("EnableManagedSpotTraining", False)
+        use = "spot training job usage" if is_spot else "training job usage"
+        count = resources.get("InstanceCount", 1)
+        self._parts.quotas.check(resources["InstanceType"], use, count)
+
+    def _check_channels(self, parameters: Parameters) -> None:
+        entries = parameters.get("InputDataConfig", [])
+        names = {entry["ChannelName"] for entry in entries}
+        if len(names) < len(entries):
             raise invalid("Duplicate channel names in InputDataConfig")
-        for entry in channels:
-            self._check_channel(
-                entry, algorithm.get("TrainingInputMode", "File"), request["RoleArn"]
-            )
-        return self._platform.images.resolve(algorithm["TrainingImage"])
+        mode = parameters["AlgorithmSpecification"].get("TrainingInputMode", "File")
+        for entry in entries:
+            self._check_channel(entry, mode, parameters["RoleArn"])
 
     def _check_channel(self, entry: Mapping[str, Any], mode: str, role: str) -> None:
         source = entry["DataSource"].get("S3DataSource")
         if source is None or source["S3DataType"] == "AugmentedManifestFile":
             raise invalid(
-                f"channel {entry['ChannelName']}: only S3Prefix and ManifestFile are offered here"
+                f"channel {entry['ChannelName']}: "
+                "only S3Prefix and ManifestFile are offered here"
             )
+        channel = InputChannel.from_request(entry, mode)
         try:
-            items(self._platform.cloud, Channel.of(entry, mode))
-        except JobError as error:
-            bucket = parse_s3_uri(source["S3Uri"]).bucket
+            channel.objects(self._parts.clients)
+        except FailureReasonError as error:
+            bucket = parse_s3_uri(channel.uri).bucket
+            region = self._parts.settings.region
             raise invalid(
-                f'No S3 objects found under S3 URL "{source["S3Uri"]}" given in input data source. Please ensure that '
-                f"the bucket exists in the selected region ({self._platform.settings.region}), that objects exist "
-                f'under that S3 prefix, and that the role "{role}" has "s3:ListBucket" permissions on bucket '
-                f'"{bucket}". '
-                f"Error message from S3: {error}"
+                f'No S3 objects found under S3 URL "{channel.uri}" given in input '
+                "data source. Please ensure that the bucket exists in the selected "
+                f"region ({region}), that objects exist under that S3 prefix, and "
+                f'that the role "{role}" has "s3:ListBucket" permissions on bucket '
+                f'"{bucket}". Error message from S3: {error}'
             ) from error
 
 
-def _check_spot(request: Mapping[str, Any]) -> None:
-    condition = request.get("StoppingCondition", {})
-    longest, wait = (
-        condition.get("MaxRuntimeInSeconds", 86_400),
-        condition.get("MaxWaitTimeInSeconds"),
-    )
-    spot = request.get("EnableManagedSpotTraining", False)
-    if spot and (wait is None or wait < longest):
+def _check_spot(parameters: Parameters) -> None:
+    condition = parameters.get("StoppingCondition", {})
+    runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS)
+    wait = condition.get("MaxWaitTimeInSeconds")
+    is_spot = parameters.get("EnableManagedSpotTraining", False)
+    if is_spot and (wait is None or wait < runtime):
         raise invalid(
-            "managed spot training needs a MaxWaitTimeInSeconds of at least MaxRuntimeInSeconds"
+            "managed spot training needs a MaxWaitTimeInSeconds of at least "
+            "MaxRuntimeInSeconds"
         )
-    if not spot and wait is not None:
+    if not is_spot and wait is not None:
         raise invalid(
-            "MaxWaitTimeInSeconds may only be given when EnableManagedSpotTraining is true"
+            "MaxWaitTimeInSeconds may only be given when EnableManagedSpotTraining "
+            "is true"
         )

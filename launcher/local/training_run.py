@@ -1,8 +1,15 @@
-"""One training job from its start to its end, in a thread: download, run, upload, with
-every state on the way.
+"""One training job from its start to its end, in a thread of its own.
 
-Whatever ends the containers early, a request to stop, a time limit or an ordered spot
-interruption, is kept as the reason, and decides what comes of the job.
+An attempt goes through these states, which the job's description shows:
+
+1. Starting: the image is pulled.
+2. Downloading: every host's ``/opt/ml`` is made.
+3. Training: the containers run.
+4. Uploading: what they wrote goes to S3.
+
+Containers may be ended early: by a request to stop, a time limit or a spot
+interruption. That is kept as the `Ending`, and decides how the job goes on. Only an
+interrupted job makes another attempt.
 """
 
 from __future__ import annotations
@@ -13,38 +20,40 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from launcher.local import layout
-from launcher.local.checkpoints import Checkpoints
-from launcher.local.cloud import LogStream, parse_s3_uri
-from launcher.local.cluster import Cluster, checkpoints_of
-from launcher.local.errors import JobError
-from launcher.local.layout import Channel, Item
-from launcher.local.metrics import Metrics
+from launcher.local.checkpoint_sync import CheckpointSync
+from launcher.local.descriptions import Description, Descriptions
+from launcher.local.errors import FailureReasonError
+from launcher.local.input_channels import InputChannel, InputObject, channels_of
+from launcher.local.log_metrics import LogMetrics
+from launcher.local.log_stream import LogStream
+from launcher.local.opt_ml import checkpoints_on_host, make_directories
 from launcher.local.outputs import (
     REASON_CHARACTERS,
-    failure_of,
+    failure_reason,
     upload_archive,
     upload_files,
 )
-from launcher.local.pipes import Pipe
-from launcher.local.platform import Platform
-from launcher.local.records import Record, Records
+from launcher.local.pipe_feeder import PipeFeeder
+from launcher.local.service_clients import parse_s3_uri
+from launcher.local.stack_parts import StackParts
+from launcher.local.training_hosts import TrainingHosts
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+DEFAULT_RUNTIME_SECONDS = 86_400
 
 _log = logging.getLogger(__name__)
 
 
 class Ending(enum.Enum):
-    """Why containers are ended before they end themselves: the secondary status that
-    comes of it, and its message.
+    """Why containers are ended early: the secondary status that follows from it, and
+    the message that goes with that.
     """
 
-    STOPPED = "Stopped", "Training job stopped"
+    STOPPED = ("Stopped", "Training job stopped")
     MAX_RUNTIME = (
         "MaxRuntimeExceeded",
         "Training job runtime exceeded MaxRuntimeInSeconds provided",
@@ -58,304 +67,312 @@ class Ending(enum.Enum):
         "Spot capacity was taken back; the job goes on when there is some again",
     )
 
+    @property
+    def secondary_status(self) -> str:
+        """SecondaryStatus of the job."""
+        return self.value[0]
+
+    @property
+    def message(self) -> str:
+        """The StatusMessage that goes with it."""
+        return self.value[1]
+
 
 class TrainingRun(threading.Thread):
-    """Runs the job that is kept under a name."""
+    """Runs a job.
+
+    Args:
+        parts: of the stack.
+        descriptions: where the job's description is kept.
+        name: the job's.
+        image: by the engine's name.
+    """
 
     def __init__(
-        self, platform: Platform, records: Records, name: str, image: str
+        self,
+        parts: StackParts,
+        descriptions: Descriptions,
+        name: str,
+        image: str,
     ) -> None:
         super().__init__(daemon=True, name=f"training-{name}")
-        self._platform = platform
-        self._records = records
-        self._job = records.get(name)
+        self._parts = parts
+        self._descriptions = descriptions
         self._name = name
         self._image = image
-        self._channels = [
-            Channel.of(
-                entry,
-                self._job["AlgorithmSpecification"].get("TrainingInputMode", "File"),
-            )
-            for entry in self._job.get("InputDataConfig", [])
-        ]
-        self._metrics = Metrics(
-            self._job["AlgorithmSpecification"].get("MetricDefinitions", [])
-        )
-        self._directory = platform.settings.directory / "jobs" / name
+        self._job = descriptions.get(name)
+        self._channels = channels_of(self._job)
+        definitions = self._job["AlgorithmSpecification"].get("MetricDefinitions", [])
+        self._metrics = LogMetrics(definitions)
+        self._directory = parts.settings.directory / "jobs" / name
+        # Those of each channel, listed anew by each attempt.
+        self._objects: dict[str, list[InputObject]] = {}
+        # In which containers ran, over all attempts.
+        self._seconds = 0.0
+        # The lock is for these two, which other threads read and change.
         self._lock = threading.Lock()
         self._ending: Ending | None = None
-        self._cluster: Cluster | None = None
-        self._seconds = 0.0
-        self._found: dict[str, list[Item]] = {}
+        self._running: TrainingHosts | None = None
 
     def end(self, ending: Ending) -> None:
-        """End the containers that run, or that would be started."""
+        """End the containers that run now, or that are about to start."""
         with self._lock:
-            # An interruption in progress may still become a stop.
+            # The first ending counts, but an interrupted job may still be stopped.
             if self._ending not in (None, Ending.INTERRUPTED):
                 return
             self._ending = ending
-            if self._cluster is not None:
-                self._cluster.terminate()
+            if self._running is not None:
+                self._running.terminate()
 
     def run(self) -> None:
-        """Run it; whatever happens, the job ends in a final state and its files are
-        gone.
+        """Run the job. Whatever happens, it reaches a final state and its files are
+        removed.
         """
         try:
-            outcome = self._attempt()
-            while outcome is Ending.INTERRUPTED:
-                self._enter(*Ending.INTERRUPTED.value)
+            ending = self._attempt()
+            while ending is Ending.INTERRUPTED:
+                self._enter(ending.secondary_status, ending.message)
                 with self._lock:
                     self._ending = None
-                outcome = self._attempt()
-            self._finish(outcome)
-        except JobError as error:
-            self._close(
-                "Failed",
-                "Failed",
-                "Training job failed",
-                FailureReason=str(error)[:REASON_CHARACTERS],
-            )
-        except Exception as error:  # the boundary: a bug of ours must not leave a job InProgress for ever
+                ending = self._attempt()
+        except FailureReasonError as error:
+            self._fail(str(error))
+        except Exception as error:
             _log.exception("training job %s", self._name)
-            reason = f"InternalServerError: {type(error).__name__}: {error}"
-            self._close(
-                "Failed",
-                "Failed",
-                "Training job failed",
-                FailureReason=reason[:REASON_CHARACTERS],
-            )
+            self._fail(f"InternalServerError: {type(error).__name__}: {error}")
             raise
+        else:
+            if ending is None:
+                self._close("Completed", "Completed", "Training job completed")
+            else:
+                self._close("Stopped", ending.secondary_status, ending.message)
         finally:
             shutil.rmtree(self._directory, ignore_errors=True)
 
     def _attempt(self) -> Ending | None:
-        """Once from download to upload; gives what ended it early, if anything did."""
+        """Go through all states once; gives what ended the containers early, if
+        anything did.
+        """
         self._enter("Starting", "Preparing the instances for training")
-        self._platform.docker.pull(self._image)
+        self._parts.engine.pull(self._image)
+
         self._enter("Downloading", "Downloading input data")
         shutil.rmtree(self._directory, ignore_errors=True)
-        bases = self._lay_out()
+        bases = self._make_hosts()
         if self._ending is not None:
             return self._ending
+
         self._enter(
             "Training", "Training image download completed. Training in progress."
         )
         statuses = self._train(bases)
         if self._ending is Ending.INTERRUPTED:
             return self._ending
-        failed = {host: status for host, status in statuses.items() if status}
+
         self._enter("Uploading", "Uploading generated training model")
         self._upload(bases, "output/data", "output.tar.gz")
-        # A job that is stopped keeps what it wrote within the time that it had.
+        failed = {host: status for host, status in statuses.items() if status}
+        # A job that is stopped keeps what it wrote in the time that it had.
         if failed and self._ending is None:
-            raise JobError(failure_of(bases, failed))
-        self._upload(bases, "model", "model.tar.gz")
+            raise FailureReasonError(failure_reason(bases, failed))
+        artifacts = self._upload(bases, "model", "model.tar.gz")
+        self._descriptions.set(
+            self._name, ModelArtifacts={"S3ModelArtifacts": artifacts}
+        )
         return self._ending
 
-    def _lay_out(self) -> dict[str, Path]:
-        """The directories of all hosts, by name, with their channels."""
+    def _make_hosts(self) -> dict[str, Path]:
+        """Each host's ``/opt/ml``, with the channels that aren't pipes."""
         count = self._job["ResourceConfig"].get("InstanceCount", 1)
         hosts = [f"algo-{i + 1}" for i in range(count)]
         bases = {host: self._directory / host for host in hosts}
-        self._found = {
-            channel.name: _items_of(self._platform, channel)
-            for channel in self._channels
+        self._objects = {
+            channel.name: self._list_objects(channel) for channel in self._channels
         }
         for index, (host, base) in enumerate(bases.items()):
-            layout.write_configuration(base, self._job, self._channels, hosts, host)
+            make_directories(base, self._job, self._channels, hosts, host)
             for channel in self._channels:
                 if channel.mode == "Pipe":
                     continue
                 directory = base / "input" / "data" / channel.name
                 directory.mkdir()
-                for item in layout.shard(
-                    self._found[channel.name], channel, index, count
-                ):
-                    self._platform.cloud.download(item.where, directory / item.path)
+                objects = self._objects[channel.name]
+                for entry in channel.shard(objects, index, count):
+                    self._parts.clients.download(entry.source, directory / entry.path)
         return bases
 
+    def _list_objects(self, channel: InputChannel) -> list[InputObject]:
+        try:
+            return channel.objects(self._parts.clients)
+        except FailureReasonError as error:
+            raise FailureReasonError(
+                f"ClientError: Data download failed: {channel.uri}: {error}"
+            ) from error
+
     def _train(self, bases: Mapping[str, Path]) -> dict[str, int]:
+        """Run the containers; gives their exit statuses, by host."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._checkpoints(bases))
             stack.enter_context(self._pipes(bases))
-            streams = self._log_streams(list(bases))
+            streams = self._log_streams(bases)
             for stream in streams.values():
                 stack.callback(stream.close)
-            cluster = stack.enter_context(
-                Cluster.started(
-                    self._platform, self._image, self._job, bases, self._channels
-                )
+            started_hosts = TrainingHosts.started(
+                self._parts, self._image, self._job, bases, self._channels
             )
+            hosts = stack.enter_context(started_hosts)
+
             started = time.time()
-            self._records.set(
-                self._name,
-                TrainingStartTime=self._job.setdefault("TrainingStartTime", started),
-            )
+            # An interrupted job started when its first attempt did.
+            first_started = self._job.setdefault("TrainingStartTime", started)
+            self._descriptions.set(self._name, TrainingStartTime=first_started)
             with self._lock:
-                self._cluster = cluster
+                self._running = hosts
                 if self._ending is not None:
-                    cluster.terminate()
+                    hosts.terminate()
             stack.enter_context(self._time_limits())
-            statuses = cluster.run(streams, self._metrics.read)
+            statuses = hosts.run(streams, self._metrics.read)
             with self._lock:
-                self._cluster = None
+                self._running = None
             self._seconds += time.time() - started
         return statuses
 
     @contextlib.contextmanager
     def _checkpoints(self, bases: Mapping[str, Path]) -> Iterator[None]:
+        """Keep every host's checkpoints and S3 the same within the block."""
         if "CheckpointConfig" not in self._job:
             yield
             return
-        where = parse_s3_uri(self._job["CheckpointConfig"]["S3Uri"])
-        kept = [
-            Checkpoints(self._platform.cloud, where, checkpoints_of(base))
+        remote = parse_s3_uri(self._job["CheckpointConfig"]["S3Uri"])
+        syncs = [
+            CheckpointSync(self._parts.clients, remote, checkpoints_on_host(base))
             for base in bases.values()
         ]
-        for checkpoints in kept:
-            checkpoints.restore()
-            checkpoints.start()
+        for sync in syncs:
+            sync.restore()
+            sync.start()
         try:
             yield
         finally:
-            for checkpoints in kept:
-                checkpoints.stop()
+            for sync in syncs:
+                sync.stop()
 
     @contextlib.contextmanager
     def _pipes(self, bases: Mapping[str, Path]) -> Iterator[None]:
-        pipes = []
+        """Feed every host's pipes within the block."""
+        feeders = []
         for index, base in enumerate(bases.values()):
             for channel in self._channels:
-                if channel.mode == "Pipe":
-                    share = layout.shard(
-                        self._found[channel.name], channel, index, len(bases)
-                    )
-                    pipes.append(
-                        Pipe(
-                            self._platform.cloud,
-                            channel,
-                            share,
-                            base / "input" / "data",
-                        )
-                    )
-        for pipe in pipes:
-            pipe.start()
+                if channel.mode != "Pipe":
+                    continue
+                shard = channel.shard(self._objects[channel.name], index, len(bases))
+                data_dir = base / "input" / "data"
+                feeder = PipeFeeder(self._parts.clients, channel, shard, data_dir)
+                feeders.append(feeder)
+        for feeder in feeders:
+            feeder.start()
         try:
             yield
         finally:
-            for pipe in pipes:
-                pipe.stop()
+            for feeder in feeders:
+                feeder.stop()
 
     @contextlib.contextmanager
     def _time_limits(self) -> Iterator[None]:
+        """End the containers when the time of the job's StoppingCondition is up."""
         condition = self._job["StoppingCondition"]
-        limits = {
-            Ending.MAX_RUNTIME: condition.get("MaxRuntimeInSeconds", 86_400)
-            - self._seconds
-        }
+        runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS)
+        limits = {Ending.MAX_RUNTIME: runtime - self._seconds}
         if "MaxWaitTimeInSeconds" in condition:
             waited = time.time() - self._job["CreationTime"]
             limits[Ending.MAX_WAIT] = condition["MaxWaitTimeInSeconds"] - waited
-        timers = [
-            threading.Timer(max(0, seconds), self.end, [ending])
-            for ending, seconds in limits.items()
-        ]
-        for timer in timers:
+
+        timers = []
+        for ending, seconds in limits.items():
+            timer = threading.Timer(max(0, seconds), self.end, [ending])
             timer.daemon = True
             timer.start()
+            timers.append(timer)
         try:
             yield
         finally:
             for timer in timers:
                 timer.cancel()
 
-    def _log_streams(self, hosts: Sequence[str]) -> dict[str, LogStream]:
-        suffix = int(time.time())
+    def _log_streams(self, bases: Mapping[str, Path]) -> dict[str, LogStream]:
+        """A new stream for each host; a further attempt has further streams."""
+        now = int(time.time())
         return {
             host: LogStream(
-                self._platform.cloud, LOG_GROUP, f"{self._name}/{host}-{suffix}"
+                self._parts.clients, LOG_GROUP, f"{self._name}/{host}-{now}"
             )
-            for host in hosts
+            for host in bases
         }
 
-    def _upload(self, bases: Mapping[str, Path], directory: str, archive: str) -> None:
-        """What all hosts have in a directory."""
-        where = (
-            parse_s3_uri(self._job["OutputDataConfig"]["S3OutputPath"])
-            / f"{self._name}/output"
-        )
+    def _upload(self, bases: Mapping[str, Path], directory: str, archive: str) -> str:
+        """Upload what all hosts have in a directory; gives the address in S3."""
+        config = self._job["OutputDataConfig"]
+        folder = parse_s3_uri(config["S3OutputPath"]) / f"{self._name}/output"
         directories = [base / directory for base in bases.values()]
-        if self._job["OutputDataConfig"].get("CompressionType") == "NONE":
-            artifact = upload_files(
-                self._platform.cloud, directories, where / Path(directory).name
+        if config.get("CompressionType") == "NONE":
+            return upload_files(
+                self._parts.clients, directories, folder / Path(directory).name
             )
-        else:
-            artifact = upload_archive(
-                self._platform.cloud,
-                directories,
-                self._directory / archive,
-                where,
-                even_empty=directory == "model",
-            )
-        if directory == "model":
-            self._records.set(self._name, ModelArtifacts={"S3ModelArtifacts": artifact})
-
-    def _finish(self, ending: Ending | None) -> None:
-        if ending is None:
-            self._close("Completed", "Completed", "Training job completed")
-        else:
-            self._close("Stopped", *ending.value)
+        return upload_archive(
+            self._parts.clients,
+            directories,
+            self._directory / archive,
+            folder,
+            even_if_empty=directory == "model",
+        )
 
     def _enter(self, secondary: str, message: str) -> None:
-        """A state on the way; the one before it ends."""
-        now = time.time()
+        """Begin a state on the way."""
 
-        def change(record: Record) -> None:
-            transitions = record["SecondaryStatusTransitions"]
-            if transitions:
-                transitions[-1].setdefault("EndTime", now)
-            transitions.append(
-                {"Status": secondary, "StartTime": now, "StatusMessage": message}
-            )
-            if record["TrainingJobStatus"] == "InProgress":
-                record["SecondaryStatus"] = secondary
+        def change(description: Description) -> None:
+            _add_transition(description, secondary, message)
+            # A job that is Stopping goes on to say so.
+            if description["TrainingJobStatus"] == "InProgress":
+                description["SecondaryStatus"] = secondary
 
-        self._records.update(self._name, change)
+        self._descriptions.update(self._name, change)
+
+    def _fail(self, reason: str) -> None:
+        self._close(
+            "Failed",
+            "Failed",
+            "Training job failed",
+            FailureReason=reason[:REASON_CHARACTERS],
+        )
 
     def _close(self, status: str, secondary: str, message: str, **members: Any) -> None:
-        """A final state."""
-        now = time.time()
+        """Reach a final state; ``members`` are added to the description."""
+        seconds = round(self._seconds)
 
-        def change(record: Record) -> None:
-            transitions = record["SecondaryStatusTransitions"]
-            transitions[-1].setdefault("EndTime", now)
-            transitions.append(
-                {
-                    "Status": secondary,
-                    "StartTime": now,
-                    "EndTime": now,
-                    "StatusMessage": message,
-                }
-            )
-            record |= {
+        def change(description: Description) -> None:
+            last = _add_transition(description, secondary, message)
+            last["EndTime"] = last["StartTime"]
+            description |= {
                 **members,
                 "TrainingJobStatus": status,
                 "SecondaryStatus": secondary,
-                "TrainingEndTime": now,
-                "TrainingTimeInSeconds": round(self._seconds),
-                "BillableTimeInSeconds": round(self._seconds),
+                "TrainingEndTime": last["EndTime"],
+                "TrainingTimeInSeconds": seconds,
+                "BillableTimeInSeconds": seconds,
                 "FinalMetricDataList": self._metrics.final(),
             }
 
-        self._records.update(self._name, change)
+        self._descriptions.update(self._name, change)
 
 
-def _items_of(platform: Platform, channel: Channel) -> list[Item]:
-    try:
-        return layout.items(platform.cloud, channel)
-    except JobError as error:
-        raise JobError(
-            f"ClientError: Data download failed: {channel.uri}: {error}"
-        ) from error
+def _add_transition(
+    description: Description, secondary: str, message: str
+) -> dict[str, Any]:
+    """Note that a state begins now, and the one before it ends."""
+    now = time.time()
+    transitions = description["SecondaryStatusTransitions"]
+    if transitions:
+        transitions[-1]["EndTime"] = now
+    transition = {"Status": secondary, "StartTime": now, "StatusMessage": message}
+    transitions.append(transition)
+    return transition

@@ -1,7 +1,7 @@
-"""Has ``docker compose`` and ``docker-compose`` for the SDKs' local mode.
+"""Provides ``docker compose`` and ``docker-compose`` for the SDKs' local mode.
 
-Where the machine has none, trixie's package is unpacked into a directory, whatever
-Debian this is, and not installed.
+If the machine doesn't have both, the package of Debian's trixie is unpacked into a
+directory, on whatever Debian this is. Nothing is installed.
 """
 
 from __future__ import annotations
@@ -13,68 +13,83 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from container import debian
+from launcher.docker import run_docker
 
 SUITE = "trixie"
-
-
-def has_compose() -> bool:
-    """Whether both spellings are here: v2 of the SDK wants a certain answer of one, and
-    falls back to the other.
-    """
-    plugin = subprocess.run(
-        ["docker", "compose", "version"], capture_output=True, check=False
-    )
-    return plugin.returncode == 0 and shutil.which("docker-compose") is not None
-
-
-def unpack(directory: Path) -> Path:
-    """Download the package and unpack it; gives the folder with the command."""
-    command = directory / "usr" / "bin" / "docker-compose"
-    if not command.exists():
-        mirror = debian.mirror()
-        if mirror is None:
-            raise RuntimeError(
-                "no docker compose here, and no Debian mirror to take it from: install Docker's plugin"
-            )
-        state = directory / "apt"
-        for folder in ("state/lists/partial", "cache/archives/partial"):
-            (state / folder).mkdir(parents=True, exist_ok=True)
-        keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-        (state / "sources.list").write_text(
-            f"deb [signed-by={keys}] {mirror} {SUITE} main\n"
-        )
-        options = {
-            "Dir::State": state / "state",
-            "Dir::Cache": state / "cache",
-            "Dir::Etc::SourceList": state / "sources.list",
-            "Dir::Etc::SourceParts": "-",
-            "APT::Sandbox::User": "root",
-        }
-        apt = [
-            "apt-get",
-            "--quiet=2",
-            *(f"--option={name}={value}" for name, value in options.items()),
-        ]
-        subprocess.run([*apt, "update"], check=True, stdout=2)
-        subprocess.run(
-            [*apt, "download", f"docker-compose/{SUITE}"],
-            check=True,
-            stdout=2,
-            cwd=directory,
-        )
-        (package,) = directory.glob("docker-compose_*.deb")
-        subprocess.run(["dpkg", "-x", package, directory], check=True)
-    return command.parent
+KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def docker_environment(directory: Path, inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which both spellings of compose run."""
+    """An environment in which both spellings of compose run.
+
+    Args:
+        directory: for what is unpacked, if anything has to be.
+        inherited: the environment to start from.
+    """
     if has_compose():
         return dict(inherited)
     directory.mkdir(parents=True, exist_ok=True)
-    folder = unpack(directory)
-    plugins = directory / "docker" / "cli-plugins"
+    command = unpack_compose(directory)
+    configuration = directory / "docker"
+    plugins = configuration / "cli-plugins"
     plugins.mkdir(parents=True, exist_ok=True)
-    shutil.copy(folder / "docker-compose", plugins / "docker-compose")
-    path = f"{folder}{os.pathsep}{inherited.get('PATH', '')}"
-    return {**inherited, "PATH": path, "DOCKER_CONFIG": str(directory / "docker")}
+    shutil.copy(command, plugins / command.name)
+    path = f"{command.parent}{os.pathsep}{inherited.get('PATH', '')}"
+    return {**inherited, "PATH": path, "DOCKER_CONFIG": str(configuration)}
+
+
+def has_compose() -> bool:
+    """Whether both spellings are here.
+
+    Version 2 of the SDK tries the first, and falls back to the second unless the first
+    answers as it expects.
+    """
+    plugin = run_docker("compose", "version")
+    return plugin.returncode == 0 and shutil.which("docker-compose") is not None
+
+
+def unpack_compose(directory: Path) -> Path:
+    """Download the package and unpack it, if that isn't done yet.
+
+    Returns:
+        The command ``docker-compose``.
+
+    Raises:
+        RuntimeError: if there is no Debian mirror.
+    """
+    command = directory / "usr" / "bin" / "docker-compose"
+    if command.exists():
+        return command
+    mirror = debian.mirror()
+    if mirror is None:
+        raise RuntimeError(
+            "there is no docker compose here, and no Debian mirror to take it from: "
+            "install Docker's compose plugin"
+        )
+    apt_get = ["apt-get", "--quiet=2", *_apt_options(directory / "apt", mirror)]
+    subprocess.run([*apt_get, "update"], check=True, stdout=2)
+    download = [*apt_get, "download", f"docker-compose/{SUITE}"]
+    subprocess.run(download, check=True, stdout=2, cwd=directory)
+    (package,) = directory.glob("docker-compose_*.deb")
+    subprocess.run(["dpkg", "-x", package, directory], check=True)
+    return command
+
+
+def _apt_options(directory: Path, mirror: str) -> list[str]:
+    """Options for an apt that only knows the mirror's trixie, and keeps its files in a
+    directory of its own.
+    """
+    state = directory / "state"
+    cache = directory / "cache"
+    (state / "lists" / "partial").mkdir(parents=True, exist_ok=True)
+    (cache / "archives" / "partial").mkdir(parents=True, exist_ok=True)
+    sources = directory / "sources.list"
+    sources.write_text(f"deb [signed-by={KEYS}] {mirror} {SUITE} main\n")
+    options = {
+        "Dir::State": state,
+        "Dir::Cache": cache,
+        "Dir::Etc::SourceList": sources,
+        "Dir::Etc::SourceParts": "-",
+        "APT::Sandbox::User": "root",
+    }
+    return [f"--option={name}={value}" for name, value in options.items()]

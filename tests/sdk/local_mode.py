@@ -1,7 +1,7 @@
-"""Local mode with AWS's own SDKs: the examples, run in the SDKs' own environments; see
+"""The examples for AWS's own SDKs, run in local mode in the SDKs' own environments; see
 `make test-sdk`.
 
-What counts is the artifact and the predictions, never a word like "completed".
+The tests look at the artifact and the predictions, never at words like "completed".
 """
 
 from __future__ import annotations
@@ -18,52 +18,54 @@ from typing import Any
 import pytest
 
 from container.image import build
+from launcher.docker import run_docker
 from tests.sdk.compose import docker_environment
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "data" / "ml-latest-small"
-# The SDKs report their use to AWS unless they are told not to.
-CONFIGURATION = 'SchemaVersion: "1.0"\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n'
+# The SDKs report their use to AWS unless they are configured not to.
+NO_TELEMETRY = """
+SchemaVersion: "1.0"
+SageMaker:
+  PythonSDK:
+    Modules:
+      TelemetryOptOut: true
+"""
 
 
-def left(kind: str, *options: str) -> set[str]:
-    """What compose has made and nobody has removed."""
-    command = [
-        "docker",
+def made_by_compose(kind: str, *options: str) -> set[str]:
+    """The ids of compose's containers or networks."""
+    listed = run_docker(
         kind,
         "ls",
-        "--quiet",
-        "--no-trunc",
-        "--filter",
-        "label=com.docker.compose.project",
+        *("--quiet", "--no-trunc"),
+        *("--filter", "label=com.docker.compose.project"),
         *options,
-    ]
-    return set(
-        subprocess.run(
-            command, capture_output=True, text=True, check=True
-        ).stdout.split()
     )
+    assert listed.returncode == 0, listed.stderr
+    return set(listed.stdout.split())
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cleared_away() -> Iterator[None]:
-    """The SDKs leave their containers and networks behind."""
-    containers, networks = left("container", "--all"), left("network")
+def clean_up() -> Iterator[None]:
+    """Remove containers and networks, which the SDKs leave behind."""
+    containers_before = made_by_compose("container", "--all")
+    networks_before = made_by_compose("network")
     yield
-    if made := left("container", "--all") - containers:
-        subprocess.run(
-            ["docker", "container", "rm", "--force", "--volumes", *made],
-            check=True,
-            stdout=2,
-        )
-    if made := left("network") - networks:
-        subprocess.run(["docker", "network", "rm", *made], check=True, stdout=2)
+    containers = made_by_compose("container", "--all") - containers_before
+    if containers:
+        removed = run_docker("container", "rm", "--force", "--volumes", *containers)
+        assert removed.returncode == 0, removed.stderr
+    networks = made_by_compose("network") - networks_before
+    if networks:
+        removed = run_docker("network", "rm", *networks)
+        assert removed.returncode == 0, removed.stderr
 
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     configuration = tmp_path_factory.mktemp("sdk") / "config.yaml"
-    configuration.write_text(CONFIGURATION)
+    configuration.write_text(NO_TELEMETRY)
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("AWS_")
     }
@@ -80,18 +82,17 @@ def image() -> str:
     return build("halfstar:test").tag
 
 
-def example(
+def sdk_command(version: int, command: str) -> str:
+    """A command of the SDK's environment."""
+    return str(ROOT / f".venv-sdk{version}" / "bin" / command)
+
+
+def run_example(
     version: int, image: str, data: Path, environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    python = ROOT / f".venv-sdk{version}" / "bin" / "python"
-    command = [
-        str(python),
-        str(ROOT / "examples" / f"sdk_v{version}.py"),
-        image,
-        str(data),
-    ]
+    script = ROOT / "examples" / f"sdk_v{version}.py"
     return subprocess.run(
-        command,
+        [sdk_command(version, "python"), str(script), image, str(data)],
         capture_output=True,
         text=True,
         env=environment,
@@ -101,37 +102,42 @@ def example(
 
 
 def result(version: int, image: str, environment: dict[str, str]) -> dict[str, Any]:
-    done = example(version, image, DATA, environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    # Docker's progress stands on the same line.
-    last = done.stdout.splitlines()[-1]
-    return dict(json.loads(last[last.index("{") :]))
+    """What an example prints."""
+    ended = run_example(version, image, DATA, environment)
+    printed = ended.stdout
+    assert ended.returncode == 0, printed + ended.stderr
+
+    last_line = printed.splitlines()[-1]
+    # Docker's progress may precede it on the same line.
+    start = last_line.index("{")
+    found: dict[str, Any] = json.loads(last_line[start:])
+    return found
 
 
 @pytest.fixture(scope="session")
-def second(image: str, environment: dict[str, str]) -> dict[str, Any]:
+def version_2(image: str, environment: dict[str, str]) -> dict[str, Any]:
     return result(2, image, environment)
 
 
-def test_version_2_trains_deploys_and_transforms(second: dict[str, Any]) -> None:
-    with tarfile.open(second["model"].removeprefix("file://")) as archive:
+def test_version_2_trains_deploys_and_transforms(version_2: dict[str, Any]) -> None:
+    with tarfile.open(version_2["model"].removeprefix("file://")) as archive:
         assert "manifest.json" in archive.getnames()
-    assert [answer["title"] for answer in second["predictions"]] == [
+    predictions = version_2["predictions"]
+    assert [prediction["title"] for prediction in predictions] == [
         "Shawshank Redemption, The (1994)",
         "Toy Story (1995)",
     ]
-    assert [float(line) for line in second["batch"] if line] == [
-        answer["rating"] for answer in second["predictions"]
-    ]
+    ratings = [prediction["rating"] for prediction in predictions]
+    assert [float(line) for line in version_2["batch"] if line] == ratings
 
 
 def test_version_3_trains_and_serves_the_same_model(
-    second: dict[str, Any], image: str, environment: dict[str, str]
+    version_2: dict[str, Any], image: str, environment: dict[str, str]
 ) -> None:
-    third = result(3, image, environment)
-    with tarfile.open(third["model"]) as archive:
+    version_3 = result(3, image, environment)
+    with tarfile.open(version_3["model"]) as archive:
         assert "manifest.json" in archive.getnames()
-    assert third["predictions"] == second["predictions"]
+    assert version_3["predictions"] == version_2["predictions"]
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -144,20 +150,14 @@ def test_a_job_that_fails_leaves_no_model(
     (tmp_path / "movies.csv").write_text(
         "movieId,title,genres\n1,Toy Story (1995),Comedy\n"
     )
-    done = example(version, image, tmp_path, environment)
-    assert done.returncode != 0
-    assert "rating is '4.7', expected half stars" in done.stdout + done.stderr
+    ended = run_example(version, image, tmp_path, environment)
+    assert ended.returncode != 0
+    assert "rating is '4.7', expected half stars" in ended.stdout + ended.stderr
 
 
-def test_the_environments_are_apart() -> None:
+def test_each_sdk_has_an_environment_of_its_own() -> None:
     assert "sagemaker" not in sys.modules
     for version in (2, 3):
-        command = [
-            str(ROOT / f".venv-sdk{version}" / "bin" / "pip"),
-            "show",
-            "sagemaker",
-        ]
-        shown = subprocess.run(
-            command, capture_output=True, text=True, check=True
-        ).stdout
-        assert f"Version: {version}." in shown
+        command = [sdk_command(version, "pip"), "show", "sagemaker"]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert f"Version: {version}." in shown.stdout

@@ -7,13 +7,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given
-from hypothesis import strategies as st
 
-from launcher.local.search import draws
-from tests.launcher.local.account import Account
+from tests.launcher.local.stack_user import POLL_SECONDS, QUICK, StackUser
 
-QUICK = {"num_round": "3", "features": "none", "hidden_share": "0"}
 RANGES = {
     "ContinuousParameterRanges": [
         {
@@ -32,138 +28,132 @@ RANGES = {
     "IntegerParameterRanges": [{"Name": "max_depth", "MinValue": "2", "MaxValue": "5"}],
     "CategoricalParameterRanges": [{"Name": "split", "Values": ["random", "temporal"]}],
 }
+METRIC = {"Name": "test:rmse", "Regex": r"metric test:rmse=([0-9.]+)"}
 
 
-def request(account: Account, name: str, **members: Any) -> dict[str, Any]:
-    job = account.job("unused", {})
-    metric = {"Name": "test:rmse", "Regex": r"metric test:rmse=([0-9.]+)"}
+def request(user: StackUser, name: str, **members: Any) -> dict[str, Any]:
+    """A request for a tuning job, which may be changed before it is sent.
+
+    Args:
+        user: whose data and image are used.
+        name: of the job.
+        members: of HyperParameterTuningJobConfig.
+    """
+    job = user.job("unused", {})
+    algorithm = {**job["AlgorithmSpecification"], "MetricDefinitions": [METRIC]}
     definition = {
-        name: job[name]
-        for name in ("RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig")
+        "RoleArn": job["RoleArn"],
+        "AlgorithmSpecification": algorithm,
+        "InputDataConfig": job["InputDataConfig"],
+        "OutputDataConfig": job["OutputDataConfig"],
+        "ResourceConfig": job["ResourceConfig"],
+        "StoppingCondition": job["StoppingCondition"],
+        "StaticHyperParameters": QUICK,
     }
     config = {
         "Strategy": "Bayesian",
         "HyperParameterTuningJobObjective": {
             "Type": "Minimize",
-            "MetricName": "test:rmse",
+            "MetricName": METRIC["Name"],
         },
-        "ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 2},
+        "ResourceLimits": limits(3, at_once=2),
         "ParameterRanges": RANGES,
+        **members,
     }
     return {
         "HyperParameterTuningJobName": name,
-        "HyperParameterTuningJobConfig": {**config, **members},
-        "TrainingJobDefinition": {
-            **definition,
-            "AlgorithmSpecification": {
-                **job["AlgorithmSpecification"],
-                "MetricDefinitions": [metric],
-            },
-            "StoppingCondition": job["StoppingCondition"],
-            "StaticHyperParameters": QUICK,
-        },
+        "HyperParameterTuningJobConfig": config,
+        "TrainingJobDefinition": definition,
         "Tags": [{"Key": "team", "Value": "a"}],
     }
 
 
-def finished(account: Account, name: str) -> dict[str, Any]:
-    sagemaker = account.client("sagemaker")
+def limits(n_jobs: int, at_once: int) -> dict[str, int]:
+    return {"MaxNumberOfTrainingJobs": n_jobs, "MaxParallelTrainingJobs": at_once}
+
+
+def finished(user: StackUser, name: str) -> dict[str, Any]:
+    """The description of a job once it has ended."""
+    sagemaker = user.client("sagemaker")
     while True:
         job = sagemaker.describe_hyper_parameter_tuning_job(
             HyperParameterTuningJobName=name
         )
         if job["HyperParameterTuningJobStatus"] not in ("InProgress", "Stopping"):
             return dict(job)
-        time.sleep(0.1)
+        time.sleep(POLL_SECONDS)
 
 
-def test_the_best_of_its_training_jobs_is_told(account: Account) -> None:
-    sagemaker = account.client("sagemaker")
-    sagemaker.create_hyper_parameter_tuning_job(**request(account, "search"))
-    job = finished(account, "search")
+def test_the_best_of_its_training_jobs_is_reported(user: StackUser) -> None:
+    sagemaker = user.client("sagemaker")
+    sagemaker.create_hyper_parameter_tuning_job(**request(user, "search"))
+    job = finished(user, "search")
     assert job["HyperParameterTuningJobStatus"] == "Completed", job
     assert job["TrainingJobStatusCounters"]["Completed"] == 3
+
     found = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
         HyperParameterTuningJobName="search"
     )
-    reached = {
-        summary["TrainingJobName"]: summary[
-            "FinalHyperParameterTuningJobObjectiveMetric"
-        ]["Value"]
+    final_metric = "FinalHyperParameterTuningJobObjectiveMetric"
+    rmse = {
+        summary["TrainingJobName"]: summary[final_metric]["Value"]
         for summary in found["TrainingJobSummaries"]
     }
-    assert sorted(reached) == ["search-001", "search-002", "search-003"]
+    assert sorted(rmse) == ["search-001", "search-002", "search-003"]
     best = job["BestTrainingJob"]
-    assert reached[best["TrainingJobName"]] == min(reached.values())
-    trained = sagemaker.describe_training_job(TrainingJobName=best["TrainingJobName"])
+    assert rmse[best["TrainingJobName"]] == min(rmse.values())
+
+    trained = user.describe(best["TrainingJobName"])
     assert trained["TuningJobArn"] == job["HyperParameterTuningJobArn"]
-    told = {"_tuning_objective_metric": "test:rmse"}
     assert trained["HyperParameters"] == {
         **QUICK,
         **best["TunedHyperParameters"],
-        **told,
+        "_tuning_objective_metric": "test:rmse",
     }
-    assert sagemaker.list_tags(ResourceArn=trained["TrainingJobArn"])["Tags"] == [
-        {"Key": "team", "Value": "a"}
-    ]
+    tags = sagemaker.list_tags(ResourceArn=trained["TrainingJobArn"])["Tags"]
+    assert tags == [{"Key": "team", "Value": "a"}]
+
     sagemaker.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName="search")
     with pytest.raises(ClientError, match="ResourceNotFound"):
-        sagemaker.describe_hyper_parameter_tuning_job(
-            HyperParameterTuningJobName="search"
-        )
+        finished(user, "search")
 
 
-def test_a_search_whose_jobs_all_fail_has_failed(account: Account) -> None:
-    asked = request(
-        account,
-        "vain",
-        ResourceLimits={"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1},
-    )
-    asked["TrainingJobDefinition"]["StaticHyperParameters"] = {"features": "colour"}
-    account.client("sagemaker").create_hyper_parameter_tuning_job(**asked)
-    job = finished(account, "vain")
+def test_a_search_fails_when_all_its_jobs_fail(user: StackUser) -> None:
+    search = request(user, "vain", ResourceLimits=limits(1, at_once=1))
+    search["TrainingJobDefinition"]["StaticHyperParameters"] = {"features": "colour"}
+    user.client("sagemaker").create_hyper_parameter_tuning_job(**search)
+    job = finished(user, "vain")
     assert job["HyperParameterTuningJobStatus"] == "Failed"
     assert "All training jobs failed" in job["FailureReason"]
     assert "BestTrainingJob" not in job
 
 
-def test_a_stop_ends_what_runs_and_begins_no_more(account: Account) -> None:
-    sagemaker = account.client("sagemaker")
-    asked = request(
-        account,
-        "halted",
-        ResourceLimits={"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 1},
-    )
-    asked["TrainingJobDefinition"]["StaticHyperParameters"] = {
-        **QUICK,
-        "num_round": "100000",
-    }
-    sagemaker.create_hyper_parameter_tuning_job(**asked)
-    account.until_logged("halted-001", "round 1 of")
+def test_a_stop_ends_what_runs_and_starts_no_more(user: StackUser) -> None:
+    sagemaker = user.client("sagemaker")
+    search = request(user, "halted", ResourceLimits=limits(3, at_once=1))
+    endless = {**QUICK, "num_round": "100000"}
+    search["TrainingJobDefinition"]["StaticHyperParameters"] = endless
+    sagemaker.create_hyper_parameter_tuning_job(**search)
+    user.until_logged("halted-001", "round 1 of")
     sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="halted")
-    job = finished(account, "halted")
+    job = finished(user, "halted")
     assert job["HyperParameterTuningJobStatus"] == "Stopped"
-    assert (
-        sum(job["TrainingJobStatusCounters"].values())
-        == job["TrainingJobStatusCounters"]["Stopped"]
-        == 1
-    )
-    assert account.containers() == []
+    counters = job["TrainingJobStatusCounters"]
+    assert counters["Stopped"] == 1
+    assert sum(counters.values()) == 1
+    assert user.containers() == []
+
+
+def numeric_range(kind: str, name: str, low: str, high: str) -> dict[str, Any]:
+    entry = {"Name": name, "MinValue": low, "MaxValue": high}
+    return {"ParameterRanges": {f"{kind}ParameterRanges": [entry]}}
 
 
 @pytest.mark.parametrize(
     ("members", "message"),
     [
         ({"Strategy": "Grid"}, "offered here as Bayesian and Random"),
-        (
-            {
-                "ResourceLimits": {
-                    "MaxNumberOfTrainingJobs": 1,
-                    "MaxParallelTrainingJobs": 2,
-                }
-            },
-            "is above",
-        ),
+        ({"ResourceLimits": limits(1, at_once=2)}, "is above"),
         (
             {
                 "HyperParameterTuningJobObjective": {
@@ -174,53 +164,20 @@ def test_a_stop_ends_what_runs_and_begins_no_more(account: Account) -> None:
             "isn't among",
         ),
         ({"ParameterRanges": {}}, "there is nothing to search"),
-        (
-            {
-                "ParameterRanges": {
-                    "IntegerParameterRanges": [
-                        {"Name": "num_round", "MinValue": "1", "MaxValue": "2"}
-                    ]
-                }
-            },
-            "num_round is given twice",
-        ),
-        (
-            {
-                "ParameterRanges": {
-                    "ContinuousParameterRanges": [
-                        {"Name": "eta", "MinValue": "1", "MaxValue": "0.1"}
-                    ]
-                }
-            },
-            "isn't below its MaxValue",
-        ),
+        (numeric_range("Integer", "num_round", "1", "2"), "num_round is given twice"),
+        (numeric_range("Continuous", "eta", "1", "0.1"), "isn't below its MaxValue"),
     ],
 )
-def test_what_is_refused(
-    account: Account, members: dict[str, Any], message: str
+def test_a_search_that_cannot_be_run_is_refused(
+    user: StackUser, members: dict[str, Any], message: str
 ) -> None:
+    search = request(user, "refused", **members)
     with pytest.raises(ClientError, match=message):
-        account.client("sagemaker").create_hyper_parameter_tuning_job(
-            **request(account, "refused", **members)
-        )
+        user.client("sagemaker").create_hyper_parameter_tuning_job(**search)
 
 
-def test_what_its_training_jobs_would_be_refused_for_is_said_at_once(
-    account: Account,
-) -> None:
-    asked = request(account, "refused")
-    asked["TrainingJobDefinition"]["RoleArn"] = "arn:aws:iam::123456789012:role/nobody"
+def test_faults_of_the_training_jobs_are_refused_at_once(user: StackUser) -> None:
+    search = request(user, "refused")
+    search["TrainingJobDefinition"]["RoleArn"] = "arn:aws:iam::123456789012:role/nobody"
     with pytest.raises(ClientError, match="Could not assume role"):
-        account.client("sagemaker").create_hyper_parameter_tuning_job(**asked)
-
-
-@given(st.integers())
-def test_draws_keep_to_their_ranges_and_are_the_same_for_the_same_seed(
-    seed: int,
-) -> None:
-    values = next(draws(RANGES, seed))
-    assert values == next(draws(RANGES, seed))
-    assert 0.01 <= float(values["eta"]) <= 0.5
-    assert 0.5 <= float(values["subsample"]) <= 0.9
-    assert values["max_depth"] in ("2", "3", "4", "5")
-    assert values["split"] in ("random", "temporal")
+        user.client("sagemaker").create_hyper_parameter_tuning_job(**search)

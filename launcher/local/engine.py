@@ -1,0 +1,181 @@
+"""Docker, as one stack uses it: containers, networks and images, all of them with the
+stack's label.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from launcher.docker import docker, last_line, run_docker
+from launcher.local.errors import FailureReasonError
+from launcher.local.settings import StackSettings
+
+# The exit status after SIGKILL, as shells and docker give it.
+_KILLED = 137
+
+
+class DockerEngine:
+    """The engine of this machine."""
+
+    def __init__(self, settings: StackSettings) -> None:
+        self._labels = ("--label", "org.halfstar=1", "--label", settings.label)
+        self._filter = ("--filter", f"label={settings.label}")
+        self._config = settings.directory / "docker"
+        # The images that the stack has pulled, one a line.
+        self._pulled = settings.directory / "pulled"
+
+    def pull(self, image: str) -> None:
+        """Pull an image, even if it is here already, as SageMaker does.
+
+        Raises:
+            FailureReasonError: if that fails.
+        """
+        was_here = run_docker("image", "inspect", image).returncode == 0
+        pulled = run_docker("--config", str(self._config), "pull", "--quiet", image)
+        if pulled.returncode:
+            cause = last_line(pulled.stderr)
+            raise FailureReasonError(
+                f"ClientError: Cannot pull algorithm container: {cause}"
+            )
+        if not was_here:
+            with self._pulled.open("a") as file:
+                file.write(f"{image}\n")
+
+    def start(self, image: str, command: Sequence[str], options: Sequence[str]) -> str:
+        """Run a container in the background.
+
+        SageMaker runs containers as root. If we aren't root, they run as us, so that
+        we can remove the files that they write.
+
+        Args:
+            image: its name.
+            command: after the image.
+            options: of ``docker run``.
+
+        Returns:
+            The container's id.
+
+        Raises:
+            FailureReasonError: if it can't be started.
+        """
+        user = []
+        if os.geteuid() != 0:
+            user = ["--user", f"{os.geteuid()}:{os.getegid()}"]
+        result = run_docker(
+            "run", "--detach", *self._labels, *user, *options, image, *command
+        )
+        if result.returncode:
+            cause = last_line(result.stderr)
+            raise FailureReasonError(
+                f"ClientError: Cannot start the container: {cause}"
+            )
+        return result.stdout.strip()
+
+    def wait(self, container: str) -> int:
+        """The exit status of a container, once it has ended.
+
+        One that was removed meanwhile counts as killed.
+        """
+        status = run_docker("wait", container).stdout.strip()
+        return int(status) if status else _KILLED
+
+    def is_running(self, container: str) -> bool:
+        """Whether a container runs now."""
+        shown = run_docker("inspect", "--format", "{{.State.Running}}", container)
+        return shown.stdout.strip() == "true"
+
+    def port(self, container: str, inner: int) -> int:
+        """This machine's port for a port of a container; 0 if that has ended."""
+        addresses = run_docker("port", container, str(inner)).stdout.splitlines()
+        return int(addresses[0].rpartition(":")[2]) if addresses else 0
+
+    def signal(self, container: str, name: str) -> None:
+        """Send a signal; nothing happens if the container has ended."""
+        run_docker("kill", "--signal", name, container)
+
+    def stop(self, container: str, seconds: float) -> None:
+        """Send SIGTERM, and after ``seconds`` SIGKILL."""
+        run_docker("stop", "--time", str(round(seconds)), container)
+
+    def remove(self, container: str) -> None:
+        """End a container, and remove it with its anonymous volumes."""
+        run_docker("rm", "--force", "--volumes", container)
+
+    def lines(self, container: str) -> Iterator[str]:
+        """The lines that a container writes, to either stream, until it ends."""
+        command = [docker(), "logs", "--follow", container]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                yield line.decode(errors="replace").rstrip("\r\n")
+
+    @contextlib.contextmanager
+    def network(self, name: str, *, is_isolated: bool) -> Iterator[None]:
+        """A network that is there within the block.
+
+        Args:
+            name: of the network.
+            is_isolated: whether its containers are cut off from everything else.
+
+        Raises:
+            FailureReasonError: if it can't be made.
+        """
+        isolation = ["--internal"] if is_isolated else []
+        made = run_docker("network", "create", *isolation, *self._labels, name)
+        if made.returncode:
+            cause = last_line(made.stderr)
+            raise FailureReasonError(f"InternalServerError: no network: {cause}")
+        try:
+            yield
+        finally:
+            run_docker("network", "rm", name)
+
+    def remove_all(self) -> None:
+        """Remove the stack's containers, networks, volumes and pulled images."""
+        containers = self._ids("container", "--all")
+        if containers:
+            run_docker("container", "rm", "--force", "--volumes", *containers)
+        for kind in ("network", "volume"):
+            ids = self._ids(kind)
+            if ids:
+                run_docker(kind, "rm", *ids)
+        images = self._pulled.read_text().split() if self._pulled.exists() else []
+        if images:
+            run_docker("image", "rm", "--no-prune", *images)
+
+    def _ids(self, kind: str, *options: str) -> list[str]:
+        listed = run_docker(kind, "ls", "--quiet", *self._filter, *options)
+        return listed.stdout.split()
+
+    def containers(self) -> list[str]:
+        """A line for each running container: name, image and state."""
+        template = "{{.Names}}  {{.Image}}  {{.Status}}"
+        listed = run_docker("container", "ls", *self._filter, "--format", template)
+        return listed.stdout.splitlines()
+
+    def answers(self) -> bool:
+        """Whether there is an engine behind the client."""
+        return run_docker("version", "--format", "{{.Server.Version}}").returncode == 0
+
+
+def write_login(directory: Path, registry: str, authorization: str) -> None:
+    """Make a configuration for docker's client that logs in to one registry.
+
+    The user's own configuration stays as it is.
+
+    Args:
+        directory: of the configuration; made here.
+        registry: its host and port.
+        authorization: user and password, as HTTP's Basic scheme encodes them.
+    """
+    directory.mkdir()
+    path = directory / "config.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"auths": {registry: {"auth": authorization}}}))

@@ -1,0 +1,124 @@
+"""The input of a job in S3: channels, and the objects that belong to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from launcher.local.errors import FailureReasonError
+from launcher.local.service_clients import ServiceClients, parse_s3_uri
+from launcher.s3_uri import S3Uri
+
+
+@dataclass(frozen=True, slots=True)
+class InputObject:
+    """An object of a channel.
+
+    Attributes:
+        source: where it is.
+        path: relative to the channel's directory.
+    """
+
+    source: S3Uri
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputChannel:
+    """An entry of InputDataConfig with its defaults filled in.
+
+    Attributes:
+        name: of the channel.
+        mode: ``File``, ``FastFile`` or ``Pipe``.
+        uri: of a prefix or a manifest.
+        is_manifest: whether ``uri`` is a manifest's.
+        is_sharded: whether each host gets objects of its own.
+        is_compressed: whether a pipe has to decompress the objects.
+        declared: its entry in ``inputdataconfig.json``.
+    """
+
+    name: str
+    mode: str
+    uri: str
+    is_manifest: bool
+    is_sharded: bool
+    is_compressed: bool
+    declared: Mapping[str, Any]
+
+    @classmethod
+    def from_request(cls, entry: Mapping[str, Any], job_mode: str) -> InputChannel:
+        """Read an entry of InputDataConfig.
+
+        Args:
+            entry: of the request.
+            job_mode: TrainingInputMode, for a channel without a mode of its own.
+        """
+        source = entry["DataSource"]["S3DataSource"]
+        mode = entry.get("InputMode", job_mode)
+        distribution = source.get("S3DataDistributionType", "FullyReplicated")
+        declared = {
+            "TrainingInputMode": mode,
+            "S3DistributionType": distribution,
+            "RecordWrapperType": entry.get("RecordWrapperType", "None"),
+        }
+        if "ContentType" in entry:
+            declared["ContentType"] = entry["ContentType"]
+        return cls(
+            name=entry["ChannelName"],
+            mode=mode,
+            uri=source["S3Uri"],
+            is_manifest=source["S3DataType"] == "ManifestFile",
+            is_sharded=distribution == "ShardedByS3Key",
+            is_compressed=entry.get("CompressionType") == "Gzip",
+            declared=declared,
+        )
+
+    def objects(self, clients: ServiceClients) -> list[InputObject]:
+        """All objects, a prefix's in order of their keys.
+
+        Raises:
+            FailureReasonError: if there are none.
+        """
+        find = objects_in_manifest if self.is_manifest else objects_under_prefix
+        found = find(clients, self.uri)
+        if not found:
+            raise FailureReasonError("no object's key begins with that prefix")
+        return found
+
+    def shard(
+        self, found: Sequence[InputObject], host_index: int, n_hosts: int
+    ) -> list[InputObject]:
+        """The objects that a host gets: all, or every ``n_hosts``-th."""
+        return list(found[host_index::n_hosts] if self.is_sharded else found)
+
+
+def channels_of(job: Mapping[str, Any]) -> list[InputChannel]:
+    """The channels of a request for a training job."""
+    mode = job["AlgorithmSpecification"].get("TrainingInputMode", "File")
+    entries = job.get("InputDataConfig", [])
+    return [InputChannel.from_request(entry, mode) for entry in entries]
+
+
+def objects_under_prefix(clients: ServiceClients, uri: str) -> list[InputObject]:
+    """The objects whose keys begin with a prefix.
+
+    A prefix may be a folder, or may end anywhere in a name. Paths are relative to the
+    folder: of ``data`` and the key ``data/a.csv`` the path is ``a.csv``, and of
+    ``data/rat`` and ``data/ratings.csv`` it is ``ratings.csv``.
+    """
+    prefix = parse_s3_uri(uri)
+    found = clients.objects(prefix)
+    folder = f"{prefix.key.rstrip('/')}/" if prefix.key else ""
+    if not all(source.key.startswith(folder) for source in found):
+        parent, slash, _ = prefix.key.rpartition("/")
+        folder = parent + slash
+    return [InputObject(source, source.key.removeprefix(folder)) for source in found]
+
+
+def objects_in_manifest(clients: ServiceClients, uri: str) -> list[InputObject]:
+    """The objects that a manifest lists: first a prefix, then what follows it."""
+    first, *names = json.loads(clients.read(parse_s3_uri(uri)))
+    prefix = first["prefix"]
+    return [InputObject(parse_s3_uri(f"{prefix}{name}"), name) for name in names]

@@ -1,0 +1,204 @@
+"""boto3's clients of the stack's own services, and what jobs do with S3 and IAM."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from launcher.local.errors import FailureReasonError, invalid
+from launcher.local.settings import StackSettings
+from launcher.s3_uri import S3Uri
+
+_SAGEMAKER = "sagemaker.amazonaws.com"
+
+
+def parse_s3_uri(uri: str) -> S3Uri:
+    """The S3 address in a request.
+
+    Raises:
+        RefusedError: if it isn't one.
+    """
+    try:
+        return S3Uri.parse(uri)
+    except ValueError as error:
+        raise invalid(str(error)) from None
+
+
+class ServiceClients:
+    """Clients that reach the services over HTTP, like anyone's."""
+
+    def __init__(self, settings: StackSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of a service.
+
+        Several threads may use one client, but not make clients at the same time.
+        """
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._new_client(service)
+            return self._clients[service]
+
+    def _new_client(self, service: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            service,
+            endpoint_url=self._settings.endpoint_url,
+            region_name=self._settings.region,
+            aws_access_key_id=self._settings.access_key,
+            aws_secret_access_key=self._settings.secret_key,
+            config=Config(
+                s3={"addressing_style": "path"}, proxies={}, max_pool_connections=50
+            ),
+        )
+
+    def objects(self, prefix: S3Uri) -> list[S3Uri]:
+        """The objects whose keys begin with the prefix's, sorted.
+
+        Entries that S3's console makes for folders are left out.
+
+        Raises:
+            FailureReasonError: if there is no such bucket.
+        """
+        s3 = self.client("s3")
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=prefix.bucket, Prefix=prefix.key
+        )
+        keys: list[str] = []
+        try:
+            for page in pages:
+                keys += [entry["Key"] for entry in page.get("Contents", [])]
+        except s3.exceptions.NoSuchBucket as error:
+            raise FailureReasonError(
+                f"The specified bucket does not exist: {prefix.bucket}"
+            ) from error
+        return [
+            S3Uri(prefix.bucket, key) for key in sorted(keys) if not key.endswith("/")
+        ]
+
+    def download(self, source: S3Uri, path: Path) -> None:
+        """Download one object; the folders above ``path`` are made.
+
+        Raises:
+            FailureReasonError: if there is no such object, or the disk is full.
+        """
+        action = f"Failed to download {source}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with _failing_as(action):
+                self.client("s3").download_file(source.bucket, source.key, str(path))
+        except OSError as error:
+            raise FailureReasonError(
+                f"ClientError: {action} to this disk: {error.strerror}"
+            ) from error
+
+    def read(self, source: S3Uri) -> bytes:
+        """An object's bytes.
+
+        Raises:
+            FailureReasonError: if there is no such object.
+        """
+        s3 = self.client("s3")
+        with _failing_as(f"Failed to download {source}"):
+            found = s3.get_object(Bucket=source.bucket, Key=source.key)
+            return bytes(found["Body"].read())
+
+    def chunks(self, source: S3Uri, size: int = 2**20) -> Iterator[bytes]:
+        """An object's bytes, at most ``size`` at a time."""
+        found = self.client("s3").get_object(Bucket=source.bucket, Key=source.key)
+        yield from found["Body"].iter_chunks(size)
+
+    def upload(self, path: Path, target: S3Uri) -> None:
+        """Upload a file.
+
+        Raises:
+            FailureReasonError: if S3 refuses it.
+            FileNotFoundError: if there is no such file.
+        """
+        from boto3.exceptions import S3UploadFailedError
+
+        try:
+            self.client("s3").upload_file(str(path), target.bucket, target.key)
+        except S3UploadFailedError as error:
+            raise FailureReasonError(
+                f"ClientError: Failed to upload to {target}: {error}"
+            ) from error
+
+    def write(self, data: bytes, target: S3Uri) -> None:
+        """Upload bytes as one object.
+
+        Raises:
+            FailureReasonError: if S3 refuses it.
+        """
+        s3 = self.client("s3")
+        with _failing_as(f"Failed to upload to {target}"):
+            s3.put_object(Bucket=target.bucket, Key=target.key, Body=data)
+
+    def delete(self, target: S3Uri) -> None:
+        """Delete an object."""
+        self.client("s3").delete_object(Bucket=target.bucket, Key=target.key)
+
+    def check_role(self, arn: str) -> None:
+        """Return if SageMaker may assume the role.
+
+        Raises:
+            RefusedError: if there is no such role, or its trust policy doesn't name
+                SageMaker.
+        """
+        from botocore.exceptions import ClientError
+
+        refusal = invalid(
+            f"Could not assume role {arn}. Please ensure that the role exists and "
+            f"allows principal '{_SAGEMAKER}' to assume the role."
+        )
+        name = arn.rpartition("/")[2]
+        try:
+            role = self.client("iam").get_role(RoleName=name)["Role"]
+        except ClientError as error:
+            raise refusal from error
+
+        policy = role["AssumeRolePolicyDocument"]
+        if isinstance(policy, str):
+            policy = json.loads(urllib.parse.unquote(policy))
+        trusts = any(
+            _trusts_sagemaker(statement)
+            for statement in _as_list(policy.get("Statement"))
+        )
+        if role["Arn"] != arn or not trusts:
+            raise refusal
+
+
+@contextlib.contextmanager
+def _failing_as(action: str) -> Iterator[None]:
+    """What AWS refuses within the block becomes a FailureReason."""
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        message = error.response["Error"]["Message"]
+        raise FailureReasonError(f"ClientError: {action}: {message}") from error
+
+
+def _trusts_sagemaker(statement: dict[str, Any]) -> bool:
+    principal = statement.get("Principal")
+    if statement.get("Effect") != "Allow" or not isinstance(principal, dict):
+        return False
+    return _SAGEMAKER in _as_list(principal.get("Service"))
+
+
+def _as_list(value: Any) -> list[Any]:
+    """IAM's policies have one value where they could have a list of one."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,33 @@
+"""What every kind of job and endpoint needs of its stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from launcher.local.ecr_images import EcrImages
+from launcher.local.engine import DockerEngine
+from launcher.local.quotas import Quotas
+from launcher.local.service_clients import ServiceClients
+from launcher.local.settings import StackSettings
+from launcher.local.tags import Tags
+
+
+@dataclass(frozen=True, slots=True)
+class StackParts:
+    """The parts of one stack.
+
+    Attributes:
+        settings: where it listens, and its limits.
+        engine: runs containers.
+        clients: of its S3, logs and IAM.
+        images: what its registry has.
+        tags: of its resources.
+        quotas: how many instances the account may have.
+    """
+
+    settings: StackSettings
+    engine: DockerEngine
+    clients: ServiceClients
+    images: EcrImages
+    tags: Tags = field(default_factory=Tags)
+    quotas: Quotas = field(default_factory=Quotas)

@@ -1,0 +1,52 @@
+"""Where a model's files are, and the variables of its container."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from launcher.local.errors import RefusedError
+from launcher.local.model_container import (
+    container_of,
+    environment_options,
+    model_location,
+)
+from launcher.s3_uri import S3Uri
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"ModelDataUrl": "s3://b/model.tar.gz"},
+        {"ModelDataSource": {"S3DataSource": {"S3Uri": "s3://b/model.tar.gz"}}},
+    ],
+)
+def test_a_model_is_located_in_either_way(container: dict[str, Any]) -> None:
+    assert model_location(container) == S3Uri("b", "model.tar.gz")
+
+
+def test_a_model_may_have_no_files() -> None:
+    assert model_location({"Image": "halfstar"}) is None
+
+
+def test_an_address_that_is_not_in_s3_is_refused() -> None:
+    with pytest.raises(RefusedError, match=r"'file:///model' is no S3 URI"):
+        model_location({"ModelDataUrl": "file:///model"})
+
+
+def test_the_only_container_may_be_given_as_a_list() -> None:
+    container = {"Image": "halfstar"}
+    assert container_of({"PrimaryContainer": container}) == container
+    assert container_of({"Containers": [container]}) == container
+
+
+def test_the_variables_of_a_container_win_over_added_ones() -> None:
+    container = {"Environment": {"LEVEL": "own", "AWS_REGION": "own"}}
+    options = environment_options(container, "eu-west-1", {"LEVEL": "added", "A": "1"})
+    assert options == [
+        *("--env", "AWS_REGION=own"),
+        *("--env", "AWS_DEFAULT_REGION=eu-west-1"),
+        *("--env", "LEVEL=own"),
+        *("--env", "A=1"),
+    ]

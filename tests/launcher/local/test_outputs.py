@@ -1,0 +1,37 @@
+"""Why a job failed, as its description says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from launcher.local.outputs import REASON_CHARACTERS, failure_reason
+
+
+@pytest.fixture
+def bases(tmp_path: Path) -> dict[str, Path]:
+    """``/opt/ml`` of two hosts, without failure files."""
+    bases = {host: tmp_path / host for host in ("algo-1", "algo-2")}
+    for base in bases.values():
+        (base / "output").mkdir(parents=True)
+    return bases
+
+
+def test_the_host_that_wrote_a_reason_counts(bases: dict[str, Path]) -> None:
+    (bases["algo-2"] / "output" / "failure").write_text("no disk")
+    # The first host was ended because the second had failed.
+    reason = failure_reason(bases, {"algo-1": 143, "algo-2": 1})
+    assert reason == "AlgorithmError: no disk, exit code: 1"
+
+
+def test_without_a_reason_the_first_exit_status_counts(bases: dict[str, Path]) -> None:
+    reason = failure_reason(bases, {"algo-2": 137, "algo-1": 143})
+    assert reason == "AlgorithmError: , exit code: 137"
+
+
+def test_a_long_reason_is_cut_before_its_exit_status(bases: dict[str, Path]) -> None:
+    (bases["algo-1"] / "output" / "failure").write_text("x" * 5000)
+    reason = failure_reason(bases, {"algo-1": 3})
+    assert len(reason) == REASON_CHARACTERS
+    assert reason.endswith("xx, exit code: 3")
