@@ -1,0 +1,52 @@
+"""Marks tests ``docker``, ``slow`` or ``sanitizer`` by where they are and what they use.
+
+pytest loads this as a plugin (``addopts`` in pyproject.toml). `make test-quick` runs
+the tests that have none of the three marks. A test that the rules below don't catch
+gets its mark by hand: ``@pytest.mark.slow``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# The fixtures that start a Docker engine's work, by the folder of their conftest.
+DOCKER_FIXTURES = {
+    "tests/container": {"image"},
+    "tests/launcher": {"registry"},
+    "tests/launcher/local": {"settings"},
+    "tests/sdk": {"image"},
+}
+
+# Modules that ask the engine without such a fixture.
+DOCKER_MODULES = {"test_doctor.py", "test_images.py"}
+
+# Modules of jobs that are run again and again, or over several hosts.
+SLOW_MODULES = {"test_checkpoint.py", "test_command.py", "test_hosts.py"}
+
+SANITIZER_WORD = "sanitizer"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the marks that apply to it."""
+    for item in items:
+        if needs_docker(item):
+            item.add_marker(pytest.mark.docker)
+        if item.path.name in SLOW_MODULES:
+            item.add_marker(pytest.mark.slow)
+        if SANITIZER_WORD in item.name:
+            item.add_marker(pytest.mark.sanitizer)
+
+
+def needs_docker(item: pytest.Item) -> bool:
+    """Whether the test's module or one of its fixtures uses Docker."""
+    if item.path.name in DOCKER_MODULES:
+        return True
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return any(
+        item.path.is_relative_to(ROOT / folder) and not fixtures.isdisjoint(names)
+        for folder, names in DOCKER_FIXTURES.items()
+    )
