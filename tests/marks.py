@@ -1,4 +1,4 @@
-"""Marks tests ``docker``, ``slow`` or ``sanitizer`` by where they are and what they use.
+"""Marks tests ``docker``, ``slow`` or ``sanitizer`` by their place and fixtures.
 
 pytest loads this as a plugin (``addopts`` in pyproject.toml). `make test-quick` runs
 the tests that have none of the three marks. A test that the rules below don't catch
