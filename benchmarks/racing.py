@@ -60,7 +60,7 @@ def write_features(data_directory: Path, target: Path) -> None:
     split = split_data(data, hyperparameters)
     scale = RatingScale.of(data.ratings.rating)
     spec = FeatureSpec.fit(split.train, data.movies, hyperparameters.features, scale)
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "train": spec.transform_fitted(split.train).values,
         "test": spec.transform(split.test.queries()).values,
         "train_class": scale.to_class(split.train.rating),
