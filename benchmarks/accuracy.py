@@ -143,11 +143,12 @@ def bias_model(model: Model, test: RatingTable) -> Predictions:
     expected = spec.bias.mean + spec.bias.user[user] + spec.bias.movie[movie]
 
     values = np.array(model.class_values)
-    step = values[1] - values[0]
-    on_scale = expected.clip(values[0], values[-1])
+    lowest = values[0]
+    step = values[1] - lowest
+    on_scale = expected.clip(lowest, values[-1])
     distance = np.abs(on_scale[:, None] - values)
-    probabilities = np.maximum(1 - distance / step, 0).astype(np.float32)
-    return Predictions(probabilities, model.class_values)
+    shares = np.maximum(1 - distance / step, 0)
+    return Predictions(shares.astype(np.float32), model.class_values)
 
 
 def measure_ranking(predictions: Predictions, test: RatingTable) -> dict[str, Any]:

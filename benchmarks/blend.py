@@ -18,14 +18,16 @@ def main() -> None:
     """Print each blend's fitted weights beside the rounded ones in use."""
     data = read_data()
     train = split_data(data, Hyperparameters(split="tutorial")).train
-    features = FeatureSpec.fit(train, data.movies).transform_fitted(train)
+    spec = FeatureSpec.fit(train, data.movies)
+    features = spec.transform_fitted(train)
 
     terms = BLENDS["blend"]
     columns = [features.names.index(name) for name in terms]
-    values = np.nan_to_num(features.values[:, columns]).astype(np.float64)
+    values = np.nan_to_num(features.values[:, columns])
     constant = np.ones(len(train))
-    design = np.column_stack([values, constant])
-    weights, *_ = np.linalg.lstsq(design, train.rating.astype(np.float64))
+    design = np.column_stack([values.astype(np.float64), constant])
+    stars = train.rating.astype(np.float64)
+    weights, *_ = np.linalg.lstsq(design, stars)
 
     for name, fitted in zip(terms, weights, strict=False):  # the constant has no name
         print(f"{name:28s} fitted {fitted:6.3f}  in use {terms[name]:6.3f}")

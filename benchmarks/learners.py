@@ -130,14 +130,24 @@ CURVES: dict[str, Callable[[dict[str, Any], int, int], Curve]] = {
 def main() -> None:
     """Run one of `CURVES`."""
     name, directory, n_rounds, n_threads = sys.argv[1:]
-    folder = Path(directory)
-    data: dict[str, Any] = json.loads((folder / "facts.json").read_bytes())
-    for array in ("train", "test", "train_class", "test_class"):
-        data[array] = np.load(folder / f"{array}.npy")
+    data = read_features(Path(directory))
+    curve = CURVES[name](data, int(n_rounds), int(n_threads))
+    report = {"curve": list(curve), "peak_mb": peak_mb()}
+    print(json.dumps(report))
 
-    curve = list(CURVES[name](data, int(n_rounds), int(n_threads)))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"curve": curve, "peak_mb": peak}))
+
+def read_features(directory: Path) -> dict[str, Any]:
+    """What `benchmarks.racing` wrote: features, classes, and how many classes."""
+    data: dict[str, Any] = json.loads((directory / "facts.json").read_bytes())
+    for name in ("train", "test", "train_class", "test_class"):
+        data[name] = np.load(directory / f"{name}.npy")
+    return data
+
+
+def peak_mb() -> int:
+    """The most memory that this process has had so far, in MB."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_maxrss // 1024
 
 
 if __name__ == "__main__":

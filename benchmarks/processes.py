@@ -23,4 +23,5 @@ def run_for_json(command: list[str]) -> Json:
 
 def peak_mb() -> int:
     """The most memory that this process has had so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_maxrss // 1024

@@ -156,19 +156,25 @@ def myfm_stars(rows: Rows) -> Answers:
     """A Bayesian factorization machine as a regression of stars."""
     import myfm
 
-    stars = rows["stars"][rows["train"][:, 3]]
+    class_index = rows["train"][:, 3]
+    stars = rows["stars"][class_index]
+    train = _design(rows, "train")
+    test = _design(rows, "test")
     model = myfm.MyFMRegressor(rank=8, random_seed=1)
-    model.fit(_design(rows, "train"), stars, **_draws(rows))
-    return {"expected": model.predict(_design(rows, "test"))}
+    model.fit(train, stars, **_draws(rows))
+    return {"expected": model.predict(test)}
 
 
 def myfm_classes(rows: Rows) -> Answers:
     """A Bayesian factorization machine with an ordered probit of the classes."""
     import myfm
 
+    class_index = rows["train"][:, 3]
+    train = _design(rows, "train")
+    test = _design(rows, "test")
     model = myfm.MyFMOrderedProbit(rank=8, random_seed=1)
-    model.fit(_design(rows, "train"), rows["train"][:, 3], **_draws(rows))
-    return {"probabilities": model.predict_proba(_design(rows, "test"))}
+    model.fit(train, class_index, **_draws(rows))
+    return {"probabilities": model.predict_proba(test)}
 
 
 def _design(rows: Rows, part: str) -> Any:
@@ -209,10 +215,11 @@ def _draws(rows: Rows) -> dict[str, Any]:
 
 def _group_sizes(rows: Rows) -> tuple[int, int, int, int]:
     """How many columns there are for users, movies, genres and spans of years."""
-    n_users = int(rows["train"][:, 0].max()) + 1
+    last_user = rows["train"][:, 0].max()
+    last_span = _span_of_years(rows).max()
     n_movies, n_columns = rows["content"].shape
-    n_spans = int(_span_of_years(rows).max()) + 1
-    return n_users, n_movies, n_columns - 1, n_spans
+    n_genres = n_columns - 1  # the last column is the year
+    return int(last_user) + 1, n_movies, n_genres, int(last_span) + 1
 
 
 def _span_of_years(rows: Rows) -> Any:

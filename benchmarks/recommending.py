@@ -80,11 +80,14 @@ def write_rows(path: Path, data: Dataset, split: Split, scale: RatingScale) -> N
     catalogue = Catalogue.of(data.movies)
 
     def table(ratings: RatingTable) -> NDArray[np.int64]:
-        user = [user_index[user_id] for user_id in ratings.user_id.tolist()]
-        movie = catalogue.index.index(ratings.movie_id)
-        seconds = ratings.queries().timestamp.astype(np.int64)
-        class_index = scale.to_class(ratings.rating)
-        return np.column_stack([np.array(user), movie, seconds, class_index])
+        users = [user_index[user_id] for user_id in ratings.user_id.tolist()]
+        columns = [
+            np.array(users),
+            catalogue.index.index(ratings.movie_id),
+            ratings.queries().timestamp.astype(np.int64),
+            scale.to_class(ratings.rating),
+        ]
+        return np.column_stack(columns)
 
     # The catalogue's last row is the unknown movie.
     content = np.column_stack([catalogue.genre_flags, catalogue.year])[:-1]

@@ -278,10 +278,12 @@ def watch_memory(server: Running, tally: Tally, is_over: threading.Event) -> Non
     """Sample the memory of the oldest worker, shared or not."""
     oldest = workers_of(server)[0]
     while not is_over.wait(SECONDS_BETWEEN_SAMPLES):
-        lines = Path(f"/proc/{oldest}/status").read_text().splitlines()
-        (resident,) = [line for line in lines if line.startswith("VmRSS:")]
-        kib = int(resident.split()[1])
-        tally.memory.append(kib / 1024)
+        status = Path(f"/proc/{oldest}/status").read_text()
+        for line in status.splitlines():
+            name, _, value = line.partition(":")
+            if name == "VmRSS":
+                kib, _ = value.split()
+                tally.memory.append(int(kib) / 1024)
 
 
 def soak(server: Running, cases: list[Case], minutes: float) -> Tally:
