@@ -21,11 +21,15 @@ DOCKER_FIXTURES = {
     "tests/sdk": {"image"},
 }
 
-# Modules that ask the engine without such a fixture.
-DOCKER_MODULES = {"test_doctor.py", "test_images.py"}
+# Modules that ask the engine without such a fixture, by the end of their path.
+DOCKER_MODULES = {"test_doctor.py", "launcher/test_images.py"}
 
 # Modules of jobs that are run again and again, or over several hosts.
-SLOW_MODULES = {"test_checkpoint.py", "test_command.py", "test_hosts.py"}
+SLOW_MODULES = {
+    "train/test_checkpoint.py",
+    "train/test_hosts.py",
+    "train/test_pipeline.py",
+}
 
 SANITIZER_WORD = "sanitizer"
 
@@ -35,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if needs_docker(item):
             item.add_marker(pytest.mark.docker)
-        if item.path.name in SLOW_MODULES:
+        if ends_with_any(item.path, SLOW_MODULES):
             item.add_marker(pytest.mark.slow)
         if SANITIZER_WORD in item.name:
             item.add_marker(pytest.mark.sanitizer)
@@ -43,10 +47,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def needs_docker(item: pytest.Item) -> bool:
     """Whether the test's module or one of its fixtures uses Docker."""
-    if item.path.name in DOCKER_MODULES:
+    if ends_with_any(item.path, DOCKER_MODULES):
         return True
     fixtures = set(getattr(item, "fixturenames", ()))
     return any(
         item.path.is_relative_to(ROOT / folder) and not fixtures.isdisjoint(names)
         for folder, names in DOCKER_FIXTURES.items()
     )
+
+
+def ends_with_any(path: Path, ends: set[str]) -> bool:
+    """Whether a file is one of those that are given by the end of their path."""
+    return any(path.match(end) for end in ends)
