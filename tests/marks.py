@@ -31,7 +31,8 @@ SLOW_MODULES = {
     "train/test_pipeline.py",
 }
 
-SANITIZER_WORD = "sanitizer"
+# Words in the name of a test that runs a kernel under the sanitizers.
+SANITIZER_WORDS = ("sanitizer", "hostile")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.docker)
         if ends_with_any(item.path, SLOW_MODULES):
             item.add_marker(pytest.mark.slow)
-        if SANITIZER_WORD in item.name:
+        if any(word in item.name for word in SANITIZER_WORDS):
             item.add_marker(pytest.mark.sanitizer)
 
 
