@@ -1,3 +1,4 @@
-"""Measurements beside others on the same data, in one run: ratios rather than
-absolutes.
+"""Measurements beside others on the same data, in the same run.
+
+Ratios are what counts: absolute times depend on the machine.
 """

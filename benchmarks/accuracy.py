@@ -1,12 +1,16 @@
-"""Accuracy on several splits of ml-latest-small, each figure with its bootstrap
-interval.
+"""Accuracy on several splits of ml-latest-small, with bootstrap intervals.
 
-One model a split, trained with the default hyperparameters or with those given. Its
-test rows are asked with and without a timestamp, and told apart by whether training saw
-their user and movie. Beside it stands the plain bias model (mean + user + movie,
-shrunk). On the split by each user's time the test rows of each user are ranked by their
-expected rating as well: NDCG@10 with the stars as gain, and the recall of ratings of 4
-and more among the first ten, over users with more than ten test rows.
+``python -m benchmarks.accuracy [SPLIT ...] [NAME=VALUE ...]`` measures those splits, or
+else all, with those hyperparameters, or else the default ones.
+
+A split gets one model. Its test rows are asked with and without a timestamp, and
+counted apart by whether training saw their user and their movie. Beside it there is the
+plain bias model: mean + user + movie, shrunk.
+
+On the split ``user_temporal`` the test rows of each user are also ranked by their
+expected rating. Two figures say how good the order is, as means over the users with
+more than ten test rows: NDCG@10 with the stars as gain, and the recall of ratings of 4
+and more among the first ten.
 """
 
 from __future__ import annotations
@@ -20,14 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from benchmarks.results import ROOT, Interval, as_number, as_share, console, save
-from movielens.channel import Channel
+from benchmarks.data import read_data, split_data
+from benchmarks.results import Interval, as_number, as_percent, console, save
 from movielens.features import FeatureSpec
 from movielens.model import Model
 from movielens.predictions import Predictions
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
-from movielens.readers import Dataset, read_dataset
+from movielens.readers import Dataset
 from movielens.tables import RatingTable
 from train.blocks import FeatureBlocks
 from train.booster import fit_booster
@@ -35,207 +39,245 @@ from train.evaluation import SMALLEST_PROBABILITY, evaluate
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters, SplitName
 from train.regression import fit_regression
-from train.split import Split, split_ratings
+from train.split import Split
 from train.stop import StopSignal
 
 SPLITS: tuple[SplitName, ...] = ("tutorial", "user_temporal", "temporal")
-RESAMPLES, SEED, BEST, LIKED = 1000, 1, 10, 4.0
+
+RESAMPLES = 1000
+RESAMPLING_SEED = 1
+
+N_RANKED = 10
+LIKED_STARS = 4.0
 
 
-def fit_model(split: Split, data: Dataset, settings: Hyperparameters) -> Model:
-    """The model that a job with these settings trains, but for its decision."""
+def fit_model(split: Split, data: Dataset, hyperparameters: Hyperparameters) -> Model:
+    """The model that a job with these hyperparameters trains, without its decision."""
     scale = RatingScale.of(data.ratings.rating)
-    spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
-    features = spec.transform_fitted(
-        split.train, hide(split.train.queries(), settings.hidden_share, settings.seed)
+    spec = FeatureSpec.fit(split.train, data.movies, hyperparameters.features, scale)
+    queries = split.train.queries()
+    hidden = hide(queries, hyperparameters.hidden_share, hyperparameters.seed)
+    blocks = FeatureBlocks.of(spec.transform_fitted(split.train, hidden))
+
+    classes = scale.to_class(split.train.rating)
+    n_classes = len(scale.class_values)
+    booster = fit_booster(blocks, classes, n_classes, hyperparameters, StopSignal())
+    regression = fit_regression(
+        blocks, split.train.rating, hyperparameters, StopSignal()
     )
-    blocks, classes = FeatureBlocks.of(features), scale.to_class(split.train.rating)
-    booster = fit_booster(
-        blocks, classes, len(scale.class_values), settings, StopSignal()
-    )
-    return Model(
-        spec,
-        booster,
-        regression=fit_regression(blocks, split.train.rating, settings, StopSignal()),
-    )
+    return Model(spec, booster, regression=regression)
 
 
-def bootstrap(losses: NDArray[np.float64], *, root: bool = False) -> Interval:
-    """Mean (or root mean) of losses, and its 95 % interval by resampling rows: value,
-    low, high.
+def mean_interval(losses: NDArray[np.float64]) -> Interval:
+    """The mean of losses, and its 95 % interval by resampling rows."""
+    rng = np.random.default_rng(RESAMPLING_SEED)
+    n_rows = len(losses)
+    means = []
+    for _ in range(RESAMPLES):
+        rows = rng.integers(0, n_rows, n_rows)
+        means.append(losses[rows].mean())
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(losses.mean()), float(low), float(high)
+
+
+def root_mean_interval(losses: NDArray[np.float64]) -> Interval:
+    """The root of the mean of losses, and its 95 % interval by resampling rows."""
+    mean, low, high = np.sqrt(mean_interval(losses))
+    return float(mean), float(low), float(high)
+
+
+def log_losses(
+    probabilities: NDArray[np.float32], true_class: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """-ln p(true class) of each row.
+
+    Args:
+        probabilities: (n_rows, n_classes).
+        true_class: (n_rows,).
     """
-    rng, finish = np.random.default_rng(SEED), np.sqrt if root else np.positive
-    means = [
-        losses[rng.integers(0, len(losses), len(losses))].mean()
-        for _ in range(RESAMPLES)
-    ]
-    low, high = np.quantile(finish(means), [0.025, 0.975])
-    return float(finish(losses.mean())), float(low), float(high)
+    rows = np.arange(len(true_class))
+    probability = probabilities[rows, true_class].astype(np.float64)
+    return -np.log(np.maximum(probability, SMALLEST_PROBABILITY))
 
 
-def figures(
-    scores: Predictions, test: RatingTable, scale: RatingScale, rows: NDArray[np.int64]
+def measure_rows(
+    predictions: Predictions,
+    test: RatingTable,
+    scale: RatingScale,
+    rows: NDArray[np.int64],
 ) -> dict[str, Any]:
-    """Exact hits of the likeliest class, RMSE of the expected rating, log-loss,
-    calibration error of some rows.
+    """Figures of some of the test rows.
+
+    They are exact hits of the class, RMSE of the expected rating, log-loss, and the
+    calibration error.
     """
-    true_class = scale.to_class(test.rating)
-    probability = scores.probabilities[np.arange(len(test)), true_class].astype(
-        np.float64
-    )
-    chosen = scores.take(rows)
+    chosen = predictions.take(rows)
+    true_class = scale.to_class(test.rating)[rows]
+    is_exact = (chosen.class_index == true_class).astype(np.float64)
+    errors = (chosen.expected_rating - test.rating[rows]).astype(np.float64)
     return {
         "rows": len(rows),
-        "exact": bootstrap((scores.class_index == true_class)[rows].astype(np.float64)),
-        "rmse": bootstrap(
-            (scores.expected_rating - test.rating)[rows].astype(np.float64) ** 2,
-            root=True,
-        ),
-        "log_loss": bootstrap(
-            -np.log(np.maximum(probability, SMALLEST_PROBABILITY))[rows]
-        ),
-        "calibration_error": evaluate(chosen, true_class[rows]).calibration_error,
+        "exact": mean_interval(is_exact),
+        "rmse": root_mean_interval(errors**2),
+        "log_loss": mean_interval(log_losses(chosen.probabilities, true_class)),
+        "calibration_error": evaluate(chosen, true_class).calibration_error,
     }
 
 
 def without_time(queries: RatingQueries) -> RatingQueries:
-    """The same rows, not saying when."""
-    return RatingQueries(
-        queries.user_id, queries.movie_id, np.full(len(queries), np.nan)
-    )
+    """The same queries without timestamps."""
+    no_time = np.full(len(queries), np.nan)
+    return RatingQueries(queries.user_id, queries.movie_id, no_time)
 
 
 def bias_model(model: Model, test: RatingTable) -> Predictions:
-    """Mean + user + movie of the training rows.
+    """Predictions by mean + user + movie of the training rows.
 
-    The two classes on either side share the probability, so that its mean is that sum.
+    The two classes on either side of that sum share the probability so that their mean
+    is the sum.
     """
-    queries, bias = test.queries(), model.spec.bias
-    user, movie = (
-        model.spec.users.index(queries.user_id),
-        model.spec.movie_index.index(queries.movie_id),
-    )
-    expected = bias.mean + bias.user[user] + bias.movie[movie]
+    spec = model.spec
+    queries = test.queries()
+    user = spec.users.index(queries.user_id)
+    movie = spec.movie_index.index(queries.movie_id)
+    expected = spec.bias.mean + spec.bias.user[user] + spec.bias.movie[movie]
+
     values = np.array(model.class_values)
-    apart = np.abs(expected.clip(values[0], values[-1])[:, None] - values)
-    step = values[1] - values[0]
-    shares = np.maximum(1 - apart / step, 0).astype(np.float32)
-    return Predictions(shares, model.class_values)
+    lowest = values[0]
+    step = values[1] - lowest
+    on_scale = expected.clip(lowest, values[-1])
+    distance = np.abs(on_scale[:, None] - values)
+    shares = np.maximum(1 - distance / step, 0)
+    return Predictions(shares.astype(np.float32), model.class_values)
 
 
-def ranking(scores: Predictions, test: RatingTable) -> dict[str, Any]:
-    """How well each user's test rows are ordered: NDCG@10 and recall@10, means over
-    users.
-    """
-    gains, recalls = [], []
-    discount = 1 / np.log2(np.arange(2, BEST + 2))
-    for user in np.unique(test.user_id):
-        rows = np.flatnonzero(test.user_id == user)
-        if len(rows) <= BEST:
+def measure_ranking(predictions: Predictions, test: RatingTable) -> dict[str, Any]:
+    """How well each user's test rows are ordered, as means over users."""
+    discount = 1 / np.log2(np.arange(2, N_RANKED + 2))
+    gains = []
+    recalls = []
+    for user_id in np.unique(test.user_id):
+        rows = np.flatnonzero(test.user_id == user_id)
+        if len(rows) <= N_RANKED:
             continue
+
         stars = test.rating[rows].astype(np.float64)
-        first = np.argsort(-scores.expected_rating[rows], kind="stable")[:BEST]
-        gains.append(
-            (stars[first] * discount).sum()
-            / (np.sort(stars)[::-1][:BEST] * discount).sum()
-        )
-        if liked := (stars >= LIKED).sum():
-            recalls.append((stars[first] >= LIKED).sum() / min(liked, BEST))
+        order = np.argsort(-predictions.expected_rating[rows], kind="stable")
+        ranked = stars[order[:N_RANKED]]
+        best = np.sort(stars)[::-1][:N_RANKED]
+        gains.append((ranked * discount).sum() / (best * discount).sum())
+
+        n_liked = (stars >= LIKED_STARS).sum()
+        if n_liked:
+            n_found = (ranked >= LIKED_STARS).sum()
+            recalls.append(n_found / min(n_liked, N_RANKED))
     return {
         "users": len(gains),
-        "ndcg": bootstrap(np.array(gains)),
-        "recall": bootstrap(np.array(recalls)),
+        "ndcg": mean_interval(np.array(gains)),
+        "recall": mean_interval(np.array(recalls)),
     }
 
 
-def measure(
-    name: SplitName, data: Dataset, settings: Hyperparameters
-) -> dict[str, Any]:
-    """All figures of one split."""
-    split = split_ratings(data.ratings, name, settings.holdout, settings.seed)
+def measure(data: Dataset, hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """All figures of one split: by predictor, then by part of the test rows."""
+    split = split_data(data, hyperparameters)
     started = time.process_time()
-    model = fit_model(split, data, settings)
+    model = fit_model(split, data, hyperparameters)
     seconds = time.process_time() - started
-    test, queries = split.test, split.test.queries()
-    user, movie = (
-        np.isin(test.user_id, split.train.user_id),
-        np.isin(test.movie_id, split.train.movie_id),
-    )
-    parts = {
-        "all": user | True,
-        "both known": user & movie,
-        "unknown user": ~user,
-        "unknown movie": ~movie,
-    }
+
+    predictors = predict(model, split.test)
+    parts = parts_of_test_rows(split)
+    result: dict[str, Any] = {"training_cpu_seconds": seconds}
+    for name, predictions in predictors.items():
+        result[name] = {
+            part: measure_rows(predictions, split.test, model.spec.scale, rows)
+            for part, rows in parts.items()
+        }
+    if hyperparameters.split == "user_temporal":
+        result["ranking"] = {
+            name: measure_ranking(predictions, split.test)
+            for name, predictions in predictors.items()
+        }
+    return result
+
+
+def predict(model: Model, test: RatingTable) -> dict[str, Predictions]:
+    """What each predictor says of the test rows."""
+    queries = test.queries()
     predictors = {
         "Halfstar": model.predict(queries),
         "Halfstar, no timestamp": model.predict(without_time(queries)),
         "bias model": bias_model(model, test),
     }
     if model.regression is not None:
-        predictors["Halfstar, no regression"] = replace(model, regression=None).predict(
-            queries
-        )
-    rows = {part: np.flatnonzero(mask) for part, mask in parts.items() if mask.any()}
-    result: dict[str, Any] = {
-        who: {
-            part: figures(scores, test, model.spec.scale, chosen)
-            for part, chosen in rows.items()
-        }
-        for who, scores in predictors.items()
+        classes_alone = replace(model, regression=None)
+        predictors["Halfstar, no regression"] = classes_alone.predict(queries)
+    return predictors
+
+
+def parts_of_test_rows(split: Split) -> dict[str, NDArray[np.int64]]:
+    """The test rows by what training saw of them; parts without rows are left out."""
+    knows_user = np.isin(split.test.user_id, split.train.user_id)
+    knows_movie = np.isin(split.test.movie_id, split.train.movie_id)
+    masks = {
+        "all": np.ones(len(split.test), dtype=bool),
+        "both known": knows_user & knows_movie,
+        "unknown user": ~knows_user,
+        "unknown movie": ~knows_movie,
     }
-    result["training_cpu_seconds"] = seconds
-    if name == "user_temporal":
-        result["ranking"] = {
-            who: ranking(scores, test) for who, scores in predictors.items()
-        }
-    return result
+    return {part: np.flatnonzero(mask) for part, mask in masks.items() if mask.any()}
 
 
-def table(name: str, result: dict[str, Any]) -> Table:
-    """One split for people."""
-    out = Table(
-        "", "rows", "exact", "RMSE", "log-loss", "calibration error", title=name
+def accuracy_table(name: str, result: dict[str, Any]) -> Table:
+    """One split: a line for each predictor and part.
+
+    It has intervals, which the evaluation of a job doesn't have.
+    """
+    table = Table(
+        *("", "rows", "exact", "RMSE", "log-loss", "calibration error"), title=name
     )
-    for who, parts in result.items():
-        if not isinstance(parts, dict) or "all" not in parts:
+    for predictor, parts in result.items():
+        if predictor in ("training_cpu_seconds", "ranking"):
             continue
-        for part, f in parts.items():
-            bare = who == "bias model"
-            out.add_row(
-                f"{who}, {part}",
-                f"{f['rows']:,}",
-                as_share(f["exact"]),
-                as_number(f["rmse"]),
-                "" if bare else as_number(f["log_loss"]),
-                "" if bare else f"{f['calibration_error']:.3f}",
-            )
-    return out
+        for part, figures in parts.items():
+            cells = [
+                f"{predictor}, {part}",
+                f"{figures['rows']:,}",
+                as_percent(figures["exact"]),
+                as_number(figures["rmse"]),
+            ]
+            # The bias model has no real distribution to judge.
+            if predictor != "bias model":
+                cells.append(as_number(figures["log_loss"]))
+                cells.append(f"{figures['calibration_error']:.3f}")
+            table.add_row(*cells)
+    return table
 
 
 def main() -> None:
-    """Measure the splits named on the command line (all without) with the
-    hyperparameters given as NAME=VALUE.
+    """Measure what the command line names, print the tables, write the JSON."""
+    options = [argument for argument in sys.argv[1:] if "=" in argument]
+    values = dict(option.split("=", 1) for option in options)
+    names = [argument for argument in sys.argv[1:] if "=" not in argument]
+    splits = [split for split in SPLITS if split in (names or SPLITS)]
 
-    Prints the tables and writes the JSON.
-    """
-    given = dict(argument.split("=", 1) for argument in sys.argv[1:] if "=" in argument)
-    chosen = [argument for argument in sys.argv[1:] if "=" not in argument] or SPLITS
-    data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
+    data = read_data()
     screen = console()
     results = {}
-    for name in (split for split in SPLITS if split in chosen):
-        results[name] = measure(
-            name, data, Hyperparameters.parse({"split": name, "nthread": "1", **given})
+    for name in splits:
+        hyperparameters = Hyperparameters.parse(
+            {"split": name, "nthread": "1", **values}
         )
-        screen.print(table(name, results[name]))
-        screen.print(
-            f"features and training: {results[name]['training_cpu_seconds']:.0f} s of one core"
-        )
-        for who, ranked in results[name].get("ranking", {}).items():
-            screen.print(
-                f"{who}: NDCG@10 {ranked['ndcg'][0]:.3f}, recall@10 {ranked['recall'][0]:.3f}"
-            )
+        result = measure(data, hyperparameters)
+        results[name] = result
+
+        screen.print(accuracy_table(name, result))
+        seconds = result["training_cpu_seconds"]
+        screen.print(f"features and training: {seconds:.0f} s of one core")
+        for predictor, ranking in result.get("ranking", {}).items():
+            ndcg, *_ = ranking["ndcg"]
+            recall, *_ = ranking["recall"]
+            screen.print(f"{predictor}: NDCG@10 {ndcg:.3f}, recall@10 {recall:.3f}")
     save("accuracy", results, screen)
 
 

@@ -1,10 +1,9 @@
-"""Requests that no client should send, each with the statuses that a server may answer
-before it hangs up.
+"""Requests that no client should send, and the statuses that each may be answered with.
 
-Most are meant to make two parties see different ends of one request, or to keep the
-server busy with little. A request that is smuggled behind another asks for `SMUGGLED`,
-which answers 404 where it is taken for a request of its own, and nothing here may be
-answered so.
+Most try to make two parties see different ends of the same request, or to keep the
+server busy with little effort. Those of the first kind smuggle a second request, for
+`SMUGGLED`, behind the first. A server that took it for a request of its own would
+answer 404, which isn't allowed here.
 """
 
 from __future__ import annotations
@@ -15,9 +14,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 SMUGGLED = "/smuggled"
+SECONDS = 30.0
+
 _MIB = 2**20
 _INNER = f"GET {SMUGGLED} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
 _ROW = b"1,318"
+
+Statuses = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +29,22 @@ class Attack:
 
     Attributes:
         name: what it is.
-        parts: sent one after the other, with ``pause`` seconds between.
-        statuses: what may be answered, all of it; an empty answer is no answer at all.
+        parts: gives what is sent, one after the other.
+        statuses: the answers that are allowed, each with all its statuses; ``()`` is no
+            answer at all.
+        pause: seconds between the parts.
         then_close: whether the client stops sending before it reads.
     """
 
     name: str
     parts: Callable[[], Iterator[bytes]]
-    statuses: tuple[tuple[int, ...], ...] = ((400,), ())
+    statuses: tuple[Statuses, ...] = ((400,), ())
     pause: float = 0.0
     then_close: bool = False
 
 
 def _post(*lines: str, body: bytes = b"", version: str = "1.1") -> bytes:
+    """A POST of CSV with more header lines."""
     head = [
         f"POST /invocations HTTP/{version}",
         "host: x",
@@ -51,28 +57,41 @@ def _post(*lines: str, body: bytes = b"", version: str = "1.1") -> bytes:
 
 
 def _once(request: bytes) -> Callable[[], Iterator[bytes]]:
+    """Send it all at once."""
     return lambda: iter([request])
 
 
 def _json(body: bytes) -> Callable[[], Iterator[bytes]]:
-    head = f"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
-    return _once(head.encode() + b"\r\nconnection: close\r\n\r\n" + body)
+    """Send a body of JSON, well-formed as HTTP."""
+    head = [
+        "POST /invocations HTTP/1.1",
+        "host: x",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "connection: close",
+        "",
+        "",
+    ]
+    return _once("\r\n".join(head).encode() + body)
 
 
 def _bytewise(request: bytes) -> Callable[[], Iterator[bytes]]:
-    return lambda: (request[i : i + 1] for i in range(len(request)))
+    """Send it byte by byte."""
+    return lambda: (request[place : place + 1] for place in range(len(request)))
 
 
-def _chunks(total: int) -> Iterator[bytes]:
+def _chunks(n_bytes: int) -> Iterator[bytes]:
+    """A body in chunks of 64 KiB."""
+    chunk = b"1,2\n" * 16384
     yield _post("transfer-encoding: chunked")
-    for _ in range(total // 65536):
-        yield b"10000\r\n" + b"1,2\n" * 16384 + b"\r\n"
+    for _ in range(n_bytes // len(chunk)):
+        yield b"%x\r\n%b\r\n" % (len(chunk), chunk)
     yield b"0\r\n\r\n"
 
 
 _CLOSE = "connection: close"
 ATTACKS = (
-    Attack("no HTTP", _once(b"nonsense\r\n\r\n")),
+    Attack("not HTTP", _once(b"nonsense\r\n\r\n")),
     Attack(
         "TLS",
         _once(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200))),
@@ -113,7 +132,7 @@ ATTACKS = (
         _once(_post("transfer-encoding : chunked", body=b"0\r\n\r\n" + _INNER)),
     ),
     Attack(
-        "another coding",
+        "an unknown coding",
         _once(_post("transfer-encoding: xchunked", _CLOSE, body=b"0\r\n\r\n" + _INNER)),
     ),
     Attack(
@@ -167,15 +186,15 @@ ATTACKS = (
         ),
     ),
     Attack(
-        "a chunk of no number",
+        "a chunk without a size",
         _once(_post("transfer-encoding: chunked", body=b"xyz\r\n" + _INNER)),
     ),
     Attack(
-        "a chunk of a negative size",
+        "a chunk with a negative size",
         _once(_post("transfer-encoding: chunked", body=b"-5\r\n1,318\r\n0\r\n\r\n")),
     ),
     Attack(
-        "a chunk of an endless size",
+        "a chunk with an endless size",
         _once(_post("transfer-encoding: chunked", body=b"f" * 40 + b"\r\n" + _INNER)),
     ),
     Attack(
@@ -234,9 +253,13 @@ ATTACKS = (
         pause=0.01,
     ),
     Attack("no rows", _once(_post("content-length: 0", _CLOSE)), ((400,),)),
-    Attack("no ids", _json(b'{"userId": NaN, "movieId": Infinity}'), ((400,),)),
     Attack(
-        "ids beyond all bounds",
+        "ids that aren't numbers",
+        _json(b'{"userId": NaN, "movieId": Infinity}'),
+        ((400,),),
+    ),
+    Attack(
+        "ids out of all bounds",
         _json(b'{"userId": 1e999, "movieId": ' + b"9" * 5000 + b"}"),
         ((400,),),
     ),
@@ -245,7 +268,7 @@ ATTACKS = (
     Attack(
         "a number of a million digits", _json(b"[" + b"1" * 1_000_000 + b"]"), ((400,),)
     ),
-    Attack("no UTF-8", _json(b'{"userId": "\xff\xfe", "movieId": 1}'), ((400,),)),
+    Attack("not UTF-8", _json(b'{"userId": "\xff\xfe", "movieId": 1}'), ((400,),)),
     Attack(
         "half a surrogate",
         _json(b'{"userId": 1, "movieId": 1, "\\ud800": 1}'),
@@ -265,12 +288,15 @@ ATTACKS = (
 
 
 def attack(
-    address: tuple[str, int], chosen: Attack, seconds: float = 30.0
-) -> tuple[tuple[int, ...], str]:
-    """Carry it out; the statuses that were answered, and in words what shouldn't have
-    been, or nothing.
+    address: tuple[str, int], chosen: Attack, seconds: float = SECONDS
+) -> tuple[Statuses, str]:
+    """Carry out an attack.
+
+    Returns the statuses that were answered, and in words what is wrong with them, or
+    nothing.
     """
-    received, was_reset = b"", False
+    received = b""
+    was_reset = False
     try:
         with socket.create_connection(address, timeout=seconds) as connection:
             for part in chosen.parts():
@@ -282,12 +308,15 @@ def attack(
             while chunk := connection.recv(65536):
                 received += chunk
     except TimeoutError:
-        return (
-            (),
-            f"{chosen.name}: not hung up within {seconds:.0f} s, after {received[:80]!r}",
-        )
-    except ConnectionError:  # hung up while we were sending, which is an answer as well
-        was_reset = True
-    found = tuple(int(part[:3]) for part in received.split(b"HTTP/1.1 ")[1:])
-    is_well = found in chosen.statuses or (was_reset and not found)
-    return found, "" if is_well else f"{chosen.name}: {found}, {received[-200:]!r}"
+        start = received[:80]
+        fault = f"{chosen.name}: open after {seconds:.0f} s, received {start!r}"
+        return (), fault
+    except ConnectionError:
+        was_reset = True  # the server hung up while we were sending, as it may
+
+    answers = received.split(b"HTTP/1.1 ")[1:]
+    statuses = tuple(int(answer[:3]) for answer in answers)
+    is_allowed = statuses in chosen.statuses or (was_reset and not statuses)
+    if is_allowed:
+        return statuses, ""
+    return statuses, f"{chosen.name}: {statuses}, {received[-200:]!r}"

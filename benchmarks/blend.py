@@ -1,33 +1,35 @@
-"""The weights of `movielens.features.blend`, by least squares on the training rows of
-the reference split.
+"""Fits the weights of `movielens.features.blend` by least squares.
 
-The features are out of fold, so no test row and no row's own rating has a say in them.
+The rows are the training rows of the tutorial's split, and their features are out of
+fold: no test row and no row's own rating has an influence.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.results import ROOT
-from movielens.channel import Channel
+from benchmarks.data import read_data, split_data
 from movielens.features import FeatureSpec
 from movielens.features.blend import BLENDS
-from movielens.readers import read_dataset
-from train.split import split_ratings
+from train.hyperparameters import Hyperparameters
 
 
 def main() -> None:
     """Print each blend's fitted weights beside the rounded ones in use."""
-    data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
-    train = split_ratings(data.ratings, "tutorial", 0.3, 0).train
-    features = FeatureSpec.fit(train, data.movies).transform_fitted(train)
-    terms = next(weights for column, weights in BLENDS if column.name == "blend")
+    data = read_data()
+    train = split_data(data, Hyperparameters(split="tutorial")).train
+    spec = FeatureSpec.fit(train, data.movies)
+    features = spec.transform_fitted(train)
+
+    terms = next(each.weights for each in BLENDS if each.column.name == "blend")
     columns = [features.names.index(name) for name in terms]
-    design = np.column_stack(
-        [np.nan_to_num(features.values[:, columns]), np.ones(len(train))]
-    ).astype(np.float64)
-    weights, *_ = np.linalg.lstsq(design, train.rating.astype(np.float64))
-    for name, fitted in zip(terms, weights, strict=False):
+    values = np.nan_to_num(features.values[:, columns])
+    constant = np.ones(len(train))
+    design = np.column_stack([values.astype(np.float64), constant])
+    stars = train.rating.astype(np.float64)
+    weights, *_ = np.linalg.lstsq(design, stars)
+
+    for name, fitted in zip(terms, weights, strict=False):  # the constant has no name
         print(f"{name:28s} fitted {fitted:6.3f}  in use {terms[name]:6.3f}")
 
 

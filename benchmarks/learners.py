@@ -1,11 +1,14 @@
-"""One learner on features from files, in a process of its own: ``python learners.py
-NAME DIRECTORY ROUNDS THREADS``.
+"""One learner on features from files, in a process of its own.
 
-It imports nothing of ours, since LightGBM and CatBoost live in an environment of their
-    own. Prints JSON: for every
-fifth round the seconds of training so far, without those of looking at the test rows
-where the library lets them be told apart, and the log-loss on the test rows; and the
-peak of its memory.
+``python learners.py NAME DIRECTORY ROUNDS THREADS``. It imports nothing of ours,
+because LightGBM and CatBoost are in an environment of their own.
+
+Prints JSON:
+
+- ``curve``: for every fifth round its number, the seconds of training so far, and the
+  log-loss on the test rows. The seconds leave out the looks at the test rows where the
+  library lets them be told apart;
+- ``peak_mb``: the most memory that the process has had.
 """
 
 from __future__ import annotations
@@ -21,43 +24,39 @@ from typing import Any
 
 import numpy as np
 
-EVERY = 5
-# Near to ours where both libraries have the same setting. LightGBM's learning rate of
-# 0.25 was quicker than 0.1; it is about as much as XGBoost's 0.4, whose second
-# derivatives of a softmax are greater. For CatBoost 0.6 was quicker than 0.4.
+EVERY_ROUNDS = 5
+
+# Near to ours where the libraries have the same settings. For LightGBM a learning rate
+# of 0.25 was faster than 0.1; it is about as much as XGBoost's 0.4, whose second
+# derivatives of a softmax are larger. For CatBoost 0.6 was faster than 0.4.
 LIGHTGBM = {
-    **{
-        "objective": "multiclass",
-        "metric": "multi_logloss",
-        "learning_rate": 0.25,
-        "num_leaves": 31,
-        "max_bin": 63,
-    },
-    **{
-        "feature_fraction": 0.4,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1,
-        "lambda_l2": 5.0,
-        "verbosity": -1,
-        "seed": 1,
-    },
+    "objective": "multiclass",
+    "metric": "multi_logloss",
+    "learning_rate": 0.25,
+    "num_leaves": 31,
+    "max_bin": 63,
+    "feature_fraction": 0.4,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "verbosity": -1,
+    "seed": 1,
 }
 CATBOOST = {
-    **{
-        "loss_function": "MultiClass",
-        "learning_rate": 0.6,
-        "depth": 6,
-        "border_count": 64,
-        "l2_leaf_reg": 5.0,
-    },
-    **{
-        "bootstrap_type": "Bernoulli",
-        "subsample": 0.7,
-        "rsm": 0.4,
-        "boosting_type": "Plain",
-        "random_seed": 1,
-    },
+    "loss_function": "MultiClass",
+    "learning_rate": 0.6,
+    "depth": 6,
+    "border_count": 64,
+    "l2_leaf_reg": 5.0,
+    "bootstrap_type": "Bernoulli",
+    "subsample": 0.7,
+    "rsm": 0.4,
+    "boosting_type": "Plain",
+    "random_seed": 1,
+    "use_best_model": False,
+    "verbose": False,
 }
+
 Curve = Iterator[tuple[int, float, float]]
 
 
@@ -65,53 +64,61 @@ def lightgbm_curve(data: dict[str, Any], n_rounds: int, n_threads: int) -> Curve
     """LightGBM, round by round."""
     import lightgbm
 
-    began = time.perf_counter()
     params = {**LIGHTGBM, "num_class": data["n_classes"], "num_threads": n_threads}
-    train = lightgbm.Dataset(
-        data["train"], data["train_class"], params=params
-    ).construct()
+    started = time.perf_counter()
+    train = lightgbm.Dataset(data["train"], data["train_class"], params=params)
+    train.construct()
     test = train.create_valid(data["test"], data["test_class"]).construct()
     booster = lightgbm.Booster(params, train)
     booster.add_valid(test, "test")
-    spent = time.perf_counter() - began
-    for round_ in range(n_rounds):
-        began = time.perf_counter()
+    seconds = time.perf_counter() - started
+
+    for n_done in range(1, n_rounds + 1):
+        started = time.perf_counter()
         booster.update()
-        spent += time.perf_counter() - began
-        if (round_ + 1) % EVERY == 0:
-            yield round_ + 1, spent, float(booster.eval_valid()[0][2])
+        seconds += time.perf_counter() - started
+        if n_done % EVERY_ROUNDS == 0:
+            _, _, loss, _ = booster.eval_valid()[0]
+            yield n_done, seconds, float(loss)
 
 
 def catboost_curve(data: dict[str, Any], n_rounds: int, n_threads: int) -> Curve:
-    """CatBoost, which tells the time and the loss in files as it goes; the time has
-    that of the losses in it.
+    """CatBoost, by the files in which it writes times and losses.
+
+    Its times include the looks at the test rows.
     """
     import catboost
 
     with tempfile.TemporaryDirectory() as directory:
-        began = time.perf_counter()
+        started = time.perf_counter()
         train = catboost.Pool(data["train"], data["train_class"])
         test = catboost.Pool(data["test"], data["test_class"])
-        before = time.perf_counter() - began
-        options = {
+        seconds_before = time.perf_counter() - started
+
+        settings = {
+            **CATBOOST,
             "iterations": n_rounds,
             "thread_count": n_threads,
-            "metric_period": EVERY,
-            "use_best_model": False,
+            "metric_period": EVERY_ROUNDS,
+            "train_dir": directory,
         }
-        catboost.CatBoost(
-            {**CATBOOST, **options, "train_dir": directory, "verbose": False}
-        ).fit(train, eval_set=test)
-        passed = _columns(Path(directory) / "time_left.tsv")
-        losses = _columns(Path(directory) / "test_error.tsv")
-        for round_, loss in sorted(losses.items()):
-            if round_ in passed:
-                yield round_ + 1, before + passed[round_] / 1000, loss
+        catboost.CatBoost(settings).fit(train, eval_set=test)
+        milliseconds = _numbers_by_round(Path(directory) / "time_left.tsv")
+        losses = _numbers_by_round(Path(directory) / "test_error.tsv")
+
+    for round_index, loss in sorted(losses.items()):
+        if round_index in milliseconds:
+            seconds = seconds_before + milliseconds[round_index] / 1000
+            yield round_index + 1, seconds, loss
 
 
-def _columns(path: Path) -> dict[int, float]:
-    rows = (line.split("\t") for line in path.read_text().splitlines()[1:])
-    return {int(row[0]): float(row[1]) for row in rows}
+def _numbers_by_round(path: Path) -> dict[int, float]:
+    """The second column of a file of CatBoost's by the first, the round from 0."""
+    numbers = {}
+    for line in path.read_text().splitlines()[1:]:
+        round_index, number, *_ = line.split("\t")
+        numbers[int(round_index)] = float(number)
+    return numbers
 
 
 CURVES: dict[str, Callable[[dict[str, Any], int, int], Curve]] = {
@@ -122,18 +129,25 @@ CURVES: dict[str, Callable[[dict[str, Any], int, int], Curve]] = {
 
 def main() -> None:
     """Run one of `CURVES`."""
-    name, directory, n_rounds, n_threads = (
-        sys.argv[1],
-        Path(sys.argv[2]),
-        int(sys.argv[3]),
-        int(sys.argv[4]),
-    )
-    names = ("train", "test", "train_class", "test_class")
-    data: dict[str, Any] = {part: np.load(directory / f"{part}.npy") for part in names}
-    data |= json.loads((directory / "told.json").read_bytes())
-    curve = list(CURVES[name](data, n_rounds, n_threads))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"curve": curve, "peak_mb": peak}))
+    name, directory, n_rounds, n_threads = sys.argv[1:]
+    data = read_features(Path(directory))
+    curve = CURVES[name](data, int(n_rounds), int(n_threads))
+    report = {"curve": list(curve), "peak_mb": peak_mb()}
+    print(json.dumps(report))
+
+
+def read_features(directory: Path) -> dict[str, Any]:
+    """What `benchmarks.racing` wrote: features, classes, and how many classes."""
+    data: dict[str, Any] = json.loads((directory / "facts.json").read_bytes())
+    for name in ("train", "test", "train_class", "test_class"):
+        data[name] = np.load(directory / f"{name}.npy")
+    return data
+
+
+def peak_mb() -> int:
+    """The most memory that this process has had so far, in MB."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_maxrss // 1024
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""What a server does under load, seen from outside: wrk's figures, `/ping` meanwhile,
-and its memory.
+"""A server under load, seen from outside.
+
+wrk measures answers and their latency. Beside it `/ping` is asked, and the processor
+time and memory of the server's processes are read from /proc.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from pathlib import Path
 from benchmarks.stacks import Running
 
 SCRIPT = Path(__file__).parent / "requests.lua"
-PING_EVERY_S = 0.01
+RESULT = "RESULT "  # begins the line of figures that the script prints
+SECONDS_BETWEEN_PINGS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,11 @@ class Load:
     """What one run of wrk found.
 
     Attributes:
-        per_second: answers.
-        p50_ms, p99_ms: latency.
-        cpu_ms: processor time of an answer, of all processes of the server, which a
-            busy machine hardly changes.
+        per_second: answers a second.
+        p50_ms: median latency.
+        p99_ms: latency that 99 % of the answers keep to.
+        cpu_ms: processor time an answer, of all processes of the server. A busy machine
+            hardly changes it.
         errors: answers above 399, and connections or answers that failed.
     """
 
@@ -41,125 +45,127 @@ class Load:
 
     @classmethod
     def median(cls, runs: Sequence[Load]) -> Load:
-        """The median of each figure, and all errors."""
+        """The median of each figure, and the sum of all errors."""
         return cls(
-            statistics.median(run.per_second for run in runs),
-            statistics.median(run.p50_ms for run in runs),
-            statistics.median(run.p99_ms for run in runs),
-            statistics.median(run.cpu_ms for run in runs),
-            sum(run.errors for run in runs),
+            per_second=statistics.median(run.per_second for run in runs),
+            p50_ms=statistics.median(run.p50_ms for run in runs),
+            p99_ms=statistics.median(run.p99_ms for run in runs),
+            cpu_ms=statistics.median(run.cpu_ms for run in runs),
+            errors=sum(run.errors for run in runs),
         )
 
 
 def write_bodies(path: Path, bodies: Iterable[bytes]) -> None:
-    """The file that `requests.lua` reads."""
+    """Write the file that `requests.lua` reads: each body after its length."""
     path.write_bytes(b"\n".join(b"%d\n%b" % (len(body), body) for body in bodies))
 
 
 def wrk_command(
     running: Running, bodies: Path, connections: int, seconds: int
 ) -> list[str]:
-    """Ask the bodies in turn, over as many connections, for so long."""
+    """The command that sends the bodies in turn over so many connections."""
     stack = running.stack
-    command = [
+    return [
         "wrk",
-        "-t1",
-        f"-c{connections}",
-        f"-d{seconds}s",
-        "--timeout",
-        "60s",
-        "-s",
-        str(SCRIPT),
+        *("--threads", "1"),
+        *("--connections", str(connections)),
+        *("--duration", f"{seconds}s"),
+        *("--timeout", "60s"),
+        *("--script", str(SCRIPT)),
+        running.url + stack.path,
+        *("--", str(bodies), stack.content_type),
     ]
-    return [*command, running.url + stack.path, "--", str(bodies), stack.content_type]
 
 
 def run_wrk(running: Running, bodies: Path, connections: int, seconds: int) -> Load:
-    """One run.
+    """Run wrk once.
 
     Raises:
         RuntimeError: if nothing was answered.
     """
     command = wrk_command(running, bodies, connections, seconds)
     pids = processes_of(running)
-    before = cpu_seconds(pids)
-    output = subprocess.run(
-        command, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
-    spent = cpu_seconds(pids) - before
-    (line,) = [line for line in output.splitlines() if line.startswith("RESULT ")]
-    found = json.loads(line.removeprefix("RESULT "))
-    if not found["requests"]:
+    cpu_before = cpu_seconds(pids)
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    cpu_spent = cpu_seconds(pids) - cpu_before
+
+    lines = ended.stdout.splitlines()
+    (result,) = [line for line in lines if line.startswith(RESULT)]
+    figures = json.loads(result.removeprefix(RESULT))
+    n_answers = figures["requests"]
+    if not n_answers:
         raise RuntimeError(
-            f"{running.stack.name} answered nothing within {seconds} s:\n{output}"
+            f"{running.stack.name} answered nothing within {seconds} s:\n{ended.stdout}"
         )
-    n = found["requests"]
     return Load(
-        1e6 * n / found["us"],
-        found["p50_us"] / 1e3,
-        found["p99_us"] / 1e3,
-        1e3 * spent / n,
-        found["errors"],
+        per_second=1e6 * n_answers / figures["us"],
+        p50_ms=figures["p50_us"] / 1e3,
+        p99_ms=figures["p99_us"] / 1e3,
+        cpu_ms=1e3 * cpu_spent / n_answers,
+        errors=figures["errors"],
     )
 
 
 def pings_under_load(
     running: Running, bodies: Path, connections: int, seconds: int
 ) -> list[float]:
-    """Milliseconds that each `/ping` takes, each on a new connection, while wrk keeps
-    the server busy.
+    """Milliseconds of each `/ping` while wrk keeps the server busy.
+
+    Each ping uses a new connection.
     """
-    found: list[float] = []
-    over = threading.Event()
+    url = running.url + running.stack.health
+    milliseconds: list[float] = []
+    is_over = threading.Event()
 
-    def ask() -> None:
-        while not over.is_set():
-            began = time.perf_counter()
-            urllib.request.urlopen(
-                running.url + running.stack.health, timeout=60
-            ).close()
-            found.append(1e3 * (time.perf_counter() - began))
-            over.wait(PING_EVERY_S)
+    def ping() -> None:
+        while not is_over.is_set():
+            started = time.perf_counter()
+            urllib.request.urlopen(url, timeout=60).close()
+            milliseconds.append(1e3 * (time.perf_counter() - started))
+            is_over.wait(SECONDS_BETWEEN_PINGS)
 
-    with subprocess.Popen(
-        wrk_command(running, bodies, connections, seconds), stdout=subprocess.DEVNULL
-    ) as load:
-        time.sleep(0.2)
-        prober = threading.Thread(target=ask)
-        prober.start()
-        load.wait()
-        over.set()
-        prober.join()
-    return found
+    command = wrk_command(running, bodies, connections, seconds)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as wrk:
+        time.sleep(0.2)  # until the load is there
+        pinging = threading.Thread(target=ping)
+        pinging.start()
+        wrk.wait()
+        is_over.set()
+        pinging.join()
+    return milliseconds
 
 
 def processes_of(running: Running) -> list[int]:
-    """All processes of a stack."""
+    """The ids of all processes of a server, with their children."""
     found: list[int] = []
-    open_ones = [process.pid for process in running.processes]
-    while open_ones:
-        pid = open_ones.pop()
+    waiting = [process.pid for process in running.processes]
+    while waiting:
+        pid = waiting.pop()
         found.append(pid)
         for task in Path(f"/proc/{pid}/task").iterdir():
-            open_ones += map(int, (task / "children").read_text().split())
+            children = (task / "children").read_text().split()
+            waiting += [int(child) for child in children]
     return found
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
     """Processor time that some processes have taken so far."""
-    fields = [
-        Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids
-    ]
-    return sum(
-        int(user) + int(system) for user, system in (each[11:13] for each in fields)
-    ) / os.sysconf("SC_CLK_TCK")
+    ticks = 0
+    for pid in pids:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        # The name of the process, in brackets, may contain spaces.
+        fields = stat.rpartition(")")[2].split()
+        user = int(fields[11])
+        system = int(fields[12])
+        ticks += user + system
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def pss_mib(pids: Iterable[int]) -> float:
-    """Memory of some processes, what they share counted once."""
-    total = 0
+    """Memory of some processes; what they share counts once."""
+    kib = 0
     for pid in pids:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
-                total += int(line.split()[1])
-    return total / 1024
+                kib += int(line.split()[1])
+    return kib / 1024

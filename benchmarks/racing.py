@@ -1,9 +1,11 @@
-"""Learners to one loss on the same features: ours, LightGBM and CatBoost.
+"""Learners to the same loss on the same features: ours, LightGBM and CatBoost.
 
-They get our features, made out of fold, and the same two threads; the settings of the
-others are in `benchmarks/learners.py`, ours are `RACE`. The loss that is raced for is
-the worst of their best ones, so that all reach it. Only training counts: ours, whose
-seconds can't be told from those of looking at the test rows, boosts twice. Each runs in
+They get our features, made out of fold, and the same number of threads. The settings of
+the others are in `benchmarks.learners`; ours are `RACE`.
+
+The loss to reach is the worst of their best losses, so that all reach it. Only training
+counts. The seconds of our rounds can't be told from those of looking at the test rows,
+so ours boosts twice: once for the seconds and once for the losses. Each learner runs in
 a process of its own, one after the other.
 """
 
@@ -17,31 +19,31 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.processes import Json, json_of, peak_mb
+from benchmarks.data import read_data, split_data
+from benchmarks.processes import Json, peak_mb, run_for_json
 from benchmarks.results import ROOT
-from movielens.channel import Channel
 from movielens.features import Column, FeatureMatrix, FeatureSpec, Part
 from movielens.ratings import RatingScale
-from movielens.readers import read_dataset
 from train.blocks import FeatureBlocks
 from train.booster import params_of, schedule_of
 from train.checkpoint import Checkpoints
 from train.hyperparameters import Hyperparameters
 from train.rounds import Boosting
-from train.split import split_ratings
 from train.stop import StopSignal
 
 LEARNERS_PYTHON = ROOT / ".venv-learners" / "bin" / "python"
-ROUNDS, THREADS = 100, 2
-# For few rounds, as those of the others; and without parts, since nothing is unknown in
-# this race.
+LEARNERS = ROOT / "benchmarks" / "learners.py"
+N_ROUNDS = 100
+N_THREADS = 2
+
+# These suit few rounds, as the settings of the others do. They leave out the rounds
+# without movies or users, since nothing is unknown in this race.
 RACE: dict[str, Any] = {
     "eta": 0.4,
     "max_depth": 6,
@@ -51,125 +53,134 @@ RACE: dict[str, Any] = {
 }
 
 
-def write_features(directory: Path, target: Path) -> None:
-    """Our features of training and test rows, for the learners."""
-    settings = Hyperparameters()
-    data = read_dataset([Channel("training", directory)])
-    split = split_ratings(data.ratings, settings.split, settings.holdout, settings.seed)
+def write_features(data_directory: Path, target: Path) -> None:
+    """Write our features of training and test rows into ``target``."""
+    hyperparameters = Hyperparameters()
+    data = read_data(data_directory)
+    split = split_data(data, hyperparameters)
     scale = RatingScale.of(data.ratings.rating)
-    spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
-    for name, values in (
-        ("train", spec.transform_fitted(split.train).values),
-        ("test", spec.transform(split.test.queries()).values),
-        ("train_class", scale.to_class(split.train.rating)),
-        ("test_class", scale.to_class(split.test.rating)),
-    ):
+    spec = FeatureSpec.fit(split.train, data.movies, hyperparameters.features, scale)
+    arrays: dict[str, NDArray[Any]] = {
+        "train": spec.transform_fitted(split.train).values,
+        "test": spec.transform(split.test.queries()).values,
+        "train_class": scale.to_class(split.train.rating),
+        "test_class": scale.to_class(split.test.rating),
+    }
+    for name, values in arrays.items():
         np.save(target / f"{name}.npy", values)
-    told = {"columns": spec.columns, "n_classes": len(scale.class_values)}
-    (target / "told.json").write_text(json.dumps(told))
+    facts = {"columns": spec.columns, "n_classes": len(scale.class_values)}
+    (target / "facts.json").write_text(json.dumps(facts))
 
 
 @dataclass
-class Watched(StopSignal):
-    """Knows when it was asked: after each round, by a clock that began with it."""
+class RoundClock(StopSignal):
+    """Keeps the time of each round: boosting asks for a stop after every round."""
 
-    began: float = field(default_factory=time.perf_counter)
+    started: float = field(default_factory=time.perf_counter)
     seconds: list[float] = field(default_factory=list)
 
     def __getattribute__(self, name: str) -> Any:
         if name == "requested":
-            self.seconds.append(time.perf_counter() - self.began)
+            self.seconds.append(time.perf_counter() - self.started)
         return super().__getattribute__(name)
 
 
 def boost(target: Path) -> Json:
-    """Ours, as a job boosts: seconds of the rounds alone, and the losses of the same
-    rounds.
-    """
-    told = json.loads((target / "told.json").read_bytes())
-    columns = tuple(Column(name, Part(part)) for name, part in told["columns"])
-    parts = [
-        (np.load(target / f"{part}.npy"), np.load(target / f"{part}_class.npy"))
-        for part in ("train", "test")
-    ]
-    classes = np.concatenate([class_index for _, class_index in parts])
-    ends = [len(parts[0][1]), len(classes)]
-    train, test = (
-        FeatureBlocks(
-            len(classes),
-            columns,
-            partial(
-                _block, np.arange(end - len(own), end), FeatureMatrix(values, columns)
-            ),
-        )
-        for end, (values, own) in zip(ends, parts, strict=True)
-    )
-    settings = Hyperparameters(num_round=ROUNDS, nthread=THREADS, **RACE)
-    schedule = schedule_of(columns, settings, ROUNDS, 0, timed=True)
-    params = params_of(settings, told["n_classes"])
-    watch = Watched()
-    Boosting(params, watch, Checkpoints(), schedule).run("race", train, classes, ROUNDS)
+    """Ours, as a job boosts; the curve is that of `benchmarks.learners`."""
+    facts = json.loads((target / "facts.json").read_bytes())
+    columns = tuple(Column(name, Part(part)) for name, part in facts["columns"])
+    train_class = np.load(target / "train_class.npy")
+    test_class = np.load(target / "test_class.npy")
+
+    # Positions are among all rows, of which the training rows come first.
+    classes = np.concatenate([train_class, test_class])
+    positions = np.arange(len(classes))
+    n_train = len(train_class)
+    train_features = FeatureMatrix(np.load(target / "train.npy"), columns)
+    test_features = FeatureMatrix(np.load(target / "test.npy"), columns)
+    train = one_block(train_features, positions[:n_train], len(classes))
+    test = one_block(test_features, positions[n_train:], len(classes))
+
+    hyperparameters = Hyperparameters(num_round=N_ROUNDS, nthread=N_THREADS, **RACE)
+    schedule = schedule_of(columns, hyperparameters, N_ROUNDS, 0, timed=True)
+    params = params_of(hyperparameters, facts["n_classes"])
+
+    clock = RoundClock()
+    timed = Boosting(params, clock, Checkpoints(), schedule)
+    timed.run("race", train, classes, N_ROUNDS)
     peak = peak_mb()
-    looked = Boosting(params, StopSignal(), Checkpoints(), schedule)
-    losses = looked.run("race", train, classes, ROUNDS, test, ROUNDS).losses
-    return {
-        "curve": [*zip(range(1, ROUNDS + 1), watch.seconds, losses, strict=True)],
-        "peak_mb": peak,
-    }
+
+    watched = Boosting(params, StopSignal(), Checkpoints(), schedule)
+    losses = watched.run("race", train, classes, N_ROUNDS, test, N_ROUNDS).losses
+
+    rounds = range(1, N_ROUNDS + 1)
+    curve = list(zip(rounds, clock.seconds, losses, strict=True))
+    return {"curve": curve, "peak_mb": peak}
 
 
-def _block(
-    rows: NDArray[np.int64], features: FeatureMatrix
-) -> Iterator[tuple[NDArray[np.int64], FeatureMatrix]]:
-    yield rows, features
+def one_block(
+    features: FeatureMatrix, positions: NDArray[np.int64], n_rows: int
+) -> FeatureBlocks:
+    """Features as one block, at some positions among ``n_rows`` rows."""
+
+    def make() -> Iterator[tuple[NDArray[np.int64], FeatureMatrix]]:
+        yield positions, features
+
+    return FeatureBlocks(n_rows, features.columns, make)
 
 
-def race(directory: Path) -> Json:
-    """Seconds of each learner to the loss that all reach."""
-    ended: Json = {}
-    with tempfile.TemporaryDirectory(dir=directory.parent) as target:
-        subprocess.run(
-            [sys.executable, "-m", __name__, "--features", directory, target],
-            check=True,
-            cwd=ROOT,
-        )
-        ended["Halfstar"] = json_of([sys.executable, "-m", __name__, "--boost", target])
+def race(data_directory: Path) -> Json:
+    """Rounds, seconds, best loss and memory of each learner, and the loss to reach."""
+    with tempfile.TemporaryDirectory(dir=data_directory.parent) as target:
+        own_module = [sys.executable, "-m", __name__]
+        writing = [*own_module, "--features", str(data_directory), target]
+        subprocess.run(writing, check=True, cwd=ROOT)
+
+        reports = {"Halfstar": run_for_json([*own_module, "--boost", target])}
         for name in ("lightgbm", "catboost"):
-            command = [
-                LEARNERS_PYTHON,
-                ROOT / "benchmarks" / "learners.py",
-                name,
-                target,
-                ROUNDS,
-                THREADS,
-            ]
-            ended[name] = json_of([str(part) for part in command])
-    target_loss = max(
-        min(loss for _, _, loss in told["curve"]) for told in ended.values()
-    )
-    for told in ended.values():
-        rounds, told["seconds"], _ = next(
-            point for point in told["curve"] if point[2] <= target_loss
-        )
-        told |= {
-            "rounds": rounds,
-            "best": min(loss for _, _, loss in told.pop("curve")),
+            learner = [str(LEARNERS_PYTHON), str(LEARNERS), name, target]
+            reports[name] = run_for_json([*learner, str(N_ROUNDS), str(N_THREADS)])
+
+    best = {name: _best_loss(report["curve"]) for name, report in reports.items()}
+    loss_to_reach = max(best.values())
+    learners = {}
+    for name, report in reports.items():
+        n_rounds, seconds = _first_to_reach(report["curve"], loss_to_reach)
+        learners[name] = {
+            "peak_mb": report["peak_mb"],
+            "seconds": seconds,
+            "rounds": n_rounds,
+            "best": best[name],
         }
-    return {"log_loss": target_loss, "learners": ended}
+    return {"log_loss": loss_to_reach, "learners": learners}
+
+
+def _best_loss(curve: list[list[float]]) -> float:
+    return min(loss for _, _, loss in curve)
+
+
+def _first_to_reach(
+    curve: list[list[float]], loss_to_reach: float
+) -> tuple[float, float]:
+    """The first round whose loss is low enough, and the seconds until then."""
+    for n_rounds, seconds, loss in curve:
+        if loss <= loss_to_reach:
+            return n_rounds, seconds
+    raise ValueError(f"the curve never reaches a loss of {loss_to_reach}")
 
 
 def main() -> None:
-    """Do a part of a race, in this process."""
+    """Do one part of a race, in this process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--features",
         nargs=2,
         type=Path,
         metavar=("DIRECTORY", "TARGET"),
-        help="write them",
+        help="write the features of the data in DIRECTORY",
     )
     parser.add_argument(
-        "--boost", type=Path, metavar="TARGET", help="ours on such features"
+        "--boost", type=Path, metavar="TARGET", help="run ours on such features"
     )
     arguments = parser.parse_args()
     if arguments.features:

@@ -1,12 +1,14 @@
-"""Us beside other recommenders on the same rows of ml-latest-small: exact hits, RMSE
-and log-loss.
+"""Halfstar beside other recommenders, on the same rows of ml-latest-small.
 
-``python -m benchmarks.recommending [SPLIT ...] [-- NAME,...]``; all three splits and
-all recommenders without. The others (`benchmarks.recommenders`) train in processes of
-an environment of their own, one thread each, on ids, times, genres and years, and so
-does XGBoost with the tutorial's features, here. Ours has the default hyperparameters.
-The class is the likeliest one, or where there is but a number of stars the class
-nearest to it; the stars are the number, or the mean of the distribution.
+``python -m benchmarks.recommending [SPLIT ...] [-- NAME,...]`` measures those splits
+and recommenders, or else all.
+
+The others (`benchmarks.recommenders`) train in processes of an environment of their
+own, with one thread each, on ids, times, genres and years. XGBoost gets the tutorial's
+features, here. Ours has the default hyperparameters.
+
+Exact hits are of the most likely class; where a recommender gives a number of stars, of
+the class nearest to it. RMSE is of that number, or of the mean of the distribution.
 """
 
 from __future__ import annotations
@@ -24,161 +26,178 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from benchmarks.accuracy import SPLITS, bootstrap, fit_model
+from benchmarks import notebook
+from benchmarks.accuracy import (
+    SPLITS,
+    fit_model,
+    log_losses,
+    mean_interval,
+    root_mean_interval,
+)
+from benchmarks.data import read_data, split_data
 from benchmarks.recommenders import RECOMMENDERS
-from benchmarks.results import ROOT, as_number, as_share, console, save
-from movielens.channel import Channel
+from benchmarks.results import ROOT, as_number, as_percent, console, save
 from movielens.features.training_rows import Catalogue
 from movielens.ratings import RatingScale
-from movielens.readers import Dataset, read_dataset
+from movielens.readers import Dataset
 from movielens.tables import RatingTable
-from train.evaluation import SMALLEST_PROBABILITY
 from train.hyperparameters import Hyperparameters, SplitName
-from train.split import Split, split_ratings
-
-# XGBoost on ids, time, genres and year. Of 30 rounds, as the tutorial had, 150 and 300,
-# 150 have the lowest log-loss.
-TUTORIAL: dict[str, Any] = {
-    **{
-        "features": ("ids",),
-        "num_round": 150,
-        "eta": 0.3,
-        "max_depth": 6,
-        "min_child_weight": 1.0,
-        "gamma": 0.0,
-    },
-    **{
-        "lambda_": 1.0,
-        "colsample_bytree": 1.0,
-        "colsample_bynode": 1.0,
-        "max_bin": 256,
-    },
-    **{"movie_rounds": 0.0, "user_rounds": 0.0, "hidden_share": 0.0},
-}
-OURS: dict[str, dict[str, Any]] = {
-    "XGBoost, the tutorial's features": TUTORIAL,
-    "Halfstar": {},
-}
+from train.split import Split
 
 PYTHON = ROOT / ".venv-recommenders" / "bin" / "python"
 
+# XGBoost on the tutorial's features, without what our defaults add for our own. Of 30
+# rounds, as the tutorial had, 150 and 300, 150 have the lowest log-loss.
+TUTORIAL_FEATURES: dict[str, Any] = {
+    **notebook.SETTINGS,
+    "features": notebook.FEATURES,
+    "num_round": 150,
+    "min_child_weight": 1.0,
+    "gamma": 0.0,
+    "lambda_": 1.0,
+    "colsample_bytree": 1.0,
+    "colsample_bynode": 1.0,
+    "max_bin": 256,
+    "movie_rounds": 0.0,
+    "user_rounds": 0.0,
+    "hidden_share": 0.0,
+}
+OURS: dict[str, dict[str, Any]] = {
+    "XGBoost, the tutorial's features": TUTORIAL_FEATURES,
+    "Halfstar": {},
+}
+
 
 def write_rows(path: Path, data: Dataset, split: Split, scale: RatingScale) -> None:
-    """What a recommender is given; users that training lacks come behind the others."""
-    users = np.unique(split.train.user_id)
-    later = np.setdiff1d(split.test.user_id, users)
-    place = {int(user): index for index, user in enumerate([*users, *later])}
+    """Write what a recommender is given; see `benchmarks.recommenders`.
+
+    Users whom training lacks are numbered after the others.
+    """
+    known = np.unique(split.train.user_id)
+    unknown = np.setdiff1d(split.test.user_id, known)
+    user_ids = [*known.tolist(), *unknown.tolist()]
+    user_index = {user_id: index for index, user_id in enumerate(user_ids)}
     catalogue = Catalogue.of(data.movies)
 
     def table(ratings: RatingTable) -> NDArray[np.int64]:
-        user = np.array([place[int(user)] for user in ratings.user_id])
-        movie = catalogue.index.index(ratings.movie_id)
-        time = ratings.queries().timestamp.astype(np.int64)
-        return np.column_stack([user, movie, time, scale.to_class(ratings.rating)])
+        users = [user_index[user_id] for user_id in ratings.user_id.tolist()]
+        columns = [
+            np.array(users),
+            catalogue.index.index(ratings.movie_id),
+            ratings.queries().timestamp.astype(np.int64),
+            scale.to_class(ratings.rating),
+        ]
+        return np.column_stack(columns)
 
-    content = np.column_stack([catalogue.genre_flags, catalogue.year])[:-1].astype(
-        np.float64
-    )
-    stars = np.array(scale.class_values)
+    # The catalogue's last row is the unknown movie.
+    content = np.column_stack([catalogue.genre_flags, catalogue.year])[:-1]
     np.savez(
         path,
         train=table(split.train),
         test=table(split.test),
-        content=content,
-        stars=stars,
+        content=content.astype(np.float64),
+        stars=np.array(scale.class_values),
     )
 
 
-def figures(
+def figures_of(
     answers: dict[str, Any], true_class: NDArray[np.int64], stars: NDArray[np.float64]
 ) -> dict[str, Any]:
-    """Exact hits, RMSE and, where there are probabilities, log-loss, each with its
-    bootstrap interval.
-    """
+    """Exact hits, RMSE and, where there are probabilities, log-loss, with intervals."""
     probabilities = answers.get("probabilities")
-    expected = (
-        probabilities @ stars if probabilities is not None else answers["expected"]
-    )
     if probabilities is None:
-        likeliest = np.abs(expected[:, None] - stars).argmin(axis=1)
+        expected = answers["expected"]
+        predicted = np.abs(expected[:, None] - stars).argmin(axis=1)
     else:
-        likeliest = probabilities.argmax(axis=1)
-    result = {
-        "exact": bootstrap((likeliest == true_class).astype(np.float64)),
-        "rmse": bootstrap((expected - stars[true_class]) ** 2, root=True),
+        expected = probabilities @ stars
+        predicted = probabilities.argmax(axis=1)
+
+    is_exact = (predicted == true_class).astype(np.float64)
+    errors = expected - stars[true_class]
+    figures = {
+        "exact": mean_interval(is_exact),
+        "rmse": root_mean_interval(errors**2),
     }
     if probabilities is not None:
-        own = probabilities[np.arange(len(true_class)), true_class].astype(np.float64)
-        result["log_loss"] = bootstrap(-np.log(np.maximum(own, SMALLEST_PROBABILITY)))
-    return result
+        figures["log_loss"] = mean_interval(log_losses(probabilities, true_class))
+    return figures
 
 
 def measure(name: SplitName, data: Dataset, others: list[str]) -> dict[str, Any]:
-    """All recommenders on one split."""
-    settings = Hyperparameters(split=name, nthread=1)
-    split = split_ratings(data.ratings, name, settings.holdout, settings.seed)
+    """Figures of all recommenders on one split."""
+    hyperparameters = Hyperparameters(split=name, nthread=1)
+    split = split_data(data, hyperparameters)
     scale = RatingScale.of(data.ratings.rating)
-    true_class, stars = scale.to_class(split.test.rating), np.array(scale.class_values)
+    true_class = scale.to_class(split.test.rating)
+    stars = np.array(scale.class_values)
+
     results = {}
     with tempfile.TemporaryDirectory() as directory:
-        rows, answers = Path(directory) / "rows.npz", Path(directory) / "answers.npz"
+        rows = Path(directory) / "rows.npz"
         write_rows(rows, data, split, scale)
         for other in others:
             started = time.monotonic()
-            environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-            command = [
-                str(PYTHON),
-                str(ROOT / "benchmarks" / "recommenders.py"),
-                other,
-                str(rows),
-                str(answers),
-            ]
-            subprocess.run(
-                command, env=environment, check=True, stdout=subprocess.DEVNULL
-            )
-            with np.load(answers) as given:
-                results[other] = figures(dict(given), true_class, stars)
-            results[other]["seconds"] = time.monotonic() - started
-    for who, chosen in OURS.items():
+            answers = ask_other(other, rows)
+            figures = figures_of(answers, true_class, stars)
+            results[other] = figures | {"seconds": time.monotonic() - started}
+
+    for ours, changes in OURS.items():
         started = time.monotonic()
-        scores = fit_model(split, data, replace(settings, **chosen)).predict(
-            split.test.queries()
-        )
-        answers_of = {
-            "probabilities": scores.probabilities,
-            "expected": scores.expected_rating,
-        }
-        results[who] = figures(answers_of, true_class, stars) | {
-            "seconds": time.monotonic() - started
-        }
+        model = fit_model(split, data, replace(hyperparameters, **changes))
+        predictions = model.predict(split.test.queries())
+        answers = {"probabilities": predictions.probabilities}
+        figures = figures_of(answers, true_class, stars)
+        results[ours] = figures | {"seconds": time.monotonic() - started}
     return results
 
 
-def table(title: str, results: dict[str, Any]) -> Table:
-    """One split for people."""
-    out = Table("", "exact", "RMSE", "log-loss", "seconds", title=title)
-    for who, f in results.items():
-        loss = as_number(f["log_loss"]) if "log_loss" in f else ""
-        out.add_row(
-            who, as_share(f["exact"]), as_number(f["rmse"]), loss, f"{f['seconds']:.0f}"
+def ask_other(name: str, rows: Path) -> dict[str, Any]:
+    """Train another recommender and ask it about the test rows, in its environment."""
+    script = ROOT / "benchmarks" / "recommenders.py"
+    answers = rows.with_name("answers.npz")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    subprocess.run(
+        [PYTHON, script, name, rows, answers],
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    with np.load(answers) as arrays:
+        return dict(arrays)
+
+
+def recommender_table(title: str, results: dict[str, Any]) -> Table:
+    """One split: a line for each recommender.
+
+    It has intervals, which the evaluation of a job doesn't have.
+    """
+    table = Table(*("", "exact", "RMSE", "log-loss", "seconds"), title=title)
+    for name, figures in results.items():
+        has_loss = "log_loss" in figures
+        table.add_row(
+            name,
+            as_percent(figures["exact"]),
+            as_number(figures["rmse"]),
+            as_number(figures["log_loss"]) if has_loss else "",
+            f"{figures['seconds']:.0f}",
         )
-    return out
+    return table
 
 
 def main() -> None:
     """Measure what the command line names, print the tables, write the JSON."""
-    data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
-    screen = console()
     splits, _, names = " ".join(sys.argv[1:]).partition("--")
-    others = [
-        name
-        for name in RECOMMENDERS
-        if name in (names.strip().split(",") if names else RECOMMENDERS)
-    ]
+    chosen_splits = splits.split() or SPLITS
+    chosen_names = names.strip().split(",") if names else list(RECOMMENDERS)
+    others = [name for name in RECOMMENDERS if name in chosen_names]
+
+    data = read_data()
+    screen = console()
     results = {}
-    for split in (name for name in SPLITS if name in (splits.split() or SPLITS)):
-        results[split] = measure(split, data, others)
-        screen.print(table(split, results[split]))
+    for split in SPLITS:
+        if split in chosen_splits:
+            results[split] = measure(split, data, others)
+            screen.print(recommender_table(split, results[split]))
     save("recommending", results, screen)
 
 

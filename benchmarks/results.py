@@ -1,6 +1,4 @@
-"""What benchmarks have in common at their end: tables on the screen, figures with their
-intervals, and JSON beside.
-"""
+"""How benchmarks report: tables on the screen, and figures as JSON."""
 
 from __future__ import annotations
 
@@ -13,37 +11,50 @@ from rich.console import Console
 
 ROOT = Path(__file__).parent.parent
 BENCH = ROOT / "build" / "bench"
-_PIPED = 150
-# A figure, and the low and the high end of its 95 % interval.
+
+# The width of a table where the output is a pipe, which has no width of its own.
+PIPE_WIDTH = 150
+
+# A figure, then the low and the high end of its 95 % interval.
 Interval = tuple[float, float, float]
 
 
 def console() -> Console:
-    """Where tables go; a pipe has no width of its own."""
-    return Console(width=None if sys.stdout.isatty() else _PIPED, highlight=False)
+    """Where tables are printed."""
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, highlight=False)
 
 
-def save(name: str, results: object, to: Console) -> None:
-    """Write ``build/bench/NAME.json``, and say so."""
+def save(name: str, results: object, screen: Console) -> None:
+    """Write ``build/bench/NAME.json``, and print that."""
     path = BENCH / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=2) + "\n")
-    to.print(f"written to {path.relative_to(ROOT)}", markup=False)
+    text = json.dumps(results, indent=2)
+    path.write_text(f"{text}\n")
+    screen.print(f"written to {path.relative_to(ROOT)}", markup=False)
 
 
-def earlier(name: str) -> dict[str, Any]:
-    """What `save` wrote under that name before, empty where it never did."""
+def saved_before(name: str) -> dict[str, Any]:
+    """What `save` last wrote under that name; empty if it never did."""
     path = BENCH / f"{name}.json"
-    return dict(json.loads(path.read_bytes())) if path.exists() else {}
+    if not path.exists():
+        return {}
+    return dict(json.loads(path.read_bytes()))
 
 
-def as_share(interval: Interval) -> str:
-    """Of all rows, in percent."""
-    value, low, high = (100 * part for part in interval)
-    return f"{value:.1f} % ({low:.1f}-{high:.1f})"
+def as_percent(interval: Interval) -> str:
+    """A share of all rows and its interval, in percent."""
+    value, low, high = interval
+    return f"{100 * value:.1f} % ({100 * low:.1f}-{100 * high:.1f})"
 
 
 def as_number(interval: Interval) -> str:
-    """To three digits."""
+    """A figure and its interval, to three digits."""
     value, low, high = interval
     return f"{value:.3f} ({low:.3f}-{high:.3f})"
+
+
+def plural(n: int, noun: str) -> str:
+    """``1 row`` or ``10,000 rows``."""
+    ending = "" if n == 1 else "s"
+    return f"{n:,} {noun}{ending}"

@@ -1,10 +1,11 @@
-"""Settings compared inside the training part of the reference split: no test row is
-read.
+"""Compares hyperparameters without reading a test row.
 
-A fifth of the training rows, drawn by a seed, is set apart and asked as new rows are,
-of a model whose features and trees are made from the others. (Out-of-fold features of
-the rows set apart would be as those that the trees have seen, which favours more and
-larger trees than new rows do.) Candidates are named on the command line, all without.
+A fifth of the training rows of the tutorial's split, drawn by a seed, is set apart. A
+model is fitted to the others, features and trees, and asked about the rows set apart as
+about new rows. (Their out-of-fold features would be like those of the rows that the
+trees have seen, which favours more and larger trees than new rows do.)
+
+``python -m benchmarks.search [CANDIDATE ...]`` compares those, or else all.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.accuracy import fit_model
-from benchmarks.results import ROOT
-from movielens.channel import Channel
+from benchmarks.data import read_data, split_data
 from movielens.ratings import RatingScale
-from movielens.readers import read_dataset
 from train.evaluation import evaluate
 from train.hyperparameters import Hyperparameters
-from train.split import Split, hold_out, split_ratings
+from train.split import Split, hold_out
 
-CANDIDATES = {
+SHARE_APART = 0.2
+
+CANDIDATES: dict[str, dict[str, Any]] = {
     "as it is": {},
     "another seed": {"seed": 5},
     "more of a node's columns": {"colsample_bynode": 0.5},
@@ -39,22 +41,25 @@ CANDIDATES = {
 
 
 def main() -> None:
-    """One line a candidate: figures on the rows set apart, seconds of one core."""
-    data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
-    base = Hyperparameters(split="tutorial", nthread=1)
-    train = split_ratings(data.ratings, base.split, base.holdout, base.seed).train
+    """Print a line for each candidate: figures, and seconds of one core."""
+    data = read_data()
+    default = Hyperparameters(split="tutorial", nthread=1)
+    train = split_data(data, default).train
+    kept, apart = hold_out(len(train), SHARE_APART, default.seed)
+    split = Split(train.take(kept), train.take(apart))
     scale = RatingScale.of(data.ratings.rating)
-    kept, held = hold_out(len(train), 0.2, base.seed)
-    split = Split(train.take(kept), train.take(held))
+    true_class = scale.to_class(split.test.rating)
+
     for name in sys.argv[1:] or CANDIDATES:
         started = time.process_time()
-        model = fit_model(split, data, replace(base, **CANDIDATES[name]))  # type: ignore[arg-type]
+        model = fit_model(split, data, replace(default, **CANDIDATES[name]))
         seconds = time.process_time() - started
-        f = evaluate(
-            model.predict(split.test.queries()), scale.to_class(split.test.rating)
-        )
+
+        figures = evaluate(model.predict(split.test.queries()), true_class)
         print(
-            f"{name:26s} exact {100 * f.accuracy:.2f} %  RMSE {f.rmse:.4f}  log-loss {f.log_loss:.4f}  {seconds:.0f} s",
+            f"{name:26s} exact {100 * figures.accuracy:.2f} %  "
+            f"RMSE {figures.rmse:.4f}  log-loss {figures.log_loss:.4f}  "
+            f"{seconds:.0f} s",
             flush=True,
         )
 

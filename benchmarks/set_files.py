@@ -1,12 +1,12 @@
-"""A MovieLens set that a package holds, as ``ratings.csv`` and ``movies.csv``: ``python
-set_files.py SET DIRECTORY``.
+"""Writes a MovieLens set that a package has as ``ratings.csv`` and ``movies.csv``.
 
-It imports nothing of ours, since what reads them lives in an environment of its own:
+``python set_files.py SET DIRECTORY``. It imports nothing of ours, because it runs in an
+environment of its own. The sets are:
 
 - ``ml-100k``: RecBole's wheel has a copy, with titles, years and genres in columns of
-their own;
-- ``dslabs``: the R package has ml-latest-small as it was in 2016, titles and years
-apart; Debian packs it.
+  their own;
+- ``dslabs``: the R package, which Debian has, contains ml-latest-small as it was in
+  2016, with titles and years apart.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import Any
 
 Rows = Iterable[Iterable[Any]]
-RATINGS, MOVIES = (
-    ("userId", "movieId", "rating", "timestamp"),
-    ("movieId", "title", "genres"),
-)
+
+RATING_COLUMNS = ("userId", "movieId", "rating", "timestamp")
+MOVIE_COLUMNS = ("movieId", "title", "genres")
 
 
 def ml_100k() -> tuple[Rows, Rows]:
@@ -35,28 +34,29 @@ def ml_100k() -> tuple[Rows, Rows]:
     Raises:
         ModuleNotFoundError: if RecBole isn't installed.
     """
-    # RecBole itself isn't imported: it would want PyTorch.
+    # RecBole itself isn't imported, because it would want PyTorch.
     spec = find_spec("recbole")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("recbole is not installed")
-    members = Path(spec.origin).parent / "dataset_example" / "ml-100k"
+    folder = Path(spec.origin).parent / "dataset_example" / "ml-100k"
 
-    def rows(kind: str) -> list[list[str]]:
-        text = (members / f"ml-100k.{kind}").read_text("utf-8")
-        return list(
-            csv.reader(text.splitlines()[1:], delimiter="\t", quoting=csv.QUOTE_NONE)
-        )
+    ratings = _tab_separated(folder / "ml-100k.inter")
+    movies = []
+    for movie_id, title, year, genres in _tab_separated(folder / "ml-100k.item"):
+        movies.append((movie_id, _titled(title, year), "|".join(genres.split())))
+    return ratings, movies
 
-    movies = (
-        (item, _titled(title, year), "|".join(genres.split()))
-        for item, title, year, genres in rows("item")
-    )
-    return rows("inter"), movies
+
+def _tab_separated(path: Path) -> list[list[str]]:
+    """The rows of a file, without its header."""
+    _, *lines = path.read_text("utf-8").splitlines()
+    return list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def dslabs() -> tuple[Rows, Rows]:
-    """Ratings and movies of the R package's data frame, which has a rating and all of
-    its movie in each row.
+    """Ratings and movies of the R package's data frame.
+
+    Each of its rows has a rating and everything about its movie.
 
     Raises:
         subprocess.CalledProcessError: if apt can't fetch the package.
@@ -65,36 +65,37 @@ def dslabs() -> tuple[Rows, Rows]:
 
     warnings.filterwarnings("ignore", "Unknown file type", UserWarning)
     with tempfile.TemporaryDirectory() as directory:
-        subprocess.run(
-            ["apt-get", "download", "--quiet", "r-cran-dslabs"],
-            check=True,
-            cwd=directory,
-        )
-        subprocess.run(
-            ["dpkg-deb", "--extract", *Path(directory).glob("*.deb"), directory],
-            check=True,
-        )
-        data = (
-            Path(directory) / "usr" / "lib" / "R" / "site-library" / "dslabs" / "data"
-        )
-        # R's lazy-load database: an index of places, where each object lies packed
-        # behind its length in four bytes.
-        first, length = (
-            int(number)
-            for number in rdata.read_rds(data / "Rdata.rdx")["variables"]["movielens"]
-        )
-        packed = (data / "Rdata.rdb").read_bytes()[first : first + length]
-    frame = rdata.conversion.convert(
-        rdata.parser.parse_data(zlib.decompress(packed[4:]))
-    )
-    movies = frame.drop_duplicates("movieId").astype(object)
-    movies = movies.where(movies.notna(), "")
-    return frame[list(RATINGS)].to_numpy(object), (
-        (movie, _titled(title, year), genres)
-        for movie, title, year, genres in movies[
-            ["movieId", "title", "year", "genres"]
-        ].to_numpy()
-    )
+        folder = Path(directory)
+        download = ["apt-get", "download", "--quiet", "r-cran-dslabs"]
+        subprocess.run(download, check=True, cwd=folder)
+        (package,) = folder.glob("*.deb")
+        subprocess.run(["dpkg-deb", "--extract", package, folder], check=True)
+        data = folder / "usr" / "lib" / "R" / "site-library" / "dslabs" / "data"
+        serialized = _lazy_loaded(data, "movielens")
+
+    frame = rdata.conversion.convert(rdata.parser.parse_data(serialized))
+    movie_frame = frame.drop_duplicates("movieId").astype(object)
+    movie_frame = movie_frame.where(movie_frame.notna(), "")
+    columns = movie_frame[["movieId", "title", "year", "genres"]].to_numpy()
+    movies = [
+        (movie_id, _titled(title, year), genres)
+        for movie_id, title, year, genres in columns
+    ]
+    return frame[list(RATING_COLUMNS)].to_numpy(object), movies
+
+
+def _lazy_loaded(data: Path, name: str) -> bytes:
+    """An object of R's lazy-load database, still serialized.
+
+    ``Rdata.rdx`` has the place and length of each object in ``Rdata.rdb``, where it is
+    compressed after four bytes of its length.
+    """
+    import rdata
+
+    start, length = rdata.read_rds(data / "Rdata.rdx")["variables"][name]
+    end = int(start) + int(length)
+    packed = (data / "Rdata.rdb").read_bytes()[int(start) : end]
+    return zlib.decompress(packed[4:])
 
 
 def _titled(title: str, year: object) -> str:
@@ -109,14 +110,19 @@ SETS: dict[str, Callable[[], tuple[Rows, Rows]]] = {
 
 def main() -> None:
     """Write one of `SETS`."""
-    ratings, movies = SETS[sys.argv[1]]()
-    # movies.csv is last, so that it says whether both are there.
-    for name, header, rows in (
-        ("ratings.csv", RATINGS, ratings),
-        ("movies.csv", MOVIES, movies),
-    ):
-        with (Path(sys.argv[2]) / name).open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([header, *rows])
+    name = sys.argv[1]
+    directory = Path(sys.argv[2])
+    ratings, movies = SETS[name]()
+    # movies.csv comes last, so if it is there, both are.
+    _write(directory / "ratings.csv", RATING_COLUMNS, ratings)
+    _write(directory / "movies.csv", MOVIE_COLUMNS, movies)
+
+
+def _write(path: Path, header: tuple[str, ...], rows: Rows) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":

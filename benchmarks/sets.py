@@ -1,9 +1,11 @@
-"""The default recipe, untouched, on other MovieLens sets beside others.
+"""The default hyperparameters, untouched, on other MovieLens sets and beside others.
 
-``python -m benchmarks.sets [SET ...] [SPLIT ...]``; all without. ML-100K has five whole
-stars, the other set half stars like ours (`benchmarks.set_files`). Their licences
-forbid to pass them on, so that they aren't in the repository: packages that have copies
-are fetched, and what is read from them lies under ``build/bench/sets``.
+``python -m benchmarks.sets [SET ...] [SPLIT ...]`` measures those, or else all. ML-100K
+has five whole stars; the other set has half stars, like ml-latest-small.
+
+The licences of the sets forbid passing them on, so they aren't in the repository.
+Packages that have copies are fetched (`benchmarks.set_files`), and what is read from
+them is kept in ``build/bench/sets``.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ import sys
 from pathlib import Path
 
 from benchmarks.accuracy import SPLITS
+from benchmarks.data import read_data
 from benchmarks.recommenders import RECOMMENDERS
-from benchmarks.recommending import measure, table
+from benchmarks.recommending import measure, recommender_table
 from benchmarks.results import BENCH, ROOT, console, save
 from benchmarks.set_files import SETS
-from movielens.channel import Channel
-from movielens.readers import Dataset, read_dataset
+from movielens.readers import Dataset
 
 PYTHON = ROOT / ".venv-sets" / "bin" / "python"
 
@@ -31,22 +33,24 @@ def fetch(name: str, directory: Path) -> Dataset:
     """
     if not (directory / "movies.csv").exists():
         directory.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [PYTHON, ROOT / "benchmarks" / "set_files.py", name, directory], check=True
-        )
-    return read_dataset([Channel("training", directory)])
+        script = ROOT / "benchmarks" / "set_files.py"
+        subprocess.run([PYTHON, script, name, directory], check=True)
+    return read_data(directory)
 
 
 def main() -> None:
-    """Measure the sets and splits that the command line names, or all; print the
-    tables, write the JSON.
-    """
-    screen, results = console(), {}
-    for name in [name for name in SETS if name in sys.argv] or SETS:
+    """Measure what the command line names, print the tables, write the JSON."""
+    sets = [name for name in SETS if name in sys.argv]
+    splits = [split for split in SPLITS if split in sys.argv]
+
+    screen = console()
+    results = {}
+    for name in sets or SETS:
         data = fetch(name, BENCH / "sets" / name)
-        for split in [split for split in SPLITS if split in sys.argv] or SPLITS:
-            results[f"{name} {split}"] = measure(split, data, list(RECOMMENDERS))
-            screen.print(table(f"{name}, {split}", results[f"{name} {split}"]))
+        for split in splits or SPLITS:
+            result = measure(split, data, list(RECOMMENDERS))
+            results[f"{name} {split}"] = result
+            screen.print(recommender_table(f"{name}, {split}", result))
     save("sets", results, screen)
 
 

@@ -1,14 +1,18 @@
-"""A long while of everything at once: right and wrong requests, slow ones, endless
-ones, and workers that are killed.
+"""A long run of everything at once: right, wrong, slow and endless requests.
 
-Clients ask for predictions in every format, recommendations and histories, and compare
-each answer byte for byte with what the model says. Others send what is in `attacks`. A
-worker is killed every 20 s, never the oldest, whose memory tells whether anything is
-kept. It ends with 1 if a good request got anything but its answer (unless the worker
-that had it was killed), if a bad one got something else than a refusal, if memory grew
-by more than 5 %, or if the server wouldn't stop.
+Good clients ask for predictions in every format, for recommendations, and with
+histories. They compare each answer byte for byte with what the model says. Bad clients
+send what is in `benchmarks.attacks`. A worker is killed every 20 s, but never the
+oldest, whose memory shows whether anything leaks.
 
-Options: ``--minutes M`` (10), ``--base-dir DIR`` for a model that is there already.
+It exits with 1 if
+
+- a good request got anything but its answer, unless its worker was killed;
+- a bad request got anything but a refusal;
+- memory grew by more than 5 %;
+- the server didn't stop.
+
+Options: ``--minutes M`` (10), ``--base-dir DIR`` for a model that exists already.
 """
 
 from __future__ import annotations
@@ -28,25 +32,41 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.attacks import ATTACKS, attack
 from benchmarks.results import console, save
 from benchmarks.serving import DIRECTORY, fit
-from benchmarks.stacks import HALFSTAR, Running, running
+from benchmarks.stacks import CSV, HALFSTAR, JSON, Running, running
+from launcher.ports import LOOPBACK
 from serve.endpoint import answer
 from serve.negotiation import RequestHeaders
 from serve.served_model import ServedModel, load
 
-WORKERS, GOOD_CLIENTS, BAD_CLIENTS = 3, 3, 3
-KILL_EVERY_S, SAMPLE_EVERY_S = 20.0, 2.0
-# A connection to a worker that is gone is found broken when it is next used.
-FORGIVEN_S = 5.0
-MOST_GROWTH = 0.05
-SLOW_CLIENTS, SLOW_S = 20, 1.0
-# About so many requests over one connection: then each worker has its share from the
-# start, the watched one too.
-KEPT_REQUESTS = 100
+JSON_LINES = "application/jsonlines"
+
+N_WORKERS = 3
+N_GOOD_CLIENTS = 3
+N_BAD_CLIENTS = 3
+N_SLOW_CONNECTIONS = 20
+
+SECONDS_BETWEEN_KILLS = 20.0
+SECONDS_BETWEEN_SAMPLES = 2.0
+SECONDS_BETWEEN_SLOW_BYTES = 1.0
+
+# A connection to a worker that was killed is found broken when it is next used.
+FORGIVEN_SECONDS = 5.0
+MAX_GROWTH = 0.05
+
+# A connection is closed after about so many requests. So each worker has its share from
+# the start, the watched one too.
+REQUESTS_A_CONNECTION = 100
+
+MAX_FAULTS_SHOWN = 20
+
+Address = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +80,14 @@ class Case:
 
 @dataclass
 class Tally:
-    """What came of it; each thread counts under the lock.
+    """What has happened so far; each thread counts under the lock.
 
     Attributes:
-        counts: of requests by kind.
+        counts: requests by kind.
         faults: what shouldn't have happened, in words.
         killed: when workers were killed, by `time.monotonic`.
-        memory: MiB that the oldest worker holds, sampled.
+        memory: MiB that the oldest worker had, sampled.
+        lock: held while counting.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -75,270 +96,281 @@ class Tally:
     memory: list[float] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def was_just_killed(self) -> bool:
-        """Whether a worker that was killed may be why a request found nobody."""
-        return any(
-            0 <= time.monotonic() - moment < FORGIVEN_S for moment in list(self.killed)
-        )
-
     def add(self, kind: str, fault: str = "") -> None:
-        """Count one."""
+        """Count a request, and its fault if it has one."""
         with self.lock:
             self.counts[kind] += 1
             if fault:
                 self.faults.append(fault)
 
+    def has_just_killed(self) -> bool:
+        """Whether the killing of a worker may be why a request failed."""
+        now = time.monotonic()
+        return any(now - moment < FORGIVEN_SECONDS for moment in list(self.killed))
 
-def cases(served: ServedModel, seed: int = 1) -> list[Case]:
-    """Good requests of every kind and length, with their answers."""
-    rng = random.Random(seed)
-    users, movies = (
-        served.model.spec.users.ids.tolist(),
-        served.model.movies.movie_id.tolist(),
-    )
 
-    def row() -> dict[str, int]:
+class RequestMaker:
+    """Makes random good requests about what a model knows."""
+
+    def __init__(self, served: ServedModel, seed: int) -> None:
+        self._rng = random.Random(seed)
+        self._users = served.model.spec.users.ids.tolist()
+        self._movies = served.model.movies.movie_id.tolist()
+
+    def user(self) -> int:
+        """The id of a known user."""
+        user_id: int = self._rng.choice(self._users)
+        return user_id
+
+    def row(self) -> dict[str, int]:
+        """A user, a movie and a time."""
         return {
-            "userId": rng.choice(users),
-            "movieId": rng.choice(movies),
-            "timestamp": rng.randrange(10**9, 15 * 10**8),
+            "userId": self.user(),
+            "movieId": self._rng.choice(self._movies),
+            "timestamp": self._rng.randrange(10**9, 15 * 10**8),
         }
 
-    def history() -> list[dict[str, float]]:
+    def history(self) -> list[dict[str, float]]:
+        """Twenty ratings."""
+        movies = self._rng.sample(self._movies, 20)
         return [
-            {"movieId": movie, "rating": rng.randrange(1, 11) / 2}
-            for movie in rng.sample(movies, 20)
+            {"movieId": movie, "rating": self._rng.randrange(1, 11) / 2}
+            for movie in movies
         ]
 
-    def csv(n_rows: int) -> bytes:
-        return "\n".join(
-            ",".join(map(str, row().values())) for _ in range(n_rows)
-        ).encode()
+    def csv(self, n_rows: int) -> bytes:
+        """Rows as CSV."""
+        lines = []
+        for _ in range(n_rows):
+            values = [str(value) for value in self.row().values()]
+            lines.append(",".join(values))
+        return "\n".join(lines).encode()
 
-    made: list[tuple[str, bytes]] = []
+    def json_lines(self, n_rows: int) -> bytes:
+        """Rows as JSON Lines."""
+        lines = [json.dumps(self.row()) for _ in range(n_rows)]
+        return "\n".join(lines).encode()
+
+    def instances(self, n_rows: int) -> bytes:
+        """Rows as ``{"instances": [...]}``."""
+        return as_json({"instances": [self.row() for _ in range(n_rows)]})
+
+
+def as_json(value: object) -> bytes:
+    """A body of JSON."""
+    return json.dumps(value).encode()
+
+
+def make_cases(served: ServedModel, seed: int = 1) -> list[Case]:
+    """Good requests of every kind and length, with their answers."""
+    make = RequestMaker(served, seed)
+    requests: list[tuple[str, bytes]] = []
     for _ in range(20):
-        made += [("text/csv", csv(1)), ("text/csv", csv(100))]
-        made.append(("application/json", json.dumps(row()).encode()))
-        made.append(
-            (
-                "application/jsonlines",
-                "\n".join(json.dumps(row()) for _ in range(30)).encode(),
-            )
-        )
-        made.append(
-            ("application/json", json.dumps(row() | {"history": history()}).encode())
-        )
+        requests += [
+            (CSV, make.csv(1)),
+            (CSV, make.csv(100)),
+            (JSON, as_json(make.row())),
+            (JSON_LINES, make.json_lines(30)),
+            (JSON, as_json(make.row() | {"history": make.history()})),
+        ]
     for _ in range(3):
-        made.append(("text/csv", csv(10_000)))
-        made.append(
-            (
-                "application/json",
-                json.dumps({"instances": [row() for _ in range(2000)]}).encode(),
-            )
-        )
-        made.append(
-            (
-                "application/json",
-                json.dumps({"userId": rng.choice(users), "recommend": 10}).encode(),
-            )
-        )
-        made.append(
-            ("text/csv; recommend=5; min_ratings=20", b"%d" % rng.choice(users))
-        )
-        made.append(
-            (
-                "application/json",
-                json.dumps({"recommend": 10, "history": history()}).encode(),
-            )
-        )
-    return [
-        Case(kind, body, answer(served, RequestHeaders(kind), body).whole().body)
-        for kind, body in made
-    ]
+        requests += [
+            (CSV, make.csv(10_000)),
+            (JSON, make.instances(2_000)),
+            (JSON, as_json({"userId": make.user(), "recommend": 10})),
+            (f"{CSV}; recommend=5; min_ratings=20", b"%d" % make.user()),
+            (JSON, as_json({"recommend": 10, "history": make.history()})),
+        ]
+    cases = []
+    for content_type, body in requests:
+        whole = answer(served, RequestHeaders(content_type), body).whole()
+        cases.append(Case(content_type, body, whole.body))
+    return cases
 
 
 def ask_well(
-    address: tuple[str, int],
-    known: list[Case],
+    address: Address,
+    cases: list[Case],
     tally: Tally,
-    over: threading.Event,
+    is_over: threading.Event,
     seed: int,
 ) -> None:
-    """Ask one good question after the other over connections that are kept for a while."""
-    rng, connection = (
-        random.Random(seed),
-        http.client.HTTPConnection(*address, timeout=60),
-    )
-    while not over.is_set():
-        if rng.random() < 1 / KEPT_REQUESTS:
+    """Send one good request after the other."""
+    rng = random.Random(seed)
+    connection = http.client.HTTPConnection(*address, timeout=60)
+    while not is_over.is_set():
+        if rng.random() < 1 / REQUESTS_A_CONNECTION:
             connection.close()  # the next request opens another
-        case = rng.choice(known)
+        case = rng.choice(cases)
+        headers = {"Content-Type": case.content_type}
         try:
-            connection.request(
-                "POST", "/invocations", case.body, {"Content-Type": case.content_type}
-            )
+            connection.request("POST", "/invocations", case.body, headers)
             response = connection.getresponse()
-            found = response.read()
+            received = response.read()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            is_forgiven = tally.was_just_killed()
-            tally.add(
-                "good",
-                ""
-                if is_forgiven
-                else f"{case.content_type}, {len(case.body)} bytes: {error!r}",
-            )
+            fault = f"{case.content_type}, {len(case.body)} bytes: {error!r}"
+            tally.add("good", "" if tally.has_just_killed() else fault)
             tally.add("lost with their worker")
             continue
-        is_right = response.status == 200 and found == case.answer
-        tally.add(
-            "good",
-            ""
-            if is_right
-            else f"{case.content_type}: {response.status} {found[:200]!r}",
-        )
+        if response.status == 200 and received == case.answer:
+            tally.add("good")
+        else:
+            start = received[:200]
+            tally.add("good", f"{case.content_type}: {response.status} {start!r}")
     connection.close()
 
 
 def ask_badly(
-    address: tuple[str, int], tally: Tally, over: threading.Event, seed: int
+    address: Address, tally: Tally, is_over: threading.Event, seed: int
 ) -> None:
-    """One attack after the other; a worker that is killed hangs up without an answer."""
+    """Send one attack after the other."""
     rng = random.Random(seed)
-    while not over.is_set():
-        chosen = rng.choice(ATTACKS)
-        found, fault = attack(address, chosen)
-        tally.add("bad", "" if not found and tally.was_just_killed() else fault)
+    while not is_over.is_set():
+        statuses, fault = attack(address, rng.choice(ATTACKS))
+        # A worker that is killed hangs up without an answer.
+        is_forgiven = not statuses and tally.has_just_killed()
+        tally.add("bad", "" if is_forgiven else fault)
 
 
-def be_slow(address: tuple[str, int], tally: Tally, over: threading.Event) -> None:
-    """Many connections that send a byte of a head now and then, and start again when
-    they are hung up on.
+def ask_slowly(address: Address, tally: Tally, is_over: threading.Event) -> None:
+    """Keep many connections that send a byte of a head now and then.
+
+    A connection that the server closes is opened again.
     """
-    sockets: list[socket.socket] = []
-    while not over.wait(SLOW_S):
-        while len(sockets) < SLOW_CLIENTS:
-            sockets.append(socket.create_connection(address, timeout=10))
-            sockets[-1].sendall(b"POST /invocations HTTP/1.1\r\nx-slow: ")
+    connections: list[socket.socket] = []
+    while not is_over.wait(SECONDS_BETWEEN_SLOW_BYTES):
+        while len(connections) < N_SLOW_CONNECTIONS:
+            connection = socket.create_connection(address, timeout=10)
+            connection.sendall(b"POST /invocations HTTP/1.1\r\nx-slow: ")
+            connections.append(connection)
             tally.add("slow")
-        for slow in list(sockets):
+        for connection in list(connections):
             try:
-                slow.sendall(b"x")
+                connection.sendall(b"x")
             except OSError:
-                sockets.remove(slow)
-                slow.close()
-    for slow in sockets:
-        slow.close()
+                connections.remove(connection)
+                connection.close()
+    for connection in connections:
+        connection.close()
 
 
 def workers_of(server: Running) -> list[int]:
-    """The workers, by age."""
+    """The process ids of the workers, oldest first."""
     pid = server.processes[0].pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    workers = [int(child) for child in children]
     return sorted(
-        map(int, children), key=lambda child: Path(f"/proc/{child}").stat().st_ctime_ns
+        workers, key=lambda worker: Path(f"/proc/{worker}").stat().st_ctime_ns
     )
 
 
-def kill_workers(server: Running, tally: Tally, over: threading.Event) -> None:
-    """Every while a worker is gone, but the oldest isn't."""
-    spared = workers_of(server)[0]
-    while not over.wait(KILL_EVERY_S):
-        victim = random.choice([pid for pid in workers_of(server) if pid != spared])
+def kill_workers(server: Running, tally: Tally, is_over: threading.Event) -> None:
+    """Kill a worker now and then, but never the oldest."""
+    oldest = workers_of(server)[0]
+    while not is_over.wait(SECONDS_BETWEEN_KILLS):
+        others = [worker for worker in workers_of(server) if worker != oldest]
+        victim = random.choice(others)
         tally.killed.append(time.monotonic())
         os.kill(victim, signal.SIGKILL)
 
 
-def watch_memory(server: Running, tally: Tally, over: threading.Event) -> None:
-    """What the oldest worker doesn't share with others, and what it does."""
-    spared = workers_of(server)[0]
-    while not over.wait(SAMPLE_EVERY_S):
-        lines = Path(f"/proc/{spared}/status").read_text().splitlines()
-        (resident,) = [line for line in lines if line.startswith("VmRSS:")]
-        tally.memory.append(int(resident.split()[1]) / 1024)
+def watch_memory(server: Running, tally: Tally, is_over: threading.Event) -> None:
+    """Sample the memory of the oldest worker, shared or not."""
+    oldest = workers_of(server)[0]
+    while not is_over.wait(SECONDS_BETWEEN_SAMPLES):
+        status = Path(f"/proc/{oldest}/status").read_text()
+        for line in status.splitlines():
+            name, _, value = line.partition(":")
+            if name == "VmRSS":
+                kib, _ = value.split()
+                tally.memory.append(int(kib) / 1024)
 
 
-def soak(server: Running, known: list[Case], minutes: float) -> Tally:
-    """All of it for so long."""
-    tally, over, address = (
-        Tally(),
-        threading.Event(),
-        ("127.0.0.1", int(server.url.rpartition(":")[2])),
-    )
-    work: list[Callable[[], None]] = [
-        *(
-            lambda seed=seed: ask_well(address, known, tally, over, seed)
-            for seed in range(GOOD_CLIENTS)
-        ),
-        *(
-            lambda seed=seed: ask_badly(address, tally, over, seed)
-            for seed in range(BAD_CLIENTS)
-        ),
-        lambda: be_slow(address, tally, over),
-        lambda: kill_workers(server, tally, over),
-        lambda: watch_memory(server, tally, over),
+def soak(server: Running, cases: list[Case], minutes: float) -> Tally:
+    """Do all of it at once for that long."""
+    tally = Tally()
+    is_over = threading.Event()
+    port = int(server.url.rpartition(":")[2])
+    address = (LOOPBACK, port)
+
+    tasks: list[Callable[[], None]] = [
+        partial(ask_slowly, address, tally, is_over),
+        partial(kill_workers, server, tally, is_over),
+        partial(watch_memory, server, tally, is_over),
     ]
-    with ThreadPoolExecutor(len(work)) as pool:
-        futures = [pool.submit(each) for each in work]
+    for seed in range(N_GOOD_CLIENTS):
+        tasks.append(partial(ask_well, address, cases, tally, is_over, seed))
+    for seed in range(N_BAD_CLIENTS):
+        tasks.append(partial(ask_badly, address, tally, is_over, seed))
+
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        futures = [pool.submit(task) for task in tasks]
         wait(futures, timeout=60 * minutes, return_when=FIRST_EXCEPTION)
-        over.set()
+        is_over.set()
     for future in futures:
         future.result()
     return tally
 
 
 def growth_of(memory: list[float]) -> float:
-    """From the second quarter, when everything has been asked once, to the last."""
+    """How much memory grew, as a share.
+
+    It is from the second quarter, by when everything has been asked once, to the last.
+    """
     quarter = len(memory) // 4
-    return (
-        statistics.median(memory[-quarter:])
-        / statistics.median(memory[quarter : 2 * quarter])
-        - 1
-    )
+    before = statistics.median(memory[quarter : 2 * quarter])
+    after = statistics.median(memory[-quarter:])
+    return after / before - 1
 
 
 def main() -> None:
-    """Soak, print what came of it, write the JSON; exits 1 where something is wrong."""
+    """Soak, print what happened, write the JSON; exits with 1 if anything is wrong."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--base-dir", type=Path)
-    asked = parser.parse_args()
-    base_dir = (asked.base_dir or DIRECTORY / "model").resolve()
-    if asked.base_dir is None:
+    options = parser.parse_args()
+    if options.base_dir is None:
+        base_dir = DIRECTORY / "model"
         fit(base_dir)
-    screen = console()
-    known = cases(load(base_dir / "model"))
-    with running(HALFSTAR, base_dir, WORKERS, DIRECTORY / "soak") as server:
-        tally = soak(server, known, asked.minutes)
+    else:
+        base_dir = options.base_dir.resolve()
+
+    cases = make_cases(load(base_dir / "model"))
+    with running(HALFSTAR, base_dir, N_WORKERS, DIRECTORY / "soak") as server:
+        tally = soak(server, cases, options.minutes)
         server.processes[0].send_signal(signal.SIGTERM)
-        status = server.processes[0].wait(timeout=30)
+        exit_status = server.processes[0].wait(timeout=30)
+
     growth = growth_of(tally.memory)
-    if status:
-        tally.faults.append(f"the server ended with {status}")
-    if growth > MOST_GROWTH:
+    if exit_status:
+        tally.faults.append(f"the server exited with {exit_status}")
+    if growth > MAX_GROWTH:
         tally.faults.append(f"memory grew by {100 * growth:.1f} %")
-    for fault in tally.faults[:20]:
+
+    screen = console()
+    for fault in tally.faults[:MAX_FAULTS_SHOWN]:
         screen.print(fault, markup=False)
-    counts = ", ".join(
-        f"{count:,} {kind}" for kind, count in sorted(tally.counts.items())
+    counts = [f"{count:,} {kind}" for kind, count in sorted(tally.counts.items())]
+    screen.print(
+        f"{options.minutes:g} minutes, requests: {', '.join(counts)}; "
+        f"{len(tally.killed)} workers killed"
     )
     screen.print(
-        f"{asked.minutes:g} minutes, requests: {counts}; {len(tally.killed)} workers killed"
-    )
-    screen.print(
-        f"memory {tally.memory[0]:.0f} to {tally.memory[-1]:.0f} MiB, {100 * growth:+.1f} %"
+        f"memory {tally.memory[0]:.0f} to {tally.memory[-1]:.0f} MiB, "
+        f"{100 * growth:+.1f} %"
     )
     screen.print(f"{len(tally.faults)} faults")
-    result = {
-        "minutes": asked.minutes,
+    results: dict[str, Any] = {
+        "minutes": options.minutes,
         "requests": dict(tally.counts),
         "workers_killed": len(tally.killed),
         "memory_mib": tally.memory,
         "memory_growth": growth,
         "faults": tally.faults,
     }
-    save("soak", result, screen)
-    sys.exit(bool(tally.faults))
+    save("soak", results, screen)
+    sys.exit(1 if tally.faults else 0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The servers that are measured side by side: how each is started, asked and stopped.
 
-Ours runs in `.venv`, the others in `.venv-servers`, each over the same artifact and
-with one thread a request.
+Ours runs in `.venv`, the others in `.venv-servers`. All serve the same artifact, with
+one thread a request.
 """
 
 from __future__ import annotations
@@ -20,64 +20,59 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from benchmarks.results import ROOT
-from launcher.ports import free_port
+from launcher.ports import LOOPBACK, free_port
 from movielens.queries import RatingQueries
 
 SERVERS = Path(__file__).parent / "servers"
-OWN_BIN, SERVERS_BIN = Path(sys.executable).parent, ROOT / ".venv-servers" / "bin"
+OWN_BIN = Path(sys.executable).parent
+SERVERS_BIN = ROOT / ".venv-servers" / "bin"
 START_SECONDS = 120.0
+STOP_SECONDS = 15.0
 POLL_SECONDS = 0.002
 
-CSV, JSON = "text/csv", "application/json"
-Ratings = Callable[[bytes], list[float]]
+CSV = "text/csv"
+JSON = "application/json"
 
 
-def as_csv(queries: RatingQueries) -> bytes:
-    """Lines of ids and time."""
-    columns = (
-        queries.user_id.tolist(),
-        queries.movie_id.tolist(),
-        queries.timestamp.tolist(),
-    )
-    return "\n".join(
-        f"{user},{movie},{int(time)}"
-        for user, movie, time in zip(*columns, strict=True)
-    ).encode()
-
-
-def as_instances(queries: RatingQueries) -> bytes:
-    """``{"instances": [...]}``."""
-    columns = (
+def _rows(queries: RatingQueries) -> Iterator[tuple[int, int, int]]:
+    """User, movie and time of each query."""
+    return zip(
         queries.user_id.tolist(),
         queries.movie_id.tolist(),
         queries.timestamp.astype(int).tolist(),
+        strict=True,
     )
-    rows = [
-        dict(zip(("userId", "movieId", "timestamp"), row, strict=True))
-        for row in zip(*columns, strict=True)
+
+
+def as_csv(queries: RatingQueries) -> bytes:
+    """A request of CSV lines."""
+    lines = [f"{user},{movie},{seconds}" for user, movie, seconds in _rows(queries)]
+    return "\n".join(lines).encode()
+
+
+def as_instances(queries: RatingQueries) -> bytes:
+    """A request of ``{"instances": [...]}``."""
+    instances = [
+        {"userId": user, "movieId": movie, "timestamp": seconds}
+        for user, movie, seconds in _rows(queries)
     ]
-    return json.dumps({"instances": rows}).encode()
+    return json.dumps({"instances": instances}).encode()
 
 
 def as_tensors(queries: RatingQueries) -> bytes:
-    """A request of the V2 protocol."""
+    """A request of the V2 inference protocol."""
     columns = {
         "userId": queries.user_id,
         "movieId": queries.movie_id,
         "timestamp": queries.timestamp.astype(int),
     }
-    inputs = [
-        {
-            "name": name,
-            "shape": [len(values), 1],
-            "datatype": "INT64",
-            "data": values.tolist(),
-        }
-        for name, values in columns.items()
-    ]
+    inputs = []
+    for name, values in columns.items():
+        shape = [len(values), 1]
+        tensor = {"name": name, "shape": shape, "datatype": "INT64"}
+        inputs.append({**tensor, "data": values.tolist()})
     return json.dumps({"inputs": inputs}).encode()
 
 
@@ -92,33 +87,36 @@ def json_ratings(answer: bytes) -> list[float]:
 
 
 def tensor_ratings(answer: bytes) -> list[float]:
-    """The ratings in an answer of the V2 protocol."""
-    outputs = {
-        output["name"]: output["data"] for output in json.loads(answer)["outputs"]
-    }
-    return [float(rating) for rating in outputs["rating"]]
+    """The ratings in an answer of the V2 inference protocol."""
+    for output in json.loads(answer)["outputs"]:
+        if output["name"] == "rating":
+            return [float(rating) for rating in output["data"]]
+    raise ValueError(f"no rating in {answer[:200]!r}")
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A server by its kind.
+    """A kind of server.
+
+    In ``commands``, ``environment`` and ``files`` the names that `placeholders` lists,
+    such as ``$port``, are filled in.
 
     Attributes:
         name: for the tables.
-        commands: of the processes, in the order of their start; ``$port``,
-            ``$workers``, ``$directory`` are filled in.
-        body: rows to a request.
-        ratings: an answer to ratings, None where it isn't one.
+        commands: of its processes, in the order in which they are started.
+        body: makes a request of rows.
+        ratings: reads the ratings in an answer; None for a server that gives none.
         content_type: of requests.
-        path, health: of requests, and of what answers 200 once the model is usable.
-        environment: beside MODEL_DIR, PORT and WORKERS.
-        files: written into ``$directory`` first, by name, with the same filled in.
+        path: of requests.
+        health: the path that answers 200 once the model is usable.
+        environment: in addition to MODEL_DIR, PORT and WORKERS.
+        files: what to write into ``$directory`` first, by name.
     """
 
     name: str
     commands: tuple[str, ...]
     body: Callable[[RatingQueries], bytes] = as_instances
-    ratings: Ratings | None = json_ratings
+    ratings: Callable[[bytes], list[float]] | None = json_ratings
     content_type: str = JSON
     path: str = "/invocations"
     health: str = "/ping"
@@ -151,10 +149,9 @@ ECHO = Stack(
 SAMPLE = Stack(
     "AWS sample",
     (
-        # As the sample's `serve` starts them, which takes the number of workers from
-        # the caller.
-        "$servers_bin/gunicorn --timeout 60 -k sync -b unix:$directory/gunicorn.sock -w $workers "
-        "benchmarks.servers.sample:app",
+        # As the sample's `serve` starts them; the caller chooses the number of workers.
+        "$servers_bin/gunicorn --timeout 60 -k sync -b unix:$directory/gunicorn.sock "
+        "-w $workers benchmarks.servers.sample:app",
         "nginx -c $directory/nginx.conf -p $directory",
     ),
     as_csv,
@@ -165,7 +162,8 @@ SAMPLE = Stack(
 FASTAPI = Stack(
     "FastAPI",
     (
-        "$servers_bin/uvicorn benchmarks.servers.fast:app --port $port --workers $workers --log-level warning",
+        "$servers_bin/uvicorn benchmarks.servers.fast:app "
+        "--port $port --workers $workers --log-level warning",
     ),
 )
 MLSERVER = Stack(
@@ -176,10 +174,19 @@ MLSERVER = Stack(
     path="/v2/models/halfstar/infer",
     health="/v2/models/halfstar/ready",
     files={
-        # Without workers of its own, MLServer answers in its one process.
-        "settings.json": '{"host": "127.0.0.1", "http_port": $port, "grpc_port": $port2, "metrics_port": $port3, '
-        '"parallel_workers": $extra_workers, "debug": false, "use_structured_logging": false}',
-        "model-settings.json": '{"name": "halfstar", "implementation": "benchmarks.servers.mlserver_runtime.RawIds"}',
+        "settings.json": """{
+            "host": "127.0.0.1",
+            "http_port": $port,
+            "grpc_port": $port2,
+            "metrics_port": $port3,
+            "parallel_workers": $parallel_workers,
+            "debug": false,
+            "use_structured_logging": false
+        }""",
+        "model-settings.json": """{
+            "name": "halfstar",
+            "implementation": "benchmarks.servers.mlserver_runtime.RawIds"
+        }""",
     },
 )
 BENTOML = Stack(
@@ -193,13 +200,13 @@ STACKS = (HALFSTAR, HALFSTAR_JSON, ECHO, SAMPLE, FASTAPI, MLSERVER, BENTOML)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A stack that answers.
+    """A server that answers.
 
     Attributes:
         stack: its kind.
         url: where it listens.
-        processes: those that were started, each the first of a group.
-        start_seconds: from the start of the first to the first 200.
+        processes: those that were started; each leads a process group.
+        start_seconds: from the start of the first process to the first 200.
     """
 
     stack: Stack
@@ -208,7 +215,7 @@ class Running:
     start_seconds: float
 
     def ask(self, body: bytes) -> bytes:
-        """One answer."""
+        """The answer to one request."""
         headers = {"Content-Type": self.stack.content_type}
         request = urllib.request.Request(self.url + self.stack.path, body, headers)
         with urllib.request.urlopen(request, timeout=60) as response:
@@ -220,56 +227,44 @@ class Running:
 def running(
     stack: Stack, base_dir: Path, workers: int, directory: Path
 ) -> Iterator[Running]:
-    """Start a stack over ``base_dir/model``, keep its files and its log in
-    ``directory``, and stop it at the end.
+    """A server over ``base_dir/model``, stopped when the context is left.
+
+    Its files and its log are kept in ``directory``.
 
     Raises:
-        RuntimeError: if it ends, or doesn't answer within `START_SECONDS`, with the end
-            of its log.
+        RuntimeError: if it ends, or doesn't answer within `START_SECONDS`; the message
+            has the end of its log.
     """
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     port = free_port()
-    filled = {
-        **{
-            "port": port,
-            "port2": free_port(),
-            "port3": free_port(),
-            "workers": workers,
-        },
-        "extra_workers": workers if workers > 1 else 0,
-        **{
-            "directory": directory,
-            "base_dir": base_dir,
-            "own_bin": OWN_BIN,
-            "servers_bin": SERVERS_BIN,
-        },
-    }
+    values = placeholders(base_dir, workers, directory, port)
 
     def fill(text: str) -> str:
-        return string.Template(text).safe_substitute(filled)
+        return string.Template(text).safe_substitute(values)
 
     for name, text in stack.files.items():
         (directory / name).write_text(fill(text))
-    environment = (
-        os.environ
-        | {
-            **{
-                "MODEL_DIR": str(base_dir / "model"),
-                "PORT": str(port),
-                "WORKERS": str(workers),
-                "OMP_NUM_THREADS": "1",
-            },
-            "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
-            "PYTHONDONTWRITEBYTECODE": "",  # modules are compiled once, as an image's are, and not at each start
-            **{name: fill(value) for name, value in stack.environment.items()},
-        }
-    )
-    began, processes = time.monotonic(), []
-    with (directory / "log").open("wb") as log, contextlib.ExitStack() as stops:
+    environment = {
+        **os.environ,
+        "MODEL_DIR": str(base_dir / "model"),
+        "PORT": str(port),
+        "WORKERS": str(workers),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
+        # Modules are compiled once, as in an image, and not at each start.
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+    for name, value in stack.environment.items():
+        environment[name] = fill(value)
+
+    started = time.monotonic()
+    processes = []
+    log_path = directory / "log"
+    with log_path.open("wb") as log, contextlib.ExitStack() as stops:
         for command in stack.commands:
             process = subprocess.Popen(
-                [fill(part) for part in command.split()],
+                [fill(word) for word in command.split()],
                 env=environment,
                 cwd=directory,
                 stdout=log,
@@ -278,30 +273,49 @@ def running(
             )
             processes.append(process)
             stops.callback(_stop, process)
-        url = f"http://127.0.0.1:{port}"
-        _wait(url + stack.health, processes, directory / "log")
-        yield Running(stack, url, tuple(processes), time.monotonic() - began)
+        url = f"http://{LOOPBACK}:{port}"
+        _wait(url + stack.health, processes, log_path)
+        yield Running(stack, url, tuple(processes), time.monotonic() - started)
+
+
+def placeholders(
+    base_dir: Path, workers: int, directory: Path, port: int
+) -> dict[str, object]:
+    """The values of the names that the commands and files of a `Stack` may use."""
+    return {
+        "own_bin": OWN_BIN,
+        "servers_bin": SERVERS_BIN,
+        "base_dir": base_dir,
+        "directory": directory,
+        "workers": workers,
+        # Without parallel workers MLServer answers in its one process.
+        "parallel_workers": workers if workers > 1 else 0,
+        "port": port,
+        "port2": free_port(),
+        "port3": free_port(),
+    }
 
 
 def _wait(url: str, processes: list[subprocess.Popen[bytes]], log: Path) -> None:
+    """Return once the server answers."""
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and all(
-        process.poll() is None for process in processes
-    ):
+    while time.monotonic() < deadline:
+        if any(process.poll() is not None for process in processes):
+            break
         with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
             urllib.request.urlopen(url, timeout=10).close()
             return
         time.sleep(POLL_SECONDS)
-    raise RuntimeError(
-        f"{url} doesn't answer; the end of its log:\n{log.read_text(errors='replace')[-2000:]}"
-    )
+    end_of_log = log.read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"{url} doesn't answer; the end of its log:\n{end_of_log}")
 
 
-def _stop(process: subprocess.Popen[Any]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its group, by force if it takes too long."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=15)
+        process.wait(timeout=STOP_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

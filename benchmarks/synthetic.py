@@ -1,12 +1,16 @@
-"""Data of MovieLens's shape and any size: ``python -m benchmarks.synthetic 25000000
-DIRECTORY``.
+"""Data of MovieLens's shape and any size.
 
-What makes real ratings hard is in it: a few movies that everybody rates and many that
-    hardly anybody does, users with
-20 ratings and with thousands, tastes of low rank that follow genres, habits in the use
-of the scale, moods that last for a sitting, and ratings that come in bursts seconds
-apart. Made user by user, a million ratings at a time, so that no size needs more memory
-than another; the same numbers and seed give the same bytes.
+``python -m benchmarks.synthetic 25000000 DIRECTORY``. It has what makes real ratings
+hard:
+
+- a few movies that everybody rates, and many that hardly anybody does;
+- users with 20 ratings, and users with thousands;
+- tastes of low rank that follow genres;
+- users who use the scale in their own way, and moods that last for a sitting;
+- ratings that come in bursts, seconds apart.
+
+It is made user by user, a million ratings at a time, so a larger size takes no more
+memory. The same numbers and seed give the same bytes.
 """
 
 from __future__ import annotations
@@ -25,169 +29,206 @@ from numpy.typing import NDArray
 
 from movielens.columns import GENRES
 
-CHUNK = 1_000_000
-# Of ml-25m: mean ratings a user, and how the number of movies grows between it and
-# ml-latest-small.
+CHUNK_RATINGS = 1_000_000
+CHUNK_SEED = 7
+
+# Of ml-25m, but the growth of the number of movies, which is that from ml-latest-small.
 RATINGS_PER_USER = 154
-RANK = 6
-FIRST_DAY, LAST_DAY = 822_873_600, 1_574_327_703
+FIRST_SECOND = 822_873_600
+LAST_SECOND = 1_574_327_703
+MOVIES_AT_100_000 = 9_700
+MOVIES_GROWTH = 0.327
+
+MIN_RATINGS_OF_A_USER = 20
+TASTE_RANK = 6
+MEAN_STARS = 3.55
+WHOLE_STARS_SHARE = 0.35  # of the users, who never give a half star
+
+RATINGS_PER_SITTING = 40
+SECONDS_BETWEEN_RATINGS = 12.0
+SECONDS_BETWEEN_SITTINGS = 20 * 86_400.0
+
 Ints = NDArray[np.int64]
-Numbers = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class World:
-    """The movies, and how likely and how well each is rated.
+class Movies:
+    """The movies, and how often and how well each is rated.
 
     Attributes:
         flags: float64 (n_movies, 18), genres.
         year: int64 (n_movies,).
         chance: float64 (n_movies,), cumulative chance of being rated.
         liking: float64 (n_movies,), stars above the mean.
-        taste: float64 (n_movies, RANK), what users' tastes are multiplied with.
+        taste: float64 (n_movies, TASTE_RANK), to be multiplied with users' tastes.
     """
 
-    flags: Numbers
+    flags: Floats
     year: Ints
-    chance: Numbers
-    liking: Numbers
-    taste: Numbers
+    chance: Floats
+    liking: Floats
+    taste: Floats
 
     @classmethod
-    def of(cls, n_ratings: int, rng: np.random.Generator) -> World:
-        """As many movies as MovieLens has beside so many ratings."""
-        n_movies = round(9_700 * (n_ratings / 100_000) ** 0.327)
-        flags = (
-            rng.random((n_movies, len(GENRES))) < rng.beta(0.6, 5, len(GENRES))
-        ).astype(np.float64)
+    def draw(cls, n_ratings: int, rng: np.random.Generator) -> Movies:
+        """As many movies as a MovieLens set with that many ratings has."""
+        n_movies = round(MOVIES_AT_100_000 * (n_ratings / 100_000) ** MOVIES_GROWTH)
+        n_genres = len(GENRES)
+        genre_share = rng.random((n_movies, n_genres))
+        flags = (genre_share < rng.beta(0.6, 5, n_genres)).astype(np.float64)
+
         # Popularity falls as a power of the rank, more slowly among the best known.
-        weight = 1 / (np.arange(n_movies) + 15.0) ** 1.15
-        chance = np.cumsum(rng.permutation(weight))
-        by_genre = rng.normal(0, 0.35, (len(GENRES), RANK))
-        taste = flags @ by_genre + rng.normal(0, 0.3, (n_movies, RANK))
+        popularity = 1 / (np.arange(n_movies) + 15.0) ** 1.15
+        chance = np.cumsum(rng.permutation(popularity))
+
+        taste_of_genre = rng.normal(0, 0.35, (n_genres, TASTE_RANK))
+        own_taste = rng.normal(0, 0.3, (n_movies, TASTE_RANK))
         liking = rng.normal(0, 0.45, n_movies)
         return cls(
-            flags,
-            rng.integers(1925, 2020, n_movies),
-            chance / chance[-1],
-            liking,
-            taste,
+            flags=flags,
+            year=rng.integers(1925, 2020, n_movies),
+            chance=chance / chance[-1],
+            liking=liking,
+            taste=flags @ taste_of_genre + own_taste,
         )
 
 
 def write(directory: Path, n_ratings: int, seed: int = 1, n_files: int = 1) -> None:
-    """Write ``movies.csv`` and ratings, in one file or several of about one size, as
-    GroupLens lays them out.
+    """Write ``movies.csv`` and the ratings, laid out as GroupLens does.
+
+    With several files the ratings are spread over ``ratings-00.csv`` and so on, all of
+    about the same size.
     """
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, n_ratings])
-    world = World.of(n_ratings, rng)
-    _write_movies(directory / "movies.csv", world)
-    counts = _activity(n_ratings, len(world.liking), rng)
-    ends = np.searchsorted(np.cumsum(counts), np.linspace(0, n_ratings, n_files + 1))
-    for number, (first, last) in enumerate(itertools.pairwise(ends.tolist())):
-        name = "ratings.csv" if n_files == 1 else f"ratings-{number:02d}.csv"
-        last = len(counts) if number == n_files - 1 else last
-        _write_ratings(directory / name, _chunks(world, counts, first, last, seed))
+    movies = Movies.draw(n_ratings, rng)
+    _write_movies(directory / "movies.csv", movies)
+
+    counts = _ratings_of_users(n_ratings, len(movies.liking), rng)
+    if n_files == 1:
+        names = ["ratings.csv"]
+    else:
+        names = [f"ratings-{number:02d}.csv" for number in range(n_files)]
+    ends = np.linspace(0, n_ratings, n_files + 1)
+    bounds = np.searchsorted(np.cumsum(counts), ends).tolist()
+    bounds[-1] = len(counts)
+    for name, (first, last) in zip(names, itertools.pairwise(bounds), strict=True):
+        chunks = _chunks(movies, counts, first, last, seed)
+        _write_ratings(directory / name, chunks)
 
 
-def _activity(n_ratings: int, n_movies: int, rng: np.random.Generator) -> Ints:
-    """How many ratings each user gives: 20 at least, log-normal, the sum as asked."""
+def _ratings_of_users(n_ratings: int, n_movies: int, rng: np.random.Generator) -> Ints:
+    """How many ratings each user gives: at least 20, log-normal, the sum as asked."""
     n_users = max(1, n_ratings // RATINGS_PER_USER)
-    spread = np.minimum(rng.lognormal(3.9, 1.2, n_users), n_movies / 8)
-    least = min(20, n_ratings // n_users)
-    counts: Ints = least + np.floor(
-        spread * (n_ratings - least * n_users) / spread.sum()
-    ).astype(np.int64)
-    counts[: n_ratings - counts.sum()] += 1
+    least = min(MIN_RATINGS_OF_A_USER, n_ratings // n_users)
+    n_left = n_ratings - least * n_users
+
+    weight = np.minimum(rng.lognormal(3.9, 1.2, n_users), n_movies / 8)
+    more = np.floor(weight * n_left / weight.sum()).astype(np.int64)
+    counts: Ints = least + more
+    n_rounded_away = n_ratings - counts.sum()
+    counts[:n_rounded_away] += 1
     return counts
 
 
 def _chunks(
-    world: World, counts: Ints, first: int, last: int, seed: int
+    movies: Movies, counts: Ints, first: int, last: int, seed: int
 ) -> Iterator[pa.Table]:
-    """The ratings of a range of users, a million at a time; each user's depend on
-    nobody else's chunk.
+    """The ratings of the users from ``first`` to ``last``, about a million at a time.
+
+    A chunk has a seed of its own, so it doesn't depend on the others.
     """
     while first < last:
-        end = int(np.searchsorted(np.cumsum(counts[first:last]), CHUNK)) + first + 1
-        end = min(end, last)
-        rng = np.random.default_rng([seed, 7, first])
-        yield _ratings(world, counts[first:end], first + 1, rng)
+        n_before = np.cumsum(counts[first:last])
+        n_users = int(np.searchsorted(n_before, CHUNK_RATINGS)) + 1
+        end = min(first + n_users, last)
+        rng = np.random.default_rng([seed, CHUNK_SEED, first])
+        yield _ratings(movies, counts[first:end], first + 1, rng)
         first = end
 
 
 def _ratings(
-    world: World, counts: Ints, first_id: int, rng: np.random.Generator
+    movies: Movies, counts: Ints, first_id: int, rng: np.random.Generator
 ) -> pa.Table:
+    """The ratings of some users, whose ids rise from ``first_id``."""
     n_users = len(counts)
-    user, movie = _pairs(world, counts, rng)
-    taste = rng.normal(0, 0.6, (n_users, RANK))
-    level = rng.normal(0, 0.4, n_users)
-    time, mood = _sittings(counts, rng)
-    wanted = (
-        3.55
-        + level[user]
-        + world.liking[movie]
-        + np.einsum("ij,ij->i", taste[user], world.taste[movie])
-    )
-    wanted += mood + rng.normal(0, 0.75, len(user))
-    # Some users never give a half star.
-    step = np.where(rng.random(n_users) < 0.35, 1.0, 0.5)[user]
-    rating = np.clip(np.round(wanted / step) * step, step, 5)
+    user, movie = _pairs(movies, counts, rng)
+    n_rows = len(user)
+
+    user_taste = rng.normal(0, 0.6, (n_users, TASTE_RANK))
+    user_level = rng.normal(0, 0.4, n_users)
+    seconds, mood = _sittings(counts, rng)
+    match = np.einsum("ij,ij->i", user_taste[user], movies.taste[movie])
+    noise = rng.normal(0, 0.75, n_rows)
+    stars = MEAN_STARS + user_level[user] + movies.liking[movie] + match
+    stars += mood + noise
+
+    gives_whole_stars = rng.random(n_users) < WHOLE_STARS_SHARE
+    step = np.where(gives_whole_stars, 1.0, 0.5)[user]
+    rating = np.clip(np.round(stars / step) * step, step, 5)
     return pa.table(
         {
             "userId": (user + first_id).astype(np.int32),
             "movieId": (movie + 1).astype(np.int32),
             "rating": rating,
-            "timestamp": time,
+            "timestamp": seconds,
         }
     )
 
 
-def _pairs(world: World, counts: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """Users and the movies they rate, no pair twice, by user and movie."""
-    n_movies = len(world.liking)
-    found = np.empty(0, dtype=np.int64)
-    lacking, well_known = counts, 0.9
-    while lacking.sum():
-        user = np.repeat(np.arange(len(counts)), lacking)
-        movie = np.minimum(
-            np.searchsorted(world.chance, rng.random(len(user))), n_movies - 1
-        )
-        # Whoever has seen what is well known turns to the rest.
-        rest = rng.random(len(user)) > well_known
-        well_known *= 0.6
-        movie[rest] = rng.integers(0, n_movies, int(rest.sum()))
-        found = np.unique(np.concatenate([found, user * n_movies + movie]))
-        lacking = counts - np.bincount(found // n_movies, minlength=len(counts))
-    return found // n_movies, found % n_movies
+def _pairs(movies: Movies, counts: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Users and the movies they rate, each pair once, sorted by user and movie."""
+    n_users = len(counts)
+    n_movies = len(movies.liking)
+    pairs = np.empty(0, dtype=np.int64)
+    n_missing = counts
+    well_known_share = 0.9
+    while n_missing.sum():
+        user = np.repeat(np.arange(n_users), n_missing)
+        n_drawn = len(user)
+        by_chance = np.searchsorted(movies.chance, rng.random(n_drawn))
+        movie = np.minimum(by_chance, n_movies - 1)
+
+        # Users who have seen the well-known movies turn to the rest.
+        is_rest = rng.random(n_drawn) > well_known_share
+        movie[is_rest] = rng.integers(0, n_movies, int(is_rest.sum()))
+        well_known_share *= 0.6
+
+        pairs = np.unique(np.concatenate([pairs, user * n_movies + movie]))
+        n_missing = counts - np.bincount(pairs // n_movies, minlength=n_users)
+    return pairs // n_movies, pairs % n_movies
 
 
-def _sittings(counts: Ints, rng: np.random.Generator) -> tuple[Ints, Numbers]:
-    """When each rating was given, int64 seconds since 1970, and the mood of its
-    sitting, in stars.
+def _sittings(counts: Ints, rng: np.random.Generator) -> tuple[Ints, Floats]:
+    """When each rating was given, and the mood of its sitting.
 
-    A user's ratings come in sittings of about 40, seconds apart; the order within the
-    file is not that of time.
+    A user gives ratings in sittings of about 40, seconds apart. Within the file they
+    are in random order.
+
+    Returns int64 seconds since 1970, and stars, of each rating.
     """
     user = np.repeat(np.arange(len(counts)), counts)
     n_rows = len(user)
-    begins = rng.random(n_rows) < 1 / 40
-    start = np.cumsum(counts) - counts
-    begins[start] = True
-    sitting = np.cumsum(begins) - 1
-    day = np.where(
-        begins, rng.exponential(20 * 86_400.0, n_rows), rng.exponential(12.0, n_rows)
-    )
-    elapsed = np.cumsum(day)
-    elapsed -= (elapsed - day)[start][user]
-    joined = rng.uniform(FIRST_DAY, LAST_DAY, len(counts))
-    time = np.minimum(joined[user] + elapsed, LAST_DAY + elapsed / 1e4).astype(np.int64)
+    first_row = np.cumsum(counts) - counts
+
+    begins_sitting = rng.random(n_rows) < 1 / RATINGS_PER_SITTING
+    begins_sitting[first_row] = True
+    sitting = np.cumsum(begins_sitting) - 1
+
+    between_sittings = rng.exponential(SECONDS_BETWEEN_SITTINGS, n_rows)
+    between_ratings = rng.exponential(SECONDS_BETWEEN_RATINGS, n_rows)
+    pause = np.where(begins_sitting, between_sittings, between_ratings)
+    elapsed = np.cumsum(pause)
+    elapsed -= (elapsed - pause)[first_row][user]  # counted from the user's first row
+
+    joined = rng.uniform(FIRST_SECOND, LAST_SECOND, len(counts))
+    latest = LAST_SECOND + elapsed / 1e4
+    seconds = np.minimum(joined[user] + elapsed, latest).astype(np.int64)
     mood = rng.normal(0, 0.3, sitting[-1] + 1)[sitting]
-    # Shuffled within each user.
-    order = np.lexsort((rng.random(n_rows), user))
-    return time[order], mood[order]
+
+    shuffled_by_user = np.lexsort((rng.random(n_rows), user))
+    return seconds[shuffled_by_user], mood[shuffled_by_user]
 
 
 def _write_ratings(path: Path, chunks: Iterator[pa.Table]) -> None:
@@ -198,19 +239,16 @@ def _write_ratings(path: Path, chunks: Iterator[pa.Table]) -> None:
             pa_csv.write_csv(chunk, file, options)
 
 
-def _write_movies(path: Path, world: World) -> None:
+def _write_movies(path: Path, movies: Movies) -> None:
     with path.open("w", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("movieId", "title", "genres"))
-        for place, (flags, year) in enumerate(
-            zip(world.flags, world.year, strict=True), start=1
-        ):
-            genres = "|".join(
-                genre for genre, flag in zip(GENRES, flags, strict=True) if flag
-            )
-            rows.writerow(
-                (place, f"Movie, {place} ({year})", genres or "(no genres listed)")
-            )
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("movieId", "title", "genres"))
+        for index, year in enumerate(movies.year.tolist()):
+            movie_id = index + 1
+            flags = movies.flags[index]
+            genres = [genre for genre, flag in zip(GENRES, flags, strict=True) if flag]
+            title = f"Movie, {movie_id} ({year})"
+            writer.writerow((movie_id, title, "|".join(genres) or "(no genres listed)"))
 
 
 def main() -> None:

@@ -1,18 +1,17 @@
-"""Training on synthetic ratings of growing size, stage by stage, beside what people
-use; and learners to one loss.
+"""Training on synthetic ratings of growing size, and a race of learners to one loss.
 
-``make bench-training`` runs both on sizes up to a million; ``python -m
-benchmarks.training --sizes 25000000`` runs a larger one. Every contestant runs in a
-process of its own, one after the other, so that its memory is its own:
+``make bench-training`` measures sizes up to a million. For a larger one:
+``python -m benchmarks.training --sizes 25000000 --race``.
 
-- ours: the job's own stages, from files to the evaluated model;
-- pandas: vectorised features (genre flags, year) in a frame, and a DMatrix;
-- the tutorial's loop over rows, on at most half a million of them, its time and memory
-taken as growing with the rows;
-- the same features as the tutorial's made by us, in blocks as training does, for
-comparison with the loop.
+Each contestant runs in a process of its own, one after the other, so that its memory is
+its own:
 
-The race is `benchmarks/racing.py`'s.
+- ours: the stages of a job, from files to the evaluated model;
+- pandas: vectorised features (genre flags) in a data frame, and a DMatrix;
+- loop: the tutorial's loop over rows, on at most half a million rows, scaled up to all;
+- loop by us: the tutorial's features made by us, in pieces, for comparison.
+
+The race of learners is that of `benchmarks.racing`.
 """
 
 from __future__ import annotations
@@ -31,138 +30,157 @@ import xgboost
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import synthetic
-from benchmarks.processes import Json, json_of, peak_mb
-from benchmarks.racing import THREADS, race
+from benchmarks import notebook, synthetic
+from benchmarks.data import read_data, split_data
+from benchmarks.processes import Json, peak_mb, run_for_json
+from benchmarks.racing import N_THREADS, race
 from benchmarks.results import BENCH, console, save
-from benchmarks.tutorial import loop_features
-from movielens.channel import Channel
 from movielens.features import FeatureSpec
 from movielens.model import Model
 from movielens.ratings import RatingScale
-from movielens.readers import read_dataset
 from train.blocks import PREDICTED_ROWS, FeatureBlocks, predict
 from train.booster import fit_booster
 from train.evaluation import evaluate
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters
-from train.split import split_ratings
 from train.stop import StopSignal
 
 DATA = BENCH / "synthetic"
-ROUNDS, LOOP_ROWS = 20, 500_000
+SIZES = [100_000, 1_000_000]
+N_ROUNDS = 20
+MAX_LOOP_ROWS = 500_000
 
 
-class Stages:
-    """Seconds of each stage, in turn."""
+class StageClock:
+    """Seconds of each stage, one after the other."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self.began = time.perf_counter()
+        self._started = time.perf_counter()
 
-    def end(self, name: str) -> None:
-        """What was done since the last one is called so."""
+    def end(self, stage: str) -> None:
+        """End a stage, which began when the one before it ended."""
         now = time.perf_counter()
-        self.seconds[name], self.began = now - self.began, now
+        self.seconds[stage] = now - self._started
+        self._started = now
 
-    def told(self, **more: Any) -> Json:
-        """All of it, with the peak of this process's memory in MB."""
+    def report(self, **more: Any) -> Json:
+        """The seconds, and the peak of this process's memory in MB."""
         return {"seconds": self.seconds, "peak_mb": peak_mb(), **more}
 
 
 def ours(directory: Path) -> Json:
-    """The job's stages."""
-    stages, settings = Stages(), Hyperparameters(num_round=ROUNDS, nthread=THREADS)
-    data = read_dataset([Channel("training", directory)])
-    stages.end("read")
-    split = split_ratings(data.ratings, settings.split, settings.holdout, settings.seed)
+    """The stages of a job."""
+    hyperparameters = Hyperparameters(num_round=N_ROUNDS, nthread=N_THREADS)
+    clock = StageClock()
+    data = read_data(directory)
+    clock.end("read")
+
+    split = split_data(data, hyperparameters)
     scale = RatingScale.of(data.ratings.rating)
-    stages.end("split")
-    spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
-    stages.end("fit")
-    hidden = hide(split.train.queries(), settings.hidden_share, settings.seed)
+    clock.end("split")
+
+    spec = FeatureSpec.fit(split.train, data.movies, hyperparameters.features, scale)
+    clock.end("fit")
+
+    queries = split.train.queries()
+    hidden = hide(queries, hyperparameters.hidden_share, hyperparameters.seed)
     blocks = FeatureBlocks.fitted(
-        spec, split.train, hidden, StopSignal(), most=settings.tree_rows
+        spec, split.train, hidden, StopSignal(), most=hyperparameters.tree_rows
     )
     for _ in blocks.make():
         pass
-    stages.end("features out of fold")
+    clock.end("features out of fold")
+
     classes = scale.to_class(split.train.rating)
-    model = Model(
-        spec,
-        fit_booster(blocks, classes, len(scale.class_values), settings, StopSignal()),
-    )
-    stages.end(f"{ROUNDS} rounds")
-    scores = predict(model, split.test)
-    figures = evaluate(scores, scale.to_class(split.test.rating))
-    stages.end("evaluation")
-    return stages.told(
+    n_classes = len(scale.class_values)
+    booster = fit_booster(blocks, classes, n_classes, hyperparameters, StopSignal())
+    model = Model(spec, booster)
+    clock.end(f"{N_ROUNDS} rounds")
+
+    predictions = predict(model, split.test)
+    figures = evaluate(predictions, scale.to_class(split.test.rating))
+    clock.end("evaluation")
+    return clock.report(
         rows=len(data.ratings), n_features=len(spec.names), log_loss=figures.log_loss
     )
 
 
 def with_pandas(directory: Path) -> Json:
-    """The tutorial's features as a frame, vectorised, with the same learner and rounds."""
-    stages, settings = Stages(), Hyperparameters()
+    """Genre flags in a data frame, with the same learner and rounds."""
+    hyperparameters = Hyperparameters()
+    clock = StageClock()
     ratings = pd.read_csv(directory / "ratings.csv")
     movies = pd.read_csv(directory / "movies.csv")
-    stages.end("read")
+    clock.end("read")
+
     flags = movies["genres"].str.get_dummies("|").astype(np.uint8)
-    frame = ratings.merge(pd.concat([movies[["movieId"]], flags], axis=1), on="movieId")
-    stages.end("features")
+    flags_by_movie = pd.concat([movies[["movieId"]], flags], axis=1)
+    frame = ratings.merge(flags_by_movie, on="movieId")
+    clock.end("features")
+
     label = (frame.pop("rating") * 2 - 1).astype(np.int32)
-    tested = np.random.default_rng(settings.seed).random(len(frame)) < settings.holdout
+    rng = np.random.default_rng(hyperparameters.seed)
+    is_test = rng.random(len(frame)) < hyperparameters.holdout
+    train = xgboost.DMatrix(frame[~is_test], label[~is_test])
+    test = xgboost.DMatrix(frame[is_test], label[is_test])
+    clock.end("DMatrix")
+
     params = {
-        **settings.booster_params(),
+        **hyperparameters.booster_params(),
         "objective": "multi:softprob",
         "num_class": 10,
-        "nthread": THREADS,
+        "nthread": N_THREADS,
+        "tree_method": "hist",
     }
-    train = xgboost.DMatrix(frame[~tested], label[~tested])
-    test = xgboost.DMatrix(frame[tested], label[tested])
-    stages.end("DMatrix")
-    booster = xgboost.train({**params, "tree_method": "hist"}, train, ROUNDS)
-    stages.end(f"{ROUNDS} rounds")
-    probability = booster.predict(test)[np.arange(int(tested.sum())), label[tested]]
-    stages.end("evaluation")
-    return stages.told(rows=len(ratings), log_loss=float(-np.log(probability).mean()))
+    booster = xgboost.train(params, train, N_ROUNDS)
+    clock.end(f"{N_ROUNDS} rounds")
+
+    rows = np.arange(int(is_test.sum()))
+    probability = booster.predict(test)[rows, label[is_test]]
+    log_loss = float(-np.log(probability).mean())
+    clock.end("evaluation")
+    return clock.report(rows=len(ratings), log_loss=log_loss)
 
 
 def with_loop(directory: Path) -> Json:
-    """The tutorial's loop over some rows; seconds and memory are then of all of them."""
-    data = read_dataset([Channel("training", directory)])
-    some = data.ratings.take(np.arange(min(LOOP_ROWS, len(data.ratings))))
-    genres_of = dict(
-        zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True)
-    )
-    before, stages = peak_mb(), Stages()
-    loop_features(some, genres_of)
-    stages.end("features")
-    share = len(data.ratings) / len(some)
-    told = stages.told(rows=len(data.ratings), rows_measured=len(some))
-    told["seconds"]["features"] *= share
-    told["peak_mb"] = round((told["peak_mb"] - before) * share)
-    return told
+    """The tutorial's loop over some rows, with seconds and memory scaled up to all."""
+    data = read_data(directory)
+    n_rows = len(data.ratings)
+    n_measured = min(MAX_LOOP_ROWS, n_rows)
+    measured = data.ratings.take(np.arange(n_measured))
+    genres_of = notebook.genres_by_movie(data.movies)
+
+    mb_before = peak_mb()
+    clock = StageClock()
+    notebook.loop_features(measured, genres_of)
+    clock.end("features")
+
+    report = clock.report(rows=n_rows, rows_measured=n_measured)
+    factor = n_rows / n_measured
+    report["seconds"]["features"] *= factor
+    report["peak_mb"] = round((report["peak_mb"] - mb_before) * factor)
+    return report
 
 
 def loop_by_us(directory: Path) -> Json:
-    """The loop's features, made by us in blocks; memory is what they add to that of the
-    data.
-    """
-    data = read_dataset([Channel("training", directory)])
-    before, stages = peak_mb(), Stages()
-    spec = FeatureSpec.fit(data.ratings, data.movies, ("ids",))
-    stages.end("fit")
-    for first in range(0, len(data.ratings), PREDICTED_ROWS):
-        spec.transform(
-            data.ratings.take(
-                np.arange(first, min(first + PREDICTED_ROWS, len(data.ratings)))
-            ).queries()
-        )
-    stages.end("features")
-    told = stages.told(rows=len(data.ratings))
-    told["peak_mb"] -= before
-    return told
+    """The tutorial's features made by us; memory is what they add to the data's."""
+    data = read_data(directory)
+    n_rows = len(data.ratings)
+    mb_before = peak_mb()
+    clock = StageClock()
+    spec = FeatureSpec.fit(data.ratings, data.movies, notebook.FEATURES)
+    clock.end("fit")
+
+    for first in range(0, n_rows, PREDICTED_ROWS):
+        end = min(first + PREDICTED_ROWS, n_rows)
+        piece = data.ratings.take(np.arange(first, end))
+        spec.transform(piece.queries())
+    clock.end("features")
+
+    report = clock.report(rows=n_rows)
+    report["peak_mb"] -= mb_before
+    return report
 
 
 CONTESTANTS: dict[str, Callable[[Path], Json]] = {
@@ -173,72 +191,88 @@ CONTESTANTS: dict[str, Callable[[Path], Json]] = {
 }
 
 
-def _data_of(size: int) -> Path:
+def data_of(size: int) -> Path:
+    """A directory with that many synthetic ratings, made unless it is there."""
     directory = DATA / str(size)
     if not (directory / "movies.csv").exists():
         synthetic.write(directory, size)
     return directory
 
 
-def show(results: Json, screen: Console) -> None:
-    """The table of all sizes and the race."""
+def measure(name: str, size: int) -> Json:
+    """What a contestant reports, from a process of its own."""
+    module = [sys.executable, "-m", "benchmarks.training"]
+    return run_for_json([*module, "--only", name, str(data_of(size))])
+
+
+def contestant_table(sizes: Json) -> Table:
+    """A line for each size and contestant."""
     table = Table(
-        "ratings", "", "seconds", "µs a row", "peak MB", "log-loss", "stages, s"
+        *("ratings", "", "seconds", "µs a row", "peak MB", "log-loss", "stages, s")
     )
-    for size, entry in results["sizes"].items():
-        for name, told in entry.items():
-            total = sum(told["seconds"].values())
-            stages = ", ".join(
-                f"{stage} {seconds:.1f}" for stage, seconds in told["seconds"].items()
-            )
-            loss = f"{told['log_loss']:.4f}" if "log_loss" in told else ""
-            each = f"{1e6 * total / told['rows']:.1f}"
+    for size, reports in sizes.items():
+        for name, report in reports.items():
+            stages = [
+                f"{stage} {seconds:.1f}" for stage, seconds in report["seconds"].items()
+            ]
+            total = sum(report["seconds"].values())
+            microseconds = 1e6 * total / report["rows"]
+            has_loss = "log_loss" in report
             table.add_row(
                 f"{int(size):,}",
                 name,
                 f"{total:.1f}",
-                each,
-                f"{told['peak_mb']:,}",
-                loss,
-                stages,
+                f"{microseconds:.1f}",
+                f"{report['peak_mb']:,}",
+                f"{report['log_loss']:.4f}" if has_loss else "",
+                ", ".join(stages),
             )
-    screen.print(table)
-    for size, entry in results["sizes"].items():
-        if {"loop", "loop by us"} <= entry.keys():
-            loop, ours = (
-                entry["loop"]["seconds"]["features"],
-                entry["loop by us"]["seconds"],
-            )
-            memory = entry["loop"]["peak_mb"] / max(1, entry["loop by us"]["peak_mb"])
-            applied, fitted = loop / ours["features"], loop / sum(ours.values())
-            screen.print(
-                f"the loop's features at {int(size):,}: applied {applied:.0f} times as fast, fitted and applied "
-                f"{fitted:.0f} times, in 1/{memory:.0f} of the memory"
-            )
-    for size, raced in results["race"].items():
-        table = Table(
-            f"to log-loss {raced['log_loss']:.4f} at {int(size):,}",
-            "seconds",
-            "rounds",
-            "best",
-            "peak MB",
+    return table
+
+
+def compare_loops(size: str, loop: Json, by_us: Json) -> str:
+    """One line: how much faster and smaller the tutorial's features are by us."""
+    loop_seconds = loop["seconds"]["features"]
+    ours_seconds = by_us["seconds"]
+    applied = loop_seconds / ours_seconds["features"]
+    fitted = loop_seconds / sum(ours_seconds.values())
+    memory = loop["peak_mb"] / max(1, by_us["peak_mb"])
+    return (
+        f"the loop's features at {int(size):,}: applied {applied:.0f} times as fast, "
+        f"fitted and applied {fitted:.0f} times, in 1/{memory:.0f} of the memory"
+    )
+
+
+def race_table(size: str, result: Json) -> Table:
+    """A line for each learner."""
+    title = f"to log-loss {result['log_loss']:.4f} at {int(size):,}"
+    table = Table(*(title, "seconds", "rounds", "best", "peak MB"))
+    for name, learner in result["learners"].items():
+        table.add_row(
+            name,
+            f"{learner['seconds']:.1f}",
+            str(learner["rounds"]),
+            f"{learner['best']:.4f}",
+            f"{learner['peak_mb']:,}",
         )
-        for name, told in raced["learners"].items():
-            table.add_row(
-                name,
-                f"{told['seconds']:.1f}",
-                str(told["rounds"]),
-                f"{told['best']:.4f}",
-                f"{told['peak_mb']:,}",
-            )
-        screen.print(table)
+    return table
+
+
+def show(results: Json, screen: Console) -> None:
+    """Print the tables of all sizes and races."""
+    screen.print(contestant_table(results["sizes"]))
+    for size, reports in results["sizes"].items():
+        if "loop" in reports and "loop by us" in reports:
+            screen.print(compare_loops(size, reports["loop"], reports["loop by us"]))
+    for size, result in results["race"].items():
+        screen.print(race_table(size, result))
 
 
 def main() -> None:
-    """Measure and write ``build/bench/training.json``."""
+    """Measure, print the tables, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[100_000, 1_000_000])
-    parser.add_argument("--race", type=int, nargs="*", default=[100_000, 1_000_000])
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--race", type=int, nargs="*", default=SIZES)
     parser.add_argument(
         "--contestants", nargs="*", choices=CONTESTANTS, default=list(CONTESTANTS)
     )
@@ -246,33 +280,22 @@ def main() -> None:
         "--only",
         nargs=2,
         metavar=("CONTESTANT", "DIRECTORY"),
-        help="one contestant, in this process",
+        help="run one contestant, in this process",
     )
     arguments = parser.parse_args()
     if arguments.only:
-        print(json.dumps(CONTESTANTS[arguments.only[0]](Path(arguments.only[1]))))
+        name, directory = arguments.only
+        print(json.dumps(CONTESTANTS[name](Path(directory))))
         return
+
     DATA.mkdir(parents=True, exist_ok=True)
-    sizes = {
-        str(size): {
-            name: json_of(
-                [
-                    sys.executable,
-                    "-m",
-                    __spec__.name,
-                    "--only",
-                    name,
-                    str(_data_of(size)),
-                ]
-            )
-            for name in arguments.contestants
+    results: Json = {"sizes": {}, "race": {}}
+    for size in arguments.sizes:
+        results["sizes"][str(size)] = {
+            name: measure(name, size) for name in arguments.contestants
         }
-        for size in arguments.sizes
-    }
-    results = {
-        "sizes": sizes,
-        "race": {str(size): race(_data_of(size)) for size in arguments.race},
-    }
+    for size in arguments.race:
+        results["race"][str(size)] = race(data_of(size))
     screen = console()
     show(results, screen)
     save("training", results, screen)

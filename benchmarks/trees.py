@@ -155,7 +155,9 @@ def measure_recommendations(base_dir: Path) -> dict[str, float]:
 
     def work_of(question: Question) -> Work:
         # A new one each time, as for each request.
-        return lambda _: QuestionAnswerer(served.model, served.candidates).answer(question)
+        return lambda _: QuestionAnswerer(served.model, served.candidates).answer(
+            question
+        )
 
     works = {name: work_of(question) for name, question in questions.items()}
     return median_ms(works, turns=15, calls=1)

@@ -1,12 +1,9 @@
-"""Us beside the notebook tutorial that this project began from, on the same rows of
-ml-latest-small.
+"""Halfstar beside the notebook tutorial, on the same rows of ml-latest-small.
 
-Two comparisons: making features (the tutorial builds a dict a row in a Python loop),
-    and accuracy on the tutorial's
-own split, where its features get the same learner with the settings usual for it,
-evaluated rightly and then as the notebook does: the cut first character makes the first
-prediction class 0, which shifts every column of its cross table, and the label column
-is added to the total.
+1. Making features: the tutorial's loop over rows, beside all of ours.
+2. Accuracy on the tutorial's own split. The tutorial's features get the same learner
+   with the tutorial's settings. They are evaluated rightly, and also as the notebook
+   does (`benchmarks.notebook.shares_as_published`).
 """
 
 from __future__ import annotations
@@ -17,78 +14,39 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import xgboost
 from rich.table import Table
 
+from benchmarks import notebook
 from benchmarks.accuracy import fit_model
-from benchmarks.results import ROOT, console, save
-from movielens.channel import Channel
-from movielens.columns import GENRES
+from benchmarks.data import read_data, split_data
+from benchmarks.results import console, save
 from movielens.evaluation import Figures
 from movielens.features import FeatureSpec
 from movielens.predictions import Predictions
 from movielens.ratings import RatingScale
-from movielens.readers import Dataset, read_dataset
+from movielens.readers import Dataset
 from movielens.tables import RatingTable
 from train.evaluation import evaluate
 from train.hyperparameters import Hyperparameters
-from train.split import split_ratings
+from train.split import Split
 
 REPEATS = 5
-TUTORIAL_ROUNDS, TUTORIAL_PARAMS = 30, {"max_depth": 6, "eta": 0.3}
-
-
-def loop_features(
-    ratings: RatingTable, genres_of: dict[int, tuple[str, ...]]
-) -> pd.DataFrame:
-    """The tutorial's way: a dict of ids, time and genre flags for each row, then a
-    frame of all of them.
-    """
-    rows = []
-    frame = pd.DataFrame(
-        {
-            "userId": ratings.user_id,
-            "movieId": ratings.movie_id,
-            "timestamp": ratings.timestamp,
-        }
-    )
-    for user_id, movie_id, timestamp in frame.itertuples(index=False, name=None):
-        features = {
-            "userId": user_id,
-            "movieId": movie_id,
-            "timestamp": timestamp,
-            **dict.fromkeys(GENRES, 0),
-        }
-        for genre in genres_of[movie_id]:
-            features[genre] = 1
-        rows.append(features)
-    return pd.DataFrame(rows)
-
-
-def as_published(predicted: np.ndarray, true_class: np.ndarray) -> dict[str, float]:
-    """Shares by distance as the notebook computes them from classes 1 to n_classes."""
-    predicted = predicted + 1
-    predicted[0] = 0
-    table = pd.crosstab(true_class + 1, predicted)
-    total = int(table.index.to_numpy().sum() + table.iloc[:, :10].to_numpy().sum())
-    counts = np.zeros(4, dtype=np.int64)
-    for actual, *cells in table.iloc[:, :10].itertuples():
-        for place, count in enumerate(cells, start=1):
-            counts[min(abs(actual - place), 3)] += count
-    return dict(zip(("0", "1", "2", "more"), (counts / total).tolist(), strict=True))
 
 
 def time_features(data: Dataset) -> tuple[float, float]:
-    """Median seconds for all rows, the loop's and ours, taken in turn."""
-    genres_of = dict(
-        zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True)
-    )
-    spec, queries = FeatureSpec.fit(data.ratings, data.movies), data.ratings.queries()
-    loop, ours = [], []
+    """Median seconds for the features of all rows: the loop's, and ours.
+
+    The two take turns.
+    """
+    genres_of = notebook.genres_by_movie(data.movies)
+    spec = FeatureSpec.fit(data.ratings, data.movies)
+    queries = data.ratings.queries()
+
+    loop = []
+    ours = []
     for _ in range(REPEATS):
-        loop.append(_seconds(lambda: loop_features(data.ratings, genres_of)))
+        loop.append(_seconds(lambda: notebook.loop_features(data.ratings, genres_of)))
         ours.append(_seconds(lambda: spec.transform(queries)))
     return statistics.median(loop), statistics.median(ours)
 
@@ -100,78 +58,79 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def measure_accuracy(data: Dataset) -> tuple[dict[str, Figures], dict[str, float]]:
-    """Figures on the tutorial's test rows, and the tutorial's own way to compute them."""
-    split = split_ratings(data.ratings, "tutorial", 0.3, 0)
+    """Figures on the tutorial's test rows, then the tutorial's as it computes them."""
+    hyperparameters = Hyperparameters(split="tutorial")
+    split = split_data(data, hyperparameters)
     scale = RatingScale.of(data.ratings.rating)
-    train_class, true_class = (
-        scale.to_class(part.rating) for part in (split.train, split.test)
-    )
-    genres_of = dict(
-        zip(data.movies.movie_id.tolist(), data.movies.genres, strict=True)
-    )
-    columns = ["userId", "movieId", "timestamp", *GENRES]
-    frames = [
-        loop_features(part, genres_of).reindex(columns=columns)
-        for part in (split.train, split.test)
-    ]
-    params = {
-        "objective": "multi:softprob",
-        "num_class": len(scale.class_values),
-        **TUTORIAL_PARAMS,
-    }
-    booster = xgboost.train(
-        params, xgboost.DMatrix(frames[0], train_class), TUTORIAL_ROUNDS
-    )
-    tutorial = Predictions(
-        booster.predict(xgboost.DMatrix(frames[1])), scale.class_values
-    )
-    scores = fit_model(split, data, Hyperparameters()).predict(split.test.queries())
+    true_class = scale.to_class(split.test.rating)
+
+    tutorial = predict_as_tutorial(data, split, scale)
+    model = fit_model(split, data, hyperparameters)
+    ours = model.predict(split.test.queries())
+
     figures = {
-        name: evaluate(s, true_class)
-        for name, s in (("tutorial", tutorial), ("Halfstar", scores))
+        "tutorial": evaluate(tutorial, true_class),
+        "Halfstar": evaluate(ours, true_class),
     }
-    return figures, as_published(tutorial.class_index.copy(), true_class)
+    published = notebook.shares_as_published(tutorial.class_index, true_class)
+    return figures, published
+
+
+def predict_as_tutorial(data: Dataset, split: Split, scale: RatingScale) -> Predictions:
+    """What the tutorial's features and learner predict for the test rows."""
+    genres_of = notebook.genres_by_movie(data.movies)
+
+    def matrix(ratings: RatingTable) -> xgboost.DMatrix:
+        features = notebook.loop_features(ratings, genres_of)
+        true_class = scale.to_class(ratings.rating)
+        return xgboost.DMatrix(features.reindex(columns=notebook.COLUMNS), true_class)
+
+    settings = dict(notebook.SETTINGS)
+    n_rounds = settings.pop("num_round")
+    settings["objective"] = "multi:softprob"
+    settings["num_class"] = len(scale.class_values)
+    booster = xgboost.train(settings, matrix(split.train), n_rounds)
+    return Predictions(booster.predict(matrix(split.test)), scale.class_values)
+
+
+def accuracy_table(figures: dict[str, Figures], published: dict[str, float]) -> Table:
+    """A line for each way; unlike `evaluation_table`, one of them has shares alone."""
+    n_rows = figures["tutorial"].n_rows
+    table = Table(
+        *("", "exact", "1 class off", "2 off", "more", "RMSE", "log-loss"),
+        title=f"{n_rows:,} test rows, the tutorial's split",
+    )
+    table.add_row("tutorial, as published", *_percents(published))
+    table.add_row("tutorial, evaluated rightly", *_cells(figures["tutorial"]))
+    table.add_row("Halfstar", *_cells(figures["Halfstar"]))
+    return table
+
+
+def _cells(figures: Figures) -> list[str]:
+    errors = [f"{figures.rmse:.3f}", f"{figures.log_loss:.3f}"]
+    return _percents(figures.distance) + errors
+
+
+def _percents(shares: dict[str, float]) -> list[str]:
+    return [f"{100 * share:.1f} %" for share in shares.values()]
 
 
 def main() -> None:
     """Measure, print the tables, write the JSON."""
-    data = read_dataset([Channel("training", ROOT / "data" / "ml-latest-small")])
+    data = read_data()
+    n_rows = len(data.ratings)
     loop, ours = time_features(data)
     figures, published = measure_accuracy(data)
-    table = Table(
-        "",
-        "exact",
-        "1 class off",
-        "2 off",
-        "more",
-        "RMSE",
-        "log-loss",
-        title=f"{figures['tutorial'].n_rows:,} test rows, the tutorial's split",
-    )
-    shares: dict[str, tuple[dict[str, float], tuple[str, str]]] = {
-        "tutorial, evaluated its way": (published, ("", "")),
-        "tutorial, evaluated rightly": (
-            figures["tutorial"].distance,
-            (f"{figures['tutorial'].rmse:.3f}", f"{figures['tutorial'].log_loss:.3f}"),
-        ),
-        "Halfstar": (
-            figures["Halfstar"].distance,
-            (f"{figures['Halfstar'].rmse:.3f}", f"{figures['Halfstar'].log_loss:.3f}"),
-        ),
-    }
-    for name, (distance, errors) in shares.items():
-        table.add_row(
-            name, *(f"{100 * share:.1f} %" for share in distance.values()), *errors
-        )
+
     screen = console()
-    screen.print(table)
+    screen.print(accuracy_table(figures, published))
     screen.print(
-        f"features of {len(data.ratings):,} rows: the loop's {loop:.2f} s, all of ours {ours:.2f} s, "
-        f"ratio {loop / ours:.2f}"
+        f"features of {n_rows:,} rows: the loop's {loop:.2f} s, "
+        f"all of ours {ours:.2f} s, ratio {loop / ours:.2f}"
     )
-    result: dict[str, Any] = {
+    results: dict[str, Any] = {
         "features": {
-            "rows": len(data.ratings),
+            "rows": n_rows,
             "loop_s": loop,
             "halfstar_s": ours,
             "ratio": loop / ours,
@@ -179,10 +138,11 @@ def main() -> None:
         },
         "accuracy": {
             "tutorial_as_published": published,
-            **{name: asdict(f) for name, f in figures.items()},
+            "tutorial": asdict(figures["tutorial"]),
+            "Halfstar": asdict(figures["Halfstar"]),
         },
     }
-    save("tutorial", result, screen)
+    save("tutorial", results, screen)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""What a Debian machine gives by itself: packages, and the address of the mirror that
-it installs them from.
+"""What a Debian machine offers: packages to install, and the mirror they come from.
 
-The address is read from apt's own sources at the moment of use, in both of their
-formats, and is written nowhere.
+The mirror's address is read from apt's own sources each time it is needed, in either of
+their two formats. It is never written anywhere.
 """
 
 from __future__ import annotations
@@ -12,106 +11,136 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 APT_DIR = Path("/etc/apt")
 ONE_LINE = re.compile(r"deb\s+(?:\[[^\]]*\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)")
 
 
-def is_debian() -> bool:
-    """Whether this is Debian itself, whose mirror has Debian's suites; a derived
-    system's hasn't.
-    """
-    return _os_release().get("ID") == "debian"
+class MissingCommandError(Exception):
+    """A command isn't installed, and this process may not install its package."""
 
 
-def may_install() -> bool:
-    """Whether this process may install packages: root, on Debian or a system derived
-    from it.
+def ensure_commands(packages: Mapping[str, tuple[str, ...]]) -> None:
+    """Install the packages of those commands that aren't on the PATH.
+
+    Args:
+        packages: of each command, the Debian packages that it takes.
+
+    Raises:
+        MissingCommandError: if a command is missing and we aren't root on Debian.
+        subprocess.CalledProcessError: if apt-get fails; it has printed why.
+
+    Example:
+        >>> ensure_commands({"sh": ("dash",)})
     """
-    names = {_os_release().get("ID", ""), *_os_release().get("ID_LIKE", "").split()}
-    return (
-        os.geteuid() == 0 and "debian" in names and shutil.which("apt-get") is not None
-    )
+    missing = [command for command in packages if shutil.which(command) is None]
+    if not missing:
+        return
+    needed = sorted({package for command in missing for package in packages[command]})
+    if not may_install():
+        raise MissingCommandError(
+            f"{' and '.join(missing)} must be installed "
+            f"(on Debian: apt-get install {' '.join(needed)})"
+        )
+    install(*needed)
 
 
 def install(*packages: str) -> None:
-    """Install those of the packages that this release knows: their names differ between
-    releases.
+    """Install the given packages, but for those that this release of Debian lacks.
 
     Raises:
-        subprocess.CalledProcessError: if apt-get fails; it has said why by then.
+        subprocess.CalledProcessError: if apt-get fails; it has printed why.
     """
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "--quiet=2"], check=True, env=environment)
-    known = [name for name in packages if _is_known(name)]
-    command = [
-        "apt-get",
-        "install",
-        "--yes",
-        "--quiet",
-        "--no-install-recommends",
-        *known,
-    ]
-    subprocess.run(command, check=True, env=environment)
+
+    available = [name for name in packages if _is_available(name)]
+    options = ["--yes", "--quiet", "--no-install-recommends"]
+    subprocess.run(
+        ["apt-get", "install", *options, *available], check=True, env=environment
+    )
+
+
+def may_install() -> bool:
+    """Whether this process may install packages: root on Debian or a derivative."""
+    release = _os_release()
+    names = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
+    has_apt = "debian" in names and shutil.which("apt-get") is not None
+    return has_apt and os.geteuid() == 0
+
+
+def is_debian() -> bool:
+    """Whether this is Debian itself; the mirror of a derivative lacks its suites."""
+    return _os_release().get("ID") == "debian"
 
 
 def mirror(apt_dir: Path = APT_DIR) -> str | None:
-    """The first address that apt gets Debian's main archive from, or None when its
-    sources name none over HTTP.
+    """The first address from which apt gets Debian's main archive.
+
+    None if apt's sources name no such address over HTTP.
     """
-    files = [apt_dir / "sources.list", *sorted((apt_dir / "sources.list.d").glob("*"))]
-    for file in files:
-        entries = {".list": _one_line_entries, ".sources": _deb822_entries}.get(
-            file.suffix
-        )
-        if entries is not None and file.is_file():
-            for uri, suite in entries(file.read_text()):
-                if (
-                    uri.startswith(("http://", "https://"))
-                    and "-security" not in f"{uri}{suite}"
-                ):
-                    return uri
+    for uri, suite in _sources(apt_dir):
+        is_http = uri.startswith(("http://", "https://"))
+        is_security = "-security" in uri or "-security" in suite
+        if is_http and not is_security:
+            return uri
     return None
 
 
-def _one_line_entries(text: str) -> Iterator[tuple[str, str]]:
-    """``deb [options] URI suite component…``, as sources.list(5) has it."""
+def _sources(apt_dir: Path) -> Iterator[tuple[str, str]]:
+    """Address and suite of each of apt's sources."""
+    formats = {".list": _one_line_sources, ".sources": _deb822_sources}
+    more = sorted((apt_dir / "sources.list.d").glob("*"))
+    for file in [apt_dir / "sources.list", *more]:
+        if file.suffix in formats and file.is_file():
+            yield from formats[file.suffix](file.read_text())
+
+
+def _one_line_sources(text: str) -> Iterator[tuple[str, str]]:
+    """Lines of ``deb [options] URI suite component…``; see sources.list(5)."""
     for line in text.splitlines():
-        if match := ONE_LINE.match(line.strip()):
+        match = ONE_LINE.match(line.strip())
+        if match is not None:
             yield match["uri"], match["suite"]
 
 
-def _deb822_entries(text: str) -> Iterator[tuple[str, str]]:
-    """Paragraphs of ``Field: value`` lines, as sources.list(5) has them; each gives its
-    first address and suite.
+def _deb822_sources(text: str) -> Iterator[tuple[str, str]]:
+    """Paragraphs of ``Field: value`` lines; see sources.list(5).
+
+    Each paragraph gives its first address and its first suite.
     """
-    uncommented = "\n".join(
-        line for line in text.splitlines() if not line.startswith("#")
-    )
-    for paragraph in re.split(r"\n\s*\n", uncommented):
-        # An indented line continues the field before it.
-        lines = re.sub(r"\n[ \t]+", " ", paragraph).splitlines()
-        fields = {
-            name.strip().lower(): value.split()
-            for name, _, value in (line.partition(":") for line in lines)
-        }
-        usable = "deb" in fields.get("types", []) and fields.get(
-            "enabled", ["yes"]
-        ) != ["no"]
-        if usable and fields.get("uris") and fields.get("suites"):
-            yield fields["uris"][0], fields["suites"][0]
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    for paragraph in re.split(r"\n\s*\n", "\n".join(lines)):
+        fields = _deb822_fields(paragraph)
+        is_binary = "deb" in fields.get("types", [])
+        is_enabled = fields.get("enabled") != ["no"]
+        uris = fields.get("uris")
+        suites = fields.get("suites")
+        if is_binary and is_enabled and uris and suites:
+            yield uris[0], suites[0]
+
+
+def _deb822_fields(paragraph: str) -> dict[str, list[str]]:
+    """The words of each field, by its name in lower case."""
+    # An indented line continues the field before it.
+    joined = re.sub(r"\n[ \t]+", " ", paragraph)
+    fields = {}
+    for line in joined.splitlines():
+        name, _, value = line.partition(":")
+        fields[name.strip().lower()] = value.split()
+    return fields
 
 
 def _os_release() -> dict[str, str]:
     try:
         return platform.freedesktop_os_release()
-    except OSError:  # no Linux, or one without the file
+    except OSError:  # not Linux, or a Linux without the file
         return {}
 
 
-def _is_known(package: str) -> bool:
+def _is_available(package: str) -> bool:
     shown = subprocess.run(
         ["apt-cache", "show", package], capture_output=True, check=False
     )

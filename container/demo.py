@@ -1,9 +1,11 @@
-"""The main job on real data: train on ml-latest-small, serve the model, ask raw ids,
-show what came of it.
+"""The whole job on real data, from ml-latest-small to answers.
 
-It runs the image where a Docker engine answers and the same entry points as processes
-otherwise. The split is the tutorial's, so the table can be read beside the tutorial's
-own figures.
+1. Train on ml-latest-small with the tutorial's split.
+2. Serve the model and ask it about raw ids.
+3. Print the answers, and the accuracy beside that of the baselines.
+
+If a Docker engine answers, the image does it; otherwise the same entry points run as
+processes. The split is the tutorial's, so the figures compare with the tutorial's own.
 """
 
 from __future__ import annotations
@@ -22,74 +24,80 @@ from rich.table import Table
 
 from container.engine import engine_answers
 from container.image import build
-from container.layout import lay_out
+from container.job_folder import make_job_folder
 from container.runtime import DockerRuntime, ProcessRuntime, Runtime, RuntimeFailedError
+from movielens.evaluation import Evaluation, evaluation_table
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "data" / "ml-latest-small"
 BASE_DIR = ROOT / "build" / "demo"
+OUTPUT = BASE_DIR / "output" / "data"
 HYPERPARAMETERS = {"split": "tutorial", "save_predictions": "true"}
-N_QUESTIONS = 8
-# No MovieLens user or movie has such an id: they show what an unknown one is answered.
+
+N_TEST_ROWS = 8
+# MovieLens has no such user and no such movie; they show how unknown ids are answered.
 UNKNOWN = {"userId": 999_999_999, "movieId": 999_999_999, "timestamp": 1_537_799_250}
 
-# A pipe has no width of its own; titles need some.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+# The width of a table where the output is a pipe, which has no width of its own.
+PIPE_WIDTH = 120
+
+console = Console(
+    highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH, markup=False
+)
 
 
 def main() -> None:
-    """Run it all; exits 1 with the reason where a step failed."""
+    """Run all steps; exits with 1 and the reason if one fails."""
     started = time.monotonic()
     runtime = choose_runtime()
     console.rule(f"Halfstar on ml-latest-small: {runtime.describe()}")
     shutil.rmtree(BASE_DIR, ignore_errors=True)
-    lay_out(BASE_DIR, DATA, HYPERPARAMETERS)
+    make_job_folder(BASE_DIR, DATA, HYPERPARAMETERS)
+
     try:
         console.rule("1. train", align="left")
         runtime.train(BASE_DIR)
-        console.rule("2. serve, and ask raw ids", align="left")
-        questions = choose_questions(BASE_DIR / "output" / "data" / "predictions.csv")
+
+        console.rule("2. serve, and ask about raw ids", align="left")
+        test_rows = choose_test_rows(OUTPUT / "predictions.csv")
+        questions = [question(row) for row in test_rows]
         with runtime.serve(BASE_DIR) as url:
-            answers = ask(
-                url,
-                [{name: int(row[name]) for name in UNKNOWN} for row in questions]
-                + [UNKNOWN],
-            )
+            answers = ask(url, [*questions, UNKNOWN])
     except RuntimeFailedError as error:
         sys.exit(f"failed: {error}")
-    console.print(answer_table(questions, answers))
+    console.print(answer_table(test_rows, answers))
+
     console.rule("3. accuracy", align="left")
-    evaluation = json.loads(
-        (BASE_DIR / "output" / "data" / "evaluation.json").read_bytes()
-    )
-    console.print(accuracy_table(evaluation))
-    console.print(
-        f"model       {BASE_DIR / 'model'}\nevaluation  {BASE_DIR / 'output' / 'data'}"
-    )
+    saved = json.loads((OUTPUT / "evaluation.json").read_bytes())
+    console.print(evaluation_table(Evaluation.from_json(saved).figures))
+    console.print(f"model       {BASE_DIR / 'model'}")
+    console.print(f"evaluation  {OUTPUT}")
     console.print(f"done in {time.monotonic() - started:.0f} s")
 
 
 def choose_runtime() -> Runtime:
-    """Docker with a freshly built image, or processes."""
-    if not engine_answers():
-        return ProcessRuntime()
-    image = build()
-    return DockerRuntime(image.docker, image.tag)
+    """Docker with a freshly built image, or processes if no engine answers."""
+    if engine_answers():
+        return DockerRuntime(build().tag)
+    return ProcessRuntime()
 
 
-def choose_questions(predictions: Path) -> list[dict[str, str]]:
-    """A few test rows, spread evenly over the file: what the model never saw and whose
-    ratings we know.
+def choose_test_rows(predictions: Path) -> list[dict[str, str]]:
+    """A few test rows, spread evenly over the file.
+
+    The model never saw them, and we know their ratings. Each is a row of
+    ``predictions.csv`` plus the timestamp of its rating.
     """
+    timestamps = {}
+    for row in _rows(DATA / "ratings.csv"):
+        timestamps[row["userId"], row["movieId"]] = row["timestamp"]
+
     rows = _rows(predictions)
-    chosen = rows[:: len(rows) // N_QUESTIONS][:N_QUESTIONS]
-    timestamp = {
-        (row["userId"], row["movieId"]): row["timestamp"]
-        for row in _rows(DATA / "ratings.csv")
-    }
-    return [
-        {**row, "timestamp": timestamp[row["userId"], row["movieId"]]} for row in chosen
-    ]
+    step = len(rows) // N_TEST_ROWS
+    chosen = rows[::step][:N_TEST_ROWS]
+    for row in chosen:
+        row["timestamp"] = timestamps[row["userId"], row["movieId"]]
+    return chosen
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -97,68 +105,49 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def question(row: dict[str, str]) -> dict[str, int]:
+    """The part of a row that a client sends: ids and time, not the rating."""
+    return {name: int(row[name]) for name in UNKNOWN}
+
+
 def ask(url: str, questions: list[dict[str, int]]) -> list[dict[str, Any]]:
-    """POST the raw ids as JSON."""
+    """POST the raw ids as JSON; gives an answer for each."""
     request = urllib.request.Request(
         f"{url}/invocations",
         json.dumps(questions).encode(),
         {"Content-Type": "application/json", "Accept": "application/json"},
     )
-    console.print(f"POST {url}/invocations  {json.dumps(questions[:2])[:-1]}, …]")
+    first_two = json.dumps(questions[:2]).removesuffix("]")
+    console.print(f"POST {url}/invocations  {first_two}, …]")
     with urllib.request.urlopen(request, timeout=30) as response:
         answers: list[dict[str, Any]] = json.loads(response.read())
     return answers
 
 
 def answer_table(
-    questions: list[dict[str, str]], answers: list[dict[str, Any]]
+    test_rows: list[dict[str, str]], answers: list[dict[str, Any]]
 ) -> Table:
-    """One line an answer: the title, what was predicted, and what the user really gave."""
+    """One line an answer: the title, the prediction, and the user's own rating.
+
+    The last answers may be about ids that aren't in the data, so nobody has rated them.
+    """
     table = Table(
-        "userId",
-        "movieId",
-        "title",
-        "genres",
-        "predicted",
-        "expected",
-        "actual",
-        title="ratings in stars, of test rows and of ids that no data set has",
+        *("userId", "movieId", "title", "genres", "predicted", "expected", "actual"),
+        title="ratings in stars, for test rows and for unknown ids",
     )
-    actual = [row["rating"] for row in questions] + ["?"] * (
-        len(answers) - len(questions)
-    )
-    for answer, stars in zip(answers, actual, strict=True):
-        unknown = " and ".join(
-            kind for kind in ("user", "movie") if not answer[f"known_{kind}"]
-        )
+    n_unknown = len(answers) - len(test_rows)
+    actual_ratings = [row["rating"] for row in test_rows] + ["?"] * n_unknown
+
+    for answer, actual in zip(answers, actual_ratings, strict=True):
+        kinds = [kind for kind in ("user", "movie") if not answer[f"known_{kind}"]]
         table.add_row(
             str(answer["userId"]),
             str(answer["movieId"]),
-            answer["title"] or f"(unknown {unknown})",
+            answer["title"] or f"(unknown {' and '.join(kinds)})",
             ", ".join(answer["genres"] or ()),
             f"{answer['rating']:.1f}",
             f"{answer['expected_rating']:.2f}",
-            stars,
-        )
-    return table
-
-
-def accuracy_table(evaluation: dict[str, Any]) -> Table:
-    """The model beside the baselines, on the same test rows."""
-    table = Table(
-        "",
-        "exact",
-        "1 class off",
-        "2 off",
-        "more",
-        "RMSE",
-        "log-loss",
-        title=f"{evaluation['test']['n_rows']:,} test rows, the tutorial's split",
-    )
-    for name, f in {"Halfstar": evaluation["test"], **evaluation["baselines"]}.items():
-        shares = (f"{100 * share:.1f} %" for share in f["distance"].values())
-        table.add_row(
-            name.replace("_", " "), *shares, f"{f['rmse']:.3f}", f"{f['log_loss']:.3f}"
+            actual,
         )
     return table
 

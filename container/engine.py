@@ -1,64 +1,69 @@
 """Makes sure that a Docker engine answers: ``python -m container.engine``.
 
-A running engine is used as it is. Where there is none and this process may install
-packages, Debian's docker.io is installed and started; anywhere else the command says
-what to do and exits with 1.
+An engine that already runs is used as it is. If there is none and this process may
+install packages, Debian's docker.io is installed and started. Otherwise the command
+says what to do and exits with 1.
 """
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from container import debian
+from launcher.docker import run_docker
+from launcher.errors import ImageError
 
 LOG = Path("/tmp/halfstar-dockerd.log")
 START_SECONDS = 60.0
+ANSWER_SECONDS = 5.0
+POLL_SECONDS = 0.2
 ADVICE = (
-    "Start an engine that this user may use (`docker version` then names a server), or run this as root on Debian, "
-    "where docker.io is installed and started for you."
+    "Start an engine that this user may use (`docker version` then names a server), "
+    "or run this as root on Debian, where docker.io is installed and started for you."
 )
+# Newer releases of Debian have the client in a package of its own. dockerd's bridge
+# network needs iptables.
+PACKAGES = ("docker.io", "docker-cli", "iptables")
 
 
 class EngineError(Exception):
     """No engine answers; the message says why and what to do."""
 
 
-def engine_answers(seconds: float = 5.0) -> bool:
+def engine_answers(seconds: float = ANSWER_SECONDS) -> bool:
     """Whether a Docker engine answers the ``docker`` client within ``seconds``."""
-    return _complaint(seconds) is None
+    return _why_no_answer(seconds) is None
 
 
 def ensure_engine() -> None:
-    """Return once an engine answers, started here if need be.
+    """Return once an engine answers; start one if none does.
 
     Raises:
-        EngineError: if none does and none can be started.
+        EngineError: if none answers and none can be started.
+        subprocess.CalledProcessError: if a command fails; it has printed why.
     """
-    complaint = _complaint()
-    if complaint is None:
+    reason = _why_no_answer()
+    if reason is None:
         return
     if not debian.may_install():
-        raise EngineError(f"no Docker engine answers: {complaint}\n{ADVICE}")
-    if not (shutil.which("dockerd") and shutil.which("docker")):
-        print("no Docker engine here: installing docker.io", file=sys.stderr)
-        # Newer releases have the client in a package of its own; dockerd's bridge
-        # network needs iptables.
-        debian.install("docker.io", "docker-cli", "iptables")
+        raise EngineError(f"no Docker engine answers: {reason}\n{ADVICE}")
+    debian.ensure_commands({"docker": PACKAGES, "dockerd": PACKAGES})
     _start()
 
 
 def _start() -> None:
+    """Start the engine through systemd, or as a process where there is no systemd."""
     if Path("/run/systemd/system").is_dir():
         subprocess.run(["systemctl", "start", "docker"], check=True)
-        return _wait(None)
+        _wait(None)
+        return
+
     print(f"starting dockerd; its log is {LOG}", file=sys.stderr)
     with LOG.open("ab") as log:
-        # In a session of its own, so that it outlives this command and isn't reached by
-        # Ctrl-C.
+        # It gets a session of its own, to outlive this command and to miss its Ctrl-C.
         process = subprocess.Popen(
             ["dockerd"],
             stdin=subprocess.DEVNULL,
@@ -67,46 +72,56 @@ def _start() -> None:
             start_new_session=True,
             cwd="/",
         )
-    return _wait(process)
+    _wait(process)
 
 
 def _wait(process: subprocess.Popen[bytes] | None) -> None:
+    """Return once the engine answers; fail if its process ends or time runs out."""
     deadline = time.monotonic() + START_SECONDS
-    while (complaint := _complaint()) is not None:
+    while True:
+        reason = _why_no_answer()
+        if reason is None:
+            return
         if process is not None and process.poll() is not None:
-            last_lines = "\n".join(LOG.read_text(errors="replace").splitlines()[-5:])
+            lines = LOG.read_text(errors="replace").splitlines()
+            last_lines = "\n".join(lines[-5:])
             raise EngineError(
-                f"dockerd ended with {process.returncode}; the last lines of {LOG}:\n{last_lines}"
+                f"dockerd ended with {process.returncode}; "
+                f"the last lines of {LOG}:\n{last_lines}"
             )
         if time.monotonic() > deadline:
             raise EngineError(
-                f"no Docker engine answers after {START_SECONDS:.0f} s: {complaint}\n{ADVICE}"
+                f"no Docker engine answers after {START_SECONDS:.0f} s: "
+                f"{reason}\n{ADVICE}"
             )
-        time.sleep(0.2)
+        time.sleep(POLL_SECONDS)
 
 
-def _complaint(seconds: float = 5.0) -> str | None:
-    """Why no engine answers, in the client's own words, or None when one does."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return "there is no `docker` command"
-    command = [docker, "version", "--format", "{{.Server.Version}}"]
+def _why_no_answer(seconds: float = ANSWER_SECONDS) -> str | None:
+    """Why no engine answers, in the client's own words; None if one does."""
     try:
-        answer = subprocess.run(
-            command, capture_output=True, text=True, timeout=seconds, check=False
+        version = run_docker(
+            "version", "--format", "{{.Server.Version}}", seconds=seconds
         )
+    except ImageError as error:
+        return str(error)
     except subprocess.TimeoutExpired:
         return f"`docker version` took more than {seconds:.0f} s"
-    if answer.returncode == 0:
+    if version.returncode == 0:
         return None
-    return answer.stderr.strip() or f"`docker version` exited with {answer.returncode}"
+    exit_status = f"`docker version` exited with {version.returncode}"
+    return version.stderr.strip() or exit_status
 
 
 def main() -> int:
-    """Ensure an engine; the exit code."""
+    """Ensure that an engine answers; gives the exit code."""
     try:
         ensure_engine()
-    except (EngineError, subprocess.CalledProcessError) as error:
+    except (
+        EngineError,
+        debian.MissingCommandError,
+        subprocess.CalledProcessError,
+    ) as error:
         print(error, file=sys.stderr)
         return 1
     print("a Docker engine answers")

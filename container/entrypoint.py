@@ -1,10 +1,8 @@
-"""Turns the argument of ``docker run IMAGE train|serve`` into that command, as process
-1.
+"""Turns ``docker run IMAGE train`` or ``… serve`` into that command, as process 1.
 
-The command replaces this process, so that it gets SIGTERM itself: no shell or init
-    process stands in between. The
-image starts this file with ``python -I -S``, which loads no site-packages, so it costs
-a few milliseconds.
+The command replaces this process, so it gets SIGTERM itself: there is no shell or init
+process in between. The image starts this file with ``python -I -S``, which skips
+site-packages, so it takes a few milliseconds.
 """
 
 from __future__ import annotations
@@ -13,19 +11,23 @@ import os
 import sys
 
 COMMANDS = ("train", "serve")
+DEFAULT_COMMAND = "train"
 
 
 def main(arguments: list[str]) -> int:
-    """Become the named command; returns only when there is none of that name, with the
-    exit code of a usage error.
+    """Become the command that the arguments name.
+
+    Returns only if the image has no such command, with the exit code of a usage error.
     """
-    command, *rest = arguments or COMMANDS[:1]
+    command, *rest = arguments or [DEFAULT_COMMAND]
     if command in COMMANDS:
-        # The console scripts lie beside the interpreter of their virtual environment.
-        script = f"{sys.executable.rpartition('/')[0]}/{command}"
+        # The console scripts are beside the interpreter of their virtual environment.
+        bin_dir = sys.executable.rpartition("/")[0]
+        script = f"{bin_dir}/{command}"
         os.execv(script, [script, *rest])
+
     print(
-        f"{command!r} is no command of this image; it has {' and '.join(COMMANDS)}",
+        f"{command!r} is not a command of this image; use {' or '.join(COMMANDS)}",
         file=sys.stderr,
     )
     return 2

@@ -1,8 +1,8 @@
 """Builds the image: ``python -m container.image [--tag TAG] [--base IMAGE]``.
 
-The Dockerfile says what is built; this adds what it can't know: which bases there are
-to build on, the version and the revision. Everything made here carries the label
-``org.halfstar``, so it can be found and removed by that.
+The Dockerfile says what is built. This module adds what the Dockerfile can't know: the
+bases that this machine has, the version and the revision. Everything made here has the
+label ``org.halfstar``, by which it can be found and removed.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from container.base import ImageError, find_bases
+from container.base import find_bases
 from container.engine import engine_answers
+from launcher.docker import last_line, run_docker, stream_docker
+from launcher.errors import ImageError
 from launcher.source import revision, version
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,11 +28,15 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """A built image: the client that knows it, its tag and id, its base, and its
-    unpacked size on top of that base.
+    """A built image.
+
+    Attributes:
+        tag: its name.
+        image_id: its id, ``sha256:…``.
+        base: the image that its final stage builds on.
+        bytes_over_base: its unpacked size without that base.
     """
 
-    docker: str
     tag: str
     image_id: str
     base: str
@@ -39,46 +44,62 @@ class ImageFacts:
 
 
 def build(tag: str = TAG, base: str | None = None) -> ImageFacts:
-    """Build the image, quickly when little has changed; docker's progress goes to the
-    standard streams.
+    """Build the image, quickly if little has changed. Docker prints its progress.
+
+    Args:
+        tag: the name to give it.
+        base: the image to build on, by default the Dockerfile's or the stand-in.
 
     Raises:
-        ImageError: if no engine answers or there is no base to build on.
-        subprocess.CalledProcessError: if a command fails; it has said why by then.
+        ImageError: if no engine answers, there is no base, or docker fails.
+        subprocess.CalledProcessError: if another command fails; it has printed why.
     """
-    docker = shutil.which("docker")
-    if docker is None or not engine_answers():
+    if not engine_answers():
         raise ImageError(
-            "no Docker engine answers; `python -m container.engine` starts one where it may"
+            "no Docker engine answers; `python -m container.engine` starts one "
+            "if it may"
         )
     bases = find_bases(base or public_base(), os.environ)
-    stages = [f"BASE_IMAGE={bases.final}", f"BUILDER_IMAGE={bases.builder}"]
-    facts = [f"VERSION={version(ROOT)}", f"REVISION={revision(ROOT)}"]
-    arguments = [f"--build-arg={value}" for value in (*stages, *facts)]
-    subprocess.run([docker, "build", *arguments, "--tag", tag, str(ROOT)], check=True)
-    size = int(_inspect(tag, "{{.Size}}")) - int(_inspect(bases.final, "{{.Size}}"))
-    return ImageFacts(docker, tag, _inspect(tag, "{{.Id}}"), bases.final, size)
+
+    arguments = {
+        "BASE_IMAGE": bases.final,
+        "BUILDER_IMAGE": bases.builder,
+        "VERSION": version(ROOT),
+        "REVISION": revision(ROOT),
+    }
+    options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    if stream_docker("build", *options, "--tag", tag, str(ROOT)):
+        raise ImageError(f"docker build of {tag} failed; its output says why")
+
+    size = int(_inspect(tag, "{{.Size}}"))
+    base_size = int(_inspect(bases.final, "{{.Size}}"))
+    return ImageFacts(
+        tag=tag,
+        image_id=_inspect(tag, "{{.Id}}"),
+        base=bases.final,
+        bytes_over_base=size - base_size,
+    )
 
 
 def public_base() -> str:
-    """The Dockerfile's own default."""
-    match = re.search(
-        r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
-    )
+    """The base that the Dockerfile names by default."""
+    dockerfile = ROOT / "Dockerfile"
+    match = re.search(r"^ARG BASE_IMAGE=(\S+)$", dockerfile.read_text(), re.MULTILINE)
     if match is None:
-        raise ImageError(f"{ROOT / 'Dockerfile'} has no line `ARG BASE_IMAGE=…`")
+        raise ImageError(f"{dockerfile} has no line `ARG BASE_IMAGE=…`")
     return match[1]
 
 
 def _inspect(tag: str, template: str) -> str:
-    command = ["docker", "image", "inspect", "--format", template, tag]
-    return subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True
-    ).stdout.strip()
+    """One fact about a local image."""
+    result = run_docker("image", "inspect", "--format", template, tag)
+    if result.returncode:
+        raise ImageError(f"docker image inspect {tag}: {last_line(result.stderr)}")
+    return result.stdout.strip()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build and report; the exit code."""
+    """Build and print what was built; gives the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m container.image", description="Builds the image."
     )
@@ -86,17 +107,18 @@ def main(arguments: list[str] | None = None) -> int:
         "--tag", default=TAG, help="name of the image (default: %(default)s)"
     )
     parser.add_argument(
-        "--base", help="image to build on (default: the Dockerfile's, or a stand-in)"
+        "--base",
+        help="image to build on (default: the Dockerfile's, or a stand-in)",
     )
     options = parser.parse_args(arguments)
+
     try:
         facts = build(options.tag, options.base)
     except (ImageError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(
-        f"{facts.tag} built: {facts.bytes_over_base / MEGABYTE:.0f} MB on top of {facts.base}"
-    )
+    megabytes = facts.bytes_over_base / MEGABYTE
+    print(f"{facts.tag} built: {megabytes:.0f} MB on top of {facts.base}")
     return 0
 
 

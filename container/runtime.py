@@ -1,7 +1,7 @@
-"""Two ways to run the commands of the image over a SageMaker-shaped directory: in
-Docker, or as processes on this machine.
+"""Two ways to run ``train`` and ``serve`` over a folder laid out like ``/opt/ml``.
 
-Both run the same entry points; Docker runs them where SageMaker would.
+`DockerRuntime` runs them in containers, as SageMaker would. `ProcessRuntime` runs the
+same entry points as processes of this machine.
 """
 
 from __future__ import annotations
@@ -18,35 +18,46 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from container.base import LABEL
+from launcher.docker import last_line, run_docker, stream_docker
 from launcher.ports import LOOPBACK, free_port
 
+CONTAINER_PORT = 8080
 START_SECONDS = 60.0
+POLL_SECONDS = 0.05
 
 
 class RuntimeFailedError(Exception):
-    """A command that didn't do its work; the message says which and where to look."""
+    """A command failed; the message says which one and where to look."""
 
 
 class Runtime(Protocol):
     """Runs ``train`` and ``serve`` over a base directory."""
 
     def describe(self) -> str:
-        """What runs, in a few words."""
+        """What runs them, in a few words."""
 
     def train(self, base_dir: Path) -> None:
-        """Run a job to its end; raises RuntimeFailedError with the failure file's text."""
+        """Run a job to its end.
+
+        Raises:
+            RuntimeFailedError: if the job fails, with the text of its failure file.
+        """
 
     def serve(self, base_dir: Path) -> contextlib.AbstractContextManager[str]:
-        """Serve ``base_dir/model``; gives the base URL once ``/ping`` answers 200, and
-        stops the server at the end.
+        """Serve ``base_dir/model`` while the context is open.
+
+        Gives the base URL once ``/ping`` answers 200.
+
+        Raises:
+            RuntimeFailedError: if it doesn't answer in time.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class DockerRuntime:
-    """The image, in containers that see nothing but the base directory."""
+    """The image, in containers that see only the base directory."""
 
-    docker: str
     image: str
 
     def describe(self) -> str:
@@ -54,57 +65,28 @@ class DockerRuntime:
         return f"Docker, image {self.image}"
 
     def train(self, base_dir: Path) -> None:
-        """As the protocol says."""
-        _run_training(
-            [*self._run(base_dir), "--rm", self.image, "train"], None, base_dir
-        )
+        """See `Runtime.train`."""
+        options = run_options(base_dir)
+        if stream_docker("run", "--rm", *options, self.image, "train"):
+            raise RuntimeFailedError(_failure(base_dir))
 
     @contextlib.contextmanager
     def serve(self, base_dir: Path) -> Iterator[str]:
-        """As the protocol says."""
+        """See `Runtime.serve`."""
         port = free_port()
-        command = [
-            *self._run(base_dir),
-            "--detach",
-            "--publish",
-            f"{LOOPBACK}:{port}:8080",
-            self.image,
-            "serve",
-        ]
-        container = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, text=True
-        ).stdout.strip()
+        options = [*run_options(base_dir), *publish_options(port)]
+        started = run_docker("run", "--detach", *options, self.image, "serve")
+        if started.returncode:
+            raise RuntimeFailedError(f"docker run: {last_line(started.stderr)}")
+
+        container = started.stdout.strip()
         try:
             yield wait_until_usable(port)
         except RuntimeFailedError as error:
-            log = subprocess.run(
-                [self.docker, "logs", container],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            log = run_docker("logs", container)
             raise RuntimeFailedError(f"{error}\n{log.stdout}{log.stderr}") from error
         finally:
-            subprocess.run(
-                [self.docker, "rm", "--force", container],
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
-
-    def _run(self, base_dir: Path) -> list[str]:
-        # As the calling user, so that what a job writes belongs to whoever typed the
-        # command.
-        user = f"{os.getuid()}:{os.getgid()}"
-        return [
-            self.docker,
-            "run",
-            "--label",
-            "org.halfstar=1",
-            "--user",
-            user,
-            "--volume",
-            f"{base_dir.resolve()}:/opt/ml",
-        ]
+            run_docker("rm", "--force", container)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +100,15 @@ class ProcessRuntime:
         return f"processes of {self.bin_dir} (no Docker engine answers)"
 
     def train(self, base_dir: Path) -> None:
-        """As the protocol says."""
-        _run_training(
-            [str(self.bin_dir / "train")],
-            {**os.environ, "SAGEMAKER_BASE_DIR": str(base_dir)},
-            base_dir,
-        )
+        """See `Runtime.train`."""
+        environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(base_dir)}
+        done = subprocess.run([self.bin_dir / "train"], env=environment, check=False)
+        if done.returncode:
+            raise RuntimeFailedError(_failure(base_dir))
 
     @contextlib.contextmanager
     def serve(self, base_dir: Path) -> Iterator[str]:
-        """As the protocol says."""
+        """See `Runtime.serve`."""
         port = free_port()
         environment = {
             **os.environ,
@@ -141,23 +122,26 @@ class ProcessRuntime:
                 process.terminate()
 
 
-def _run_training(
-    command: list[str], environment: dict[str, str] | None, base_dir: Path
-) -> None:
-    if subprocess.run(command, env=environment, check=False).returncode:
-        failure = base_dir / "output" / "failure"
-        raise RuntimeFailedError(
-            failure.read_text()
-            if failure.exists()
-            else f"{' '.join(command)} failed without a reason"
-        )
+def run_options(base_dir: Path) -> list[str]:
+    """Options of ``docker run`` that put ``base_dir`` at ``/opt/ml``.
+
+    The container runs as the calling user, so what a job writes belongs to that user.
+    """
+    user = f"{os.getuid()}:{os.getgid()}"
+    volume = f"{base_dir.resolve()}:/opt/ml"
+    return ["--label", LABEL, "--user", user, "--volume", volume]
+
+
+def publish_options(port: int) -> list[str]:
+    """Options of ``docker run`` that make the server answer on ``port`` here."""
+    return ["--publish", f"{LOOPBACK}:{port}:{CONTAINER_PORT}"]
 
 
 def wait_until_usable(port: int, seconds: float = START_SECONDS) -> str:
-    """The base URL of a server once its ``/ping`` answers 200.
+    """The base URL of a local server once its ``/ping`` answers 200.
 
     Raises:
-        RuntimeFailedError: if it doesn't within ``seconds``.
+        RuntimeFailedError: if that takes longer than ``seconds``.
     """
     url = f"http://{LOOPBACK}:{port}"
     deadline = time.monotonic() + seconds
@@ -167,5 +151,13 @@ def wait_until_usable(port: int, seconds: float = START_SECONDS) -> str:
             urllib.request.urlopen(f"{url}/ping", timeout=2),
         ):
             return url
-        time.sleep(0.05)
+        time.sleep(POLL_SECONDS)
     raise RuntimeFailedError(f"{url}/ping didn't answer 200 within {seconds:.0f} s")
+
+
+def _failure(base_dir: Path) -> str:
+    """Why a job failed, by its failure file."""
+    failure = base_dir / "output" / "failure"
+    if failure.exists():
+        return failure.read_text()
+    return f"train failed and didn't write {failure}; its output above says why"

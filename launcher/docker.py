@@ -54,6 +54,17 @@ def run_docker(
     )
 
 
+def stream_docker(*arguments: str) -> int:
+    """Run the client to its end with its output on our own streams.
+
+    Returns its exit status.
+
+    Raises:
+        ImageError: if there is no client.
+    """
+    return subprocess.run([docker(), *arguments], check=False).returncode
+
+
 def last_line(text: str) -> str:
     """The last line of docker's output, which says why it failed."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from container.layout import lay_out
+from container.job_folder import make_job_folder
 from movielens.tables import MovieTable, RatingTable
 
 ROOT = Path(__file__).parent.parent
@@ -96,7 +96,7 @@ def make_job(tmp_path: Path, small_data: Path) -> MakeJob:
 
     def make(hyperparameters: Mapping[str, str] | None = None, **files: str) -> Path:
         base_dir = tmp_path / "ml"
-        channel = lay_out(base_dir, small_data, hyperparameters or {})
+        channel = make_job_folder(base_dir, small_data, hyperparameters or {})
         for name, text in files.items():
             (channel / f"{name}.csv").write_text(text)
         return base_dir

@@ -1,3 +1,4 @@
-"""What people serve such a model with otherwise: each the usual few lines over XGBoost
-and our featurizer.
+"""What people otherwise serve such a model with.
+
+Each is the usual few lines over XGBoost and our featurizer.
 """

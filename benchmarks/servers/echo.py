@@ -1,6 +1,4 @@
-"""Our own server without our work: it reads a body within the same limits, and sends it
-back.
-"""
+"""Our own server without our work: it reads a body and sends it back."""
 
 from __future__ import annotations
 
@@ -13,22 +11,36 @@ from serve.response import Response
 from serve.server import bind, make_server
 from serve.supervisor import Supervisor
 
+MAX_MIB = 6
+
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """One request."""
+    """Answer one request with its own body."""
     if scope["type"] == "lifespan":
-        while (message := await receive())["type"] != "lifespan.shutdown":
-            await send({"type": message["type"] + ".complete"})
-        await send({"type": "lifespan.shutdown.complete"})
+        await live(receive, send)
+    elif scope["path"] == "/ping":
+        await Response(200, b"", "text/csv").send(send)
     else:
-        body = b"" if scope["path"] == "/ping" else await read_body(receive, max_mib=6)
+        body = await read_body(receive, max_mib=MAX_MIB)
         await Response(200, body, "text/csv").send(send)
 
 
+async def live(receive: Receive, send: Send) -> None:
+    """Confirm that the application has started, and later that it has ended."""
+    while True:
+        message = await receive()
+        kind = message["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
+
+
 def work(bound: socket.socket, watch: int) -> None:
-    """A worker."""
+    """Run a worker."""
     make_server(echo, watch).run(sockets=[bound])
 
 
 if __name__ == "__main__":
-    Supervisor(bind(int(os.environ["PORT"]), int(os.environ["WORKERS"])), work).run()
+    port = int(os.environ["PORT"])
+    workers = int(os.environ["WORKERS"])
+    Supervisor(bind(port, workers), work).run()

@@ -1,4 +1,4 @@
-"""FastAPI on uvicorn, pydantic rows, and `Booster.inplace_predict`."""
+"""FastAPI on uvicorn: rows as pydantic models, and XGBoost's `inplace_predict`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ app = FastAPI()
 class Row(BaseModel):
     """A row of raw ids."""
 
-    userId: int  # noqa: N815 - the wire's name
-    movieId: int  # noqa: N815 - the wire's name
+    userId: int  # noqa: N815 - its name in requests
+    movieId: int  # noqa: N815 - its name in requests
     timestamp: float = math.nan
 
 
@@ -43,7 +43,7 @@ class Predictions(BaseModel):
 
 @app.get("/ping")  # type: ignore[untyped-decorator]
 def ping() -> Response:
-    """Healthy."""
+    """Healthy: the model is loaded by now."""
     return Response()
 
 
@@ -51,10 +51,10 @@ def ping() -> Response:
 def invocations(request: Instances) -> Predictions:
     """Ratings for rows of raw ids."""
     rows = request.instances
-    columns = (
+    queries = queries_of(
         [row.userId for row in rows],
         [row.movieId for row in rows],
         [row.timestamp for row in rows],
     )
-    found = predictions_of(model, queries_of(*columns))
-    return Predictions(predictions=[Prediction(**prediction) for prediction in found])
+    records = predictions_of(model, queries)
+    return Predictions(predictions=[Prediction(**record) for record in records])

@@ -1,6 +1,4 @@
-"""MLServer with a runtime of its own kind: columns of raw ids as tensors of the V2
-protocol.
-"""
+"""A runtime for MLServer: raw ids as tensors of the V2 inference protocol."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from benchmarks.servers.task import load, queries_of
 
 
 class RawIds(MLModel):  # type: ignore[misc]
-    """The model."""
+    """Answers rows of raw ids."""
 
     async def load(self) -> bool:
         """Read the artifact."""
@@ -21,17 +19,17 @@ class RawIds(MLModel):  # type: ignore[misc]
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Ratings and probabilities for rows of raw ids."""
-        column = {
-            tensor.name: NumpyCodec.decode_input(tensor) for tensor in payload.inputs
-        }
-        queries = queries_of(column["userId"], column["movieId"], column["timestamp"])
-        scores = self._model.predict(queries)
-        outputs = {
-            "rating": scores.rating,
-            "expected_rating": scores.expected_rating,
-            "probabilities": scores.probabilities,
-        }
-        encoded = [
-            NumpyCodec.encode_output(name, values) for name, values in outputs.items()
+        columns = {}
+        for tensor in payload.inputs:
+            columns[tensor.name] = NumpyCodec.decode_input(tensor)
+        queries = queries_of(
+            columns["userId"], columns["movieId"], columns["timestamp"]
+        )
+
+        predictions = self._model.predict(queries)
+        outputs = [
+            NumpyCodec.encode_output("rating", predictions.rating),
+            NumpyCodec.encode_output("expected_rating", predictions.expected_rating),
+            NumpyCodec.encode_output("probabilities", predictions.probabilities),
         ]
-        return InferenceResponse(model_name=self.name, outputs=encoded)
+        return InferenceResponse(model_name=self.name, outputs=outputs)

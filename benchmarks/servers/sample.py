@@ -1,8 +1,7 @@
-"""The container of the AWS samples (`scikit_bring_your_own`): nginx, gunicorn, Flask,
-pandas; with a DMatrix.
+"""The container of the AWS samples (`scikit_bring_your_own`), for an XGBoost model.
 
-Its `predictor.py` reads CSV without a header into a frame and writes the predictions as
-a frame.
+It is nginx, gunicorn, Flask and pandas. As in the sample's `predictor.py`, a CSV
+without header is read into a data frame, and the predictions are written as one.
 """
 
 from __future__ import annotations
@@ -17,12 +16,13 @@ import xgboost
 from benchmarks.servers.task import load, queries_of
 
 model = load()
+class_values = np.array(model.class_values)
 app = flask.Flask(__name__)
 
 
 @app.route("/ping", methods=["GET"])
 def ping() -> flask.Response:
-    """Healthy if the model is loaded, which it is by now."""
+    """Healthy: the model is loaded by now."""
     return flask.Response(response="\n", status=200, mimetype="application/json")
 
 
@@ -35,12 +35,14 @@ def transformation() -> flask.Response:
             status=415,
             mimetype="text/plain",
         )
-    data = pd.read_csv(io.StringIO(flask.request.data.decode("utf-8")), header=None)
+    text = flask.request.data.decode("utf-8")
+    data = pd.read_csv(io.StringIO(text), header=None)
     features = model.spec.transform(queries_of(data[0], data[1], data[2]))
+
     matrix = xgboost.DMatrix(features.values, feature_names=list(features.names))
-    classes = np.argmax(model.booster.predict(matrix), axis=1)  # type: ignore[attr-defined]
+    probabilities = model.booster.predict(matrix)  # type: ignore[attr-defined]
+    ratings = class_values[np.argmax(probabilities, axis=1)]
+
     out = io.StringIO()
-    pd.DataFrame({"results": np.array(model.class_values)[classes]}).to_csv(
-        out, header=False, index=False
-    )
+    pd.DataFrame({"results": ratings}).to_csv(out, header=False, index=False)
     return flask.Response(response=out.getvalue(), status=200, mimetype="text/csv")

@@ -1,0 +1,62 @@
+"""Marks tests ``docker``, ``slow`` or ``sanitizer`` by their place and fixtures.
+
+pytest loads this as a plugin (``addopts`` in pyproject.toml). `make test-quick` runs
+the tests that have none of the three marks. A test that the rules below don't catch
+gets its mark by hand: ``@pytest.mark.slow``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# The fixtures that start a Docker engine's work, by the folder of their conftest.
+DOCKER_FIXTURES = {
+    "tests/container": {"image"},
+    "tests/launcher": {"registry"},
+    "tests/launcher/local": {"settings"},
+    "tests/sdk": {"image"},
+}
+
+# Modules that ask the engine without such a fixture, by the end of their path.
+DOCKER_MODULES = {"test_doctor.py", "launcher/test_images.py"}
+
+# Modules of jobs that are run again and again, or over several hosts.
+SLOW_MODULES = {
+    "train/test_checkpoint.py",
+    "train/test_hosts.py",
+    "train/test_pipeline.py",
+}
+
+# Words in the name of a test that runs a kernel under the sanitizers.
+SANITIZER_WORDS = ("sanitizer", "hostile")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the marks that apply to it."""
+    for item in items:
+        if needs_docker(item):
+            item.add_marker(pytest.mark.docker)
+        if ends_with_any(item.path, SLOW_MODULES):
+            item.add_marker(pytest.mark.slow)
+        if any(word in item.name for word in SANITIZER_WORDS):
+            item.add_marker(pytest.mark.sanitizer)
+
+
+def needs_docker(item: pytest.Item) -> bool:
+    """Whether the test's module or one of its fixtures uses Docker."""
+    if ends_with_any(item.path, DOCKER_MODULES):
+        return True
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return any(
+        item.path.is_relative_to(ROOT / folder) and not fixtures.isdisjoint(names)
+        for folder, names in DOCKER_FIXTURES.items()
+    )
+
+
+def ends_with_any(path: Path, ends: set[str]) -> bool:
+    """Whether a file is one of those that are given by the end of their path."""
+    return any(path.match(end) for end in ends)
