@@ -90,6 +90,7 @@ soak: setup
 specification: setup
 	$(BIN)/python -m train.specification > launcher/training.json.new
 	mv launcher/training.json.new launcher/training.json
+	$(BIN)/python -m train.hyperparameter_table docs/training.md
 
 lock: setup
 	$(LOCK) pyproject.toml --extra image --no-emit-package pip --output-file container/requirements.txt
