@@ -30,13 +30,12 @@ from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset
 from movielens.tables import RatingTable
 from train.blocks import FeatureBlocks
-from train.booster import fit_booster
+from train.booster import fit_boosters
+from train.context import TrainingContext
 from train.evaluation import SMALLEST_PROBABILITY, evaluate
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters, SplitName
-from train.regression import fit_regression
 from train.split import Split, split_ratings
-from train.stop import StopSignal
 
 SPLITS: tuple[SplitName, ...] = ("tutorial", "user_temporal", "temporal")
 RESAMPLES, SEED, BEST, LIKED = 1000, 1, 10, 4.0
@@ -49,15 +48,13 @@ def fit_model(split: Split, data: Dataset, settings: Hyperparameters) -> Model:
     features = spec.transform_fitted(
         split.train, hide(split.train.queries(), settings.hidden_share, settings.seed)
     )
-    blocks, classes = FeatureBlocks.of(features), scale.to_class(split.train.rating)
-    booster = fit_booster(
-        blocks, classes, len(scale.class_values), settings, StopSignal()
+    boosters = fit_boosters(
+        FeatureBlocks.of(features),
+        split.train.rating,
+        scale,
+        TrainingContext(settings),
     )
-    return Model(
-        spec,
-        booster,
-        regression=fit_regression(blocks, split.train.rating, settings, StopSignal()),
-    )
+    return Model(spec, boosters.classes, regression=boosters.regression)
 
 
 def bootstrap(losses: NDArray[np.float64], *, root: bool = False) -> Interval:

@@ -31,10 +31,11 @@ from movielens.features import Column, FeatureMatrix, FeatureSpec, Part
 from movielens.ratings import RatingScale
 from movielens.readers import read_dataset
 from train.blocks import FeatureBlocks
-from train.booster import params_of, schedule_of
-from train.checkpoint import Checkpoints
+from train.context import TrainingContext
 from train.hyperparameters import Hyperparameters
+from train.objective import class_objective
 from train.rounds import Boosting
+from train.schedule import Schedule
 from train.split import split_ratings
 from train.stop import StopSignal
 
@@ -105,12 +106,13 @@ def boost(target: Path) -> Json:
         for end, (values, own) in zip(ends, parts, strict=True)
     )
     settings = Hyperparameters(num_round=ROUNDS, nthread=THREADS, **RACE)
-    schedule = schedule_of(columns, settings, ROUNDS, 0, timed=True)
-    params = params_of(settings, told["n_classes"])
+    schedule = Schedule.of(columns, settings, n_rounds=ROUNDS)
+    params = class_objective(settings, classes, told["n_classes"]).params
     watch = Watched()
-    Boosting(params, watch, Checkpoints(), schedule).run("race", train, classes, ROUNDS)
+    watched = Boosting(params, TrainingContext(settings, watch), schedule)
+    watched.run("race", train, classes, ROUNDS)
     peak = peak_mb()
-    looked = Boosting(params, StopSignal(), Checkpoints(), schedule)
+    looked = Boosting(params, TrainingContext(settings), schedule)
     losses = looked.run("race", train, classes, ROUNDS, test, ROUNDS).losses
     return {
         "curve": [*zip(range(1, ROUNDS + 1), watch.seconds, losses, strict=True)],

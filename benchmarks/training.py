@@ -41,13 +41,14 @@ from movielens.features import FeatureSpec
 from movielens.model import Model
 from movielens.ratings import RatingScale
 from movielens.readers import read_dataset
-from train.blocks import PREDICTED_ROWS, FeatureBlocks, predict
-from train.booster import fit_booster
+from train.blocks import FeatureBlocks
+from train.booster import fit_boosters
+from train.context import TrainingContext
 from train.evaluation import evaluate
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters
+from train.predicting import PIECE_ROWS, predict
 from train.split import split_ratings
-from train.stop import StopSignal
 
 DATA = BENCH / "synthetic"
 ROUNDS, LOOP_ROWS = 20, 500_000
@@ -81,17 +82,13 @@ def ours(directory: Path) -> Json:
     spec = FeatureSpec.fit(split.train, data.movies, settings.features, scale)
     stages.end("fit")
     hidden = hide(split.train.queries(), settings.hidden_share, settings.seed)
-    blocks = FeatureBlocks.fitted(
-        spec, split.train, hidden, StopSignal(), most=settings.tree_rows
-    )
+    context = TrainingContext(settings)
+    blocks = FeatureBlocks.fitted(spec, split.train, hidden, context)
     for _ in blocks.make():
         pass
     stages.end("features out of fold")
-    classes = scale.to_class(split.train.rating)
-    model = Model(
-        spec,
-        fit_booster(blocks, classes, len(scale.class_values), settings, StopSignal()),
-    )
+    boosters = fit_boosters(blocks, split.train.rating, scale, context)
+    model = Model(spec, boosters.classes)
     stages.end(f"{ROUNDS} rounds")
     scores = predict(model, split.test)
     figures = evaluate(scores, scale.to_class(split.test.rating))
@@ -153,10 +150,10 @@ def loop_by_us(directory: Path) -> Json:
     before, stages = peak_mb(), Stages()
     spec = FeatureSpec.fit(data.ratings, data.movies, ("ids",))
     stages.end("fit")
-    for first in range(0, len(data.ratings), PREDICTED_ROWS):
+    for first in range(0, len(data.ratings), PIECE_ROWS):
         spec.transform(
             data.ratings.take(
-                np.arange(first, min(first + PREDICTED_ROWS, len(data.ratings)))
+                np.arange(first, min(first + PIECE_ROWS, len(data.ratings)))
             ).queries()
         )
     stages.end("features")

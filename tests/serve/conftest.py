@@ -27,10 +27,9 @@ from serve.server import bind, make_server
 from serve.settings import Settings
 from tests.examples import EVALUATION
 from train.blocks import FeatureBlocks
-from train.booster import fit_booster
+from train.booster import fit_boosters
+from train.context import TrainingContext
 from train.hyperparameters import Hyperparameters
-from train.regression import fit_regression
-from train.stop import StopSignal
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile(
@@ -76,16 +75,9 @@ def gated(ratings: RatingTable, movies: MovieTable) -> Model:
         nthread=1,
     )
     blocks = FeatureBlocks.of(spec.transform_fitted(ratings))
-    classes, n_classes = (
-        spec.scale.to_class(ratings.rating),
-        len(spec.scale.class_values),
-    )
-    booster = fit_booster(blocks, classes, n_classes, settings, StopSignal())
-    return Model(
-        spec,
-        booster,
-        regression=fit_regression(blocks, ratings.rating, settings, StopSignal()),
-    )
+    context = TrainingContext(settings)
+    boosters = fit_boosters(blocks, ratings.rating, spec.scale, context)
+    return Model(spec, boosters.classes, regression=boosters.regression)
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,8 @@ def test_every_fault_is_named_at_once() -> None:
     for part in (
         "max_dept is unknown, did you mean max_depth?",
         "eta is 'fast', expected a number above 0 to 1",
-        "split is 'half', expected one of tutorial, random, temporal, user_temporal, none",
+        "split is 'half', expected one of tutorial, random, temporal, "
+        "user_temporal, none",
         "holdout is '1.5', expected a number above 0 to 0.9",
         "learning_rate is unknown, did you mean eta?",
         "zzz is unknown; known are alpha, bad_row_share, checkpoint_rounds",

@@ -27,7 +27,7 @@ def test_descriptions_are_plain_text_that_sagemaker_takes() -> None:
 
 def test_a_number_without_a_bound_has_xgboosts() -> None:
     bounds = supported()["lambda"]["Range"]["ContinuousParameterRangeSpecification"]
-    assert bounds == {"MinValue": "0", "MaxValue": "1.70141183461e+38"}
+    assert bounds == {"MinValue": "0", "MaxValue": "1.7014118346e+38"}
 
 
 def test_wide_ranges_are_searched_by_factors() -> None:
