@@ -104,12 +104,16 @@ def quadratic_weighted_kappa(confusion: NDArray[np.int64]) -> float:
         A number from -1 to 1; 0 if all rows and all predictions have the same class.
     """
     classes = np.arange(len(confusion))
-    weights = (classes[:, None] - classes[None, :]) ** 2
+    distance = classes[:, np.newaxis] - classes
+    weights = distance**2
     n_true = confusion.sum(axis=1)
     n_predicted = confusion.sum(axis=0)
+    by_chance = np.outer(n_true, n_predicted)
 
     # Whole numbers are exact. Nothing is rounded until the division, so the result
     # stays between -1 and 1.
-    observed = int((weights * confusion).sum() * confusion.sum())
-    by_chance = int((weights * np.outer(n_true, n_predicted)).sum())
-    return 1 - observed / by_chance if by_chance else 0.0
+    observed_error = int((weights * confusion).sum() * confusion.sum())
+    chance_error = int((weights * by_chance).sum())
+    if not chance_error:
+        return 0.0
+    return 1 - observed_error / chance_error

@@ -23,6 +23,8 @@ TUTORIAL_SHARE = 0.7
 
 # Positions of rows.
 Rows = NDArray[np.int64]
+# Of training rows, then of test rows.
+TwoParts = tuple[Rows, Rows]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +69,7 @@ def split_ratings(
     return Split(ratings.take(train), ratings.take(test))
 
 
-def hold_out(n_rows: int, share: float, seed: int) -> tuple[Rows, Rows]:
+def hold_out(n_rows: int, share: float, seed: int) -> TwoParts:
     """Hold out a random ``share`` of the rows.
 
     Returns:
@@ -78,28 +80,27 @@ def hold_out(n_rows: int, share: float, seed: int) -> tuple[Rows, Rows]:
     return np.sort(shuffled[n_held_out:]), np.sort(shuffled[:n_held_out])
 
 
-def _tutorial(ratings: RatingTable, _holdout: float, _seed: int) -> tuple[Rows, Rows]:
+def _tutorial(ratings: RatingTable, _holdout: float, _seed: int) -> TwoParts:
     """The tutorial's own call, on positions instead of rows."""
-    positions = pd.Series(np.arange(len(ratings)))
-    shuffled = positions.sample(frac=1, random_state=TUTORIAL_SEED).to_numpy()
     n_train = int(TUTORIAL_SHARE * len(ratings))
-    return shuffled[:n_train], shuffled[n_train:]
+    in_order = pd.Series(np.arange(len(ratings)))
+    shuffled = in_order.sample(frac=1, random_state=TUTORIAL_SEED)
+    rows = shuffled.to_numpy()
+    return rows[:n_train], rows[n_train:]
 
 
-def _random(ratings: RatingTable, holdout: float, seed: int) -> tuple[Rows, Rows]:
+def _random(ratings: RatingTable, holdout: float, seed: int) -> TwoParts:
     return hold_out(len(ratings), holdout, seed)
 
 
-def _temporal(ratings: RatingTable, holdout: float, _seed: int) -> tuple[Rows, Rows]:
+def _temporal(ratings: RatingTable, holdout: float, _seed: int) -> TwoParts:
     """The last rows by time test; rows of the same second stay in the file's order."""
     by_time = np.argsort(_timestamp(ratings), kind="stable")
     n_train = len(ratings) - round(holdout * len(ratings))
     return np.sort(by_time[:n_train]), np.sort(by_time[n_train:])
 
 
-def _user_temporal(
-    ratings: RatingTable, holdout: float, _seed: int
-) -> tuple[Rows, Rows]:
+def _user_temporal(ratings: RatingTable, holdout: float, _seed: int) -> TwoParts:
     """The last rows of each user test.
 
     Their number is rounded down, so every user who tests has training rows too.
@@ -127,7 +128,7 @@ def _timestamp(ratings: RatingTable) -> NDArray[np.uint32]:
     return ratings.timestamp
 
 
-_SPLITS: dict[SplitName, Callable[[RatingTable, float, int], tuple[Rows, Rows]]] = {
+_SPLITS: dict[SplitName, Callable[[RatingTable, float, int], TwoParts]] = {
     "tutorial": _tutorial,
     "random": _random,
     "temporal": _temporal,

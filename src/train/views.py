@@ -83,7 +83,8 @@ class Views:
             self._change(part)
         n_views = len(self._views)
         turn, place = divmod(n_round, n_views)
-        order = np.random.default_rng([self.seed, turn]).permutation(n_views)
+        rng = np.random.default_rng([self.seed, turn])
+        order = rng.permutation(n_views)
         return self._views[int(order[place])]
 
     def _change(self, part: Part) -> None:
@@ -99,24 +100,22 @@ class Views:
         self._part = part
 
     def _dealt(self, allowed: Columns, part: Part) -> Iterator[Columns]:
-        """Hands of the share's size; each column is in one.
-
-        The last hand is filled up with columns of the first.
-        """
+        """Hands of the share's size; each column is in one."""
         size = max(1, int(self.share * len(allowed)))
-        shuffled = np.random.default_rng([self.seed, part]).permutation(allowed)
+        rng = np.random.default_rng([self.seed, part])
+        shuffled = rng.permutation(allowed)
+
         for first in range(0, len(shuffled), size):
-            hand = shuffled.take(range(first, first + size), mode="wrap")
+            positions = range(first, first + size)
+            # The last hand is filled up with columns of the first.
+            hand = shuffled.take(positions, mode="wrap")
             yield np.sort(hand)
 
     def _drawn(self, allowed: Columns) -> View:
         """The one view of all features, of which XGBoost draws some allowed ones."""
         n_features = len(self.schedule.features)
         every = np.arange(n_features)
-        if self._views:
-            matrices = self._views[0].matrices
-        else:
-            matrices = self._matrices(every)
+        matrices = self._views[0].matrices if self._views else self._matrices(every)
 
         weights = np.isin(every, allowed).astype(np.float32)
         for matrix in matrices:

@@ -129,9 +129,9 @@ def _check_timestamps(old: RatingTable, new: RatingTable) -> None:
     if (old.timestamp is None) == (new.timestamp is None):
         return
     if old.timestamp is None:
-        difference = "has no timestamps, the new ratings have"
+        difference = "has no timestamps, but the new ratings do"
     else:
-        difference = "has timestamps, the new ratings have none"
+        difference = "has timestamps, but the new ratings don't"
     raise JobError(f"the model {difference}: train anew, or give both the same columns")
 
 

@@ -7,7 +7,7 @@ notices. So the hosts watch each other besides:
 1. Every host connects to the first one, however much later it starts.
 2. Every few seconds, both ends of each connection send a sign of life.
 3. A host that ends says so, and says why if it failed.
-4. When a host failed, or sends no sign of life, the first host reports it to the others.
+4. When a host fails, or falls silent, the first host reports it to the others.
 5. A host that doesn't end by itself within a few seconds of that is made to give up.
 
 Messages are JSON objects, one a line:
