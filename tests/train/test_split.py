@@ -104,5 +104,5 @@ def test_temporal_splits_need_timestamps(ratings: RatingTable, name: SplitName) 
 
 def test_a_split_without_test_rows_is_refused(ratings: RatingTable) -> None:
     two_rows = ratings.take(np.arange(2))
-    with pytest.raises(DataError, match="leaves 2 to train on and 0 to test on"):
+    with pytest.raises(DataError, match="leaves 2 to train on and 0 to test:"):
         split_ratings(two_rows, "random", 0.1, 1)
