@@ -7,7 +7,6 @@ import re
 import numpy as np
 import pytest
 
-from movielens.evaluation import evaluation_table
 from movielens.predictions import Predictions
 from movielens.tables import RatingTable
 from train.evaluation import evaluate
@@ -55,14 +54,6 @@ def test_values_keep_their_sign() -> None:
     line = metric_line("test:quadratic_weighted_kappa", -0.25)
     assert line == "metric test:quadratic_weighted_kappa=-0.250000"
     assert found_in(line) == {"test:quadratic_weighted_kappa": "-0.250000"}
-
-
-def test_the_table_has_a_line_each_and_aligned_columns() -> None:
-    figures = {"test": FIGURES, "most_frequent_class": FIGURES}
-    lines = evaluation_table(figures).splitlines()
-    assert len(lines) == 3
-    assert len({len(line) for line in lines}) == 1
-    assert lines[1].startswith("test ")
 
 
 def test_predictions_csv_keeps_every_digit() -> None:
