@@ -54,7 +54,10 @@ class HostProcesses:
         network = f"127.{os.getpid() % 250 + 1}.{next(_NETWORKS)}"
         numbers = range(1, n_hosts + 1)
         self.names = [f"{network}.{number}" for number in numbers]
-        self.base_dirs = [directory / f"host-{number}" for number in numbers]
+        self.base_dirs = [
+            directory / f"host-{number}"  # each an /opt/ml
+            for number in numbers
+        ]
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def lay_out(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from movielens.evaluation import Figures
 from movielens.predictions import Predictions
 from train.evaluation import evaluate, quadratic_weighted_kappa, reliability_bins
 
@@ -23,20 +24,35 @@ def one_row(*probabilities: float) -> Predictions:
     return Predictions(np.array([probabilities], dtype=np.float32), STARS)
 
 
-def test_figures_by_hand() -> None:
-    figures = evaluate(certain([0, 1, 2, 4]), np.array([0, 2, 4, 0]))
-    errors = np.array([0, 1, 2, 4])
-    assert figures.n_rows == 4
-    assert figures.distance == {"0": 0.25, "1": 0.25, "2": 0.25, "more": 0.25}
-    assert figures.accuracy == 0.25
-    assert figures.rmse == pytest.approx(np.sqrt(np.mean(errors**2)))
-    assert figures.mae == pytest.approx(np.mean(errors))
+@pytest.fixture(scope="module")
+def by_hand() -> Figures:
+    """Figures of four rows, which are 0, 1, 2 and 4 classes away."""
+    predicted = certain([0, 1, 2, 4])
+    true_class = np.array([0, 2, 4, 0])
+    return evaluate(predicted, true_class)
 
 
-def test_confusion_has_a_row_for_each_true_class() -> None:
-    figures = evaluate(certain([0, 1, 2, 4]), np.array([0, 2, 4, 0]))
-    assert figures.confusion_matrix[0] == [1, 0, 0, 0, 1]
-    assert sum(map(sum, figures.confusion_matrix)) == 4
+def test_distances_are_shares_of_the_rows(by_hand: Figures) -> None:
+    assert by_hand.n_rows == 4
+    assert by_hand.accuracy == 0.25
+    assert by_hand.distance == {
+        "0": 0.25,
+        "1": 0.25,
+        "2": 0.25,
+        "more": 0.25,
+    }
+
+
+def test_errors_are_in_stars(by_hand: Figures) -> None:
+    mean_square = (0 + 1 + 4 + 16) / 4
+    assert by_hand.mae == pytest.approx((0 + 1 + 2 + 4) / 4)
+    assert by_hand.rmse == pytest.approx(mean_square**0.5)
+
+
+def test_confusion_has_a_row_for_each_true_class(by_hand: Figures) -> None:
+    confusion = by_hand.confusion_matrix
+    assert confusion[0] == [1, 0, 0, 0, 1]
+    assert sum(map(sum, confusion)) == 4
 
 
 def test_log_loss_by_hand() -> None:
@@ -52,8 +68,10 @@ def test_log_loss_of_an_impossible_class_is_finite() -> None:
 
 
 def test_errors_in_stars_are_of_the_mean_not_of_the_class() -> None:
-    figures = evaluate(one_row(0.4, 0, 0, 0.3, 0.3), np.array([0]))
-    mean = 0.4 * 1 + 0.3 * 4 + 0.3 * 5
+    predictions = one_row(0.4, 0, 0, 0.3, 0.3)
+    figures = evaluate(predictions, np.array([0]))
+    # The mean is 0.4 * 1 + 0.3 * 4 + 0.3 * 5.
+    mean = 3.1
     assert figures.accuracy == 1
     assert figures.mae == pytest.approx(mean - 1)
 
@@ -78,11 +96,14 @@ def test_figures_agree_with_each_other(rows: list[tuple[int, int]]) -> None:
     figures = evaluate(certain(predicted), np.array(true))
 
     n_exact = sum(first == second for first, second in rows)
-    assert figures.accuracy == figures.distance["0"] == n_exact / len(rows)
+    accuracy = n_exact / len(rows)
+    assert figures.accuracy == accuracy
+    assert figures.distance["0"] == accuracy
     assert sum(figures.distance.values()) == pytest.approx(1)
     assert -1 <= figures.quadratic_weighted_kappa <= 1
-    counts = np.bincount(true, minlength=len(STARS))
-    assert [sum(row) for row in figures.confusion_matrix] == counts.tolist()
+    n_true = np.bincount(true, minlength=len(STARS))
+    confusion = np.array(figures.confusion_matrix)
+    assert confusion.sum(axis=1).tolist() == n_true.tolist()
 
 
 # Fleiss and Cohen (1973) show that quadratic weights give the intraclass correlation:

@@ -5,6 +5,7 @@ depend on no more than the part says.
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from movielens.features import Column, FeatureSpec, Part
 from movielens.queries import RatingQueries
@@ -20,6 +21,8 @@ COLUMNS = (
     Column("hour", Part.MOMENT),
     Column("weekday", Part.MOMENT),
 )
+# Two rounds of the movie, one of the user, then those of the moment.
+SCHEDULE = Schedule(COLUMNS, n_before=0, first_of_user=2, first_of_moment=3)
 HYPERPARAMETERS = Hyperparameters(movie_rounds=0.2, user_rounds=0.3)
 
 
@@ -75,13 +78,35 @@ def test_every_part_has_features(spec: FeatureSpec) -> None:
 
 
 def test_rounds_go_from_the_movie_to_the_moment() -> None:
-    schedule = Schedule(COLUMNS, n_before=0, first_of_user=2, first_of_moment=3)
-    parts = [schedule.part(n_round) for n_round in range(4)]
-    assert parts == [Part.MOVIE, Part.MOVIE, Part.USER, Part.MOMENT]
-    assert [schedule.gate(n_round) for n_round in range(4)] == [None, None, 0, 1]
-    assert schedule.columns(Part.MOVIE).tolist() == [2]
-    assert schedule.columns(Part.USER).tolist() == [2, 3]
-    assert schedule.columns(Part.MOMENT).tolist() == [2, 3, 4, 5]
+    parts = [SCHEDULE.part(n_round) for n_round in range(4)]
+    assert parts == [
+        Part.MOVIE,
+        Part.MOVIE,
+        Part.USER,
+        Part.MOMENT,
+    ]
+
+
+def test_rounds_have_the_gate_of_what_they_look_at() -> None:
+    gates = [SCHEDULE.gate(n_round) for n_round in range(4)]
+    knows_user = 0
+    knows_time = 1
+    assert gates == [None, None, knows_user, knows_time]
+
+
+@pytest.mark.parametrize(
+    ("part", "names"),
+    [
+        (Part.MOVIE, ["year"]),
+        (Part.USER, ["year", "bias"]),
+        (Part.MOMENT, ["year", "bias", "hour", "weekday"]),
+    ],
+)
+def test_a_part_has_its_own_features_and_those_of_the_parts_before(
+    part: Part, names: list[str]
+) -> None:
+    positions = SCHEDULE.columns(part)
+    assert [COLUMNS[position].name for position in positions] == names
 
 
 def test_hyperparameters_say_how_many_rounds_look_at_what() -> None:

@@ -28,7 +28,7 @@ def test_an_expected_failure_is_its_message(
 ) -> None:
     base_dir = make_job({"etaa": "1"})
     monkeypatch.setenv(BASE_DIR_VARIABLE, str(base_dir))
-    with pytest.raises(ClientError, match="^etaa is unknown, did you mean eta\\?$"):
+    with pytest.raises(ClientError, match=r"^etaa is unknown, did you mean eta\?$"):
         main()
 
 

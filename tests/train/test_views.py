@@ -93,8 +93,10 @@ def test_bins_of_many_rows_are_those_of_some(blocks: FeatureBlocks) -> None:
     view = dealt.of(ROUND_OF_MOMENT)
     assert view.matrices[0].num_row() == len(made)
 
-    every_fourth = blocks.among(made[::4]).of_columns(view.columns)
-    expected = quantised_matrix(every_fourth, LABEL, max_bin=16).get_quantile_cut()
+    every_fourth = blocks.among(made[::4])
+    same_columns = every_fourth.of_columns(view.columns)
+    sample = quantised_matrix(same_columns, LABEL, max_bin=16)
+    expected = sample.get_quantile_cut()
     found = view.matrices[0].get_quantile_cut()
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])
