@@ -17,6 +17,7 @@ UNKNOWN_ID = 0
 
 def hide(queries: RatingQueries, share: float, seed: int) -> RatingQueries:
     """The same rows, with an unknown movie in a random ``share`` of them."""
-    is_hidden = np.random.default_rng(seed).random(len(queries)) < share
+    rng = np.random.default_rng(seed)
+    is_hidden = rng.random(len(queries)) < share
     movie_id = np.where(is_hidden, UNKNOWN_ID, queries.movie_id)
     return RatingQueries(queries.user_id, movie_id, queries.timestamp)

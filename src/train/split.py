@@ -75,9 +75,12 @@ def hold_out(n_rows: int, share: float, seed: int) -> TwoParts:
     Returns:
         Positions of the rows kept and of those held out, each rising.
     """
-    shuffled = np.random.default_rng(seed).permutation(n_rows)
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(n_rows)
     n_held_out = round(share * n_rows)
-    return np.sort(shuffled[n_held_out:]), np.sort(shuffled[:n_held_out])
+    held_out = shuffled[:n_held_out]
+    kept = shuffled[n_held_out:]
+    return np.sort(kept), np.sort(held_out)
 
 
 def _tutorial(ratings: RatingTable, _holdout: float, _seed: int) -> TwoParts:
@@ -97,7 +100,9 @@ def _temporal(ratings: RatingTable, holdout: float, _seed: int) -> TwoParts:
     """The last rows by time test; rows of the same second stay in the file's order."""
     by_time = np.argsort(_timestamp(ratings), kind="stable")
     n_train = len(ratings) - round(holdout * len(ratings))
-    return np.sort(by_time[:n_train]), np.sort(by_time[n_train:])
+    train = by_time[:n_train]
+    test = by_time[n_train:]
+    return np.sort(train), np.sort(test)
 
 
 def _user_temporal(ratings: RatingTable, holdout: float, _seed: int) -> TwoParts:

@@ -24,8 +24,16 @@ def table(user: list[int], movie: list[int], rating: list[float]) -> RatingTable
 
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Figures]:
-    train = table(user=[1, 1, 2, 2], movie=[7, 8, 7, 9], rating=[5, 5, 1, 5])
-    test = table(user=[1, 2, 3], movie=[7, 7, 10], rating=[5, 3, 5])
+    train = table(
+        user=[1, 1, 2, 2],
+        movie=[7, 8, 7, 9],
+        rating=[5, 5, 1, 5],
+    )
+    test = table(
+        user=[1, 2, 3],
+        movie=[7, 7, 10],
+        rating=[5, 3, 5],
+    )
     return evaluate_baselines(train, test, SCALE)
 
 

@@ -87,7 +87,8 @@ def test_blocks_together_are_in_the_order_of_the_rows(
     blocks: FeatureBlocks, whole: FeatureMatrix
 ) -> None:
     some = blocks.among(CHOSEN)
-    ((rows, features),) = some.together().make()
+    (block,) = some.together().make()
+    rows, features = block
     assert rows.tolist() == CHOSEN.tolist()
     assert some.rows().tolist() == CHOSEN.tolist()
     np.testing.assert_array_equal(features.values, whole.values[CHOSEN])
@@ -97,8 +98,10 @@ def test_blocks_without_rows_are_one_empty_block_together(
     blocks: FeatureBlocks,
 ) -> None:
     none = blocks.among(np.arange(0))
-    ((rows, features),) = none.together().make()
-    assert len(rows) == len(features) == 0
+    (block,) = none.together().make()
+    rows, features = block
+    assert len(rows) == 0
+    assert len(features) == 0
     assert features.columns == blocks.columns
 
 

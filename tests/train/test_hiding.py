@@ -27,11 +27,11 @@ def test_movies_are_hidden_in_their_share_and_nothing_else_changes(
 
 def test_the_seed_decides_which_rows(ratings: RatingTable) -> None:
     queries = ratings.queries()
-    first = hide(queries, 0.3, seed=1).movie_id.tolist()
-    again = hide(queries, 0.3, seed=1).movie_id.tolist()
-    other = hide(queries, 0.3, seed=2).movie_id.tolist()
-    assert first == again
-    assert first != other
+    first = hide(queries, 0.3, seed=1)
+    again = hide(queries, 0.3, seed=1)
+    other = hide(queries, 0.3, seed=2)
+    assert first.movie_id.tolist() == again.movie_id.tolist()
+    assert first.movie_id.tolist() != other.movie_id.tolist()
 
 
 def test_a_hidden_movie_has_the_features_of_an_unknown_one(

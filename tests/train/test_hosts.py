@@ -15,7 +15,9 @@ def test_hosts_are_sorted_and_the_first_one_leads() -> None:
         {"hosts": ["algo-3", "algo-1", "algo-2"], "current_host": "algo-2"}
     )
     assert hosts == Hosts(("algo-1", "algo-2", "algo-3"), "algo-2")
-    assert (len(hosts), hosts.rank, hosts.is_first) == (3, 1, False)
+    assert len(hosts) == 3
+    assert hosts.rank == 1
+    assert not hosts.is_first
     assert Hosts(hosts.names, "algo-1").is_first
 
 

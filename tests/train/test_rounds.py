@@ -67,10 +67,11 @@ def test_a_stage_ends_when_the_loss_falls_no_more(
         patience=2,
     )
     n_rounds = done.booster.num_boosted_rounds()
-    assert len(done.losses) == n_rounds < 40
     n_best = done.best.num_boosted_rounds()
-    assert done.losses[n_best - 1] == min(done.losses)
+    assert n_rounds < 40
     assert n_rounds == n_best + 2
+    assert len(done.losses) == n_rounds
+    assert done.losses[n_best - 1] == min(done.losses)
 
 
 def test_a_stopped_stage_goes_on_to_the_same_model(

@@ -111,12 +111,14 @@ def test_a_part_has_its_own_features_and_those_of_the_parts_before(
 
 def test_hyperparameters_say_how_many_rounds_look_at_what() -> None:
     schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10)
-    assert (schedule.first_of_user, schedule.first_of_moment) == (2, 5)
+    assert schedule.first_of_user == 2
+    assert schedule.first_of_moment == 5
 
 
 def test_without_timestamps_no_round_looks_at_the_moment() -> None:
     schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10, has_timestamps=False)
-    assert (schedule.first_of_user, schedule.first_of_moment) == (2, 10)
+    assert schedule.first_of_user == 2
+    assert schedule.first_of_moment == 10
 
 
 def test_rounds_after_an_earlier_model_look_at_everything() -> None:
