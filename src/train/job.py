@@ -173,7 +173,7 @@ def _checkpoint_dir(base_dir: Path, config: dict[str, Any]) -> Path | None:
 
     path = Path(declared)
     if path.is_relative_to(DEFAULT_BASE_DIR):
-        # The platform's path is under /opt/ml, and base_dir stands for that.
+        # The platform says /opt/ml, and base_dir is what is used in its place.
         return base_dir / path.relative_to(DEFAULT_BASE_DIR)
     return path
 

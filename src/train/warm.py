@@ -109,7 +109,7 @@ def read_model(channel: Channel, hyperparameters: Hyperparameters) -> EarlierMod
 def ratings_of(spec: FeatureSpec) -> RatingTable:
     """The ratings that a model keeps: the latest of each user, by user and time."""
     profiles = spec.profiles
-    # The last user and the last rating stand for unknown ones.
+    # The last place in these arrays belongs to an unknown user or rating.
     n_users = len(profiles.start) - 2
     n_ratings = np.diff(profiles.start[:-1])
     user_index = np.repeat(np.arange(n_users), n_ratings)
