@@ -34,13 +34,12 @@ from movielens.ratings import RatingScale
 from movielens.readers import Dataset
 from movielens.tables import RatingTable
 from train.blocks import FeatureBlocks
-from train.booster import fit_booster
+from train.booster import fit_boosters
+from train.context import TrainingContext
 from train.evaluation import SMALLEST_PROBABILITY, evaluate
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters, SplitName
-from train.regression import fit_regression
 from train.split import Split
-from train.stop import StopSignal
 
 SPLITS: tuple[SplitName, ...] = ("tutorial", "user_temporal", "temporal")
 
@@ -59,13 +58,9 @@ def fit_model(split: Split, data: Dataset, hyperparameters: Hyperparameters) -> 
     hidden = hide(queries, hyperparameters.hidden_share, hyperparameters.seed)
     blocks = FeatureBlocks.of(spec.transform_fitted(split.train, hidden))
 
-    classes = scale.to_class(split.train.rating)
-    n_classes = len(scale.class_values)
-    booster = fit_booster(blocks, classes, n_classes, hyperparameters, StopSignal())
-    regression = fit_regression(
-        blocks, split.train.rating, hyperparameters, StopSignal()
-    )
-    return Model(spec, booster, regression=regression)
+    context = TrainingContext(hyperparameters)
+    boosters = fit_boosters(blocks, split.train.rating, scale, context)
+    return Model(spec, boosters.classes, regression=boosters.regression)
 
 
 def mean_interval(losses: NDArray[np.float64]) -> Interval:

@@ -31,10 +31,11 @@ from benchmarks.results import ROOT
 from movielens.features import Column, FeatureMatrix, FeatureSpec, Part
 from movielens.ratings import RatingScale
 from train.blocks import FeatureBlocks
-from train.booster import params_of, schedule_of
-from train.checkpoint import Checkpoints
+from train.context import TrainingContext
 from train.hyperparameters import Hyperparameters
+from train.objective import class_objective
 from train.rounds import Boosting
+from train.schedule import Schedule
 from train.stop import StopSignal
 
 LEARNERS_PYTHON = ROOT / ".venv-learners" / "bin" / "python"
@@ -102,15 +103,15 @@ def boost(target: Path) -> Json:
     test = one_block(test_features, positions[n_train:], len(classes))
 
     hyperparameters = Hyperparameters(num_round=N_ROUNDS, nthread=N_THREADS, **RACE)
-    schedule = schedule_of(columns, hyperparameters, N_ROUNDS, 0, timed=True)
-    params = params_of(hyperparameters, facts["n_classes"])
+    schedule = Schedule.of(columns, hyperparameters, n_rounds=N_ROUNDS)
+    params = class_objective(hyperparameters, classes, facts["n_classes"]).params
 
     clock = RoundClock()
-    timed = Boosting(params, clock, Checkpoints(), schedule)
+    timed = Boosting(params, TrainingContext(hyperparameters, clock), schedule)
     timed.run("race", train, classes, N_ROUNDS)
     peak = peak_mb()
 
-    watched = Boosting(params, StopSignal(), Checkpoints(), schedule)
+    watched = Boosting(params, TrainingContext(hyperparameters), schedule)
     losses = watched.run("race", train, classes, N_ROUNDS, test, N_ROUNDS).losses
 
     rounds = range(1, N_ROUNDS + 1)

@@ -38,12 +38,13 @@ from benchmarks.results import BENCH, console, save
 from movielens.features import FeatureSpec
 from movielens.model import Model
 from movielens.ratings import RatingScale
-from train.blocks import PREDICTED_ROWS, FeatureBlocks, predict
-from train.booster import fit_booster
+from train.blocks import FeatureBlocks
+from train.booster import fit_boosters
+from train.context import TrainingContext
 from train.evaluation import evaluate
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters
-from train.stop import StopSignal
+from train.predicting import PIECE_ROWS, predict
 
 DATA = BENCH / "synthetic"
 SIZES = [100_000, 1_000_000]
@@ -85,17 +86,14 @@ def ours(directory: Path) -> Json:
 
     queries = split.train.queries()
     hidden = hide(queries, hyperparameters.hidden_share, hyperparameters.seed)
-    blocks = FeatureBlocks.fitted(
-        spec, split.train, hidden, StopSignal(), most=hyperparameters.tree_rows
-    )
+    context = TrainingContext(hyperparameters)
+    blocks = FeatureBlocks.fitted(spec, split.train, hidden, context)
     for _ in blocks.make():
         pass
     clock.end("features out of fold")
 
-    classes = scale.to_class(split.train.rating)
-    n_classes = len(scale.class_values)
-    booster = fit_booster(blocks, classes, n_classes, hyperparameters, StopSignal())
-    model = Model(spec, booster)
+    boosters = fit_boosters(blocks, split.train.rating, scale, context)
+    model = Model(spec, boosters.classes)
     clock.end(f"{N_ROUNDS} rounds")
 
     predictions = predict(model, split.test)
@@ -172,8 +170,8 @@ def loop_by_us(directory: Path) -> Json:
     spec = FeatureSpec.fit(data.ratings, data.movies, notebook.FEATURES)
     clock.end("fit")
 
-    for first in range(0, n_rows, PREDICTED_ROWS):
-        end = min(first + PREDICTED_ROWS, n_rows)
+    for first in range(0, n_rows, PIECE_ROWS):
+        end = min(first + PIECE_ROWS, n_rows)
         piece = data.ratings.take(np.arange(first, end))
         spec.transform(piece.queries())
     clock.end("features")

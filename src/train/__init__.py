@@ -1,3 +1,4 @@
-"""The training job: from raw MovieLens files under ``/opt/ml`` to an evaluated
-artifact.
+"""The training job: from raw MovieLens files under ``/opt/ml`` to an artifact.
+
+`train.pipeline` is the straight line through it.
 """

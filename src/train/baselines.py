@@ -1,7 +1,8 @@
-"""What a model must beat: predictors that know no more than a count.
+"""What a model must beat: predictors that only count.
 
-Each is a distribution over the classes, learnt from the training rows, so that every
-metric of the model can be computed for it too. A mean's class is the one nearest to it.
+Each gives a distribution over the classes, learnt from the training rows, so every
+metric of the model can be computed for it too. The class of a mean is the one nearest
+to it.
 """
 
 from __future__ import annotations
@@ -16,31 +17,36 @@ from movielens.ratings import RatingScale
 from movielens.tables import RatingTable
 from train.evaluation import evaluate
 
-# How many ratings of the prior a user's or a movie's own ratings are weighed against.
+# The distribution of all ratings counts as much as this many ratings of the user or of
+# the movie.
 PRIOR_WEIGHT = 5.0
 
 
 def evaluate_baselines(
     train: RatingTable, test: RatingTable, scale: RatingScale
 ) -> dict[str, Figures]:
-    """Figures on ``test`` of baselines fitted on ``train``, by name."""
+    """Fit the baselines on ``train`` and evaluate them on ``test``.
+
+    Returns:
+        Figures of ``most_frequent_class``, ``user_mean`` and ``movie_mean``.
+    """
     true_class = scale.to_class(test.rating)
     train_class = scale.to_class(train.rating)
-    prior = np.bincount(train_class, minlength=len(scale.class_values)) / len(train)
-    most_frequent = Predictions(
-        np.tile(prior.astype(np.float32), (len(test), 1)), scale.class_values
-    )
+    n_classes = len(scale.class_values)
+    prior = np.bincount(train_class, minlength=n_classes) / len(train)
+
+    same_for_all = np.tile(prior.astype(np.float32), (len(test), 1))
+    most_frequent = Predictions(same_for_all, scale.class_values)
     figures = {"most_frequent_class": evaluate(most_frequent, true_class)}
-    for name, train_id, test_id in (
-        ("user_mean", train.user_id, test.user_id),
-        ("movie_mean", train.movie_id, test.movie_id),
-    ):
-        predictions = Predictions(
-            _histograms(train_id, train_class, test_id, prior),
-            scale.class_values,
-            "mean",
-        )
-        figures[name] = evaluate(predictions, true_class)
+
+    ids = {
+        "user_mean": (train.user_id, test.user_id),
+        "movie_mean": (train.movie_id, test.movie_id),
+    }
+    for name, (train_id, test_id) in ids.items():
+        histograms = _histograms(train_id, train_class, test_id, prior)
+        means = Predictions(histograms, scale.class_values, "mean")
+        figures[name] = evaluate(means, true_class)
     return figures
 
 
@@ -50,19 +56,21 @@ def _histograms(
     test_id: NDArray[np.int32],
     prior: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """The class histogram of each test row's id, (n_k + w p_k) / (n + w), which is the
-    prior for an unknown id.
+    """The distribution over the classes for each test row's id.
 
-    Returns float32 (n_rows, n_classes).
+    It is (n_k + w p_k) / (n + w): the id's counts n_k, drawn towards the prior p_k with
+    weight w. An unknown id gets the prior.
+
+    Returns:
+        float32 (n_rows, n_classes).
     """
     index = IdIndex.of(train_id)
     n_classes = len(prior)
+    n_ids = len(index.ids) + 1  # one for unknown ids
     cell = index.index(train_id) * n_classes + train_class
-    counts = np.bincount(cell, minlength=(len(index.ids) + 1) * n_classes).reshape(
-        -1, n_classes
-    )
-    smoothed = (counts + PRIOR_WEIGHT * prior) / (
-        counts.sum(axis=1, keepdims=True) + PRIOR_WEIGHT
-    )
+    counts = np.bincount(cell, minlength=n_ids * n_classes).reshape(-1, n_classes)
+
+    n_ratings = counts.sum(axis=1, keepdims=True)
+    smoothed = (counts + PRIOR_WEIGHT * prior) / (n_ratings + PRIOR_WEIGHT)
     histograms: NDArray[np.float32] = smoothed[index.index(test_id)].astype(np.float32)
     return histograms

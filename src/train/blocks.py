@@ -1,15 +1,7 @@
-"""Features in blocks, straight into XGBoost's quantised matrix, so that the full matrix
-of floats never exists.
+"""Features of training rows in blocks, which can be gone through any number of times.
 
-XGBoost goes through the blocks twice: to find the quantiles, then to fill its bins.
-    Features of a small data set are
-kept between the two, those of a large one are made again, which costs time instead of
-memory.
-
-A quantised matrix with missing values takes four bytes a value and more time, one
-without takes one. So what is missing is a number below all others there, and the trees
-are told afterwards to send what is missing the way that number went
-(`train.model_surgery.Grown`).
+The features of a small data set are kept after they were made once. Those of a large
+one are made again each time, which costs time instead of memory.
 """
 
 from __future__ import annotations
@@ -18,60 +10,57 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
 from movielens.features import Column, FeatureMatrix, FeatureSpec
 from movielens.features.folds import fold_of, n_folds_of, sample_of
 from movielens.features.spec import BLOCK_ROWS
-from movielens.model import Model
-from movielens.predictions import Predictions
 from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
 from train.cluster import ALONE, Cluster
+from train.context import TrainingContext
 from train.stop import StopSignal
 
 logger = logging.getLogger(__name__)
 
+# Positions among all training rows.
 Rows = NDArray[np.int64]
-Labels = NDArray[np.int64] | NDArray[np.float32]
-# Float values that may be kept, 2 GiB of them.
+# Some rows, and their features.
+Block = tuple[Rows, FeatureMatrix]
+
+# Values that are kept at most, 2 GiB of float32.
 KEPT_VALUES = 2**29
-PREDICTED_ROWS = 131_072
-MISSING = np.float32(-3e38)
+
+_STAGE = "the features were done"
 _SECONDS_BETWEEN_LINES = 10.0
-_NO_ROWS = np.empty(0, dtype=np.int64)
 _Value = TypeVar("_Value", np.int64, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureBlocks:
-    """Features of some rows, gone through any number of times.
+    """Features of some rows.
 
     Attributes:
-        n_rows: rows that the positions are among.
+        n_rows: all rows, which the positions count.
         columns: the features.
-        make: gives the blocks, in the same order each time: positions among the rows,
-            each once, and their features.
-        are_kept: whether going through them again makes none anew.
+        make: gives the blocks, the same ones in the same order each time; each row is
+            in one of them at most.
+        are_kept: whether going through them again costs nothing.
     """
 
     n_rows: int
     columns: tuple[Column, ...]
-    make: Callable[[], Iterator[tuple[Rows, FeatureMatrix]]]
+    make: Callable[[], Iterator[Block]]
     are_kept: bool = True
 
     @classmethod
     def of(cls, features: FeatureMatrix) -> FeatureBlocks:
-        """Features that are there already, as one block."""
-        return cls(
-            len(features),
-            features.columns,
-            lambda: iter([(np.arange(len(features)), features)]),
-        )
+        """Features that are already made, as one block."""
+        block = np.arange(len(features)), features
+        return cls(len(features), features.columns, lambda: iter([block]))
 
     @classmethod
     def fitted(
@@ -79,205 +68,152 @@ class FeatureBlocks:
         spec: FeatureSpec,
         ratings: RatingTable,
         queries: RatingQueries,
-        stop: StopSignal,
-        cluster: Cluster = ALONE,
-        most: int = 2**62,
+        context: TrainingContext,
+        kept_values: int = KEPT_VALUES,
         block_rows: int = BLOCK_ROWS,
     ) -> FeatureBlocks:
-        """The training rows' features, each computed without the row itself.
+        """The features of training rows, each made without the row's own rating.
+
+        About ``tree_rows`` of the rows have features, chosen by a hash, and each host
+        makes those of its own rows. All rows count in the features.
 
         Args:
             spec: fitted on ``ratings``.
             ratings: all training rows.
             queries: the same rows as the model shall see them.
-            stop: going through the blocks raises StoppedError after a stop.
-            cluster: the hosts, each of which makes the features of some folds.
-            most: about how many rows have features made, drawn by a hash; all rows
-                shape them.
+            context: how to train. After a stop, `make` raises StoppedError.
+            kept_values: values of all hosts that are kept at most; if there are more,
+                the features are made again each time.
             block_rows: how many rows a block has at most.
         """
-        n_rows, columns = len(ratings), spec.columns
-        sampled = sample_of(ratings, most)
-        wanted = sampled & (host_of(ratings, len(cluster)) == cluster.rank)
+        cluster = context.cluster
+        is_sampled = sample_of(ratings, context.hyperparameters.tree_rows)
+        is_wanted = is_sampled & (host_of(ratings, len(cluster)) == cluster.rank)
+        n_wanted = int(is_wanted.sum())
 
-        def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
-            return _told(
-                spec.transform_fitted_blocks(ratings, queries, wanted, block_rows),
-                int(wanted.sum()),
-                stop,
+        def make() -> Iterator[Block]:
+            blocks = spec.transform_fitted_blocks(
+                ratings, queries, is_wanted, block_rows
             )
+            return _reported(blocks, n_wanted, context.stop)
 
-        if int(sampled.sum()) * len(columns) > KEPT_VALUES:
-            return cls(n_rows, columns, make, are_kept=False)
-        kept: list[tuple[Rows, FeatureMatrix]] = []
+        n_values = int(is_sampled.sum()) * len(spec.columns)
+        if n_values > kept_values:
+            return cls(len(ratings), spec.columns, make, are_kept=False)
 
-        def make_once() -> Iterator[tuple[Rows, FeatureMatrix]]:
+        kept: list[Block] = []
+
+        def make_once() -> Iterator[Block]:
             if not kept:
                 kept.extend(make())
             return iter(kept)
 
-        return cls(n_rows, columns, make_once)
+        return cls(len(ratings), spec.columns, make_once)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A name for each feature."""
+        """The names of the features."""
         return tuple(column.name for column in self.columns)
 
-    def among(self, rows: Rows) -> FeatureBlocks:
-        """Those of the given rows, which are rising; positions stay those among all
-        rows.
-        """
-        chosen = np.zeros(self.n_rows, dtype=np.bool_)
-        chosen[rows] = True
+    def no_rows(self) -> Block:
+        """An empty block."""
+        values = np.empty((0, len(self.columns)), dtype=np.float32)
+        return np.empty(0, dtype=np.int64), FeatureMatrix(values, self.columns)
 
-        def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
-            for positions, block in self.make():
-                within = chosen[positions]
+    def among(self, rows: Rows) -> FeatureBlocks:
+        """Only the given rows, which are rising; positions still count all rows."""
+        is_chosen = np.zeros(self.n_rows, dtype=np.bool_)
+        is_chosen[rows] = True
+
+        def make() -> Iterator[Block]:
+            for positions, features in self.make():
+                within = is_chosen[positions]
                 if within.any():
-                    yield (
-                        positions[within],
-                        FeatureMatrix(block.values[within], block.columns),
-                    )
+                    values = features.values[within]
+                    yield positions[within], FeatureMatrix(values, features.columns)
 
         return replace(self, make=make)
 
     def of_columns(self, columns: NDArray[np.int64]) -> FeatureBlocks:
-        """The same rows with these features alone."""
+        """The same rows with only these features (int64 positions)."""
         chosen = tuple(self.columns[column] for column in columns)
 
-        def make() -> Iterator[tuple[Rows, FeatureMatrix]]:
-            for positions, block in self.make():
-                yield (
-                    positions,
-                    FeatureMatrix(block.values.take(columns, axis=1), chosen),
-                )
+        def make() -> Iterator[Block]:
+            for positions, features in self.make():
+                values = features.values.take(columns, axis=1)
+                yield positions, FeatureMatrix(values, chosen)
 
         return replace(self, columns=chosen, make=make)
 
     def rows(self, cluster: Cluster = ALONE) -> Rows:
         """Positions of the rows of all hosts, rising."""
-        own = np.concatenate([_NO_ROWS, *(rows for rows, _ in self.make())])
+        no_rows, _ = self.no_rows()
+        own = np.concatenate([no_rows, *(rows for rows, _ in self.make())])
         return np.sort(_joined(cluster, own))
 
     def together(self, cluster: Cluster = ALONE) -> FeatureBlocks:
-        """The rows of all hosts as one block on each, in the order of their positions."""
-        made = list(self.make())
-        rows = _joined(cluster, np.concatenate([_NO_ROWS, *(rows for rows, _ in made)]))
-        no_values = np.empty((0, len(self.columns)), dtype=np.float32)
-        values = _joined(
-            cluster, np.concatenate([no_values, *(block.values for _, block in made)])
-        )
+        """The rows of all hosts as one block on each host, rising."""
+        made = [self.no_rows(), *self.make()]
+        own_rows = np.concatenate([rows for rows, _ in made])
+        own_values = np.concatenate([features.values for _, features in made])
+
+        rows = _joined(cluster, own_rows)
+        values = _joined(cluster, own_values)
         order = np.argsort(rows)
         block = rows[order], FeatureMatrix(values[order], self.columns)
         return replace(self, make=lambda: iter([block]))
 
-    def matrix(
-        self, label: Labels, max_bin: int, ref: xgboost.DMatrix | None = None
-    ) -> xgboost.QuantileDMatrix:
-        """XGBoost's matrix, its rows in the order of the blocks.
 
-        Args:
-            label: int64 or float32 (n_rows,), the class index or the stars of all rows.
-            max_bin: bins a feature.
-            ref: the matrix whose bins are used.
-        """
-        return xgboost.QuantileDMatrix(_Iterator(self, label), max_bin=max_bin, ref=ref)
-
-
-class _Iterator(xgboost.DataIter):
-    def __init__(self, blocks: FeatureBlocks, label: Labels) -> None:
-        super().__init__(release_data=True)
-        self.blocks, self.label = blocks, label
-        self.left: Iterator[tuple[Rows, FeatureMatrix]] = iter(())
-        self.given = False
-
-    def reset(self) -> None:
-        """As XGBoost says: begin anew."""
-        self.left, self.given = self.blocks.make(), False
-
-    def next(self, input_data: Callable[..., Any]) -> bool:
-        """As XGBoost says: hand over one block, False when there is none."""
-        rows, block = next(self.left, (_NO_ROWS, None))
-        if block is None and self.given:
-            return False
-        # A host without rows has a matrix too.
-        names = self.blocks.names
-        values = (
-            np.empty((0, len(names)), dtype=np.float32)
-            if block is None
-            else block.values
-        )
-        self.given = True
-        # Of a number and NaN, fmax takes the number.
-        input_data(
-            data=np.fmax(values, MISSING),
-            label=self.label[rows],
-            feature_names=list(names),
-        )
-        return True
-
-
-def _joined(cluster: Cluster, own: NDArray[_Value]) -> NDArray[_Value]:
-    """What all hosts have, row below row."""
-    parts = cluster.gather(own.tobytes())
-    return np.concatenate(
-        [
-            np.frombuffer(part, dtype=own.dtype).reshape(-1, *own.shape[1:])
-            for part in parts
-        ]
-    )
-
-
-def host_of(ratings: RatingTable, n_hosts: int) -> Rows:
+def host_of(ratings: RatingTable, n_hosts: int) -> NDArray[np.int64]:
     """The host that makes each row's features, int64 (n_rows,), 0 to n_hosts - 1.
 
-    A fold is made by one host, so that it is fitted once; where there are more hosts
-    than folds, by several.
+    One host makes all rows of a fold, since each fold is fitted anew. Only if there are
+    more hosts than folds, several share a fold.
     """
-    several = -(-n_hosts // n_folds_of(ratings))
-    part = fold_of(ratings) * several + ratings.user_id % several
-    hosts: Rows = part % n_hosts
+    hosts_per_fold = -(-n_hosts // n_folds_of(ratings))
+    share = fold_of(ratings) * hosts_per_fold + ratings.user_id % hosts_per_fold
+    hosts: NDArray[np.int64] = share % n_hosts
     return hosts
 
 
-def predict(model: Model, ratings: RatingTable) -> Predictions:
-    """Predictions for the rows as if their ratings weren't known, in their order."""
-    pieces = [
-        model.predict(
-            ratings.take(
-                np.arange(first, min(first + PREDICTED_ROWS, len(ratings)))
-            ).queries()
-        )
-        for first in range(0, max(len(ratings), 1), PREDICTED_ROWS)
+def _joined(cluster: Cluster, own: NDArray[_Value]) -> NDArray[_Value]:
+    """The rows of all hosts' arrays, one host after the other."""
+    shape = -1, *own.shape[1:]
+    parts = [
+        np.frombuffer(part, dtype=own.dtype).reshape(shape)
+        for part in cluster.gather(own.tobytes())
     ]
-    return Predictions.concatenate(pieces)
+    return np.concatenate(parts)
 
 
-def _told(
-    blocks: Iterator[tuple[Rows, FeatureMatrix]], n_rows: int, stop: StopSignal
-) -> Iterator[tuple[Rows, FeatureMatrix]]:
-    """The same blocks, with a line in the log now and then, and an end to them after a
-    stop.
+def _reported(
+    blocks: Iterator[Block], n_rows: int, stop: StopSignal
+) -> Iterator[Block]:
+    """The same blocks, with a line in the log now and then.
+
+    Raises:
+        StoppedError: once a stop was asked for.
     """
-    began = told = time.monotonic()
-    done = 0
+    began = time.monotonic()
+    last_line = began
+    n_done = 0
     while True:
-        with stop.giving_up("the features were done"):
-            made = next(blocks, None)
-        if made is None:
+        with stop.giving_up(_STAGE):
+            block = next(blocks, None)
+        if block is None:
             return
-        rows, block = made
-        stop.check("the features were done")
-        done += len(rows)
+        stop.check(_STAGE)
+
+        n_done += len(block[0])
         now = time.monotonic()
-        if now - told > _SECONDS_BETWEEN_LINES or done == n_rows:
-            told, rate = now, done / (now - began)
-            left = (n_rows - done) / rate
+        if now - last_line > _SECONDS_BETWEEN_LINES or n_done == n_rows:
+            last_line = now
+            rate = n_done / (now - began)
             logger.info(
                 "features of %d of %d rows, %.3g rows/s, %.0f s left",
-                done,
+                n_done,
                 n_rows,
                 rate,
-                left,
+                (n_rows - n_done) / rate,
             )
-        yield rows, block
+        yield block

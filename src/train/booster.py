@@ -1,180 +1,217 @@
-"""Boosting: a multiclass XGBoost model, one class for each rating value.
+"""Boosting from features to finished boosters: the classes, then the regression.
 
-Early stopping never looks at a test row: it sets a share of the training rows apart,
-    finds the number of rounds on
-them, and trains again on all training rows for that number.
+Each booster goes the same way:
+
+1. With early stopping: boost on some of the training rows, and find the number of
+   rounds on the others. No test row is ever looked at.
+2. Boost that many rounds on all training rows, for each of ``n_models`` seeds.
+3. Put the trees behind gates (`train.schedule`), average the seeds, round the numbers
+   (`train.model_surgery`).
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
 from movielens.errors import DataError
-from movielens.features import Column
+from movielens.ratings import RatingScale
 from train.blocks import FeatureBlocks
-from train.checkpoint import Checkpoints
-from train.cluster import ALONE, Cluster
-from train.device import find_device
-from train.hyperparameters import Hyperparameters
+from train.context import TrainingContext
 from train.model_surgery import averaged, compact, with_gates
+from train.objective import (
+    SEARCH_STAGE,
+    Objective,
+    class_objective,
+    regression_objective,
+)
 from train.report import metric_line
 from train.rounds import Boosted, Boosting, n_rounds_of
 from train.schedule import Schedule
 from train.split import hold_out
-from train.stop import StoppedError, StopSignal
+from train.stop import StoppedError
 
 logger = logging.getLogger(__name__)
 
-_SEARCH, _FINAL = "search", "final"
-REGRESSION = "regression"
 _VALIDATION_LOSS = "validation:mlogloss"
 
 
-def fit_booster(
+class IncompleteError(StoppedError):
+    """A stop came before a booster that needs all its rounds had them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boosters:
+    """What a job trains.
+
+    Attributes:
+        classes: gives the distribution over the rating classes.
+        regression: estimates the stars; None without a regression.
+    """
+
+    classes: xgboost.Booster
+    regression: xgboost.Booster | None = None
+
+
+def fit_boosters(
     blocks: FeatureBlocks,
-    class_index: NDArray[np.int64],
-    n_classes: int,
-    settings: Hyperparameters,
-    stop: StopSignal,
-    checkpoints: Checkpoints | None = None,
-    cluster: Cluster = ALONE,
-    start: bytes = b"",
-    *,
-    timed: bool = True,
-) -> xgboost.Booster:
-    """Train on all rows.
+    rating: NDArray[np.float32],
+    scale: RatingScale,
+    context: TrainingContext,
+    earlier_classes: bytes = b"",
+    earlier_regression: bytes = b"",
+) -> Boosters:
+    """Train the classes' booster, and the regression if there is to be one.
+
+    After a stop, the classes' booster has the rounds built so far, or the search's if
+    those are more, and there is no regression.
 
     Args:
         blocks: the features of n_rows rows.
-        class_index: int64 (n_rows,), 0 to n_classes - 1.
-        n_classes: the number of classes, whether or not the rows have them all.
-        settings: the job's hyperparameters.
-        stop: asked after every round; a stop keeps the rounds built so far, or the
-            search's where those are more.
-        checkpoints: where to go on from and what to leave behind; none by default.
-        cluster: the hosts, each with blocks of its own.
-        start: a booster whose rounds come first, as XGBoost's UBJSON; empty to begin
-            anew.
-        timed: whether the rows have times.
+        rating: float32 (n_rows,), stars.
+        scale: the rating classes.
+        context: how to train.
+        earlier_classes: a booster whose rounds come first, as XGBoost's UBJSON; empty
+            to begin anew.
+        earlier_regression: the same for the regression.
 
     Raises:
-        DataError: if early stopping would have no rows to train on or none to look at.
+        DataError: if early stopping would have no rows to train on, or none to measure
+            the loss on.
         JobError: if a checkpoint can't be written.
         StoppedError: a stop before there was a single round.
     """
-    params, checkpoints = params_of(settings, n_classes), checkpoints or Checkpoints()
-    schedule = schedule_of(
-        blocks.columns, settings, settings.num_round, n_rounds_of(start), timed=timed
-    )
-    boosting = Boosting(params, stop, checkpoints, schedule, cluster, start)
+    hyperparameters = context.hyperparameters
+    n_classes = len(scale.class_values)
+    objective = class_objective(hyperparameters, scale.to_class(rating), n_classes)
+    classes = fit_booster(objective, blocks, context, earlier_classes)
+
+    if not hyperparameters.regression_rounds:
+        return Boosters(classes)
+    if context.cluster.any(context.stop.requested):
+        return Boosters(classes)
+
+    logger.info("regression on the stars of %d rows", blocks.n_rows)
+    objective = regression_objective(hyperparameters, rating)
     try:
-        boosters = _fit(boosting, blocks, class_index, settings)
-    except StoppedError:
-        longest = boosting.longest(but=REGRESSION)
-        # Of several hosts, the others may have been further.
-        if longest is None or len(cluster) > 1:
+        regression = fit_booster(objective, blocks, context, earlier_regression)
+    except IncompleteError:
+        logger.warning("the regression isn't complete: the model does without it")
+        return Boosters(classes)
+    return Boosters(classes, regression)
+
+
+def fit_booster(
+    objective: Objective,
+    blocks: FeatureBlocks,
+    context: TrainingContext,
+    earlier: bytes = b"",
+) -> xgboost.Booster:
+    """Train one booster on all rows.
+
+    Args:
+        objective: what to learn.
+        blocks: the features of n_rows rows; of several hosts, each has its own.
+        context: how to train.
+        earlier: a booster whose rounds come first, as XGBoost's UBJSON; empty to begin
+            anew.
+
+    Raises:
+        DataError: if early stopping would have no rows to train on, or none to measure
+            the loss on.
+        IncompleteError: a stop, and the objective needs all its rounds.
+        JobError: if a checkpoint can't be written.
+        StoppedError: a stop before there was a single round.
+    """
+    schedule = Schedule.of(
+        blocks.columns,
+        context.hyperparameters,
+        n_rounds=objective.n_rounds,
+        n_before=n_rounds_of(earlier),
+        has_timestamps=context.has_timestamps,
+    )
+    boosting = Boosting(objective.params, context, schedule, earlier)
+    try:
+        boosters = _boost(boosting, blocks, objective)
+    except StoppedError as error:
+        # The other hosts may have been further.
+        if len(context.cluster) > 1:
+            raise
+        if objective.needs_all_rounds:
+            raise IncompleteError(str(error)) from error
+        longest = boosting.longest(objective.stages)
+        if longest is None:
             raise
         boosters = [longest]
-    return compact(
-        averaged(
-            [with_gates(booster, schedule) for booster in boosters], schedule.before
-        )
-    )
+
+    n_rounds = schedule.n_before + objective.n_rounds
+    if objective.needs_all_rounds and boosters[0].num_boosted_rounds() < n_rounds:
+        raise IncompleteError(f"stopped by SIGTERM before {n_rounds} rounds were done")
+
+    gated = [with_gates(booster, schedule) for booster in boosters]
+    return compact(averaged(gated, schedule.n_before))
 
 
-def schedule_of(
-    features: tuple[Column, ...],
-    settings: Hyperparameters,
-    n_rounds: int,
-    before: int,
-    *,
-    timed: bool,
-) -> Schedule:
-    """The schedule of ``n_rounds`` new rounds after those of an earlier model."""
-    # Those that answer without the user or the time are among the rounds before.
-    user = before or round(settings.movie_rounds * n_rounds)
-    moment = before or user + round(settings.user_rounds * n_rounds)
-    return Schedule(features, before, user, moment if timed else before + n_rounds)
-
-
-def _fit(
-    boosting: Boosting,
-    blocks: FeatureBlocks,
-    class_index: NDArray[np.int64],
-    settings: Hyperparameters,
+def _boost(
+    boosting: Boosting, blocks: FeatureBlocks, objective: Objective
 ) -> list[xgboost.Booster]:
-    """Boosters to average."""
-    n_rounds, trial = boosting.schedule.before + settings.num_round, None
-    if settings.early_stopping_rounds:
-        search = boosting.completed(_SEARCH) or _search_rounds(
-            boosting, blocks, class_index, settings
-        )
-        trial = search.best
+    """The boosters to average: one a seed, or a single one after a stop."""
+    stop = boosting.context.stop
+    n_rounds = boosting.schedule.n_before + objective.n_rounds
+
+    best_of_search: xgboost.Booster | None = None
+    if objective.early_stopping_rounds:
+        search = boosting.completed(SEARCH_STAGE)
+        search = search or _search(boosting, blocks, objective)
+        best_of_search = search.best
         logger.info("%s", metric_line(_VALIDATION_LOSS, min(search.losses)))
-        if boosting.stop.requested:
-            return [trial]
-        n_rounds = trial.num_boosted_rounds()
+        if stop.requested:
+            return [best_of_search]
+
+        n_rounds = best_of_search.num_boosted_rounds()
         logger.info(
             "early stopping chose %d rounds; training on all %d rows",
             n_rounds,
             blocks.n_rows,
         )
-    boosters = []
-    for place in range(settings.n_models):
-        one = replace(
-            boosting, params={**boosting.params, "seed": settings.seed + place}
-        )
-        boosters.append(
-            one.run(f"{_FINAL}{place or ''}", blocks, class_index, n_rounds).booster
-        )
-        if boosting.stop.requested:
+
+    boosters: list[xgboost.Booster] = []
+    for n_model in range(objective.n_models):
+        seed = objective.params["seed"] + n_model
+        seeded = replace(boosting, params={**objective.params, "seed": seed})
+        stage = objective.stage_of(n_model)
+        done = seeded.run(stage, blocks, objective.label, n_rounds)
+        boosters.append(done.booster)
+        if stop.requested:
             break
-    rounds = [booster.num_boosted_rounds() for booster in boosters]
-    if trial is not None and trial.num_boosted_rounds() > rounds[0]:
-        return [trial]
-    # The last one may have been stopped.
-    return [
-        booster for booster, n in zip(boosters, rounds, strict=True) if n == rounds[0]
-    ]
+
+    n_done = boosters[0].num_boosted_rounds()
+    if best_of_search is not None and best_of_search.num_boosted_rounds() > n_done:
+        return [best_of_search]
+    # A stop may have cut the last one short.
+    return [each for each in boosters if each.num_boosted_rounds() == n_done]
 
 
-def _search_rounds(
-    boosting: Boosting,
-    blocks: FeatureBlocks,
-    class_index: NDArray[np.int64],
-    settings: Hyperparameters,
-) -> Boosted:
-    """Boosting on most rows until the rows set apart gain nothing more."""
-    kept, held = hold_out(blocks.n_rows, settings.early_stopping_share, settings.seed)
-    if not len(kept) or not len(held):
+def _search(boosting: Boosting, blocks: FeatureBlocks, objective: Objective) -> Boosted:
+    """Boost on most rows until the loss of the others falls no more."""
+    hyperparameters = boosting.context.hyperparameters
+    share, seed = hyperparameters.early_stopping_share, hyperparameters.seed
+    kept, held_out = hold_out(blocks.n_rows, share, seed)
+    if not len(kept) or not len(held_out):
         raise DataError(
-            f"early stopping splits {blocks.n_rows} training rows into {len(kept)} to train on "
-            f"and {len(held)} to look at: change early_stopping_share, or leave early_stopping_rounds out"
+            f"early stopping splits {blocks.n_rows} training rows into {len(kept)} to "
+            f"train on and {len(held_out)} to measure the loss on: change "
+            "early_stopping_share, or leave early_stopping_rounds out"
         )
-    n_rounds, patience = (
-        boosting.schedule.before + settings.num_round,
-        settings.early_stopping_rounds,
-    )
     return boosting.run(
-        _SEARCH, blocks.among(kept), class_index, n_rounds, blocks.among(held), patience
+        SEARCH_STAGE,
+        blocks.among(kept),
+        objective.label,
+        boosting.schedule.n_before + objective.n_rounds,
+        held_out=blocks.among(held_out),
+        patience=objective.early_stopping_rounds,
     )
-
-
-def params_of(settings: Hyperparameters, n_classes: int) -> dict[str, object]:
-    """What XGBoost is given for classes."""
-    objective = {
-        "objective": "multi:softprob",
-        "num_class": n_classes,
-        "eval_metric": "mlogloss",
-    }
-    return {
-        **settings.booster_params(),
-        **objective,
-        "device": find_device(settings.device),
-        "verbosity": 1,
-    }

@@ -1,11 +1,11 @@
-"""Checkpoints: the rounds boosted so far, so that a job which was interrupted goes on
-instead of beginning anew.
+"""Checkpoints: the rounds boosted so far, so that an interrupted job can go on.
 
-A checkpoint is one zip file that holds the booster of each stage and the losses that
-early stopping has seen. Features aren't in it: the same data and hyperparameters make
-the same ones again, and a fingerprint of both tells whether they are the same.
-SageMaker copies the directory to S3 while the job writes into it, so a file gets its
-name only once it is whole, and none is removed during its upload.
+A checkpoint is one zip file. It holds the booster of each stage and the losses that
+early stopping has seen. Features aren't in it, since the same data and hyperparameters
+make the same features again; a fingerprint tells whether they are the same.
+
+SageMaker copies the directory to S3 while the job writes into it. So a file gets its
+name only once it is complete, and no file is removed during its upload.
 """
 
 from __future__ import annotations
@@ -20,19 +20,25 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from movielens.tables import MovieTable, RatingTable
 from train.errors import JobError
 
 logger = logging.getLogger(__name__)
 
+# Checkpoints that stay in the directory; should the newest be damaged, the one before
+# it is used.
 KEPT = 2
+
 _NAME = re.compile(r"checkpoint-(\d+)\.zip")
 _UNFINISHED = ".unfinished"
 _STATE = "state.json"
-# SageMaker's markers beside a file during and after its upload.
-_UPLOADING, _UPLOADED = ".sagemaker-uploading", ".sagemaker-uploaded"
+# SageMaker puts these beside a file, during and after its upload.
+_UPLOADING = ".sagemaker-uploading"
+_UPLOADED = ".sagemaker-uploaded"
+
+# What reading a damaged file may raise.
+_DAMAGE = (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +46,11 @@ class Stage:
     """What one stage of boosting has reached.
 
     Attributes:
-        booster: the model of its rounds, as XGBoost's UBJSON.
-        n_rounds: how many they are.
+        booster: all its rounds, as XGBoost's UBJSON.
+        n_rounds: how many rounds these are.
         complete: whether the stage needs no more.
-        losses: the validation log-loss after each round, where one was looked at.
+        losses: the log-loss on the rows held out after each new round; empty without
+            such rows.
     """
 
     booster: bytes
@@ -54,13 +61,14 @@ class Stage:
 
 @dataclass
 class Checkpoints:
-    """The checkpoints of one job; without a directory they last as long as the process.
+    """The checkpoints of one job.
 
     Attributes:
-        directory: where they are written.
-        fingerprint: what makes the model what it is, by name.
-        every: rounds between two of them.
-        stages: the newest, by name of the stage.
+        directory: where they are written. Without one, they last as long as the
+            process.
+        fingerprint: all that makes the model what it is, by name.
+        every: rounds from one checkpoint to the next.
+        stages: the newest state of each stage, by name.
     """
 
     directory: Path | None = None
@@ -68,113 +76,165 @@ class Checkpoints:
     every: int = 10
     stages: dict[str, Stage] = field(default_factory=dict)
 
-    @classmethod
-    def open(
-        cls, directory: Path | None, fingerprint: Mapping[str, str], every: int
-    ) -> Self:
-        """Find the newest checkpoint of this job, if there is any.
+    def restore(self) -> None:
+        """Read the newest checkpoint in the directory, if there is any.
 
         Raises:
             JobError: a checkpoint of other data, hyperparameters or versions, or a
                 directory that can't be used.
         """
-        found = cls(directory, fingerprint, every)
-        if directory is not None:
-            found._restore(directory)
-        return found
-
-    def packed(self) -> bytes:
-        """What has been reached, for another host's `unpack`."""
-        return _pack(self.fingerprint, self.stages)
-
-    def unpack(self, packed: bytes) -> None:
-        """Go on from what another host has reached."""
-        self.stages = _unpack(packed)[1]
-
-    def are_due(self, n_rounds: int) -> bool:
-        """Whether to save after so many rounds of a stage that goes on."""
-        return self.directory is not None and n_rounds % self.every == 0
-
-    def save(self, name: str, stage: Stage) -> None:
-        """Write what a stage has reached, beside what the others have.
-
-        Raises:
-            JobError: if it can't be written; the checkpoint before it is then still
-                whole.
-        """
-        self.stages[name] = stage
         if self.directory is None:
             return
-        sequence = sum(reached.n_rounds for reached in self.stages.values())
-        path = self.directory / f"checkpoint-{sequence}.zip"
-        write_atomically(path, _pack(self.fingerprint, self.stages))
-        _prune(self.directory, sequence)
-
-    def _restore(self, directory: Path) -> None:
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            for path in directory.glob(f"*{_UNFINISHED}"):
-                path.unlink()
-        except OSError as error:
-            raise JobError(
-                f"can't use the checkpoint directory {directory}: {error.strerror or error}"
-            ) from error
-        for path in _newest_first(directory):
+        _make_ready(self.directory)
+        for path in _newest_first(self.directory):
             try:
                 fingerprint, stages = _unpack(path.read_bytes())
-            except (
-                OSError,
-                KeyError,
-                TypeError,
-                ValueError,
-                zipfile.BadZipFile,
-            ) as error:
+            except _DAMAGE as error:
                 logger.warning(
                     "%s is damaged (%s), the one before it is used", path, error
                 )
                 continue
             _compare(path, fingerprint, self.fingerprint)
             self.stages = stages
-            rounds = ", ".join(
+            reached = ", ".join(
                 f"{stage.n_rounds} rounds of {name}" for name, stage in stages.items()
             )
-            logger.info("resuming from %s: %s", path, rounds)
+            logger.info("resuming from %s: %s", path, reached)
             return
+
+    def packed(self) -> bytes:
+        """What has been reached, for `unpack` on another host."""
+        return _pack(self.fingerprint, self.stages)
+
+    def unpack(self, packed: bytes) -> None:
+        """Go on from what another host has reached."""
+        _, self.stages = _unpack(packed)
+
+    def are_due(self, n_rounds: int) -> bool:
+        """Whether to save after this round of a stage that goes on."""
+        return self.directory is not None and n_rounds % self.every == 0
+
+    def save(self, name: str, stage: Stage) -> None:
+        """Write what a stage has reached, together with the other stages.
+
+        Raises:
+            JobError: if it can't be written; the checkpoint before it is then still
+                complete.
+        """
+        self.stages[name] = stage
+        if self.directory is None:
+            return
+        number = sum(each.n_rounds for each in self.stages.values())
+        path = self.directory / f"checkpoint-{number}.zip"
+        _write_atomically(path, self.packed())
+        _prune(self.directory, number)
 
 
 def fingerprint_of(
-    settings: Mapping[str, object],
+    hyperparameters: Mapping[str, object],
     versions: Mapping[str, str],
     ratings: RatingTable,
     movies: MovieTable,
-    start: bytes = b"",
+    earlier: bytes = b"",
 ) -> dict[str, str]:
-    """What two runs must share to make the same model: settings, versions, training
-    rows, catalogue, first trees.
+    """What two runs must have in common to make the same model, by name.
+
+    Args:
+        hyperparameters: those that shape the model, by name.
+        versions: of the libraries that shape the model.
+        ratings: training rows.
+        movies: the catalogue.
+        earlier: the model to go on from, empty without one.
     """
     columns = (ratings.user_id, ratings.movie_id, ratings.half_stars, ratings.timestamp)
-    digest = _digest(*(column.data for column in columns if column is not None))
+    of_ratings = _digest(*(column.data for column in columns if column is not None))
     listed = zip(movies.movie_id.tolist(), movies.title, movies.genres, strict=True)
-    catalogue = json.dumps([list(movie) for movie in listed]).encode()
-    return {
-        **{
-            f"hyperparameter {name}": json.dumps(value)
-            for name, value in settings.items()
-        },
-        **{f"version of {name}": version for name, version in versions.items()},
-        "training data": f"{len(ratings)} ratings with SHA-256 {digest}",
-        "catalogue": f"{len(movies)} movies with SHA-256 {_digest(catalogue)}",
-        **(
-            {"model gone on from": f"trees with SHA-256 {_digest(start)}"}
-            if start
-            else {}
-        ),
+    of_movies = _digest(json.dumps([list(movie) for movie in listed]).encode())
+
+    fingerprint = {
+        f"hyperparameter {name}": json.dumps(value)
+        for name, value in hyperparameters.items()
     }
+    for name, version in versions.items():
+        fingerprint[f"version of {name}"] = version
+    fingerprint["training data"] = f"{len(ratings)} ratings with SHA-256 {of_ratings}"
+    fingerprint["catalogue"] = f"{len(movies)} movies with SHA-256 {of_movies}"
+    if earlier:
+        fingerprint["model gone on from"] = f"trees with SHA-256 {_digest(earlier)}"
+    return fingerprint
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that has its name only once it is on the disk as a whole; raises
-    JobError.
+def _digest(*parts: bytes | memoryview) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:16]
+
+
+def _compare(path: Path, theirs: Mapping[str, str], ours: Mapping[str, str]) -> None:
+    differences = [
+        f"{name} was {theirs.get(name, 'absent')}, is {ours.get(name, 'absent')}"
+        for name in sorted({*theirs, *ours})
+        if theirs.get(name) != ours.get(name)
+    ]
+    if differences:
+        raise JobError(
+            f"{path} is of another job ({'; '.join(differences)}): give this job a "
+            "checkpoint directory of its own, or restore what differs"
+        )
+
+
+def _pack(fingerprint: Mapping[str, str], stages: Mapping[str, Stage]) -> bytes:
+    reached = {
+        name: {
+            "n_rounds": stage.n_rounds,
+            "complete": stage.complete,
+            "losses": stage.losses,
+        }
+        for name, stage in stages.items()
+    }
+    state = {"fingerprint": dict(fingerprint), "stages": reached}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(_STATE, json.dumps(state, indent=1))
+        for name, stage in stages.items():
+            archive.writestr(f"{name}.ubj", stage.booster)
+    return buffer.getvalue()
+
+
+def _unpack(data: bytes) -> tuple[dict[str, str], dict[str, Stage]]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        state = json.loads(archive.read(_STATE))
+        stages = {
+            name: Stage(
+                archive.read(f"{name}.ubj"),
+                reached["n_rounds"],
+                reached["complete"],
+                tuple(reached["losses"]),
+            )
+            for name, reached in state["stages"].items()
+        }
+    return dict(state["fingerprint"]), stages
+
+
+def _make_ready(directory: Path) -> None:
+    """Create the directory, and remove what an interrupted run left unfinished."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for path in directory.glob(f"*{_UNFINISHED}"):
+            path.unlink()
+    except OSError as error:
+        cause = error.strerror or error
+        raise JobError(
+            f"can't use the checkpoint directory {directory}: {cause}"
+        ) from error
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that has its name only once all of it is on the disk.
+
+    Raises:
+        JobError: if it can't be written.
     """
     unfinished = path.with_name(path.name + _UNFINISHED)
     try:
@@ -188,96 +248,37 @@ def write_atomically(path: Path, data: bytes) -> None:
             unfinished.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise JobError(
-            f"can't write the checkpoint {path}: {error.strerror or error}"
-        ) from error
-
-
-def _pack(fingerprint: Mapping[str, str], stages: Mapping[str, Stage]) -> bytes:
-    reached = {
-        name: {
-            "n_rounds": stage.n_rounds,
-            "complete": stage.complete,
-            "losses": stage.losses,
-        }
-        for name, stage in stages.items()
-    }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(
-            _STATE,
-            json.dumps({"fingerprint": dict(fingerprint), "stages": reached}, indent=1),
-        )
-        for name, stage in stages.items():
-            archive.writestr(f"{name}.ubj", stage.booster)
-    return buffer.getvalue()
-
-
-def _unpack(data: bytes) -> tuple[dict[str, str], dict[str, Stage]]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        state = json.loads(archive.read(_STATE))
-        stages = {
-            name: Stage(
-                archive.read(f"{name}.ubj"),
-                entry["n_rounds"],
-                entry["complete"],
-                tuple(entry["losses"]),
-            )
-            for name, entry in state["stages"].items()
-        }
-    return dict(state["fingerprint"]), stages
-
-
-def _compare(path: Path, theirs: Mapping[str, str], ours: Mapping[str, str]) -> None:
-    names = sorted(
-        name for name in {*theirs, *ours} if theirs.get(name) != ours.get(name)
-    )
-    if names:
-        differences = (
-            f"{name} was {theirs.get(name, 'absent')}, is {ours.get(name, 'absent')}"
-            for name in names
-        )
-        raise JobError(
-            f"{path} is of another job ({'; '.join(differences)}): give this job a checkpoint directory of its own, "
-            "or restore what differs"
-        )
+        cause = error.strerror or error
+        raise JobError(f"can't write the checkpoint {path}: {cause}") from error
 
 
 def _newest_first(directory: Path) -> list[Path]:
-    """By number: as text, 100 would come before 20."""
-    return sorted(
-        (path for path in directory.iterdir() if _NAME.fullmatch(path.name)),
-        key=_number,
-        reverse=True,
-    )
+    """The checkpoints, sorted by number; as text, 100 would come before 20."""
+    paths = [path for path in directory.iterdir() if _NAME.fullmatch(path.name)]
+    return sorted(paths, key=_number, reverse=True)
 
 
 def _number(path: Path) -> int:
     return int(path.stem.removeprefix("checkpoint-"))
 
 
-def _prune(directory: Path, sequence: int) -> None:
-    """Remove all but the newest; what is being uploaded stays until the next time.
+def _prune(directory: Path, newest: int) -> None:
+    """Remove all checkpoints but the newest `KEPT`.
 
-    Numbers above ``sequence`` are of damaged files, behind which the job went back.
+    A file that is being uploaded stays until the next time. Files with a number above
+    ``newest`` are damaged: the job went back to one before them, so they go too.
     """
     paths = _newest_first(directory)
-    damaged = [path for path in paths if _number(path) > sequence]
-    for path in [*damaged, *paths[len(damaged) + KEPT :]]:
-        marker = path.with_name(path.name + _UPLOADED)
-        if path.with_name(path.name + _UPLOADING).exists() and not marker.exists():
+    damaged = [path for path in paths if _number(path) > newest]
+    old = paths[len(damaged) + KEPT :]
+    for path in [*damaged, *old]:
+        uploading = path.with_name(path.name + _UPLOADING)
+        uploaded = path.with_name(path.name + _UPLOADED)
+        if uploading.exists() and not uploaded.exists():
             continue
         try:
             path.unlink(missing_ok=True)
-            marker.unlink(missing_ok=True)
+            uploaded.unlink(missing_ok=True)
         except OSError as error:
-            logger.warning(
-                "can't remove the old checkpoint %s: %s", path, error.strerror or error
-            )
-
-
-def _digest(*parts: bytes | memoryview) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()[:16]
+            cause = error.strerror or error
+            logger.warning("can't remove the old checkpoint %s: %s", path, cause)

@@ -1,9 +1,11 @@
-"""What the hosts of a job do together, on XGBoost's own collective: one host is the
-same, with nobody to ask.
+"""What the hosts of a job do together, over XGBoost's own collective communication.
 
-Whatever is shared is shared as bytes, laid side by side by a sum, so that all hosts
-have the very same and nothing is unpickled. Every method but those that say otherwise
-is called by all hosts in the same order.
+The hosts share bytes. Each host writes its bytes at its own place into an array of
+zeros; the sum of these arrays is the same on all hosts and holds the bytes of all. So
+nothing has to be unpickled.
+
+All hosts call the methods that exchange something in the same order. A job on one host
+calls them too, and gets its own answer back.
 """
 
 from __future__ import annotations
@@ -25,20 +27,20 @@ from xgboost.tracker import RabitTracker
 from movielens.errors import HalfstarError
 from train.errors import JobError
 from train.hosts import Hosts
-from train.watch import GRACE_SECONDS, Watch
+from train.watch import Watch
 
 logger = logging.getLogger(__name__)
 
-# Hosts watch each other (`train.watch`), so XGBoost need not give up one that is slow
-# to answer.
+# Hosts watch each other (`train.watch`), so XGBoost need not give up on a slow one.
 _TIMEOUT_SECONDS = 10_000_000
-# All hosts are there when they connect, and at the end the first one may be gone.
+# All hosts are there when they connect. At the end the first one may already be gone,
+# and trying again wouldn't help.
 _RETRIES = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The hosts of a job.
+    """The hosts of a job, connected.
 
     Attributes:
         hosts: who takes part.
@@ -51,42 +53,47 @@ class Cluster:
 
     @property
     def rank(self) -> int:
-        """The place of this host among all."""
+        """The position of this host, from 0."""
         return self.hosts.rank
 
     @property
     def is_first(self) -> bool:
-        """Whether this host writes the model."""
+        """Whether this host leads: it alone writes the model."""
         return self.hosts.is_first
 
     def gather(self, data: bytes) -> list[bytes]:
-        """What each host gives, in the order of the hosts."""
+        """The bytes that each host gives, in the order of the hosts."""
         if len(self) == 1:
             return [data]
-        sizes = np.zeros(len(self), dtype=np.int64)
-        sizes[self.rank] = len(data)
-        ends = np.cumsum(collective.allreduce(sizes, collective.Op.SUM))
+        own_size = np.zeros(len(self), dtype=np.int64)
+        own_size[self.rank] = len(data)
+        sizes = collective.allreduce(own_size, collective.Op.SUM)
+
+        ends = np.cumsum(sizes)
+        end = ends[self.rank]
         together = np.zeros(ends[-1], dtype=np.uint8)
-        together[ends[self.rank] - len(data) : ends[self.rank]] = np.frombuffer(
-            data, dtype=np.uint8
-        )
+        together[end - len(data) : end] = np.frombuffer(data, dtype=np.uint8)
+        # XGBoost can't sum an empty array.
         if len(together):
             together = collective.allreduce(together, collective.Op.SUM)
         return [part.tobytes() for part in np.split(together, ends[:-1])]
 
     def exchange(self, make: Callable[[], bytes]) -> list[bytes]:
-        """What each host makes; where one can't, all fail with its reason.
+        """What ``make`` returns on each host, in the order of the hosts.
 
         Raises:
-            HalfstarError: the first host's that failed, as it is on one host.
+            HalfstarError: if ``make`` failed on any host. All hosts raise the reason of
+                the first one that failed.
         """
         if len(self) == 1:
             return [make()]
-        made, failure = b"", None
+        made = b""
+        failure: HalfstarError | None = None
         try:
             made = make()
         except HalfstarError as error:
             failure = error
+
         failures = self.gather(str(failure or "").encode())
         reason = next((text for text in failures if text), b"")
         if failure is not None and str(failure).encode() == reason:
@@ -96,12 +103,12 @@ class Cluster:
         return self.gather(made)
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so on any host."""
+        """Whether the flag is set on any host."""
         if len(self) == 1:
             return flag
-        return bool(
-            collective.allreduce(np.array([flag], dtype=np.int32), collective.Op.MAX)[0]
-        )
+        own = np.array([flag], dtype=np.int32)
+        highest = collective.allreduce(own, collective.Op.MAX)
+        return bool(highest[0])
 
 
 ALONE = Cluster(Hosts(("localhost",), "localhost"))
@@ -109,42 +116,41 @@ ALONE = Cluster(Hosts(("localhost",), "localhost"))
 
 @contextlib.contextmanager
 def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
-    """The hosts, connected; a host that ends takes all others along.
+    """Connect the hosts; if one of them fails, all fail.
 
     Args:
         hosts: who takes part.
-        failure_file: where the reason is left by a host that has to be ended while it
-            waits for another.
+        failure_file: where a host writes the reason if it has to end itself while it
+            waits for a host that is gone.
 
     Raises:
-        JobError: a host that can't be reached, or that is gone.
+        JobError: if a host can't be reached, or is gone.
     """
     cluster = Cluster(hosts)
     if len(hosts) == 1:
         yield cluster
         return
+
     tracker: RabitTracker | None = None
 
-    def track() -> dict[str, Any]:
+    def start_tracker() -> dict[str, Any]:
         nonlocal tracker
-        tracker = RabitTracker(
-            len(hosts), socket.gethostbyname(hosts.current), sortby="task"
-        )
+        address = socket.gethostbyname(hosts.current)
+        tracker = RabitTracker(len(hosts), address, sortby="task")
         tracker.start()
         return dict(tracker.worker_args())
 
-    def leave(reason: str) -> None:
+    def end_process(reason: str) -> None:
         with contextlib.suppress(OSError):
             failure_file.write_text(reason)
         os._exit(1)
 
-    watch = Watch.start(hosts, leave, track)
+    watch = Watch.start(hosts, end_process, start_tracker)
     try:
-        # Ranks go by the task's name, as text.
-        task = f"{hosts.rank:06d}"
         collective.init(
             **watch.shared,
-            dmlc_task_id=task,
+            # XGBoost ranks the hosts by this name, as text.
+            dmlc_task_id=f"{hosts.rank:06d}",
             dmlc_timeout=_TIMEOUT_SECONDS,
             dmlc_retry=_RETRIES,
         )
@@ -157,10 +163,8 @@ def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
         )
         yield cluster
     except XGBoostError as error:
-        reason = (
-            watch.reason(GRACE_SECONDS)
-            or f"the hosts lost each other ({_first_line(error)})"
-        )
+        reason = watch.reason(watch.patience.grace)
+        reason = reason or f"the hosts lost each other ({_first_line(error)})"
         watch.end(reason)
         raise JobError(
             f"{reason}: start the job again, it goes on from its last checkpoint"
@@ -171,7 +175,7 @@ def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
     else:
         watch.end()
     finally:
-        # XGBoost's threads must have ended before the process does, however it ends.
+        # XGBoost's threads must end before the process does, however it ends.
         with contextlib.suppress(XGBoostError):
             collective.finalize()
         if tracker is not None:
@@ -180,6 +184,6 @@ def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
 
 
 def _first_line(error: XGBoostError) -> str:
-    return next(
-        (line for line in str(error).splitlines() if line.strip()), type(error).__name__
-    )
+    """The first line of XGBoost's message that says something."""
+    lines = (line for line in str(error).splitlines() if line.strip())
+    return next(lines, type(error).__name__)

@@ -1,4 +1,4 @@
-"""What a job may fail of beside its data and hyperparameters."""
+"""How a job may fail, besides bad data and bad hyperparameters."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from movielens.errors import HalfstarError
 
 
 class JobError(HalfstarError):
-    """A job that asks for what this version doesn't do, whose directories can't be
-    used, or whose hosts are gone.
+    """A job that can't run.
+
+    It asks for something that isn't supported, its directories can't be used, or other
+    hosts are gone.
     """

@@ -1,8 +1,7 @@
 """How far predictions are from the ratings, in classes and in stars.
 
-The class is the one that the scores decided on, the point estimate in stars is their
-expected rating. Distances count classes, so on the half-star scale a distance of 1 is
-half a star.
+In classes, the predicted class is compared; on the half-star scale a distance of 1 is
+half a star. In stars, the expected rating is compared.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from numpy.typing import NDArray
 from movielens.evaluation import DISTANCES, Figures
 from movielens.predictions import Predictions
 
-# Bins of sureness, from 0 to 1.
+# Bins of confidence, from 0 to 1.
 N_BINS = 10
-# float32 probabilities can be 0; a finite loss needs a floor, the smallest normal
-# number that a float32 softmax gives.
+# A float32 probability can be 0, and a finite loss needs a floor. This is the smallest
+# normal number that a float32 softmax gives.
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
 
@@ -29,8 +28,10 @@ def evaluate(predictions: Predictions, true_class: NDArray[np.int64]) -> Figures
     """
     n_rows, n_classes = predictions.probabilities.shape
     class_index = predictions.class_index
-    apart = np.abs(class_index - true_class)
-    counts = np.bincount(np.minimum(apart, len(DISTANCES) - 1), minlength=4).tolist()
+    distance = np.abs(class_index - true_class)
+    last = len(DISTANCES) - 1
+    counts = np.bincount(np.minimum(distance, last), minlength=len(DISTANCES)).tolist()
+    shares = (count / n_rows for count in counts)
 
     true_rating = np.asarray(predictions.class_values)[true_class]
     error = predictions.expected_rating - true_rating
@@ -42,7 +43,6 @@ def evaluate(predictions: Predictions, true_class: NDArray[np.int64]) -> Figures
     confusion = confusion.reshape(n_classes, n_classes)
     reliability = reliability_bins(predictions.probabilities, true_class)
     gaps = (abs(sure - right) * rows for sure, right, rows in reliability)
-    shares = (count / n_rows for count in counts)
     return Figures(
         n_rows=n_rows,
         class_values=list(predictions.class_values),
@@ -62,33 +62,58 @@ def evaluate(predictions: Predictions, true_class: NDArray[np.int64]) -> Figures
 def reliability_bins(
     probabilities: NDArray[np.float32], true_class: NDArray[np.int64]
 ) -> list[list[float]]:
-    """Of each tenth of sureness with rows in it: mean probability of the likeliest
-    class, share right, rows.
+    """How often predictions of each confidence are right.
+
+    The confidence of a row is the probability of its most likely class.
+
+    Args:
+        probabilities: float32 (n_rows, n_classes).
+        true_class: int64 (n_rows,), 0 to n_classes - 1.
+
+    Returns:
+        For each of ten bins of confidence with rows in it: mean confidence, share of
+        rows that are right, number of rows.
     """
-    sure = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == true_class
-    place = np.minimum((sure * N_BINS).astype(np.int64), N_BINS - 1)
-    rows, total = np.bincount(place, minlength=N_BINS), np.bincount(place, sure, N_BINS)
-    hits = np.bincount(place, right, N_BINS)
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    is_right = probabilities.argmax(axis=1) == true_class
+    bin_index = np.minimum((confidence * N_BINS).astype(np.int64), N_BINS - 1)
+
+    n_rows = np.bincount(bin_index, minlength=N_BINS)
+    sum_confidence = np.bincount(bin_index, confidence, N_BINS)
+    n_right = np.bincount(bin_index, is_right, N_BINS)
+    filled = np.flatnonzero(n_rows)
     return [
-        [float(total[k] / rows[k]), float(hits[k] / rows[k]), int(rows[k])]
-        for k in np.flatnonzero(rows)
+        [
+            float(sum_confidence[k] / n_rows[k]),
+            float(n_right[k] / n_rows[k]),
+            int(n_rows[k]),
+        ]
+        for k in filled
     ]
 
 
 def quadratic_weighted_kappa(confusion: NDArray[np.int64]) -> float:
-    """Cohen's weighted kappa (Cohen 1968) of counts (n_classes, n_classes), weights (i
-    - j) squared.
+    """Cohen's kappa with the squared distance of the classes as weight.
+
+    Source: J. Cohen, "Weighted kappa", Psychological Bulletin 70 (1968).
+
+    Args:
+        confusion: int64 (n_classes, n_classes), counts by true and predicted class.
+
+    Returns:
+        A number from -1 to 1; 0 if all rows and all predictions have the same class.
     """
     classes = np.arange(len(confusion))
-    weights = (classes[:, None] - classes[None, :]) ** 2
-    # Whole numbers, so that nothing is rounded until they are divided, and the result
+    distance = classes[:, np.newaxis] - classes
+    weights = distance**2
+    n_true = confusion.sum(axis=1)
+    n_predicted = confusion.sum(axis=0)
+    by_chance = np.outer(n_true, n_predicted)
+
+    # Whole numbers are exact. Nothing is rounded until the division, so the result
     # stays between -1 and 1.
-    by_chance = int(
-        (weights * np.outer(confusion.sum(axis=1), confusion.sum(axis=0))).sum()
-    )
-    return (
-        1 - int((weights * confusion).sum() * confusion.sum()) / by_chance
-        if by_chance
-        else 0.0
-    )
+    observed_error = int((weights * confusion).sum() * confusion.sum())
+    chance_error = int((weights * by_chance).sum())
+    if not chance_error:
+        return 0.0
+    return 1 - observed_error / chance_error

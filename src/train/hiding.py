@@ -1,9 +1,8 @@
-"""Training rows as the model will meet unknown movies: with the movie hidden from some
-of them.
+"""Hides the movie from some training rows, as if it were unknown.
 
-The catalogue lists every movie of the training rows, so without this the booster would
-never learn where to send what is missing of a movie. Users and times need no hiding
-(`train.schedule`).
+The catalogue lists every movie of the training rows. So no training row would lack the
+features of its movie, and the booster would never learn what to answer for a movie that
+isn't listed. Users and timestamps need no hiding (`train.schedule`).
 """
 
 from __future__ import annotations
@@ -12,15 +11,13 @@ import numpy as np
 
 from movielens.queries import RatingQueries
 
-# MovieLens counts from 1.
+# No movie has this id: MovieLens counts from 1.
 UNKNOWN_ID = 0
 
 
 def hide(queries: RatingQueries, share: float, seed: int) -> RatingQueries:
-    """Hide the movie in a ``share`` of the rows, drawn by ``seed``."""
-    hides_movie = np.random.default_rng(seed).random(len(queries)) < share
-    return RatingQueries(
-        queries.user_id,
-        np.where(hides_movie, UNKNOWN_ID, queries.movie_id),
-        queries.timestamp,
-    )
+    """The same rows, with an unknown movie in a random ``share`` of them."""
+    rng = np.random.default_rng(seed)
+    is_hidden = rng.random(len(queries)) < share
+    movie_id = np.where(is_hidden, UNKNOWN_ID, queries.movie_id)
+    return RatingQueries(queries.user_id, movie_id, queries.timestamp)

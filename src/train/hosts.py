@@ -1,12 +1,13 @@
-"""The hosts of a job, as ``resourceconfig.json`` names them: of all instance groups,
-sorted; the first one leads.
+"""The hosts of a job, as ``resourceconfig.json`` names them.
+
+All instance groups count. The names are sorted, and the first host leads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 from train.errors import JobError
 
@@ -16,8 +17,8 @@ class Hosts:
     """Who takes part.
 
     Attributes:
-        names: sorted, which is the order that all hosts agree on.
-        current: the one that this process runs on.
+        names: sorted, so that all hosts agree on the order.
+        current: the host that this process runs on.
     """
 
     names: tuple[str, ...]
@@ -25,23 +26,28 @@ class Hosts:
 
     @classmethod
     def of(cls, resources: Mapping[str, Any]) -> Self:
-        """From the platform's object; raises JobError where it doesn't name them."""
-        names, current = resources.get("hosts"), resources.get("current_host")
-        named = isinstance(names, list) and all(isinstance(name, str) for name in names)
-        if not (isinstance(names, list) and named and isinstance(current, str)):
+        """The hosts in the content of ``resourceconfig.json``.
+
+        Raises:
+            JobError: if it doesn't name them.
+        """
+        names = resources.get("hosts")
+        current = resources.get("current_host")
+        if not _are_names(names) or not isinstance(current, str):
             raise JobError(
-                f"resourceconfig.json has hosts {names!r} and current_host {current!r}, "
-                "expected a list of names and a name"
+                f"resourceconfig.json has hosts {names!r} and current_host "
+                f"{current!r}, expected a list of names and a name"
             )
         if current not in names:
             raise JobError(
-                f"resourceconfig.json has current_host {current}, which is not among hosts {names}"
+                f"resourceconfig.json has current_host {current}, which is not among "
+                f"hosts {names}"
             )
         return cls(tuple(sorted(set(names))), current)
 
     @property
     def rank(self) -> int:
-        """The place of this host among all."""
+        """The position of this host, from 0."""
         return self.names.index(self.current)
 
     @property
@@ -51,3 +57,7 @@ class Hosts:
 
     def __len__(self) -> int:
         return len(self.names)
+
+
+def _are_names(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)

@@ -1,5 +1,5 @@
-"""The ``/opt/ml`` side of training: one SageMaker job's directories and settings,
-checked before work begins.
+"""One SageMaker job as it is found under ``/opt/ml``: its directories and its
+configuration, checked before work begins.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ VALIDATION_CHANNEL = "validation"
 MODEL_CHANNEL = "model"
 TABLE_CHANNELS = ("training", "train", "movies")
 KNOWN_CHANNELS = (*TABLE_CHANNELS, VALIDATION_CHANNEL, MODEL_CHANNEL)
+
+# What an earlier run in the same directory may have left behind.
 _LEFT_BEHIND = (
     "output/failure",
     "output/success",
@@ -37,17 +39,17 @@ _LEFT_BEHIND = (
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """One job, as found under ``base_dir``.
+    """One job.
 
     Attributes:
         hosts: who takes part.
         channels: where to look for ratings and movies.
-        validation: the user's own test ratings, if there is such a channel.
-        model: a model to go on from, likewise.
-        model_dir: becomes model.tar.gz.
-        output_data_dir: becomes output.tar.gz.
-        failure_file: what SageMaker shows as the reason.
-        checkpoint_dir: where checkpoints go, None where the job keeps none.
+        validation: ratings to test on, if there is such a channel.
+        model: a model to go on from, if there is such a channel.
+        model_dir: becomes ``model.tar.gz``.
+        output_data_dir: becomes ``output.tar.gz``.
+        failure_file: what SageMaker shows as the reason of a failure.
+        checkpoint_dir: where checkpoints go; None if the job keeps none.
         hyperparameters: parsed.
     """
 
@@ -63,12 +65,12 @@ class TrainingJob:
 
     @classmethod
     def at(cls, base_dir: Path) -> Self:
-        """Read the job's configuration.
+        """Read the configuration of the job under ``base_dir``.
 
         Raises:
-            HyperparameterError: hyperparameters that can't be used, all of them named.
+            HyperparameterError: bad hyperparameters, all of them named.
             DataError: no channel to train on.
-            JobError: configuration that can't be used.
+            JobError: a configuration that can't be used.
         """
         config = base_dir / "input" / "config"
         hosts = Hosts.of(read_config(config / "resourceconfig.json"))
@@ -77,6 +79,8 @@ class TrainingJob:
             read_config(config / "inputdataconfig.json"),
             hosts,
         )
+        checkpoint_config = read_config(config / "checkpointconfig.json")
+        hyperparameters = read_config(config / "hyperparameters.json")
         return cls(
             hosts=hosts,
             channels=tuple(
@@ -87,23 +91,20 @@ class TrainingJob:
             model_dir=base_dir / "model",
             output_data_dir=base_dir / "output" / "data",
             failure_file=base_dir / "output" / "failure",
-            checkpoint_dir=_checkpoint_dir(
-                base_dir, read_config(config / "checkpointconfig.json")
-            ),
-            hyperparameters=Hyperparameters.parse(
-                read_config(config / "hyperparameters.json")
-            ),
+            checkpoint_dir=_checkpoint_dir(base_dir, checkpoint_config),
+            hyperparameters=Hyperparameters.parse(hyperparameters),
         )
 
 
 def base_directory() -> Path:
-    """``/opt/ml``, or where ``SAGEMAKER_BASE_DIR`` says."""
+    """``/opt/ml``, or the directory that ``SAGEMAKER_BASE_DIR`` names."""
     return Path(os.environ.get(BASE_DIR_VARIABLE) or DEFAULT_BASE_DIR)
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """One of the platform's JSON objects; an absent file is an empty one, as with a
-    plain ``docker run``.
+    """One of the platform's JSON objects.
+
+    An absent file counts as an empty object, as with a plain ``docker run``.
 
     Raises:
         JobError: if it isn't a JSON object.
@@ -120,12 +121,12 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def prepare(base_dir: Path) -> None:
-    """Create what the platform would have: output directories and configuration files,
-    where absent.
+    """Make a base directory look as the platform would have made it.
 
-    A plain ``docker run`` mounts data and nothing else, and the training toolkit
-    insists on the files. What an earlier run left goes: a model must not outlive the
-    failure of the job after it, and the toolkit never overwrites a failure file.
+    A plain ``docker run`` mounts data and nothing else, but the training toolkit needs
+    directories for the output and configuration files. What an earlier run left is
+    removed: its model must not outlive a failure of this job, and the toolkit never
+    overwrites a failure file.
 
     Raises:
         JobError: if the directory can't be written, or a configuration file isn't a
@@ -148,68 +149,78 @@ def prepare(base_dir: Path) -> None:
                 (config / name).write_text(json.dumps(value))
     except OSError as error:
         raise JobError(
-            f"can't prepare {base_dir}: {error}; mount a writable directory, or set {BASE_DIR_VARIABLE}"
+            f"can't prepare {base_dir}: {error}; mount a writable directory, or set "
+            f"{BASE_DIR_VARIABLE}"
         ) from error
+
+    # The toolkit reads these files before the job does, and its errors say less.
     for name in defaults:
         read_config(config / name)
     Hosts.of(read_config(config / "resourceconfig.json"))
 
 
 def _checkpoint_dir(base_dir: Path, config: dict[str, Any]) -> Path | None:
-    """Where the platform says; a directory under ``base_dir`` is enough with a plain
-    ``docker run``.
-    """
+    """The directory that the platform declares, or ``checkpoints`` if there is one."""
     declared = config.get("LocalPath")
     if declared is not None and not isinstance(declared, str):
         raise JobError(
             f"checkpointconfig.json has LocalPath {declared!r}, expected a path"
         )
-    if declared:
-        # Elsewhere than at /opt/ml, the platform's own path means the directory that
-        # stands for it.
-        own = Path(DEFAULT_BASE_DIR)
-        path = Path(declared)
-        return base_dir / path.relative_to(own) if path.is_relative_to(own) else path
-    directory = base_dir / "checkpoints"
-    return directory if directory.is_dir() else None
+    if not declared:
+        # With a plain `docker run`, a directory is enough.
+        directory = base_dir / "checkpoints"
+        return directory if directory.is_dir() else None
+
+    path = Path(declared)
+    if path.is_relative_to(DEFAULT_BASE_DIR):
+        # The platform says /opt/ml, and base_dir is what is used in its place.
+        return base_dir / path.relative_to(DEFAULT_BASE_DIR)
+    return path
 
 
 def _channels(
     data_dir: Path, config: dict[str, Any], hosts: Hosts
 ) -> dict[str, Channel]:
-    """The channels that we know, declared or just there (a plain ``docker run``
-    declares none).
+    """The channels that a job may have, by name.
+
+    A plain ``docker run`` declares no channels; then every directory is one.
     """
-    found = (
-        sorted(p.name for p in data_dir.iterdir() if p.is_dir())
-        if data_dir.is_dir()
-        else []
-    )
-    names = list(config) or found
+    names = list(config) or _directories(data_dir)
     known = [name for name in names if name in KNOWN_CHANNELS]
-    # Of several hosts, some may have no data, such as those of another instance group.
-    if not set(known) & {"training", "train"} and len(hosts) == 1:
+    has_ratings = "training" in known or "train" in known
+    # Of several hosts, some may have no data: those of another instance group.
+    if not has_ratings and len(hosts) == 1:
         raise DataError(
             f"no channel named training (found {', '.join(names) or 'none'}): "
             f"put ratings.csv and movies.csv into {data_dir / 'training'}"
         )
     for name in sorted(set(names) - set(known)):
         logger.info(
-            "channel %s is not one of %s, passed over", name, ", ".join(KNOWN_CHANNELS)
+            "channel %s is ignored, it is not one of %s",
+            name,
+            ", ".join(KNOWN_CHANNELS),
         )
     return {name: _channel(data_dir, name, config.get(name)) for name in known}
+
+
+def _directories(directory: Path) -> list[str]:
+    if not directory.is_dir():
+        return []
+    return sorted(path.name for path in directory.iterdir() if path.is_dir())
 
 
 def _channel(data_dir: Path, name: str, declared: object) -> Channel:
     details = declared if isinstance(declared, dict) else {}
     if details.get("RecordWrapperType") == "RecordIO":
         raise JobError(
-            f"channel {name} comes in RecordIO, which isn't read: set RecordWrapperType to None"
+            f"channel {name} comes in RecordIO, which isn't read: set "
+            "RecordWrapperType to None"
         )
     is_pipe = details.get("TrainingInputMode") == "Pipe"
     return Channel(
         name,
+        # The platform numbers pipes by epoch.
         data_dir / (f"{name}_0" if is_pipe else name),
         is_pipe,
-        details.get("S3DistributionType") == "ShardedByS3Key",
+        is_sharded=details.get("S3DistributionType") == "ShardedByS3Key",
     )

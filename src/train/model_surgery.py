@@ -1,9 +1,15 @@
-"""Trees changed after training, in XGBoost's UBJSON: rounds joined, what is missing
-sent left, gates put before, models averaged.
+"""Changes to trees after training, made in XGBoost's UBJSON.
 
-What comes out is an ordinary booster of XGBoost, which whatever evaluates boosters can
-evaluate. UBJSON because its arrays stay arrays: as JSON, every number of a model is an
-object of its own, which small instances have no memory for.
+- `GrowingBooster` joins boosters of one round into one booster, and sends missing
+  values to the left.
+- `with_gates` adds gates, so that later trees give 0 to rows of which too little is
+  known.
+- `averaged` makes one booster of several seeds.
+- `compact` rounds the numbers, so that they pack well.
+
+The result is always an ordinary booster of XGBoost, which any program that evaluates
+boosters can evaluate. UBJSON, because its arrays stay arrays: in JSON, every number of
+a model would be a Python object, and small instances lack the memory for that.
 """
 
 from __future__ import annotations
@@ -18,192 +24,232 @@ from numpy.typing import NDArray
 from movielens.ubjson import Encoded, dumps, loads
 from train.schedule import Schedule
 
-_NO_PARENT = 2**31 - 1
-# Leaves are steps on the way to a margin of some size; thousands of such errors don't
-# change its fourth digit.
+# A leaf is a small step towards a margin. Thousands of errors of half this size don't
+# change the margin's fourth digit.
 LEAF_STEP = 2.0**-17
-# Of the rows that a gate holds back, for what asks how many rows went where: less than
-# any other node has.
+
+# XGBoost's mark in `parents` for the root.
+_NO_PARENT = 2**31 - 1
+# Gains and covers keep 7 binary digits.
+_MANTISSA_STEPS = 128
+# The weight of the rows that a gate holds back, which XGBoost's explanations ask for.
+# It is less than that of any other node.
 _GATED_WEIGHT = 1e-3
 
+_Tree = dict[str, Any]
+_Model = dict[str, Any]
 
-class Grown:
-    """A booster that gets round after round, each from a booster of one round that was
-    trained on some of the features.
 
-    Its trees are kept as UBJSON, so that to make the booster is to join bytes.
+class GrowingBooster:
+    """A booster that grows round by round.
+
+    Each round comes from a booster of one round, which was trained on some of the
+    features. The trees are kept as UBJSON, so making the whole booster only joins
+    bytes.
 
     Attributes:
         names: of all features.
     """
 
     def __init__(self, names: tuple[str, ...], start: bytes = b"") -> None:
-        """Begin with the rounds of ``start``, a booster of all features as UBJSON, or
-        with none.
+        """Begin with the rounds of ``start``, or with none.
+
+        Args:
+            names: of all features.
+            start: a booster of all features, as XGBoost's UBJSON; empty for none.
         """
         self.names = names
-        self._model: dict[str, Any] = loads(start) if start else {}
-        self._trees = (
-            [Encoded(dumps(tree)) for tree in _trees(self._model)] if start else []
-        )
+        self._model: _Model = {}
+        self._trees: list[Encoded] = []
+        if start:
+            self._model = loads(start)
+            self._trees = [Encoded(dumps(tree)) for tree in _trees(self._model)]
 
     @property
     def n_rounds(self) -> int:
         """Rounds so far."""
-        return len(self._trees) // _trees_a_round(self._model) if self._trees else 0
+        if not self._trees:
+            return 0
+        return len(self._trees) // _trees_a_round(self._model)
 
     def add(self, booster: xgboost.Booster, columns: NDArray[np.int64]) -> None:
-        """Add the only round of ``booster``, whose features are the given ones of all.
+        """Add the only round of ``booster``.
 
-        It was trained on `train.blocks.MISSING`, which went to the left as the least of
-        all numbers.
+        The booster was trained on `train.quantised_matrix.MISSING`. As the least of all
+        numbers it went to the left everywhere; so missing values now go there.
+
+        Args:
+            booster: one round.
+            columns: int64 (n_columns,), where its features are among all features.
         """
         model = _model(booster)
+        n_features = str(len(self.names))
         for tree in _trees(model):
-            names, split = tree["split_indices"].dtype, tree["left_children"] >= 0
-            tree["split_indices"] = np.where(
-                split, columns[tree["split_indices"]], 0
-            ).astype(names)
+            is_split = tree["left_children"] >= 0
+            feature = tree["split_indices"]
+            among_all = np.where(is_split, columns[feature], 0)
+            tree["split_indices"] = among_all.astype(feature.dtype)
             tree["default_left"] = np.ones_like(tree["default_left"])
-            tree["tree_param"]["num_feature"] = str(len(self.names))
+            tree["tree_param"]["num_feature"] = n_features
             tree["id"] = len(self._trees)
             self._trees.append(Encoded(dumps(tree)))
+
         if not self._model:
             self._model = model
-            model["learner"]["learner_model_param"]["num_feature"] = str(
-                len(self.names)
-            )
-            model["learner"]["feature_names"] = list(self.names)
-            model["learner"]["feature_types"] = ["float"] * len(self.names)
+            learner = model["learner"]
+            learner["learner_model_param"]["num_feature"] = n_features
+            learner["feature_names"] = list(self.names)
+            learner["feature_types"] = ["float"] * len(self.names)
 
     def ubjson(self) -> bytes:
-        """The booster of all rounds so far, of which there is one at least, as
-        XGBoost's UBJSON.
-        """
+        """All rounds so far, at least one, as XGBoost's UBJSON."""
         _put_trees(self._model, self._trees)
         return dumps(self._model)
 
     def booster(self) -> xgboost.Booster:
-        """The same as a booster."""
+        """All rounds so far, at least one."""
         return xgboost.Booster(model_file=bytearray(self.ubjson()))
 
 
 def with_gates(booster: xgboost.Booster, schedule: Schedule) -> xgboost.Booster:
     """The same trees behind the gates of the schedule."""
     model = _model(booster)
-    trees, per_round = _trees(model), _trees_a_round(model)
-    for place, tree in enumerate(trees):
-        gate = schedule.gate(place // per_round)
+    trees_a_round = _trees_a_round(model)
+    for position, tree in enumerate(_trees(model)):
+        gate = schedule.gate(position // trees_a_round)
         if gate is not None:
-            _put_gate(tree, gate)
+            _add_gate(tree, gate)
     return _booster(model)
 
 
 def compact(booster: xgboost.Booster) -> xgboost.Booster:
-    """The same trees in numbers that pack well: leaves are rounded to `LEAF_STEP`, what
-    explains a tree to two digits.
+    """The same trees with numbers that pack well.
 
-    Gains and covers keep 7 binary digits; weights of nodes, which nothing that XGBoost
-    offers reads once a tree is grown, become 0.
+    Leaves are rounded to `LEAF_STEP`. Gains and covers, which only explain a tree, keep
+    7 binary digits. The weights of nodes become 0: XGBoost doesn't read them once a
+    tree is grown.
     """
     model = _model(booster)
     for tree in _trees(model):
-        values, is_leaf = tree["split_conditions"], tree["left_children"] < 0
+        values = tree["split_conditions"]
         rounded = np.round(values.astype(np.float64) / LEAF_STEP) * LEAF_STEP
+        is_leaf = tree["left_children"] < 0
         tree["split_conditions"] = np.where(is_leaf, rounded, values).astype(
             values.dtype
         )
         tree["base_weights"] = np.zeros_like(tree["base_weights"])
         for name in ("loss_changes", "sum_hessian"):
-            mantissa, exponent = np.frexp(tree[name].astype(np.float64))
-            tree[name] = np.ldexp(np.round(mantissa * 128) / 128, exponent).astype(
-                values.dtype
-            )
+            tree[name] = _with_fewer_digits(tree[name]).astype(values.dtype)
     return _booster(model)
 
 
+def _with_fewer_digits(numbers: NDArray[np.float32]) -> NDArray[np.float64]:
+    mantissa, exponent = np.frexp(numbers.astype(np.float64))
+    mantissa = np.round(mantissa * _MANTISSA_STEPS) / _MANTISSA_STEPS
+    shortened: NDArray[np.float64] = np.ldexp(mantissa, exponent)
+    return shortened
+
+
 def averaged(boosters: Sequence[xgboost.Booster], n_before: int = 0) -> xgboost.Booster:
-    """One booster whose margins are the mean of all; the first ``n_before`` rounds,
-    which all share, come once.
+    """One booster whose margins are the mean of the margins of all.
+
+    Args:
+        boosters: at least one, with the same number of rounds.
+        n_before: the first rounds, which all have in common. They come once.
     """
     if len(boosters) == 1:
         return boosters[0]
     models = [_model(booster) for booster in boosters]
-    whole, shared = models[0], n_before * _trees_a_round(models[0])
-    trees = [tree for model in models for tree in _trees(model)[shared:]]
-    for tree in trees:
-        _divide_leaves(tree, len(models))
-    trees = [*_trees(whole)[:shared], *trees]
-    for place, tree in enumerate(trees):
-        tree["id"] = place
+    whole = models[0]
+    n_shared = n_before * _trees_a_round(whole)
+
+    trees = _trees(whole)[:n_shared]
+    for model in models:
+        for tree in _trees(model)[n_shared:]:
+            _divide_leaves(tree, len(models))
+            trees.append(tree)
+    for position, tree in enumerate(trees):
+        tree["id"] = position
     _put_trees(whole, trees)
     return _booster(whole)
 
 
-def _divide_leaves(tree: dict[str, Any], by: int) -> None:
+def _divide_leaves(tree: _Tree, by: int) -> None:
     values = tree["split_conditions"]
-    tree["split_conditions"] = np.where(
-        tree["left_children"] < 0, values / by, values
-    ).astype(values.dtype)
+    is_leaf = tree["left_children"] < 0
+    divided = np.where(is_leaf, values / by, values)
+    tree["split_conditions"] = divided.astype(values.dtype)
 
 
-def _put_trees(model: dict[str, Any], trees: Sequence[Any]) -> None:
-    forest, per_round = _forest(model), _trees_a_round(model)
-    forest["trees"] = list(trees)
-    forest["tree_info"] = [place % per_round for place in range(len(trees))]
-    forest["iteration_indptr"] = list(range(0, len(trees) + 1, per_round))
-    forest["gbtree_model_param"]["num_trees"] = str(len(trees))
+def _add_gate(tree: _Tree, column: int) -> None:
+    """Add a new root, which asks whether a value is known.
 
-
-def _put_gate(tree: dict[str, Any], column: int) -> None:
-    """A new root, which sends a row where the column is missing to a leaf of 0, and any
-    other on to the old root.
-
-    The leaf stands right before the old root: XGBoost's contributions take the right
-        child to be the node after the
-    left one.
+    A row where ``column`` is missing goes left, to a leaf of 0. Any other row goes
+    right, to the old root. The leaf comes right before the old root, because XGBoost's
+    contributions take the right child to be the node after the left one.
     """
-    n_nodes, (root, leaf, old) = int(tree["tree_param"]["num_nodes"]), range(3)
+    root, leaf, old_root = 0, 1, 2
+    n_nodes = int(tree["tree_param"]["num_nodes"])
+
+    # Each old node moves two places on, and so do the links between old nodes.
     for name in ("left_children", "right_children", "parents"):
         nodes = tree[name]
-        tree[name] = np.where(
-            (nodes < 0) | (nodes == _NO_PARENT), nodes, nodes + old
-        ).astype(nodes.dtype)
+        is_link = (nodes >= 0) & (nodes != _NO_PARENT)
+        tree[name] = np.where(is_link, nodes + old_root, nodes).astype(nodes.dtype)
     for name, values in tree.items():
         if isinstance(values, np.ndarray) and len(values) == n_nodes:
-            tree[name] = np.concatenate(
-                [np.zeros(old, values.dtype), values], dtype=values.dtype
-            )
-    tree["parents"][:3] = _NO_PARENT, root, root
-    tree["left_children"][:2], tree["right_children"][:2] = (leaf, -1), (old, -1)
-    # A gate's column is 1 where it isn't missing.
-    (
-        tree["split_indices"][root],
-        tree["split_conditions"][root],
-        tree["default_left"][root],
-    ) = column, 0.5, 1
-    tree["sum_hessian"][:2] = tree["sum_hessian"][old] + _GATED_WEIGHT, _GATED_WEIGHT
-    tree["tree_param"]["num_nodes"] = str(n_nodes + old)
+            new_nodes = np.zeros(old_root, values.dtype)
+            tree[name] = np.concatenate([new_nodes, values], dtype=values.dtype)
+    tree["tree_param"]["num_nodes"] = str(n_nodes + old_root)
+
+    tree["parents"][root] = _NO_PARENT
+    tree["parents"][leaf] = root
+    tree["parents"][old_root] = root
+
+    tree["left_children"][root] = leaf
+    tree["right_children"][root] = old_root
+    tree["left_children"][leaf] = -1
+    tree["right_children"][leaf] = -1
+
+    tree["split_indices"][root] = column
+    tree["split_conditions"][root] = 0.5  # the column of a gate is 1 or missing
+    tree["default_left"][root] = 1
+
+    tree["sum_hessian"][root] = tree["sum_hessian"][old_root] + _GATED_WEIGHT
+    tree["sum_hessian"][leaf] = _GATED_WEIGHT
 
 
-def _model(booster: xgboost.Booster) -> dict[str, Any]:
-    model: dict[str, Any] = loads(bytes(booster.save_raw("ubj")))
+def _put_trees(model: _Model, trees: Sequence[_Tree | Encoded]) -> None:
+    """Make these the trees of the model."""
+    forest = _forest(model)
+    trees_a_round = _trees_a_round(model)
+    n_trees = len(trees)
+    forest["trees"] = list(trees)
+    forest["tree_info"] = [position % trees_a_round for position in range(n_trees)]
+    forest["iteration_indptr"] = list(range(0, n_trees + 1, trees_a_round))
+    forest["gbtree_model_param"]["num_trees"] = str(n_trees)
+
+
+def _model(booster: xgboost.Booster) -> _Model:
+    model: _Model = loads(bytes(booster.save_raw("ubj")))
     return model
 
 
-def _forest(model: dict[str, Any]) -> dict[str, Any]:
+def _booster(model: _Model) -> xgboost.Booster:
+    return xgboost.Booster(model_file=bytearray(dumps(model)))
+
+
+def _forest(model: _Model) -> dict[str, Any]:
     forest: dict[str, Any] = model["learner"]["gradient_booster"]["model"]
     return forest
 
 
-def _trees(model: dict[str, Any]) -> list[dict[str, Any]]:
-    trees: list[dict[str, Any]] = _forest(model)["trees"]
+def _trees(model: _Model) -> list[_Tree]:
+    trees: list[_Tree] = _forest(model)["trees"]
     return trees
 
 
-def _trees_a_round(model: dict[str, Any]) -> int:
-    return max(1, int(model["learner"]["learner_model_param"]["num_class"]))
-
-
-def _booster(model: dict[str, Any]) -> xgboost.Booster:
-    return xgboost.Booster(model_file=bytearray(dumps(model)))
+def _trees_a_round(model: _Model) -> int:
+    # XGBoost has 0 classes for a regression.
+    n_classes = int(model["learner"]["learner_model_param"]["num_class"])
+    return max(1, n_classes)

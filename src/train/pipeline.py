@@ -1,5 +1,13 @@
-"""The straight line of training: channels, tables, split, features, booster,
-evaluation, artifact.
+"""The straight line of training.
+
+1. Read the channels into ratings and movies.
+2. Split the ratings into training and test rows; add those of an earlier model.
+3. Fit the recipe of features on the training rows.
+4. Boost on the features of the training rows.
+5. Evaluate the model and the baselines.
+6. Write the artifact, the evaluation and the predictions.
+
+Several hosts do the first four steps together; the first host does the others.
 """
 
 from __future__ import annotations
@@ -11,7 +19,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import xgboost
 
 from movielens import artifact
 from movielens.evaluation import (
@@ -28,16 +35,17 @@ from movielens.ratings import RatingScale
 from movielens.readers import Dataset, read_dataset
 from movielens.tables import MovieTable
 from train.baselines import evaluate_baselines
-from train.blocks import FeatureBlocks, predict
-from train.booster import fit_booster
+from train.blocks import FeatureBlocks
+from train.booster import Boosters, fit_boosters
 from train.checkpoint import Checkpoints, fingerprint_of
 from train.cluster import Cluster, joined
+from train.context import TrainingContext
 from train.device import find_device
 from train.errors import JobError
 from train.evaluation import evaluate
 from train.hiding import hide
 from train.job import TrainingJob
-from train.regression import fit_regression
+from train.predicting import predict
 from train.report import metric_lines, predictions_csv
 from train.split import Split, split_ratings
 from train.stop import StopSignal
@@ -45,17 +53,17 @@ from train.warm import EarlierModel, read_model
 
 logger = logging.getLogger(__name__)
 
-MOST_ROWS_AFTER_STOP = 100_000
-# Of the training rows, whose figures only show how far they are from those of the test
-# rows.
+# The figures of training rows only show how far they are from those of test rows, so a
+# part of the rows is enough.
 MOST_TRAINING_ROWS = 1_000_000
+# After a stop there is little time left.
+MOST_ROWS_AFTER_STOP = 100_000
 
 
 def train(job: TrainingJob, stop: StopSignal) -> Evaluation | None:
     """Run one job to its artifact and its evaluation.
 
-    Of several hosts, the first one evaluates and writes; the others return
-    None.
+    Of several hosts, the first one evaluates and writes; the others return None.
 
     Raises:
         HalfstarError: data, hyperparameters or directories that can't be used, hosts
@@ -63,28 +71,30 @@ def train(job: TrainingJob, stop: StopSignal) -> Evaluation | None:
     """
     with joined(job.hosts, job.failure_file) as cluster:
         with stop.giving_up("the features"):
-            prepared = _prepare(job, cluster)
+            data = _prepare(job, cluster)
         stop.check("the features")
-        spec, booster, regression = _fit(job, cluster, prepared, stop)
+        spec, boosters = _fit(job, cluster, data, stop)
+
     if not cluster.is_first:
         logger.info("the model is written by %s", job.hosts.names[0])
         return None
-    rounds = Rounds(
-        num_round=booster.num_boosted_rounds(),
-        regression_rounds=regression.num_boosted_rounds() if regression else 0,
-        stopped=stop.requested,
+    model = Model(
+        spec, boosters.classes, job.hyperparameters.decision, boosters.regression
     )
-    return _finish(
-        job,
-        Model(spec, booster, job.hyperparameters.decision, regression),
-        prepared,
-        rounds,
-    )
+    return _evaluate_and_write(job, model, data, _rounds(boosters, stop))
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """What a job trains on."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _TrainingData:
+    """What a job trains on.
+
+    Attributes:
+        split: training and test rows, those of an earlier model included.
+        movies: the catalogue.
+        scale: the rating classes.
+        counts: rows and files, for the evaluation.
+        earlier: the model to go on from, if there is one.
+    """
 
     split: Split
     movies: MovieTable
@@ -93,139 +103,44 @@ class _Prepared:
     earlier: EarlierModel | None
 
 
-def _prepare(job: TrainingJob, cluster: Cluster) -> _Prepared:
+# 1 and 2: from channels to training and test rows
+
+
+def _prepare(job: TrainingJob, cluster: Cluster) -> _TrainingData:
     earlier = _earlier_model(job, cluster)
     data = _read(job, cluster, earlier)
-    split, dropped = _split(job, cluster, data)
-    counts = _data_counts(data, split, {**data.dropped, **dropped})
+    split, validation_dropped = _split(job, cluster, data)
+    counts = DataCounts(
+        n_ratings=len(data.ratings),
+        n_users=len(np.unique(data.ratings.user_id)),
+        n_movies=len(data.movies),
+        n_train=len(split.train),
+        n_test=len(split.test),
+        dropped={**data.dropped, **validation_dropped},
+        files=list(data.files),
+    )
     if earlier is None:
         scale = RatingScale.of(np.concatenate([split.train.rating, split.test.rating]))
-        return _Prepared(split, data.movies, scale, counts, None)
+        return _TrainingData(split, data.movies, scale, counts, None)
+
     split = earlier.added_to(split)
+    n_rows = len(split.train) + len(split.test)
     counts = replace(
-        counts,
-        n_train=len(split.train),
-        n_earlier=len(split.train) + len(split.test) - len(data.ratings),
+        counts, n_train=len(split.train), n_earlier=n_rows - len(data.ratings)
     )
-    return _Prepared(split, data.movies, earlier.spec.scale, counts, earlier)
+    return _TrainingData(split, data.movies, earlier.spec.scale, counts, earlier)
 
 
 def _earlier_model(job: TrainingJob, cluster: Cluster) -> EarlierModel | None:
+    """The model to go on from, if there is a channel for it."""
     if not cluster.any(job.model is not None):
         return None
     if cluster.any(job.model is None):
         raise JobError(
             "only some hosts have the model channel: give it to all, FullyReplicated"
         )
-    model = job.model
-    return None if model is None else read_model(model, job.hyperparameters)
-
-
-def _fit(
-    job: TrainingJob, cluster: Cluster, prepared: _Prepared, stop: StopSignal
-) -> tuple[FeatureSpec, xgboost.Booster, xgboost.Booster | None]:
-    settings, rows, scale = job.hyperparameters, prepared.split.train, prepared.scale
-    with stop.giving_up("the features were done"):
-        spec = FeatureSpec.fit(rows, prepared.movies, settings.features, scale)
-    hidden = hide(rows.queries(), settings.hidden_share, settings.seed)
-    blocks = FeatureBlocks.fitted(spec, rows, hidden, stop, cluster, settings.tree_rows)
-    logger.info("%d features a row", len(spec.names))
-    checkpoints = _checkpoints(job, cluster, prepared)
-    timed, earlier = rows.timestamp is not None, prepared.earlier
-    classes, n_classes = scale.to_class(rows.rating), len(scale.class_values)
-    start = earlier.booster if earlier else b""
-    trees = fit_booster(
-        blocks,
-        classes,
-        n_classes,
-        settings,
-        stop,
-        checkpoints,
-        cluster,
-        start,
-        timed=timed,
-    )
-    start = earlier.regression if earlier else b""
-    regression = fit_regression(
-        blocks, rows.rating, settings, stop, checkpoints, cluster, start, timed=timed
-    )
-    raw = b"".join(
-        booster.save_raw("ubj")
-        for booster in (trees, regression)
-        if booster is not None
-    )
-    digests = set(cluster.gather(hashlib.sha256(raw).digest()))
-    if len(digests) > 1:
-        raise JobError(
-            f"the hosts ended with {len(digests)} different models: report this, with the log of each host"
-        )
-    return spec, trees, regression
-
-
-def _finish(
-    job: TrainingJob, model: Model, prepared: _Prepared, rounds: Rounds
-) -> Evaluation:
-    # Little time is left after a stop, so that a large data set is evaluated on a part
-    # of it.
-    stopped = rounds.stopped
-    most = MOST_ROWS_AFTER_STOP if stopped else MOST_TRAINING_ROWS
-    test = (
-        prepared.split.test.every(MOST_ROWS_AFTER_STOP)
-        if stopped
-        else prepared.split.test
-    )
-    split = Split(prepared.split.train.every(most), test)
-    predictions = predict(model, split.test)
-    train, test_figures = _figures(model, split, predictions)
-    baselines = {}
-    if len(split.test):
-        baselines = evaluate_baselines(split.train, split.test, model.spec.scale)
-    evaluation = Evaluation(
-        test=test_figures,
-        train=train,
-        baselines=baselines,
-        data=prepared.counts,
-        booster=rounds,
-        hyperparameters=job.hyperparameters.to_json(),
-        versions=artifact.library_versions(),
-    )
-    _log(evaluation, model.decision)
-    _write(job, model, evaluation, split, predictions)
-    return evaluation
-
-
-def _checkpoints(
-    job: TrainingJob, cluster: Cluster, prepared: _Prepared
-) -> Checkpoints:
-    """The first host's, which the others go on from too."""
-    if not cluster.any(cluster.is_first and job.checkpoint_dir is not None):
-        return Checkpoints()
-    settings = job.hyperparameters
-    earlier = prepared.earlier
-    fingerprint = fingerprint_of(
-        settings.shaping(),
-        artifact.library_versions(),
-        prepared.split.train,
-        prepared.movies,
-        earlier.booster + earlier.regression if earlier else b"",
-    )
-    fingerprint |= {
-        "number of hosts": str(len(cluster)),
-        "device": find_device(settings.device),
-    }
-    directory = job.checkpoint_dir if cluster.is_first else None
-    found: list[Checkpoints] = []
-
-    def open_first() -> bytes:
-        found.append(
-            Checkpoints.open(directory, fingerprint, settings.checkpoint_rounds)
-        )
-        return found[0].packed()
-
-    packed = cluster.exchange(open_first)[0]
-    if not cluster.is_first:
-        found[0].unpack(packed)
-    return found[0]
+    # It is the same on all hosts, so this host has the channel too.
+    return None if job.model is None else read_model(job.model, job.hyperparameters)
 
 
 def _read(job: TrainingJob, cluster: Cluster, earlier: EarlierModel | None) -> Dataset:
@@ -236,16 +151,14 @@ def _read(job: TrainingJob, cluster: Cluster, earlier: EarlierModel | None) -> D
         earlier.spec.movies if earlier else None,
         cluster,
     )
-    counts = (
-        ", ".join(f"{n} {reason}" for reason, n in data.dropped.items() if n) or "none"
-    )
+    dropped = ", ".join(f"{n} {reason}" for reason, n in data.dropped.items() if n)
     logger.info(
         "read %d ratings (%.3g rows/s), %d movies from %s; dropped: %s",
         len(data.ratings),
         len(data.ratings) / (time.monotonic() - began),
         len(data.movies),
         ", ".join(data.files),
-        counts,
+        dropped or "none",
     )
     return data
 
@@ -253,41 +166,171 @@ def _read(job: TrainingJob, cluster: Cluster, earlier: EarlierModel | None) -> D
 def _split(
     job: TrainingJob, cluster: Cluster, data: Dataset
 ) -> tuple[Split, dict[str, int]]:
-    """The training and test rows, and what was dropped of the user's own test rows."""
-    settings = job.hyperparameters
+    """Training and test rows, and what was dropped from the validation channel."""
+    hyperparameters = job.hyperparameters
     if not cluster.any(job.validation is not None):
         split = split_ratings(
-            data.ratings, settings.split, settings.holdout, settings.seed
+            data.ratings,
+            hyperparameters.split,
+            hyperparameters.holdout,
+            hyperparameters.seed,
         )
         logger.info(
             "split %s: %d rows train, %d rows test",
-            settings.split,
+            hyperparameters.split,
             len(split.train),
             len(split.test),
         )
         return split, {}
+
     channels = [] if job.validation is None else [job.validation]
-    test = read_dataset(channels, settings.most_bad, data.movies, cluster)
+    test = read_dataset(channels, hyperparameters.most_bad, data.movies, cluster)
     logger.info(
         "%d rows train, %d rows of the validation channel test",
         len(data.ratings),
         len(test.ratings),
     )
-    return Split(data.ratings, test.ratings), {
-        f"validation {reason}": n for reason, n in test.dropped.items()
-    }
+    dropped = {f"validation {reason}": n for reason, n in test.dropped.items()}
+    return Split(data.ratings, test.ratings), dropped
 
 
-def _figures(
-    model: Model, split: Split, predictions: Predictions
-) -> tuple[Figures, Figures | None]:
-    """Figures of the training rows and of the test rows, if there are any."""
-    scale = model.spec.scale
-    train_class = scale.to_class(split.train.rating)
-    train = evaluate(predict(model, split.train), train_class)
-    if not len(split.test):
-        return train, None
-    return train, evaluate(predictions, scale.to_class(split.test.rating))
+# 3 and 4: from training rows to boosters
+
+
+def _fit(
+    job: TrainingJob, cluster: Cluster, data: _TrainingData, stop: StopSignal
+) -> tuple[FeatureSpec, Boosters]:
+    hyperparameters = job.hyperparameters
+    rows = data.split.train
+    with stop.giving_up("the features were done"):
+        spec = FeatureSpec.fit(rows, data.movies, hyperparameters.features, data.scale)
+    logger.info("%d features a row", len(spec.names))
+
+    context = TrainingContext(
+        hyperparameters,
+        stop,
+        _open_checkpoints(job, cluster, data),
+        cluster,
+        has_timestamps=rows.timestamp is not None,
+    )
+    queries = hide(rows.queries(), hyperparameters.hidden_share, hyperparameters.seed)
+    blocks = FeatureBlocks.fitted(spec, rows, queries, context)
+    earlier = data.earlier
+    boosters = fit_boosters(
+        blocks,
+        rows.rating,
+        data.scale,
+        context,
+        earlier_classes=earlier.booster if earlier else b"",
+        earlier_regression=earlier.regression if earlier else b"",
+    )
+    _check_that_all_have_the_same(cluster, boosters)
+    return spec, boosters
+
+
+def _open_checkpoints(
+    job: TrainingJob, cluster: Cluster, data: _TrainingData
+) -> Checkpoints:
+    """The first host's checkpoints, from which the others go on too."""
+    if not cluster.any(cluster.is_first and job.checkpoint_dir is not None):
+        return Checkpoints()
+    hyperparameters = job.hyperparameters
+    earlier = data.earlier
+    fingerprint = fingerprint_of(
+        hyperparameters.shaping(),
+        artifact.library_versions(),
+        data.split.train,
+        data.movies,
+        earlier.booster + earlier.regression if earlier else b"",
+    )
+    fingerprint["number of hosts"] = str(len(cluster))
+    fingerprint["device"] = find_device(hyperparameters.device)
+
+    checkpoints = Checkpoints(
+        directory=job.checkpoint_dir if cluster.is_first else None,
+        fingerprint=fingerprint,
+        every=hyperparameters.checkpoint_rounds,
+    )
+
+    def restore() -> bytes:
+        checkpoints.restore()
+        return checkpoints.packed()
+
+    from_first_host = cluster.exchange(restore)[0]
+    if not cluster.is_first:
+        checkpoints.unpack(from_first_host)
+    return checkpoints
+
+
+def _check_that_all_have_the_same(cluster: Cluster, boosters: Boosters) -> None:
+    digest = hashlib.sha256(boosters.classes.save_raw("ubj"))
+    if boosters.regression is not None:
+        digest.update(boosters.regression.save_raw("ubj"))
+    n_models = len(set(cluster.gather(digest.digest())))
+    if n_models > 1:
+        raise JobError(
+            f"the hosts ended with {n_models} different models: report this as a bug, "
+            "with the log of each host"
+        )
+
+
+def _rounds(boosters: Boosters, stop: StopSignal) -> Rounds:
+    regression = boosters.regression
+    return Rounds(
+        num_round=boosters.classes.num_boosted_rounds(),
+        regression_rounds=0 if regression is None else regression.num_boosted_rounds(),
+        stopped=stop.requested,
+    )
+
+
+# 5 and 6: from a model to what the job leaves behind
+
+
+def _evaluate_and_write(
+    job: TrainingJob, model: Model, data: _TrainingData, rounds: Rounds
+) -> Evaluation:
+    rows = _rows_to_evaluate(data.split, rounds)
+    predictions = predict(model, rows.test)
+    evaluation = Evaluation(
+        test=_test_figures(predictions, rows, model.spec.scale),
+        train=_train_figures(model, rows),
+        baselines=_baselines(rows, model.spec.scale),
+        data=data.counts,
+        booster=rounds,
+        hyperparameters=job.hyperparameters.to_json(),
+        versions=artifact.library_versions(),
+    )
+    _log(evaluation, model.decision)
+    _write(job, model, evaluation, rows, predictions)
+    return evaluation
+
+
+def _rows_to_evaluate(split: Split, rounds: Rounds) -> Split:
+    if rounds.stopped:
+        return Split(
+            split.train.every(MOST_ROWS_AFTER_STOP),
+            split.test.every(MOST_ROWS_AFTER_STOP),
+        )
+    return Split(split.train.every(MOST_TRAINING_ROWS), split.test)
+
+
+def _train_figures(model: Model, rows: Split) -> Figures:
+    predictions = predict(model, rows.train)
+    return evaluate(predictions, model.spec.scale.to_class(rows.train.rating))
+
+
+def _test_figures(
+    predictions: Predictions, rows: Split, scale: RatingScale
+) -> Figures | None:
+    if not len(rows.test):
+        return None
+    return evaluate(predictions, scale.to_class(rows.test.rating))
+
+
+def _baselines(rows: Split, scale: RatingScale) -> dict[str, Figures]:
+    if not len(rows.test):
+        return {}
+    return evaluate_baselines(rows.train, rows.test, scale)
 
 
 def _log(evaluation: Evaluation, decision: Decision) -> None:
@@ -296,29 +339,17 @@ def _log(evaluation: Evaluation, decision: Decision) -> None:
         decision,
         evaluation_table(evaluation.figures),
     )
-    for part in ("train", "test"):
-        figures = evaluation.figures.get(part)
-        for line in metric_lines(part, figures) if figures else ():
+    figures = {"train": evaluation.train, "test": evaluation.test}
+    for part, each in figures.items():
+        for line in metric_lines(part, each) if each else ():
             logger.info("%s", line)
-
-
-def _data_counts(data: Dataset, split: Split, dropped: dict[str, int]) -> DataCounts:
-    return DataCounts(
-        n_ratings=len(data.ratings),
-        n_users=len(np.unique(data.ratings.user_id)),
-        n_movies=len(data.movies),
-        n_train=len(split.train),
-        n_test=len(split.test),
-        dropped=dropped,
-        files=list(data.files),
-    )
 
 
 def _write(
     job: TrainingJob,
     model: Model,
     evaluation: Evaluation,
-    split: Split,
+    rows: Split,
     predictions: Predictions,
 ) -> None:
     artifact.save(model, evaluation, job.model_dir)
@@ -329,7 +360,7 @@ def _write(
     if job.hyperparameters.save_predictions:
         _write_output(
             job.output_data_dir / "predictions.csv",
-            predictions_csv(split.test, predictions),
+            predictions_csv(rows.test, predictions),
         )
     logger.info("model in %s, evaluation in %s", job.model_dir, job.output_data_dir)
 

@@ -1,9 +1,8 @@
-"""What a job tells: metric lines for SageMaker's log scraper, a table for people, files
-for programs.
+"""What a job reports: metric lines for SageMaker, predictions for programs.
 
-A metric line is ``metric NAME=VALUE``, alone on its line but for the logger's prefix.
-`METRIC_DEFINITIONS` are the regexes to send with CreateTrainingJob; they and the lines
-come from here, so they can't part.
+A metric line is ``metric NAME=VALUE``; only the logger's prefix comes before it.
+SageMaker finds the values in the log by the regular expressions of
+`METRIC_DEFINITIONS`, which are sent with CreateTrainingJob.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from movielens.tables import RatingTable
 
 _FIGURES = ("accuracy", "rmse", "mae", "log_loss", "quadratic_weighted_kappa")
 METRIC_NAMES = (
-    *(f"{part}:{name}" for part in ("train", "test") for name in _FIGURES),
+    *(f"train:{name}" for name in _FIGURES),
+    *(f"test:{name}" for name in _FIGURES),
     "validation:mlogloss",
 )
 METRIC_DEFINITIONS = tuple(
@@ -29,18 +29,26 @@ METRIC_DEFINITIONS = tuple(
 
 
 def metric_line(name: str, value: float) -> str:
-    """One metric as the published regexes read it."""
+    """One metric, as the regular expressions read it.
+
+    Example:
+        >>> metric_line("test:rmse", 0.875)
+        'metric test:rmse=0.875000'
+    """
     return f"metric {name}={value:.6f}"
 
 
 def metric_lines(part: str, figures: Figures) -> Iterator[str]:
     """All metrics of a part, ``train`` or ``test``."""
-    return (metric_line(f"{part}:{name}", getattr(figures, name)) for name in _FIGURES)
+    for name in _FIGURES:
+        yield metric_line(f"{part}:{name}", getattr(figures, name))
 
 
 def predictions_csv(test: RatingTable, predictions: Predictions) -> bytes:
-    """The test rows in the split's order: ids, rating, predicted rating and expected
-    rating, all in stars.
+    """The test rows as CSV, in the order of the split.
+
+    The columns are the ids, the rating, the predicted rating and the expected rating,
+    all three in stars.
     """
     columns = {
         USER_ID: test.user_id,

@@ -1,18 +1,18 @@
-"""Round after round of boosting, such that a run which was interrupted ends with the
-very model of one which wasn't.
+"""Round after round of boosting. A run that was interrupted ends with the very same
+model as one that wasn't.
 
-Each round is a booster of its own, which begins at the margins that those before have
-reached. So each can look at a matrix of other features (`train.views`), and XGBoost's
-generators, whose state isn't saved with a model, are seeded by the round's number.
-`train.model_surgery` joins the rounds into one booster; its margins are the very sums that the
-rounds made.
+Each round is a booster of its own, which begins at the margins that the rounds before
+it have reached. So each round can look at a matrix of other features (`train.views`).
+XGBoost doesn't save the state of its random generators with a model, so they are seeded
+by the number of the round. `train.model_surgery` joins the rounds into one booster,
+whose margins are exactly the sums that the rounds made.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +20,15 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from train.blocks import FeatureBlocks, Labels
-from train.checkpoint import Checkpoints, Stage
-from train.cluster import ALONE, Cluster
-from train.model_surgery import Grown
+from train.blocks import FeatureBlocks
+from train.checkpoint import Stage
+from train.context import TrainingContext
+from train.model_surgery import GrowingBooster
+from train.quantised_matrix import Label
 from train.schedule import Schedule
-from train.stop import StopSignal
 from train.views import View, Views
 
+# float32 (n_rows, n_classes), or (n_rows,) of a regression.
 Margins = NDArray[np.float32]
 
 logger = logging.getLogger(__name__)
@@ -36,10 +37,14 @@ _PROGRESS_LINES = 10
 _TREE_METHOD = "hist"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Boosted:
-    """What boosting gave: the booster of all its rounds, and the loss after each where
-    one was looked at.
+    """What a stage of boosting gave.
+
+    Attributes:
+        booster: all its rounds.
+        losses: the loss on the rows held out after each new round; empty without such
+            rows.
     """
 
     booster: xgboost.Booster
@@ -47,117 +52,125 @@ class Boosted:
 
     @property
     def best(self) -> xgboost.Booster:
-        """The rounds up to the first one of the lowest loss."""
+        """The rounds up to the first one with the lowest loss."""
         n_before = self.booster.num_boosted_rounds() - len(self.losses)
-        return self.booster[: n_before + self.losses.index(min(self.losses)) + 1]
+        n_best = self.losses.index(min(self.losses)) + 1
+        return self.booster[: n_before + n_best]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Boosting:
-    """How boosting is done in every stage of a job.
+    """How the stages of one booster are boosted.
 
     Attributes:
         params: XGBoost's, with the seed.
-        stop: asked after every round.
-        checkpoints: where a stage begins and what it leaves behind.
+        context: how to train.
         schedule: which rounds look at which features.
-        cluster: the hosts, which boost the same trees on rows of their own.
-        start: a booster to go on from, as XGBoost's UBJSON; empty to begin anew.
+        earlier: a booster to go on from, as XGBoost's UBJSON; empty to begin anew.
     """
 
-    params: dict[str, Any]
-    stop: StopSignal
-    checkpoints: Checkpoints
+    params: Mapping[str, Any]
+    context: TrainingContext
     schedule: Schedule
-    cluster: Cluster = ALONE
-    start: bytes = b""
+    earlier: bytes = b""
 
     def run(
         self,
         stage: str,
         blocks: FeatureBlocks,
-        label: Labels,
+        label: Label,
         n_rounds: int,
-        held: FeatureBlocks | None = None,
+        held_out: FeatureBlocks | None = None,
         patience: int = 0,
     ) -> Boosted:
-        """Boost until there are ``n_rounds``, a stop was asked for, or ``patience``
-        rounds brought no lower loss.
+        """Boost one stage, from where its checkpoint ends.
+
+        The stage ends when there are ``n_rounds`` rounds, when a stop was asked for, or
+        when ``patience`` rounds brought no lower loss.
 
         Args:
-            stage: a name for the checkpoints.
+            stage: its name in the checkpoints.
             blocks: the features to train on.
             label: int64 or float32 (n_rows,), the class index or the stars of all rows.
-            n_rounds: how many rounds there shall be in all.
-            held: the features of rows whose loss is looked at after each round.
-            patience: rounds without a lower loss that end it, of those which look at
-                everything.
+            n_rounds: rounds in all, those of an earlier model included.
+            held_out: the features of rows whose loss is measured after each round.
+            patience: rounds without a lower loss that end the stage, once rounds look
+                at all features.
         """
-        reached = self.checkpoints.stages.get(stage)
-        grown = Grown(blocks.names, reached.booster if reached else self.start)
+        reached = self.context.checkpoints.stages.get(stage)
+        growing = GrowingBooster(
+            blocks.names, reached.booster if reached else self.earlier
+        )
         losses = list(reached.losses) if reached else []
-        if not self._is_complete(grown.n_rounds, n_rounds, losses, patience):
-            rows = (blocks,) if held is None else (blocks, held)
-            complete = self._grow(
-                stage, grown, losses, self._views(rows, label), n_rounds, patience
-            )
-            # The memory of the views is free by now.
-            self._save(stage, grown, losses, complete)
-        return Boosted(grown.booster(), tuple(losses))
+
+        if not self._is_complete(growing.n_rounds, n_rounds, losses, patience):
+            parts = (blocks,) if held_out is None else (blocks, held_out)
+            views = self._views(parts, label)
+            is_complete = self._grow(stage, growing, losses, views, n_rounds, patience)
+            # Saving takes memory too, so let go of the matrices.
+            del views
+            self._save(stage, growing, losses, is_complete)
+        return Boosted(growing.booster(), tuple(losses))
 
     def _grow(
         self,
         stage: str,
-        grown: Grown,
+        growing: GrowingBooster,
         losses: list[float],
         views: Views,
         n_rounds: int,
         patience: int,
     ) -> bool:
-        """Round after round, and the loss of each that has rows to check; whether the
-        stage needs no more.
+        """Add rounds to ``growing`` and ``losses``.
+
+        Returns:
+            Whether the stage is complete; otherwise a stop ended it.
         """
-        # The first round begins where XGBoost begins.
-        margins = (
-            [_margins(grown.booster(), rows) for rows in views.blocks]
-            if grown.n_rounds
-            else []
-        )
+        margins: list[Margins] = []
+        # The very first round begins where XGBoost begins.
+        if growing.n_rounds:
+            so_far = growing.booster()
+            margins = [_margins(so_far, part) for part in views.blocks]
+
         progress: _Progress | None = None
         while True:
-            view = views.of(grown.n_rounds)
-            progress = progress or _Progress(
-                grown.n_rounds, n_rounds
-            )  # features are made by now
-            booster = self._boost(view, margins, grown.n_rounds)
+            view = views.of(growing.n_rounds)
+            # The first view makes the features, which isn't part of the rate.
+            progress = progress or _Progress(growing.n_rounds, n_rounds)
+
+            booster = self._boost(view, margins, growing.n_rounds)
             margins = [
                 booster.predict(matrix, output_margin=True) for matrix in view.matrices
             ]
-            grown.add(booster, view.columns)
+            growing.add(booster, view.columns)
             if len(view.matrices) > 1:
-                losses.append(float(booster.eval(view.matrices[1]).rpartition(":")[2]))
-            done = grown.n_rounds
-            progress.tell(done)
-            complete, stops = (
-                self._is_complete(done, n_rounds, losses, patience),
-                self._stops(),
-            )
-            if stops:
+                losses.append(_loss(booster, view.matrices[1]))
+
+            n_done = growing.n_rounds
+            progress.report(n_done)
+            is_complete = self._is_complete(n_done, n_rounds, losses, patience)
+            is_stopped = self._is_stopped()
+            if is_stopped:
                 logger.warning(
                     "SIGTERM: stopping after round %d of %d, the model so far is kept",
-                    done,
+                    n_done,
                     n_rounds,
                 )
-            if complete or stops:
-                return complete
-            if self.checkpoints.are_due(done):
-                self._save(stage, grown, losses, complete)
+            if is_complete or is_stopped:
+                return is_complete
+            if self.context.checkpoints.are_due(n_done):
+                self._save(stage, growing, losses, is_complete)
 
-    def _views(self, rows: tuple[FeatureBlocks, ...], label: Labels) -> Views:
-        share, max_bin, seed = (
-            self.params[name] for name in ("colsample_bytree", "max_bin", "seed")
+    def _views(self, parts: tuple[FeatureBlocks, ...], label: Label) -> Views:
+        return Views(
+            parts,
+            label,
+            self.schedule,
+            share=self.params["colsample_bytree"],
+            max_bin=self.params["max_bin"],
+            seed=self.params["seed"],
+            cluster=self.context.cluster,
         )
-        return Views(rows, label, self.schedule, share, max_bin, seed, self.cluster)
 
     def _boost(
         self, view: View, margins: Sequence[Margins], n_round: int
@@ -165,112 +178,120 @@ class Boosting:
         """A booster of one round, which begins at these margins of the view's rows."""
         for matrix, margin in zip(view.matrices, margins, strict=bool(margins)):
             matrix.set_info(base_margin=margin)
-        seed = int(
-            np.random.SeedSequence([self.params["seed"], n_round]).generate_state(1)[0]
-            >> 1
-        )
-        changed = {
+
+        sequence = np.random.SeedSequence([self.params["seed"], n_round])
+        # XGBoost takes 31 bits.
+        seed = int(sequence.generate_state(1)[0] >> 1)
+        params = {
+            **self.params,
             "tree_method": _TREE_METHOD,
             "seed": seed,
             "colsample_bytree": view.share,
         }
-        booster = xgboost.Booster({**self.params, **changed}, view.matrices)
+        booster = xgboost.Booster(params, view.matrices)
         booster.update(view.matrices[0], 0)
         return booster
 
     def completed(self, stage: str) -> Boosted | None:
         """What the stage gave, if the job that is resumed had completed it."""
-        reached = self.checkpoints.stages.get(stage)
-        return (
-            self._restored(reached)
-            if reached is not None and reached.complete
-            else None
-        )
+        reached = self.context.checkpoints.stages.get(stage)
+        if reached is None or not reached.complete:
+            return None
+        return self._restored(reached)
 
-    def longest(self, but: str) -> xgboost.Booster | None:
-        """The booster of most rounds that a checkpoint holds, cut at its best round
-        where a loss was looked at.
+    def longest(self, stages: Collection[str]) -> xgboost.Booster | None:
+        """The booster of most rounds among the checkpoints of these stages.
 
-        The stage named ``but`` isn't one of them.
+        A search ends at its best round. None if no stage has a checkpoint.
         """
-        stages = (
-            self._restored(stage)
-            for name, stage in self.checkpoints.stages.items()
-            if name != but
-        )
-        boosters = (stage.best if stage.losses else stage.booster for stage in stages)
+        boosters: list[xgboost.Booster] = []
+        for name, stage in self.context.checkpoints.stages.items():
+            if name in stages:
+                restored = self._restored(stage)
+                boosters.append(restored.best if stage.losses else restored.booster)
         return max(boosters, key=xgboost.Booster.num_boosted_rounds, default=None)
 
-    def _stops(self) -> bool:
+    def _is_stopped(self) -> bool:
         """Whether any host was asked to stop: all stop after the same round."""
-        stops = self.cluster.any(self.stop.requested)
-        if stops and len(self.cluster) > 1:
-            self.stop.requested = True
-        return stops
+        stop = self.context.stop
+        cluster = self.context.cluster
+        is_stopped = cluster.any(stop.requested)
+        if is_stopped and len(cluster) > 1:
+            stop.requested = True
+        return is_stopped
 
     def _is_complete(
-        self, done: int, n_rounds: int, losses: list[float], patience: int
+        self, n_done: int, n_rounds: int, losses: list[float], patience: int
     ) -> bool:
-        all_look_at_all = done > self.schedule.moment
-        return done >= n_rounds or bool(
-            losses
-            and all_look_at_all
-            and len(losses) - losses.index(min(losses)) > patience
-        )
+        if n_done >= n_rounds:
+            return True
+        looks_at_everything = n_done > self.schedule.first_of_moment
+        if not losses or not looks_at_everything:
+            return False
+        n_since_best = len(losses) - losses.index(min(losses))
+        return n_since_best > patience
 
     def _restored(self, stage: Stage) -> Boosted:
-        return Boosted(
-            xgboost.Booster(self.params, model_file=bytearray(stage.booster)),
-            stage.losses,
-        )
+        model = bytearray(stage.booster)
+        booster = xgboost.Booster(dict(self.params), model_file=model)
+        return Boosted(booster, stage.losses)
 
     def _save(
-        self, stage: str, grown: Grown, losses: list[float], complete: bool
+        self,
+        name: str,
+        growing: GrowingBooster,
+        losses: list[float],
+        is_complete: bool,
     ) -> None:
-        self.checkpoints.save(
-            stage, Stage(grown.ubjson(), grown.n_rounds, complete, tuple(losses))
-        )
+        stage = Stage(growing.ubjson(), growing.n_rounds, is_complete, tuple(losses))
+        self.context.checkpoints.save(name, stage)
 
 
 def n_rounds_of(booster: bytes) -> int:
-    """Rounds of a booster in XGBoost's UBJSON, 0 where there is none."""
-    return (
-        xgboost.Booster(model_file=bytearray(booster)).num_boosted_rounds()
-        if booster
-        else 0
-    )
+    """Rounds of a booster in XGBoost's UBJSON; 0 of an empty one."""
+    if not booster:
+        return 0
+    return xgboost.Booster(model_file=bytearray(booster)).num_boosted_rounds()
+
+
+def _loss(booster: xgboost.Booster, matrix: xgboost.DMatrix) -> float:
+    # XGBoost answers with text: "[0]\teval-mlogloss:1.25".
+    _, _, loss = booster.eval(matrix).rpartition(":")
+    return float(loss)
 
 
 def _margins(booster: xgboost.Booster, blocks: FeatureBlocks) -> Margins:
-    """Of rows in the order of the blocks, float32 (n, n_classes)."""
+    """Margins of the rows, in the order of the blocks."""
     made = [
-        booster.inplace_predict(block.values, predict_type="margin")
-        for _, block in blocks.make()
+        booster.inplace_predict(features.values, predict_type="margin")
+        for _, features in blocks.make()
     ]
     return np.concatenate(made) if made else np.empty((0, 1), dtype=np.float32)
 
 
 class _Progress:
-    """Logs about ten lines a training."""
+    """Logs about ten lines a stage."""
 
     def __init__(
         self, first: int, n_rounds: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.first, self.n_rounds, self.clock = first, n_rounds, clock
-        self.started = clock()
+        self._first = first
+        self._n_rounds = n_rounds
+        self._clock = clock
+        self._began = clock()
 
-    def tell(self, done: int) -> None:
-        if (
-            done == self.first + 1
-            or done % max(1, self.n_rounds // _PROGRESS_LINES) == 0
-            or done == self.n_rounds
-        ):
-            rate = (done - self.first) / (self.clock() - self.started)
-            left = (self.n_rounds - done) / rate
-            logger.info(
-                "round %d of %d, %.3g rounds/s, %.0f s left",
-                done,
-                self.n_rounds,
-                rate,
-                left,
-            )
+    def report(self, n_done: int) -> None:
+        """Log a line if one is due after this round."""
+        is_first = n_done == self._first + 1
+        is_last = n_done == self._n_rounds
+        every = max(1, self._n_rounds // _PROGRESS_LINES)
+        if not (is_first or is_last or n_done % every == 0):
+            return
+        rate = (n_done - self._first) / (self._clock() - self._began)
+        logger.info(
+            "round %d of %d, %.3g rounds/s, %.0f s left",
+            n_done,
+            self._n_rounds,
+            rate,
+            (self._n_rounds - n_done) / rate,
+        )

@@ -1,8 +1,7 @@
-"""What a training job takes and tells, in SageMaker's own terms: ``python -m
-train.specification`` prints it as JSON.
+"""What a training job takes and reports, in the terms of SageMaker's API.
 
-The launcher, which doesn't import this package, reads it from
-``launcher/training.json``.
+``python -m train.specification`` prints it as JSON. The launcher, which doesn't import
+this package, keeps it as ``launcher/training.json``.
 """
 
 from __future__ import annotations
@@ -10,81 +9,70 @@ from __future__ import annotations
 import json
 import math
 import sys
-from dataclasses import Field, fields
 from typing import Any
 
+from train.declaration import LARGEST_FLOAT, Declaration
 from train.hyperparameters import Hyperparameters
 from train.report import METRIC_DEFINITIONS
 
-# Searched by factors rather than by differences where the range spans that many.
+# A tuned range that spans this factor is searched by factors, not by differences.
 _LOGARITHMIC_FROM = 10
-# SageMaker's bounds are required: the largest that XGBoost takes stands for none.
-_UNBOUNDED = 2.0**127
 
 
-def specification() -> dict[str, Any]:
-    """``SupportedHyperParameters``, ``MetricDefinitions`` and ``ParameterRanges`` as
-    the API's JSON.
+def specification(
+    hyperparameters: type[Hyperparameters] = Hyperparameters,
+) -> dict[str, Any]:
+    """``SupportedHyperParameters``, ``MetricDefinitions`` and ``ParameterRanges``.
+
+    They are as CreateAlgorithm and CreateHyperParameterTuningJob take them.
     """
-    declared = [(f, f.name.rstrip("_")) for f in fields(Hyperparameters)]
-    tuned = [(f, name) for f, name in declared if f.metadata.get("tuned")]
-    defaults = Hyperparameters().to_json()
+    declared = hyperparameters.declarations()
     return {
         "SupportedHyperParameters": [
-            _supported(f, name, defaults[name]) for f, name in declared
+            _supported(name, declaration) for name, declaration in declared.items()
         ],
         "MetricDefinitions": list(METRIC_DEFINITIONS),
         "ParameterRanges": {
-            "IntegerParameterRanges": [
-                _searched(f, name) for f, name in tuned if _type(f) == "Integer"
-            ],
-            "ContinuousParameterRanges": [
-                _searched(f, name) for f, name in tuned if _type(f) == "Continuous"
-            ],
+            f"{kind}ParameterRanges": [
+                _searched(name, declaration.tuned)
+                for name, declaration in declared.items()
+                if declaration.kind == kind and declaration.tuned is not None
+            ]
+            for kind in ("Integer", "Continuous")
         },
     }
 
 
-def _type(declared: Field[Any]) -> str:
-    return str(declared.metadata.get("kind", "FreeText"))
-
-
-def _supported(declared: Field[Any], name: str, default: object) -> dict[str, Any]:
-    kind = _type(declared)
+def _supported(name: str, declaration: Declaration) -> dict[str, Any]:
+    meaning = declaration.meaning.replace("`", "")
     facts = {
         "Name": name,
-        "Description": declared.metadata["expected"],
-        "Type": kind,
-        "IsTunable": bool(declared.metadata.get("tuned")),
+        "Description": f"{declaration.expected} ({meaning})",
+        "Type": declaration.kind,
+        "IsTunable": declaration.tuned is not None,
         "IsRequired": False,
-        "DefaultValue": str(default).lower()
-        if isinstance(default, bool)
-        else str(default),
+        "DefaultValue": declaration.default_text,
     }
-    if kind == "Categorical":
-        facts["Range"] = {
-            "CategoricalParameterRangeSpecification": {
-                "Values": list(declared.metadata["choices"])
-            }
-        }
-    if kind in ("Integer", "Continuous"):
-        low, high = declared.metadata["allowed"]
-        bounds = {
-            "MinValue": _text(low),
-            "MaxValue": _text(_UNBOUNDED if math.isinf(high) else high),
-        }
-        facts["Range"] = {f"{kind}ParameterRangeSpecification": bounds}
+    if declaration.choices:
+        values = {"Values": list(declaration.choices)}
+        facts["Range"] = {"CategoricalParameterRangeSpecification": values}
+    if declaration.bounds:
+        low, high = declaration.bounds
+        # SageMaker wants an upper bound for every number.
+        highest = LARGEST_FLOAT if math.isinf(high) else high
+        bounds = {"MinValue": _text(low), "MaxValue": _text(highest)}
+        facts["Range"] = {f"{declaration.kind}ParameterRangeSpecification": bounds}
     return facts
 
 
-def _searched(declared: Field[Any], name: str) -> dict[str, str]:
-    low, high = declared.metadata["tuned"]
-    scaling = "Logarithmic" if high >= _LOGARITHMIC_FROM * low else "Linear"
+def _searched(name: str, tuned: tuple[float, float]) -> dict[str, str]:
+    low, high = tuned
+    is_wide = high >= _LOGARITHMIC_FROM * low
     return {
         "Name": name,
         "MinValue": _text(low),
         "MaxValue": _text(high),
-        "ScalingType": scaling,
+        "ScalingType": "Logarithmic" if is_wide else "Linear",
     }
 
 

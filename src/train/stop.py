@@ -1,8 +1,8 @@
-"""A stop asked from outside: SageMaker sends SIGTERM, waits 120 s and then kills.
+"""A stop from outside: SageMaker sends SIGTERM, waits 120 s, and then kills.
 
-The handler only takes note, so that a round is never cut in half; the job asks between
-its stages and after each round. Where there is nothing to keep yet, it ends what is
-going on instead: features of a large data set take minutes.
+Usually the signal is only noted, so that no round is cut in half; the job asks between
+its stages and after each round. As long as there is nothing to keep, the signal ends
+the work at once instead, since the features of a large data set take minutes.
 """
 
 from __future__ import annotations
@@ -21,36 +21,45 @@ class StoppedError(HalfstarError):
 
 @dataclass
 class StopSignal:
-    """Whether SIGTERM has come."""
+    """Whether SIGTERM has come.
+
+    Attributes:
+        requested: whether it has.
+    """
 
     requested: bool = False
-    _before: str = ""
+    _giving_up_before: str = ""
 
     def listen(self) -> None:
-        """Take note of SIGTERM from now on, in place of the handler that was there."""
+        """Note SIGTERM from now on, in place of the handler before."""
         signal.signal(signal.SIGTERM, self._note)
 
     def _note(self, *_: object) -> None:
         self.requested = True
-        if self._before:
-            raise _stopped(self._before)
+        if self._giving_up_before:
+            raise _stopped(self._giving_up_before)
 
     @contextmanager
     def giving_up(self, stage: str) -> Iterator[None]:
-        """Meanwhile a stop is a StoppedError at once, since nothing is lost by it;
-        ``stage`` says what wasn't done.
+        """Inside this context, SIGTERM raises StoppedError at once.
+
+        Args:
+            stage: what a stop would come before, for the error message.
         """
-        self._before = stage
+        self._giving_up_before = stage
         try:
             yield
         finally:
-            self._before = ""
+            self._giving_up_before = ""
 
     def check(self, stage: str) -> None:
-        """Give up where nothing is lost by it.
+        """Give up if a stop was asked for.
+
+        Args:
+            stage: what a stop would come before, for the error message.
 
         Raises:
-            StoppedError: if a stop was asked for.
+            StoppedError: if it was.
         """
         if self.requested:
             raise _stopped(stage)

@@ -1,7 +1,7 @@
 """What the training toolkit imports and calls, in its own process.
 
-Every failure becomes the toolkit's ``ClientError``, which it writes to
-``/opt/ml/output/failure`` as it is: cause first.
+Every failure becomes the toolkit's ``ClientError``. The toolkit writes its text to
+``/opt/ml/output/failure`` as it is, so the cause comes first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from train.stop import StopSignal
 
 
 def main() -> None:
-    """Run the job under `train.job.base_directory`.
+    """Run the job in `train.job.base_directory`.
 
     Raises:
         ClientError: whatever went wrong.
@@ -25,14 +25,15 @@ def main() -> None:
     stop.listen()
     try:
         job = TrainingJob.at(base_directory())
-        # Imported here: XGBoost takes a while, and a job whose configuration is wrong
-        # needn't wait for it.
+        # Importing XGBoost takes a while, and a job with a bad configuration needn't
+        # wait for it.
         from train.pipeline import train
 
         train(job, stop)
     except HalfstarError as error:
         raise ClientError(str(error)) from error
-    except Exception as error:  # the toolkit would put the traceback before the cause
+    except Exception as error:
+        # The toolkit itself would put the traceback before the cause.
         raise ClientError(
             f"unexpected {type(error).__name__}: {error}\n\n{traceback.format_exc()}"
         ) from error

@@ -1,11 +1,11 @@
-"""Going on from an earlier model: its ratings and new ones together make the features,
-its trees come first.
+"""A warm start: going on from an earlier model.
 
-The model's artifact holds the latest ratings of each user, so the old data isn't
-needed: they are put beside the new ones, and every statistic is that of both. New trees
-are trained on the rows of both, each row's features without the row itself, as in any
-other job. Test rows are drawn from the new ratings alone, as the old trees have seen
-the others.
+1. The artifact of the model holds the latest ratings of each user, so the old data
+   isn't needed. These ratings are added to the new ones.
+2. The features are made from both, as in any other job.
+3. The model's trees come first; new trees are trained on the rows of both.
+
+Test rows come from the new ratings only, because the old trees have seen the others.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class EarlierModel:
     """A model to go on from.
 
     Attributes:
-        spec: its features.
-        booster: its trees, as XGBoost's UBJSON.
-        regression: those of its regression, empty where it has none.
+        spec: its recipe of features.
+        booster: the booster of its classes, as XGBoost's UBJSON.
+        regression: the same of its regression, empty if it has none.
         ratings: the latest ratings of each user.
     """
 
@@ -53,25 +53,20 @@ class EarlierModel:
     ratings: RatingTable
 
     def added_to(self, split: Split) -> Split:
-        """Its ratings before the new training rows; of a user and movie rated twice,
-        the last by time counts.
+        """The split with the model's ratings before the new training rows.
 
-        A pair that is tested is in no training row, so that its old rating doesn't give
-        the new one away.
+        If a user rated a movie twice, the later rating counts. Old ratings of pairs
+        that are tested are left out, so that they don't give the new ones away.
+
+        Raises:
+            JobError: if only one of the two has timestamps.
         """
-        old = self.ratings.take(
-            np.flatnonzero(~np.isin(self.ratings.pair, split.test.pair))
-        )
-        if (old.timestamp is None) != (split.train.timestamp is None):
-            which = (
-                "has no timestamps, the new ratings have"
-                if old.timestamp is None
-                else "has timestamps, they don't"
-            )
-            raise JobError(
-                f"the model {which}: train anew, or give both the same columns"
-            )
-        train, n_replaced = drop_duplicates(RatingTable.concatenate([old, split.train]))
+        is_tested = np.isin(self.ratings.pair, split.test.pair)
+        old = self.ratings.take(np.flatnonzero(~is_tested))
+        _check_timestamps(old, split.train)
+
+        together = RatingTable.concatenate([old, split.train])
+        train, n_replaced = drop_duplicates(together)
         logger.info(
             "%d ratings of the model are added, %d ratings were replaced by later ones",
             len(old),
@@ -80,65 +75,93 @@ class EarlierModel:
         return Split(train, split.test)
 
 
-def read_model(channel: Channel, settings: Hyperparameters) -> EarlierModel:
-    """Read the channel's artifact: ``model.tar.gz`` as a training job left it, or its
-    files.
+def read_model(channel: Channel, hyperparameters: Hyperparameters) -> EarlierModel:
+    """Read the model of a channel.
+
+    The channel holds ``model.tar.gz`` as a training job left it, or the files of the
+    archive.
 
     Raises:
-        ArtifactError: if it isn't one.
+        ArtifactError: if it isn't a model.
         JobError: if this job makes other features.
     """
     with _unpacked(channel.path) as directory:
         read = artifact.read(directory)
-        booster, regression = bytes(read.booster().save_raw("ubj")), read.regression()
+        booster = read.booster()
+        regression = read.regression()
+
     groups = tuple(group.name for group in read.spec.groups)
-    if groups != settings.features:
+    if groups != hyperparameters.features:
+        theirs = ",".join(groups) or "none"
+        ours = ",".join(hyperparameters.features) or "none"
         raise JobError(
-            f"the model of channel {channel.name} has features {','.join(groups) or 'none'}, this job asks for "
-            f"{','.join(settings.features) or 'none'}: set features to the model's"
+            f"the model of channel {channel.name} has features {theirs}, this job asks "
+            f"for {ours}: set features to the model's"
         )
-    stars = b"" if regression is None else bytes(regression.save_raw("ubj"))
-    return EarlierModel(read.spec, booster, stars, ratings_of(read.spec))
+    return EarlierModel(
+        read.spec,
+        bytes(booster.save_raw("ubj")),
+        b"" if regression is None else bytes(regression.save_raw("ubj")),
+        ratings_of(read.spec),
+    )
 
 
 def ratings_of(spec: FeatureSpec) -> RatingTable:
-    """The ratings that an artifact keeps: the latest of each user, by user and time."""
+    """The ratings that a model keeps: the latest of each user, by user and time."""
     profiles = spec.profiles
-    user = np.repeat(np.arange(len(profiles.start) - 2), np.diff(profiles.start[:-1]))
+    # The last place in these arrays belongs to an unknown user or rating.
+    n_users = len(profiles.start) - 2
+    n_ratings = np.diff(profiles.start[:-1])
+    user_index = np.repeat(np.arange(n_users), n_ratings)
+    movie_index = profiles.movie_index[:-1]
+    class_index = profiles.class_index[:-1].astype(np.int64)
     time = profiles.time[:-1]
+    has_timestamps = not np.any(time < 0)
     return RatingTable.of(
-        spec.users.ids[user],
-        spec.movies.movie_id[profiles.movie_index[:-1]],
-        spec.scale.to_rating(profiles.class_index[:-1].astype(np.int64)),
-        None if np.any(time < 0) else time,
+        spec.users.ids[user_index],
+        spec.movies.movie_id[movie_index],
+        spec.scale.to_rating(class_index),
+        time if has_timestamps else None,
     )
+
+
+def _check_timestamps(old: RatingTable, new: RatingTable) -> None:
+    if (old.timestamp is None) == (new.timestamp is None):
+        return
+    if old.timestamp is None:
+        difference = "has no timestamps, but the new ratings do"
+    else:
+        difference = "has timestamps, but the new ratings don't"
+    raise JobError(f"the model {difference}: train anew, or give both the same columns")
 
 
 @contextmanager
 def _unpacked(directory: Path) -> Iterator[Path]:
+    """The directory with the files of the model."""
     archive = directory / ARCHIVE
     if not archive.exists():
         yield directory
         return
     with tempfile.TemporaryDirectory() as unpacked:
         try:
-            with tarfile.open(archive) as tar:
-                for member in tar:
-                    # Only the artifact's own files, at the top, whatever else the
-                    # archive says.
-                    file = (
-                        tar.extractfile(member)
-                        if Path(member.name).name == member.name.removeprefix("./")
-                        else None
-                    )
-                    if file is not None:
-                        with (
-                            file,
-                            (Path(unpacked) / Path(member.name).name).open("wb") as out,
-                        ):
-                            shutil.copyfileobj(file, out)
+            _unpack(archive, Path(unpacked))
         except (OSError, tarfile.TarError, EOFError) as error:
             raise ArtifactError(
                 f"can't unpack {archive}: {error}: upload it again"
             ) from error
         yield Path(unpacked)
+
+
+def _unpack(archive: Path, directory: Path) -> None:
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            # Only files at the top, which an artifact consists of. Any other path might
+            # lead out of the directory.
+            name = member.name.removeprefix("./")
+            if Path(name).name != name:
+                continue
+            file = tar.extractfile(member)
+            if file is None:
+                continue
+            with file, (directory / name).open("wb") as unpacked:
+                shutil.copyfileobj(file, unpacked)

@@ -1,11 +1,21 @@
-"""Hosts that watch each other, so that no host waits for one that is gone.
+"""Hosts that watch each other, so that no host waits forever for one that is gone.
 
-Each host holds one connection to the first one, over which both say every few seconds
-that they live. XGBoost notices by itself a peer whose connection breaks, but only while
-it exchanges something, and never a peer that falls silent; and what it raises doesn't
-say which host it was. Here whoever ends says why, the first host passes that on, and a
-host that falls silent is told to all. A host that is still at work some seconds after
-that writes the reason and ends.
+XGBoost notices that a connection to another host broke, but only while the two exchange
+something, and it can't say which host it was. A host that just falls silent, it never
+notices. So the hosts watch each other besides:
+
+1. Every host connects to the first one, however much later it starts.
+2. Every few seconds, both ends of each connection send a sign of life.
+3. A host that ends says so, and says why if it failed.
+4. When a host fails, or falls silent, the first host reports it to the others.
+5. A host that doesn't end by itself within a few seconds of that is made to give up.
+
+Messages are JSON objects, one a line:
+
+- ``{"host": "algo-2"}`` introduces a host to the first one.
+- ``{"shared": {...}}`` is the first host's answer once all hosts are there.
+- ``{}`` is a sign of life.
+- ``{"done": true}`` and ``{"failed": "reason"}`` are the last message of a host.
 """
 
 from __future__ import annotations
@@ -26,33 +36,51 @@ from train.hosts import Hosts
 logger = logging.getLogger(__name__)
 
 PORT = 9099
-START_SECONDS = 600.0
-BEAT_SECONDS = 2.0
-SILENT_SECONDS = 30.0
-GRACE_SECONDS = 10.0
+
 _RETRY_SECONDS = 0.5
-_BEAT = b"{}\n"
+_SIGN_OF_LIFE = b"{}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long hosts wait for each other, in seconds.
+
+    Attributes:
+        start: for all hosts to start.
+        beat: from one sign of life to the next.
+        silence: without a sign of life, until a host is taken to be gone.
+        grace: from the loss of a host until this one is made to give up.
+    """
+
+    start: float = 600.0
+    beat: float = 2.0
+    silence: float = 30.0
+    grace: float = 10.0
+
+
+USUAL_PATIENCE = Patience()
 
 
 @dataclass
 class Watch:
-    """The connections of one host to the others.
+    """The connections of one host to the others; `start` makes them.
 
     Attributes:
         hosts: who takes part.
-        give_up: called with the reason when another host is gone and this one didn't
-            end by itself.
-        shared: what the first host told all others at the start.
+        give_up: called with the reason if another host is gone and this one didn't end
+            by itself.
+        patience: how long hosts wait for each other.
+        shared: what the first host sent to all others at the start.
     """
 
     hosts: Hosts
     give_up: Callable[[str], None]
+    patience: Patience = USUAL_PATIENCE
     shared: dict[str, Any] = field(default_factory=dict)
     _peers: dict[str, socket.socket] = field(default_factory=dict)
-    _ended: set[str] = field(default_factory=set)
     _reason: str = ""
-    _lost: threading.Event = field(default_factory=threading.Event)
-    _closed: threading.Event = field(default_factory=threading.Event)
+    _is_lost: threading.Event = field(default_factory=threading.Event)
+    _is_closed: threading.Event = field(default_factory=threading.Event)
     _sending: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -60,121 +88,138 @@ class Watch:
         cls,
         hosts: Hosts,
         give_up: Callable[[str], None],
-        shared: Callable[[], dict[str, Any]],
+        make_shared: Callable[[], dict[str, Any]],
+        patience: Patience = USUAL_PATIENCE,
     ) -> Self:
-        """Connect with the others, however much later they start.
+        """Connect with the other hosts and begin to watch them.
 
         Args:
             hosts: who takes part.
-            give_up: see above.
-            shared: makes what the first host tells all others.
+            give_up: see `Watch`.
+            make_shared: makes what the first host sends to all others; called there
+                once all hosts are connected.
+            patience: how long hosts wait for each other.
 
         Raises:
-            JobError: if one can't be reached in time.
+            JobError: if a host can't be reached in time.
         """
-        watch = cls(hosts, give_up)
+        watch = cls(hosts, give_up, patience)
         if hosts.is_first:
-            watch._accept()
-            watch.shared = shared()
-            watch._tell({"shared": watch.shared})
+            watch._accept_others()
+            watch.shared = make_shared()
+            watch._send_message({"shared": watch.shared})
         else:
-            watch._connect()
-        for target in (
-            watch._beat,
-            *(lambda peer=peer: watch._listen(peer) for peer in watch._peers),
-        ):
-            threading.Thread(target=target, daemon=True, name="watch").start()
+            watch._connect_to_first()
+
+        _start_thread(watch._send_signs_of_life)
+        for name in watch._peers:
+            _start_thread(watch._listen, name)
         return watch
 
     def reason(self, seconds: float) -> str:
-        """Which host is gone and why, once that is known; empty if it isn't within so
-        many seconds.
+        """Which host is gone and why.
+
+        Waits up to so many seconds for the news; empty if there is none by then.
         """
-        self._lost.wait(seconds)
+        self._is_lost.wait(seconds)
         return self._reason
 
     def end(self, failure: str = "") -> None:
-        """Say that this host ends and why, empty where it has done its work, and listen
-        no more.
+        """Say that this host ends, and stop watching.
+
+        Args:
+            failure: why it failed; empty if it has done its work.
         """
-        self._closed.set()
-        self._tell({"failed": failure} if failure else {"done": True})
+        self._is_closed.set()
+        self._send_message({"failed": failure} if failure else {"done": True})
         for peer in self._peers.values():
             with contextlib.suppress(OSError):
                 peer.shutdown(socket.SHUT_WR)
 
-    def _accept(self) -> None:
-        server = socket.create_server(
-            (_address(self.hosts.current, time.monotonic() + START_SECONDS), PORT)
-        )
-        server.settimeout(START_SECONDS)
+    def _accept_others(self) -> None:
+        """As the first host, wait until all others have connected."""
+        seconds = self.patience.start
+        address = _address(self.hosts.current, time.monotonic() + seconds)
+        server = socket.create_server((address, PORT))
+        server.settimeout(seconds)
         with server:
             while len(self._peers) < len(self.hosts) - 1:
                 try:
                     peer, _ = server.accept()
                 except TimeoutError:
                     self._hang_up()
-                    missing = sorted({*self.hosts.names[1:]} - {*self._peers})
+                    others = {*self.hosts.names} - {self.hosts.current}
+                    missing = ", ".join(sorted(others - self._peers.keys()))
                     raise JobError(
-                        f"no word from {', '.join(missing)} in {START_SECONDS:g} s: see their logs"
+                        f"no word from {missing} in {seconds:g} s: see their logs"
                     ) from None
-                peer.settimeout(SILENT_SECONDS)
-                try:
-                    self._peers[str(json.loads(_line(peer))["host"])] = peer
-                except (OSError, ValueError, KeyError, TypeError) as error:
-                    peer.close()
-                    logger.warning(
-                        "a connection that is no host of this job: %s", error
-                    )
+                self._introduce(peer)
 
-    def _connect(self) -> None:
-        first, deadline = self.hosts.names[0], time.monotonic() + START_SECONDS
-        while True:
-            try:
-                peer = socket.create_connection(
-                    (_address(first, deadline), PORT), timeout=SILENT_SECONDS
-                )
-                break
-            except OSError as error:  # it hasn't started yet
-                if time.monotonic() > deadline:
-                    raise JobError(
-                        f"can't reach {first} in {START_SECONDS:g} s ({error}): see its log"
-                    ) from error
-                time.sleep(_RETRY_SECONDS)
-        self._peers[first] = peer
-        self._tell({"host": self.hosts.current})
-        peer.settimeout(START_SECONDS)
+    def _introduce(self, peer: socket.socket) -> None:
+        """Learn which host has connected; hang up on anything else."""
+        peer.settimeout(self.patience.silence)
         try:
-            self.shared = dict(json.loads(_line(peer))["shared"])
+            name = str(json.loads(_read_line(peer))["host"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            peer.close()
+            logger.warning("a connection that is no host of this job: %s", error)
+        else:
+            self._peers[name] = peer
+
+    def _connect_to_first(self) -> None:
+        """As another host, connect to the first one and wait for its answer."""
+        first = self.hosts.names[0]
+        seconds = self.patience.start
+        peer = self._reach(first, time.monotonic() + seconds)
+        self._peers[first] = peer
+
+        self._send_message({"host": self.hosts.current})
+        peer.settimeout(seconds)
+        try:
+            self.shared = dict(json.loads(_read_line(peer))["shared"])
         except (OSError, ValueError, KeyError) as error:
             self._hang_up()
             raise JobError(
                 f"{first} ended before the job began: see its log"
             ) from error
 
+    def _reach(self, name: str, deadline: float) -> socket.socket:
+        """Connect to a host, which may not have started yet."""
+        while True:
+            address = _address(name, deadline), PORT
+            try:
+                return socket.create_connection(address, self.patience.silence)
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise JobError(
+                        f"can't reach {name} in {self.patience.start:g} s ({error}): "
+                        "see its log"
+                    ) from error
+                time.sleep(_RETRY_SECONDS)
+
     def _hang_up(self) -> None:
         for peer in self._peers.values():
             peer.close()
 
-    def _beat(self) -> None:
-        while not self._closed.wait(BEAT_SECONDS):
-            self._send(_BEAT)
+    def _send_signs_of_life(self) -> None:
+        while not self._is_closed.wait(self.patience.beat):
+            self._send(_SIGN_OF_LIFE)
 
     def _listen(self, name: str) -> None:
+        """Read a host's messages until it has ended or is lost."""
         peer = self._peers[name]
-        peer.settimeout(SILENT_SECONDS)
+        peer.settimeout(self.patience.silence)
         why = "its connection closed"
         try:
-            while line := _line(peer):
+            while line := _read_line(peer):
                 message = json.loads(line)
                 if message.get("done"):
-                    self._ended.add(name)
                     return
                 if "failed" in message:
                     self._lose(str(message["failed"]))
                     return
         except TimeoutError:
-            why = f"no sign of life for {SILENT_SECONDS:g} s"
+            why = f"no sign of life for {self.patience.silence:g} s"
         except (OSError, ValueError) as error:
             why = str(error)
         finally:
@@ -182,30 +227,35 @@ class Watch:
         self._lose(f"host {name} is gone ({why})")
 
     def _lose(self, reason: str) -> None:
-        if self._closed.is_set() or self._lost.is_set():
+        """Take note that a host is lost, pass it on, and give up after a while."""
+        if self._is_closed.is_set() or self._is_lost.is_set():
             return
         self._reason = reason
-        self._lost.set()
+        self._is_lost.set()
         logger.error("%s", reason)
-        self._tell({"failed": reason})
-        # Whoever exchanges something with the host that is gone fails by itself, which
-        # leaves the better trace.
-        if not self._closed.wait(GRACE_SECONDS):
+        self._send_message({"failed": reason})
+        # If this host is exchanging something with the lost one, it soon fails by
+        # itself, and that leaves the better trace.
+        if not self._is_closed.wait(self.patience.grace):
             self.give_up(reason)
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _send_message(self, message: dict[str, Any]) -> None:
         self._send(json.dumps(message).encode() + b"\n")
 
     def _send(self, data: bytes) -> None:
         with self._sending:
             for peer in self._peers.values():
-                # That it is gone is noticed where it is listened to.
+                # The thread that listens to this host notices when it is gone.
                 with contextlib.suppress(OSError):
                     peer.sendall(data)
 
 
+def _start_thread(target: Callable[..., None], *args: str) -> None:
+    threading.Thread(target=target, args=args, daemon=True, name="watch").start()
+
+
 def _address(name: str, deadline: float) -> str:
-    """A host's address; the names are made known while the hosts start."""
+    """A host's address, which the platform may publish only while the hosts start."""
     while True:
         try:
             return socket.gethostbyname(name)
@@ -217,9 +267,10 @@ def _address(name: str, deadline: float) -> str:
             time.sleep(_RETRY_SECONDS)
 
 
-def _line(peer: socket.socket) -> bytes:
-    """One line, empty at the end; they are short and rare, so that a byte at a time is
-    quick enough.
+def _read_line(peer: socket.socket) -> bytes:
+    """One line; empty once the connection has ended.
+
+    Lines are short and rare, so reading a byte at a time is quick enough.
     """
     line = b""
     while not line.endswith(b"\n"):

@@ -30,10 +30,9 @@ from serve.server import bind, make_server
 from serve.settings import ServeSettings
 from tests.examples import EVALUATION
 from train.blocks import FeatureBlocks
-from train.booster import fit_booster
+from train.booster import fit_boosters
+from train.context import TrainingContext
 from train.hyperparameters import Hyperparameters
-from train.regression import fit_regression
-from train.stop import StopSignal
 
 # How long an example takes depends on how busy the machine is.
 hypothesis.settings.register_profile(
@@ -81,11 +80,9 @@ def gated(ratings: RatingTable, movies: MovieTable) -> Model:
         nthread=1,
     )
     blocks = FeatureBlocks.of(spec.transform_fitted(ratings))
-    classes = spec.scale.to_class(ratings.rating)
-    n_classes = len(spec.scale.class_values)
-    booster = fit_booster(blocks, classes, n_classes, hyperparameters, StopSignal())
-    regression = fit_regression(blocks, ratings.rating, hyperparameters, StopSignal())
-    return Model(spec, booster, regression=regression)
+    context = TrainingContext(hyperparameters)
+    boosters = fit_boosters(blocks, ratings.rating, spec.scale, context)
+    return Model(spec, boosters.classes, regression=boosters.regression)
 
 
 @pytest.fixture(scope="session")

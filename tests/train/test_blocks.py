@@ -1,5 +1,5 @@
-"""Features that reach XGBoost in blocks: the same model, whether they are kept or made
-again, and stops among them.
+"""Features in blocks: the same values whether they are kept or made again, and on one
+host or on several.
 """
 
 from __future__ import annotations
@@ -7,148 +7,117 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import train.blocks
 from movielens.features import FeatureMatrix, FeatureSpec
-from movielens.model import Model
 from movielens.tables import MovieTable, RatingTable
-from train.blocks import KEPT_VALUES, MISSING, FeatureBlocks, predict
-from train.booster import fit_booster
+from train.blocks import FeatureBlocks, host_of
+from train.context import TrainingContext
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters
 from train.stop import StoppedError, StopSignal
 
-SETTINGS = Hyperparameters(num_round=6, max_depth=3, min_child_weight=1, nthread=1)
-GROUPS = ("statistics", "clock")
+CONTEXT = TrainingContext(Hyperparameters())
+CHOSEN = np.arange(5, 300, 3)
 
 
 @pytest.fixture(scope="module")
-def spec(ratings: RatingTable, movies: MovieTable) -> FeatureSpec:
-    return FeatureSpec.fit(ratings, movies, GROUPS)
+def small_spec(ratings: RatingTable, movies: MovieTable) -> FeatureSpec:
+    return FeatureSpec.fit(ratings, movies, ("statistics", "clock"))
 
 
-def blocks_of(spec: FeatureSpec, ratings: RatingTable) -> FeatureBlocks:
-    return FeatureBlocks.fitted(
-        spec, ratings, hide(ratings.queries(), 0.2, 3), StopSignal()
-    )
-
-
-def test_blocks_hold_each_row_once(spec: FeatureSpec, ratings: RatingTable) -> None:
+@pytest.fixture(scope="module")
+def blocks(small_spec: FeatureSpec, ratings: RatingTable) -> FeatureBlocks:
     queries = hide(ratings.queries(), 0.2, 3)
-    whole = spec.transform_fitted(ratings, queries).values
+    return FeatureBlocks.fitted(small_spec, ratings, queries, CONTEXT)
+
+
+@pytest.fixture(scope="module")
+def whole(small_spec: FeatureSpec, ratings: RatingTable) -> FeatureMatrix:
+    """The same features as one matrix."""
+    return small_spec.transform_fitted(ratings, hide(ratings.queries(), 0.2, 3))
+
+
+def test_each_row_is_in_one_block(blocks: FeatureBlocks, whole: FeatureMatrix) -> None:
     for _ in range(2):
-        blocks = FeatureBlocks.fitted(
-            spec, ratings, queries, StopSignal(), block_rows=7
-        )
-        rows, parts = zip(*blocks.make(), strict=True)
-        assert max(map(len, rows)) == 7
-        assert sorted(np.concatenate(rows)) == list(range(len(ratings)))
-        assert np.array_equal(
-            np.concatenate([part.values for part in parts]),
-            whole[np.concatenate(rows)],
-            True,
-        )
+        made = list(blocks.make())
+        assert len(made) > 1
+        rows = np.concatenate([rows for rows, _ in made])
+        values = np.concatenate([features.values for _, features in made])
+        assert sorted(rows) == list(range(len(whole)))
+        np.testing.assert_array_equal(values, whole.values[rows])
 
 
-def test_a_part_has_its_rows_alone(spec: FeatureSpec, ratings: RatingTable) -> None:
-    chosen = np.arange(5, 300, 3)
-    rows = np.concatenate(
-        [rows for rows, _ in blocks_of(spec, ratings).among(chosen).make()]
+@pytest.mark.parametrize(("kept_values", "are_kept"), [(0, False), (10**6, True)])
+def test_features_that_are_not_kept_are_made_again(
+    small_spec: FeatureSpec,
+    ratings: RatingTable,
+    kept_values: int,
+    are_kept: bool,
+) -> None:
+    blocks = FeatureBlocks.fitted(
+        small_spec, ratings, ratings.queries(), CONTEXT, kept_values
     )
-    assert sorted(rows) == chosen.tolist()
+    assert blocks.are_kept == are_kept
+    _, first = next(blocks.make())
+    _, again = next(blocks.make())
+    assert (first.values is again.values) == are_kept
+    np.testing.assert_array_equal(first.values, again.values)
+
+
+def test_some_rows_keep_their_positions(
+    blocks: FeatureBlocks, whole: FeatureMatrix
+) -> None:
+    made = list(blocks.among(CHOSEN).make())
+    rows = np.concatenate([rows for rows, _ in made])
+    values = np.concatenate([features.values for _, features in made])
+    assert sorted(rows) == CHOSEN.tolist()
+    np.testing.assert_array_equal(values, whole.values[rows])
+
+
+def test_some_columns_keep_their_names(
+    blocks: FeatureBlocks, whole: FeatureMatrix
+) -> None:
+    columns = np.array([0, 3])
+    some = blocks.of_columns(columns)
+    assert some.names == (blocks.names[0], blocks.names[3])
+    rows, features = next(some.make())
+    np.testing.assert_array_equal(features.values, whole.values[rows][:, columns])
 
 
 def test_blocks_together_are_in_the_order_of_the_rows(
-    spec: FeatureSpec, ratings: RatingTable
+    blocks: FeatureBlocks, whole: FeatureMatrix
 ) -> None:
-    whole = spec.transform_fitted(ratings, hide(ratings.queries(), 0.2, 3)).values
-    chosen = np.arange(5, 300, 3)
-    some = blocks_of(spec, ratings).among(chosen)
-    ((rows, block),) = some.together().make()
-    assert rows.tolist() == some.rows().tolist() == chosen.tolist()
-    np.testing.assert_array_equal(block.values, whole[chosen])
-    ((rows, block),) = some.among(np.arange(5)).together().make()
-    assert len(rows) == len(block) == 0
+    some = blocks.among(CHOSEN)
+    (block,) = some.together().make()
+    rows, features = block
+    assert rows.tolist() == CHOSEN.tolist()
+    assert some.rows().tolist() == CHOSEN.tolist()
+    np.testing.assert_array_equal(features.values, whole.values[CHOSEN])
 
 
-def test_kept_blocks_and_one_matrix_give_the_same_trees(
-    spec: FeatureSpec, ratings: RatingTable
+def test_blocks_without_rows_are_one_empty_block_together(
+    blocks: FeatureBlocks,
 ) -> None:
-    classes = spec.scale.to_class(ratings.rating)
-    kept = list(blocks_of(spec, ratings).make())
-    order = np.concatenate([rows for rows, _ in kept])
-    matrix = FeatureMatrix(
-        np.concatenate([block.values for _, block in kept]), spec.columns
-    )
-    n_classes = len(spec.scale.class_values)
-    first = fit_booster(
-        blocks_of(spec, ratings), classes, n_classes, SETTINGS, StopSignal()
-    )
-    second = fit_booster(
-        FeatureBlocks.of(matrix), classes[order], n_classes, SETTINGS, StopSignal()
-    )
-    assert first.save_raw() == second.save_raw()
+    none = blocks.among(np.arange(0))
+    (block,) = none.together().make()
+    rows, features = block
+    assert len(rows) == 0
+    assert len(features) == 0
+    assert features.columns == blocks.columns
 
 
-@pytest.mark.parametrize("early_stopping_rounds", [0, 3])
-@pytest.mark.parametrize("kept_values", [0, KEPT_VALUES])
-def test_a_booster_takes_what_is_missing_as_it_was_trained(
-    spec: FeatureSpec,
-    ratings: RatingTable,
-    monkeypatch: pytest.MonkeyPatch,
-    kept_values: int,
-    early_stopping_rounds: int,
+def test_a_stop_ends_the_making_of_features(
+    small_spec: FeatureSpec, ratings: RatingTable
 ) -> None:
-    monkeypatch.setattr(train.blocks, "KEPT_VALUES", kept_values)
-    blocks = blocks_of(spec, ratings)
-    assert blocks.are_kept == bool(kept_values)
-    settings = Hyperparameters(
-        num_round=6,
-        max_depth=4,
-        min_child_weight=1,
-        nthread=1,
-        early_stopping_rounds=early_stopping_rounds,
-    )
-    classes = spec.scale.to_class(ratings.rating)
-    booster = fit_booster(
-        blocks, classes, len(spec.scale.class_values), settings, StopSignal()
-    )
-    values = spec.transform(hide(ratings.queries(), 0.3, 5)).values
-    assert np.isnan(values).any()
-    told = booster.inplace_predict(np.where(np.isnan(values), MISSING, values))
-    assert np.array_equal(booster.inplace_predict(values), told)
-
-
-def test_predictions_do_not_depend_on_blocks(
-    spec: FeatureSpec, ratings: RatingTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    classes, n_classes = (
-        spec.scale.to_class(ratings.rating),
-        len(spec.scale.class_values),
-    )
-    model = Model(
-        spec,
-        fit_booster(
-            blocks_of(spec, ratings), classes, n_classes, SETTINGS, StopSignal()
-        ),
-    )
-    whole = model.predict(ratings.queries())
-    monkeypatch.setattr(train.blocks, "PREDICTED_ROWS", 9)
-    parts = predict(model, ratings)
-    assert np.array_equal(parts.probabilities, whole.probabilities)
-    assert np.array_equal(parts.expected_rating, whole.expected_rating)
-    assert predict(model, ratings.take(np.empty(0, dtype=np.int64))).n_rows == 0
-
-
-def test_a_stop_among_the_features_without_a_round_leaves_nothing(
-    spec: FeatureSpec, ratings: RatingTable
-) -> None:
-    stop = StopSignal(requested=True)
-    blocks = FeatureBlocks.fitted(spec, ratings, ratings.queries(), stop)
+    context = TrainingContext(Hyperparameters(), StopSignal(requested=True))
+    blocks = FeatureBlocks.fitted(small_spec, ratings, ratings.queries(), context)
     with pytest.raises(StoppedError, match="before the features were done"):
-        fit_booster(
-            blocks,
-            spec.scale.to_class(ratings.rating),
-            len(spec.scale.class_values),
-            SETTINGS,
-            stop,
-        )
+        next(blocks.make())
+
+
+@pytest.mark.parametrize("n_hosts", [1, 2, 3, 8, 11])
+def test_every_row_has_one_host(ratings: RatingTable, n_hosts: int) -> None:
+    hosts = host_of(ratings, n_hosts)
+    assert hosts.min() >= 0
+    assert hosts.max() < n_hosts
+    n_rows = np.bincount(hosts, minlength=n_hosts)
+    assert n_rows.max() < 3 * len(ratings) / min(n_hosts, 8)

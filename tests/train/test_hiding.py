@@ -1,39 +1,45 @@
+"""Movies hidden from some training rows."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
 from movielens.features import FeatureSpec
-from movielens.tables import MovieTable, RatingTable
-from train.hiding import hide
+from movielens.tables import RatingTable
+from train.hiding import UNKNOWN_ID, hide
 
 
 @pytest.mark.parametrize("share", [0, 0.3])
-def test_movies_are_hidden_in_their_share_and_nothing_else_is(
+def test_movies_are_hidden_in_their_share_and_nothing_else_changes(
     ratings: RatingTable, share: float
 ) -> None:
     queries = ratings.queries()
-    hidden = hide(queries, share, 1)
-    assert (hidden.movie_id == 0).mean() == pytest.approx(share, abs=0.08)
-    seen = hidden.movie_id != 0
-    np.testing.assert_array_equal(hidden.movie_id[seen], queries.movie_id[seen])
-    for name in ("user_id", "timestamp"):
-        np.testing.assert_array_equal(getattr(hidden, name), getattr(queries, name))
+    hidden = hide(queries, share, seed=1)
+    is_hidden = hidden.movie_id == UNKNOWN_ID
+    assert is_hidden.mean() == pytest.approx(share, abs=0.08)
+
+    kept = hidden.movie_id[~is_hidden]
+    np.testing.assert_array_equal(kept, queries.movie_id[~is_hidden])
+    np.testing.assert_array_equal(hidden.user_id, queries.user_id)
+    np.testing.assert_array_equal(hidden.timestamp, queries.timestamp)
 
 
-def test_the_seed_decides(ratings: RatingTable) -> None:
-    first, again, other = (
-        hide(ratings.queries(), 0.3, seed).movie_id.tolist() for seed in (1, 1, 2)
-    )
-    assert first == again != other
+def test_the_seed_decides_which_rows(ratings: RatingTable) -> None:
+    queries = ratings.queries()
+    first = hide(queries, 0.3, seed=1)
+    again = hide(queries, 0.3, seed=1)
+    other = hide(queries, 0.3, seed=2)
+    assert first.movie_id.tolist() == again.movie_id.tolist()
+    assert first.movie_id.tolist() != other.movie_id.tolist()
 
 
-def test_what_is_hidden_has_the_features_of_what_is_unknown(
-    ratings: RatingTable, movies: MovieTable
+def test_a_hidden_movie_has_the_features_of_an_unknown_one(
+    spec: FeatureSpec, ratings: RatingTable
 ) -> None:
-    spec = FeatureSpec.fit(ratings, movies)
-    hidden = hide(ratings.queries(), 0.3, 1)
+    hidden = hide(ratings.queries(), 0.3, seed=1)
     values = spec.transform(hidden).values
-    liking = values[:, spec.names.index("movie_bias")]
-    assert (liking[hidden.movie_id == 0] == 0).all()
-    assert (liking[hidden.movie_id != 0] != 0).all()
+    movie_bias = values[:, spec.names.index("movie_bias")]
+    is_hidden = hidden.movie_id == UNKNOWN_ID
+    assert (movie_bias[is_hidden] == 0).all()
+    assert (movie_bias[~is_hidden] != 0).all()

@@ -1,3 +1,5 @@
+"""Hyperparameters as SageMaker hands them over: parsed, or refused with all faults."""
+
 from __future__ import annotations
 
 import pytest
@@ -18,41 +20,37 @@ def test_json_encoded_values_mean_the_same(raw: object) -> None:
     ("raw", "value"),
     [("true", True), ("False", False), ('"true"', True), ("1", True), (True, True)],
 )
-def test_flags(raw: object, value: bool) -> None:
+def test_flags_are_read(raw: object, value: bool) -> None:
     assert Hyperparameters.parse({"save_predictions": raw}).save_predictions is value
 
 
-def test_platform_keys_are_passed_over() -> None:
-    assert (
-        Hyperparameters.parse(
-            {"sagemaker_region": '"us-east-1"', "_tuning_objective_metric": "test:rmse"}
-        )
-        == Hyperparameters()
-    )
+def test_the_platforms_own_keys_are_ignored() -> None:
+    keys = {"sagemaker_region": '"us-east-1"', "_tuning_objective_metric": "test:rmse"}
+    assert Hyperparameters.parse(keys) == Hyperparameters()
 
 
-def test_every_fault_is_named_at_once() -> None:
+def test_all_faults_are_named_at_once() -> None:
+    faulty = {
+        "max_dept": "5",
+        "eta": "fast",
+        "split": "half",
+        "holdout": "1.5",
+        "learning_rate": "0.1",
+        "zzz": "1",
+    }
     with pytest.raises(HyperparameterError) as caught:
-        Hyperparameters.parse(
-            {
-                "max_dept": "5",
-                "eta": "fast",
-                "split": "half",
-                "holdout": "1.5",
-                "learning_rate": "0.1",
-                "zzz": "1",
-            }
-        )
-    message = str(caught.value)
-    for part in (
+        Hyperparameters.parse(faulty)
+    faults = str(caught.value).split("; ")
+    assert faults[:5] == [
         "max_dept is unknown, did you mean max_depth?",
         "eta is 'fast', expected a number above 0 to 1",
-        "split is 'half', expected one of tutorial, random, temporal, user_temporal, none",
+        "split is 'half', expected one of tutorial, random, temporal, user_temporal, "
+        "none",
         "holdout is '1.5', expected a number above 0 to 0.9",
         "learning_rate is unknown, did you mean eta?",
-        "zzz is unknown; known are alpha, bad_row_share, checkpoint_rounds",
-    ):
-        assert part in message
+    ]
+    assert faults[5] == "zzz is unknown"
+    assert faults[6].startswith("known are alpha, bad_row_share, checkpoint_rounds")
 
 
 @pytest.mark.parametrize(
@@ -78,14 +76,43 @@ def test_values_out_of_range_are_refused(name: str, raw: str) -> None:
         Hyperparameters.parse({name: raw})
 
 
-def test_wire_names_are_xgboosts() -> None:
+def test_xgboosts_names_are_used_outside_python() -> None:
     parsed = Hyperparameters.parse({"lambda": "2.5"})
     assert parsed.lambda_ == 2.5
-    assert parsed.to_json()["lambda"] == parsed.booster_params()["lambda"] == 2.5
-    assert "split" not in parsed.booster_params()
+    assert parsed.to_json()["lambda"] == 2.5
+    assert parsed.booster_params()["lambda"] == 2.5
 
 
-def test_what_is_printed_is_parsed_again() -> None:
+def test_xgboost_gets_its_own_hyperparameters_only() -> None:
+    assert set(Hyperparameters().booster_params()) == {
+        "seed",
+        "eta",
+        "max_depth",
+        "min_child_weight",
+        "gamma",
+        "subsample",
+        "colsample_bytree",
+        "colsample_bynode",
+        "lambda",
+        "alpha",
+        "max_bin",
+        "nthread",
+    }
+
+
+def test_what_does_not_shape_the_model_is_left_out_of_its_fingerprint() -> None:
+    hyperparameters = Hyperparameters()
+    shapeless = hyperparameters.to_json().keys() - hyperparameters.shaping().keys()
+    assert shapeless == {
+        "decision",
+        "save_predictions",
+        "checkpoint_rounds",
+        "nthread",
+        "device",
+    }
+
+
+def test_values_written_as_json_are_parsed_again() -> None:
     chosen = Hyperparameters.parse(
         {"split": "temporal", "eta": "0.3", "save_predictions": "true"}
     )
@@ -98,28 +125,33 @@ def test_what_is_printed_is_parsed_again() -> None:
         st.text(max_size=12),
     )
 )
-def test_any_strings_parse_or_are_refused(strings: dict[str, str]) -> None:
+def test_any_strings_are_parsed_or_refused(strings: dict[str, str]) -> None:
     try:
         Hyperparameters.parse(strings)
     except HyperparameterError as error:
         assert str(error)  # noqa: PT017 - either outcome is right, any other exception is not
 
 
-def test_feature_groups_are_chosen_by_name() -> None:
+@pytest.mark.parametrize(
+    ("raw", "groups"),
+    [
+        ("default", DEFAULT_GROUPS),
+        ("all", (*DEFAULT_GROUPS, "ids")),
+        ("all", tuple(GROUPS)),
+        ("none", ()),
+        ("slopes, statistics", ("statistics", "slopes")),
+    ],
+)
+def test_feature_groups_are_chosen_by_name(raw: str, groups: tuple[str, ...]) -> None:
+    assert Hyperparameters.parse({"features": raw}).features == groups
+
+
+def test_feature_groups_are_written_by_name() -> None:
     assert Hyperparameters().to_json()["features"] == ",".join(DEFAULT_GROUPS)
-    assert Hyperparameters.parse({"features": "default"}) == Hyperparameters()
-    assert (
-        Hyperparameters.parse({"features": "all"}).features
-        == (*DEFAULT_GROUPS, "ids")
-        == tuple(GROUPS)
-    )
-    assert Hyperparameters.parse({"features": "none"}).features == ()
-    assert Hyperparameters.parse({"features": "slopes, statistics"}).features == (
-        "statistics",
-        "slopes",
-    )
-    with pytest.raises(
-        HyperparameterError,
-        match="features is 'bias', expected default, all, none, or some of statistics",
-    ):
+    assert Hyperparameters(features=()).to_json()["features"] == "none"
+
+
+def test_an_unknown_feature_group_is_refused() -> None:
+    expected = "features is 'bias', expected default, all, none, or some of statistics"
+    with pytest.raises(HyperparameterError, match=expected):
         Hyperparameters.parse({"features": "bias"})

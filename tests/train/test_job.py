@@ -1,14 +1,15 @@
+"""A job as it is found in its base directory, prepared and read."""
+
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from movielens.channel import Channel
 from movielens.errors import DataError, HyperparameterError
+from tests.train.conftest import configure
 from train.errors import JobError
 from train.hosts import Hosts
 from train.job import TrainingJob, prepare
@@ -16,11 +17,7 @@ from train.job import TrainingJob, prepare
 MakeJob = Callable[..., Path]
 
 
-def configure(base_dir: Path, name: str, value: Any) -> None:
-    (base_dir / "input" / "config" / name).write_text(json.dumps(value))
-
-
-def test_a_declared_job(make_job: MakeJob) -> None:
+def test_a_declared_job_is_read(make_job: MakeJob) -> None:
     base_dir = make_job({"eta": "0.3"})
     job = TrainingJob.at(base_dir)
     assert job.channels == (
@@ -59,27 +56,20 @@ def test_preparing_keeps_the_platforms_files_and_drops_an_old_failure(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3"])
-def test_configuration_that_is_no_object_is_named(make_job: MakeJob, text: str) -> None:
+def test_configuration_that_is_no_json_object_is_named(
+    make_job: MakeJob, text: str
+) -> None:
     base_dir = make_job()
     (base_dir / "input" / "config" / "hyperparameters.json").write_text(text)
     with pytest.raises(JobError, match=r"hyperparameters\.json"):
         prepare(base_dir)
 
 
-@pytest.mark.parametrize(
-    "resources",
-    [
-        {"hosts": "algo-1", "current_host": "algo-1"},
-        {"hosts": None},
-        {"hosts": ["algo-1"]},
-        {},
-    ],
-)
-def test_hosts_that_are_no_list_of_names_are_refused(
-    make_job: MakeJob, resources: dict[str, Any]
+def test_hosts_that_cannot_be_used_are_refused_before_the_job(
+    make_job: MakeJob,
 ) -> None:
     base_dir = make_job()
-    configure(base_dir, "resourceconfig.json", resources)
+    configure(base_dir, "resourceconfig", {"hosts": None})
     with pytest.raises(JobError, match="expected a list of names and a name"):
         prepare(base_dir)
 
@@ -94,9 +84,7 @@ def test_an_earlier_runs_model_does_not_outlive_it(make_job: MakeJob) -> None:
 
 def test_no_channel_says_what_was_found(make_job: MakeJob) -> None:
     base_dir = make_job()
-    configure(
-        base_dir, "inputdataconfig.json", {"movies": {"TrainingInputMode": "File"}}
-    )
+    configure(base_dir, "inputdataconfig", {"movies": {"TrainingInputMode": "File"}})
     with pytest.raises(DataError, match=r"no channel named training \(found movies\)"):
         TrainingJob.at(base_dir)
 
@@ -111,8 +99,9 @@ def test_channels_are_as_declared(make_job: MakeJob) -> None:
         },
         "model": {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"},
     }
-    configure(base_dir, "inputdataconfig.json", declared)
-    job, data = TrainingJob.at(base_dir), base_dir / "input" / "data"
+    configure(base_dir, "inputdataconfig", declared)
+    job = TrainingJob.at(base_dir)
+    data = base_dir / "input" / "data"
     assert job.channels == (
         Channel("training", data / "training_0", is_pipe=True, is_sharded=True),
     )
@@ -123,46 +112,64 @@ def test_recordio_is_refused(make_job: MakeJob) -> None:
     base_dir = make_job()
     configure(
         base_dir,
-        "inputdataconfig.json",
+        "inputdataconfig",
         {"training": {"RecordWrapperType": "RecordIO"}},
     )
     with pytest.raises(JobError, match="channel training comes in RecordIO"):
         TrainingJob.at(base_dir)
 
 
-def test_hosts_are_sorted_and_of_all_instance_groups(make_job: MakeJob) -> None:
+def test_the_hosts_of_all_instance_groups_take_part(make_job: MakeJob) -> None:
     base_dir = make_job()
     groups = [
-        {
-            "instance_group_name": "data",
-            "instance_type": "ml.m5.large",
-            "hosts": ["algo-3", "algo-1"],
-        },
-        {
-            "instance_group_name": "more",
-            "instance_type": "ml.c5.large",
-            "hosts": ["algo-2"],
-        },
+        {"instance_group_name": "data", "hosts": ["algo-3", "algo-1"]},
+        {"instance_group_name": "more", "hosts": ["algo-2"]},
     ]
     resources = {
         "current_host": "algo-2",
         "current_group_name": "more",
         "hosts": ["algo-3", "algo-1", "algo-2"],
+        "instance_groups": groups,
     }
-    configure(base_dir, "resourceconfig.json", {**resources, "instance_groups": groups})
-    # A group may have no channel at all.
-    configure(base_dir, "inputdataconfig.json", {"other": {}})
+    configure(base_dir, "resourceconfig", resources)
     job = TrainingJob.at(base_dir)
     assert job.hosts == Hosts(("algo-1", "algo-2", "algo-3"), "algo-2")
-    assert (job.hosts.rank, job.hosts.is_first, job.channels) == (1, False, ())
 
 
-def test_a_host_that_is_not_among_them(make_job: MakeJob) -> None:
+def test_one_of_several_hosts_may_have_no_channel(make_job: MakeJob) -> None:
     base_dir = make_job()
-    configure(
-        base_dir, "resourceconfig.json", {"current_host": "algo-9", "hosts": ["algo-1"]}
-    )
-    with pytest.raises(JobError, match="current_host algo-9, which is not among hosts"):
+    resources = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]}
+    configure(base_dir, "resourceconfig", resources)
+    configure(base_dir, "inputdataconfig", {"other": {}})
+    assert TrainingJob.at(base_dir).channels == ()
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [("/opt/ml/checkpoints", "ml/checkpoints"), ("{tmp}/elsewhere", "elsewhere")],
+)
+def test_checkpoints_go_where_the_platform_says(
+    make_job: MakeJob, tmp_path: Path, declared: str, expected: str
+) -> None:
+    base_dir = make_job()
+    path = declared.format(tmp=tmp_path)
+    configure(base_dir, "checkpointconfig", {"LocalPath": path})
+    assert TrainingJob.at(base_dir).checkpoint_dir == tmp_path / expected
+
+
+def test_without_the_platform_a_checkpoint_directory_is_enough(
+    make_job: MakeJob,
+) -> None:
+    base_dir = make_job()
+    assert TrainingJob.at(base_dir).checkpoint_dir is None
+    (base_dir / "checkpoints").mkdir()
+    assert TrainingJob.at(base_dir).checkpoint_dir == base_dir / "checkpoints"
+
+
+def test_a_checkpoint_path_that_is_no_text_is_refused(make_job: MakeJob) -> None:
+    base_dir = make_job()
+    configure(base_dir, "checkpointconfig", {"LocalPath": 3})
+    with pytest.raises(JobError, match="LocalPath 3, expected a path"):
         TrainingJob.at(base_dir)
 
 

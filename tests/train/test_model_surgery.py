@@ -1,13 +1,14 @@
-"""Trees changed after training: rounds joined to one booster, numbers rounded."""
+"""Trees changed after training: rounds joined into one booster, numbers rounded."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import xgboost
+from numpy.typing import NDArray
 
-from train.blocks import MISSING
-from train.model_surgery import LEAF_STEP, Grown, compact
+from train.model_surgery import LEAF_STEP, GrowingBooster, averaged, compact
+from train.quantised_matrix import MISSING
 
 PARAMS = {
     "objective": "multi:softprob",
@@ -17,79 +18,112 @@ PARAMS = {
     "seed": 2,
 }
 NAMES = ("a", "b", "c", "d")
+# Each round looks at two columns.
 COLUMNS = (np.array([0, 2]), np.array([1, 3]), np.array([0, 3]))
+
+Floats = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def values() -> np.ndarray:
-    values = np.random.default_rng(5).normal(size=(400, len(NAMES))).astype(np.float32)
+def values() -> Floats:
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(400, len(NAMES))).astype(np.float32)
     values[::7, 3] = np.nan
     return values
 
 
 @pytest.fixture(scope="module")
-def grown(values: np.ndarray) -> tuple[Grown, np.ndarray]:
-    """Rounds that look at two columns each, and the margins that they reached."""
-    label = (np.nansum(values, axis=1) > 0).astype(np.int64) + (values[:, 0] > 1)
-    whole, margin, told = (
-        Grown(NAMES),
-        None,
-        np.where(np.isnan(values), MISSING, values),
-    )
+def grown(values: Floats) -> tuple[GrowingBooster, Floats]:
+    """A booster grown round by round, and the margins that the rounds reached."""
+    is_positive = np.nansum(values, axis=1) > 0
+    label = is_positive.astype(np.int64) + (values[:, 0] > 1)
+    replaced = np.where(np.isnan(values), MISSING, values)
+    growing = GrowingBooster(NAMES)
+    margins: list[Floats] = []
     for columns in COLUMNS:
-        matrix = xgboost.QuantileDMatrix(told[:, columns], label=label)
-        if margin is not None:
-            matrix.set_info(base_margin=margin)
+        matrix = xgboost.QuantileDMatrix(replaced[:, columns], label=label)
+        if margins:
+            matrix.set_info(base_margin=margins[-1])
         booster = xgboost.Booster(PARAMS, [matrix])
         booster.update(matrix, 0)
-        margin = booster.predict(matrix, output_margin=True)
-        whole.add(booster, columns)
-    assert margin is not None
-    return whole, margin
+        margins.append(booster.predict(matrix, output_margin=True))
+        growing.add(booster, columns)
+    return growing, margins[-1]
 
 
-def test_joined_rounds_reach_the_very_margins(
-    grown: tuple[Grown, np.ndarray], values: np.ndarray
+@pytest.fixture(scope="module")
+def booster(grown: tuple[GrowingBooster, Floats]) -> xgboost.Booster:
+    growing, _ = grown
+    return growing.booster()
+
+
+def margins_of(booster: xgboost.Booster, values: Floats) -> Floats:
+    margins: Floats = booster.inplace_predict(values, predict_type="margin")
+    return margins
+
+
+def test_joined_rounds_reach_exactly_the_same_margins(
+    grown: tuple[GrowingBooster, Floats], booster: xgboost.Booster, values: Floats
 ) -> None:
-    whole, margin = grown
-    booster = whole.booster()
-    assert (whole.n_rounds, booster.num_boosted_rounds(), booster.num_features()) == (
-        3,
-        3,
-        4,
-    )
+    growing, margins = grown
+    assert growing.n_rounds == len(COLUMNS)
+    assert booster.num_boosted_rounds() == len(COLUMNS)
+    assert booster.num_features() == len(NAMES)
     assert booster.feature_names == list(NAMES)
-    np.testing.assert_array_equal(
-        booster.inplace_predict(values, predict_type="margin"), margin
-    )
+    np.testing.assert_array_equal(margins_of(booster, values), margins)
 
 
-def test_joining_goes_on_from_a_saved_booster(grown: tuple[Grown, np.ndarray]) -> None:
-    whole, _ = grown
-    saved = bytes(whole.booster().save_raw("ubj"))
-    again = Grown(NAMES, saved)
-    assert again.n_rounds == 3
+def test_growing_goes_on_from_a_saved_booster(booster: xgboost.Booster) -> None:
+    saved = bytes(booster.save_raw("ubj"))
+    again = GrowingBooster(NAMES, saved)
+    assert again.n_rounds == len(COLUMNS)
     assert bytes(again.booster().save_raw("ubj")) == saved
 
 
-def test_compact_trees_say_the_same(
-    grown: tuple[Grown, np.ndarray], values: np.ndarray
+def test_compact_trees_give_nearly_the_same_margins(
+    booster: xgboost.Booster, values: Floats
 ) -> None:
-    before = grown[0].booster()
-    after = compact(before)
-    error = np.abs(
-        after.inplace_predict(values, predict_type="margin")
-        - before.inplace_predict(values, predict_type="margin")
-    )
-    assert 0 < error.max() <= before.num_boosted_rounds() * LEAF_STEP
+    before = margins_of(booster, values)
+    after = margins_of(compact(booster), values)
+    largest_error = np.abs(after - before).max()
+    assert largest_error > 0
+    assert largest_error <= booster.num_boosted_rounds() * LEAF_STEP
+
+
+def test_contributions_of_compact_trees_add_up_to_the_margins(
+    booster: xgboost.Booster, values: Floats
+) -> None:
+    compacted = compact(booster)
     matrix = xgboost.DMatrix(values, feature_names=list(NAMES))
-    shares, margin = (
-        after.predict(matrix, pred_contribs=True),
-        after.predict(matrix, output_margin=True),
+    contributions = compacted.predict(matrix, pred_contribs=True)
+    margins = compacted.predict(matrix, output_margin=True)
+    np.testing.assert_allclose(contributions.sum(axis=2), margins, atol=1e-5)
+
+
+@pytest.mark.parametrize("importance", ["gain", "cover"])
+def test_compact_trees_keep_their_importances(
+    booster: xgboost.Booster, importance: str
+) -> None:
+    before = booster.get_score(importance_type=importance)
+    after = compact(booster).get_score(importance_type=importance)
+    assert after == pytest.approx(before, rel=1 / 128)
+
+
+def test_the_average_of_equal_boosters_has_their_margins(
+    booster: xgboost.Booster, values: Floats
+) -> None:
+    mean = averaged([booster, booster])
+    assert mean.num_boosted_rounds() == 2 * len(COLUMNS)
+    np.testing.assert_allclose(
+        margins_of(mean, values), margins_of(booster, values), atol=1e-6
     )
-    np.testing.assert_allclose(shares.sum(axis=2), margin, atol=1e-5)
-    gains = before.get_score(importance_type="gain")
-    assert after.get_score(importance_type="gain") == pytest.approx(gains, rel=1 / 128)
-    assert after.get_score(importance_type="cover") == pytest.approx(
-        before.get_score(importance_type="cover"), rel=1 / 128
+
+
+def test_shared_rounds_come_once_in_an_average(
+    booster: xgboost.Booster, values: Floats
+) -> None:
+    mean = averaged([booster, booster], n_before=1)
+    assert mean.num_boosted_rounds() == 1 + 2 * (len(COLUMNS) - 1)
+    np.testing.assert_allclose(
+        margins_of(mean, values), margins_of(booster, values), atol=1e-6
     )

@@ -1,3 +1,5 @@
+"""Whole jobs: what they write, what they evaluate, and how they end."""
+
 from __future__ import annotations
 
 import csv
@@ -7,29 +9,47 @@ import math
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import xgboost
 
 from movielens import artifact
 from movielens.errors import DataError
 from movielens.queries import RatingQueries
-from tests.train.conftest import FEATURES, StopAfter
+from tests.train.conftest import (
+    ASKED_BEFORE_BOOSTING,
+    StopAfter,
+    configure,
+    model_files,
+)
 from train.errors import JobError
 from train.job import TrainingJob, prepare
 from train.pipeline import train
 from train.stop import StoppedError, StopSignal
 
 MakeJob = Callable[..., Path]
+Row = dict[str, str]
 QUICK = {
     "num_round": "8",
     "max_depth": "3",
     "nthread": "1",
     "split": "tutorial",
     "save_predictions": "true",
+}
+FIGURES = {
+    "n_rows",
+    "class_values",
+    "distance",
+    "accuracy",
+    "rmse",
+    "mae",
+    "log_loss",
+    "quadratic_weighted_kappa",
+    "confusion_matrix",
 }
 
 
@@ -40,21 +60,33 @@ def run(base_dir: Path, stop: StopSignal | None = None) -> dict[str, Any]:
     return evaluation.to_json()
 
 
-def predictions(base_dir: Path) -> list[dict[str, str]]:
-    with (base_dir / "output" / "data" / "predictions.csv").open(newline="") as file:
+def copy_of(base_dir: Path, name: str, hyperparameters: dict[str, str] = QUICK) -> Path:
+    """The same job in another directory, which may have other hyperparameters."""
+    copy = base_dir.parent / name
+    shutil.copytree(base_dir, copy)
+    configure(copy, "hyperparameters", hyperparameters)
+    return copy
+
+
+def ratings_file(base_dir: Path) -> Path:
+    return base_dir / "input" / "data" / "training" / "ratings.csv"
+
+
+def read_rows(path: Path) -> list[Row]:
+    with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def test_evaluation_has_what_is_promised(make_job: MakeJob) -> None:
+def predictions(base_dir: Path) -> list[Row]:
+    return read_rows(base_dir / "output" / "data" / "predictions.csv")
+
+
+# What a job writes
+
+
+def test_the_evaluation_has_all_its_parts(make_job: MakeJob) -> None:
     base_dir = make_job(QUICK)
     evaluation = run(base_dir)
-    assert (
-        json.loads((base_dir / "output" / "data" / "evaluation.json").read_bytes())
-        == evaluation
-    )
-    assert (
-        json.loads((base_dir / "model" / "evaluation.json").read_bytes()) == evaluation
-    )
     assert set(evaluation) == {
         "test",
         "baselines",
@@ -65,31 +97,34 @@ def test_evaluation_has_what_is_promised(make_job: MakeJob) -> None:
         "versions",
     }
     test = evaluation["test"]
-    assert set(test) >= {
-        *("n_rows", "class_values", "distance", "accuracy", "rmse", "mae", "log_loss"),
-        *("quadratic_weighted_kappa", "confusion_matrix"),
-    }
+    assert set(test) >= FIGURES
     assert sum(test["distance"].values()) == pytest.approx(1)
-    assert set(evaluation["baselines"]) == {
-        "most_frequent_class",
-        "user_mean",
-        "movie_mean",
-    }
-    assert all(
-        set(f) == set(test)
-        for f in (evaluation["train"], *evaluation["baselines"].values())
-    )
-    data = evaluation["data"]
-    assert (
-        data["n_train"] + data["n_test"]
-        == data["n_ratings"]
-        == test["n_rows"] + evaluation["train"]["n_rows"]
-    )
-    assert (
-        evaluation["hyperparameters"]["num_round"]
-        == evaluation["booster"]["num_round"]
-        == 8
-    )
+
+    baselines = evaluation["baselines"]
+    assert set(baselines) == {"most_frequent_class", "user_mean", "movie_mean"}
+    for figures in (evaluation["train"], *baselines.values()):
+        assert set(figures) == set(test)
+
+
+def test_the_evaluation_counts_rows_and_rounds(make_job: MakeJob) -> None:
+    evaluation = run(make_job(QUICK))
+    counts = evaluation["data"]
+    n_test = evaluation["test"]["n_rows"]
+    n_train = evaluation["train"]["n_rows"]
+    assert counts["n_train"] + counts["n_test"] == counts["n_ratings"]
+    assert n_test + n_train == counts["n_ratings"]
+    assert evaluation["hyperparameters"]["num_round"] == 8
+    assert evaluation["booster"]["num_round"] == 8
+
+
+def test_the_evaluation_is_written_to_the_output_and_to_the_model(
+    make_job: MakeJob,
+) -> None:
+    base_dir = make_job(QUICK)
+    evaluation = run(base_dir)
+    for folder in ("output/data", "model"):
+        text = (base_dir / folder / "evaluation.json").read_bytes()
+        assert json.loads(text) == evaluation
 
 
 @pytest.mark.parametrize("regression_rounds", [0, 5])
@@ -101,188 +136,78 @@ def test_the_artifact_predicts_what_was_evaluated(
     assert evaluation["booster"]["regression_rounds"] == regression_rounds
     rows = predictions(base_dir)
     assert len(rows) == evaluation["test"]["n_rows"]
-    timestamps = {}
-    with (base_dir / "input" / "data" / "training" / "ratings.csv").open(
-        newline=""
-    ) as file:
-        for row in csv.DictReader(file):
-            timestamps[row["userId"], row["movieId"]] = float(row["timestamp"])
+
+    timestamp = {
+        (row["userId"], row["movieId"]): float(row["timestamp"])
+        for row in read_rows(ratings_file(base_dir))
+    }
     queries = RatingQueries(
         np.array([int(row["userId"]) for row in rows]),
         np.array([int(row["movieId"]) for row in rows]),
-        np.array([timestamps[row["userId"], row["movieId"]] for row in rows]),
+        np.array([timestamp[row["userId"], row["movieId"]] for row in rows]),
     )
-    model = artifact.load(base_dir / "model")
-    scores = model.predict(queries)
-    assert [float(row["predicted"]) for row in rows] == scores.rating.tolist()
-    assert [
-        float(row["expected_rating"]) for row in rows
-    ] == scores.expected_rating.tolist()
-    exact = sum(row["predicted"] == row["rating"] for row in rows) / len(rows)
-    assert exact == pytest.approx(evaluation["test"]["accuracy"])
+    predicted = artifact.load(base_dir / "model").predict(queries)
+    written_rating = [float(row["predicted"]) for row in rows]
+    written_expected = [float(row["expected_rating"]) for row in rows]
+    assert written_rating == predicted.rating.tolist()
+    assert written_expected == predicted.expected_rating.tolist()
+
+    n_exact = sum(row["predicted"] == row["rating"] for row in rows)
+    assert n_exact / len(rows) == pytest.approx(evaluation["test"]["accuracy"])
 
 
-def test_the_decision_changes_the_class_and_nothing_else(
-    make_job: MakeJob, tmp_path: Path
-) -> None:
-    base_dir, other = make_job(QUICK), tmp_path / "other"
-    shutil.copytree(base_dir, other)
-    (other / "input" / "config" / "hyperparameters.json").write_text(
-        json.dumps({**QUICK, "decision": "median"})
-    )
-    by_mode, by_median = run(base_dir), run(other)
-    for name in ("booster.ubj", "features.npz", "forest.bin", "self_test.npz"):
-        assert (base_dir / "model" / name).read_bytes() == (
-            other / "model" / name
-        ).read_bytes(), name
-    assert artifact.load(other / "model").decision == "median"
-    for part in ("train", "test"):
-        assert (by_mode[part]["decision"], by_median[part]["decision"]) == (
-            "mode",
-            "median",
-        )
-        for figure in ("rmse", "mae", "log_loss", "calibration_error"):
-            assert by_mode[part][figure] == by_median[part][figure], figure
-        assert by_mode[part]["confusion_matrix"] != by_median[part]["confusion_matrix"]
-    assert by_mode["baselines"] == by_median["baselines"]
-    rows, others = predictions(base_dir), predictions(other)
-    assert [row["predicted"] for row in rows] != [row["predicted"] for row in others]
-    assert [row["expected_rating"] for row in rows] == [
-        row["expected_rating"] for row in others
-    ]
-
-
-def test_same_job_same_bytes(make_job: MakeJob, tmp_path: Path) -> None:
+def test_the_decision_changes_the_class_and_nothing_else(make_job: MakeJob) -> None:
     base_dir = make_job(QUICK)
-    again = tmp_path / "again"
-    shutil.copytree(base_dir, again)
+    other = copy_of(base_dir, "other", {**QUICK, "decision": "median"})
+    by_mode = run(base_dir)
+    by_median = run(other)
+    for name in ("booster.ubj", "features.npz", "forest.bin", "self_test.npz"):
+        assert model_files(base_dir)[name] == model_files(other)[name], name
+    assert artifact.load(other / "model").decision == "median"
+
+    for part in ("train", "test"):
+        mode = by_mode[part]
+        median = by_median[part]
+        assert (mode["decision"], median["decision"]) == ("mode", "median")
+        for figure in ("rmse", "mae", "log_loss", "calibration_error"):
+            assert mode[figure] == median[figure], figure
+        assert mode["confusion_matrix"] != median["confusion_matrix"]
+    assert by_mode["baselines"] == by_median["baselines"]
+
+
+def test_the_decision_leaves_the_expected_rating_as_it_is(make_job: MakeJob) -> None:
+    base_dir = make_job(QUICK)
+    other = copy_of(base_dir, "other", {**QUICK, "decision": "median"})
+    run(base_dir)
+    run(other)
+
+    def column(job: Path, name: str) -> list[str]:
+        return [row[name] for row in predictions(job)]
+
+    assert column(base_dir, "predicted") != column(other, "predicted")
+    assert column(base_dir, "expected_rating") == column(other, "expected_rating")
+
+
+def test_the_same_job_writes_the_same_bytes(make_job: MakeJob) -> None:
+    base_dir = make_job(QUICK)
+    again = copy_of(base_dir, "again")
     run(base_dir)
     run(again)
     for folder in ("model", "output/data"):
         for path in (base_dir / folder).iterdir():
-            assert path.read_bytes() == (again / folder / path.name).read_bytes(), (
-                path.name
-            )
+            same = again / folder / path.name
+            assert path.read_bytes() == same.read_bytes(), path.name
 
 
-def test_early_stopping_trains_fewer_rounds_and_says_so(
+def test_metric_lines_are_logged(
     make_job: MakeJob, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = {**QUICK, "num_round": "300", "eta": "0.9", "early_stopping_rounds": "3"}
     with caplog.at_level("INFO"):
-        evaluation = run(make_job(settings))
-    assert 1 <= evaluation["booster"]["num_round"] < 300
-    assert (
-        f"early stopping chose {evaluation['booster']['num_round']} rounds"
-        in caplog.text
-    )
-    assert "metric validation:mlogloss=" in caplog.text
-
-
-def test_split_none_has_no_test(make_job: MakeJob) -> None:
-    evaluation = run(make_job({**QUICK, "split": "none"}))
-    assert evaluation["test"] is None
-    assert evaluation["baselines"] == {}
-    assert evaluation["data"]["n_train"] == evaluation["data"]["n_ratings"]
-
-
-def test_a_validation_channel_is_the_test(make_job: MakeJob) -> None:
-    base_dir = make_job(QUICK)
-    data = base_dir / "input" / "data"
-    header, *lines = (data / "training" / "ratings.csv").read_text().splitlines()
-    (data / "training" / "ratings.csv").write_text(
-        "\n".join([header, *lines[100:], ""])
-    )
-    (data / "validation").mkdir()
-    (data / "validation" / "ratings.csv").write_text(
-        "\n".join([header, *lines[:100], ""])
-    )
-    config = {
-        name: {"TrainingInputMode": "File"} for name in ("training", "validation")
-    }
-    (base_dir / "input" / "config" / "inputdataconfig.json").write_text(
-        json.dumps(config)
-    )
-    evaluation = run(base_dir)
-    assert evaluation["test"]["n_rows"] == 100
-    assert evaluation["data"]["n_train"] == len(lines) - 100
-    assert [int(row["movieId"]) for row in predictions(base_dir)] == [
-        int(line.split(",")[1]) for line in lines[:100]
-    ]
-
-
-def test_bad_rows_are_counted_in_the_report(make_job: MakeJob) -> None:
-    base_dir = make_job({**QUICK, "on_bad_row": "drop"})
-    path = base_dir / "input" / "data" / "training" / "ratings.csv"
-    with path.open("a") as file:
-        file.write("1,1,4.7,5\nx,1,4.0,5\n")
-    assert run(base_dir)["data"]["dropped"] == {"duplicate": 0, "bad_row": 2}
-    (base_dir / "input" / "config" / "hyperparameters.json").write_text(
-        json.dumps({**QUICK, "on_bad_row": "drop", "bad_row_share": "0.0001"})
-    )
-    with pytest.raises(
-        DataError, match=r"2 of 3221 rows can't be used .* rating is '4\.7'"
-    ):
-        run(base_dir)
-
-
-def test_trees_of_a_sample_with_the_features_of_all(
-    make_job: MakeJob, tmp_path: Path
-) -> None:
-    base_dir = make_job(QUICK)
-    again = tmp_path / "again"
-    shutil.copytree(base_dir, again)
-    run(base_dir)
-    (again / "input" / "config" / "hyperparameters.json").write_text(
-        json.dumps({**QUICK, "tree_rows": "1000"})
-    )
-    assert run(again)["train"]["n_rows"] == 2253
-    for name, same in {"features.npz": True, "booster.ubj": False}.items():
-        assert (
-            (base_dir / "model" / name).read_bytes()
-            == (again / "model" / name).read_bytes()
-        ) is same
-
-
-def test_a_piped_channel_trains_the_same_model(
-    make_job: MakeJob, tmp_path: Path
-) -> None:
-    base_dir, piped = make_job(QUICK), tmp_path / "piped"
-    shutil.copytree(base_dir, piped)
-    run(base_dir)
-    channel, fifo = (
-        piped / "input" / "data" / "training",
-        piped / "input" / "data" / "training_0",
-    )
-    contents = [(channel / name).read_bytes() for name in ("movies.csv", "ratings.csv")]
-    shutil.rmtree(channel)
-    os.mkfifo(fifo)
-    config = {"training": {"TrainingInputMode": "Pipe"}}
-    (piped / "input" / "config" / "inputdataconfig.json").write_text(json.dumps(config))
-    feeder = threading.Thread(target=lambda: fifo.write_bytes(b"".join(contents)))
-    feeder.start()
-    run(piped)
-    feeder.join(10)
-    for name in ("features.npz", "booster.ubj"):
-        assert (base_dir / "model" / name).read_bytes() == (
-            piped / "model" / name
-        ).read_bytes()
-
-
-def test_whole_stars_in_an_older_format_make_five_classes(make_job: MakeJob) -> None:
-    base_dir = make_job(QUICK)
-    channel = base_dir / "input" / "data" / "training"
-    _, *lines = (channel / "ratings.csv").read_text().splitlines()
-    rows = [line.split(",") for line in lines]
-    whole = (
-        "::".join((user, movie, str(math.ceil(float(rating))), time))
-        for user, movie, rating, time in rows
-    )
-    (channel / "ratings.csv").unlink()
-    (channel / "ratings.dat").write_text("\n".join(whole))
-    evaluation = run(base_dir)
-    assert evaluation["test"]["class_values"] == [1.0, 2.0, 3.0, 4.0, 5.0]
-    assert artifact.load(base_dir / "model").class_values == (1.0, 2.0, 3.0, 4.0, 5.0)
+        evaluation = run(make_job(QUICK))
+    rmse = evaluation["test"]["rmse"]
+    accuracy = evaluation["train"]["accuracy"]
+    assert f"metric test:rmse={rmse:.6f}" in caplog.messages
+    assert f"metric train:accuracy={accuracy:.6f}" in caplog.messages
 
 
 def test_an_output_that_cannot_be_written_is_named(make_job: MakeJob) -> None:
@@ -293,62 +218,185 @@ def test_an_output_that_cannot_be_written_is_named(make_job: MakeJob) -> None:
         train(TrainingJob.at(base_dir), StopSignal())
 
 
+# What a job reads
+
+
+def test_without_a_split_there_are_no_test_figures(make_job: MakeJob) -> None:
+    evaluation = run(make_job({**QUICK, "split": "none"}))
+    assert evaluation["test"] is None
+    assert evaluation["baselines"] == {}
+    assert evaluation["data"]["n_train"] == evaluation["data"]["n_ratings"]
+
+
+def test_a_validation_channel_replaces_the_split(make_job: MakeJob) -> None:
+    base_dir = make_job(QUICK)
+    header, *lines = ratings_file(base_dir).read_text().splitlines()
+    ratings_file(base_dir).write_text("\n".join([header, *lines[100:], ""]))
+    validation = base_dir / "input" / "data" / "validation"
+    validation.mkdir()
+    (validation / "ratings.csv").write_text("\n".join([header, *lines[:100], ""]))
+    file_mode = {"TrainingInputMode": "File"}
+    configure(
+        base_dir, "inputdataconfig", {"training": file_mode, "validation": file_mode}
+    )
+
+    evaluation = run(base_dir)
+    assert evaluation["test"]["n_rows"] == 100
+    assert evaluation["data"]["n_train"] == len(lines) - 100
+    expected = [line.split(",")[1] for line in lines[:100]]
+    assert [row["movieId"] for row in predictions(base_dir)] == expected
+
+
+def test_bad_rows_are_dropped_and_counted(make_job: MakeJob) -> None:
+    base_dir = make_job({**QUICK, "on_bad_row": "drop"})
+    with ratings_file(base_dir).open("a") as file:
+        file.write("1,1,4.7,5\nx,1,4.0,5\n")
+    assert run(base_dir)["data"]["dropped"] == {"duplicate": 0, "bad_row": 2}
+
+
+def test_too_many_bad_rows_fail_the_job(make_job: MakeJob) -> None:
+    base_dir = make_job({**QUICK, "on_bad_row": "drop", "bad_row_share": "0.0001"})
+    with ratings_file(base_dir).open("a") as file:
+        file.write("1,1,4.7,5\nx,1,4.0,5\n")
+    expected = r"2 of 3221 rows can't be used .* rating is '4\.7'"
+    with pytest.raises(DataError, match=expected):
+        run(base_dir)
+
+
+def test_trees_are_grown_on_a_sample_with_the_features_of_all_rows(
+    make_job: MakeJob,
+) -> None:
+    base_dir = make_job(QUICK)
+    sampled = copy_of(base_dir, "sampled", {**QUICK, "tree_rows": "1000"})
+    run(base_dir)
+    assert run(sampled)["train"]["n_rows"] == 2253
+    of_all = model_files(base_dir)
+    of_sample = model_files(sampled)
+    assert of_all["features.npz"] == of_sample["features.npz"]
+    assert of_all["booster.ubj"] != of_sample["booster.ubj"]
+
+
+def test_a_piped_channel_trains_the_same_model(make_job: MakeJob) -> None:
+    base_dir = make_job(QUICK)
+    piped = copy_of(base_dir, "piped")
+    run(base_dir)
+
+    channel = piped / "input" / "data" / "training"
+    names = ("movies.csv", "ratings.csv")
+    content = b"".join((channel / name).read_bytes() for name in names)
+    shutil.rmtree(channel)
+    fifo = piped / "input" / "data" / "training_0"
+    os.mkfifo(fifo)
+    configure(piped, "inputdataconfig", {"training": {"TrainingInputMode": "Pipe"}})
+    feeder = threading.Thread(target=fifo.write_bytes, args=[content])
+    feeder.start()
+    run(piped)
+    feeder.join(10)
+    for name in ("features.npz", "booster.ubj"):
+        assert model_files(base_dir)[name] == model_files(piped)[name]
+
+
+def test_whole_stars_in_an_older_format_make_five_classes(make_job: MakeJob) -> None:
+    base_dir = make_job(QUICK)
+    lines = []
+    for row in read_rows(ratings_file(base_dir)):
+        stars = str(math.ceil(float(row["rating"])))
+        lines.append(
+            "::".join([row["userId"], row["movieId"], stars, row["timestamp"]])
+        )
+    ratings_file(base_dir).with_suffix(".dat").write_text("\n".join(lines))
+    ratings_file(base_dir).unlink()
+
+    evaluation = run(base_dir)
+    assert evaluation["test"]["class_values"] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert artifact.load(base_dir / "model").class_values == (1.0, 2.0, 3.0, 4.0, 5.0)
+
+
 def test_half_stars_among_the_test_rows_alone_make_ten_classes(
     make_job: MakeJob,
 ) -> None:
-    rows = [
-        f"{user},{movie},{(user + movie) % 5 + 1},{user * 100 + movie}"
-        for user in range(1, 31)
-        for movie in (1, 2, 3)
-    ]
-    ratings = "\n".join(
-        ["userId,movieId,rating,timestamp", *rows, "31,1,4.5,99999", ""]
-    )
-    evaluation = run(
-        make_job({**QUICK, "split": "temporal", "holdout": "0.1"}, ratings=ratings)
-    )
-    assert len(evaluation["test"]["class_values"]) == 10
-    assert sum(evaluation["test"]["confusion_matrix"][8]) == 1
+    lines = ["userId,movieId,rating,timestamp"]
+    for user in range(1, 31):
+        for movie in (1, 2, 3):
+            stars = (user + movie) % 5 + 1
+            lines.append(f"{user},{movie},{stars},{user * 100 + movie}")
+    lines.append("31,1,4.5,99999")
+    hyperparameters = {**QUICK, "split": "temporal", "holdout": "0.1"}
+    base_dir = make_job(hyperparameters, ratings="\n".join([*lines, ""]))
+
+    test = run(base_dir)["test"]
+    assert len(test["class_values"]) == 10
+    assert sum(test["confusion_matrix"][8]) == 1
 
 
-def test_early_stopping_without_rows_to_look_at_says_so(make_job: MakeJob) -> None:
-    settings = {**QUICK, "early_stopping_rounds": "3", "early_stopping_share": "0.0001"}
+# Early stopping, and stops from outside
+
+
+def test_early_stopping_trains_fewer_rounds_and_says_so(
+    make_job: MakeJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    searched = {"num_round": "300", "eta": "0.9", "early_stopping_rounds": "3"}
+    with caplog.at_level("INFO"):
+        evaluation = run(make_job({**QUICK, **searched}))
+    n_rounds = evaluation["booster"]["num_round"]
+    assert 1 <= n_rounds < 300
+    assert f"early stopping chose {n_rounds} rounds" in caplog.text
+    assert "metric validation:mlogloss=" in caplog.text
+
+
+def test_early_stopping_without_rows_to_measure_on_is_refused(
+    make_job: MakeJob,
+) -> None:
+    searched = {"early_stopping_rounds": "3", "early_stopping_share": "0.0001"}
     with pytest.raises(DataError, match="change early_stopping_share"):
-        run(make_job(settings))
+        run(make_job({**QUICK, **searched}))
 
 
-@pytest.mark.parametrize("times", [FEATURES, FEATURES + 1, FEATURES + 6, FEATURES + 20])
-def test_a_stop_at_any_time_with_early_stopping_leaves_a_model(
-    make_job: MakeJob, times: int
+@pytest.mark.parametrize("n_rounds", [0, 1, 6, 20])
+def test_a_stop_after_any_round_of_early_stopping_leaves_a_model(
+    make_job: MakeJob, n_rounds: int
 ) -> None:
     base_dir = make_job({**QUICK, "num_round": "12", "early_stopping_rounds": "5"})
-    evaluation = run(base_dir, StopAfter(times))
-    assert evaluation["booster"]["stopped"] is True
-    assert evaluation["booster"]["num_round"] >= 1
-    assert (
-        artifact.load(base_dir / "model").booster.num_boosted_rounds()
-        == evaluation["booster"]["num_round"]
-    )
+    booster = run(base_dir, StopAfter(ASKED_BEFORE_BOOSTING + n_rounds))["booster"]
+    assert booster["stopped"] is True
+    assert booster["num_round"] >= 1
+    saved = artifact.load(base_dir / "model").booster
+    assert isinstance(saved, xgboost.Booster)
+    assert saved.num_boosted_rounds() == booster["num_round"]
 
 
-def test_a_stop_in_the_second_training_keeps_the_longer_model(
-    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+class StopAtLine(logging.Handler):
+    """SIGTERM comes once a line with this text is logged."""
+
+    def __init__(self, text: str, stop: StopSignal) -> None:
+        super().__init__()
+        self.text = text
+        self.stop = stop
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.text in record.getMessage():
+            self.stop.requested = True
+
+
+@pytest.fixture
+def stop_after_search() -> Iterator[StopSignal]:
+    """A stop that comes between the search and the final training."""
+    stop = StopSignal()
+    handler = StopAtLine("early stopping chose", stop)
+    logger = logging.getLogger("train.booster")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield stop
+    logger.setLevel(level)
+    logger.removeHandler(handler)
+
+
+def test_a_stop_in_the_final_training_keeps_the_longer_model_of_the_search(
+    make_job: MakeJob, stop_after_search: StopSignal
 ) -> None:
     base_dir = make_job({**QUICK, "num_round": "12", "early_stopping_rounds": "12"})
-    stop = StopSignal()
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            stop.requested |= "early stopping chose" in record.getMessage()
-
-    logger = logging.getLogger("train.booster")
-    handler = Handler()
-    logger.addHandler(handler)
-    monkeypatch.setattr(logger, "level", logging.INFO)
-    try:
-        evaluation = run(base_dir, stop)
-    finally:
-        logger.removeHandler(handler)
+    evaluation = run(base_dir, stop_after_search)
     assert evaluation["booster"]["num_round"] > 1
 
 
@@ -356,16 +404,4 @@ def test_a_stop_before_the_first_round_leaves_no_model(make_job: MakeJob) -> Non
     base_dir = make_job(QUICK)
     with pytest.raises(StoppedError, match="stopped by SIGTERM before the features"):
         run(base_dir, StopSignal(requested=True))
-    assert list((base_dir / "model").iterdir()) == []
-
-
-def test_metric_lines_are_logged(
-    make_job: MakeJob, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level("INFO"):
-        evaluation = run(make_job(QUICK))
-    assert f"metric test:rmse={evaluation['test']['rmse']:.6f}" in caplog.messages
-    assert (
-        f"metric train:accuracy={evaluation['train']['accuracy']:.6f}"
-        in caplog.messages
-    )
+    assert model_files(base_dir) == {}

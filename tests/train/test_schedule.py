@@ -1,166 +1,131 @@
-"""Which trees answer what: each part of the rounds against what its features really
-depend on.
+"""The schedule: which rounds look at what, and whether the features of each part really
+depend on no more than the part says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from movielens.features import FeatureSpec
-from movielens.features.parts import Column, Part
+from movielens.features import Column, FeatureSpec, Part
 from movielens.queries import RatingQueries
-from movielens.tables import MovieTable, RatingTable
-from train.blocks import FeatureBlocks
-from train.booster import fit_booster
+from movielens.tables import RatingTable
 from train.hyperparameters import Hyperparameters
-from train.model_surgery import LEAF_STEP
 from train.schedule import Schedule
-from train.stop import StopSignal
 
-SETTINGS = Hyperparameters(
-    num_round=10,
-    movie_rounds=0.3,
-    user_rounds=0.3,
-    max_depth=3,
-    min_child_weight=1,
-    nthread=1,
-    seed=5,
+COLUMNS = (
+    Column("knows_user", Part.USER),
+    Column("knows_time", Part.USER),
+    Column("year", Part.MOVIE),
+    Column("bias", Part.USER),
+    Column("hour", Part.MOMENT),
+    Column("weekday", Part.MOMENT),
 )
+# Two rounds of the movie, one of the user, then those of the moment.
+SCHEDULE = Schedule(COLUMNS, n_before=0, first_of_user=2, first_of_moment=3)
+HYPERPARAMETERS = Hyperparameters(movie_rounds=0.2, user_rounds=0.3)
 
 
-@pytest.fixture(scope="module")
-def spec(ratings: RatingTable, movies: MovieTable) -> FeatureSpec:
-    return FeatureSpec.fit(ratings, movies)
-
-
-def without_time(queries: RatingQueries) -> RatingQueries:
-    return RatingQueries(
-        queries.user_id, queries.movie_id, np.full(len(queries), np.nan)
+def values(
+    spec: FeatureSpec,
+    queries: RatingQueries,
+    *,
+    user: bool = True,
+    time: bool = True,
+) -> dict[str, list[float]]:
+    """The features by name, without the user or the time if so asked."""
+    nobody = np.full_like(queries.user_id, 10**9)
+    never = np.full(len(queries), np.nan)
+    asked = RatingQueries(
+        queries.user_id if user else nobody,
+        queries.movie_id,
+        queries.timestamp if time else never,
     )
+    made = spec.transform(asked).values
+    return {
+        name: np.nan_to_num(column, nan=-1e9).tolist()
+        for name, column in zip(spec.names, made.T, strict=True)
+    }
 
 
-def without_user(queries: RatingQueries) -> RatingQueries:
-    return RatingQueries(
-        np.full_like(queries.user_id, 10**9), queries.movie_id, queries.timestamp
-    )
-
-
-def test_no_part_depends_on_what_its_rows_may_lack(
+def test_no_feature_depends_on_more_than_its_part_says(
     spec: FeatureSpec, ratings: RatingTable
 ) -> None:
     queries = ratings.queries()
-    whole = spec.transform(queries).values
-    of_movie, untimed = (
-        spec.transform(q).values
-        for q in (without_time(without_user(queries)), without_time(queries))
-    )
-    for column, (name, part) in enumerate(spec.columns):
+    everything = values(spec, queries)
+    of_movie = values(spec, queries, user=False, time=False)
+    without_time = values(spec, queries, time=False)
+    for name, part in spec.columns:
         if part is Part.MOVIE:
-            np.testing.assert_array_equal(of_movie[:, column], whole[:, column], name)
+            assert of_movie[name] == everything[name], name
         if part is not Part.MOMENT and not name.startswith("knows_"):
-            np.testing.assert_array_equal(untimed[:, column], whole[:, column], name)
+            assert without_time[name] == everything[name], name
 
 
-def test_every_part_has_features_and_every_feature_that_needs_no_more_is_in_it(
+def test_every_feature_of_the_moment_depends_on_it(
     spec: FeatureSpec, ratings: RatingTable
 ) -> None:
     queries = ratings.queries()
-    whole, untimed = (
-        spec.transform(queries).values,
-        spec.transform(without_time(queries)).values,
-    )
-    for column, (name, part) in enumerate(spec.columns):
+    everything = values(spec, queries)
+    without_time = values(spec, queries, time=False)
+    for name, part in spec.columns:
         if part is Part.MOMENT:
-            assert not np.array_equal(
-                whole[:, column], untimed[:, column], equal_nan=True
-            ), name
-    assert {column.part for column in spec.columns} == set(Part)
+            assert without_time[name] != everything[name], name
 
 
-def test_a_schedule_goes_from_the_movie_to_the_moment() -> None:
-    columns = (
-        Column("knows_user", Part.USER),
-        Column("knows_time", Part.USER),
-        Column("year", Part.MOVIE),
-        Column("bias", Part.USER),
-        Column("hour", Part.MOMENT),
-        Column("weekday", Part.MOMENT),
-    )
-    schedule = Schedule(columns, 0, 2, 3)
-    assert [schedule.part(n) for n in range(4)] == [
+def test_every_part_has_features(spec: FeatureSpec) -> None:
+    assert {part for _, part in spec.columns} == set(Part)
+
+
+def test_rounds_go_from_the_movie_to_the_moment() -> None:
+    parts = [SCHEDULE.part(n_round) for n_round in range(4)]
+    assert parts == [
         Part.MOVIE,
         Part.MOVIE,
         Part.USER,
         Part.MOMENT,
     ]
-    assert [schedule.gate(n) for n in range(4)] == [None, None, 0, 1]
-    assert [schedule.columns(part).tolist() for part in Part] == [
-        [2],
-        [2, 3],
-        [2, 3, 4, 5],
-    ]
+
+
+def test_rounds_have_the_gate_of_what_they_look_at() -> None:
+    gates = [SCHEDULE.gate(n_round) for n_round in range(4)]
+    knows_user = 0
+    knows_time = 1
+    assert gates == [None, None, knows_user, knows_time]
+
+
+@pytest.mark.parametrize(
+    ("part", "names"),
+    [
+        (Part.MOVIE, ["year"]),
+        (Part.USER, ["year", "bias"]),
+        (Part.MOMENT, ["year", "bias", "hour", "weekday"]),
+    ],
+)
+def test_a_part_has_its_own_features_and_those_of_the_parts_before(
+    part: Part, names: list[str]
+) -> None:
+    positions = SCHEDULE.columns(part)
+    assert [COLUMNS[position].name for position in positions] == names
+
+
+def test_hyperparameters_say_how_many_rounds_look_at_what() -> None:
+    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10)
+    assert schedule.first_of_user == 2
+    assert schedule.first_of_moment == 5
+
+
+def test_without_timestamps_no_round_looks_at_the_moment() -> None:
+    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10, has_timestamps=False)
+    assert schedule.first_of_user == 2
+    assert schedule.first_of_moment == 10
+
+
+def test_rounds_after_an_earlier_model_look_at_everything() -> None:
+    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10, n_before=4)
+    assert schedule.part(4) is Part.MOMENT
 
 
 def test_rounds_of_an_earlier_model_stay_as_they_are() -> None:
-    columns = (
-        Column("knows_user", Part.USER),
-        Column("knows_time", Part.USER),
-        Column("hour", Part.MOMENT),
-    )
-    schedule = Schedule(columns, 4, 4, 4)
-    assert [schedule.gate(n) for n in (0, 3, 4)] == [None, None, 1]
-
-
-@pytest.fixture(scope="module")
-def fitted(spec: FeatureSpec, ratings: RatingTable) -> FeatureBlocks:
-    return FeatureBlocks.of(spec.transform_fitted(ratings))
-
-
-def test_rows_are_answered_by_the_trees_of_what_is_known(
-    spec: FeatureSpec, ratings: RatingTable, fitted: FeatureBlocks
-) -> None:
-    classes = spec.scale.to_class(ratings.rating)
-    booster = fit_booster(
-        fitted, classes, len(spec.scale.class_values), SETTINGS, StopSignal()
-    )
-    queries = ratings.queries()
-    for asked, rounds in ((without_user(queries), 3), (without_time(queries), 6)):
-        features = spec.transform(asked).values
-        alone = booster.inplace_predict(features, iteration_range=(0, rounds))
-        np.testing.assert_array_equal(booster.inplace_predict(features), alone)
-        assert np.ptp(alone, axis=0).max() > 0
-    whole = spec.transform(queries).values
-    assert not np.array_equal(
-        booster.inplace_predict(whole),
-        booster.inplace_predict(whole, iteration_range=(0, 6)),
-    )
-
-
-@pytest.mark.parametrize("lacking", [lambda q: q, without_time, without_user])
-def test_models_of_several_seeds_are_averaged(
-    spec: FeatureSpec,
-    ratings: RatingTable,
-    fitted: FeatureBlocks,
-    lacking: Callable[[RatingQueries], RatingQueries],
-) -> None:
-    classes, features = (
-        spec.scale.to_class(ratings.rating),
-        spec.transform(lacking(ratings.queries())).values,
-    )
-
-    def margins(n_models: int, seed: int) -> np.ndarray:
-        settings = replace(SETTINGS, n_models=n_models, seed=seed)
-        booster = fit_booster(
-            fitted, classes, len(spec.scale.class_values), settings, StopSignal()
-        )
-        assert booster.num_boosted_rounds() == n_models * SETTINGS.num_round
-        return booster.inplace_predict(features, predict_type="margin")
-
-    apart = [margins(1, seed) for seed in (5, 6, 7)]
-    # Leaves are rounded: those of the seeds apart once, and once more when divided.
-    rounding = 2 * SETTINGS.num_round * LEAF_STEP
-    np.testing.assert_allclose(margins(3, 5), np.mean(apart, axis=0), atol=rounding)
+    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10, n_before=4)
+    assert [schedule.gate(n_round) for n_round in (0, 3, 4)] == [None, None, 1]

@@ -1,3 +1,5 @@
+"""Splits: every row in one part, and in the right one."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -13,7 +15,7 @@ from movielens.errors import DataError
 from movielens.readers import read_dataset
 from movielens.tables import RatingTable
 from train.hyperparameters import SplitName
-from train.split import split_ratings
+from train.split import hold_out, split_ratings
 
 SPLITS: tuple[SplitName, ...] = ("tutorial", "random", "temporal", "user_temporal")
 
@@ -22,20 +24,20 @@ def pairs(table: RatingTable) -> list[tuple[int, int]]:
     return list(zip(table.user_id.tolist(), table.movie_id.tolist(), strict=True))
 
 
-def test_tutorial_split_is_pandas_own(data_dir: Path) -> None:
+def test_the_tutorials_split_is_pandas_own(data_dir: Path) -> None:
     frame = pd.read_csv(data_dir / "ratings.csv")
     shuffled = frame.sample(frac=1, random_state=1729)
+    ids = shuffled[["userId", "movieId"]].to_numpy()
+    expected = [(user, movie) for user, movie in ids.tolist()]
     n_train = int(0.7 * len(frame))
-    split = split_ratings(
-        read_dataset([Channel("training", data_dir)]).ratings, "tutorial", 0.2, 1
-    )
-    assert (len(split.train), len(split.test)) == (70_585, 30_251)
-    for part, expected in (
-        (split.train, shuffled[:n_train]),
-        (split.test, shuffled[n_train:]),
-    ):
-        assert part.user_id.tolist() == expected["userId"].tolist()
-        assert part.movie_id.tolist() == expected["movieId"].tolist()
+
+    channel = Channel("training", data_dir)
+    ratings = read_dataset([channel]).ratings
+    split = split_ratings(ratings, "tutorial", 0.2, 1)
+    assert len(split.train) == 70_585
+    assert len(split.test) == 30_251
+    assert pairs(split.train) == expected[:n_train]
+    assert pairs(split.test) == expected[n_train:]
 
 
 @pytest.mark.parametrize("name", SPLITS)
@@ -45,35 +47,45 @@ def test_every_row_is_in_one_part(ratings: RatingTable, name: SplitName) -> None
     assert len(split.test) > 0
 
 
-def test_none_trains_on_everything(ratings: RatingTable) -> None:
+def test_without_a_split_all_rows_train(ratings: RatingTable) -> None:
     split = split_ratings(ratings, "none", 0.25, 3)
     assert pairs(split.train) == pairs(ratings)
     assert len(split.test) == 0
 
 
 @given(holdout=st.floats(0.05, 0.9), seed=st.integers(0, 2**31 - 1))
-def test_random_is_seeded_and_of_the_asked_size(
+def test_a_random_split_is_seeded_and_has_the_size_asked_for(
     ratings: RatingTable, holdout: float, seed: int
 ) -> None:
     split = split_ratings(ratings, "random", holdout, seed)
+    again = split_ratings(ratings, "random", holdout, seed)
     assert len(split.test) == round(holdout * len(ratings))
-    assert pairs(split.test) == pairs(
-        split_ratings(ratings, "random", holdout, seed).test
-    )
+    assert pairs(split.test) == pairs(again.test)
 
 
-def test_seeds_differ(ratings: RatingTable) -> None:
-    assert pairs(split_ratings(ratings, "random", 0.3, 1).test) != pairs(
-        split_ratings(ratings, "random", 0.3, 2).test
-    )
+def test_another_seed_makes_another_split(ratings: RatingTable) -> None:
+    first = split_ratings(ratings, "random", 0.3, 1)
+    second = split_ratings(ratings, "random", 0.3, 2)
+    assert pairs(first.test) != pairs(second.test)
+
+
+def test_held_out_rows_are_rising() -> None:
+    kept, held_out = hold_out(100, 0.3, 1)
+    together = [*kept, *held_out]
+    assert len(held_out) == 30
+    assert sorted(together) == list(range(100))
+    assert kept.tolist() == sorted(kept)
+    assert held_out.tolist() == sorted(held_out)
 
 
 def test_temporal_tests_the_last_rows(ratings: RatingTable) -> None:
     split = split_ratings(ratings, "temporal", 0.25, 3)
-    assert split.train.timestamp is not None
-    assert split.test.timestamp is not None
-    assert len(split.test) == 100
-    assert split.train.timestamp.max() <= split.test.timestamp.min()
+    trained = split.train.timestamp
+    tested = split.test.timestamp
+    assert trained is not None
+    assert tested is not None
+    assert len(tested) == 100
+    assert trained.max() <= tested.min()
 
 
 def test_user_temporal_tests_the_last_rows_of_each_user(ratings: RatingTable) -> None:
@@ -82,21 +94,21 @@ def test_user_temporal_tests_the_last_rows_of_each_user(ratings: RatingTable) ->
     assert split.test.timestamp is not None
     for user in np.unique(ratings.user_id):
         n_rows = int((ratings.user_id == user).sum())
+        trained = split.train.timestamp[split.train.user_id == user]
         tested = split.test.timestamp[split.test.user_id == user]
         assert len(tested) == int(0.25 * n_rows)
         if len(tested):
-            assert (
-                split.train.timestamp[split.train.user_id == user].max() <= tested.min()
-            )
+            assert trained.max() <= tested.min()
 
 
 @pytest.mark.parametrize("name", ["temporal", "user_temporal"])
 def test_temporal_splits_need_timestamps(ratings: RatingTable, name: SplitName) -> None:
     bare = RatingTable.of(ratings.user_id, ratings.movie_id, ratings.rating, None)
-    with pytest.raises(DataError, match="timestamp"):
+    with pytest.raises(DataError, match="needs a timestamp column"):
         split_ratings(bare, name, 0.2, 1)
 
 
-def test_a_split_without_test_rows_says_so(ratings: RatingTable) -> None:
-    with pytest.raises(DataError, match="leaves 2 to train on and 0 to test"):
-        split_ratings(ratings.take(np.arange(2)), "random", 0.1, 1)
+def test_a_split_without_test_rows_is_refused(ratings: RatingTable) -> None:
+    two_rows = ratings.take(np.arange(2))
+    with pytest.raises(DataError, match="leaves 2 to train on and 0 to test:"):
+        split_ratings(two_rows, "random", 0.1, 1)

@@ -20,23 +20,30 @@ def stop() -> Iterator[StopSignal]:
     signal.signal(signal.SIGTERM, before)
 
 
-def test_it_is_noted_and_told_when_asked(stop: StopSignal) -> None:
-    stop.check("the features")
+def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_sigterm_is_noted_and_raised_at_the_next_check(stop: StopSignal) -> None:
+    stop.check("the features")
+    terminate()
     assert stop.requested
-    with pytest.raises(
-        StoppedError,
-        match="stopped by SIGTERM before the features: there is no model yet",
-    ):
+    expected = "stopped by SIGTERM before the features: there is no model yet"
+    with pytest.raises(StoppedError, match=expected):
         stop.check("the features")
 
 
-def test_where_nothing_is_lost_it_ends_what_is_going_on(stop: StopSignal) -> None:
+def test_sigterm_ends_work_at_once_if_nothing_is_lost(stop: StopSignal) -> None:
+    expected = "before the features were done"
     with (
-        pytest.raises(StoppedError, match="before the features were done"),
+        pytest.raises(StoppedError, match=expected),
         stop.giving_up("the features were done"),
     ):
-        os.kill(os.getpid(), signal.SIGTERM)
+        terminate()
+
+
+def test_after_such_work_sigterm_is_only_noted(stop: StopSignal) -> None:
     with stop.giving_up("the features were done"):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    terminate()
+    assert stop.requested

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from movielens.features import Column, FeatureMatrix
-from movielens.features.parts import Part
+from movielens.features import Column, FeatureMatrix, Part
 from train.blocks import FeatureBlocks
+from train.quantised_matrix import quantised_matrix
 from train.schedule import Schedule
-from train.views import Views
+from train.views import QUANTILE_ROWS, Views
 
 COLUMNS = (
     Column("knows_user", Part.USER),
@@ -25,79 +25,113 @@ COLUMNS = (
     Column("weekday", Part.MOMENT),
     Column("latest_gap_1", Part.MOMENT),
 )
-SCHEDULE = Schedule(COLUMNS, 0, 10, 20)
+N_FEATURES = len(COLUMNS)
 N_ROUNDS = 60
+N_ROWS = 50
+LABEL = np.arange(N_ROWS) % 3
+SCHEDULE = Schedule(COLUMNS, n_before=0, first_of_user=10, first_of_moment=20)
+FIRST_ROUND = {Part.MOVIE: 0, Part.USER: 10, Part.MOMENT: 20}
+ROUND_OF_MOMENT = 25
 
 
 @pytest.fixture(scope="module")
 def blocks() -> FeatureBlocks:
-    values = np.random.default_rng(3).normal(size=(50, len(COLUMNS))).astype(np.float32)
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(N_ROWS, N_FEATURES)).astype(np.float32)
     return FeatureBlocks.of(FeatureMatrix(values, COLUMNS))
 
 
-def views(blocks: FeatureBlocks, share: float, seed: int = 1) -> Views:
-    return Views((blocks,), np.arange(50) % 3, SCHEDULE, share, 16, seed)
+def views(
+    blocks: FeatureBlocks,
+    share: float,
+    seed: int = 1,
+    quantile_rows: int = QUANTILE_ROWS,
+) -> Views:
+    return Views(
+        (blocks,),
+        LABEL,
+        SCHEDULE,
+        share,
+        max_bin=16,
+        seed=seed,
+        quantile_rows=quantile_rows,
+    )
 
 
+def columns_of(views: Views, n_round: int) -> list[int]:
+    return [int(column) for column in views.of(n_round).columns]
+
+
+@pytest.mark.parametrize("part", Part)
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.8, 1.0])
 def test_each_feature_of_a_part_is_in_one_hand_or_two(
-    blocks: FeatureBlocks, share: float
+    blocks: FeatureBlocks, share: float, part: Part
 ) -> None:
     dealt = views(blocks, share)
-    for part, first in ((Part.MOVIE, 0), (Part.USER, 10), (Part.MOMENT, 20)):
-        hands = {
-            id(view): view.columns
-            for view in (dealt.of(n) for n in range(first, first + 10))
-        }
-        allowed = SCHEDULE.columns(part).tolist()
-        for hand in hands.values():
-            assert len(hand) == max(1, int(share * len(allowed)))
-            assert len(set(hand.tolist())) == len(hand)
-        seen = Counter(column for hand in hands.values() for column in hand.tolist())
-        assert set(seen) == set(allowed)
-        assert max(seen.values()) <= 2
+    first = FIRST_ROUND[part]
+    rounds = range(first, first + 10)
+    hands = {tuple(columns_of(dealt, n_round)) for n_round in rounds}
+
+    allowed = SCHEDULE.columns(part).tolist()
+    size = max(1, int(share * len(allowed)))
+    for hand in hands:
+        assert len(hand) == size
+        assert len(set(hand)) == size
+    seen = Counter(column for hand in hands for column in hand)
+    assert set(seen) == set(allowed)
+    assert max(seen.values()) <= 2
 
 
 def test_a_matrix_has_the_columns_of_its_view(blocks: FeatureBlocks) -> None:
-    view = views(blocks, 0.4).of(25)
-    names = [COLUMNS[column].name for column in view.columns]
-    assert view.matrices[0].feature_names == names
+    view = views(blocks, 0.4).of(ROUND_OF_MOMENT)
+    expected = [COLUMNS[column].name for column in view.columns]
+    assert view.matrices[0].feature_names == expected
     assert view.share == 1.0
 
 
-def test_bins_of_many_rows_are_those_of_some(
-    blocks: FeatureBlocks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("train.views.QUANTILE_ROWS", 10)
-    made = np.arange(10, 50)  # as where features are made of a share of the rows
-    view = views(blocks.among(made), 1.0).of(25)
-    some = (
-        blocks.among(made[::4]).of_columns(view.columns).matrix(np.arange(50) % 3, 16)
-    )
-    assert view.matrices[0].num_row() == 40
-    for found, expected in zip(
-        view.matrices[0].get_quantile_cut(), some.get_quantile_cut(), strict=True
-    ):
-        np.testing.assert_array_equal(found, expected)
+def test_bins_of_many_rows_are_those_of_some(blocks: FeatureBlocks) -> None:
+    made = np.arange(10, N_ROWS)  # features of a share of the rows
+    dealt = views(blocks.among(made), 1.0, quantile_rows=10)
+    view = dealt.of(ROUND_OF_MOMENT)
+    assert view.matrices[0].num_row() == len(made)
+
+    every_fourth = blocks.among(made[::4])
+    same_columns = every_fourth.of_columns(view.columns)
+    sample = quantised_matrix(same_columns, LABEL, max_bin=16)
+    expected = sample.get_quantile_cut()
+    found = view.matrices[0].get_quantile_cut()
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_array_equal(found[1], expected[1])
 
 
-def test_the_view_of_a_round_is_the_same_wherever_one_begins(
+def test_a_round_has_the_same_view_wherever_a_run_begins(
     blocks: FeatureBlocks,
 ) -> None:
-    through, resumed = views(blocks, 0.4), views(blocks, 0.4)
-    before = [through.of(n).columns.tolist() for n in range(N_ROUNDS)]
-    assert [resumed.of(n).columns.tolist() for n in range(33, N_ROUNDS)] == before[33:]
-    other = views(blocks, 0.4, seed=2)
-    assert [other.of(n).columns.tolist() for n in range(N_ROUNDS)] != before
+    from_the_start = views(blocks, 0.4)
+    expected = [columns_of(from_the_start, n_round) for n_round in range(N_ROUNDS)]
+    resumed = views(blocks, 0.4)
+    for n_round in range(33, N_ROUNDS):
+        assert columns_of(resumed, n_round) == expected[n_round]
 
 
-def test_features_made_anew_are_in_one_matrix_which_xgboost_draws_from(
-    blocks: FeatureBlocks,
-) -> None:
+def test_another_seed_deals_other_hands(blocks: FeatureBlocks) -> None:
+    first = views(blocks, 0.4, seed=1)
+    second = views(blocks, 0.4, seed=2)
+    rounds = range(N_ROUNDS)
+    dealt_first = [columns_of(first, n_round) for n_round in rounds]
+    dealt_second = [columns_of(second, n_round) for n_round in rounds]
+    assert dealt_first != dealt_second
+
+
+def test_features_that_are_not_kept_are_in_one_matrix(blocks: FeatureBlocks) -> None:
     drawn = views(replace(blocks, are_kept=False), 0.5)
-    first, last = drawn.of(0), drawn.of(25)
+    first = drawn.of(0)
+    last = drawn.of(ROUND_OF_MOMENT)
     assert first.matrices[0] is last.matrices[0]
-    assert first.columns.tolist() == list(range(len(COLUMNS)))
-    assert [int(view.share * len(COLUMNS)) for view in (first, last)] == [1, 3]
+    assert columns_of(drawn, ROUND_OF_MOMENT) == list(range(N_FEATURES))
+    # XGBoost draws half of the two features allowed, later half of the seven.
+    assert int(first.share * N_FEATURES) == 1
+    assert int(last.share * N_FEATURES) == 3
     weights = last.matrices[0].get_float_info("feature_weights")
-    assert np.flatnonzero(weights).tolist() == SCHEDULE.columns(Part.MOMENT).tolist()
+    allowed = SCHEDULE.columns(Part.MOMENT)
+    np.testing.assert_array_equal(np.flatnonzero(weights), allowed)

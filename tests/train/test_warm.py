@@ -1,12 +1,10 @@
-"""Going on from an earlier model: a first job on some of the ratings, a second one on
-the rest.
-"""
+"""A warm start: a first job on some of the ratings, a second one on the others."""
 
 from __future__ import annotations
 
-import json
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +16,17 @@ from movielens import artifact
 from movielens.errors import ArtifactError
 from movielens.features import FeatureSpec
 from movielens.queries import RatingQueries
-from movielens.tables import MovieTable, RatingTable
+from movielens.tables import RatingTable
+from tests.train.conftest import configure
 from train.errors import JobError
 from train.job import TrainingJob, prepare
 from train.pipeline import train
+from train.split import Split
 from train.stop import StopSignal
-from train.warm import ratings_of
+from train.warm import EarlierModel, ratings_of
 
 MakeJob = Callable[..., Path]
+Lines = list[str]
 QUICK = {
     "num_round": "6",
     "max_depth": "3",
@@ -43,163 +44,174 @@ def run(base_dir: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def halves(make_job: MakeJob) -> tuple[Path, list[str], list[str]]:
-    """A job, and the lines of its ratings in two halves, one holding every second line."""
-    base_dir = make_job(QUICK)
-    _, *lines = (
-        (base_dir / "input" / "data" / "training" / "ratings.csv")
-        .read_text()
-        .splitlines()
-    )
-    return base_dir, lines[::2], lines[1::2]
+def base_dir(make_job: MakeJob) -> Path:
+    return make_job(QUICK)
 
 
-def give(
-    base_dir: Path,
-    lines: list[str],
-    settings: dict[str, str],
-    *,
-    with_movies: bool = True,
+@pytest.fixture
+def halves(base_dir: Path) -> tuple[Lines, Lines]:
+    """The lines of the ratings in two halves, of every other line each."""
+    text = (base_dir / "input" / "data" / "training" / "ratings.csv").read_text()
+    _, *lines = text.splitlines()
+    return lines[::2], lines[1::2]
+
+
+def write_ratings(base_dir: Path, lines: Lines) -> None:
+    header = "userId,movieId,rating,timestamp"
+    path = base_dir / "input" / "data" / "training" / "ratings.csv"
+    path.write_text("\n".join([header, *lines, ""]))
+
+
+def run_first(
+    base_dir: Path, lines: Lines, hyperparameters: dict[str, str] = QUICK
 ) -> None:
-    """Put ratings into the channel and settings beside them."""
-    channel = base_dir / "input" / "data" / "training"
-    (channel / "ratings.csv").write_text(
-        "\n".join(["userId,movieId,rating,timestamp", *lines, ""])
-    )
-    if not with_movies:
-        (channel / "movies.csv").unlink()
-    config = base_dir / "input" / "config"
-    (config / "hyperparameters.json").write_text(json.dumps(settings))
-    (config / "inputdataconfig.json").write_text(
-        json.dumps({"training": {}, "model": {}})
-    )
-
-
-def put_model(base_dir: Path) -> None:
-    """The model of the job before, as SageMaker hands it over."""
+    """Train on these ratings, and put the model into a channel as SageMaker would."""
+    write_ratings(base_dir, lines)
+    configure(base_dir, "hyperparameters", hyperparameters)
+    run(base_dir)
     channel = base_dir / "input" / "data" / "model"
     channel.mkdir()
     with tarfile.open(channel / "model.tar.gz", "w:gz") as tar:
         tar.add(base_dir / "model", ".")
 
 
-def test_old_and_new_ratings_make_the_features_of_all(
-    halves: tuple[Path, list[str], list[str]],
+def prepare_second(
+    base_dir: Path, lines: Lines, hyperparameters: dict[str, str] = QUICK
 ) -> None:
-    base_dir, old, new = halves
+    """The job that goes on from the model, with these ratings."""
+    write_ratings(base_dir, lines)
+    configure(base_dir, "hyperparameters", hyperparameters)
+    configure(base_dir, "inputdataconfig", {"training": {}, "model": {}})
+
+
+def booster_of(base_dir: Path) -> xgboost.Booster:
+    booster = artifact.load(base_dir / "model").booster
+    assert isinstance(booster, xgboost.Booster)
+    return booster
+
+
+def regression_of(base_dir: Path) -> xgboost.Booster:
+    regression = artifact.load(base_dir / "model").regression
+    assert isinstance(regression, xgboost.Booster)
+    return regression
+
+
+def test_features_are_made_from_old_and_new_ratings(
+    base_dir: Path, halves: tuple[Lines, Lines]
+) -> None:
+    old, new = halves
     run(base_dir)
-    whole = artifact.load(base_dir / "model").spec
-    give(base_dir, old, QUICK)
-    (base_dir / "input" / "config" / "inputdataconfig.json").write_text(
-        json.dumps({"training": {}})
-    )
-    run(base_dir)
-    first = artifact.load(base_dir / "model")
-    put_model(base_dir)
-    give(base_dir, new, QUICK, with_movies=False)
-    evaluation = run(base_dir)
-    second = artifact.load(base_dir / "model")
-    assert evaluation["data"]["n_train"] == len(old) + len(new)
-    assert evaluation["data"]["n_earlier"] == len(old)
+    of_all = artifact.load(base_dir / "model").spec
+
+    run_first(base_dir, old)
+    prepare_second(base_dir, new)
+    (base_dir / "input" / "data" / "training" / "movies.csv").unlink()
+    counts = run(base_dir)["data"]
+    assert counts["n_train"] == len(old) + len(new)
+    assert counts["n_earlier"] == len(old)
+
     queries = RatingQueries(
         np.array([1, 5, 999]), np.array([1, 3, 1]), np.array([1e9, np.nan, 1e9])
     )
-    assert np.array_equal(
-        second.spec.transform(queries).values,
-        whole.transform(queries).values,
-        equal_nan=True,
+    spec = artifact.load(base_dir / "model").spec
+    np.testing.assert_array_equal(
+        spec.transform(queries).values, of_all.transform(queries).values
     )
-    # The old trees come first, and six more are added for each class.
-    assert first.booster.num_boosted_rounds() == 6
-    assert second.booster.num_boosted_rounds() == 12
-    assert second.booster[:6].get_dump() == first.booster.get_dump()
 
 
-def test_a_regression_goes_on_too(halves: tuple[Path, list[str], list[str]]) -> None:
-    base_dir, old, new = halves
-    settings = {**QUICK, "regression_rounds": "4"}
-    give(base_dir, old, settings)
-    (base_dir / "input" / "config" / "inputdataconfig.json").write_text(
-        json.dumps({"training": {}})
-    )
-    run(base_dir)
-    first = artifact.load(base_dir / "model").regression
-    put_model(base_dir)
-    give(base_dir, new, settings, with_movies=False)
-    assert run(base_dir)["booster"]["regression_rounds"] == 8
-    second = artifact.load(base_dir / "model").regression
-    assert isinstance(first, xgboost.Booster)
-    assert isinstance(second, xgboost.Booster)
-    assert second[:4].get_dump() == first.get_dump()
-
-
-def test_test_rows_are_new_and_in_no_training_row(
-    halves: tuple[Path, list[str], list[str]],
+def test_the_old_trees_come_first_in_both_boosters(
+    base_dir: Path, halves: tuple[Lines, Lines]
 ) -> None:
-    base_dir, old, new = halves
-    give(base_dir, old, QUICK)
-    (base_dir / "input" / "config" / "inputdataconfig.json").write_text(
-        json.dumps({"training": {}})
-    )
-    run(base_dir)
-    put_model(base_dir)
-    # Some rate once more what they have rated before.
+    old, new = halves
+    hyperparameters = {**QUICK, "regression_rounds": "4"}
+    run_first(base_dir, old, hyperparameters)
+    first_booster = booster_of(base_dir)
+    first_regression = regression_of(base_dir)
+    assert first_booster.num_boosted_rounds() == 6
+
+    prepare_second(base_dir, new, hyperparameters)
+    rounds = run(base_dir)["booster"]
+    assert (rounds["num_round"], rounds["regression_rounds"]) == (12, 8)
+    assert booster_of(base_dir)[:6].get_dump() == first_booster.get_dump()
+    assert regression_of(base_dir)[:4].get_dump() == first_regression.get_dump()
+
+
+def test_test_rows_are_new_and_no_training_rows(
+    base_dir: Path, halves: tuple[Lines, Lines]
+) -> None:
+    old, new = halves
+    run_first(base_dir, old)
+    # Some pairs are rated a second time.
     again = [
         ",".join([*line.split(",")[:2], "0.5", "1600000000"]) for line in old[:200]
     ]
-    settings = {
+    hyperparameters = {
         **QUICK,
         "split": "random",
         "holdout": "0.3",
         "early_stopping_rounds": "2",
         "save_predictions": "true",
     }
-    give(base_dir, new + again, settings)
+    prepare_second(base_dir, new + again, hyperparameters)
     evaluation = run(base_dir)
+
     n_new = len(new) + len(again)
     assert evaluation["test"]["n_rows"] == round(0.3 * n_new)
-    assert evaluation["data"]["n_train"] + evaluation["data"]["n_test"] == len(
-        old
-    ) + len(new)
-    tested = (
-        (base_dir / "output" / "data" / "predictions.csv").read_text().splitlines()[1:]
-    )
+    counts = evaluation["data"]
+    assert counts["n_train"] + counts["n_test"] == len(old) + len(new)
+
     kept = ratings_of(artifact.load(base_dir / "model").spec)
-    pairs = set(zip(kept.user_id.tolist(), kept.movie_id.tolist(), strict=True))
-    assert not pairs & {
-        (int(user), int(movie))
-        for user, movie, *_ in (line.split(",") for line in tested)
-    }
+    trained = set(zip(kept.user_id.tolist(), kept.movie_id.tolist(), strict=True))
+    assert not trained & pairs_tested(base_dir)
 
 
-def test_the_artifact_gives_its_ratings_back(
-    ratings: RatingTable, movies: MovieTable
+def pairs_tested(base_dir: Path) -> set[tuple[int, int]]:
+    text = (base_dir / "output" / "data" / "predictions.csv").read_text()
+    _, *rows = [line.split(",") for line in text.splitlines()]
+    return {(int(user), int(movie)) for user, movie, *_ in rows}
+
+
+def test_an_artifact_gives_its_ratings_back(
+    spec: FeatureSpec, ratings: RatingTable
 ) -> None:
-    back = ratings_of(FeatureSpec.fit(ratings, movies))
+    back = ratings_of(spec)
     assert ratings.timestamp is not None
     order = np.lexsort((ratings.movie_id, ratings.timestamp, ratings.user_id))
+    expected = ratings.take(order)
     for column in ("user_id", "movie_id", "half_stars", "timestamp"):
-        assert np.array_equal(getattr(back, column), getattr(ratings, column)[order]), (
-            column
+        np.testing.assert_array_equal(
+            getattr(back, column), getattr(expected, column), column
         )
 
 
-def test_other_features_are_refused(halves: tuple[Path, list[str], list[str]]) -> None:
-    base_dir, _, new = halves
-    run(base_dir)
-    put_model(base_dir)
-    give(base_dir, new, {**QUICK, "features": "clock"})
-    with pytest.raises(
-        JobError, match="has features statistics,histograms, this job asks for clock"
-    ):
+def test_other_features_are_refused(
+    base_dir: Path, halves: tuple[Lines, Lines]
+) -> None:
+    old, new = halves
+    run_first(base_dir, old)
+    prepare_second(base_dir, new, {**QUICK, "features": "clock"})
+    expected = "has features statistics,histograms, this job asks for clock"
+    with pytest.raises(JobError, match=expected):
         run(base_dir)
 
 
-def test_a_channel_without_a_model_is_refused(
-    halves: tuple[Path, list[str], list[str]],
+def test_timestamps_on_one_side_only_are_refused(
+    spec: FeatureSpec, ratings: RatingTable
 ) -> None:
-    base_dir, _, new = halves
-    give(base_dir, new, QUICK)
+    timed = EarlierModel(spec, b"", b"", ratings)
+    untimed = replace(timed, ratings=replace(ratings, timestamp=None))
+    no_rows = ratings.take(np.empty(0, dtype=np.int64))
+    with pytest.raises(JobError, match="has timestamps, but the new ratings don't"):
+        timed.added_to(Split(untimed.ratings, no_rows))
+    with pytest.raises(JobError, match="has no timestamps, but the new ratings do"):
+        untimed.added_to(Split(ratings, no_rows))
+
+
+def test_a_channel_without_a_model_is_refused(
+    base_dir: Path, halves: tuple[Lines, Lines]
+) -> None:
+    _, new = halves
+    prepare_second(base_dir, new)
     channel = base_dir / "input" / "data" / "model"
     channel.mkdir()
     with pytest.raises(ArtifactError, match=r"no manifest\.json"):

@@ -8,77 +8,80 @@ import itertools
 import os
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
-import train.watch
 from train.errors import JobError
 from train.hosts import Hosts
-from train.watch import Watch
+from train.watch import PORT, Patience, Watch
 
+SHORT = Patience(beat=0.1, silence=1.0, grace=0.5)
 _NETWORKS = itertools.count(1)
 
 
 @pytest.fixture
 def names() -> tuple[str, ...]:
+    """Addresses of three hosts, which no other test uses."""
     network = f"127.{os.getpid() % 200 + 51}.{next(_NETWORKS)}"
     return tuple(f"{network}.{number}" for number in (1, 2, 3))
 
 
 @pytest.fixture
-def gone() -> list[str]:
+def gave_up() -> list[str]:
+    """The reasons of hosts that gave up."""
     return []
 
 
 @pytest.fixture
-def watches(
-    names: tuple[str, ...], gone: list[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dict[str, Watch]]:
-    """Three hosts that have met; where one gives up, it is told in ``gone``."""
-    for name, seconds in {
-        "BEAT_SECONDS": 0.1,
-        "SILENT_SECONDS": 1.0,
-        "GRACE_SECONDS": 0.5,
-    }.items():
-        monkeypatch.setattr(train.watch, name, seconds)
-    found: dict[str, Watch] = {}
+def watches(names: tuple[str, ...], gave_up: list[str]) -> Iterator[dict[str, Watch]]:
+    """Three hosts that are connected."""
+    started: dict[str, Watch] = {}
 
     def start(name: str) -> None:
-        found[name] = Watch.start(Hosts(names, name), gone.append, lambda: {"port": 7})
+        hosts = Hosts(names, name)
+        started[name] = Watch.start(hosts, gave_up.append, lambda: {"port": 7}, SHORT)
 
-    threads = [threading.Thread(target=start, args=[name]) for name in reversed(names)]
+    # The first host comes last.
+    in_threads(start, names[::-1])
+    yield started
+    for watch in started.values():
+        watch.end()
+    wait_for_listeners()
+
+
+def in_threads(target: Callable[[str], None], names: tuple[str, ...]) -> None:
+    threads = [threading.Thread(target=target, args=[name]) for name in names]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
-    yield found
-    for watch in found.values():
-        watch.end()
-    listeners_ended()
 
 
-def listeners_ended() -> None:
+def wait_for_listeners() -> None:
     for thread in threading.enumerate():
         if thread.name == "watch":
             thread.join(10)
 
 
-def test_the_first_tells_all(watches: dict[str, Watch], names: tuple[str, ...]) -> None:
+def test_all_hosts_get_what_the_first_one_shares(
+    watches: dict[str, Watch], names: tuple[str, ...]
+) -> None:
     assert [watches[name].shared for name in names] == [{"port": 7}] * 3
 
 
-def test_an_end_is_no_loss(
-    watches: dict[str, Watch], names: tuple[str, ...], gone: list[str]
+def test_a_host_that_is_done_is_not_lost(
+    watches: dict[str, Watch], names: tuple[str, ...], gave_up: list[str]
 ) -> None:
     for name in reversed(names):
         watches[name].end()
     assert [watches[name].reason(0.3) for name in names] == ["", "", ""]
-    assert gone == []
+    assert gave_up == []
 
 
 @pytest.mark.parametrize("failed", [0, 2])
-def test_a_failure_is_told_to_all(
+def test_a_failure_is_reported_to_all_others(
     watches: dict[str, Watch], names: tuple[str, ...], failed: int
 ) -> None:
     watches[names[failed]].end("the disk is full")
@@ -86,48 +89,52 @@ def test_a_failure_is_told_to_all(
     assert [watches[name].reason(5) for name in others] == ["the disk is full"] * 2
 
 
-def test_silence_is_noticed_and_ends_whoever_still_waits(
-    watches: dict[str, Watch], names: tuple[str, ...], gone: list[str]
+def test_a_silent_host_is_noticed_and_the_others_give_up(
+    watches: dict[str, Watch], names: tuple[str, ...], gave_up: list[str]
 ) -> None:
-    watches[
-        names[1]
-    ]._closed.set()  # its connection stays open, but it says nothing more
+    # Its connection stays open, but it sends no more signs of life.
+    watches[names[1]]._is_closed.set()
     expected = f"host {names[1]} is gone (no sign of life for 1 s)"
     assert watches[names[0]].reason(10) == expected
     assert watches[names[2]].reason(10) == expected
-    for _ in range(100):
-        if len(gone) == 2:
-            break
-        threading.Event().wait(0.05)
-    assert gone == [expected] * 2
+
+    deadline = time.monotonic() + 5
+    while len(gave_up) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert gave_up == [expected] * 2
 
 
-def test_a_host_that_never_comes_is_named(
-    names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(train.watch, "START_SECONDS", 0.5)
-    with pytest.raises(JobError, match=f"no word from {names[1]}, {names[2]} in 0.5 s"):
-        Watch.start(Hosts(names, names[0]), print, dict)
-    with pytest.raises(JobError, match=f"can't reach {names[0]}"):
-        Watch.start(Hosts(names, names[1]), print, dict)
+def test_a_host_that_never_comes_is_named(names: tuple[str, ...]) -> None:
+    hurried = Patience(start=0.5)
+    first, second, third = names
+    with pytest.raises(JobError, match=f"no word from {second}, {third} in 0.5 s"):
+        Watch.start(Hosts(names, first), print, dict, hurried)
+    with pytest.raises(JobError, match=f"can't reach {first} in 0.5 s"):
+        Watch.start(Hosts(names, second), print, dict, hurried)
 
 
-def test_a_stranger_is_no_host(names: tuple[str, ...]) -> None:
-    pair, found = names[:2], []
+def test_a_stranger_is_not_taken_for_a_host(names: tuple[str, ...]) -> None:
+    pair = names[:2]
+    started: list[Watch] = []
     first = threading.Thread(
-        target=lambda: found.append(Watch.start(Hosts(pair, pair[0]), print, dict))
+        target=lambda: started.append(Watch.start(Hosts(pair, pair[0]), print, dict))
     )
     first.start()
-    while True:
-        try:
-            with socket.create_connection((pair[0], train.watch.PORT)) as stranger:
-                stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            break
-        except ConnectionRefusedError:
-            continue
+    with connection_to(pair[0]) as stranger:
+        stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+
     second = Watch.start(Hosts(pair, pair[1]), print, dict)
     first.join(10)
     assert second.reason(0.1) == ""
     second.end()
-    found[0].end()
-    listeners_ended()
+    started[0].end()
+    wait_for_listeners()
+
+
+def connection_to(name: str) -> socket.socket:
+    """Connect as soon as somebody listens."""
+    while True:
+        try:
+            return socket.create_connection((name, PORT))
+        except ConnectionRefusedError:
+            time.sleep(0.01)

@@ -20,9 +20,11 @@ from movielens.manifest import SCHEMA_VERSION
 MakeJob = Callable[..., Path]
 TRAIN = Path(sys.executable).parent / "train"
 QUICK = {"num_round": "5", "max_depth": "3", "nthread": "1"}
+HEADER = "userId,movieId,rating,timestamp\n"
 
 
 def environment(base_dir: Path) -> dict[str, str]:
+    """This process's environment without what the toolkit would take for its own."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -31,7 +33,7 @@ def environment(base_dir: Path) -> dict[str, str]:
     return {**kept, "SAGEMAKER_BASE_DIR": str(base_dir)}
 
 
-def command(base_dir: Path) -> subprocess.CompletedProcess[str]:
+def run(base_dir: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [TRAIN],
         env=environment(base_dir),
@@ -46,18 +48,14 @@ def failure(base_dir: Path) -> str:
     return (base_dir / "output" / "failure").read_text()
 
 
-def test_a_good_job(make_job: MakeJob) -> None:
+def test_a_good_job_writes_a_model(make_job: MakeJob) -> None:
     base_dir = make_job(QUICK)
-    result = command(base_dir)
+    result = run(base_dir)
     assert result.returncode == 0, result.stderr
     assert (base_dir / "output" / "success").exists()
     assert not (base_dir / "output" / "failure").exists()
-    assert (
-        json.loads((base_dir / "model" / "manifest.json").read_bytes())[
-            "schema_version"
-        ]
-        == SCHEMA_VERSION
-    )
+    manifest = json.loads((base_dir / "model" / "manifest.json").read_bytes())
+    assert manifest["schema_version"] == SCHEMA_VERSION
     assert "metric test:rmse=" in result.stdout + result.stderr
 
 
@@ -65,43 +63,42 @@ def test_a_good_job(make_job: MakeJob) -> None:
     ("files", "cause"),
     [
         (
-            {"ratings": "userId,movieId,rating,timestamp\n1,1,4.0,5\n1,3,4.7,5\n"},
+            {"ratings": HEADER + "1,1,4.0,5\n1,3,4.7,5\n"},
             "ratings.csv line 3: rating is '4.7'",
         ),
         (
-            {"ratings": "userId,movieId,rating,timestamp\n1,999999,4.0,5\n"},
+            {"ratings": HEADER + "1,999999,4.0,5\n"},
             "ratings.csv line 2: movieId is '999999'",
         ),
         ({"ratings": ""}, "ratings"),
         ({"movies": "movieId,title\n1,Toy Story (1995)\n"}, "movies.csv"),
     ],
 )
-def test_bad_data_fails_cause_first(
+def test_bad_data_fails_with_the_cause_first(
     make_job: MakeJob, files: dict[str, str], cause: str
 ) -> None:
     base_dir = make_job(QUICK, **files)
-    assert command(base_dir).returncode == 1
+    assert run(base_dir).returncode == 1
     assert cause in failure(base_dir)
     assert "Traceback" not in failure(base_dir)
     assert not list((base_dir / "model").iterdir())
 
 
-def test_bad_hyperparameters_fail_cause_first(make_job: MakeJob) -> None:
+def test_bad_hyperparameters_fail_with_all_faults(make_job: MakeJob) -> None:
     base_dir = make_job({"max_depht": "3", "eta": "-1"})
-    assert command(base_dir).returncode == 1
-    assert (
-        failure(base_dir)
-        == "max_depht is unknown, did you mean max_depth?; eta is '-1', expected a number above 0 to 1"
+    assert run(base_dir).returncode == 1
+    assert failure(base_dir) == (
+        "max_depht is unknown, did you mean max_depth?; "
+        "eta is '-1', expected a number above 0 to 1"
     )
 
 
-def test_hyperparameters_that_are_no_json(make_job: MakeJob) -> None:
+def test_hyperparameters_that_are_no_json_are_named(make_job: MakeJob) -> None:
     base_dir = make_job()
-    (base_dir / "input" / "config" / "hyperparameters.json").write_text("{")
-    assert command(base_dir).returncode == 1
-    assert failure(base_dir).startswith(
-        f"can't read {base_dir}/input/config/hyperparameters.json"
-    )
+    path = base_dir / "input" / "config" / "hyperparameters.json"
+    path.write_text("{")
+    assert run(base_dir).returncode == 1
+    assert failure(base_dir).startswith(f"can't read {path}")
 
 
 def test_sigterm_keeps_the_rounds_so_far(make_job: MakeJob) -> None:

@@ -1,0 +1,134 @@
+"""What boosting is to learn. A job has two objectives, for two boosters on the same
+features:
+
+1. The classes: a distribution over the rating values, one tree a class and round.
+2. The regression, where it is asked for: the stars themselves by least squares, one
+   tree a round. A distribution over classes spends its trees on telling classes apart,
+   and a regression errs in other places. So halfway between the two the squared error
+   is lower than with either (`movielens.predictions.Predictions`).
+
+`train.booster` boosts both in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.device import find_device
+from train.hyperparameters import Hyperparameters
+from train.quantised_matrix import Label
+
+SEARCH_STAGE = "search"
+
+# The job's hyperparameters are tuned for the classes' booster. With one tree a round
+# instead of one a class, other values are better.
+_REGRESSION_PARAMS = {
+    "eta": 0.04,
+    "max_depth": 6,
+    "min_child_weight": 30.0,
+    "subsample": 0.7,
+    "colsample_bytree": 0.35,
+    "colsample_bynode": 1.0,
+    "gamma": 0.0,
+    "lambda": 8.0,
+    "objective": "reg:squarederror",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Objective:
+    """One booster's task.
+
+    Attributes:
+        stage: the name of its rounds in checkpoints.
+        params: XGBoost's parameters, with the seed.
+        label: int64 or float32 (n_rows,), what is to be predicted of each row.
+        n_rounds: rounds to add.
+        n_models: boosters of different seeds, whose margins are averaged.
+        early_stopping_rounds: rounds without a lower loss that end the search for the
+            number of rounds; 0 for no search.
+        needs_all_rounds: what happens after a stop: the booster is given up if it
+            doesn't have all its rounds. Otherwise the rounds so far are kept.
+    """
+
+    stage: str
+    params: Mapping[str, Any]
+    label: Label
+    n_rounds: int
+    n_models: int = 1
+    early_stopping_rounds: int = 0
+    needs_all_rounds: bool = False
+
+    def stage_of(self, n_model: int) -> str:
+        """The stage of one of the boosters, counted from 0."""
+        return f"{self.stage}{n_model}" if n_model else self.stage
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """All stages that this objective's checkpoints may have."""
+        final_stages = [self.stage_of(n_model) for n_model in range(self.n_models)]
+        if self.early_stopping_rounds:
+            return SEARCH_STAGE, *final_stages
+        return tuple(final_stages)
+
+
+def class_objective(
+    hyperparameters: Hyperparameters, class_index: NDArray[np.int64], n_classes: int
+) -> Objective:
+    """The distribution over the rating classes.
+
+    Args:
+        hyperparameters: of the job.
+        class_index: int64 (n_rows,), 0 to n_classes - 1.
+        n_classes: the number of classes, whether or not the rows have them all.
+    """
+    params = {
+        **hyperparameters.booster_params(),
+        "objective": "multi:softprob",
+        "num_class": n_classes,
+        "eval_metric": "mlogloss",
+        **_environment(hyperparameters),
+    }
+    return Objective(
+        stage="final",
+        params=params,
+        label=class_index,
+        n_rounds=hyperparameters.num_round,
+        n_models=hyperparameters.n_models,
+        early_stopping_rounds=hyperparameters.early_stopping_rounds,
+    )
+
+
+def regression_objective(
+    hyperparameters: Hyperparameters, rating: NDArray[np.float32]
+) -> Objective:
+    """The stars, by least squares.
+
+    A part of its rounds would pull all estimates towards the mean, so it needs them
+    all.
+
+    Args:
+        hyperparameters: of the job.
+        rating: float32 (n_rows,), stars.
+    """
+    params = {
+        **hyperparameters.booster_params(),
+        **_REGRESSION_PARAMS,
+        **_environment(hyperparameters),
+    }
+    return Objective(
+        stage="regression",
+        params=params,
+        label=rating,
+        n_rounds=hyperparameters.regression_rounds,
+        needs_all_rounds=True,
+    )
+
+
+def _environment(hyperparameters: Hyperparameters) -> dict[str, Any]:
+    return {"device": find_device(hyperparameters.device), "verbosity": 1}

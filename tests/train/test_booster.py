@@ -1,0 +1,268 @@
+"""Boosting to finished boosters: which trees answer what, the average of several seeds,
+and a regression that is stopped and resumed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from movielens import artifact
+from movielens.features import FeatureSpec
+from movielens.queries import RatingQueries
+from movielens.tables import RatingTable
+from tests.train.conftest import (
+    ASKED_BEFORE_BOOSTING,
+    StopAfter,
+    configure,
+    model_files,
+)
+from train.blocks import FeatureBlocks
+from train.booster import IncompleteError, fit_booster, fit_boosters
+from train.context import TrainingContext
+from train.hyperparameters import Hyperparameters
+from train.job import TrainingJob, prepare
+from train.model_surgery import LEAF_STEP
+from train.objective import class_objective, regression_objective
+from train.pipeline import train
+from train.stop import StoppedError, StopSignal
+
+MakeJob = Callable[..., Path]
+Lacking = Callable[[RatingQueries], RatingQueries]
+
+CLASSES = Hyperparameters(
+    num_round=10,
+    movie_rounds=0.3,
+    user_rounds=0.3,
+    max_depth=3,
+    min_child_weight=1,
+    nthread=1,
+    seed=5,
+)
+REGRESSION = Hyperparameters(
+    regression_rounds=40, movie_rounds=0.25, user_rounds=0.25, nthread=1, seed=5
+)
+
+
+def whole(queries: RatingQueries) -> RatingQueries:
+    return queries
+
+
+def without_time(queries: RatingQueries) -> RatingQueries:
+    never = np.full(len(queries), np.nan)
+    return RatingQueries(queries.user_id, queries.movie_id, never)
+
+
+def without_user(queries: RatingQueries) -> RatingQueries:
+    nobody = np.full_like(queries.user_id, 10**9)
+    return RatingQueries(nobody, queries.movie_id, queries.timestamp)
+
+
+# Which trees answer what
+
+
+@pytest.mark.parametrize(
+    ("lacking", "n_rounds"), [(without_user, 3), (without_time, 6)]
+)
+def test_rows_are_answered_by_the_rounds_that_need_no_more_than_is_known(
+    spec: FeatureSpec,
+    ratings: RatingTable,
+    fitted_blocks: FeatureBlocks,
+    lacking: Lacking,
+    n_rounds: int,
+) -> None:
+    context = TrainingContext(CLASSES)
+    booster = fit_boosters(fitted_blocks, ratings.rating, spec.scale, context).classes
+
+    features = spec.transform(lacking(ratings.queries())).values
+    of_these_rounds = booster.inplace_predict(features, iteration_range=(0, n_rounds))
+    np.testing.assert_array_equal(booster.inplace_predict(features), of_these_rounds)
+    assert np.ptp(of_these_rounds, axis=0).max() > 0
+
+    everything_known = spec.transform(ratings.queries()).values
+    assert not np.array_equal(
+        booster.inplace_predict(everything_known),
+        booster.inplace_predict(everything_known, iteration_range=(0, n_rounds)),
+    )
+
+
+@pytest.mark.parametrize("lacking", [whole, without_time, without_user])
+def test_models_of_several_seeds_are_averaged(
+    spec: FeatureSpec,
+    ratings: RatingTable,
+    fitted_blocks: FeatureBlocks,
+    lacking: Lacking,
+) -> None:
+    features = spec.transform(lacking(ratings.queries())).values
+
+    def margins(n_models: int, seed: int) -> NDArray[np.float32]:
+        context = TrainingContext(replace(CLASSES, n_models=n_models, seed=seed))
+        boosters = fit_boosters(fitted_blocks, ratings.rating, spec.scale, context)
+        n_rounds = boosters.classes.num_boosted_rounds()
+        assert n_rounds == n_models * CLASSES.num_round
+        found: NDArray[np.float32] = boosters.classes.inplace_predict(
+            features, predict_type="margin"
+        )
+        return found
+
+    apart = [margins(1, seed) for seed in (5, 6, 7)]
+    # Leaves are rounded once, and once more after they are divided.
+    rounding = 2 * CLASSES.num_round * LEAF_STEP
+    np.testing.assert_allclose(margins(3, 5), np.mean(apart, axis=0), atol=rounding)
+
+
+# The regression
+
+
+def test_the_regression_is_closer_the_more_is_known(
+    spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
+) -> None:
+    objective = regression_objective(REGRESSION, ratings.rating)
+    booster = fit_booster(objective, fitted_blocks, TrainingContext(REGRESSION))
+    assert booster.num_boosted_rounds() == REGRESSION.regression_rounds
+
+    def error(queries: RatingQueries, n_rounds: int) -> float:
+        """The error of these rounds, which shall be all that answer."""
+        features = spec.transform(queries).values
+        estimate = booster.inplace_predict(features)
+        of_these = booster.inplace_predict(features, iteration_range=(0, n_rounds))
+        np.testing.assert_array_equal(estimate, of_these)
+        return float(np.sqrt(np.mean((estimate - ratings.rating) ** 2)))
+
+    queries = ratings.queries()
+    of_movie = error(without_user(without_time(queries)), 10)
+    assert error(without_user(queries), 10) == of_movie
+    of_user = error(without_time(queries), 20)
+    of_all = error(queries, 40)
+    assert float(ratings.rating.std()) > of_movie > of_user > of_all
+
+
+def test_there_is_no_regression_unless_it_is_asked_for(
+    spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
+) -> None:
+    hyperparameters = replace(CLASSES, num_round=2)
+    without = TrainingContext(hyperparameters)
+    boosters = fit_boosters(fitted_blocks, ratings.rating, spec.scale, without)
+    assert boosters.regression is None
+
+    context = TrainingContext(replace(hyperparameters, regression_rounds=2))
+    boosters = fit_boosters(fitted_blocks, ratings.rating, spec.scale, context)
+    assert boosters.regression is not None
+
+
+def test_a_stop_among_the_classes_leaves_the_regression_out(
+    spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
+) -> None:
+    hyperparameters = replace(CLASSES, regression_rounds=2)
+    context = TrainingContext(hyperparameters, StopSignal(requested=True))
+    boosters = fit_boosters(fitted_blocks, ratings.rating, spec.scale, context)
+    assert boosters.classes.num_boosted_rounds() == 1
+    assert boosters.regression is None
+
+
+def test_a_regression_without_all_its_rounds_is_given_up(
+    ratings: RatingTable, fitted_blocks: FeatureBlocks
+) -> None:
+    objective = regression_objective(REGRESSION, ratings.rating)
+    context = TrainingContext(REGRESSION, StopSignal(requested=True))
+    with pytest.raises(IncompleteError, match="before 40 rounds were done"):
+        fit_booster(objective, fitted_blocks, context)
+
+
+def test_a_stop_before_the_first_round_leaves_nothing(
+    spec: FeatureSpec, ratings: RatingTable
+) -> None:
+    context = TrainingContext(CLASSES, StopSignal(requested=True))
+    blocks = FeatureBlocks.fitted(spec, ratings, ratings.queries(), context)
+    n_classes = len(spec.scale.class_values)
+    class_index = spec.scale.to_class(ratings.rating)
+    objective = class_objective(CLASSES, class_index, n_classes)
+    with pytest.raises(StoppedError, match="before the features were done"):
+        fit_booster(objective, blocks, context)
+
+
+# Whole jobs with a regression
+
+JOB = {
+    "num_round": "4",
+    "max_depth": "3",
+    "regression_rounds": "9",
+    "checkpoint_rounds": "3",
+    "nthread": "1",
+    "features": "statistics,clock",
+    "save_predictions": "true",
+}
+# How often a job asks for a stop before the regression: twice after the rounds of the
+# classes, which a resumed job has done already.
+ASKED_BEFORE_RESUMED = ASKED_BEFORE_BOOSTING + 2
+ASKED_BEFORE_REGRESSION = ASKED_BEFORE_RESUMED + 4
+
+
+def run(base_dir: Path, stop: StopSignal | None = None) -> dict[str, Any]:
+    prepare(base_dir)
+    evaluation = train(TrainingJob.at(base_dir), stop or StopSignal())
+    assert evaluation is not None
+    return asdict(evaluation.booster)
+
+
+def predicted_rows(base_dir: Path) -> list[list[str]]:
+    text = (base_dir / "output" / "data" / "predictions.csv").read_text()
+    return [line.split(",") for line in text.splitlines()]
+
+
+def test_a_stopped_regression_is_left_out_and_resumed(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
+    base_dir = make_job(JOB)
+    (base_dir / "checkpoints").mkdir()
+    never_stopped = tmp_path / "never-stopped"
+    shutil.copytree(base_dir, never_stopped)
+    assert run(never_stopped) == {
+        "num_round": 4,
+        "regression_rounds": 9,
+        "stopped": False,
+    }
+
+    among_its_rounds = ASKED_BEFORE_REGRESSION + 2
+    among_later_rounds = ASKED_BEFORE_RESUMED + 3
+    among_the_features = ASKED_BEFORE_BOOSTING - 2
+    for times in (among_its_rounds, among_later_rounds, among_the_features):
+        assert run(base_dir, StopAfter(times)) == {
+            "num_round": 4,
+            "regression_rounds": 0,
+            "stopped": True,
+        }
+        assert artifact.load(base_dir / "model").regression is None
+
+    run(base_dir)
+    assert model_files(base_dir) == model_files(never_stopped)
+
+
+def test_early_stopping_does_not_shorten_the_regression(make_job: MakeJob) -> None:
+    base_dir = make_job({**JOB, "num_round": "8", "early_stopping_rounds": "2"})
+    assert run(base_dir)["regression_rounds"] == 9
+
+
+def test_a_regression_changes_the_expected_rating_and_nothing_else(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
+    base_dir = make_job(JOB)
+    without = tmp_path / "without"
+    shutil.copytree(base_dir, without)
+    configure(without, "hyperparameters", {**JOB, "regression_rounds": "0"})
+    run(base_dir)
+    run(without)
+    assert model_files(base_dir)["booster.ubj"] == model_files(without)["booster.ubj"]
+
+    rows = predicted_rows(base_dir)
+    rows_without = predicted_rows(without)
+    assert rows[0][4] == "expected_rating"
+    assert [row[:4] for row in rows] == [row[:4] for row in rows_without]
+    assert [row[4] for row in rows[1:]] != [row[4] for row in rows_without[1:]]

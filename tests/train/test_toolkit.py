@@ -1,0 +1,45 @@
+"""Failures become the toolkit's own error, with the cause first."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sagemaker_training.errors import ClientError
+
+from train.job import BASE_DIR_VARIABLE
+from train.toolkit import main
+
+MakeJob = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def usual_handler() -> Iterator[None]:
+    """`main` listens to SIGTERM; afterwards this process doesn't."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_an_expected_failure_is_its_message(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_dir = make_job({"etaa": "1"})
+    monkeypatch.setenv(BASE_DIR_VARIABLE, str(base_dir))
+    with pytest.raises(ClientError, match=r"^etaa is unknown, did you mean eta\?$"):
+        main()
+
+
+def test_an_unexpected_failure_has_its_traceback_last(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_dir = make_job({"num_round": "1"})
+    # Not prepared, so the directory for the model is a file when it is written.
+    (base_dir / "model").touch()
+    monkeypatch.setenv(BASE_DIR_VARIABLE, str(base_dir))
+    with pytest.raises(ClientError) as caught:
+        main()
+    first, *_ = str(caught.value).splitlines()
+    assert "model" in first
