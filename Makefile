@@ -41,6 +41,7 @@ check: setup ## linters, formatting of Python and C, types, density
 specification: setup ## write what is generated from the job's declarations
 	$(BIN)/python -m train.specification > launcher/training.json.new
 	mv launcher/training.json.new launcher/training.json
+	$(BIN)/python -m train.hyperparameter_table docs/training.md
 
 lock: setup ## resolve the locks again: with hashes, without index addresses
 	$(LOCK) pyproject.toml --extra image --no-emit-package pip --output-file container/requirements.txt
