@@ -27,7 +27,7 @@ DOCKER_MODULES = {"test_doctor.py", "launcher/test_images.py"}
 # Modules of jobs that are run again and again, or over several hosts.
 SLOW_MODULES = {
     "train/test_checkpoint.py",
-    "train/test_hosts.py",
+    "train/test_cluster.py",
     "train/test_pipeline.py",
 }
 
