@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -17,7 +18,6 @@ from serve.errors import error_body
 from serve.limits import ClientLimits
 
 _DEFAULT_LIMITS = ClientLimits()
-_HEADERS_OF_A_BODY = (b"content-length", b"transfer-encoding")
 
 
 class LimitedHttp(HttpToolsProtocol):
@@ -25,6 +25,10 @@ class LimitedHttp(HttpToolsProtocol):
 
     uvicorn alone would collect such headers without end. Headers that arrive in one
     piece are measured by the application, which answers 431; it times bodies, too.
+
+    An offer to change to another protocol (RFC 9110, section 7.8) is ignored. The
+    parser would stop behind the headers of such a request, so it gets them once more
+    without the offer.
     """
 
     limits = _DEFAULT_LIMITS
@@ -32,7 +36,6 @@ class LimitedHttp(HttpToolsProtocol):
     _is_in_head = False
     _is_in_body = False
     _head_bytes = 0
-    _refusal = ""
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -52,21 +55,16 @@ class LimitedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The headers are complete."""
+        if self._offers_upgrade():
+            return
         self._is_in_head = False
         self._is_in_body = True
-        has_body = any(name in _HEADERS_OF_A_BODY for name, _ in self.headers)
-        if self.parser.should_upgrade() and has_body:
-            # The parser would take the body for the other protocol, although nobody
-            # here speaks it.
-            self._refusal = (
-                "a request that asks for another protocol can't have a body; "
-                "leave out Upgrade"
-            )
-            raise ValueError(self._refusal)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The body is complete."""
+        if self._offers_upgrade():
+            return
         self._is_in_body = False
         super().on_message_complete()
 
@@ -77,13 +75,52 @@ class LimitedHttp(HttpToolsProtocol):
         a body that was answered already.
         """
         was_in_head = self._is_in_head
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if self._is_in_head:
             self._watch_head(data, is_first_piece=not was_in_head)
         elif self._is_in_body and self._is_answered():
             self._start_timer(self.limits.head_s)
         elif not self.flow.write_paused:
             self._stop_timer()
+
+    def _parse(self, data: bytes) -> None:
+        unread: memoryview | None = memoryview(data)
+        try:
+            while unread is not None:
+                unread = self._parse_up_to_offer(unread)
+        except httptools.HttpParserError:
+            message = "Invalid HTTP request received."
+            self.logger.warning(message)
+            self.send_400_response(message)
+
+    def _parse_up_to_offer(self, data: memoryview) -> memoryview | None:
+        """Parse, and return what comes behind the head of a request with an offer."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._offers_upgrade():
+                self._parse_head_again()
+                return data[upgrade.args[0] :]
+        return None  # what comes behind CONNECT isn't HTTP
+
+    def _offers_upgrade(self) -> bool:
+        """Whether the parser is at a request that offers another protocol."""
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _parse_head_again(self) -> None:
+        """Parse the head without its offer; what comes next is the body."""
+        method = self.parser.get_method()
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
+        for name, value in self.headers:
+            if name != b"upgrade":
+                lines.append(name + b": " + value)
+        head = b"\r\n".join([*lines, b"", b""])
+
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.feed_data(head)
 
     def _watch_head(self, data: bytes, is_first_piece: bool) -> None:
         """Time incomplete headers and count their bytes after the first piece."""
@@ -111,7 +148,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that isn't HTTP, and hang up."""
-        body = error_body(400, self._refusal or msg)
+        body = error_body(400, msg)
         head = (
             "HTTP/1.1 400 Bad Request\r\n"
             "connection: close\r\n"
@@ -120,9 +157,6 @@ class LimitedHttp(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing if a client asks for another protocol: it is answered by HTTP."""
 
     def _start_timer(self, seconds: float) -> None:
         """Hang up after this time, or earlier if a timer runs already."""

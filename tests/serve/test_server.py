@@ -42,21 +42,77 @@ def test_what_is_not_http_is_400(address: Address, request_bytes: bytes) -> None
     assert statuses(received)[-1:] == [400]
 
 
-def test_a_body_behind_an_upgrade_is_refused(
-    address: Address, caplog: pytest.LogCaptureFixture
+UPGRADE = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AA")
+PING = "GET /ping HTTP/1.1"
+LAST = head("connection: close", target="GET /nowhere HTTP/1.1")
+
+
+def with_an_offer(body: bytes) -> bytes:
+    """A request such as Java's HttpClient sends."""
+    lines = ("content-type: text/csv", f"content-length: {len(body)}")
+    return head(*UPGRADE, *lines) + body
+
+
+@pytest.mark.parametrize(
+    "offer", [UPGRADE, ("upgrade: h2c, x", "upgrade: websocket", "connection: upgrade")]
+)
+def test_an_offer_of_another_protocol_is_ignored(
+    address: Address, offer: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    upgrade = "upgrade: h2c"
-    with_body = head("connection: upgrade", upgrade, "content-length: 3") + b"1,2"
-    received = exchange(address, with_body)
-    assert statuses(received) == [400]
-    assert b"leave out Upgrade" in received
-    assert not any(record.exc_info for record in caplog.records)
+    without_body = head(*offer, target=PING)
+    lines = ("content-type: text/csv", "content-length: 3")
+    with_body = head(*offer, *lines) + b"1,2"
+    in_chunks = head(*offer, lines[0], "transfer-encoding: chunked")
+    in_chunks += b"2\r\n1,\r\n1\r\n2\r\n0\r\n\r\n"
+    plain = exchange(address, head(*lines, "connection: close") + b"1,2")
+    for request in (without_body, with_body, in_chunks):
+        received = exchange(address, request + LAST)
+        assert statuses(received) == [200, 404]
+        assert (plain[-3:] in received) == (request is not without_body)
+    assert not caplog.records
 
 
-def test_an_upgrade_without_a_body_is_answered_by_http(address: Address) -> None:
-    ping = "GET /ping HTTP/1.1"
-    request = head("connection: upgrade, close", "upgrade: h2c", target=ping)
-    assert statuses(exchange(address, request)) == [200]
+def test_an_offer_may_come_in_pieces(address: Address) -> None:
+    request = with_an_offer(b"1,2")
+    for step in (1, 7, len(request) - 3, len(request) - 1):
+        with socket.create_connection(address, timeout=60) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for start in range(0, len(request), step):
+                connection.sendall(request[start : start + step])
+            connection.sendall(LAST)
+            received = b""
+            while chunk := connection.recv(65536):
+                received += chunk
+        assert statuses(received) == [200, 404]
+
+
+def test_many_offers_may_be_pipelined(address: Address) -> None:
+    requests = [with_an_offer(b"1,2"), head(*UPGRADE, target=PING)] * 200
+    assert statuses(exchange(address, b"".join(requests) + LAST)) == [200] * 400 + [404]
+
+
+def test_an_offer_and_close_are_answered_once(address: Address) -> None:
+    request = head("connection: upgrade, close", "upgrade: h2c", target=PING)
+    assert statuses(exchange(address, request + LAST)) == [200]
+
+
+def test_an_offer_may_wait_for_100_continue(address: Address) -> None:
+    lines = ("content-type: text/csv", "content-length: 3", "expect: 100-continue")
+    request = head(*UPGRADE, *lines) + b"1,2"
+    assert statuses(exchange(address, request + LAST))[-2:] == [200, 404]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        head(*UPGRADE, "content-length: 3", "transfer-encoding: chunked") + b"1,2",
+        head(*UPGRADE, "transfer-encoding: chunked") + b"xyz\r\n",
+        head(*UPGRADE, target="POST x:y:z HTTP/1.1"),
+        with_an_offer(b"1,2") + b"nonsense\r\n\r\n",
+    ],
+)
+def test_an_offer_makes_no_request_better(address: Address, broken: bytes) -> None:
+    assert statuses(exchange(address, broken))[-1:] == [400]
 
 
 def test_connect_is_refused(address: Address) -> None:
