@@ -21,10 +21,10 @@ from serve.bodies import Budget, ClientDisconnectedError, declared_length, read_
 from serve.endpoint import AnswerRules, answer
 from serve.errors import HttpError
 from serve.negotiation import RequestHeaders
-from serve.questions import may_hold_questions
+from serve.questions import may_be_slow
 from serve.response import Response, error_response, json_response
 from serve.served_model import ServedModel
-from serve.settings import BATCH_LIMIT_MIB, ServeSettings
+from serve.settings import BATCH_LIMIT_MIB, SINGLE_RECORD, ServeSettings
 
 Handler = Callable[[Scope, Receive], Awaitable[Response]]
 Methods = dict[str, Handler]
@@ -41,7 +41,10 @@ class Api:
 
     def __init__(self, settings: ServeSettings) -> None:
         self._settings = settings
-        self._rules = AnswerRules(lenient=settings.is_batch)
+        self._rules = AnswerRules(
+            lenient=settings.is_batch,
+            one_record_a_body=settings.batch_strategy == SINGLE_RECORD,
+        )
         self._threads = ThreadPoolExecutor(
             settings.max_concurrent, thread_name_prefix="predict"
         )
@@ -156,7 +159,7 @@ class Api:
         length = declared_length(given, max_body_mib)
         if length < LONG_BODY and not headers.is_slow:
             body = await self._read_body(receive, max_body_mib)
-            if may_hold_questions(body):
+            if may_be_slow(body):
                 return await self._answer_in_thread(served, headers, body)
             return answer(served, headers, body, self._rules)
         async with self._budget.hold(length):

@@ -18,14 +18,15 @@ import numpy as np
 from movielens.errors import RequestError
 from movielens.queries import RatingQueries
 from serve.contributions import contributions
+from serve.formats.format import BodyParser
 from serve.formats.registry import FORMATS, Formats
-from serve.media_types import first_character
+from serve.media_types import check_charset
 from serve.negotiation import Negotiated, RequestHeaders, negotiate
 from serve.predicted_rows import PredictedRows, predict_rows
 from serve.question_answers import QuestionAnswer, QuestionAnswerer
 from serve.questions import HISTORY, RECOMMEND
 from serve.response import Response
-from serve.rows import ParsedRequest
+from serve.rows import ParsedRequest, first_character
 from serve.served_model import ServedModel
 from serve.unknown_ids import unknown_in_queries
 
@@ -37,6 +38,7 @@ class AnswerRules:
     Attributes:
         lenient: whether a bad row is answered with its error, as batches need it,
             instead of failing the request.
+        one_record_a_body: whether a batch comes with one record a request.
         most_questions: questions that a request may have, if it isn't lenient. One
             takes some hundredths of a second, and SageMaker gives a request 60 s.
         block_rows: rows of a long answer that are computed and sent at a time.
@@ -44,6 +46,7 @@ class AnswerRules:
     """
 
     lenient: bool = False
+    one_record_a_body: bool = False
     most_questions: int = 200
     block_rows: int = 8192
     formats: Formats = FORMATS
@@ -61,9 +64,14 @@ def answer(
         HttpError: 406 or 415, because of the headers.
         RequestError: if the body isn't rows of raw ids.
     """
-    negotiated = negotiate(headers, first_character(body), rules.formats)
-    parser = negotiated.parser
-    parsed = parser.lenient(body) if rules.lenient else parser.strict(body)
+    first = first_character(body)
+    negotiated = negotiate(headers, first, rules.formats)
+    if rules.lenient and not first:
+        return Response(204)
+    check_charset(negotiated.charset, body)
+    parsed = _parse(negotiated.parser, body, rules)
+    if parsed.parameters:
+        negotiated = negotiated.with_parameters(parsed.parameters)
     if negotiated.options.refuse_unknown:
         parsed = _without_unknown(served, parsed, rules)
 
@@ -77,6 +85,14 @@ def answer(
     predicted = _predict(served, parsed.queries, negotiated)
     text = negotiated.renderer.whole(predicted, parsed.shape, negotiated.style, others)
     return Response(200, text, negotiated.media_type)
+
+
+def _parse(parser: BodyParser, body: bytes, rules: AnswerRules) -> ParsedRequest:
+    if not rules.lenient:
+        return parser.strict(body)
+    if rules.one_record_a_body:
+        return parser.single(body)
+    return parser.lenient(body)
 
 
 def _predict(

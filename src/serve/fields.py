@@ -6,10 +6,12 @@ row means the same however it is sent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
+from movielens.grammar import parse_time
 
 FIELDS = (USER_ID, MOVIE_ID, TIMESTAMP)
 
@@ -17,6 +19,9 @@ ID_MIN = -(2**63)
 ID_MAX = 2**63 - 1
 # Training's tables hold timestamps below this. Milliseconds, a common slip, are above.
 TIMESTAMP_BOUND = 2.0**32
+
+# From here on, floats skip whole numbers.
+_INEXACT = 2.0**53
 
 _LONGEST_SHOWN = 40
 
@@ -33,16 +38,47 @@ class FieldRule(NamedTuple):
     expected: str
 
 
+def is_whole(value: Any) -> bool:
+    """Whether a JSON value is a whole number, such as 318 or 318.0."""
+    if type(value) is int:
+        return True
+    return type(value) is float and value.is_integer() and abs(value) < _INEXACT
+
+
 def is_id(value: Any) -> bool:
     """Whether a JSON value is a raw id."""
-    return type(value) is int and ID_MIN <= value <= ID_MAX
+    return is_whole(value) and ID_MIN <= value <= ID_MAX
 
 
 def is_timestamp(value: Any) -> bool:
     """Whether a JSON value is a timestamp, or null."""
     if value is None:
         return True
-    return type(value) in (int, float) and 0 <= value < TIMESTAMP_BOUND
+    if type(value) is str:
+        return is_in_time(_seconds_of_text(value))
+    return type(value) in (int, float) and is_in_time(value)
+
+
+def is_in_time(seconds: float) -> bool:
+    """Whether a number of seconds is within the bounds of a timestamp; NaN isn't."""
+    return 0 <= seconds < TIMESTAMP_BOUND
+
+
+def _seconds_of_text(text: str) -> float:
+    """NaN if it is no time."""
+    try:
+        return parse_time(text)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def seconds(timestamp: Any) -> float:
+    """The seconds of a JSON value that `is_timestamp` takes, NaN if it is null."""
+    if timestamp is None:
+        return math.nan
+    if type(timestamp) is str:
+        return parse_time(timestamp)
+    return float(timestamp)
 
 
 _WHOLE_NUMBER = "a whole number; send raw MovieLens ids"
@@ -51,7 +87,8 @@ RULES = {
     USER_ID: FieldRule(is_id, _WHOLE_NUMBER),
     MOVIE_ID: FieldRule(is_id, _WHOLE_NUMBER),
     TIMESTAMP: FieldRule(
-        is_timestamp, "seconds since 1970, from 0 to 4294967295, or nothing"
+        is_timestamp,
+        "seconds since 1970, from 0 to 4294967295, or an ISO 8601 date, or nothing",
     ),
 }
 

@@ -16,10 +16,12 @@ from serve.errors import HttpError
 from serve.fields import shown
 from serve.formats.registry import Formats
 
-_QUALITY = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
-_UTF_8 = ("utf-8", "utf8")
-# Byte order mark and white space, which may come before the first character of a body.
-_BEFORE_TEXT = b"\xef\xbb\xbf \t\r\n"
+# Java before version 9 sends ".2".
+_QUALITY = re.compile(r"0(?:\.\d{0,3})?|\.\d{1,3}|1(?:\.0{0,3})?", re.ASCII)
+# ASCII is UTF-8, too.
+_UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
+# Java before version 9 sends the star alone.
+_ANYTHING = ("*/*", "*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,31 @@ class MediaType:
 
         2 if fully, 1 if by its first half, 0 if by ``*/*``, -1 if not at all.
         """
+        if self.name in _ANYTHING:
+            return 0
         first_half = name.partition("/")[0]
-        ranges = ("*/*", f"{first_half}/*", name)
-        return ranges.index(self.name) if self.name in ranges else -1
+        ranges = (f"{first_half}/*", name)
+        return 1 + ranges.index(self.name) if self.name in ranges else -1
+
+    @property
+    def charset(self) -> str | None:
+        """The charset if it isn't UTF-8, else None."""
+        charset = self.parameters.get("charset")
+        return None if charset in _UTF_8 else charset
 
 
-def first_character(body: bytes) -> bytes:
-    """The first byte of a body that isn't white space, empty if there is none."""
-    return body.lstrip(_BEFORE_TEXT)[:1]
+def check_charset(charset: str | None, body: bytes) -> None:
+    """Check that a body can be read as UTF-8, whatever the charset that it came with.
+
+    ASCII has the same bytes in nearly all charsets. Those of UTF-16 have zeros.
+
+    Raises:
+        HttpError: 415 if it can't.
+    """
+    if charset is None:
+        return
+    if not body.isascii() or b"\0" in body:
+        raise HttpError(415, f"charset {shown(charset)!r} isn't supported, send UTF-8")
 
 
 def request_type(content_type: MediaType, first: bytes, formats: Formats) -> str:
@@ -75,11 +94,8 @@ def request_type(content_type: MediaType, first: bytes, formats: Formats) -> str
         formats: what can be read.
 
     Raises:
-        HttpError: 415 if the type can't be read or the charset isn't UTF-8.
+        HttpError: 415 if the type can't be read.
     """
-    charset = content_type.parameters.get("charset", "utf-8")
-    if charset not in _UTF_8:
-        raise HttpError(415, f"charset {shown(charset)!r} isn't supported, send UTF-8")
     found = formats.media_type_of(content_type.name, first)
     if found is None:
         raise HttpError(

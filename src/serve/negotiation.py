@@ -6,9 +6,9 @@ They say how the body is read, how the answer is written, and which options appl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from serve.asgi import Headers
 from serve.errors import HttpError
@@ -17,7 +17,7 @@ from serve.formats.format import BodyParser
 from serve.formats.registry import FORMATS, Formats
 from serve.formats.renderer import AnswerStyle, Renderer
 from serve.media_types import MediaType, answer_type, request_type
-from serve.options import Options
+from serve.options import CONTRIBUTIONS, VERBOSE, Options
 from serve.questions import RECOMMEND, Wanted
 
 _ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
@@ -54,7 +54,7 @@ class RequestHeaders(NamedTuple):
 
         This is a quick look, before anything else is known of the request.
         """
-        if self.attributes is not None and "contributions" in self.attributes:
+        if self.attributes is not None and CONTRIBUTIONS in self.attributes:
             return True
         return self.content_type is not None and RECOMMEND in self.content_type.lower()
 
@@ -76,6 +76,7 @@ class Negotiated:
         renderer: writes the answer.
         style: what the client chose about the answer.
         options: what else the client asked for.
+        charset: of the body if it isn't UTF-8, else None.
     """
 
     parser: BodyParser
@@ -83,6 +84,20 @@ class Negotiated:
     renderer: Renderer
     style: AnswerStyle
     options: Options
+    charset: str | None = None
+
+    def with_parameters(self, parameters: Mapping[str, Any]) -> Negotiated:
+        """The same, with the options that the body holds.
+
+        Raises:
+            RequestError: if one is unknown or has a value that it doesn't take.
+        """
+        options = self.options.with_parameters(parameters)
+        is_verbose = self.style.is_verbose
+        if VERBOSE in parameters:
+            is_verbose = options.verbose
+        style = replace(self.style, is_verbose=is_verbose)
+        return replace(self, options=options, style=style)
 
 
 # Refusals aren't remembered.
@@ -120,6 +135,7 @@ def negotiate(
         renderer=formats[answered.name].renderer,
         style=_style(answered.parameters, options, wanted),
         options=options,
+        charset=content_type.charset,
     )
 
 

@@ -9,14 +9,14 @@ This module checks all that can be checked without a model.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from movielens.columns import GENRES_COLUMN, MOVIE_ID, RATING, TIMESTAMP, USER_ID
 from movielens.errors import RequestError
-from serve.fields import FIELDS, RULES, FieldRule, shown
+from serve.fields import FIELDS, RULES, FieldRule, is_whole, seconds, shown
+from serve.options import CONTRIBUTIONS
 
 HISTORY = "history"
 RECOMMEND = "recommend"
@@ -26,6 +26,13 @@ MIN_RATINGS = "min_ratings"
 FILTERS = (GENRES_COLUMN, YEAR_FROM, YEAR_TO, MIN_RATINGS)
 
 MOST_RECOMMENDED = 1000
+# In the bytes of a body.
+_SIGNS_OF_WORK = (
+    HISTORY.encode(),
+    RECOMMEND.encode(),
+    CONTRIBUTIONS.encode(),
+    b"\\",
+)
 _LAST_YEAR = 9999
 _MOST_RATINGS = 2**31 - 1
 # Of a number in a content type; longer ones are out of range for every field.
@@ -81,11 +88,11 @@ class Wanted:
                 if not rule.accepts(fields[name]):
                     raise _bad_value(line, name, fields[name], rule)
         return cls(
-            count=fields[RECOMMEND],
+            count=int(fields[RECOMMEND]),
             genres=tuple(fields.get(GENRES_COLUMN) or ()),
-            year_from=fields.get(YEAR_FROM),
-            year_to=fields.get(YEAR_TO),
-            min_ratings=fields.get(MIN_RATINGS) or 0,
+            year_from=_whole_or_none(fields, YEAR_FROM),
+            year_to=_whole_or_none(fields, YEAR_TO),
+            min_ratings=_whole_or_none(fields, MIN_RATINGS) or 0,
         )
 
     @classmethod
@@ -109,6 +116,12 @@ class Wanted:
         except RequestError as error:
             message = str(error).replace("line 1", "Content-Type", 1)
             raise RequestError(message) from None
+
+
+def _whole_or_none(fields: Mapping[str, Any], name: str) -> int | None:
+    """A checked whole number, such as 318 or 318.0; None if it is null or missing."""
+    value = fields.get(name)
+    return None if value is None else int(value)
 
 
 def _typed(name: str, text: str) -> Any:
@@ -156,23 +169,23 @@ class Question:
             check_presence(line, record, (USER_ID,), alternative=", or a history")
         history = _history(line, record[HISTORY]) if HISTORY in record else None
         return cls(
-            user_id=record.get(USER_ID),
-            movie_id=record.get(MOVIE_ID),
-            timestamp=seconds_of(record),
+            user_id=_whole_or_none(record, USER_ID),
+            movie_id=_whole_or_none(record, MOVIE_ID),
+            timestamp=seconds(record.get(TIMESTAMP)),
             history=history,
             wanted=Wanted.from_fields(line, record) if recommends else None,
         )
 
 
-def may_hold_questions(body: bytes) -> bool:
-    """Whether a body may hold a question: always true if it does, rarely otherwise.
+def may_be_slow(body: bytes) -> bool:
+    """Whether a body may ask for more than predictions.
 
-    This is a quick look at bytes. A JSON name is in quotes, and it may be written with
-    escapes.
+    Always true if it does, rarely otherwise. This is a quick look at bytes. A JSON name
+    is in quotes, and it may be written with escapes.
     """
     if b'"' not in body:
         return False
-    return HISTORY.encode() in body or RECOMMEND.encode() in body or b"\\" in body
+    return any(sign in body for sign in _SIGNS_OF_WORK)
 
 
 def check_fields(
@@ -220,15 +233,9 @@ def check_presence(
             )
 
 
-def seconds_of(record: Mapping[str, Any]) -> float:
-    """The checked timestamp of a JSON object, NaN if there is none."""
-    timestamp = record.get(TIMESTAMP)
-    return math.nan if timestamp is None else float(timestamp)
-
-
 def _bad_value(line: int, name: str, value: Any, rule: FieldRule) -> RequestError:
     expected = rule.expected
-    if isinstance(value, str) and rule in RULES.values():
+    if isinstance(value, str) and rule in (RULES[USER_ID], RULES[MOVIE_ID]):
         expected += ", as JSON numbers"
     return RequestError.at(line, name, shown(value), expected)
 
@@ -243,13 +250,14 @@ def _history(line: int, entries: list[Any]) -> History:
         prefix = f"{where}."
         check_fields(line, entry, _RULES_OF_A_RATING, prefix)
         check_presence(line, entry, (MOVIE_ID, RATING), prefix)
-        movie_id = entry[MOVIE_ID]
+        movie_id = int(entry[MOVIE_ID])
         if movie_id in ratings:
             raise RequestError(
                 f"line {line}: {prefix}{MOVIE_ID} {movie_id} is there twice, "
                 "send only the user's last rating of a movie"
             )
-        ratings[movie_id] = Rating(movie_id, float(entry[RATING]), seconds_of(entry))
+        stars = float(entry[RATING])
+        ratings[movie_id] = Rating(movie_id, stars, seconds(entry.get(TIMESTAMP)))
     return tuple(ratings.values())
 
 
@@ -268,7 +276,7 @@ def _is_genres_or_null(value: Any) -> bool:
 
 
 def _whole_number(low: int, high: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and low <= value <= high
+    return lambda value: is_whole(value) and low <= value <= high
 
 
 def _or_null(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:

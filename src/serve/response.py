@@ -11,6 +11,8 @@ from serve.asgi import Header, Message, Send
 from serve.errors import HttpError, error_body
 
 _JSON = "application/json"
+# Such an answer has no length either.
+_NO_CONTENT = 204
 
 
 class Response(NamedTuple):
@@ -33,7 +35,7 @@ class Response(NamedTuple):
     def start(self) -> Message:
         """The first message of ASGI, with status and headers."""
         headers = list(self.headers)
-        if self.more is None:
+        if self.more is None and self.status != _NO_CONTENT:
             headers.append((b"content-length", b"%d" % len(self.body)))
         if self.media_type:
             headers.append((b"content-type", self.media_type.encode()))

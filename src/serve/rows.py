@@ -14,8 +14,13 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from movielens.errors import RequestError
+from movielens.grammar import BLANKS, is_blank
 from movielens.queries import RatingQueries
 from serve.questions import Question
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What may come before the first character of a body.
+_BEFORE_TEXT = BLANKS.encode() + b"\r\n"
 
 EMPTY = "the body is empty, expected rows of userId, movieId and perhaps timestamp"
 
@@ -45,7 +50,7 @@ class Shape(StrEnum):
     INSTANCES = "instances"
 
 
-_NOTHING: Mapping[int, Any] = MappingProxyType({})
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 class ParsedRequest(NamedTuple):
@@ -59,15 +64,22 @@ class ParsedRequest(NamedTuple):
         shape: how the rows came; always a list in formats other than JSON.
         faults: by place, what is wrong with a row that can't be answered.
         questions: by place, the rows that ask for more than one rating.
+        parameters: options by name, if the body has some.
     """
 
     queries: RatingQueries
     shape: Shape = Shape.LIST
-    faults: Mapping[int, str] = _NOTHING
-    questions: Mapping[int, Question] = _NOTHING
+    faults: Mapping[int, str] = NOTHING
+    questions: Mapping[int, Question] = NOTHING
+    parameters: Mapping[str, Any] = NOTHING
 
     @classmethod
-    def gather(cls, rows: Iterable[RowOrFault], shape: Shape = Shape.LIST) -> Self:
+    def gather(
+        cls,
+        rows: Iterable[RowOrFault],
+        shape: Shape = Shape.LIST,
+        parameters: Mapping[str, Any] = NOTHING,
+    ) -> Self:
         """Put rows that were read one by one into columns."""
         pairs: list[Row] = []
         faults: dict[int, str] = {}
@@ -80,7 +92,7 @@ class ParsedRequest(NamedTuple):
                     questions[place] = row
                 case RequestError():
                     faults[place] = str(row)
-        return cls(_queries_of(pairs), shape, faults, questions)
+        return cls(_queries_of(pairs), shape, faults, questions, parameters)
 
     def query_places(self) -> list[int]:
         """The place of each row of ``queries``."""
@@ -105,6 +117,11 @@ def row_or_fault(read: Callable[..., Row | Question], *arguments: Any) -> RowOrF
         return error
 
 
+def first_character(body: bytes) -> bytes:
+    """The first byte of a body that isn't blank, empty if there is none."""
+    return body.removeprefix(BYTE_ORDER_MARK).lstrip(_BEFORE_TEXT)[:1]
+
+
 def decode_text(body: bytes) -> str:
     """The body as text, without its byte order mark.
 
@@ -112,7 +129,7 @@ def decode_text(body: bytes) -> str:
         RequestError: if the body is blank or isn't UTF-8.
     """
     text = decode_utf8(body).removeprefix("\ufeff")
-    if not text.strip():
+    if is_blank(text):
         raise RequestError(EMPTY)
     return text
 

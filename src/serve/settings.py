@@ -16,6 +16,9 @@ from movielens.errors import HalfstarError
 from serve.limits import ClientLimits
 from serve.resources import MIB, cpus
 
+MULTI_RECORD = "MULTI_RECORD"
+SINGLE_RECORD = "SINGLE_RECORD"
+
 # SageMaker's bound for a batch payload. It holds where the platform says 0, "no limit".
 BATCH_LIMIT_MIB = 100
 # Asynchronous endpoints take up to 1 GB.
@@ -24,7 +27,7 @@ _DEFAULT_BODY_MIB = 6
 _LEAST_HELD_BYTES = 64 * MIB
 
 _FLAGS = ("false", "true")
-_STRATEGIES = ("MULTI_RECORD", "SINGLE_RECORD")
+_STRATEGIES = (MULTI_RECORD, SINGLE_RECORD)
 
 
 class SettingsError(HalfstarError):
@@ -53,7 +56,7 @@ class ServeSettings:
     is_batch: bool = False
     max_body_mib: int = _DEFAULT_BODY_MIB
     max_concurrent: int = 1
-    batch_strategy: str = "MULTI_RECORD"
+    batch_strategy: str = MULTI_RECORD
     workers: int = 0
     is_multi_model: bool = False
     models_mib: int = 0

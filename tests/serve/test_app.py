@@ -169,13 +169,6 @@ REFUSALS: list[tuple[str, str, dict[str, str], int, str]] = [
     (
         "POST",
         "/invocations",
-        {"content-type": "text/csv; charset=latin-1"},
-        415,
-        "unsupported_media_type",
-    ),
-    (
-        "POST",
-        "/invocations",
         {"content-type": "text/csv", "content-encoding": "gzip"},
         415,
         "unsupported_media_type",
@@ -309,3 +302,32 @@ def test_a_long_answer_to_http_1_0_has_a_length(address: Address) -> None:
     headers, _, answer = received.partition(b"\r\n\r\n")
     assert f"content-length: {len(answer)}".encode() in headers.lower()
     assert len(answer.split(b"\n")) == rows
+
+
+@pytest.mark.parametrize("content_type", BODIES)
+@pytest.mark.parametrize("body", [b"", b" \r\n", b"\x1a"])
+def test_an_empty_body_of_a_batch_has_no_answer(
+    served: ServedModel, serving: Serving, content_type: str, body: bytes
+) -> None:
+    request = head(f"content-type: {content_type}", f"content-length: {len(body)}")
+    last = head("connection: close", target="GET /nowhere HTTP/1.1")
+    with serving(served, is_batch=True) as address:
+        received = exchange(address, request + body + last)
+    assert statuses(received) == [204, 404]
+    assert b"content-length" not in received.partition(b"\r\n\r\n")[0].lower()
+
+
+def test_a_batch_of_single_records_refuses_a_header_of_its_own(
+    served: ServedModel, serving: Serving
+) -> None:
+    records = {b"userId,movieId": 200, b"movieId,userId": 400, b"1,2": 200, b"x": 200}
+    for strategy in ("SINGLE_RECORD", "MULTI_RECORD"):
+        settings = {"is_batch": True, "batch_strategy": strategy}
+        with (
+            serving(served, **settings) as (host, port),
+            httpx.Client(base_url=f"http://{host}:{port}", trust_env=False) as client,
+        ):
+            for body, status in records.items():
+                response = ask(client, body, content_type="text/csv")
+                is_refused = strategy == "SINGLE_RECORD" and status == 400
+                assert response.status_code == (400 if is_refused else 200)

@@ -13,6 +13,7 @@ from movielens.model import Model
 from movielens.predictions import DECISIONS, Decision
 from movielens.tables import RatingTable
 from serve.endpoint import AnswerRules, answer
+from serve.errors import HttpError
 from serve.negotiation import RequestHeaders
 from serve.served_model import ServedModel, load
 from tests.examples import EVALUATION
@@ -261,3 +262,74 @@ def test_questions_have_no_header_in_common(served: ServedModel) -> None:
     headers = RequestHeaders(JSON, f"{CSV}; header=present")
     with pytest.raises(RequestError, match="no header in common"):
         answer(served, headers, b'{"userId": 1, "recommend": 1}')
+
+
+# What else a request may say
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        (JSON, b"[[1, 2], [4, 10]]"),
+        (JSON, b'{"instances": [[1, 2], [4, 10]], "signature_name": "x"}'),
+        (LINES, b"[1, 2]\n[4.0, 10]\n"),
+        (CSV, b"1.0,2.0\n4.0,10.0"),
+        (f"{CSV}; charset=us-ascii", b"1,2\n4,10"),
+        (f"{CSV}; charset=iso-8859-1", b"1,2\n4,10"),
+    ],
+)
+def test_the_same_rows_have_the_same_answer(
+    served: ServedModel, content_type: str, body: bytes
+) -> None:
+    expected = answer(served, RequestHeaders(CSV), b"1,2\n4,10")
+    found = answer(served, RequestHeaders(content_type, CSV), body)
+    assert found == expected
+
+
+def test_another_charset_is_refused_where_it_matters(served: ServedModel) -> None:
+    headers = RequestHeaders(f"{CSV}; charset=iso-8859-1")
+    body = "userId,movieId,title\n1,2,Amélie".encode("latin-1")
+    for rules in (AnswerRules(), BATCH):
+        with pytest.raises(HttpError, match="charset 'iso-8859-1' isn't supported"):
+            answer(served, headers, body, rules)
+
+
+def test_a_date_is_a_timestamp_in_every_format(served: ServedModel) -> None:
+    expected = answer(served, RequestHeaders(CSV, JSON), b"1,2,1425927200").body
+    for content_type, body in (
+        (CSV, b"1,2,2015-03-09T18:53:20Z"),
+        (JSON, b'[{"userId": 1, "movieId": 2, "timestamp": "2015-03-09T18:53:20Z"}]'),
+        (LINES, b'[1, 2, "2015-03-09 18:53:20"]'),
+    ):
+        assert answer(served, RequestHeaders(content_type, JSON), body).body == expected
+
+
+def test_the_body_may_hold_the_options(served: ServedModel) -> None:
+    def ask(parameters: dict[str, object], attributes: str = "") -> bytes:
+        body = {"instances": [[1, 2]], "parameters": parameters}
+        headers = RequestHeaders(JSON, CSV, attributes)
+        return answer(served, headers, json.dumps(body).encode()).body
+
+    plain, verbose = ask({}), ask({}, "verbose")
+    assert plain != verbose
+    assert ask({"verbose": True}) == verbose
+    assert ask({"verbose": False}, "verbose") == plain
+    assert ask({"on_unknown": "predict"}, "verbose") == verbose
+    with pytest.raises(RequestError, match="row 1: "):
+        ask({"on_unknown": "error"})
+    explained = {"instances": [[1, 2]], "parameters": {"contributions": 2}}
+    body = json.dumps(explained).encode()
+    (record,) = json.loads(answer(served, RequestHeaders(JSON), body).body)[
+        "predictions"
+    ]
+    assert len(record["contributions"]["features"]) == 2
+
+
+def test_every_record_of_a_batch_has_one_answer(served: ServedModel) -> None:
+    body = b'1,2\nuserId,movieId\n\n4,10\n1,"2\n4,10\r1,2\n1,2\n\n'
+    lines = answer(served, RequestHeaders(CSV), body, BATCH).body.split(b"\n")
+    good = answer(served, RequestHeaders(CSV), b"1,2\n4,10\n1,2").body.split(b"\n")
+    assert [lines[place] for place in (0, 3, 6)] == good
+    assert len(lines) == 7
+    for place in (1, 2, 4, 5):
+        assert lines[place].startswith(b'"error: line %d: ' % (place + 1))

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from serve.errors import HttpError
 from serve.formats.registry import FORMATS
-from serve.media_types import MediaType, answer_type, first_character, request_type
+from serve.media_types import (
+    MediaType,
+    answer_type,
+    check_charset,
+    request_type,
+)
+from serve.rows import first_character
 
 CSV = "text/csv"
 JSON = "application/json"
@@ -62,10 +68,24 @@ def test_a_type_that_cannot_be_read_is_refused_with_those_that_can(
     assert raised.value.status == 415
 
 
-def test_other_charsets_are_refused() -> None:
-    with pytest.raises(HttpError, match="iso-8859-1") as raised:
-        requested("text/csv; charset=ISO-8859-1")
-    assert raised.value.status == 415
+def charset_of(content_type: str) -> str | None:
+    return MediaType.parse(content_type).charset
+
+
+@pytest.mark.parametrize("name", ["utf-8", "UTF8", "us-ascii", '"US-ASCII"'])
+def test_ascii_is_utf_8(name: str) -> None:
+    assert charset_of(f"text/csv; charset={name}") is None
+    assert charset_of("text/csv") is None
+
+
+def test_other_charsets_are_read_where_they_are_ascii() -> None:
+    charset = charset_of("text/csv; charset=ISO-8859-1")
+    check_charset(charset, b"1,318")
+    for body in ("1,318,é".encode("latin-1"), "1,318".encode("utf-16-le")):
+        with pytest.raises(HttpError, match="iso-8859-1") as raised:
+            check_charset(charset, body)
+        assert raised.value.status == 415
+    check_charset(None, "é".encode())
 
 
 ACCEPTS = [
@@ -86,6 +106,12 @@ ACCEPTS = [
     ("text/csv;q=0, */*", CSV, JSON),
     ("application/json;q=2, text/csv;q=0.1", JSON, CSV),
     ("application/x-ndjson", CSV, "application/x-ndjson"),
+    ("*", CSV, CSV),
+    ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", CSV, CSV),
+    ("application/json; q=.9, *; q=.2", CSV, JSON),
+    ("application/json;q=0., *", CSV, CSV),
+    ("application/json; Q=0.001, text/csv;q=0.000", CSV, JSON),
+    ("text/csv;q=.1, application/json;q=1.000", CSV, JSON),
 ]
 
 
@@ -98,7 +124,16 @@ def test_accept_chooses_the_type_of_the_answer(
 
 @pytest.mark.parametrize(
     "accept",
-    ["text/html", "image/*", "text/csv;q=0", "csv", "*", "text/csv;q=nan", "a;;=,;"],
+    [
+        "text/html",
+        "image/*",
+        "text/csv;q=0",
+        "csv",
+        "*;q=0",
+        "text/csv;q=nan",
+        "*;q=.",
+        "a;;=,;",
+    ],
 )
 def test_a_type_that_cannot_be_written_is_refused_with_those_that_can(
     accept: str,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from movielens.errors import RequestError
-from serve.questions import Question, Rating, Wanted, may_hold_questions
+from serve.questions import Question, Rating, Wanted, may_be_slow
 
 
 def test_a_question_with_a_history_is_read() -> None:
@@ -89,10 +89,11 @@ def test_a_bad_question_is_refused(record: dict[str, Any], message: str) -> None
         Question.from_record(1, record)
 
 
-def test_bodies_that_may_hold_questions_are_recognised() -> None:
+def test_bodies_that_may_be_slow_are_recognised() -> None:
     question = b'{"userId": 1, "recommend": 1}'
-    assert may_hold_questions(question)
-    assert may_hold_questions(question.replace(b"recommend", b"\\u0072ecommend"))
-    assert may_hold_questions(b'{"movieId": 1, "history": []}')
-    assert not may_hold_questions(b'{"userId": 1, "movieId": 1}')
-    assert not may_hold_questions(b"recommend,history")
+    assert may_be_slow(question)
+    assert may_be_slow(question.replace(b"recommend", b"\\u0072ecommend"))
+    assert may_be_slow(b'{"movieId": 1, "history": []}')
+    assert may_be_slow(b'{"instances": [], "parameters": {"contributions": 3}}')
+    assert not may_be_slow(b'{"userId": 1, "movieId": 1}')
+    assert not may_be_slow(b"recommend,history")

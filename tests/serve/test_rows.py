@@ -11,6 +11,7 @@ from serve.rows import (
     RowOrFault,
     decode_text,
     decode_utf8,
+    first_character,
     row_or_fault,
 )
 
@@ -57,3 +58,9 @@ def test_text_has_no_byte_order_mark() -> None:
 def test_a_byte_that_is_not_utf_8_is_located() -> None:
     with pytest.raises(RequestError, match="line 7: byte 0xff isn't UTF-8"):
         decode_utf8(b"a\nb\nc\xff", first_line=5)
+
+
+def test_the_first_character_is_behind_blanks() -> None:
+    assert first_character(b"\xef\xbb\xbf \r\n{") == b"{"
+    for body in (b"", b"\xef\xbb\xbf", b" \t\r\n\x1a"):
+        assert first_character(body) == b""

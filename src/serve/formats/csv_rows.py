@@ -3,14 +3,17 @@
 A first row that names one of our columns is a header. It says where the columns are,
 and other columns are ignored. Without a header the order is userId, movieId and, if
 there is a third, timestamp. Where recommendations are asked for, there is no movieId.
+Numbers, times and lines are those of `movielens.grammar`.
 
 All values of a column are converted at once. Only if that fails are the rows read one
-by one, to find the first that is wrong. A batch in which a row is wrong is read line by
-line, so that the row takes no other with it.
+by one, to find the first that is wrong. In a batch each line is a record. Where lines
+and rows may differ, or a row is wrong, a batch is read line by line, so that no record
+takes another with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
@@ -22,11 +25,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
+from movielens.columns import (
+    GENRES_COLUMN,
+    MOVIE_ID,
+    RATING,
+    TIMESTAMP,
+    TITLE,
+    USER_ID,
+)
 from movielens.errors import RequestError
+from movielens.grammar import BLANKS, is_blank, lone_cr_line, parse_id, parse_time
 from movielens.queries import RatingQueries
 from serve.fields import FIELDS, RULES, TIMESTAMP_BOUND, shown
 from serve.formats.format import BodyParser
+from serve.formats.lines import (
+    NumberedLine,
+    check_line,
+    lone_cr_error,
+    numbered_lines,
+)
 from serve.questions import Question, Wanted
 from serve.rows import (
     EMPTY,
@@ -41,7 +58,8 @@ Cells = list[str]
 Columns = dict[str, NDArray[Any]]
 Values = dict[str, Any]
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# One of these in the first row makes it a header, and none may be there twice.
+_OUR_COLUMNS = (USER_ID, MOVIE_ID, RATING, TIMESTAMP, TITLE, GENRES_COLUMN)
 
 
 class NumberedCells(NamedTuple):
@@ -49,13 +67,6 @@ class NumberedCells(NamedTuple):
 
     line: int
     cells: Cells
-
-
-class NumberedLine(NamedTuple):
-    """A line of a body, counted from 1."""
-
-    number: int
-    text: bytes
 
 
 class ColumnPlaces(NamedTuple):
@@ -90,11 +101,14 @@ class CsvReader:
         Raises:
             RequestError: at the first row or value that can't be read.
         """
+        line = lone_cr_line(body)
+        if line is not None:
+            raise lone_cr_error(line)
         rows = _split_text(decode_text(body))
         if not rows:
             raise RequestError(EMPTY)
         first = rows[0]
-        if any(cell.strip() in self.names for cell in first.cells):
+        if _is_header(first.cells):
             places = _places_in_header(first, self.names)
             del rows[0]
         else:
@@ -108,33 +122,72 @@ class CsvReader:
         return self.from_columns(columns)
 
     def lenient(self, body: bytes) -> ParsedRequest:
-        """Read all rows at once, or line by line if there is a bad one.
+        """Read all rows at once, or line by line if that isn't the same.
 
         Raises:
             RequestError: if there are no rows.
         """
-        try:
-            return self.strict(body)
-        except RequestError:
-            lines = _numbered_lines(body)
-            header = lines.pop(0) if lines and _names_a_column(lines[0]) else None
-            if not lines:
-                raise
-        rows = (row_or_fault(self._read_line, line, header) for line in lines)
+        lines = numbered_lines(body)
+        if not lines:
+            raise RequestError(EMPTY)
+        if _has_a_row_a_line(body, lines):
+            with contextlib.suppress(RequestError):
+                return self.strict(body)
+        return self._by_line(lines)
+
+    def single(self, body: bytes) -> ParsedRequest:
+        """Read one record of a batch, as `lenient` does.
+
+        Raises:
+            RequestError: if it is a header that says anything but the default order, or
+                if there is no record.
+        """
+        header = _header_line(numbered_lines(body))
+        if header is not None:
+            self._check_default_order(header)
+        return self.lenient(body)
+
+    def _check_default_order(self, header: NumberedLine) -> None:
+        row = _split_line(header)
+        names = tuple(cell.strip(BLANKS) for cell in row.cells)
+        if names not in (self.names, self.names[:-1]):
+            expected = (
+                f"{','.join(self.names[:-1])} or {','.join(self.names)}: "
+                "the records that follow come without a header"
+            )
+            raise _bad_row(row, "the header", expected)
+
+    def _by_line(self, lines: list[NumberedLine]) -> ParsedRequest:
+        """A record a line, after the header if there is one."""
+        header = _header_line(lines)
+        if header is None:
+            places = None
+        else:
+            lines = [line for line in lines if line is not header]
+            try:
+                check_line(*header)
+                places = _places_in_header(_split_line(header), self.names)
+            except RequestError as fault:
+                if not lines:
+                    raise
+                return ParsedRequest.gather([fault] * len(lines))
+        rows = (row_or_fault(self._read_line, line, places) for line in lines)
         return ParsedRequest.gather(rows)
 
     def _read_line(
-        self, line: NumberedLine, header: NumberedLine | None
+        self, line: NumberedLine, places: ColumnPlaces | None
     ) -> Row | Question:
+        check_line(*line)
         row = _split_line(line)
-        if header is None:
+        if places is None:
             places = _places_by_position(row, self.names)
-        else:
-            places = _places_in_header(_split_line(header), self.names)
         return self.from_values(_convert_row(row, places))
 
 
 # Text to cells
+
+# What stands between the names of a header that is no CSV.
+_SEPARATORS = re.compile(r'[",\r]')
 
 
 def _split_text(text: str) -> list[NumberedCells]:
@@ -151,21 +204,36 @@ def _split_text(text: str) -> list[NumberedCells]:
 
 
 def _is_blank(cells: Cells) -> bool:
-    return len(cells) < 2 and not "".join(cells).strip()
+    return len(cells) < 2 and is_blank("".join(cells))
 
 
-def _numbered_lines(body: bytes) -> list[NumberedLine]:
-    """All lines that aren't blank."""
-    lines = body.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
-    numbered = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            numbered.append(NumberedLine(number, line))
-    return numbered
+def _has_a_row_a_line(body: bytes, lines: list[NumberedLine]) -> bool:
+    """Whether each line of a body is one row, if it can be read at all."""
+    if b'"' in body:
+        return False  # a field in quotes may have lines
+    return not any(line.is_blank for line in lines)
+
+
+def _header_line(lines: list[NumberedLine]) -> NumberedLine | None:
+    """The first line that isn't blank, if it is a header."""
+    for line in lines:
+        if not line.is_blank:
+            return line if _names_a_column(line) else None
+    return None
 
 
 def _names_a_column(line: NumberedLine) -> bool:
-    return any(name.encode() in line.text for name in FIELDS)
+    """Whether a line is a header, perhaps one that can't be read."""
+    try:
+        check_line(*line)
+        cells = _split_line(line).cells
+    except RequestError:
+        cells = _SEPARATORS.split(line.text.decode("latin-1"))
+    return _is_header(cells)
+
+
+def _is_header(cells: Cells) -> bool:
+    return any(cell.strip(BLANKS) in _OUR_COLUMNS for cell in cells)
 
 
 def _split_line(line: NumberedLine) -> NumberedCells:
@@ -185,11 +253,11 @@ def _csv_error(line: int, error: csv.Error) -> RequestError:
 
 
 def _places_in_header(header: NumberedCells, names: tuple[str, ...]) -> ColumnPlaces:
-    cells = [cell.strip() for cell in header.cells]
+    cells = [cell.strip(BLANKS) for cell in header.cells]
     places = {name: cells.index(name) for name in names if name in cells}
     *needed, optional = names
     is_complete = all(name in places for name in needed)
-    is_repeated = any(cells.count(name) > 1 for name in places)
+    is_repeated = any(cells.count(name) > 1 for name in _OUR_COLUMNS)
     if is_repeated or not is_complete:
         expected = f"{', '.join(needed)} and perhaps {optional}, each once"
         raise _bad_row(header, "the header", expected)
@@ -263,26 +331,40 @@ def _convert_row(row: NumberedCells, places: ColumnPlaces) -> Values:
     return values
 
 
-# int() and float() take more than we do: underscores, digits of other scripts, "nan",
-# "inf".
-_ID_CHARACTERS = frozenset("0123456789- \t")
-_TIMESTAMP_CHARACTERS = frozenset("0123456789.+-eE \t")
+# Of short texts of these characters, int() and float() take what the grammar takes.
+# Otherwise they take more: underscores, digits of other scripts, "nan", "inf", ".5".
+_ID_CHARACTERS = frozenset("0123456789+- \t")
+_TIMESTAMP_CHARACTERS = frozenset("0123456789 \t")
+_SHORT = 20
 
 
 def _ids(cells: Sequence[str]) -> NDArray[np.int64]:
-    if not _ID_CHARACTERS.issuperset("".join(cells)):
-        raise ValueError("not a whole number")
-    numbers = [int(cell) for cell in cells]
+    if _are_plain(cells, _ID_CHARACTERS):
+        numbers = [int(cell) for cell in cells]
+    else:
+        numbers = [parse_id(cell) for cell in cells]
     return np.array(numbers, dtype=np.int64)
 
 
 def _timestamps(cells: Sequence[str]) -> NDArray[np.float64]:
-    if not _TIMESTAMP_CHARACTERS.issuperset("".join(cells)):
-        raise ValueError("not a number")
-    numbers = [float(cell.strip() or "nan") for cell in cells]
+    if _are_plain(cells, _TIMESTAMP_CHARACTERS):
+        numbers = [float(cell.strip() or "nan") for cell in cells]
+    else:
+        numbers = [_seconds(cell) for cell in cells]
     if any(map(_is_out_of_range, numbers)):
         raise ValueError("out of range")
     return np.array(numbers, dtype=np.float64)
+
+
+def _are_plain(cells: Sequence[str], characters: frozenset[str]) -> bool:
+    """Whether all cells are short and have no other characters than these."""
+    if max(map(len, cells), default=0) > _SHORT:
+        return False
+    return characters.issuperset("".join(cells))
+
+
+def _seconds(cell: str) -> float:
+    return math.nan if is_blank(cell) else parse_time(cell)
 
 
 def _is_out_of_range(seconds: float) -> bool:
@@ -312,7 +394,7 @@ _PAIR_READER = CsvReader(FIELDS, _pairs, _pair)
 
 # Longer numbers may be beyond 64 bits.
 _NUMBER = rb"(\d{1,18})"
-_PLAIN_PAIR = re.compile(rb"%b,%b(?:,%b)?\r?\n?" % (_NUMBER, _NUMBER, _NUMBER))
+_PLAIN_PAIR = re.compile(rb"%b,%b(?:,%b)?(?:\r?\n)?" % (_NUMBER, _NUMBER, _NUMBER))
 
 
 def _parse_pairs(body: bytes) -> ParsedRequest:
@@ -336,7 +418,7 @@ def _parse_pairs(body: bytes) -> ParsedRequest:
     return _pairs(columns)
 
 
-PAIRS = BodyParser(_parse_pairs, _PAIR_READER.lenient)
+PAIRS = BodyParser(_parse_pairs, _PAIR_READER.lenient, _PAIR_READER.single)
 """Reads rows of a user and a movie, for example ``1,318`` or ``1,318,964982703``."""
 
 
@@ -361,4 +443,4 @@ def users_parser(wanted: Wanted) -> BodyParser:
         return question(values[USER_ID], values.get(TIMESTAMP, math.nan))
 
     reader = CsvReader((USER_ID, TIMESTAMP), from_columns, from_values)
-    return BodyParser(reader.strict, reader.lenient)
+    return BodyParser(reader.strict, reader.lenient, reader.single)

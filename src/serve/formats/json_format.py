@@ -1,10 +1,14 @@
 """application/json: one object, a list of objects, or ``{"instances": [...]}``.
 
-An answer has the shape of its request. In error messages the place of an object in its
-list counts as its line, from 1.
+A row is an object, or a list such as ``[1, 318]``. Beside ``instances`` there may be
+``parameters``, which hold options, and TensorFlow's ``signature_name``, which is
+ignored. An answer has the shape of its request. In error messages the place of a row in
+its list counts as its line, from 1.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from movielens.errors import RequestError
 from serve.fields import shown
@@ -19,9 +23,12 @@ from serve.formats.json_records import (
 )
 from serve.formats.renderer import AnswerStyle, Frame, Renderer
 from serve.predicted_rows import PredictedRows
-from serve.rows import EMPTY, Shape
+from serve.rows import EMPTY, Shape, first_character
 
 _INSTANCES = "instances"
+_PARAMETERS = "parameters"
+_IGNORED = "signature_name"
+_BESIDE_INSTANCES = frozenset({_INSTANCES, _PARAMETERS, _IGNORED})
 
 
 def cut_json(body: bytes) -> Records:
@@ -30,20 +37,36 @@ def cut_json(body: bytes) -> Records:
     Raises:
         RequestError: if it isn't JSON in one of the three shapes.
     """
-    if not body.strip(b"\xef\xbb\xbf \t\r\n"):
+    if not first_character(body):
         raise RequestError(EMPTY)
     value = load_json(body)
     if isinstance(value, list):
         return Records(enumerate(value, start=1), Shape.LIST)
     if not isinstance(value, dict):
         raise RequestError.at(1, "the body", shown(value), BODY_EXPECTED)
-    if _INSTANCES not in value:
-        return Records([(1, value)], Shape.OBJECT)
+    if _INSTANCES in value:
+        return _cut_instances(value)
+    return Records([(1, value)], Shape.OBJECT)
+
+
+def _cut_instances(value: dict[str, Any]) -> Records:
+    unknown = value.keys() - _BESIDE_INSTANCES
+    if unknown:
+        raise RequestError(
+            f"unknown field {shown(min(unknown))!r} beside {_INSTANCES}, "
+            f"expected {_PARAMETERS} or nothing"
+        )
     instances = value[_INSTANCES]
-    if len(value) > 1 or not isinstance(instances, list):
-        expected = '{"instances": [...]} with a list and no other field'
+    if not isinstance(instances, list):
+        expected = '{"instances": [...]} with a list of rows'
         raise RequestError.at(1, "the body", shown(value), expected)
-    return Records(enumerate(instances, start=1), Shape.INSTANCES)
+    parameters = value.get(_PARAMETERS)
+    if parameters is None:
+        parameters = {}
+    if not isinstance(parameters, dict):
+        expected = "an object with options"
+        raise RequestError.at(1, _PARAMETERS, shown(parameters), expected)
+    return Records(enumerate(instances, start=1), Shape.INSTANCES, parameters)
 
 
 _FRAMES = {

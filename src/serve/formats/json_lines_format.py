@@ -1,4 +1,7 @@
-"""application/jsonlines: one JSON object a line; blank lines are skipped."""
+"""application/jsonlines: one JSON object a line.
+
+Blank lines are skipped. In a batch, each but the last ones is answered in its place.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,11 @@ from serve.formats.json_records import (
     render_fault,
     render_rows,
 )
+from serve.formats.lines import check_line, numbered_lines
 from serve.formats.renderer import LINES, AnswerStyle, Frame, Renderer
 from serve.predicted_rows import PredictedRows
 from serve.questions import Question
 from serve.rows import EMPTY, Row, Shape
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def cut_lines(body: bytes) -> Records:
@@ -25,14 +27,22 @@ def cut_lines(body: bytes) -> Records:
     Raises:
         RequestError: if there are none.
     """
-    lines = body.removeprefix(_BYTE_ORDER_MARK).splitlines()
-    numbered = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            numbered.append((number, line))
-    if not numbered:
+    lines = [line for line in numbered_lines(body) if not line.is_blank]
+    if not lines:
         raise RequestError(EMPTY)
-    return Records(numbered)
+    return Records(lines)
+
+
+def cut_batch(body: bytes) -> Records:
+    """The lines of a body, up to the last that isn't blank.
+
+    Raises:
+        RequestError: if there are none.
+    """
+    lines = numbered_lines(body)
+    if not lines:
+        raise RequestError(EMPTY)
+    return Records(lines)
 
 
 def read_line(number: int, line: bytes) -> Row | Question:
@@ -41,6 +51,7 @@ def read_line(number: int, line: bytes) -> Row | Question:
     Raises:
         RequestError: if it isn't JSON, or at the first field that is bad.
     """
+    check_line(number, line)
     return read_record(number, load_json(line, first_line=number))
 
 
@@ -55,6 +66,6 @@ JSON_LINES = Format(
         "application/x-jsonlines",
         "application/x-ndjson",
     ),
-    parser=BodyParser.by_record(cut_lines, read_line),
+    parser=BodyParser.by_record(cut_lines, read_line, cut_batch),
     renderer=Renderer(render_rows, render_answer, render_fault, _frame),
 )

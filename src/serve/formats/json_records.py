@@ -2,7 +2,7 @@
 
 An object holds userId, movieId and perhaps timestamp. One with ``history`` or
 ``recommend`` is a question. Unknown fields are refused, because a misspelt one would go
-unnoticed.
+unnoticed. A list such as ``[1, 318]`` holds the same values in the order of CSV.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Any
 
 import orjson
 
-from movielens.columns import MOVIE_ID, USER_ID
+from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import RequestError
+from movielens.grammar import BLANKS
 from serve.errors import error_body
-from serve.fields import ID_MIN, RULES, shown
+from serve.fields import FIELDS, ID_MIN, RULES, seconds, shown
 from serve.formats.renderer import AnswerStyle, class_names, probabilities_as_json
 from serve.predicted_rows import PredictedRows
 from serve.question_answers import QuestionAnswer
@@ -25,7 +26,6 @@ from serve.questions import (
     Question,
     check_fields,
     check_presence,
-    seconds_of,
 )
 from serve.rows import Row, decode_utf8
 
@@ -36,6 +36,8 @@ BODY_EXPECTED = (
 # orjson reads whole numbers beyond 64 bits as floats. No field takes either.
 _LARGEST = 2**64 - 1
 _MOST_DIGITS = len(str(_LARGEST))
+# White space, and the control-Z that old editors write at the end of a file.
+_AFTER_JSON = BLANKS + "\r\n"
 
 # The same for all movies that are recommended to a user, so it is said once.
 _FIELDS_ABOUT_THE_USER = frozenset({USER_ID, "known_user", "known_movie"})
@@ -55,8 +57,9 @@ def load_json(data: bytes, first_line: int = 1) -> Any:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         text = decode_utf8(data, first_line)
+    text = text.removeprefix("\ufeff").rstrip(_AFTER_JSON)
     try:
-        return json.loads(text.removeprefix("\ufeff"), parse_int=_parse_int)
+        return json.loads(text, parse_int=_parse_int)
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise RequestError(
@@ -76,7 +79,7 @@ def _parse_int(digits: str) -> int | float:
 
 
 def read_record(line: int, record: Any) -> Row | Question:
-    """Read one decoded object.
+    """Read one decoded object or list.
 
     Raises:
         RequestError: at the first field that is unknown, missing or bad.
@@ -84,15 +87,32 @@ def read_record(line: int, record: Any) -> Row | Question:
     Example:
         >>> read_record(1, {"userId": 7, "movieId": 318})
         Row(user_id=7, movie_id=318, timestamp=nan)
+        >>> read_record(1, [7, 318, 964982703])
+        Row(user_id=7, movie_id=318, timestamp=964982703.0)
     """
+    if isinstance(record, list):
+        record = _by_name(line, record)
     if not isinstance(record, dict):
-        expected = "an object with userId and movieId"
+        expected = "an object with userId and movieId, or [userId, movieId]"
         raise RequestError.at(line, "the row", shown(record), expected)
     if HISTORY in record or RECOMMEND in record:
         return Question.from_record(line, record)
     check_fields(line, record, RULES)
     check_presence(line, record, (USER_ID, MOVIE_ID))
-    return Row(record[USER_ID], record[MOVIE_ID], seconds_of(record))
+    user_id = int(record[USER_ID])
+    movie_id = int(record[MOVIE_ID])
+    return Row(user_id, movie_id, seconds(record.get(TIMESTAMP)))
+
+
+def _by_name(line: int, values: list[Any]) -> dict[str, Any]:
+    """The values of a row by the fields whose places they have."""
+    least = len(FIELDS) - 1
+    if not least <= len(values) <= len(FIELDS):
+        raise RequestError(
+            f"line {line}: the row is a list of {len(values)}, "
+            "expected [userId, movieId] or [userId, movieId, timestamp]"
+        )
+    return dict(zip(FIELDS, values, strict=False))
 
 
 def render_rows(predicted: PredictedRows, style: AnswerStyle) -> list[bytes]:

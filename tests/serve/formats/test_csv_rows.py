@@ -9,12 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from movielens.errors import RequestError
+from movielens.grammar import is_blank, parse_id, parse_time
 from serve.formats.csv_rows import PAIRS, users_parser
 from serve.questions import Wanted
 from tests.serve.written import WrittenRow, any_rows, as_records, as_written, some_rows
 
 ID = "expected a whole number; send raw MovieLens ids"
-TIME = "expected seconds since 1970, from 0 to 4294967295, or nothing"
+TIME = (
+    "expected seconds since 1970, from 0 to 4294967295, or an ISO 8601 date, or nothing"
+)
 
 
 def parsed(body: bytes) -> list[WrittenRow]:
@@ -70,6 +73,14 @@ FAULTS = [
     (b"1,2\n\n\r\ny,x", f"line 4: userId is 'y', {ID}"),
     (b"movieId,userId\ny,x", f"line 2: movieId is 'y', {ID}"),
     (b"1,1.5", f"line 1: movieId is '1.5', {ID}"),
+    (b"1,0x1", f"line 1: movieId is '0x1', {ID}"),
+    (b"1,5E0", f"line 1: movieId is '5E0', {ID}"),
+    (b"1,.0", f"line 1: movieId is '.0', {ID}"),
+    (b"1,3\x1d", f"line 1: movieId is '3\\x1d', {ID}"),
+    (b"1,2,.5", f"line 1: timestamp is '.5', {TIME}"),
+    (b"1,2,5E0", f"line 1: timestamp is '5E0', {TIME}"),
+    (b"1,2,2015-02-30", f"line 1: timestamp is '2015-02-30', {TIME}"),
+    (b"1,2,1969-12-31", f"line 1: timestamp is '1969-12-31', {TIME}"),
     (b"1_0,2", f"line 1: userId is '1_0', {ID}"),
     ("\u0661,2".encode(), f"line 1: userId is '\u0661', {ID}"),
     (b"1,", f"line 1: movieId is '', {ID}"),
@@ -99,6 +110,18 @@ FAULTS = [
     (
         b"userId,movieId,userId\n1,2,3",
         "line 1: the header is 'userId,movieId,userId', expected",
+    ),
+    (
+        b"userId,movieId,title,title\n1,2,3,4",
+        "line 1: the header is 'userId,movieId,title,title', expected",
+    ),
+    (
+        b"rating,title\n1,2",
+        "line 1: the header is 'rating,title', expected userId, movieId",
+    ),
+    (
+        b'userId,movieId,title\n1,318,"Shawshank\n1,296,Pulp Fiction',
+        "line 3: unexpected end of data, expected CSV",
     ),
     (b'1,2\n3,"4', "line 2: unexpected end of data, expected CSV"),
     (b"1,2\n\xff,3", "line 2: byte 0xff isn't UTF-8"),
@@ -157,8 +180,9 @@ def test_a_bad_row_below_a_header_names_its_line() -> None:
     parsed = PAIRS.lenient(b"movieId,userId\n2,1\n\n\xff,1\r\n10,4,5\n10,4\r\n")
     assert as_written(parsed.queries) == [(1, 2, None), (4, 10, None)]
     assert parsed.faults == {
-        1: "line 4: byte 0xff isn't UTF-8, expected UTF-8 text",
-        2: "line 5: the row is '10,4,5', expected 2 fields as in the first row",
+        1: "line 3: the line is blank, expected a row",
+        2: "line 4: byte 0xff isn't UTF-8, expected UTF-8 text",
+        3: "line 5: the row is '10,4,5', expected 2 fields as in the first row",
     }
 
 
@@ -176,10 +200,133 @@ def test_a_bad_header_is_what_is_wrong_with_every_row() -> None:
     assert list(parsed.faults) == [0, 1]
 
 
-@pytest.mark.parametrize("body", [b"", b" \n", b"userId,title\n"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"movieId,userId\r318,1\n296,1",
+        b'movieId,"userId\n318,1',
+        b"movieId,userId,\xff\n318,1,2",
+        b"userId,movieId,userId\n1,318,1",
+    ],
+)
+def test_rows_below_a_header_that_cannot_be_read_are_not_guessed(body: bytes) -> None:
+    parsed = PAIRS.lenient(body)
+    assert len(parsed.queries) == 0
+    (message,) = parsed.faults.values()
+    assert message.startswith("line 1: ")
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        (b"1,318\nuserId,movieId\n1,1", [(1, 318, None), (1, 1, None)]),
+        (b"1,318\nmovieId,userId\n318,1", [(1, 318, None), (318, 1, None)]),
+        (
+            b"movieId,userId\n318,1\nuserId,movieId\n1,1",
+            [(1, 318, None), (1, 1, None)],
+        ),
+    ],
+)
+def test_a_header_in_the_middle_of_a_batch_is_a_bad_row(
+    body: bytes, outcome: list[WrittenRow]
+) -> None:
+    parsed = PAIRS.lenient(body)
+    assert as_written(parsed.queries) == outcome
+    ((place, message),) = parsed.faults.items()
+    assert place == 1
+    assert message.endswith(ID)
+
+
+def test_a_blank_line_may_come_before_the_header_of_a_batch() -> None:
+    parsed = PAIRS.lenient(b"\nmovieId,userId\n318,1\n")
+    assert as_written(parsed.queries) == [(1, 318, None)]
+    assert list(parsed.faults) == [0]
+
+
+def test_a_row_of_a_batch_is_a_line_even_in_quotes() -> None:
+    parsed = PAIRS.lenient(b'userId,movieId,title\n1,318,"a\nb"\n1,296,c\n')
+    assert as_written(parsed.queries) == [(1, 296, None)]
+    assert list(parsed.faults) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "header", ["userId,movieId", "userId, movieId ,timestamp", '"userId","movieId"']
+)
+def test_one_record_may_be_a_header_in_the_default_order(header: str) -> None:
+    assert len(PAIRS.single(header.encode()).queries) == 0
+    assert as_written(PAIRS.single(f"{header}\n".encode()).queries) == []
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "movieId,userId",
+        "userId,movieId,rating",
+        "userId,timestamp,movieId",
+        "userId,movieId,timestamp,title",
+        "title,genres",
+        'userId,"movieId',
+    ],
+)
+def test_one_record_that_is_another_header_fails_the_batch(header: str) -> None:
+    for body in (header, f"\ufeff{header}\r\n", f"{header}\n1,318"):
+        with pytest.raises(RequestError, match=r"^line 1: "):
+            PAIRS.single(body.encode())
+
+
+def test_one_record_is_read_as_in_any_batch() -> None:
+    assert as_written(PAIRS.single(b"1,318\n").queries) == [(1, 318, None)]
+    assert list(PAIRS.single(b"1,x").faults) == [0]
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", b"\x1a", b"userId,title\n"])
 def test_a_batch_without_rows_is_refused(body: bytes) -> None:
     with pytest.raises(RequestError):
         PAIRS.lenient(body)
+
+
+# Numbers and times
+
+
+ID_TEXTS = st.from_regex(
+    r"[+-]?[0-9]{1,20}(\.[0-9]{0,2})?|[0-9.eE+x_ -]{0,6}", fullmatch=True
+)
+TIME_TEXTS = st.from_regex(
+    r"[+-]?[0-9]{1,11}(\.[0-9]{0,2})?|2015-0[0-9]-[0-9]{2}Z?|[0-9.eE+x_ -]{0,6}",
+    fullmatch=True,
+)
+
+
+def by_the_grammar(ids: list[str], time: str) -> WrittenRow | None:
+    """What a row means, None if it is bad."""
+    try:
+        user_id, movie_id = map(parse_id, ids)
+        seconds = None if is_blank(time) else parse_time(time)
+    except ValueError:
+        return None
+    has_good_ids = max(abs(user_id), abs(movie_id)) < 2**63
+    has_good_time = seconds is None or 0 <= seconds < 2**32
+    return (user_id, movie_id, seconds) if has_good_ids and has_good_time else None
+
+
+@given(st.lists(st.tuples(ID_TEXTS, ID_TEXTS, TIME_TEXTS), min_size=1, max_size=8))
+def test_every_row_means_what_the_grammar_says(
+    rows: list[tuple[str, str, str]],
+) -> None:
+    body = "\n".join(map(",".join, rows)).encode()
+    expected = [by_the_grammar([user, movie], time) for user, movie, time in rows]
+    parsed = PAIRS.lenient(body)
+    good = [row for row in expected if row is not None]
+    assert as_written(parsed.queries) == good
+    bad = [place for place, row in enumerate(expected) if row is None]
+    assert list(parsed.faults) == bad
+
+
+def test_whole_floats_are_ids_and_dates_are_times() -> None:
+    rows = parsed(b"1.0,318.00,2015-03-09T18:53:20Z\n+1,+318.,1425927200.5\n")
+    assert rows == [(1, 318, 1425927200.0), (1, 318, 1425927200.5)]
+    assert parsed(b"9007199254740993.0,1") == [(9007199254740993, 1, None)]
+    assert parsed(b"1,2,1970-01-02") == [(1, 2, 86400.0)]
 
 
 # Users

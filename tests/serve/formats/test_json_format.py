@@ -15,7 +15,9 @@ from serve.rows import Shape
 from tests.serve.written import WrittenRow, any_rows, as_records, as_written
 
 ID = "expected a whole number; send raw MovieLens ids"
-TIME = "expected seconds since 1970, from 0 to 4294967295, or nothing"
+TIME = (
+    "expected seconds since 1970, from 0 to 4294967295, or an ISO 8601 date, or nothing"
+)
 
 parse = JSON.parser.strict
 
@@ -35,6 +37,40 @@ def test_rows_round_trip_in_each_shape(
             request = parse(mark + json.dumps(value, indent=indent).encode())
             assert request.shape == shape
             assert as_written(request.queries) == rows
+
+
+def test_a_row_may_be_a_list_in_the_order_of_csv() -> None:
+    rows = b"[[1, 318], [1, 296, 964982703], [4, 10, null]]"
+    expected = [(1, 318, None), (1, 296, 964982703.0), (4, 10, None)]
+    assert as_written(parse(rows).queries) == expected
+    instances = parse(b'{"instances": [[1, 318], {"userId": 4, "movieId": 10}]}')
+    assert instances.shape == Shape.INSTANCES
+    assert as_written(instances.queries) == [(1, 318, None), (4, 10, None)]
+
+
+def test_whole_floats_are_ids_and_dates_are_times() -> None:
+    record = b'{"userId": 1.0, "movieId": 3e0, "timestamp": "2015-03-09T18:53:20Z"}'
+    assert as_written(parse(record).queries) == [(1, 3, 1425927200.0)]
+    question = b'{"userId": 1.0, "recommend": 2.0, "year_from": 1990.0}'
+    assert parse(question).questions == parse(question.replace(b".0", b"")).questions
+
+
+def test_what_may_be_beside_instances() -> None:
+    body = {
+        "signature_name": "serving_default",
+        "instances": [[1, 318]],
+        "parameters": {"verbose": True},
+    }
+    parsed = parse(json.dumps(body).encode())
+    assert as_written(parsed.queries) == [(1, 318, None)]
+    assert parsed.parameters == {"verbose": True}
+    nothing = parse(json.dumps(body | {"parameters": None}).encode())
+    assert not nothing.parameters
+
+
+@pytest.mark.parametrize("end", [b"\x1a", b"\r\n\x1a", b" \r"])
+def test_blanks_at_the_end_are_skipped(end: bytes) -> None:
+    assert as_written(parse(b"[[1, 318]]" + end).queries) == [(1, 318, None)]
 
 
 @pytest.mark.parametrize("body", [b"[]", b'{"instances": []}'])
@@ -74,6 +110,23 @@ FAULTS = [
     (
         b'[{"userId": 1, "movieId": 2}, 5]',
         "line 2: the row is 5, expected an object",
+    ),
+    (b"[1, 318]", "line 1: the row is 1, expected an object with userId and movieId"),
+    (b"[[1]]", "line 1: the row is a list of 1, expected [userId, movieId] or"),
+    (b"[[1, 2], [1, 2, 3, 4]]", "line 2: the row is a list of 4, expected"),
+    (b"[[1, 2.5]]", f"line 1: movieId is 2.5, {ID}"),
+    (b"[[true, 2]]", f"line 1: userId is True, {ID}"),
+    (b"[[1, 2, -1]]", f"line 1: timestamp is -1, {TIME}"),
+    (b'[[1, 2, "soon"]]', f"line 1: timestamp is 'soon', {TIME}"),
+    (b"[[9007199254740993.0, 2]]", "line 1: userId is 9007199254740992.0, expected"),
+    (b"[[-9223372036854775809, 2]]", "line 1: userId is -9.223372036854776e+18"),
+    (
+        b'{"instances": [], "signature": "x"}',
+        "unknown field 'signature' beside instances, expected parameters or nothing",
+    ),
+    (
+        b'{"instances": [], "parameters": 3}',
+        "line 1: parameters is 3, expected an object with options",
     ),
     (b'{"instances": 5}', "line 1: the body is '{…}', expected"),
     (b'{"instances": [{"userId": 1}]}', "line 1: movieId is missing"),

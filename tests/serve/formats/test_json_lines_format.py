@@ -46,9 +46,10 @@ def test_a_bad_line_of_a_batch_keeps_its_place() -> None:
     good = b'{"userId": 1, "movieId": 2}'
     parsed = JSON_LINES.parser.lenient(b"\n".join([good, b"", b"{", good, b"\xff"]))
     assert len(parsed.queries) == 2
-    assert list(parsed.faults) == [1, 3]
-    assert parsed.faults[1].startswith("line 3 isn't JSON")
-    assert parsed.faults[3].startswith("line 5: byte 0xff isn't UTF-8")
+    assert list(parsed.faults) == [1, 2, 4]
+    assert parsed.faults[1] == "line 2: the line is blank, expected a row"
+    assert parsed.faults[2].startswith("line 3 isn't JSON")
+    assert parsed.faults[4].startswith("line 5: byte 0xff isn't UTF-8")
 
 
 def test_answers_are_the_objects_of_json(predicted: PredictedRows) -> None:
