@@ -47,7 +47,9 @@ def is_whole(value: Any) -> bool:
 
 def is_id(value: Any) -> bool:
     """Whether a JSON value is a raw id."""
-    return is_whole(value) and ID_MIN <= value <= ID_MAX
+    if type(value) is int:
+        return ID_MIN <= value <= ID_MAX
+    return is_whole(value)
 
 
 def is_timestamp(value: Any) -> bool:

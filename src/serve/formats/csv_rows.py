@@ -46,6 +46,7 @@ from serve.formats.lines import (
 )
 from serve.questions import Question, Wanted
 from serve.rows import (
+    BYTE_ORDER_MARK,
     EMPTY,
     ParsedRequest,
     Row,
@@ -127,13 +128,10 @@ class CsvReader:
         Raises:
             RequestError: if there are no rows.
         """
-        lines = numbered_lines(body)
-        if not lines:
-            raise RequestError(EMPTY)
-        if _has_a_row_a_line(body, lines):
+        if _has_a_row_a_line(body):
             with contextlib.suppress(RequestError):
                 return self.strict(body)
-        return self._by_line(lines)
+        return self._by_line(numbered_lines(body))
 
     def single(self, body: bytes) -> ParsedRequest:
         """Read one record of a batch, as `lenient` does.
@@ -159,6 +157,8 @@ class CsvReader:
 
     def _by_line(self, lines: list[NumberedLine]) -> ParsedRequest:
         """A record a line, after the header if there is one."""
+        if not lines:
+            raise RequestError(EMPTY)
         header = _header_line(lines)
         if header is None:
             places = None
@@ -188,6 +188,7 @@ class CsvReader:
 
 # What stands between the names of a header that is no CSV.
 _SEPARATORS = re.compile(r'[",\r]')
+_BLANK_LINE = re.compile(rb"\n[%b\r]*\n" % BLANKS.encode())
 
 
 def _split_text(text: str) -> list[NumberedCells]:
@@ -207,11 +208,12 @@ def _is_blank(cells: Cells) -> bool:
     return len(cells) < 2 and is_blank("".join(cells))
 
 
-def _has_a_row_a_line(body: bytes, lines: list[NumberedLine]) -> bool:
+def _has_a_row_a_line(body: bytes) -> bool:
     """Whether each line of a body is one row, if it can be read at all."""
     if b'"' in body:
         return False  # a field in quotes may have lines
-    return not any(line.is_blank for line in lines)
+    text = body.removeprefix(BYTE_ORDER_MARK)
+    return _BLANK_LINE.search(b"\n" + text) is None
 
 
 def _header_line(lines: list[NumberedLine]) -> NumberedLine | None:
