@@ -163,17 +163,6 @@ ATTACKS = (
             )
         ),
     ),
-    Attack(
-        "a body behind an upgrade",
-        _once(
-            _post(
-                "connection: upgrade",
-                "upgrade: h2c",
-                "content-length: 5",
-                body=_ROW + _INNER,
-            )
-        ),
-    ),
     Attack("a tunnel", _once(b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n" + _INNER)),
     Attack(
         "a length in a trailer",

@@ -25,6 +25,17 @@ def test_a_question_with_a_history_is_read() -> None:
     assert rating == Rating(7, 4.0, 10.0)
 
 
+def test_a_history_has_the_numbers_and_times_of_any_row() -> None:
+    date = "2015-03-09T18:53:20Z"
+    rated = {"movieId": 7.0, "rating": 4, "timestamp": date}
+    record = {"userId": 1.0, "movieId": 3.0, "timestamp": date, "history": [rated]}
+    question = Question.from_record(1, record)
+    assert question == Question(1, 3, 1425927200.0, (Rating(7, 4, 1425927200.0),), None)
+    twice = record | {"history": [rated, rated | {"movieId": 7}]}
+    with pytest.raises(RequestError, match="movieId 7 is there twice"):
+        Question.from_record(1, twice)
+
+
 def test_fields_and_parameters_mean_the_same() -> None:
     fields = {"recommend": 3, "genres": ["comedy", "war"], "min_ratings": 2}
     parameters = {"recommend": "3", "genres": "comedy|war", "min_ratings": "2"}
