@@ -46,7 +46,6 @@ from serve.formats.lines import (
 )
 from serve.questions import Question, Wanted
 from serve.rows import (
-    BYTE_ORDER_MARK,
     EMPTY,
     ParsedRequest,
     Row,
@@ -102,16 +101,13 @@ class CsvReader:
         Raises:
             RequestError: at the first row or value that can't be read.
         """
-        line = lone_cr_line(body)
-        if line is not None:
-            raise lone_cr_error(line)
-        rows = _split_text(decode_text(body))
-        if not rows:
-            raise RequestError(EMPTY)
+        return self._all_at_once(_split_body(body))
+
+    def _all_at_once(self, rows: list[NumberedCells]) -> ParsedRequest:
         first = rows[0]
         if _is_header(first.cells):
             places = _places_in_header(first, self.names)
-            del rows[0]
+            rows = rows[1:]
         else:
             places = _places_by_position(first, self.names)
 
@@ -128,9 +124,11 @@ class CsvReader:
         Raises:
             RequestError: if there are no rows.
         """
-        if _has_a_row_a_line(body):
-            with contextlib.suppress(RequestError):
-                return self.strict(body)
+        with contextlib.suppress(RequestError):
+            rows = _split_body(body)
+            each_line_is_a_row = rows[-1].line == len(rows)
+            if each_line_is_a_row:
+                return self._all_at_once(rows)
         return self._by_line(numbered_lines(body))
 
     def single(self, body: bytes) -> ParsedRequest:
@@ -165,7 +163,6 @@ class CsvReader:
         else:
             lines = [line for line in lines if line is not header]
             try:
-                check_line(*header)
                 places = _places_in_header(_split_line(header), self.names)
             except RequestError as fault:
                 if not lines:
@@ -177,7 +174,6 @@ class CsvReader:
     def _read_line(
         self, line: NumberedLine, places: ColumnPlaces | None
     ) -> Row | Question:
-        check_line(*line)
         row = _split_line(line)
         if places is None:
             places = _places_by_position(row, self.names)
@@ -188,11 +184,24 @@ class CsvReader:
 
 # What stands between the names of a header that is no CSV.
 _SEPARATORS = re.compile(r'[",\r]')
-_BLANK_LINE = re.compile(rb"\n[%b\r]*\n" % BLANKS.encode())
+
+
+def _split_body(body: bytes) -> list[NumberedCells]:
+    """All rows that aren't blank.
+
+    Raises:
+        RequestError: if there are none, or if it isn't CSV.
+    """
+    line = lone_cr_line(body)
+    if line is not None:
+        raise lone_cr_error(line)
+    rows = _split_text(decode_text(body))
+    if not rows:
+        raise RequestError(EMPTY)
+    return rows
 
 
 def _split_text(text: str) -> list[NumberedCells]:
-    """All rows that aren't blank."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         return [
@@ -208,14 +217,6 @@ def _is_blank(cells: Cells) -> bool:
     return len(cells) < 2 and is_blank("".join(cells))
 
 
-def _has_a_row_a_line(body: bytes) -> bool:
-    """Whether each line of a body is one row, if it can be read at all."""
-    if b'"' in body:
-        return False  # a field in quotes may have lines
-    text = body.removeprefix(BYTE_ORDER_MARK)
-    return _BLANK_LINE.search(b"\n" + text) is None
-
-
 def _header_line(lines: list[NumberedLine]) -> NumberedLine | None:
     """The first line that isn't blank, if it is a header."""
     for line in lines:
@@ -227,7 +228,6 @@ def _header_line(lines: list[NumberedLine]) -> NumberedLine | None:
 def _names_a_column(line: NumberedLine) -> bool:
     """Whether a line is a header, perhaps one that can't be read."""
     try:
-        check_line(*line)
         cells = _split_line(line).cells
     except RequestError:
         cells = _SEPARATORS.split(line.text.decode("latin-1"))
@@ -239,6 +239,12 @@ def _is_header(cells: Cells) -> bool:
 
 
 def _split_line(line: NumberedLine) -> NumberedCells:
+    """The cells of a line.
+
+    Raises:
+        RequestError: if it is blank, isn't one line for every reader, or isn't CSV.
+    """
+    check_line(*line)
     text = decode_utf8(line.text, first_line=line.number)
     try:
         cells = next(csv.reader([text], strict=True))

@@ -274,6 +274,13 @@ def test_one_record_that_is_another_header_fails_the_batch(header: str) -> None:
             PAIRS.single(body.encode())
 
 
+def test_one_record_names_its_line_ends() -> None:
+    with pytest.raises(RequestError, match=r"^line 1: a line ends in CR alone"):
+        PAIRS.single(b"userId,movieId\r1,318\n")
+    (message,) = PAIRS.single(b"1,318\r1,296").faults.values()
+    assert message.startswith("line 1: a line ends in CR alone")
+
+
 def test_one_record_is_read_as_in_any_batch() -> None:
     assert as_written(PAIRS.single(b"1,318\n").queries) == [(1, 318, None)]
     assert list(PAIRS.single(b"1,x").faults) == [0]
