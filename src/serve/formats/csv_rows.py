@@ -34,7 +34,7 @@ from movielens.columns import (
     USER_ID,
 )
 from movielens.errors import RequestError
-from movielens.grammar import BLANKS, is_blank, lone_cr_line, parse_id, parse_time
+from movielens.grammar import BLANKS, lone_cr_line, parse_id, parse_time
 from movielens.queries import RatingQueries
 from serve.fields import FIELDS, RULES, TIMESTAMP_BOUND, shown
 from serve.formats.format import BodyParser
@@ -214,7 +214,7 @@ def _split_text(text: str) -> list[NumberedCells]:
 
 
 def _is_blank(cells: Cells) -> bool:
-    return len(cells) < 2 and is_blank("".join(cells))
+    return len(cells) < 2 and not "".join(cells).strip(BLANKS)
 
 
 def _header_line(lines: list[NumberedLine]) -> NumberedLine | None:
@@ -372,7 +372,7 @@ def _are_plain(cells: Sequence[str], characters: frozenset[str]) -> bool:
 
 
 def _seconds(cell: str) -> float:
-    return math.nan if is_blank(cell) else parse_time(cell)
+    return parse_time(cell) if cell.strip(BLANKS) else math.nan
 
 
 def _is_out_of_range(seconds: float) -> bool:

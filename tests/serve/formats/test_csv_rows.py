@@ -87,6 +87,7 @@ FAULTS = [
     (b"9223372036854775808,1", f"line 1: userId is '9223372036854775808', {ID}"),
     (b"1,2,nan", f"line 1: timestamp is 'nan', {TIME}"),
     (b"1,2,inf", f"line 1: timestamp is 'inf', {TIME}"),
+    (b'1,2,"\n"', f"line 2: timestamp is '\\n', {TIME}"),
     (b"1,2,-1", f"line 1: timestamp is '-1', {TIME}"),
     (b"1,2,1500000000000", f"line 1: timestamp is '1500000000000', {TIME}"),
     (

@@ -91,7 +91,8 @@ def test_a_batch_accepts_what_any_request_does(each: Format, body: bytes) -> Non
     with contextlib.suppress(RequestError):
         strict = each.parser.strict(body)
         lenient = each.parser.lenient(body)
-        assert not lenient.faults
+        for message in lenient.faults.values():
+            assert message.endswith("the line is blank, expected a row")
         assert lenient.queries.user_id.tolist() == strict.queries.user_id.tolist()
 
 
