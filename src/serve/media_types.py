@@ -16,11 +16,11 @@ from serve.errors import HttpError
 from serve.fields import shown
 from serve.formats.registry import Formats
 
-# Java before version 9 sends ".2".
+# Old versions of Java send ".2".
 _QUALITY = re.compile(r"0(?:\.\d{0,3})?|\.\d{1,3}|1(?:\.0{0,3})?", re.ASCII)
 # ASCII is UTF-8, too.
 _UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
-# Java before version 9 sends the star alone.
+# Old versions of Java send the star alone.
 _ANYTHING = ("*/*", "*")
 
 
