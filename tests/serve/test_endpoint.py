@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from movielens import artifact
 from movielens.errors import RequestError
@@ -15,6 +18,7 @@ from movielens.tables import RatingTable
 from serve.endpoint import AnswerRules, answer
 from serve.errors import HttpError
 from serve.negotiation import RequestHeaders
+from serve.response import Response
 from serve.served_model import ServedModel, load
 from tests.examples import EVALUATION
 
@@ -333,3 +337,36 @@ def test_every_record_of_a_batch_has_one_answer(served: ServedModel) -> None:
     assert len(lines) == 7
     for place in (1, 2, 4, 5):
         assert lines[place].startswith(b'"error: line %d: ' % (place + 1))
+
+
+rows_or_not = st.sampled_from(
+    [b"1,2", b"4", b"[1, 2]", b"{}", b",", b'"', b"x", b"0x1", b".5", b"\xff", b"\0"]
+)
+ends_and_blanks = st.sampled_from(
+    [b"\n", b"\r\n", b"\r", b" ", b"\t", b"\x1a", b"\x1d", "\u2028".encode()]
+)
+
+
+@pytest.fixture(scope="session")
+def answer_batch(served: ServedModel) -> Callable[[str, bytes], Response]:
+    def ask(content_type: str, body: bytes) -> Response:
+        return answer(served, RequestHeaders(content_type, CSV), body, BATCH)
+
+    return ask
+
+
+@pytest.mark.parametrize("content_type", [CSV, f"{CSV}; recommend=1", LINES])
+@given(st.lists(rows_or_not | ends_and_blanks, max_size=20).map(b"".join))
+def test_a_batch_has_as_many_answers_as_lines(
+    answer_batch: Callable[[str, bytes], Response], content_type: str, body: bytes
+) -> None:
+    response = answer_batch(content_type, body)
+    if response.status == 204:
+        assert not body.strip(b" \t\r\n\x1a")
+        return
+    *ended, last = body.split(b"\n")
+    lines = [line.removesuffix(b"\r") for line in ended] + [last]
+    while not lines[-1].strip(b" \t\x1a"):
+        lines.pop()
+    assert response.status == 200
+    assert len(response.body.split(b"\n")) == len(lines)
