@@ -44,6 +44,7 @@ from serve.formats.lines import (
     lone_cr_error,
     numbered_lines,
 )
+from serve.formats.plain_rows import MOST_DIGITS, plain_csv_rows
 from serve.questions import Question, Wanted
 from serve.rows import (
     EMPTY,
@@ -400,8 +401,7 @@ def _pair(values: Values) -> Row:
 
 _PAIR_READER = CsvReader(FIELDS, _pairs, _pair)
 
-# Longer numbers may be beyond 64 bits.
-_NUMBER = rb"(\d{1,18})"
+_NUMBER = rb"(\d{1,%d})" % MOST_DIGITS
 _PLAIN_PAIR = re.compile(rb"%b,%b(?:,%b)?(?:\r?\n)?" % (_NUMBER, _NUMBER, _NUMBER))
 
 
@@ -413,6 +413,9 @@ def _parse_pairs(body: bytes) -> ParsedRequest:
     """
     found = _PLAIN_PAIR.fullmatch(body)
     if found is None:
+        plain = plain_csv_rows(body)
+        if plain is not None:
+            return ParsedRequest(plain)
         return _PAIR_READER.strict(body)
     user_id, movie_id, timestamp = found.groups()
     seconds = math.nan if timestamp is None else float(timestamp)
@@ -426,7 +429,15 @@ def _parse_pairs(body: bytes) -> ParsedRequest:
     return _pairs(columns)
 
 
-PAIRS = BodyParser(_parse_pairs, _PAIR_READER.lenient, _PAIR_READER.single)
+def _parse_batch_of_pairs(body: bytes) -> ParsedRequest:
+    """Read rows of a user and a movie, each of which has its answer."""
+    plain = plain_csv_rows(body)
+    if plain is not None:
+        return ParsedRequest(plain)
+    return _PAIR_READER.lenient(body)
+
+
+PAIRS = BodyParser(_parse_pairs, _parse_batch_of_pairs, _PAIR_READER.single)
 """Reads rows of a user and a movie, for example ``1,318`` or ``1,318,964982703``."""
 
 

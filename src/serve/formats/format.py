@@ -6,13 +6,17 @@ To add a format, write a module that makes a `Format` and list it in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
+from movielens.queries import RatingQueries
 from serve.formats.renderer import Renderer
 from serve.questions import Question, Wanted
 from serve.rows import NOTHING, ParsedRequest, Row, Shape, row_or_fault
+
+# So many records are worth being looked at together.
+_MANY = 16
 
 
 class Records(NamedTuple):
@@ -24,7 +28,7 @@ class Records(NamedTuple):
         parameters: what else the body says about the answer, by option.
     """
 
-    numbered: Iterable[tuple[int, Any]]
+    numbered: Sequence[tuple[int, Any]]
     shape: Shape = Shape.LIST
     parameters: Mapping[str, Any] = NOTHING
 
@@ -51,6 +55,7 @@ class BodyParser:
         cut: Callable[[bytes], Records],
         read: Callable[[int, Any], Row | Question],
         cut_batch: Callable[[bytes], Records] | None = None,
+        read_plain: Callable[[list[Any]], RatingQueries | None] | None = None,
     ) -> Self:
         """A parser that reads one record after the other. There are no headers.
 
@@ -58,16 +63,34 @@ class BodyParser:
             cut: cuts a body into records; raises `RequestError` if it isn't rows.
             read: reads a record with its number; raises `RequestError` if it is bad.
             cut_batch: cuts a body of a batch, if that is done otherwise.
+            read_plain: reads many plain records at once, to the same rows as ``read``;
+                None where they aren't plain.
         """
         cut_leniently = cut_batch or cut
 
+        def read_at_once(records: Records) -> ParsedRequest | None:
+            if read_plain is None or len(records.numbered) < _MANY:
+                return None
+            queries = read_plain([record for _, record in records.numbered])
+            if queries is None:
+                return None
+            return ParsedRequest(queries, records.shape, parameters=records.parameters)
+
         def strict(body: bytes) -> ParsedRequest:
-            numbered, shape, parameters = cut(body)
+            records = cut(body)
+            plain = read_at_once(records)
+            if plain is not None:
+                return plain
+            numbered, shape, parameters = records
             rows = [read(number, record) for number, record in numbered]
             return ParsedRequest.gather(rows, shape, parameters)
 
         def lenient(body: bytes) -> ParsedRequest:
-            numbered, shape, parameters = cut_leniently(body)
+            records = cut_leniently(body)
+            plain = read_at_once(records)
+            if plain is not None:
+                return plain
+            numbered, shape, parameters = records
             rows = [row_or_fault(read, number, record) for number, record in numbered]
             return ParsedRequest.gather(rows, shape, parameters)
 

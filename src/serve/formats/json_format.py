@@ -21,6 +21,7 @@ from serve.formats.json_records import (
     render_fault,
     render_rows,
 )
+from serve.formats.plain_rows import plain_json_rows
 from serve.formats.renderer import AnswerStyle, Frame, Renderer
 from serve.predicted_rows import PredictedRows
 from serve.rows import EMPTY, Shape, first_character
@@ -41,7 +42,7 @@ def cut_json(body: bytes) -> Records:
         raise RequestError(EMPTY)
     value = load_json(body)
     if isinstance(value, list):
-        return Records(enumerate(value, start=1), Shape.LIST)
+        return Records(list(enumerate(value, start=1)), Shape.LIST)
     if not isinstance(value, dict):
         raise RequestError.at(1, "the body", shown(value), BODY_EXPECTED)
     if _INSTANCES in value:
@@ -66,7 +67,8 @@ def _cut_instances(value: dict[str, Any]) -> Records:
     if not isinstance(parameters, dict):
         expected = "an object with options"
         raise RequestError.at(1, _PARAMETERS, shown(parameters), expected)
-    return Records(enumerate(instances, start=1), Shape.INSTANCES, parameters)
+    numbered = list(enumerate(instances, start=1))
+    return Records(numbered, Shape.INSTANCES, parameters)
 
 
 _FRAMES = {
@@ -83,7 +85,7 @@ def _frame(predicted: PredictedRows, shape: Shape, style: AnswerStyle) -> Frame:
 
 JSON = Format(
     media_types=("application/json",),
-    parser=BodyParser.by_record(cut_json, read_record),
+    parser=BodyParser.by_record(cut_json, read_record, read_plain=plain_json_rows),
     renderer=Renderer(render_rows, render_answer, render_fault, _frame),
     begins=b"{[",
 )

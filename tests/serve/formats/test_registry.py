@@ -102,7 +102,7 @@ def test_a_batch_accepts_what_any_request_does(each: Format, body: bytes) -> Non
 def cut_lines(body: bytes) -> Records:
     """The lines below the first, which begins with #."""
     _, *lines = body.decode().splitlines()
-    return Records(enumerate(lines, start=2))
+    return Records(list(enumerate(lines, start=2)))
 
 
 def read_line(number: int, line: str) -> Row:
