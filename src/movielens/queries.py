@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Made once, because comparing a dtype with a type makes a new dtype each time.
-_INT64 = np.dtype(np.int64)
-_FLOAT64 = np.dtype(np.float64)
+_DTYPES = (np.dtype(np.int64), np.dtype(np.int64), np.dtype(np.float64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,11 +31,10 @@ class RatingQueries:
 
     def __post_init__(self) -> None:
         user_id, movie_id, timestamp = self.user_id, self.movie_id, self.timestamp
-        have_one_shape = user_id.shape == movie_id.shape == timestamp.shape
-        have_int_ids = user_id.dtype == movie_id.dtype == _INT64
-        has_float_time = timestamp.dtype == _FLOAT64
-        is_usable = have_int_ids and has_float_time and have_one_shape
-        if is_usable and user_id.ndim == 1:
+        dtypes = (user_id.dtype, movie_id.dtype, timestamp.dtype)
+        shape = user_id.shape
+        have_one_shape = movie_id.shape == shape == timestamp.shape
+        if dtypes == _DTYPES and have_one_shape and len(shape) == 1:
             return
 
         columns = {"user_id": user_id, "movie_id": movie_id, "timestamp": timestamp}
