@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,7 +36,8 @@ class PayloadSplitter:
         Raises:
             FailureReasonError: if a line, or an object that isn't split, is too long.
         """
-        pieces = data.splitlines(keepends=True) if self.by_line else [data]
+        # A line ends in LF; bytes.splitlines would also split at a CR alone.
+        pieces = io.BytesIO(data).readlines() if self.by_line else [data]
         gathered: list[bytes] = []
         size = 0
         for piece in pieces:

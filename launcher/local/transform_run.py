@@ -239,7 +239,7 @@ class TransformRun(threading.Thread):
         """The body of the container's reply; empty if the job is stopped.
 
         Raises:
-            FailureReasonError: if the container doesn't reply, or not with 200.
+            FailureReasonError: if the container doesn't reply, or refuses the body.
         """
         if self._stopped.is_set():
             return b""
@@ -257,7 +257,8 @@ class TransformRun(threading.Thread):
         except (SlowError, UnavailableError) as error:
             self._write_data_log(entry, "the container didn't answer")
             raise FailureReasonError(f"AlgorithmError: {_FAILED}") from error
-        if reply.status != HTTPStatus.OK:
+        # A container answers 204 if there was nothing to answer.
+        if reply.status not in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
             self._write_data_log(
                 entry,
                 f"Bad HTTP status received from algorithm: {reply.status}",

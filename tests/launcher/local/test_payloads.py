@@ -43,3 +43,8 @@ def test_an_empty_object_is_one_empty_request_unless_it_is_split() -> None:
     assert list(whole.split(b"")) == [b""]
     by_line = PayloadSplitter(by_line=True, many_lines=True, max_bytes=5)
     assert list(by_line.split(b"")) == []
+
+
+def test_a_cr_alone_ends_no_line() -> None:
+    splitter = PayloadSplitter(by_line=True, many_lines=False, max_bytes=0)
+    assert list(splitter.split(b"1,2\r3,4\r\n5,6")) == [b"1,2\r3,4\r\n", b"5,6"]
