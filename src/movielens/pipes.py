@@ -24,6 +24,7 @@ from movielens.files import (
     PARQUET_MAGIC,
     READ_LIMITS,
     ReadLimits,
+    count_lines,
     line_blocks,
     open_bytes,
     reading,
@@ -138,7 +139,7 @@ class _PipeReader:
     def _counted(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         """The same blocks; counts their lines."""
         for block in blocks:
-            self.n_lines += block.count(b"\n")
+            self.n_lines += count_lines(block)
             yield block
 
 

@@ -13,7 +13,6 @@ end within quotes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -72,23 +71,28 @@ def _is_ambiguous(layout: FileLayout, data: bytes) -> bool:
     if not layout.has_quotes or _QUOTE not in data:
         return False
 
-    unquoted = _quoted_field(layout.separator).sub(b"", data)
-    has_odd_quotes = _QUOTE in unquoted
-    has_line_ends_in_quotes = unquoted.count(b"\n") != data.count(b"\n")
-    return has_odd_quotes or has_line_ends_in_quotes
+    return not _has_plain_quotes(data, layout.separator.encode())
 
 
-def _quoted_field(separator: str) -> re.Pattern[bytes]:
-    end = rb"[" + separator.encode() + rb"\r\n]"
-    text = rb"[^" + _QUOTE + rb"]*+"
-    twice = _QUOTE + _QUOTE
-    return re.compile(
-        rb"(?:^|(?<="
-        + end
-        + rb"))"
-        + (_QUOTE + text + rb"(?:" + twice + text + rb")*+" + _QUOTE)
-        + (rb"(?=" + end + rb"|\Z)")
-    )
+def _has_plain_quotes(data: bytes, separator: bytes) -> bool:
+    """Whether all quotes begin and end fields, or stand twice within one.
+
+    Then no line end is within quotes either.
+    """
+    # So the first quote has a byte before it, and the last one has one after it.
+    padded = np.frombuffer(b"\n" + data + b"\n", np.uint8)
+    quotes = np.flatnonzero(padded == ord(_QUOTE))
+    if len(quotes) % 2:
+        return False
+
+    # The second quote of a pair within a field counts as one that opens again.
+    opening = quotes[0::2]
+    closing = quotes[1::2]
+    opens = np.isin(padded[opening - 1], list(separator + b"\n" + _QUOTE))
+    closes = np.isin(padded[closing + 1], list(separator + b"\r\n" + _QUOTE))
+    line_ends = np.flatnonzero(padded == ord(b"\n"))
+    is_within_quotes = np.searchsorted(quotes, line_ends) % 2 == 1
+    return bool(opens.all() and closes.all() and not is_within_quotes.any())
 
 
 def _read_with_arrow(

@@ -43,6 +43,7 @@ from movielens.files import (
     ChannelFile,
     OpenQuoteError,
     ReadLimits,
+    count_lines,
     line_blocks,
     open_bytes,
     parquet_file,
@@ -153,7 +154,7 @@ class RatingReader:
             text = _Text(name, layout, data, line, is_last=False)
             columns, unfinished_row = self._columns(text)
             yield _table_of(columns)
-            line += data.count(b"\n", 0, len(data) - len(unfinished_row))
+            line += count_lines(data) - count_lines(unfinished_row)
 
         if unfinished_row:
             text = _Text(name, layout, unfinished_row, line, is_last=True)
