@@ -59,7 +59,7 @@ class ReadLimits:
         movie_bytes: the largest file of movies, unpacked; in a Parquet file, the text
             that its rows hold.
         movie_values: the most values in a column of movies in a Parquet file.
-        rating_rows: the most ratings in a Parquet file, where few bytes can hold many.
+        rating_rows: the most ratings in a file. A few packed bytes can hold very many.
     """
 
     block_bytes: int = 1 << 24

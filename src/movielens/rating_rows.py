@@ -83,8 +83,13 @@ class RatingReader:
         Raises:
             DataError: see `text_tables`; a broken file.
         """
+        tables: list[RatingTable] = []
+        n_rows = 0
         try:
-            tables = list(self._tables(file))
+            for table in self._tables(file):
+                tables.append(table)
+                n_rows += len(table)
+                _require_few_rows(file.name, n_rows, self.limits.rating_rows)
         except UnknownMovieError as error:
             n_unknown = self._count_unknown(file)
             raise counted(error, file.name, n_unknown) from error
@@ -318,7 +323,8 @@ def _field_error(
 def _require_few_rows(name: str, n_rows: int, most: int) -> None:
     if n_rows > most:
         raise DataError(
-            f"{name} holds {n_rows} rows, the limit for a file is {most}: split it"
+            f"{name} holds {n_rows} rows or more, "
+            f"the limit for a file is {most}: split it"
         )
 
 

@@ -326,13 +326,18 @@ def test_days_in_parquet_are_times(write: Write) -> None:
     assert timestamp.tolist() == [0, 864_000]
 
 
-def test_more_rows_of_parquet_than_the_limit_are_refused(write: Write) -> None:
+@pytest.mark.parametrize("name", ["r.parquet", "r.csv"])
+def test_more_rows_than_the_limit_are_refused(write: Write, name: str) -> None:
     base = write({})
-    columns = {"userId": [1] * 9, "movieId": [1] * 9, "rating": [4.0] * 9}
-    pq.write_table(pa.table(columns), base / "r.parquet")
+    if name == "r.parquet":
+        columns = {"userId": [1] * 9, "movieId": [1] * 9, "rating": [4.0] * 9}
+        pq.write_table(pa.table(columns), base / name)
+    else:
+        write({name: "userId,movieId,rating\n" + "1,1,4.0\n" * 9})
     file = ratings_file(base)
     enough = RatingReader(KNOWN, BadRows(), ReadLimits(rating_rows=9))
     assert len(enough.read_file(file)) == 9
     fewer = RatingReader(KNOWN, BadRows(), ReadLimits(rating_rows=8))
-    with pytest.raises(DataError, match="holds 9 rows, the limit for a file is 8"):
+    expected = "holds 9 rows or more, the limit for a file is 8"
+    with pytest.raises(DataError, match=expected):
         fewer.read_file(file)
