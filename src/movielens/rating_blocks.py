@@ -29,8 +29,8 @@ from movielens.grammar import BLANKS
 
 _UTF_8_MARK = b"\xef\xbb\xbf"
 _BLANK_BYTES = BLANKS.encode() + b"\r\n"
-# No more digits than always fit into int64.
 _QUOTE = b'"'
+# No more digits than always fit into int64.
 _FEW_DIGITS = "^[0-9]{1,18}$"
 _TEXT = pa.binary()
 _FEW_TEXTS = pa.dictionary(pa.int32(), _TEXT)
@@ -70,7 +70,6 @@ def _is_ambiguous(layout: FileLayout, data: bytes) -> bool:
         return b"\t" in data
     if not layout.has_quotes or _QUOTE not in data:
         return False
-
     return not _has_plain_quotes(data, layout.separator.encode())
 
 

@@ -231,6 +231,12 @@ def test_a_column_that_is_twice_in_a_header_is_refused(
     )
 
 
+def test_a_column_that_is_twice_in_movies_is_refused(write: Write) -> None:
+    movies = "movieId,title,genres,title\n1,A,Drama,B\n"
+    message = fault(write({"ratings.csv": RATINGS, "movies.csv": movies}))
+    assert message.startswith("training/movies.csv has the column title twice")
+
+
 def test_a_column_that_is_twice_in_parquet_is_refused(write: Write) -> None:
     base = write({"movies.csv": MOVIES})
     columns = [pa.array([1]), pa.array([1]), pa.array([4.0]), pa.array([3])]
