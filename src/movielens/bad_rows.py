@@ -17,9 +17,6 @@ logger = logging.getLogger(__name__)
 # The key under which dropped rows are counted by reason.
 BAD_ROW = "bad_row"
 
-# So many bad rows are logged one by one.
-_MOST_LOGGED = 5
-
 
 def largest_bad_share(on_bad_row: str, bad_row_share: float) -> float:
     """The largest share of all rows that may be dropped, from two hyperparameters.
@@ -45,11 +42,13 @@ class BadRows:
         most: the largest share of all rows that may be dropped; 0 for none at all.
         count: how many were dropped.
         first: what was wrong with the first of them, and where; empty if there is none.
+        most_logged: so many bad rows are logged one by one.
     """
 
     most: float = 0.0
     count: int = 0
     first: str = ""
+    most_logged: int = 5
 
     def add(self, error: DataError) -> None:
         """Count a row as dropped, or raise its error if none may be dropped."""
@@ -58,7 +57,7 @@ class BadRows:
         if self.count == 0:
             self.first = str(error)
         self.count += 1
-        if self.count <= _MOST_LOGGED:
+        if self.count <= self.most_logged:
             logger.warning("dropped: %s", error)
 
     def check(self, n_kept: int) -> None:

@@ -1,12 +1,13 @@
 """Which values each column may hold, for a whole column and for a single field.
 
-`usable_rows` checks the numbers of many rows at once. `is_usable_text` checks one field
-of a text file, where a bad row has to be located.
+`usable_rows` checks the numbers of many rows at once. `field_value` reads one field of
+a text file, as `movielens.grammar` defines it.
 """
 
 from __future__ import annotations
 
-import re
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from movielens.columns import MOVIE_ID, RATING, TIMESTAMP, USER_ID
 from movielens.errors import DataError
+from movielens.grammar import parse_id, parse_number, parse_time
 from movielens.ratings import HALF_STARS
 
 # Numbers by column name.
@@ -25,26 +27,33 @@ LARGEST_ID = 2**31 - 1
 LARGEST_TIMESTAMP = 2**32 - 1
 
 EXPECTED = {
-    USER_ID: f"a whole number from 1 to {LARGEST_ID}",
-    MOVIE_ID: f"a whole number from 1 to {LARGEST_ID}",
+    USER_ID: f"a whole number from 0 to {LARGEST_ID}",
+    MOVIE_ID: f"a whole number from 0 to {LARGEST_ID}",
     RATING: "half stars from 0.5 to 5.0",
     TIMESTAMP: (
-        f"whole seconds since 1970, at most {LARGEST_TIMESTAMP} "
+        f"seconds since 1970, at most {LARGEST_TIMESTAMP}, or a date in ISO 8601 "
         "(milliseconds: divide by 1000)"
     ),
 }
-_EXPECTED_KNOWN_MOVIE = (
-    "a movie that the movies file lists: add it there, or drop the row"
-)
+_EXPECTED_KNOWN_MOVIE = "a movie that the movies file lists"
+_WITH_UNKNOWN_MOVIES = "add the movies there, or drop the rows with on_bad_row=drop"
 
 _BOUNDS = {
-    USER_ID: (1, LARGEST_ID),
-    MOVIE_ID: (1, LARGEST_ID),
+    USER_ID: (0, LARGEST_ID),
+    MOVIE_ID: (0, LARGEST_ID),
     TIMESTAMP: (0, LARGEST_TIMESTAMP),
 }
 _STARS = frozenset(HALF_STARS)
-_WHOLE_NUMBER = re.compile(r"\s*-?[0-9]+\s*")
-_DECIMAL_NUMBER = re.compile(r"\s*-?[0-9]+(\.[0-9]*)?\s*")
+_PARSERS: Mapping[str, Callable[[str], float]] = {
+    USER_ID: parse_id,
+    MOVIE_ID: parse_id,
+    RATING: parse_number,
+    TIMESTAMP: parse_time,
+}
+
+
+class UnknownMovieError(DataError):
+    """A rating of a movie that the catalogue doesn't list."""
 
 
 def usable_rows(columns: Columns, known: KnownMovies) -> NDArray[np.bool_]:
@@ -70,11 +79,39 @@ def _usable_values(
         return np.asarray((half_stars >= 1) & (half_stars <= 10) & is_whole)
 
     low, high = _BOUNDS[column]
+    if column == TIMESTAMP:
+        # The fraction of a second is cut off later.
+        return np.asarray((values >= low) & (values < high + 1))
+
     is_whole = values == np.floor(values)
     usable = (values >= low) & (values <= high) & is_whole
     if column == MOVIE_ID and known is not None:
         usable &= np.isin(values, known)
     return np.asarray(usable)
+
+
+def field_value(column: str, text: str) -> float:
+    """The number that a field says; NaN if the column may not hold it.
+
+    Example:
+        >>> field_value("rating", "3.5"), field_value("rating", "3.7")
+        (3.5, nan)
+        >>> field_value("userId", "12"), field_value("userId", "1e3")
+        (12, nan)
+    """
+    try:
+        value = _PARSERS[column](text)
+    except ValueError:
+        return math.nan
+    return value if _is_usable(column, value) else math.nan
+
+
+def _is_usable(column: str, value: float) -> bool:
+    # As an array of one value, a field would take ten times as long to check.
+    if column == RATING:
+        return value in _STARS
+    low, high = _BOUNDS[column]
+    return low <= value < high + 1
 
 
 def is_usable_text(column: str, text: str) -> bool:
@@ -83,19 +120,8 @@ def is_usable_text(column: str, text: str) -> bool:
     Example:
         >>> is_usable_text("rating", "3.5"), is_usable_text("rating", "3.7")
         (True, False)
-        >>> is_usable_text("userId", "12"), is_usable_text("userId", "1e3")
-        (True, False)
     """
-    number = _DECIMAL_NUMBER if column == RATING else _WHOLE_NUMBER
-    if not number.fullmatch(text):
-        return False
-
-    # As an array of one value, a field would take ten times as long to check.
-    value = float(text)
-    if column == RATING:
-        return value in _STARS
-    low, high = _BOUNDS[column]
-    return low <= value <= high
+    return not math.isnan(field_value(column, text))
 
 
 def value_error(name: str, place: str, column: str, value: str) -> DataError:
@@ -108,8 +134,22 @@ def value_error(name: str, place: str, column: str, value: str) -> DataError:
         value: as text. A movie id that would be usable is one that isn't known.
     """
     is_unknown_movie = column == MOVIE_ID and is_usable_text(MOVIE_ID, value)
-    expected = _EXPECTED_KNOWN_MOVIE if is_unknown_movie else EXPECTED[column]
-    return DataError.at(name, place, column, value, expected)
+    if is_unknown_movie:
+        expected = f"{_EXPECTED_KNOWN_MOVIE}: {_WITH_UNKNOWN_MOVIES}"
+        return UnknownMovieError.at(name, place, column, value, expected)
+    return DataError.at(name, place, column, value, EXPECTED[column])
+
+
+def counted(error: DataError, name: str, n_unknown: int) -> DataError:
+    """The same error; says how many rows of the file rate movies that aren't known.
+
+    Example:
+        >>> error = value_error("r.csv", "line 3", "movieId", "9")
+        >>> print(counted(error, "r.csv", 41))  # doctest: +ELLIPSIS
+        r.csv line 3: movieId is '9', ... on_bad_row=drop (41 such rows in r.csv)
+    """
+    rows = "row" if n_unknown == 1 else "rows"
+    return DataError(f"{error} ({n_unknown} such {rows} in {name})")
 
 
 def row_error(

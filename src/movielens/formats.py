@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tarfile
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +27,7 @@ from movielens.columns import (
     TITLE,
     USER_ID,
 )
+from movielens.grammar import is_blank, parse_time
 
 Role = Literal["ratings", "movies"]
 RATING_COLUMNS = (USER_ID, MOVIE_ID, RATING, TIMESTAMP)
@@ -41,6 +43,19 @@ ML_100K_MOVIE_COLUMNS = (
 
 # A timestamp is optional.
 _RATING_FIELD_COUNTS = (3, 4)
+
+# How packed files begin: zip, gzip, bzip2, xz, Zstandard, 7-Zip. One layer of gzip is
+# taken off before.
+_ARCHIVE_MAGIC = (
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\x00",
+    b"\x28\xb5\x2f\xfd",
+    b"7z\xbc\xaf\x27\x1c",
+)
+_TAR_HEADER_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,16 @@ class FileLayout:
     separator: str
     columns: tuple[str, ...]
     skip: int
+
+    @property
+    def has_quotes(self) -> bool:
+        """Whether fields may be quoted, as CSV has it.
+
+        In the older formats a quote is a part of the title. So it is in movies with
+        tabs between fields.
+        """
+        is_tabbed = self.separator == "\t"
+        return self.separator == "," or (is_tabbed and self.role == "ratings")
 
 
 def sniff(head: str) -> FileLayout | None:
@@ -77,12 +102,14 @@ def sniff(head: str) -> FileLayout | None:
     """
     lines = io.StringIO(head, newline="").readlines()
     n_blank = 0
-    while n_blank < len(lines) and not lines[n_blank].strip():
+    while n_blank < len(lines) and is_blank(lines[n_blank]):
         n_blank += 1
     if n_blank == len(lines):
         return None
 
     first_line = lines[n_blank]
+    if "\0" in first_line:
+        return None
     separator = _separator(first_line)
     fields = _fields(first_line, separator)
 
@@ -95,6 +122,22 @@ def sniff(head: str) -> FileLayout | None:
         return None
     role = "ratings" if RATING in columns else "movies"
     return FileLayout(role, separator, columns, skip=n_blank)
+
+
+def is_archive(head: bytes) -> bool:
+    """Whether a file's first bytes are those of an archive, such as tar or zip.
+
+    Args:
+        head: the beginning of the file, without its gzip.
+    """
+    if head.startswith(_ARCHIVE_MAGIC):
+        return True
+    try:
+        # Its header has a checksum.
+        tarfile.TarInfo.frombuf(head[:_TAR_HEADER_BYTES], "utf-8", "replace")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
 def header_role(names: tuple[str, ...]) -> Role | None:
@@ -128,8 +171,9 @@ def _separator(line: str) -> str:
 
 
 def _fields(line: str, separator: str) -> tuple[str, ...]:
-    is_csv = separator == ","
-    fields = next(csv.reader([line]), []) if is_csv else line.split(separator)
+    fields = line.split(separator)
+    if separator in (",", "\t"):
+        fields = next(csv.reader([line], delimiter=separator), [])
     return tuple(field.strip() for field in fields)
 
 
@@ -141,8 +185,10 @@ def _columns_without_header(
     if not _is_number(fields[0]):
         return None
 
+    # Whether the reader takes them is another question: then it names the row.
     # ML-10M's tags.dat has four fields too, but one of them is text.
-    are_numbers = all(_is_number(field) for field in fields)
+    are_numbers = all(_is_number(field) for field in fields[:3])
+    are_numbers &= all(_is_time(field) for field in fields[3:])
     if separator != "|" and are_numbers and n_fields in _RATING_FIELD_COUNTS:
         return RATING_COLUMNS[:n_fields]
 
@@ -156,6 +202,16 @@ def _columns_without_header(
 def _is_number(text: str) -> bool:
     try:
         float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_time(text: str) -> bool:
+    if _is_number(text):
+        return True
+    try:
+        parse_time(text)
     except ValueError:
         return False
     return True

@@ -1,15 +1,19 @@
 """Reads movie files and makes the catalogue of their rows.
 
-There are few movies, and their titles are quoted, so they are read row by row.
+There are few movies, and their titles are quoted, so they are read row by row. All are
+held in memory, so `ReadLimits` says how many there may be.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from movielens.columns import (
@@ -23,17 +27,25 @@ from movielens.columns import (
 from movielens.errors import DataError
 from movielens.field_checks import EXPECTED, is_usable_text
 from movielens.files import (
+    READ_LIMITS,
     ChannelFile,
+    ReadLimits,
+    line_blocks,
     open_bytes,
     parquet_file,
     reading,
     require_columns,
     text_rows,
+    without_lone_cr,
 )
 from movielens.formats import MOVIE_COLUMNS, FileLayout
+from movielens.grammar import parse_id
 from movielens.tables import MovieTable
 
 # One year or a span of years, in round brackets.
+# So many movies of a Parquet file are read at a time.
+_BATCH_ROWS = 1024
+
 _YEAR = re.compile(r"\((\d{4})(?:[-\u2013]\d{0,4})?\)")
 
 
@@ -54,34 +66,41 @@ class Movie:
     genres: tuple[str, ...]
 
 
-def read_movie_file(file: ChannelFile) -> list[Movie]:
+def read_movie_file(file: ChannelFile, limits: ReadLimits = READ_LIMITS) -> list[Movie]:
     """The movies of one file, in its order.
 
     Raises:
-        DataError: a missing column, or a value that can't be used.
+        DataError: a missing column, a value that can't be used, or too much of them.
     """
     if file.layout is None:
-        return list(_parquet_movies(file))
+        return list(_parquet_movies(file, limits))
     with reading(file.name), open_bytes(file.path) as stream:
-        data = stream.read()
-    return movies_of_text(file.name, file.layout, data)
+        blocks = line_blocks(stream, file.name, limits)
+        return movies_of_text(file.name, file.layout, blocks, limits)
 
 
-def movies_of_text(name: str, layout: FileLayout, data: bytes) -> list[Movie]:
+def movies_of_text(
+    name: str,
+    layout: FileLayout,
+    blocks: Iterable[bytes],
+    limits: ReadLimits = READ_LIMITS,
+) -> list[Movie]:
     """The movies of a file's whole text, in its order; see `read_movie_file`.
 
     Args:
         name: of the file, for messages.
         layout: how to read it.
-        data: the text.
+        blocks: the text, in blocks of whole lines.
+        limits: how much of it there may be.
     """
+    data = _joined(name, without_lone_cr(name, blocks), limits.movie_bytes)
     columns = layout.columns
     has_genre_flags = set(ML_100K_GENRES) <= set(columns)
     needed = (MOVIE_ID, TITLE) if has_genre_flags else MOVIE_COLUMNS
     require_columns(name, columns, needed)
 
     movies = []
-    for line, fields in text_rows(name, layout, data):
+    for line, fields in text_rows(name, layout, data, limits.row_bytes):
         if len(fields) != len(columns):
             raise DataError(
                 f"{name} line {line}: {len(fields)} fields, expected {len(columns)}; "
@@ -94,6 +113,22 @@ def movies_of_text(name: str, layout: FileLayout, data: bytes) -> list[Movie]:
             genres = row[GENRES_COLUMN].split("|")
         movies.append(_movie(name, f"line {line}", row[MOVIE_ID], row[TITLE], genres))
     return movies
+
+
+def _joined(name: str, blocks: Iterable[bytes], most: int) -> bytes:
+    data = bytearray()
+    for block in blocks:
+        data += block
+        if len(data) > most:
+            raise _too_large(name, most)
+    return bytes(data)
+
+
+def _too_large(name: str, most: int) -> DataError:
+    return DataError(
+        f"{name} holds more than {most} bytes of text, the limit for movies: "
+        "keep the columns and rows that are needed"
+    )
 
 
 def catalogue(movies: Iterable[Movie]) -> MovieTable:
@@ -143,7 +178,7 @@ def _movie(
     renamed = (OLD_GENRE_NAMES.get(genre, genre) for genre in single_spaced)
     return Movie(
         where=f"{name} {place}",
-        movie_id=int(movie_id),
+        movie_id=parse_id(movie_id),
         title=_single_spaced(title),
         genres=tuple(genre for genre in renamed if genre not in NO_GENRE),
     )
@@ -153,19 +188,73 @@ def _single_spaced(text: str) -> str:
     return " ".join(text.split())
 
 
-def _parquet_movies(file: ChannelFile) -> Iterator[Movie]:
-    present = tuple(parquet_file(file.path, file.name).schema_arrow.names)
+def _parquet_movies(file: ChannelFile, limits: ReadLimits) -> Iterator[Movie]:
+    opened = parquet_file(file.path, file.name)
+    present = tuple(opened.schema_arrow.names)
     require_columns(file.name, present, MOVIE_COLUMNS)
-    with reading(file.name):
-        rows = pq.read_table(file.path, columns=list(MOVIE_COLUMNS)).to_pylist()
+    texts = _require_little(file.name, opened.metadata, limits)
 
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(_parquet_rows(file, texts, limits), start=1):
         place = f"row {number}"
         title = row[TITLE]
         if not isinstance(title, str | None):
             raise DataError(f"{file.name} {place}: {TITLE} is {title!r}, expected text")
         genres = _parquet_genres(file.name, place, row[GENRES_COLUMN])
         yield _movie(file.name, place, str(row[MOVIE_ID]), title or "", genres)
+
+
+def _require_little(
+    name: str, metadata: pq.FileMetaData, limits: ReadLimits
+) -> list[str]:
+    """The paths of the text columns, after a look at the size of all."""
+    n_values: Counter[str] = Counter()
+    n_bytes = 0
+    texts: set[str] = set()
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        columns = map(row_group.column, range(row_group.num_columns))
+        for column in columns:
+            path = column.path_in_schema
+            if path.partition(".")[0] not in MOVIE_COLUMNS:
+                continue
+            n_values[path] += column.num_values
+            n_bytes += column.total_uncompressed_size
+            if column.physical_type == "BYTE_ARRAY":
+                texts.add(path)
+
+    most_values = max(n_values.values(), default=0)
+    if most_values > limits.movie_values:
+        raise DataError(
+            f"{name} holds {most_values} values in a column, "
+            f"the limit for movies is {limits.movie_values}: keep each movie once"
+        )
+    if n_bytes > limits.movie_bytes:
+        raise _too_large(name, limits.movie_bytes)
+    return sorted(texts)
+
+
+def _parquet_rows(
+    file: ChannelFile, texts: list[str], limits: ReadLimits
+) -> Iterator[dict[str, object]]:
+    """The rows of a file, whose texts stay packed until their size is known."""
+    opened = pq.ParquetFile(file.path, read_dictionary=texts)
+    n_bytes = 0
+    with reading(file.name):
+        for batch in opened.iter_batches(_BATCH_ROWS, columns=list(MOVIE_COLUMNS)):
+            n_bytes += sum(_text_bytes(column) for column in batch.columns)
+            if n_bytes > limits.movie_bytes:
+                raise _too_large(file.name, limits.movie_bytes)
+            yield from batch.to_pylist()
+
+
+def _text_bytes(column: pa.Array) -> int:
+    """How many bytes a column's texts take, each counted as often as it is there."""
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        column = column.flatten()
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    sizes = pc.binary_length(column.dictionary).take(column.indices)
+    return pc.sum(sizes).as_py() or 0
 
 
 def _parquet_genres(name: str, place: str, genres: object) -> list[str]:

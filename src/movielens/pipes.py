@@ -24,11 +24,12 @@ from movielens.files import (
     PARQUET_MAGIC,
     READ_LIMITS,
     ReadLimits,
+    count_lines,
     line_blocks,
     open_bytes,
     reading,
 )
-from movielens.formats import sniff
+from movielens.formats import is_archive, sniff
 from movielens.movie_rows import Movie, movies_of_text
 from movielens.rating_rows import RatingReader
 from movielens.tables import RatingTable
@@ -83,7 +84,7 @@ def read_pipe(
         )
     pipe = _PipeReader(name, RatingReader(None, bad_rows, limits))
     with reading(name), open_bytes(fifo) as stream:
-        pieces = _pieces(line_blocks(stream, limits.block_bytes))
+        pieces = _pieces(line_blocks(stream, name, limits))
         for _, pieces_of_object in itertools.groupby(pieces, key=itemgetter(0)):
             pipe.read_object(block for _, block in pieces_of_object)
     return pipe.rows
@@ -113,6 +114,10 @@ class _PipeReader:
                 f"channel {self.name} pipes Parquet files, which can't be read from "
                 "start to end: use File or FastFile mode"
             )
+        if is_archive(first_block[:HEAD_BYTES]):
+            raise DataError(
+                f"channel {self.name} pipes an archive: unpack it, or use File mode"
+            )
         head = first_block[:HEAD_BYTES].decode("utf-8-sig", errors="replace")
         layout = sniff(head)
         first_line = self.n_lines + 1
@@ -124,7 +129,8 @@ class _PipeReader:
                 pass
         elif layout.role == "movies":
             name = f"{self.name} (from line {first_line} of the pipe)"
-            self.rows.movies += movies_of_text(name, layout, b"".join(counted))
+            limits = self.ratings.limits
+            self.rows.movies += movies_of_text(name, layout, counted, limits)
         else:
             name = f"{self.name} (pipe)"
             tables = self.ratings.text_tables(name, layout, counted, first_line)
@@ -133,13 +139,14 @@ class _PipeReader:
     def _counted(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         """The same blocks; counts their lines."""
         for block in blocks:
-            self.n_lines += block.count(b"\n")
+            self.n_lines += count_lines(block)
             yield block
 
 
 def _beginning(block: bytes) -> str:
     first_line = block.partition(b"\n")[0]
-    return first_line[:_MOST_SHOWN].decode(errors="replace").strip()
+    shown = first_line[:_MOST_SHOWN].decode(errors="replace").strip()
+    return shown.replace("\0", "")
 
 
 def _pieces(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -2,7 +2,8 @@
 
 No more than a block of text is held at a time:
 
-1. Arrow's strict CSV reader parses a block of whole lines straight into numbers.
+1. A block of whole lines is read at once, straight into numbers
+   (`movielens.rating_blocks`).
 2. The numbers are checked, a column at a time.
 3. Only if something in the block is wrong, it is read again row by row, to locate the
    bad row or to drop it.
@@ -12,6 +13,7 @@ Parquet files are read in batches of rows, which are checked in the same way.
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from movielens.bad_rows import BadRows
@@ -29,6 +30,9 @@ from movielens.field_checks import (
     EXPECTED,
     Columns,
     KnownMovies,
+    UnknownMovieError,
+    counted,
+    field_value,
     is_usable_text,
     row_error,
     usable_rows,
@@ -39,18 +43,23 @@ from movielens.files import (
     ChannelFile,
     OpenQuoteError,
     ReadLimits,
+    count_lines,
     line_blocks,
     open_bytes,
     parquet_file,
     reading,
     require_columns,
     split_rows,
+    too_long_text,
+    without_lone_cr,
 )
 from movielens.formats import RATING_COLUMNS, FileLayout
+from movielens.rating_blocks import read_columns
 from movielens.tables import RatingTable
 
 _NEEDED_COLUMNS = (USER_ID, MOVIE_ID, RATING)
 _UTF_8_MARK = b"\xef\xbb\xbf"
+_TICKS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +83,41 @@ class RatingReader:
         Raises:
             DataError: see `text_tables`; a broken file.
         """
-        if file.layout is None:
-            tables = list(self._parquet_tables(file))
-        else:
-            with reading(file.name), open_bytes(file.path) as stream:
-                blocks = line_blocks(stream, self.limits.block_bytes)
-                tables = list(self.text_tables(file.name, file.layout, blocks))
+        tables: list[RatingTable] = []
+        n_rows = 0
+        try:
+            for table in self._tables(file):
+                tables.append(table)
+                n_rows += len(table)
+                _require_few_rows(file.name, n_rows, self.limits.rating_rows)
+        except UnknownMovieError as error:
+            n_unknown = self._count_unknown(file)
+            raise counted(error, file.name, n_unknown) from error
         return RatingTable.concatenate(tables) if tables else _empty_table()
+
+    def _tables(self, file: ChannelFile) -> Iterator[RatingTable]:
+        if file.layout is None:
+            yield from self._parquet_tables(file)
+            return
+        with reading(file.name), open_bytes(file.path) as stream:
+            blocks = line_blocks(stream, file.name, self.limits)
+            yield from self.text_tables(file.name, file.layout, blocks)
+
+    def _count_unknown(self, file: ChannelFile) -> int:
+        """How many good rows of a file rate movies that aren't known.
+
+        The file is read again to its end, or to where it can't be read on.
+        """
+        if self.known is None:
+            return 0
+        anything_bad = BadRows(most=1.0, most_logged=0)
+        reader = RatingReader(None, anything_bad, self.limits)
+        n_unknown = 0
+        with contextlib.suppress(DataError):
+            for table in reader._tables(file):
+                is_known = np.isin(table.movie_id, self.known)
+                n_unknown += int(np.count_nonzero(~is_known))
+        return n_unknown
 
     def text_tables(
         self,
@@ -106,23 +143,35 @@ class RatingReader:
         lines_to_skip = layout.skip
         unfinished_row = b""
 
-        for block, is_last in _with_last(blocks):
+        for block in without_lone_cr(name, blocks, first_line):
             data = unfinished_row + block
-            unfinished_row = b""
-
+            if line == first_line:
+                data = data.removeprefix(_UTF_8_MARK)
             if lines_to_skip:
-                lines = data.split(b"\n", lines_to_skip)
-                data = lines[-1] if len(lines) > lines_to_skip else b""
-                line += lines_to_skip
-                lines_to_skip = 0
+                skipped = min(lines_to_skip, data.count(b"\n"))
+                data = data.split(b"\n", skipped)[-1]
+                line += skipped
+                lines_to_skip -= skipped
+            if lines_to_skip:
+                # The file ends within its header, or the header goes on.
+                data = b""
 
-            columns = _parse(layout, data)
-            if columns is None or not usable_rows(columns, self.known).all():
-                text = _Text(name, layout, data, line, is_last)
-                columns, unfinished_row = self._good_rows(text)
-
+            text = _Text(name, layout, data, line, is_last=False)
+            columns, unfinished_row = self._columns(text)
             yield _table_of(columns)
-            line += data.count(b"\n", 0, len(data) - len(unfinished_row))
+            line += count_lines(data) - count_lines(unfinished_row)
+
+        if unfinished_row:
+            text = _Text(name, layout, unfinished_row, line, is_last=True)
+            columns, _ = self._columns(text)
+            yield _table_of(columns)
+
+    def _columns(self, text: _Text) -> tuple[Columns, bytes]:
+        """The columns of the good rows, and the unfinished row at the end, if any."""
+        columns = read_columns(text.layout, text.data)
+        if columns is None or not usable_rows(columns, self.known).all():
+            return self._good_rows(text)
+        return columns, b""
 
     def drop_unknown_movies(self, name: str, ratings: RatingTable) -> RatingTable:
         """The ratings of known movies, from a table that was read before the catalogue.
@@ -137,10 +186,12 @@ class RatingReader:
         if self.known is None:
             return ratings
         is_known = np.isin(ratings.movie_id, self.known)
+        n_unknown = int(np.count_nonzero(~is_known))
         for row in np.flatnonzero(~is_known).tolist():
             movie_id = str(ratings.movie_id[row])
             place = f"rating {row + 1}"
-            self.bad_rows.add(value_error(name, place, MOVIE_ID, movie_id))
+            error = value_error(name, place, MOVIE_ID, movie_id)
+            self.bad_rows.add(counted(error, name, n_unknown))
         return ratings if is_known.all() else ratings.take(np.flatnonzero(is_known))
 
     def _parquet_tables(self, file: ChannelFile) -> Iterator[RatingTable]:
@@ -149,11 +200,16 @@ class RatingReader:
         require_columns(file.name, present, _NEEDED_COLUMNS)
 
         wanted = [column for column in RATING_COLUMNS if column in present]
+        for column in wanted:
+            kind = opened.schema_arrow.field(column).type
+            _require_numbers(file.name, column, kind)
+        _require_few_rows(file.name, opened.metadata.num_rows, self.limits.rating_rows)
+
         n_rows_before = 0
         with reading(file.name):
             for batch in opened.iter_batches(self.limits.parquet_rows, columns=wanted):
                 columns = {
-                    column: _numbers(file.name, column, batch.column(column))
+                    column: _numbers(batch.column(column))
                     for column in batch.schema.names
                 }
                 usable = usable_rows(columns, self.known)
@@ -181,17 +237,24 @@ class RatingReader:
         good: list[list[float]] = []
         unfinished_row = b""
         try:
-            for line, fields in text.rows():
+            for line, fields in text.rows(self.limits.row_bytes):
                 error = _field_error(text, fields, known, line)
                 if error is None:
-                    good.append([float(fields[position]) for position in positions])
+                    good.append(
+                        [field_value(columns[at], fields[at]) for at in positions]
+                    )
                 else:
                     self.bad_rows.add(error)
         except OpenQuoteError as error:
-            unfinished_row = text.data.split(b"\n", error.line - text.line)[-1]
-            may_go_on = error.at_end and not text.is_last
-            if not may_go_on or len(unfinished_row) > self.limits.row_bytes:
+            if text.is_last or not error.at_end:
                 raise
+            unfinished_row = text.data.split(b"\n", error.line - text.line)[-1]
+            most = self.limits.row_bytes
+            if len(unfinished_row) > most:
+                reason = too_long_text(most)
+                raise OpenQuoteError.at_line(
+                    text.name, error.line, reason, at_end=False
+                ) from error
 
         values = np.array(good).reshape(-1, len(wanted))
         return dict(zip(wanted, values.T, strict=True)), unfinished_row
@@ -215,11 +278,10 @@ class _Text:
     line: int
     is_last: bool
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
+    def rows(self, row_bytes: int) -> Iterator[tuple[int, list[str]]]:
         """The fields of each row, with the line on which it begins."""
-        text = self.data.removeprefix(_UTF_8_MARK).decode(errors="replace")
-        lines = io.StringIO(text, newline="")
-        return split_rows(self.name, self.layout.separator, lines, self.line)
+        lines = io.StringIO(self.data.decode(errors="replace"), newline="")
+        return split_rows(self.name, self.layout, lines, self.line, row_bytes)
 
 
 def _table_of(columns: Columns) -> RatingTable:
@@ -234,56 +296,6 @@ def _table_of(columns: Columns) -> RatingTable:
 def _empty_table() -> RatingTable:
     nothing = np.empty(0)
     return RatingTable.of(nothing, nothing, nothing, nothing)
-
-
-def _with_last(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Each block, and whether it is the last one."""
-    remaining = iter(blocks)
-    block = next(remaining, None)
-    while block is not None:
-        following = next(remaining, None)
-        yield block, following is None
-        block = following
-
-
-def _parse(layout: FileLayout, data: bytes) -> Columns | None:
-    """The columns of a block, or None if it must be read row by row."""
-    wanted = [column for column in RATING_COLUMNS if column in layout.columns]
-    if not data.strip():
-        return {column: np.empty(0) for column in wanted}
-
-    n_quotes = data.count(b'"')
-    separator, source = layout.separator, data
-    if separator == "::":
-        # Arrow takes a single character only.
-        separator = "\t"
-        source = data.replace(b"::", b"\t")
-
-    read_options = pa_csv.ReadOptions(column_names=list(layout.columns))
-    parse_options = pa_csv.ParseOptions(
-        delimiter=separator, newlines_in_values=n_quotes > 0
-    )
-    types = {column: pa.int64() for column in wanted} | {RATING: pa.float64()}
-    convert_options = pa_csv.ConvertOptions(
-        check_utf8=False, include_columns=wanted, column_types=types, null_values=[]
-    )
-    try:
-        table = pa_csv.read_csv(
-            pa.BufferReader(source), read_options, parse_options, convert_options
-        )
-    except pa.ArrowInvalid:
-        return None
-
-    # Arrow takes everything after an open quote for text, and so loses rows.
-    if n_quotes % 2:
-        return None
-    if n_quotes and table.num_rows != _count_filled_lines(data):
-        return None
-    return {column: table.column(column).to_numpy() for column in wanted}
-
-
-def _count_filled_lines(data: bytes) -> int:
-    return sum(1 for line in data.splitlines() if line.strip())
 
 
 def _field_error(
@@ -303,19 +315,35 @@ def _field_error(
             return value_error(text.name, place, column, field)
 
     movie_id = fields[columns.index(MOVIE_ID)]
-    if known is not None and int(movie_id) not in known:
+    if known is not None and field_value(MOVIE_ID, movie_id) not in known:
         return value_error(text.name, place, MOVIE_ID, movie_id)
     return None
 
 
-def _numbers(name: str, column: str, values: Any) -> NDArray[Any]:
-    """A Parquet column's values as numbers; times become seconds since 1970."""
-    if pa.types.is_timestamp(values.type):
-        values = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
-    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+def _require_few_rows(name: str, n_rows: int, most: int) -> None:
+    if n_rows > most:
         raise DataError(
-            f"{name}: {column} holds {values.type}, expected numbers: "
-            "write it with another type"
+            f"{name} holds {n_rows} rows or more, "
+            f"the limit for a file is {most}: split it"
         )
+
+
+def _require_numbers(name: str, column: str, kind: pa.DataType) -> None:
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    is_moment = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+    if is_number or (is_moment and column == TIMESTAMP):
+        return
+    raise DataError(
+        f"{name}: {column} holds {kind}, expected numbers: write it with another type"
+    )
+
+
+def _numbers(values: pa.Array) -> NDArray[Any]:
+    """A Parquet column's values as numbers; times become seconds since 1970."""
+    if pa.types.is_date(values.type):
+        values = values.cast(pa.timestamp("s"))
+    if pa.types.is_timestamp(values.type):
+        ticks = values.cast(pa.int64()).to_numpy(zero_copy_only=False)
+        return np.asarray(ticks / _TICKS_PER_SECOND[values.type.unit])
     numbers: NDArray[Any] = values.to_numpy(zero_copy_only=False)
     return numbers

@@ -134,7 +134,7 @@ class _HostReader:
         """
         movies: list[Movie] = []
         for file in self.share.own_files("movies"):
-            movies += read_movie_file(file)
+            movies += read_movie_file(file, self.limits)
         for pipe in self.share.pipes:
             rows = read_pipe(pipe.name, pipe.path, self.bad_rows, self.limits)
             self.piped[pipe.name] = rows

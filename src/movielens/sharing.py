@@ -32,6 +32,7 @@ class Source(NamedTuple):
         begins: the beginning of a file's first line, for messages.
         is_pipe: whether it is a pipe.
         is_sharded: whether only this host has it.
+        is_archive: whether it has to be unpacked before it can be read.
     """
 
     name: str
@@ -39,12 +40,15 @@ class Source(NamedTuple):
     begins: str = ""
     is_pipe: bool = False
     is_sharded: bool = False
+    is_archive: bool = False
 
     def __str__(self) -> str:
         """Its name and what it holds."""
         held = "empty"
         if self.role is not None:
             held = self.role
+        elif self.is_archive:
+            held = "an archive: unpack it"
         elif self.begins:
             held = f"begins with {self.begins!r}"
         return f"{self.name} ({held})"
@@ -83,6 +87,11 @@ class Share:
         has_pipe = any(source.is_pipe for source in self.sources)
         if has_pipe or self.names(role):
             return
+        archives = [source.name for source in self.sources if source.is_archive]
+        if archives and len(archives) == len(self.sources):
+            are = "is an archive" if len(archives) == 1 else "are archives"
+            it = "it" if len(archives) == 1 else "them"
+            raise DataError(f"{', '.join(archives)} {are}: unpack {it}")
         held = ", ".join(str(source) for source in self.sources) or "nothing"
         raise DataError(
             f"no {role} ({_COLUMNS_OF_ROLE[role]}) in channel "
@@ -114,7 +123,13 @@ def share_of(channels: Sequence[Channel], peers: Peers) -> Share:
             found = channel_files(channel.name, channel.path)
             files.extend(found)
             sources += [
-                Source(file.name, file.role, file.begins, is_sharded=is_sharded)
+                Source(
+                    file.name,
+                    file.role,
+                    file.begins,
+                    is_sharded=is_sharded,
+                    is_archive=file.is_archive,
+                )
                 for file in found
             ]
         return sources

@@ -28,8 +28,8 @@ class RatingTable:
     The order matters, because a seeded split depends on it.
 
     Attributes:
-        user_id: int32 (n_rows,), raw MovieLens ids, above 0.
-        movie_id: int32 (n_rows,), raw MovieLens ids, above 0.
+        user_id: int32 (n_rows,), raw MovieLens ids, from 0.
+        movie_id: int32 (n_rows,), raw MovieLens ids, from 0.
         half_stars: uint8 (n_rows,), 1 to 10.
         timestamp: uint32 (n_rows,), seconds since 1970; None if the files have no such
             column.

@@ -25,8 +25,9 @@ from serve.fields import shown
 from serve.forest import FlatForest, ResumedForest
 from serve.questions import Wanted
 
-# Features of a movie are the same for every user, so any will do.
-_ANY_USER = 0
+# Features of a movie are the same for every user, so any will do. Training has no ids
+# below 0.
+_ANY_USER = -1
 
 
 @dataclass(frozen=True, eq=False)

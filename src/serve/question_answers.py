@@ -17,8 +17,8 @@ from serve.questions import HISTORY, History, Question, Wanted
 from serve.unknown_ids import unknown_in_question
 
 # The user of a history. The user id of the request says nothing then, because the
-# ratings that training has of this user don't count.
-_HISTORY_USER = 0
+# ratings that training has of this user don't count. Training has no ids below 0.
+_HISTORY_USER = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,8 +11,8 @@ import numpy as np
 
 from movielens.queries import RatingQueries
 
-# No movie has this id: MovieLens counts from 1.
-UNKNOWN_ID = 0
+# No movie has this id: the readers refuse ids below 0.
+UNKNOWN_ID = -1
 
 
 def hide(queries: RatingQueries, share: float, seed: int) -> RatingQueries:

@@ -47,7 +47,7 @@ from train.hiding import hide
 from train.job import TrainingJob
 from train.predicting import predict
 from train.report import metric_lines, predictions_csv
-from train.split import Split, split_ratings
+from train.split import Split, split_ratings, without_tested
 from train.stop import StopSignal
 from train.warm import EarlierModel, read_model
 
@@ -58,6 +58,9 @@ logger = logging.getLogger(__name__)
 MOST_TRAINING_ROWS = 1_000_000
 # After a stop there is little time left.
 MOST_ROWS_AFTER_STOP = 100_000
+
+# The key under which rows are counted that train and test channels both have.
+ALSO_IN_VALIDATION = "also in validation"
 
 
 def train(job: TrainingJob, stop: StopSignal) -> Evaluation | None:
@@ -109,25 +112,27 @@ class _TrainingData:
 def _prepare(job: TrainingJob, cluster: Cluster) -> _TrainingData:
     earlier = _earlier_model(job, cluster)
     data = _read(job, cluster, earlier)
-    split, validation_dropped = _split(job, cluster, data)
+    if cluster.any(job.validation is not None):
+        split, dropped, files = _split_by_channel(job, cluster, data)
+    else:
+        split, dropped, files = _split(job, data), data.dropped, data.files
     counts = DataCounts(
         n_ratings=len(data.ratings),
         n_users=len(np.unique(data.ratings.user_id)),
         n_movies=len(data.movies),
         n_train=len(split.train),
         n_test=len(split.test),
-        dropped={**data.dropped, **validation_dropped},
-        files=list(data.files),
+        dropped=dropped,
+        files=list(files),
     )
     if earlier is None:
         scale = RatingScale.of(np.concatenate([split.train.rating, split.test.rating]))
         return _TrainingData(split, data.movies, scale, counts, None)
 
+    n_new = len(split.train)
     split = earlier.added_to(split)
-    n_rows = len(split.train) + len(split.test)
-    counts = replace(
-        counts, n_train=len(split.train), n_earlier=n_rows - len(data.ratings)
-    )
+    n_train = len(split.train)
+    counts = replace(counts, n_train=n_train, n_earlier=n_train - n_new)
     return _TrainingData(split, data.movies, earlier.spec.scale, counts, earlier)
 
 
@@ -163,35 +168,44 @@ def _read(job: TrainingJob, cluster: Cluster, earlier: EarlierModel | None) -> D
     return data
 
 
-def _split(
-    job: TrainingJob, cluster: Cluster, data: Dataset
-) -> tuple[Split, dict[str, int]]:
-    """Training and test rows, and what was dropped from the validation channel."""
+def _split(job: TrainingJob, data: Dataset) -> Split:
     hyperparameters = job.hyperparameters
-    if not cluster.any(job.validation is not None):
-        split = split_ratings(
-            data.ratings,
-            hyperparameters.split,
-            hyperparameters.holdout,
-            hyperparameters.seed,
-        )
-        logger.info(
-            "split %s: %d rows train, %d rows test",
-            hyperparameters.split,
-            len(split.train),
-            len(split.test),
-        )
-        return split, {}
-
-    channels = [] if job.validation is None else [job.validation]
-    test = read_dataset(channels, hyperparameters.most_bad, data.movies, cluster)
-    logger.info(
-        "%d rows train, %d rows of the validation channel test",
-        len(data.ratings),
-        len(test.ratings),
+    split = split_ratings(
+        data.ratings,
+        hyperparameters.split,
+        hyperparameters.holdout,
+        hyperparameters.seed,
     )
-    dropped = {f"validation {reason}": n for reason, n in test.dropped.items()}
-    return Split(data.ratings, test.ratings), dropped
+    logger.info(
+        "split %s: %d rows train, %d rows test",
+        hyperparameters.split,
+        len(split.train),
+        len(split.test),
+    )
+    return split
+
+
+def _split_by_channel(
+    job: TrainingJob, cluster: Cluster, data: Dataset
+) -> tuple[Split, dict[str, int], tuple[str, ...]]:
+    """The rows of the validation channel test; what was dropped; all files."""
+    channels = [] if job.validation is None else [job.validation]
+    most_bad = job.hyperparameters.most_bad
+    test = read_dataset(channels, most_bad, data.movies, cluster)
+    train, n_tested = without_tested(data.ratings, test.ratings)
+    logger.info(
+        "%d rows train, %d rows of the validation channel test; "
+        "%d rows of both channels are left out of training",
+        len(train),
+        len(test.ratings),
+        n_tested,
+    )
+
+    dropped = {**data.dropped, ALSO_IN_VALIDATION: n_tested}
+    for reason, n_rows in test.dropped.items():
+        dropped[f"validation {reason}"] = n_rows
+    files = dict.fromkeys(data.files + test.files)
+    return Split(train, test.ratings), dropped, tuple(files)
 
 
 # 3 and 4: from training rows to boosters

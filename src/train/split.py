@@ -69,6 +69,29 @@ def split_ratings(
     return Split(ratings.take(train), ratings.take(test))
 
 
+def without_tested(
+    ratings: RatingTable, tested: RatingTable
+) -> tuple[RatingTable, int]:
+    """The ratings that aren't tested too, and how many were left out.
+
+    A user's rating of a movie is tested if the pair is in ``tested``, whatever its
+    stars and time are.
+
+    Raises:
+        DataError: if no rows are left to train on.
+    """
+    is_tested = np.isin(ratings.pair, tested.pair)
+    if is_tested.all():
+        raise DataError(
+            f"all {len(ratings)} ratings are in the channel validation too: "
+            "leave rows to train on"
+        )
+    n_tested = int(np.count_nonzero(is_tested))
+    if not n_tested:
+        return ratings, 0
+    return ratings.take(np.flatnonzero(~is_tested)), n_tested
+
+
 def hold_out(n_rows: int, share: float, seed: int) -> TwoParts:
     """Hold out a random ``share`` of the rows.
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from movielens.movie_rows import year_of
+from movielens.errors import DataError
+from movielens.files import ReadLimits, channel_files
+from movielens.movie_rows import read_movie_file, year_of
 from tests.movielens.samples import MOVIES, RATINGS, Write, fault, read
 
 HEADER = "movieId,title,genres\n"
@@ -85,7 +89,9 @@ def test_a_movie_with_an_open_quote_is_located(
             "row 2: genres is ['War', None], expected text",
         ),
         ("title", [b"A", b"B"], "row 1: title is b'A', expected text"),
-        ("movieId", [1.0, 3.0], "row 1: movieId is '1.0', expected a whole number"),
+        ("movieId", [1.0, 3.5], "row 2: movieId is '3.5', expected a whole number"),
+        ("movieId", [1.0, None], "row 2: movieId is 'None', expected a whole number"),
+        ("movieId", [True, False], "row 1: movieId is 'True', expected a whole number"),
     ],
 )
 def test_parquet_columns_of_other_types_are_refused(
@@ -112,3 +118,86 @@ def test_genres_in_parquet_may_be_lists(write: Write) -> None:
     pq.write_table(pa.table(movies), base / "m.parquet")
     assert read(base).movies.genres == (("Drama", "War"), (), ())
     assert read(base).movies.title == ("A", "B", "")
+
+
+@pytest.mark.parametrize("ids", [[1.0, 3.0, 7.0], [1, 3, 7], ["1", "3.0", "+7"]])
+def test_ids_in_parquet_may_be_of_any_type_that_holds_them(
+    write: Write, ids: list[object]
+) -> None:
+    base = write({"ratings.csv": RATINGS})
+    movies = {"movieId": ids, "title": ["A", "B", "C"], "genres": ["War", "War", ""]}
+    pq.write_table(pa.table(movies), base / "m.parquet")
+    assert read(base).movies.movie_id.tolist() == [1, 3, 7]
+
+
+def test_whole_floats_and_0_are_ids(write: Write) -> None:
+    movies = HEADER + "0,Zero,Drama\n1.0,One,Drama\n +3 ,Three,Drama\n"
+    ratings = "userId,movieId,rating\n0,0,4.0\n1,3,2\n"
+    data = read(write({"ratings.csv": ratings, "movies.csv": movies}))
+    assert data.movies.movie_id.tolist() == [0, 1, 3]
+    assert data.ratings.movie_id.tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("last", ["   ", "\x1a", "\t\n", " \r\n\n\x1a"])
+def test_blank_lines_of_movies_are_skipped(write: Write, last: str) -> None:
+    movies = HEADER + "1,A,Drama\n  \n3,B,War\n7,C,War\n" + last
+    data = read(write({"ratings.csv": RATINGS, "movies.csv": movies}))
+    assert len(data.movies) == 3
+
+
+# How much is read
+
+
+def packed_movies(directory: Path, n_rows: int, title: str, genres: object) -> None:
+    columns = {
+        "movieId": [1] * n_rows,
+        "title": [title] * n_rows,
+        "genres": [genres] * n_rows,
+    }
+    pq.write_table(pa.table(columns), directory / "m.parquet")
+
+
+def test_more_text_than_the_limit_is_refused(write: Write) -> None:
+    base = write({"movies.csv": MOVIES})
+    [file] = channel_files("training", base)
+    assert len(read_movie_file(file, ReadLimits(movie_bytes=len(MOVIES)))) == 3
+    expected = f"movies.csv holds more than {len(MOVIES) - 1} bytes of text, the limit"
+    with pytest.raises(DataError, match=expected):
+        read_movie_file(file, ReadLimits(movie_bytes=len(MOVIES) - 1))
+
+
+def test_more_rows_of_parquet_than_the_limit_are_refused(write: Write) -> None:
+    base = write({"ratings.csv": RATINGS})
+    packed_movies(base, 3_000_000, "A", "War")
+    assert fault(base) == (
+        "training/m.parquet holds 3000000 values in a column, "
+        "the limit for movies is 1000000: keep each movie once"
+    )
+
+
+def test_more_listed_genres_than_the_limit_are_refused(write: Write) -> None:
+    base = write({"ratings.csv": RATINGS})
+    packed_movies(base, 1000, "A", ["War"] * 2000)
+    assert "holds 2000000 values in a column" in fault(base)
+
+
+@pytest.mark.parametrize("genres", ["War", ["War"]])
+@pytest.mark.parametrize("n_rows", [1, 20_000])
+def test_text_that_parquet_repeats_counts_each_time(
+    write: Write, genres: object, n_rows: int
+) -> None:
+    base = write({"ratings.csv": RATINGS})
+    packed_movies(base, n_rows, "A" * 10_000, genres)
+    [file] = [file for file in channel_files("training", base) if file.role == "movies"]
+    assert file.path.stat().st_size < 50_000
+    if n_rows == 1:
+        assert len(read_movie_file(file)) == 1
+        return
+    with pytest.raises(DataError, match="holds more than 67108864 bytes of text"):
+        read_movie_file(file)
+
+
+def test_text_in_lists_of_parquet_counts_each_time(write: Write) -> None:
+    base = write({"ratings.csv": RATINGS})
+    packed_movies(base, 20_000, "A", ["War" * 3_000])
+    assert "holds more than 67108864 bytes of text" in fault(base)

@@ -144,3 +144,25 @@ def test_a_channel_may_be_a_pipe(tmp_path: Path) -> None:
     assert rows(data.ratings) == ROWS
     assert data.files == ("training",)
     assert data.dropped == {"duplicate": 0, "bad_row": 1}
+
+
+def test_cr_alone_has_its_line_in_the_pipe(pipe: Pipe) -> None:
+    with pytest.raises(DataError, match=r"training \(pipe\) line 5: a line ends in CR"):
+        pipe(MOVIES, RATINGS.replace("703\n", "703\r"))
+
+
+@pytest.mark.parametrize("last", ["  \n", "\x1a", "\t"])
+def test_blanks_at_the_end_of_a_pipe_are_skipped(pipe: Pipe, last: str) -> None:
+    assert rows_of(pipe(MOVIES, RATINGS + last)) == ROWS
+
+
+def test_an_archive_is_refused(pipe: Pipe) -> None:
+    with pytest.raises(DataError, match="pipes an archive: unpack it"):
+        pipe(b"PK\x03\x04 and more")
+
+
+def test_a_pipe_has_limits_too(pipe: Pipe) -> None:
+    with pytest.raises(DataError, match="line 4: longer than 60 bytes"):
+        pipe(MOVIES + "a" * 61, limits=ReadLimits(block_bytes=16, row_bytes=60))
+    with pytest.raises(DataError, match="holds more than 60 bytes of text"):
+        pipe(MOVIES, limits=ReadLimits(movie_bytes=60))

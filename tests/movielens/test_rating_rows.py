@@ -28,14 +28,17 @@ from tests.movielens.samples import (
 )
 
 KNOWN = np.array([1, 3, 7], np.int32)
-AN_ID = "a whole number from 1 to 2147483647"
+AN_ID = "a whole number from 0 to 2147483647"
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
         ("x,1,4.0,5", f"userId is 'x', expected {AN_ID}"),
-        ("0,1,4.0,5", "userId is '0'"),
+        ("-1,1,4.0,5", "userId is '-1'"),
+        ("0x1,1,4.0,5", "userId is '0x1'"),
+        ("2147483648,1,4.0,5", "userId is '2147483648'"),
+        ("\u0661,1,4.0,5", "userId is '\u0661'"),
         ("1.5,1,4.0,5", "userId is '1.5'"),
         ("1e3,1,4.0,5", "userId is '1e3'"),
         ("true,1,4.0,5", "userId is 'true'"),
@@ -53,11 +56,21 @@ AN_ID = "a whole number from 1 to 2147483647"
         ("1,1,nan,5", "rating is 'nan'"),
         ("1,1,inf,5", "rating is 'inf'"),
         ("1,1,,5", "rating is ''"),
+        ("1,1,.5,5", "rating is '.5'"),
+        ("1,1,5E0,5", "rating is '5E0'"),
+        ("1,1,0x1,5", "rating is '0x1'"),
+        ("1,1,0.5\x1d,5", r"rating is '0.5\x1d'"),
+        ("1,1,0.5,5\x1f", r"timestamp is '5\x1f'"),
+        ("1\x1c,1,0.5,5", r"userId is '1\x1c'"),
+        ("1,1\x1e,0.5,5", r"movieId is '1\x1e'"),
+        ("1,1,0.5,2015-13-01", "timestamp is '2015-13-01'"),
+        ("1,1,0.5,2115-01-01", "timestamp is '2115-01-01'"),
+        ('"1"2,1,0.5,5', "',' expected after '\"'"),
         ("1,1,4.0,", "timestamp is ''"),
         ("1,1,4.0,-5", "timestamp is '-5'"),
         (
             "1,1,4.0,1537799250000",
-            "timestamp is '1537799250000', expected whole seconds since 1970",
+            "timestamp is '1537799250000', expected seconds since 1970",
         ),
         ("1,1,4.0", "3 fields, expected 4 (userId,movieId,rating,timestamp)"),
         ("1,1,4.0,5,6", "5 fields, expected 4"),
@@ -78,6 +91,55 @@ def test_a_bad_rating_in_a_later_packed_shard_is_located(write: Write) -> None:
     bad = gzip.compress((RATINGS_HEADER + "1,1,9.0,5\n").encode())
     message = fault(write({"a.csv": RATINGS, "b.csv.gz": bad, "movies.csv": MOVIES}))
     assert message.startswith("training/b.csv.gz line 2: rating is '9.0'")
+
+
+def test_numbers_and_dates_are_read_in_every_usual_form(write: Write) -> None:
+    text = RATINGS_HEADER + (
+        "1.0,+1,4,964982703.9\n"
+        " 1 ,3.000,4.50,2000-07-30T18:20:47Z\n"
+        "2,7,+0.5,1970-01-01 00:16:40\n"
+    )
+    data = read(write({"ratings.csv": text, "movies.csv": MOVIES}))
+    assert rows(data.ratings) == ROWS
+
+
+@pytest.mark.parametrize("time", ["2000-07-30", "2000-07-30T18:25:03.7+00:00"])
+def test_dates_need_no_header(write: Write, time: str) -> None:
+    base = write({"ratings.csv": f"1,1,4.0,{time}\n", "movies.csv": MOVIES})
+    assert len(read(base).ratings) == 1
+
+
+def test_ids_count_from_0(write: Write) -> None:
+    text = RATINGS_HEADER + "0,1,4.0,5\n2147483647,3,4.0,5\n"
+    data = read(write({"ratings.csv": text, "movies.csv": MOVIES}))
+    assert data.ratings.user_id.tolist() == [0, 2147483647]
+
+
+@pytest.mark.parametrize("last", ["  ", "\t\n", "\x1a", "\n\x1a\n", "\r\n \x1a\r\n"])
+def test_blank_last_lines_are_skipped(write: Write, last: str) -> None:
+    data = read(write({"ratings.csv": RATINGS + last, "movies.csv": MOVIES}))
+    assert rows(data.ratings) == ROWS
+
+
+def test_control_z_may_follow_the_last_row(write: Write) -> None:
+    text = RATINGS.rstrip("\n") + "\x1a"
+    data = read(write({"ratings.csv": text, "movies.csv": MOVIES}))
+    assert rows(data.ratings) == ROWS
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_all_rows_that_rate_unknown_movies_are_counted(
+    write: Write, packed: bool
+) -> None:
+    lines = "1,9,4.0,5\n2,1,9.9,5\n3,8,4.0,5\n3,9,4.0,5\n" + "4,1,4.0,5\n" * 9
+    text = (RATINGS + lines).encode()
+    content = gzip.compress(text) if packed else text
+    message = fault(write({"r.csv": content, "movies.csv": MOVIES}))
+    assert message == (
+        "training/r.csv line 5: movieId is '9', expected a movie that the movies file "
+        "lists: add the movies there, or drop the rows with on_bad_row=drop "
+        "(3 such rows in training/r.csv)"
+    )
 
 
 # Quotes
@@ -176,6 +238,7 @@ def test_ratings_of_unknown_movies_are_dropped_later_too() -> None:
     kept = RatingReader(KNOWN, bad_rows).drop_unknown_movies("a pipe", table)
     assert kept.movie_id.tolist() == [1, 7]
     assert bad_rows.first.startswith("a pipe rating 2: movieId is '8'")
+    assert bad_rows.first.endswith("(1 such row in a pipe)")
     with pytest.raises(DataError, match="rating 2: movieId is '8'"):
         RatingReader(KNOWN, BadRows()).drop_unknown_movies("a pipe", table)
 
@@ -233,3 +296,48 @@ def test_bad_rows_of_parquet_are_dropped(write: Write, parquet_rows: int) -> Non
     assert rows(table) == [(1, 1, 4.0)]
     assert bad_rows.count == 2
     assert bad_rows.first.startswith("training/r.parquet row 2: rating is 'nan'")
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([5.9, 1000.0]),
+        pa.array([5_900, 1_000_000], pa.timestamp("ms")),
+        pa.array([5_900_000_000, 10**12], pa.timestamp("ns", "UTC")),
+        pa.array([5, 1000], pa.timestamp("s")),
+    ],
+)
+def test_times_in_parquet_are_cut_to_seconds(write: Write, times: pa.Array) -> None:
+    base = write({"movies.csv": MOVIES})
+    columns = {"userId": [1.0, 2.0], "movieId": [1, 3], "rating": [4, 5]}
+    pq.write_table(pa.table(columns | {"timestamp": times}), base / "r.parquet")
+    timestamp = read(base).ratings.timestamp
+    assert timestamp is not None
+    assert timestamp.tolist() == [5, 1000]
+
+
+def test_days_in_parquet_are_times(write: Write) -> None:
+    base = write({"movies.csv": MOVIES})
+    days = pa.array([0, 10], pa.date32())
+    columns = {"userId": [1, 2], "movieId": [1, 3], "rating": [4, 5], "timestamp": days}
+    pq.write_table(pa.table(columns), base / "r.parquet")
+    timestamp = read(base).ratings.timestamp
+    assert timestamp is not None
+    assert timestamp.tolist() == [0, 864_000]
+
+
+@pytest.mark.parametrize("name", ["r.parquet", "r.csv"])
+def test_more_rows_than_the_limit_are_refused(write: Write, name: str) -> None:
+    base = write({})
+    if name == "r.parquet":
+        columns = {"userId": [1] * 9, "movieId": [1] * 9, "rating": [4.0] * 9}
+        pq.write_table(pa.table(columns), base / name)
+    else:
+        write({name: "userId,movieId,rating\n" + "1,1,4.0\n" * 9})
+    file = ratings_file(base)
+    enough = RatingReader(KNOWN, BadRows(), ReadLimits(rating_rows=9))
+    assert len(enough.read_file(file)) == 9
+    fewer = RatingReader(KNOWN, BadRows(), ReadLimits(rating_rows=8))
+    expected = "holds 9 rows or more, the limit for a file is 8"
+    with pytest.raises(DataError, match=expected):
+        fewer.read_file(file)

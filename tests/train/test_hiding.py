@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from movielens.features import FeatureSpec
-from movielens.tables import RatingTable
+from movielens.tables import MovieTable, RatingTable
 from train.hiding import UNKNOWN_ID, hide
 
 
@@ -43,3 +45,14 @@ def test_a_hidden_movie_has_the_features_of_an_unknown_one(
     is_hidden = hidden.movie_id == UNKNOWN_ID
     assert (movie_bias[is_hidden] == 0).all()
     assert (movie_bias[~is_hidden] != 0).all()
+
+
+def test_a_hidden_movie_is_unknown_even_if_ids_count_from_0(
+    ratings: RatingTable, movies: MovieTable
+) -> None:
+    lowest = movies.movie_id.min()
+    from_0 = replace(movies, movie_id=movies.movie_id - lowest)
+    their_ratings = replace(ratings, movie_id=ratings.movie_id - lowest)
+    spec = FeatureSpec.fit(their_ratings, from_0)
+    assert spec.movie_index.index(np.array([0])) == 0
+    assert spec.movie_index.index(np.array([UNKNOWN_ID])) == -1

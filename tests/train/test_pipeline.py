@@ -247,6 +247,28 @@ def test_a_validation_channel_replaces_the_split(make_job: MakeJob) -> None:
     assert [row["movieId"] for row in predictions(base_dir)] == expected
 
 
+def test_tested_rows_are_left_out_of_training(
+    make_job: MakeJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    base_dir = make_job(QUICK)
+    header, *lines = ratings_file(base_dir).read_text().splitlines()
+    validation = base_dir / "input" / "data" / "validation"
+    validation.mkdir()
+    (validation / "v.csv").write_text("\n".join([header, *lines[:100], ""]))
+    file_mode = {"TrainingInputMode": "File"}
+    configure(
+        base_dir, "inputdataconfig", {"training": file_mode, "validation": file_mode}
+    )
+
+    with caplog.at_level(logging.INFO):
+        data = run(base_dir)["data"]
+    assert data["n_train"] == len(lines) - 100
+    assert data["n_test"] == 100
+    assert data["dropped"]["also in validation"] == 100
+    assert data["files"][-1] == "validation/v.csv"
+    assert "100 rows of both channels are left out of training" in caplog.text
+
+
 def test_bad_rows_are_dropped_and_counted(make_job: MakeJob) -> None:
     base_dir = make_job({**QUICK, "on_bad_row": "drop"})
     with ratings_file(base_dir).open("a") as file:

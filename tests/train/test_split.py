@@ -15,7 +15,7 @@ from movielens.errors import DataError
 from movielens.readers import read_dataset
 from movielens.tables import RatingTable
 from train.hyperparameters import SplitName
-from train.split import hold_out, split_ratings
+from train.split import hold_out, split_ratings, without_tested
 
 SPLITS: tuple[SplitName, ...] = ("tutorial", "random", "temporal", "user_temporal")
 
@@ -112,3 +112,20 @@ def test_a_split_without_test_rows_is_refused(ratings: RatingTable) -> None:
     two_rows = ratings.take(np.arange(2))
     with pytest.raises(DataError, match="leaves 2 to train on and 0 to test:"):
         split_ratings(two_rows, "random", 0.1, 1)
+
+
+def test_tested_pairs_are_left_out_whatever_was_rated(ratings: RatingTable) -> None:
+    some = np.arange(0, len(ratings), 3)
+    tested = RatingTable.of(
+        ratings.user_id[some], ratings.movie_id[some], np.full(len(some), 5.0), None
+    )
+    train, n_tested = without_tested(ratings, tested)
+    assert n_tested == len(some)
+    others = np.setdiff1d(np.arange(len(ratings)), some)
+    assert pairs(train) == pairs(ratings.take(others))
+
+    unchanged, n_tested = without_tested(train, tested)
+    assert n_tested == 0
+    assert unchanged is train
+    with pytest.raises(DataError, match="leave rows to train on"):
+        without_tested(ratings, ratings)
