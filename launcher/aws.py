@@ -64,8 +64,8 @@ _THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
 _ATTEMPTS = 5
 
 # How the body of an answer begins, by the protocol of the service.
-_JSON = (b"{", b"[")
-_XML = (b"<",)
+_JSON = b"{"
+_XML = b"<"
 _BEGINNINGS = {
     "json": _JSON,
     "rest-json": _JSON,
@@ -188,6 +188,7 @@ class Aws:
             answer = dict(method(**parameters))
             if hasattr(answer.get("Body"), "read"):
                 answer["Body"] = answer["Body"].read()
+        _check_members(client, request, answer)
 
         # This one call answers 200 even if a part of it was refused.
         if request.operation == "DeleteObjects" and answer.get("Errors"):
@@ -232,9 +233,11 @@ class Aws:
         """
         request = Request(service, operation, parameters)
         validate(request)
-        paginator = self.client(service).get_paginator(_method_name(operation))
+        client = self.client(service)
+        paginator = client.get_paginator(_method_name(operation))
         with _errors_of(request):
             for page in paginator.paginate(**parameters):
+                _check_members(client, request, page)
                 yield from page.get(member, [])
 
     def upload(self, request: Request, progress: Callable[[int], None]) -> None:
@@ -345,8 +348,33 @@ def _is_of_the_service(operation_model: Any, response: Mapping[str, Any]) -> boo
     if beginning.startswith(_XML) and any(tag in beginning for tag in _WEB_PAGE):
         return False
     # A gate in front of a service may say its errors in another form than the service.
-    forms = _JSON + _XML if is_error else _BEGINNINGS[protocol]
-    return beginning.startswith(forms)
+    if is_error:
+        return beginning.startswith((_JSON, _XML))
+    return beginning.startswith(_BEGINNINGS[protocol]) and _has_result(
+        operation_model, body
+    )
+
+
+def _has_result(operation_model: Any, body: bytes) -> bool:
+    """Whether XML has the element around the result, where the service gives one."""
+    shape = operation_model.output_shape
+    wrapper = shape.serialization.get("resultWrapper", "") if shape else ""
+    return wrapper.encode() in body
+
+
+def _check_members(client: Any, request: Request, answer: Mapping[str, Any]) -> None:
+    """Check that an answer has any of the members that the service always gives.
+
+    Raises:
+        AwsError: it has none, so it is some other server's JSON or XML.
+    """
+    model = client.meta.service_model.operation_model(request.operation)
+    required = model.output_shape.required_members if model.output_shape else []
+    if required and not any(name in answer for name in required):
+        raise AwsError(
+            f"{request.service} {request.operation}: {client.meta.endpoint_url} gives "
+            f"an answer that isn't AWS's (without {required[0]}); {_CHECK_THE_WAY}"
+        )
 
 
 def _body_is_a_value(operation_model: Any) -> bool:

@@ -299,8 +299,8 @@ def logged_in(access: RegistryAccess) -> Iterator[dict[str, str]]:
 def _settings_without_credentials(path: Path) -> dict[str, Any]:
     """The user's docker settings, empty if docker couldn't read them either."""
     try:
-        settings = dict(json.loads(path.read_text()))
-    except (OSError, ValueError):
+        settings = dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
         return {}
     for name in ("auths", "credsStore", "credHelpers"):
         settings.pop(name, None)

@@ -165,20 +165,22 @@ def test_a_missing_permission_names_the_statement_to_add(
     assert "Traceback" not in result.err
 
 
-# The first calls of these commands are of services with JSON, with queries, and of S3.
-@pytest.mark.parametrize("command", ["status", "init", "cleanup"])
+# The first call of `status` is of a service with JSON, that of `init` of one with XML.
+@pytest.mark.parametrize("command", ["status", "init"])
 @pytest.mark.parametrize(
-    "page",
+    ("status", "page"),
     [
-        b"<!DOCTYPE html><html><body>Log in first</body></html>",
-        b"\n<!-- a comment --><HTML></HTML>",
-        b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>',
-        b"Forbidden by your administrator",
+        (200, b"<!DOCTYPE html><html><body>Log in first</body></html>"),
+        (200, b"\n<!-- a comment --><HTML></HTML>"),
+        (200, b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>'),
+        (200, b"Forbidden by your administrator"),
+        (302, b"<!DOCTYPE html><html><body>Moved</body></html>"),
+        (403, b"Forbidden by your administrator"),
+        (404, b"<html><body>Not Found</body></html>"),
     ],
 )
-@pytest.mark.parametrize("status", [200, 302, 403, 404])
 def test_a_page_in_place_of_an_answer_is_named(
-    launcher: Launcher, pages: PageServer, command: str, page: bytes, status: int
+    launcher: Launcher, pages: PageServer, command: str, status: int, page: bytes
 ) -> None:
     pages.page = page
     pages.status = status
@@ -186,6 +188,19 @@ def test_a_page_in_place_of_an_answer_is_named(
     assert (result.code, result.out) == (1, "")
     said = f"{pages.url} gives an answer that isn't AWS's (status {status}, text/html)"
     assert f"{said}; check AWS_ENDPOINT_URL and the proxy" in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("page", [b'{"hello": "world"}', b"[]", b"<hello/>", b""])
+@pytest.mark.parametrize("command", [("status",), ("init",), ("predict", "1:318")])
+def test_an_answer_of_another_server_is_named(
+    launcher: Launcher, pages: PageServer, command: tuple[str, ...], page: bytes
+) -> None:
+    pages.page = page
+    pages.media_type = "application/json"
+    result = launcher("--endpoint-url", pages.url, *command)
+    assert (result.code, result.out) == (1, "")
+    assert "check AWS_ENDPOINT_URL and the proxy" in result.err
     assert len(result.err.splitlines()) == 1
 
 
@@ -228,7 +243,7 @@ def test_a_gateway_that_fails_is_tried_again_and_its_page_not_shown(
 def test_an_answer_that_cannot_be_read_is_no_bug(
     launcher: Launcher, pages: PageServer
 ) -> None:
-    pages.page = b"<ListAllMyBucketsResult><Buckets>"
+    pages.page = b"<GetCallerIdentityResult><Arn>"
     pages.media_type = "application/xml"
     result = launcher("--endpoint-url", pages.url, "init")
     assert result.code == 1
