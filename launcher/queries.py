@@ -23,7 +23,7 @@ from movielens.columns import (
     TITLE,
     USER_ID,
 )
-from movielens.grammar import BLANKS, is_blank, parse_id, parse_time
+from movielens.grammar import BLANKS, parse_id, parse_time
 
 COLUMNS = (USER_ID, MOVIE_ID, TIMESTAMP)
 # A first row that has one of these is a header.
@@ -182,7 +182,8 @@ def _rows(path: Path) -> Iterator[_Row]:
             return
         except csv.Error as error:
             raise PairError(f"{place}: {_csv_fault(error)}") from error
-        if len(cells) > 1 or not is_blank("".join(cells)):
+        # A line break in quotes is no blank.
+        if len(cells) > 1 or "".join(cells).strip(BLANKS):
             yield _Row(place, cells)
 
 
@@ -295,7 +296,7 @@ def parse_raw_id(text: str) -> int:
 
 def _parse_seconds(text: str) -> float | None:
     """Seconds since 1970; None for a blank."""
-    if is_blank(text):
+    if not text.strip(BLANKS):
         return None
     seconds = parse_time(text)
     if not 0 <= seconds < TIMESTAMP_BOUND:

@@ -41,7 +41,7 @@ ID_CELLS = mostly(
     ],
     [
         *(str(queries.ID_MAX + 1), "0x1", ".5", "1.5", "1e3", "", "x", "userId"),
-        *("१", "1_0", "nan", "1\x1d", "- 1", "--1"),
+        *("१", "1_0", "nan", "1\x1d", "1\n", "- 1", "--1"),
     ],
 )
 TIME_CELLS = mostly(
@@ -51,7 +51,7 @@ TIME_CELLS = mostly(
     ],
     [
         *("4294967296", "964982703000", "-1", "5e3", ".5", "nan", "inf", "x"),
-        *("2015-13-01", "2015-W01", "1969-12-31", "१", "1_0", "7\x1f"),
+        *("2015-13-01", "2015-W01", "1969-12-31", "१", "1_0", "7\x1f", "\n", "7\r\n"),
     ],
 )
 CELLS = {"userId": ID_CELLS, "movieId": ID_CELLS, "timestamp": TIME_CELLS}
@@ -71,7 +71,9 @@ HEADERS = mostly(
         "user,movie,rating",
     ],
 )
-LINE_ENDS = mostly(["\n", "\r\n", "\n\n", "\n \r\n"], ["\r"])
+LINE_ENDS = mostly(
+    ["\n", "\r\n", "\n\n", "\n \r\n", '\n""\n', '\n" "\n'], ["\r", '\n"\n"\n']
+)
 LAST_LINES = st.sampled_from(["", "", "\n", " ", "\x1a", "\t\x1a\n"])
 
 
@@ -251,6 +253,7 @@ def test_a_value_that_the_server_would_refuse_is_named(text: str, message: str) 
         ),
         ('1,318\n"2"x,1\n', "line 2: ',' expected after '\"', expected CSV"),
         ("1,318\n1,296\r1,356\n", "line 2: a line ends in CR alone, expected LF"),
+        ('1,318\n"\n"\n', r"line 2: the row is '\\n'"),
         ("1,318\r", "line 1: a line ends in CR alone"),
     ],
 )
