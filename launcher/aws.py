@@ -3,10 +3,15 @@ says in one line why a call failed.
 
 Retries, credentials and endpoints are botocore's own. botocore is slow to import, so
 nothing is imported from it before the first call.
+
+A proxy or a wrong address may answer a web page. botocore would take it for an empty
+list, or for a resource that doesn't exist, so each answer is looked at before botocore
+reads it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -58,6 +63,19 @@ _SIGNING_NAMES = {"sagemaker-runtime": "sagemaker"}
 _THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
 _ATTEMPTS = 5
 
+# How the body of an answer begins, by the protocol of the service.
+_JSON = b"{"
+_XML = b"<"
+_BEGINNINGS = {
+    "json": _JSON,
+    "rest-json": _JSON,
+    "query": _XML,
+    "rest-xml": _XML,
+}
+_WEB_PAGE = (b"<html", b"<!doctype html")
+_BEGINNING_BYTES = 1024
+_CHECK_THE_WAY = "check AWS_ENDPOINT_URL and the proxy (HTTPS_PROXY, NO_PROXY)"
+
 
 class Aws:
     """AWS with the configuration's region, profile and endpoint.
@@ -74,10 +92,11 @@ class Aws:
         """The boto3 session.
 
         Raises:
-            ConfigError: there is no such profile.
+            ConfigError: there is no such profile, or AWS's own configuration files are
+                broken.
         """
         import boto3
-        from botocore.exceptions import ProfileNotFound
+        from botocore.exceptions import BotoCoreError, ProfileNotFound
 
         try:
             return boto3.Session(
@@ -87,6 +106,10 @@ class Aws:
         except ProfileNotFound as error:
             raise ConfigError(
                 f"{error}; `aws configure list-profiles` lists those that exist"
+            ) from error
+        except BotoCoreError as error:
+            raise ConfigError(
+                f"{error}; mend AWS's own configuration files, in ~/.aws by default"
             ) from error
 
     @functools.cached_property
@@ -112,8 +135,14 @@ class Aws:
 
     @functools.cache  # noqa: B019 - one object of this class lives as long as the process
     def client(self, service: str) -> Any:
-        """The boto3 client of a service, one for all calls."""
+        """The boto3 client of a service, one for all calls.
+
+        Raises:
+            ConfigError: a setting isn't one that botocore takes, such as an address
+                without its scheme.
+        """
         from botocore.config import Config as ClientConfig
+        from botocore.exceptions import BotoCoreError
 
         settings = ClientConfig(
             retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
@@ -124,35 +153,42 @@ class Aws:
             user_agent_extra="halfstar",
             s3={"addressing_style": "path"} if self._config.endpoint_url else None,
         )
-        return self.session.client(
-            service,
-            region_name=self.region,
-            endpoint_url=self._config.endpoint_url or None,
-            config=settings,
-        )
+        try:
+            client = self.session.client(
+                service,
+                region_name=self.region,
+                endpoint_url=self._config.endpoint_url or None,
+                config=settings,
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise ConfigError(
+                f"{service}: {error}; check the region, and the addresses in AWS's "
+                "variables and configuration files, which begin with https:// or "
+                "http://"
+            ) from error
+        check = functools.partial(_check_answer, client.meta.endpoint_url)
+        client.meta.events.register("before-parse", check)
+        return client
 
     def send(self, request: Request) -> dict[str, Any]:
-        """Check a request, send it, and return the answer.
+        """Check a request, send it, and return the answer, its ``Body`` as bytes.
 
         Raises:
             InvalidRequestError: before anything is sent.
             AwsError: with the call, the cause and what to do.
         """
         validate(request)
-        from botocore.exceptions import BotoCoreError, ClientError
-
         client = self.client(request.service)
         method = getattr(client, _method_name(request.operation))
         parameters = {
             name: value.read_bytes() if isinstance(value, Path) else value
             for name, value in request.parameters.items()
         }
-        try:
+        with _errors_of(request):
             answer = dict(method(**parameters))
-        except ClientError as error:
-            raise _client_error(request, error.response) from error
-        except BotoCoreError as error:
-            raise _transport_error(request, error) from error
+            if hasattr(answer.get("Body"), "read"):
+                answer["Body"] = answer["Body"].read()
+        _check_members(client, request, answer)
 
         # This one call answers 200 even if a part of it was refused.
         if request.operation == "DeleteObjects" and answer.get("Errors"):
@@ -184,7 +220,7 @@ class Aws:
     def get_object(self, place: S3Uri) -> bytes:
         """The bytes of an object in S3; raises as `send`."""
         answer = self.read("s3", "GetObject", Bucket=place.bucket, Key=place.key)
-        return bytes(answer["Body"].read())
+        return bytes(answer["Body"])
 
     def pages(
         self, service: str, operation: str, member: str, **parameters: Any
@@ -195,18 +231,14 @@ class Aws:
             InvalidRequestError: before anything is sent.
             AwsError: as `send`.
         """
-        from botocore.exceptions import BotoCoreError, ClientError
-
         request = Request(service, operation, parameters)
         validate(request)
-        paginator = self.client(service).get_paginator(_method_name(operation))
-        try:
+        client = self.client(service)
+        paginator = client.get_paginator(_method_name(operation))
+        with _errors_of(request):
             for page in paginator.paginate(**parameters):
+                _check_members(client, request, page)
                 yield from page.get(member, [])
-        except ClientError as error:
-            raise _client_error(request, error.response) from error
-        except BotoCoreError as error:
-            raise _transport_error(request, error) from error
 
     def upload(self, request: Request, progress: Callable[[int], None]) -> None:
         """Send a PutObject whose body is a file; a large file goes in parts.
@@ -221,25 +253,23 @@ class Aws:
         """
         validate(request)
         from boto3.exceptions import S3UploadFailedError
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import ClientError
 
         extra = {"ChecksumAlgorithm": "SHA256", **request.parameters}
         path = str(extra.pop("Body"))
         bucket = extra.pop("Bucket")
         key = extra.pop("Key")
+        client = self.client("s3")
         try:
-            self.client("s3").upload_file(
-                path, bucket, key, ExtraArgs=extra, Callback=progress
-            )
-        except ClientError as error:
-            raise _client_error(request, error.response) from error
+            with _errors_of(request):
+                client.upload_file(
+                    path, bucket, key, ExtraArgs=extra, Callback=progress
+                )
         except S3UploadFailedError as error:
             cause = error.__context__
             if isinstance(cause, ClientError):
                 raise _client_error(request, cause.response) from error
             raise AwsError(f"s3 PutObject {key}: {error}") from error
-        except BotoCoreError as error:
-            raise _transport_error(request, error) from error
 
 
 def permission(request: Request) -> str:
@@ -258,6 +288,103 @@ def _method_name(operation: str) -> str:
     from botocore import xform_name
 
     return str(xform_name(operation))
+
+
+@contextlib.contextmanager
+def _errors_of(request: Request) -> Iterator[None]:
+    """Turns botocore's errors into ours."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _client_error(request, error.response) from error
+    except (BotoCoreError, ResponseParserError) as error:
+        raise _transport_error(request, error) from error
+
+
+def _check_answer(
+    address: str,
+    *,
+    operation_model: Any,
+    response_dict: dict[str, Any],
+    **_others: Any,
+) -> None:
+    """Check that an answer is in the form of the service; botocore calls this.
+
+    An error of the server itself, from 500, may be a page too. It is left to botocore,
+    which tries again, but without the page.
+
+    Raises:
+        AwsError: it is something else, such as a proxy's page.
+    """
+    if _is_of_the_service(operation_model, response_dict):
+        return
+    status = response_dict["status_code"]
+    if status >= 500:
+        response_dict["body"] = b""
+        return
+    service = operation_model.service_model.service_name
+    media_type = response_dict["headers"].get("content-type", "no type")
+    raise AwsError(
+        f"{service} {operation_model.name}: {address} gives an answer that isn't "
+        f"AWS's (status {status}, {media_type}); {_CHECK_THE_WAY}"
+    )
+
+
+def _is_of_the_service(operation_model: Any, response: Mapping[str, Any]) -> bool:
+    body = response["body"]
+    media_type = response["headers"].get("content-type", "")
+    is_error = response["status_code"] >= 300
+    if not is_error and _body_is_a_value(operation_model):
+        return not media_type.startswith("text/html")
+
+    protocol = operation_model.service_model.resolved_protocol
+    beginning: bytes = body[:_BEGINNING_BYTES].lstrip().lower()
+    if not beginning or protocol not in _BEGINNINGS:
+        return True
+    # A page may be good XML.
+    if beginning.startswith(_XML) and any(tag in beginning for tag in _WEB_PAGE):
+        return False
+    # A gate in front of a service may say its errors in another form than the service.
+    if is_error:
+        return beginning.startswith((_JSON, _XML))
+    return beginning.startswith(_BEGINNINGS[protocol]) and _has_result(
+        operation_model, body
+    )
+
+
+def _has_result(operation_model: Any, body: bytes) -> bool:
+    """Whether XML has the element around the result, where the service gives one."""
+    shape = operation_model.output_shape
+    wrapper = shape.serialization.get("resultWrapper", "") if shape else ""
+    return wrapper.encode() in body
+
+
+def _check_members(client: Any, request: Request, answer: Mapping[str, Any]) -> None:
+    """Check that an answer has any of the members that the service always gives.
+
+    Raises:
+        AwsError: it has none, so it is some other server's JSON or XML.
+    """
+    model = client.meta.service_model.operation_model(request.operation)
+    required = model.output_shape.required_members if model.output_shape else []
+    if required and not any(name in answer for name in required):
+        raise AwsError(
+            f"{request.service} {request.operation}: {client.meta.endpoint_url} gives "
+            f"an answer that isn't AWS's (without {required[0]}); {_CHECK_THE_WAY}"
+        )
+
+
+def _body_is_a_value(operation_model: Any) -> bool:
+    """Whether the body is what was asked for, such as an object's content."""
+    shape = operation_model.output_shape
+    payload = shape.serialization.get("payload") if shape else None
+    return payload is not None and shape.members[payload].type_name in (
+        "blob",
+        "string",
+    )
 
 
 def _client_error(request: Request, response: Mapping[str, Any]) -> AwsError:
@@ -280,6 +407,12 @@ def _client_error(request: Request, response: Mapping[str, Any]) -> AwsError:
             "run the command again later",
             code,
         )
+    if code.isdigit() and code >= "500":
+        return AwsError(
+            f"{call}: {code} {message}; {_CHECK_THE_WAY}, or run the command again "
+            "later",
+            code,
+        )
     is_absent = means_absent(code, message)
     return AwsError(f"{call}: {code}: {message}", code, is_absent=is_absent)
 
@@ -298,15 +431,16 @@ def _missing_statement(request: Request, message: str) -> str:
 
 
 def _transport_error(request: Request, error: Exception) -> AwsError:
-    """The error of a request that got no answer."""
+    """The error of a request that got no answer, or none that can be read."""
     from botocore import exceptions
+    from botocore.parsers import ResponseParserError
 
     no_credentials = (
         exceptions.NoCredentialsError,
         exceptions.PartialCredentialsError,
     )
     expired_login = (exceptions.TokenRetrievalError, exceptions.SSOError)
-    no_connection = (exceptions.HTTPClientError, exceptions.EndpointConnectionError)
+    no_connection = (exceptions.HTTPClientError, exceptions.ConnectionError)
 
     message = " ".join(str(error).split())
     said = f"{request.service} {request.operation}: {message}"
@@ -322,4 +456,6 @@ def _transport_error(request: Request, error: Exception) -> AwsError:
             f"{said}; check the network, the region and AWS_ENDPOINT_URL, "
             "then run the command again"
         )
+    if isinstance(error, ResponseParserError):
+        return AwsError(f"{said}; {_CHECK_THE_WAY}")
     return AwsError(said)

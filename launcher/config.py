@@ -10,6 +10,7 @@ endpoint count as well. All faults, of all sources, are reported together.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 from launcher.errors import ConfigError
+from launcher.text_files import read_text
 
 FILE = Path("halfstar.toml")
 ENVIRONMENT_PREFIX = "HALFSTAR_"
@@ -37,6 +39,7 @@ def _setting(
     *,
     aliases: tuple[str, ...] = (),
     choices: tuple[str, ...] = (),
+    form: tuple[str, str] | None = None,
 ) -> Any:
     """A field of `Config`.
 
@@ -46,12 +49,15 @@ def _setting(
         meaning: for people.
         aliases: other environment variables that set it too.
         choices: the values that are allowed, empty for any.
+        form: a regular expression that the whole value matches, and what it means;
+            None for any.
     """
     metadata = {
         "key": key,
         "meaning": meaning,
         "aliases": aliases,
         "choices": choices,
+        "form": form,
     }
     return field(default=default, metadata=metadata)
 
@@ -81,6 +87,7 @@ class Config:
         "endpoint_url",
         "one address for all AWS services",
         aliases=("AWS_ENDPOINT_URL",),
+        form=(r"(?i:https?)://[^\s/]+\S*", "an address such as http://localhost:4566"),
     )
     registry: str = _setting(
         "", "registry", "registry to use instead of ECR's own host, as host:port"
@@ -251,10 +258,10 @@ class _Given(NamedTuple):
 
 def _given_in_file(path: Path) -> list[_Given]:
     try:
-        document = tomllib.loads(path.read_text())
+        document = tomllib.loads(read_text(path, ConfigError))
     except FileNotFoundError:
         return []
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML file: {error}") from error
     return [_Given(str(path), key, raw) for key, raw in _flat(document)]
 
@@ -303,6 +310,12 @@ def _parse(setting: Any, raw: object) -> object:
     choices = setting.metadata["choices"]
     if choices and raw not in choices:
         raise ValueError("one of " + ", ".join(choices))
+    form = setting.metadata["form"]
+    # Empty text means that the value is derived.
+    if raw and form is not None:
+        pattern, meaning = form
+        if not re.fullmatch(pattern, raw):
+            raise ValueError(meaning)
     return raw
 
 

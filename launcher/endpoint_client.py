@@ -17,6 +17,7 @@ from launcher.s3_uri import S3Uri
 from launcher.session import Session
 
 _JSON = "application/json"
+_SHOWN_BYTES = 80
 # How SageMaker quotes what a container has answered.
 _QUOTED = re.compile(r'with message "(.*)"\. See ', re.DOTALL)
 
@@ -59,10 +60,18 @@ class EndpointClient:
             JobFailedError: the container refused the request or failed over it. The
                 message has its own words.
             AwsError: the endpoint couldn't be asked.
+            LauncherError: it answered something else than JSON.
         """
         body = json.dumps(question).encode()
         answer = self._invoke_async(body) if self._is_async else self._invoke(body)
-        return json.loads(answer)
+        try:
+            return json.loads(answer)
+        except ValueError as error:
+            beginning = answer[:_SHOWN_BYTES].decode(errors="replace")
+            raise LauncherError(
+                f"endpoint {self._endpoint} answered {beginning!r}, expected JSON: "
+                "check that it runs this project's image"
+            ) from error
 
     def _invoke(self, body: bytes) -> bytes:
         try:
@@ -78,7 +87,7 @@ class EndpointClient:
             if error.code != "ModelError":
                 raise
             raise self._refusal(str(error)) from error
-        return bytes(answer["Body"].read())
+        return bytes(answer["Body"])
 
     def _invoke_async(self, body: bytes) -> bytes:
         """Put the request into the bucket, and wait until the answer is there."""

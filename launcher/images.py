@@ -196,6 +196,7 @@ def remote_image(
         ImageError: the registry can't be reached, or refuses the password.
     """
     # Takes a noticeable part of the time that `launcher --help` has.
+    import http.client
     import urllib.error
     import urllib.request
 
@@ -215,15 +216,21 @@ def remote_image(
         else:
             said = f"answers {error.code} {error.reason}"
         raise ImageError(f"registry {access.host} {said}") from error
-    except OSError as error:  # URLError is one
+    except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
         reason = getattr(error, "reason", error)
         raise ImageError(
             f"registry {access.host} can't be reached: {reason}"
         ) from error
 
     digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
-    config = json.loads(manifest).get("config", {})
-    return RemoteImage(digest, config.get("digest", ""))
+    try:
+        config = json.loads(manifest).get("config", {})
+        return RemoteImage(digest, config.get("digest", ""))
+    except (ValueError, AttributeError) as error:
+        raise ImageError(
+            f"registry {access.host} gives something else than a manifest for "
+            f"{repository}:{tag}; check the host and the proxy (HTTPS_PROXY, NO_PROXY)"
+        ) from error
 
 
 def push(action: PushImage, aws: Aws, registry_host: str) -> str:
@@ -292,8 +299,8 @@ def logged_in(access: RegistryAccess) -> Iterator[dict[str, str]]:
 def _settings_without_credentials(path: Path) -> dict[str, Any]:
     """The user's docker settings, empty if docker couldn't read them either."""
     try:
-        settings = dict(json.loads(path.read_text()))
-    except (OSError, ValueError):
+        settings = dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
         return {}
     for name in ("auths", "credsStore", "credHelpers"):
         settings.pop(name, None)

@@ -1,19 +1,41 @@
-"""Questions to the model in raw ids, from the command line or a CSV file. They are
-checked before anything is sent.
+"""Questions to the model in raw ids, from the command line or a CSV file.
+
+They are checked as the server would check them, before anything is sent.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from launcher.errors import LauncherError
+from launcher.text_files import read_text
+from movielens.columns import (
+    GENRES_COLUMN,
+    MOVIE_ID,
+    RATING,
+    TIMESTAMP,
+    TITLE,
+    USER_ID,
+)
+from movielens.grammar import BLANKS, parse_id, parse_time
 
-COLUMNS = ("userId", "movieId", "timestamp")
+COLUMNS = (USER_ID, MOVIE_ID, TIMESTAMP)
+# A first row that has one of these is a header.
+_HEADER_NAMES = {*COLUMNS, RATING, TITLE, GENRES_COLUMN}
+
+# What the server takes; a test compares them.
+ID_MIN = -(2**63)
+ID_MAX = 2**63 - 1
+TIMESTAMP_BOUND = 2**32
+
 _ARGUMENT_FORM = "userId:movieId or userId:movieId:timestamp, such as 1:318"
+_LONGEST_SHOWN = 40
 
 
 class PairError(LauncherError):
@@ -26,12 +48,12 @@ class PairError(LauncherError):
 class Pair:
     """A user and a movie by their raw ids, and when the rating would be given.
 
-    ``timestamp`` is in seconds since 1970, or None.
+    ``timestamp`` is in seconds since 1970, or None. Whole seconds are an int.
     """
 
     user_id: int
     movie_id: int
-    timestamp: int | None = None
+    timestamp: float | None = None
 
     def as_csv(self) -> str:
         """A line in the form that ``serve`` reads.
@@ -40,14 +62,14 @@ class Pair:
             >>> Pair(1, 318).as_csv()
             '1,318,'
         """
-        timestamp = "" if self.timestamp is None else str(self.timestamp)
+        timestamp = "" if self.timestamp is None else _digits(self.timestamp)
         return f"{self.user_id},{self.movie_id},{timestamp}"
 
-    def as_json(self) -> dict[str, int]:
+    def as_json(self) -> dict[str, float]:
         """An object in the form that ``serve`` reads."""
-        value = {"userId": self.user_id, "movieId": self.movie_id}
+        value: dict[str, float] = {USER_ID: self.user_id, MOVIE_ID: self.movie_id}
         if self.timestamp is not None:
-            value["timestamp"] = self.timestamp
+            value[TIMESTAMP] = self.timestamp
         return value
 
 
@@ -80,7 +102,7 @@ class RecommendationQuery:
             "min_ratings": self.min_ratings,
         }
         given = {name: value for name, value in filters.items() if value is not None}
-        return {"userId": self.user_id, "recommend": self.count, **given}
+        return {USER_ID: self.user_id, "recommend": self.count, **given}
 
 
 def parse_pairs(texts: Iterable[str]) -> list[Pair]:
@@ -95,10 +117,14 @@ def parse_pairs(texts: Iterable[str]) -> list[Pair]:
     """
     pairs: list[Pair] = []
     for text in texts:
-        pair = _pair(text.split(":"))
-        if pair is None:
+        # A time of day has colons too.
+        cells = text.split(":", maxsplit=2)
+        if len(cells) < 2:
             raise PairError(f"{text!r} is no pair of ids, expected {_ARGUMENT_FORM}")
-        pairs.append(pair)
+        try:
+            pairs.append(_pair(COLUMNS, cells))
+        except _CellError as error:
+            raise PairError(f"{_shown(text)!r}: {error}") from error
     return pairs
 
 
@@ -111,64 +137,188 @@ def read_pairs(path: Path) -> list[Pair]:
     Raises:
         PairError: the file can't be read, or names the first line that can't be used.
     """
-    lines = _numbered_lines(path)
-    if not lines:
-        raise PairError(f"{path} has no rows, expected {', '.join(COLUMNS)}")
+    rows = _rows(path)
+    first = next(rows, None)
+    if first is None:
+        raise _no_rows(path)
 
-    places: list[int] | None = None
-    first_number, first_row = lines[0]
-    header = [cell.strip() for cell in first_row]
-    has_header = not header[0].lstrip("-").isdigit()
-    if has_header:
-        if "userId" not in header or "movieId" not in header:
-            raise PairError(
-                f"{path} line {first_number}: the header is {header}, "
-                "expected userId, movieId[, timestamp]"
-            )
-        places = [header.index(name) for name in COLUMNS if name in header]
-        lines = lines[1:]
-
+    header = [cell.strip(BLANKS) for cell in first.cells]
     pairs: list[Pair] = []
-    for number, row in lines:
-        cells = [cell.strip() for cell in row]
-        if places is not None:
-            cells = [cells[place] for place in places if place < len(cells)]
-        pair = _pair(cells)
-        if pair is None:
-            raise PairError(
-                f"{path} line {number}: {','.join(row)!r}, "
-                "expected whole numbers userId,movieId[,timestamp]"
-            )
-        pairs.append(pair)
+    if not _HEADER_NAMES.isdisjoint(header):
+        columns = _Columns.of_header(first, header)
+    else:
+        columns = None
+        pairs.append(_pair_of_row(first, columns))
+    pairs += (_pair_of_row(row, columns) for row in rows)
+    if not pairs:
+        raise _no_rows(path)
     return pairs
 
 
-def _numbered_lines(path: Path) -> list[tuple[int, list[str]]]:
-    """The lines of a CSV file that aren't empty, counted from 1."""
+# Text to rows
+
+
+class _Row(NamedTuple):
+    """The cells of a row, and where it begins: the file, and the line from 1."""
+
+    place: str
+    cells: list[str]
+
+
+def _rows(path: Path) -> Iterator[_Row]:
+    """The rows of a CSV file that aren't blank."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            numbered = enumerate(csv.reader(stream), start=1)
-            return [(number, row) for number, row in numbered if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
+        text = read_text(path, PairError)
+    except OSError as error:
+        reason = error.strerror or error
         raise PairError(f"{path} can't be read: {reason}") from error
 
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        place = f"{path} line {reader.line_num + 1}"
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise PairError(f"{place}: {_csv_fault(error)}") from error
+        # A line break in quotes is no blank.
+        if len(cells) > 1 or "".join(cells).strip(BLANKS):
+            yield _Row(place, cells)
 
-def _pair(cells: Sequence[str]) -> Pair | None:
-    """The pair of two or three cells; None if they are something else.
 
-    An empty third cell means that there is no timestamp.
+def _csv_fault(error: csv.Error) -> str:
+    if str(error) == "unexpected end of data":
+        return "a quote is left open in the row that begins here: close it"
+    return f"{error}, expected CSV"
+
+
+def _no_rows(path: Path) -> PairError:
+    return PairError(f"{path} has no rows, expected {', '.join(COLUMNS)}")
+
+
+# Rows to pairs
+
+
+class _Columns(NamedTuple):
+    """Where a header has our columns.
+
+    Attributes:
+        names: our columns that are there.
+        places: of each of them.
+        width: how many cells a row has.
     """
-    match cells:
-        case [user, movie] if _is_whole(user) and _is_whole(movie):
-            return Pair(int(user), int(movie))
-        case [user, movie, ""] if _is_whole(user) and _is_whole(movie):
-            return Pair(int(user), int(movie))
-        case [user, movie, when] if all(map(_is_whole, (user, movie, when))):
-            return Pair(int(user), int(movie), int(when))
-    return None
+
+    names: list[str]
+    places: list[int]
+    width: int
+
+    @classmethod
+    def of_header(cls, row: _Row, header: list[str]) -> _Columns:
+        names = [name for name in COLUMNS if name in header]
+        is_complete = names[:2] == [USER_ID, MOVIE_ID]
+        is_repeated = any(header.count(name) > 1 for name in _HEADER_NAMES)
+        if is_repeated or not is_complete:
+            raise PairError(
+                f"{row.place}: the header is {_shown(','.join(header))!r}, "
+                "expected userId, movieId and perhaps timestamp, each once"
+            )
+        places = [header.index(name) for name in names]
+        return cls(names, places, len(header))
 
 
-def _is_whole(text: str) -> bool:
-    digits = text.removeprefix("-")
-    return digits.isascii() and digits.isdigit()
+def _pair_of_row(row: _Row, columns: _Columns | None) -> Pair:
+    """The pair of a row; without columns, the row has ours and no others.
+
+    Raises:
+        PairError: it has another number of cells, or a cell can't be used.
+    """
+    cells = row.cells
+    n_cells = len(cells)
+    if columns is None:
+        if n_cells not in (2, 3):
+            expected = "userId,movieId[,timestamp]; other columns need a header"
+            raise _bad_row(row, expected)
+        names: Sequence[str] = COLUMNS
+    else:
+        if n_cells != columns.width:
+            expected = f"{columns.width} fields as in the header"
+            raise _bad_row(row, expected)
+        names = columns.names
+        cells = [cells[place] for place in columns.places]
+    try:
+        return _pair(names, cells)
+    except _CellError as error:
+        raise PairError(f"{row.place}: {error}") from error
+
+
+def _bad_row(row: _Row, expected: str) -> PairError:
+    said = _shown(",".join(row.cells))
+    return PairError(f"{row.place}: the row is {said!r}, expected {expected}")
+
+
+# Cells to values
+
+
+class _CellError(ValueError):
+    """A cell that its column doesn't take."""
+
+
+def _pair(names: Sequence[str], cells: Sequence[str]) -> Pair:
+    """The pair of two or three cells, named in the order of `COLUMNS`.
+
+    Raises:
+        _CellError: names the first column whose cell can't be used.
+    """
+    values: list[Any] = []
+    for name, cell in zip(names, cells, strict=False):
+        parse, expected = _CELLS[name]
+        try:
+            values.append(parse(cell))
+        except ValueError:
+            raise _CellError(
+                f"{name} is {_shown(cell)!r}, expected {expected}"
+            ) from None
+    return Pair(*values)
+
+
+def parse_raw_id(text: str) -> int:
+    """A raw id of MovieLens.
+
+    Raises:
+        ValueError: it isn't a whole number of 64 bits.
+    """
+    raw_id = parse_id(text)
+    if not ID_MIN <= raw_id <= ID_MAX:
+        raise ValueError(f"{text!r} doesn't fit into 64 bits")
+    return raw_id
+
+
+def _parse_seconds(text: str) -> float | None:
+    """Seconds since 1970; None for a blank."""
+    if not text.strip(BLANKS):
+        return None
+    seconds = parse_time(text)
+    if not 0 <= seconds < TIMESTAMP_BOUND:
+        raise ValueError(f"{text!r} is out of range")
+    return int(seconds) if seconds.is_integer() else seconds
+
+
+_RAW_ID = "a whole number of 64 bits; give raw MovieLens ids"
+_SECONDS = f"seconds since 1970, from 0 to {TIMESTAMP_BOUND - 1}, or a date, or nothing"
+_CELLS: dict[str, tuple[Callable[[str], float | None], str]] = {
+    USER_ID: (parse_raw_id, _RAW_ID),
+    MOVIE_ID: (parse_raw_id, _RAW_ID),
+    TIMESTAMP: (_parse_seconds, _SECONDS),
+}
+
+
+def _digits(seconds: float) -> str:
+    """A number without an exponent."""
+    return f"{Decimal(repr(seconds)):f}"
+
+
+def _shown(text: str) -> str:
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return text[:_LONGEST_SHOWN] + "…"

@@ -15,9 +15,9 @@ def version(root: Path) -> str:
     It is unknown beside a Dockerfile of the user's own.
     """
     try:
-        project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-        return str(project["version"])
-    except (OSError, KeyError, tomllib.TOMLDecodeError):
+        text = (root / "pyproject.toml").read_text(encoding="utf-8-sig")
+        return str(tomllib.loads(text)["project"]["version"])
+    except (OSError, LookupError, TypeError, ValueError):  # it is no file of ours
         return UNKNOWN
 
 

@@ -21,7 +21,7 @@ _FILE = Path(__file__).parent / "training.json"
 @functools.cache
 def specification() -> dict[str, Any]:
     """``SupportedHyperParameters``, ``MetricDefinitions`` and ``ParameterRanges``, in
-    the form of SageMaker's API.
+    the form of SageMaker's API, and the job's rules that this form has no words for.
     """
     return dict(json.loads(_FILE.read_text()))
 
@@ -69,19 +69,64 @@ def search_ranges(fixed: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
     }
 
 
+def plain_text(value: str) -> str:
+    """A value as the job reads it: without blanks around it, and without the quotes of
+    JSON that SDKs may have put around it.
+
+    Example:
+        >>> plain_text(' "0.1" ')
+        '0.1'
+    """
+    text = value.strip()
+    if not text.startswith('"'):
+        return text
+    try:
+        return str(json.loads(text)).strip()
+    except ValueError:
+        return text
+
+
 def _is_allowed(entry: Mapping[str, Any], value: str) -> bool:
+    text = plain_text(value)
+    name = entry["Name"]
     match entry["Type"]:
         case "Categorical":
             choices = entry["Range"]["CategoricalParameterRangeSpecification"]["Values"]
-            return value.lower() in choices
+            if name in specification()["AnyCase"]:
+                text = text.lower()
+            return text in choices
         case "Integer" | "Continuous" as kind:
             bounds = entry["Range"][f"{kind}ParameterRangeSpecification"]
             try:
-                number = int(value) if kind == "Integer" else float(value)
+                number = _whole(text) if kind == "Integer" else _float(text)
             except ValueError:
                 return False
-            low = float(bounds["MinValue"])
-            high = float(bounds["MaxValue"])
-            return low <= number <= high
+            return float(bounds["MinValue"]) <= number <= float(bounds["MaxValue"])
         case _:
-            return True
+            return name not in specification()["Lists"] or _is_list(name, text)
+
+
+def _whole(text: str) -> int:
+    # int() also takes signs, underscores and the digits of other scripts.
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)
+
+
+def _float(text: str) -> float:
+    # float() also takes underscores and the digits of other scripts.
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    number = float(text)
+    smallest = float(specification()["SmallestNumber"])
+    if 0 < abs(number) < smallest:
+        raise ValueError(text)
+    return number
+
+
+def _is_list(name: str, text: str) -> bool:
+    """Whether a text is comma-separated names, or one word for a set of them."""
+    known = specification()["Lists"][name]
+    if text in known["Sets"]:
+        return True
+    return all(part.strip() in known["Names"] for part in text.split(","))

@@ -64,9 +64,12 @@ def validate(request: Request) -> None:
 
 @functools.cache
 def _service_model(service: str) -> Any:
-    import botocore.session
+    # Not from a session: that would read the user's profile, which may not exist.
+    from botocore.loaders import Loader
+    from botocore.model import ServiceModel
 
-    return botocore.session.get_session().get_service_model(service)
+    model = Loader().load_service_model(service, "service-2")
+    return ServiceModel(model, service_name=service)
 
 
 def _faults(shape: Any, value: Any, place: str) -> Iterator[str]:

@@ -32,8 +32,10 @@ MAY_IMPORT = {
 LAUNCHER_MAY_READ = {
     "movielens.bad_rows",
     "movielens.channel",
+    "movielens.columns",
     "movielens.errors",
     "movielens.evaluation",
+    "movielens.grammar",
     "movielens.readers",
 }
 OURS = {*FOLDERS, "container", "benchmarks", "tools", "tests"}

@@ -8,13 +8,16 @@ import typer
 
 from launcher.endpoint_client import EndpointClient
 from launcher.options import Json, start_session
-from launcher.queries import RecommendationQuery
+from launcher.queries import RecommendationQuery, parse_raw_id
 from launcher.tables import text_table
 
 
 def recommend(
     context: typer.Context,
-    user: Annotated[int, typer.Argument(metavar="USER", help="Raw id of a user.")],
+    user: Annotated[
+        int,
+        typer.Argument(parser=parse_raw_id, metavar="USER", help="Raw id of a user."),
+    ],
     count: Annotated[
         int, typer.Option("-n", "--count", help="How many movies.", min=1, max=1000)
     ] = 10,

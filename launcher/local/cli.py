@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -41,16 +43,17 @@ def up(
 ) -> None:
     """Start it, and print what to export: ``eval "$(launcher local up)"``."""
     from launcher.local import stack
+    from launcher.local.loopback import no_proxy
 
     settings = stack.up(
         directory, port=port, registry_port=registry_port, region=region, layers=layers
     )
-    environment = settings.environment()
+    environment = {**settings.environment(), **no_proxy(os.environ)}
     if as_json:
         typer.echo(json.dumps(environment, indent=2))
         return
     for name, value in environment.items():
-        typer.echo(f"export {name}={value}")
+        typer.echo(f"export {name}={shlex.quote(value)}")
 
 
 @app.command()

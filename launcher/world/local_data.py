@@ -15,7 +15,11 @@ from pathlib import Path
 from launcher.config import Config
 from launcher.names import CHANNEL
 from launcher.plans.data import LocalFile
-from launcher.specification import check_hyperparameters, default_hyperparameters
+from launcher.specification import (
+    check_hyperparameters,
+    default_hyperparameters,
+    plain_text,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ def _most_bad(config: Config) -> float:
         for name in ("on_bad_row", "bad_row_share")
     }
     check_hyperparameters(values)
-    return largest_bad_share(values["on_bad_row"], float(values["bad_row_share"]))
+    share = float(plain_text(values["bad_row_share"]))
+    return largest_bad_share(plain_text(values["on_bad_row"]), share)
 
 
 def _local_file(directory: Path, name: str) -> LocalFile:

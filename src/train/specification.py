@@ -11,12 +11,15 @@ import math
 import sys
 from typing import Any
 
-from train.declaration import LARGEST_FLOAT, Declaration
+from movielens.features.groups import GROUPS
+from train.declaration import LARGEST_FLOAT, SMALLEST_FLOAT, Declaration
 from train.hyperparameters import Hyperparameters
 from train.report import METRIC_DEFINITIONS
 
 # A tuned range that spans this factor is searched by factors, not by differences.
 _LOGARITHMIC_FROM = 10
+# The words for several groups of features.
+_SETS = ("default", "all", "none")
 
 
 def specification(
@@ -24,7 +27,10 @@ def specification(
 ) -> dict[str, Any]:
     """``SupportedHyperParameters``, ``MetricDefinitions`` and ``ParameterRanges``.
 
-    They are as CreateAlgorithm and CreateHyperParameterTuningJob take them.
+    They are as CreateAlgorithm and CreateHyperParameterTuningJob take them. What they
+    have no words for follows: ``AnyCase`` names the categories whose case doesn't
+    count, no number but 0 is closer to 0 than ``SmallestNumber``, and ``Lists`` has the
+    values of those that take several.
     """
     declared = hyperparameters.declarations()
     return {
@@ -40,6 +46,14 @@ def specification(
             ]
             for kind in ("Integer", "Continuous")
         },
+        "AnyCase": [
+            name
+            for name, declaration in declared.items()
+            if declaration.choices
+            and all(_takes(declaration, each.upper()) for each in declaration.choices)
+        ],
+        "SmallestNumber": _text(SMALLEST_FLOAT),
+        "Lists": {"features": {"Names": list(GROUPS), "Sets": list(_SETS)}},
     }
 
 
@@ -58,9 +72,10 @@ def _supported(name: str, declaration: Declaration) -> dict[str, Any]:
         facts["Range"] = {"CategoricalParameterRangeSpecification": values}
     if declaration.bounds:
         low, high = declaration.bounds
+        lowest = low if _takes(declaration, _text(low)) else _next_number(low)
         # SageMaker wants an upper bound for every number.
         highest = LARGEST_FLOAT if math.isinf(high) else high
-        bounds = {"MinValue": _text(low), "MaxValue": _text(highest)}
+        bounds = {"MinValue": _text(lowest), "MaxValue": _text(highest)}
         facts["Range"] = {f"{declaration.kind}ParameterRangeSpecification": bounds}
     return facts
 
@@ -76,8 +91,22 @@ def _searched(name: str, tuned: tuple[float, float]) -> dict[str, str]:
     }
 
 
+def _takes(declaration: Declaration, text: str) -> bool:
+    try:
+        declaration.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _next_number(low: float) -> float:
+    """The least number above ``low`` that XGBoost holds."""
+    return SMALLEST_FLOAT if low == 0 else math.nextafter(low, math.inf)
+
+
 def _text(number: float) -> str:
-    return str(number) if isinstance(number, int) else f"{number:.12g}"
+    """All digits of a number."""
+    return str(number)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from launcher.config import Config
 from launcher.images import local_image
 from launcher.ports import LOOPBACK, free_port
 from launcher.world.account import Account
+from tests.launcher.page_server import PageServer, running
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -275,6 +276,14 @@ def connection(aws: AwsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The launcher's own way to the server."""
     point_environment_to(aws, tmp_path, monkeypatch)
     return Aws(Config(region=REGION, endpoint_url=aws.url))
+
+
+@pytest.fixture
+def pages() -> Iterator[PageServer]:
+    """A server that answers every request with a page."""
+    server = PageServer()
+    with running(server):
+        yield server
 
 
 @pytest.fixture

@@ -1,20 +1,32 @@
-"""What a user reads when AWS refuses.
+"""What a user reads when AWS refuses, or when something else answers in its place.
 
-A server on loopback answers every request with an error, in the form of AWS's services.
+A server on loopback answers every request with an error, in the form of AWS's services,
+or with a web page, as proxies and wrong addresses do.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
-from launcher.aws import permission
+from launcher.aws import Aws, permission
+from launcher.config import Config
+from launcher.errors import AwsError
+from launcher.ports import LOOPBACK, free_port
 from launcher.requests import Request
-from tests.launcher.conftest import AwsServer, Launcher, Result
+from launcher.s3_uri import S3Uri
+from tests.launcher.conftest import (
+    REGION,
+    AwsServer,
+    Launcher,
+    Result,
+    point_environment_to,
+)
+from tests.launcher.page_server import PageServer, running
 
 
 class RefusingServer(ThreadingHTTPServer):
@@ -50,12 +62,17 @@ class Refusal(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[RefusingServer]:
     server = RefusingServer()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(server):
+        yield server
+
+
+@pytest.fixture
+def connection_of(
+    aws: AwsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Aws]:
+    """The launcher's own way to an address."""
+    point_environment_to(aws, tmp_path, monkeypatch)
+    return lambda url: Aws(Config(region=REGION, endpoint_url=url))
 
 
 def refused(
@@ -146,6 +163,157 @@ def test_a_missing_permission_names_the_statement_to_add(
     assert '"Action": "sagemaker:ListHyperParameterTuningJobs"' in result.err
     assert key["SecretAccessKey"] not in result.err
     assert "Traceback" not in result.err
+
+
+# The first call of `status` is of a service with JSON, that of `init` of one with XML.
+@pytest.mark.parametrize("command", ["status", "init"])
+@pytest.mark.parametrize(
+    ("status", "page"),
+    [
+        (200, b"<!DOCTYPE html><html><body>Log in first</body></html>"),
+        (200, b"\n<!-- a comment --><HTML></HTML>"),
+        (200, b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>'),
+        (200, b"Forbidden by your administrator"),
+        (302, b"<!DOCTYPE html><html><body>Moved</body></html>"),
+        (403, b"Forbidden by your administrator"),
+        (404, b"<html><body>Not Found</body></html>"),
+    ],
+)
+def test_a_page_in_place_of_an_answer_is_named(
+    launcher: Launcher, pages: PageServer, command: str, status: int, page: bytes
+) -> None:
+    pages.page = page
+    pages.status = status
+    result = launcher("--endpoint-url", pages.url, command)
+    assert (result.code, result.out) == (1, "")
+    said = f"{pages.url} gives an answer that isn't AWS's (status {status}, text/html)"
+    assert f"{said}; check AWS_ENDPOINT_URL and the proxy" in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("page", [b'{"hello": "world"}', b"[]", b"<hello/>", b""])
+@pytest.mark.parametrize("command", [("status",), ("init",), ("predict", "1:318")])
+def test_an_answer_of_another_server_is_named(
+    launcher: Launcher, pages: PageServer, command: tuple[str, ...], page: bytes
+) -> None:
+    pages.page = page
+    pages.media_type = "application/json"
+    result = launcher("--endpoint-url", pages.url, *command)
+    assert (result.code, result.out) == (1, "")
+    assert "check AWS_ENDPOINT_URL and the proxy" in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_page_in_place_of_an_object_is_named(
+    connection_of: Callable[[str], Aws], pages: PageServer
+) -> None:
+    connection = connection_of(pages.url)
+    with pytest.raises(AwsError, match=r"s3 GetObject: .* isn't AWS's"):
+        connection.get_object(S3Uri("a-bucket", "key"))
+    with pytest.raises(AwsError, match=r"s3 ListObjectsV2: .* isn't AWS's"):
+        list(connection.pages("s3", "ListObjectsV2", "Contents", Bucket="a-bucket"))
+
+
+def test_a_proxy_that_answers_a_page_is_named(
+    launcher: Launcher, pages: PageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "")
+    for variable in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(variable, pages.url)
+    result = launcher("--endpoint-url", "http://aws.intra.net", "status")
+    assert result.code == 1
+    assert pages.n_asked == 1
+    assert "http://aws.intra.net gives an answer that isn't AWS's" in result.err
+    assert "HTTPS_PROXY, NO_PROXY" in result.err
+
+
+def test_a_gateway_that_fails_is_tried_again_and_its_page_not_shown(
+    launcher: Launcher, pages: PageServer
+) -> None:
+    pages.status = 502
+    result = launcher("--endpoint-url", pages.url, "status")
+    assert result.code == 1
+    assert pages.n_asked == 5
+    said = "sagemaker ListHyperParameterTuningJobs: 502 Bad Gateway; check"
+    assert said in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_an_answer_that_cannot_be_read_is_no_bug(
+    launcher: Launcher, pages: PageServer
+) -> None:
+    pages.page = b"<GetCallerIdentityResult><Arn>"
+    pages.media_type = "application/xml"
+    result = launcher("--endpoint-url", pages.url, "init")
+    assert result.code == 1
+    assert "sts GetCallerIdentity: Unable to parse response" in result.err
+    assert "check AWS_ENDPOINT_URL and the proxy" in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [("status",), ("init",), ("transform", "ROWS")])
+def test_a_profile_that_does_not_exist_is_wrong_input(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    rows = launcher.folder / "rows.csv"
+    rows.write_text("1,318\n")
+    monkeypatch.setenv("AWS_PROFILE", "nonexistent")
+    arguments = [str(rows) if each == "ROWS" else each for each in command]
+    result = launcher(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert "The config profile (nonexistent) could not be found" in result.err
+    assert "`aws configure list-profiles` lists those that exist" in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_broken_configuration_file_of_aws_is_wrong_input(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = launcher.folder / "aws-config"
+    path.write_text("[default\nregion")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+    result = launcher("status")
+    assert result.code == 2
+    assert f"Unable to parse config file: {path}" in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("AWS_ENDPOINT_URL", "localhost:4566", "expected an address such as http://"),
+        ("AWS_ENDPOINT_URL_SAGEMAKER", "localhost:4566", "Invalid endpoint: localhost"),
+        ("AWS_REGION", "eu central", "'eu central' doesn't match a supported format"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_wrong_input(
+    launcher: Launcher,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    message: str,
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv(variable, value)
+    result = launcher("status")
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_proxy_that_nobody_runs_is_named(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = f"http://{LOOPBACK}:{free_port()}"
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "")
+    for variable in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(variable, nowhere)
+    result = launcher("--endpoint-url", "http://aws.intra.net", "status")
+    assert result.code == 1
+    assert f'Failed to connect to proxy URL: "{nowhere}"' in result.err
+    assert len(result.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

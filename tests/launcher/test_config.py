@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,49 @@ def test_a_number_where_text_belongs_is_a_fault(tmp_path: Path) -> None:
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"halfstar\.toml is no TOML file: .*line 1"):
         load(tmp_path, "name = \n")
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "halfstar.toml"
+    path.write_text('name = "mine"\r\n', encoding="utf-8-sig", newline="")
+    assert Config.load(path, {}, {})[0].name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ('name = "mine"'.encode("utf-16"), r"halfstar\.toml is UTF-16, expected UTF-8"),
+        (b'name = "m\xfcde"', r"halfstar\.toml line 1: byte 0xfc isn't UTF-8"),
+        (b'name = "a"\rregion = "b"', "line 1: a line ends in CR alone"),
+    ],
+)
+def test_a_file_that_is_no_text_is_named_with_what_to_do(
+    tmp_path: Path, data: bytes, message: str
+) -> None:
+    path = tmp_path / "halfstar.toml"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=message):
+        Config.load(path, {}, {})
+
+
+@pytest.mark.parametrize(
+    "address", ["http://localhost:4566", "https://aws.intra.net/", "", "HTTP://a"]
+)
+def test_an_address_has_its_scheme(tmp_path: Path, address: str) -> None:
+    environment = {"AWS_ENDPOINT_URL": address}
+    assert load(tmp_path, environment=environment).endpoint_url == address
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:4566", "127.0.0.1", "http://", "ftp://a", "http:// a"]
+)
+def test_an_address_without_a_scheme_is_a_fault(tmp_path: Path, address: str) -> None:
+    message = (
+        f"endpoint_url is '{address}', expected an address such as "
+        "http://localhost:4566"
+    )
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load(tmp_path, environment={"AWS_ENDPOINT_URL": address})
 
 
 def test_every_setting_has_a_meaning() -> None:

@@ -11,6 +11,7 @@ import pytest
 from launcher.errors import ImageError
 from launcher.images import LocalImage, RegistryAccess, logged_in, remote_image
 from tests.launcher.conftest import PASSWORD, USER
+from tests.launcher.page_server import PageServer
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,21 @@ def test_an_image_is_tagged_with_version_and_commit(
 ) -> None:
     image = LocalImage("sha256:1", "linux/amd64", version, revision)
     assert image.tags == tags
+
+
+@pytest.mark.parametrize("page", [b"<html>Log in first</html>", b"[]"])
+def test_a_page_in_place_of_a_manifest_is_named(pages: PageServer, page: bytes) -> None:
+    pages.page = page
+    access = RegistryAccess(pages.host, USER, "any")
+    message = f"registry {pages.host} gives something else than a manifest"
+    with pytest.raises(ImageError, match=message):
+        remote_image(access, "halfstar", "latest")
+
+
+def test_a_host_that_is_an_address_is_named() -> None:
+    access = RegistryAccess("http://localhost:5000", USER, "any")
+    with pytest.raises(ImageError, match="registry http://localhost:5000 can't be"):
+        remote_image(access, "halfstar", "latest")
 
 
 def test_a_registry_that_refuses_the_password_says_so(registry: str) -> None:

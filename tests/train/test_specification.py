@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from train.declaration import SMALLEST_FLOAT
 from train.report import METRIC_NAMES
 from train.specification import specification
 
@@ -27,7 +28,12 @@ def test_descriptions_are_plain_text_that_sagemaker_takes() -> None:
 
 def test_a_number_without_a_bound_has_xgboosts() -> None:
     bounds = supported()["lambda"]["Range"]["ContinuousParameterRangeSpecification"]
-    assert bounds == {"MinValue": "0", "MaxValue": "1.7014118346e+38"}
+    assert bounds == {"MinValue": "0", "MaxValue": "1.7014118346046923e+38"}
+
+
+def test_a_bound_that_is_refused_itself_is_not_in_the_range() -> None:
+    bounds = supported()["holdout"]["Range"]["ContinuousParameterRangeSpecification"]
+    assert bounds == {"MinValue": str(SMALLEST_FLOAT), "MaxValue": "0.9"}
 
 
 def test_wide_ranges_are_searched_by_factors() -> None:

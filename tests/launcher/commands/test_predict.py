@@ -37,7 +37,11 @@ def deployed(launcher: Launcher, trained: str) -> Launcher:
 
 def let_answer(aws: AwsServer, answer: Any) -> None:
     """What the server's endpoints will answer next."""
-    result = {"Body": json.dumps(answer), "ContentType": "application/json"}
+    post_results(aws, {"Body": json.dumps(answer), "ContentType": "application/json"})
+
+
+def post_results(aws: AwsServer, result: dict[str, str]) -> None:
+    """What the server's endpoints will answer next, with its type."""
     given = {"account_id": ACCOUNT, "region": REGION, "results": [result]}
     path = "/moto-api/static/sagemaker/endpoint-results"
     aws.post(path, json.dumps(given).encode())
@@ -68,6 +72,32 @@ def test_predictions_as_json_are_the_endpoints_own(
 ) -> None:
     let_answer(aws, {"predictions": [PREDICTION]})
     assert deployed("predict", "1:318", "--json").json == [PREDICTION]
+
+
+def test_an_answer_that_is_no_json_is_no_bug(
+    deployed: Launcher, aws: AwsServer
+) -> None:
+    result = {"Body": "<html>", "ContentType": "text/plain"}
+    post_results(aws, result)
+    said = deployed("predict", "1:318")
+    assert said.code == 1
+    assert "endpoint halfstar answered '<html>', expected JSON" in said.err
+
+
+def test_a_web_page_in_place_of_an_answer_is_no_bug(
+    deployed: Launcher, aws: AwsServer
+) -> None:
+    post_results(aws, {"Body": "<html>", "ContentType": "text/html"})
+    said = deployed("predict", "1:318")
+    assert said.code == 1
+    assert "gives an answer that isn't AWS's (status 200, text/html" in said.err
+
+
+@pytest.mark.parametrize("user", ["1_0", "१", "1.5", "9223372036854775808"])
+def test_a_user_is_a_raw_id(launcher: Launcher, user: str) -> None:
+    said = launcher("recommend", user)
+    assert said.code == 2
+    assert "Invalid value for 'USER'" in said.err
 
 
 def test_recommendations_are_numbered(deployed: Launcher, aws: AwsServer) -> None:

@@ -20,6 +20,7 @@ from launcher.docker import run_docker
 from launcher.local import stack
 from launcher.local.errors import LocalError
 from launcher.local.settings import StackSettings
+from launcher.ports import LOOPBACK
 from tests.launcher.local.conftest import TRUST_SAGEMAKER
 from tests.launcher.local.stack_user import POLL_SECONDS, StackUser, clients, poll
 
@@ -52,6 +53,10 @@ def test_up_prints_what_to_export_and_down_leaves_nothing(tmp_path: Path) -> Non
     exported = dict(
         line.removeprefix("export ").split("=") for line in first.stdout.splitlines()
     )
+
+    # The next commands reach the stack past a proxy.
+    assert exported["NO_PROXY"] == exported["no_proxy"]
+    assert LOOPBACK in exported["NO_PROXY"].split(",")
 
     session = boto3.Session(
         exported["AWS_ACCESS_KEY_ID"],
