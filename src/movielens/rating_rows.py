@@ -269,7 +269,10 @@ def _parse(layout: FileLayout, data: bytes) -> Columns | None:
     )
     try:
         table = pa_csv.read_csv(
-            pa.BufferReader(source), read_options, parse_options, convert_options
+            pa.BufferReader(_arrow_owned(source)),
+            read_options,
+            parse_options,
+            convert_options,
         )
     except pa.ArrowInvalid:
         return None
@@ -280,6 +283,18 @@ def _parse(layout: FileLayout, data: bytes) -> Columns | None:
     if n_quotes and table.num_rows != _count_filled_lines(data):
         return None
     return {column: table.column(column).to_numpy() for column in wanted}
+
+
+def _arrow_owned(data: bytes) -> pa.Buffer:
+    """The same bytes in memory of Arrow's own.
+
+    A thread of Arrow may free what was read a moment after the reader has returned. For
+    Python's own memory it would need the interpreter, and if that is just ending, as
+    after a bad row, the process would abort.
+    """
+    buffer = pa.allocate_buffer(len(data))
+    np.frombuffer(buffer, dtype=np.uint8)[:] = np.frombuffer(data, dtype=np.uint8)
+    return buffer
 
 
 def _count_filled_lines(data: bytes) -> int:
