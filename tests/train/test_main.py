@@ -22,6 +22,7 @@ from movielens.manifest import SCHEMA_VERSION
 
 MakeJob = Callable[..., Path]
 TRAIN = Path(sys.executable).parent / "train"
+REPETITIONS = 30
 AT_ONCE = 2 * (os.cpu_count() or 1)
 QUICK = {"num_round": "5", "max_depth": "3", "nthread": "1"}
 HEADER = "userId,movieId,rating,timestamp\n"
@@ -89,24 +90,23 @@ def test_bad_data_fails_with_the_cause_first(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rating", ["4.7", "five"])
 def test_a_bad_row_ends_the_job_with_1_however_busy_the_machine_is(
-    tmp_path: Path, small_data: Path, rating: str
+    tmp_path: Path, small_data: Path
 ) -> None:
     """Arrow's threads may still be at work when the job fails."""
-    text = HEADER + f"1,1,{rating},5\n" + "1,1,4.0,5\n" * 200_000
+    text = HEADER + "1,1,4.7,5\n" + "1,1,4.0,5\n" * 200_000
 
     def exit_code(number: int) -> int:
         base_dir = tmp_path / str(number)
         channel = make_job_folder(base_dir, small_data, {})
         (channel / "ratings.csv").write_text(text)
         code = run(base_dir).returncode
-        assert f"line 2: rating is '{rating}'" in failure(base_dir)
+        assert "line 2: rating is '4.7'" in failure(base_dir)
         return code
 
     with ThreadPoolExecutor(AT_ONCE) as jobs:
-        codes = list(jobs.map(exit_code, range(20)))
-    assert codes == [1] * 20
+        codes = list(jobs.map(exit_code, range(REPETITIONS)))
+    assert codes == [1] * REPETITIONS
 
 
 def test_bad_hyperparameters_fail_with_all_faults(make_job: MakeJob) -> None:
