@@ -116,10 +116,25 @@ def _read_with_arrow(
     )
     try:
         return pa_csv.read_csv(
-            pa.BufferReader(data), read_options, parse_options, convert_options
+            pa.BufferReader(_arrow_owned(data)),
+            read_options,
+            parse_options,
+            convert_options,
         )
     except pa.ArrowInvalid:
         return None
+
+
+def _arrow_owned(data: bytes) -> pa.Buffer:
+    """The same bytes in memory of Arrow's own.
+
+    A thread of Arrow may free what was read a moment after the reader has returned. For
+    Python's own memory it would need the interpreter, and if that is just ending, as
+    after a bad row, the process would abort.
+    """
+    buffer = pa.allocate_buffer(len(data))
+    np.frombuffer(buffer, dtype=np.uint8)[:] = np.frombuffer(data, dtype=np.uint8)
+    return buffer
 
 
 def _values(column: str, chunks: pa.ChunkedArray) -> NDArray[Any]:

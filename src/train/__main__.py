@@ -12,7 +12,8 @@ import signal
 import sys
 
 from movielens.errors import HalfstarError
-from train.job import BASE_DIR_VARIABLE, base_directory, prepare
+from train.failure import printable, write_failure
+from train.job import BASE_DIR_VARIABLE, FAILURE, SUCCESS, base_directory, prepare
 
 MODULE_VARIABLE = "SAGEMAKER_TRAINING_MODULE"
 
@@ -31,9 +32,8 @@ def main() -> None:
     try:
         prepare(base_dir)
     except HalfstarError as error:
-        with contextlib.suppress(OSError):
-            (base_dir / "output" / "failure").write_text(str(error))
-        sys.exit(str(error))
+        write_failure(base_dir / FAILURE, str(error))
+        sys.exit(printable(str(error)))
 
     # Set even if it is the default: otherwise the toolkit makes up a directory in the
     # home directory.
@@ -47,7 +47,13 @@ def main() -> None:
     # Creates directories when it is imported, so the base directory must be set.
     from sagemaker_training import trainer
 
-    trainer.train()
+    with contextlib.suppress(SystemExit):
+        trainer.train()
+
+    # The toolkit's own exit code isn't reliable: it is 0 if the failure file can't be
+    # written, and an error number of the system for some other failures.
+    has_succeeded = (base_dir / SUCCESS).exists()
+    sys.exit(0 if has_succeeded else 1)
 
 
 if __name__ == "__main__":

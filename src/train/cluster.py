@@ -26,6 +26,7 @@ from xgboost.tracker import RabitTracker
 
 from movielens.errors import HalfstarError
 from train.errors import JobError
+from train.failure import write_failure
 from train.hosts import Hosts
 from train.watch import Watch
 
@@ -141,8 +142,7 @@ def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
         return dict(tracker.worker_args())
 
     def end_process(reason: str) -> None:
-        with contextlib.suppress(OSError):
-            failure_file.write_text(reason)
+        write_failure(failure_file, reason)
         os._exit(1)
 
     watch = Watch.start(hosts, end_process, start_tracker)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
@@ -28,6 +28,7 @@ from train.declaration import (
     number,
     whole_number,
 )
+from train.failure import REASON_LENGTH, shortened
 
 SplitName = Literal["tutorial", "random", "temporal", "user_temporal", "none"]
 OnBadRow = Literal["fail", "drop"]
@@ -35,6 +36,12 @@ Device = Literal["auto", "cpu", "cuda"]
 
 # The platform's own keys in the same object.
 _PLATFORM_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
+
+# From 0 to 1, how alike a known name must be to be called the nearest one.
+_SOMEWHAT_ALIKE = 0.3
+
+# In a message, a name or a value of the user's is cut after so many characters.
+_MOST_SHOWN = 60
 
 
 def _feature_groups(meaning: str) -> Any:
@@ -325,6 +332,7 @@ class Hyperparameters:
         meaning="threads of XGBoost; 0 for as many as the container has CPUs",
         passed_to_xgboost=True,
         shapes_model=False,
+        other_names=("n_jobs",),
     )
 
     @classmethod
@@ -333,28 +341,29 @@ class Hyperparameters:
 
         Raises:
             HyperparameterError: naming every unknown name with the nearest known one,
-                and every bad value with what is allowed.
+                and every bad value with what is allowed. SageMaker shows the message
+                whole.
         """
         attributes = {_wire_name(each): each for each in declarations_of(cls)}
         declared = cls.declarations()
         values: dict[str, Any] = {}
-        faults: list[str] = []
+        faults: list[_Fault] = []
 
         for name, raw in strings.items():
             if name.startswith(_PLATFORM_PREFIXES):
                 continue
             if name not in declared:
-                faults.append(_unknown(name, declared))
+                faults.append(_unknown_name(name, declared))
                 continue
             try:
                 value = declared[name].parse(_decoded(raw))
             except ValueError:
-                faults.append(f"{name} is {raw!r}, expected {declared[name].expected}")
+                faults.append(_bad_value(name, raw, declared[name]))
             else:
                 values[attributes[name]] = value
 
         if faults:
-            raise HyperparameterError("; ".join(faults))
+            raise HyperparameterError(_reason(faults, sorted(declared)))
         return cls(**values)
 
     @classmethod
@@ -418,12 +427,67 @@ def _decoded(raw: object) -> str:
         return text
 
 
-def _unknown(name: str, declared: Mapping[str, Declaration]) -> str:
-    """What to say of a name that isn't known, with the name that was probably meant."""
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What is wrong with one hyperparameter.
+
+    Attributes:
+        name: as it is shown.
+        text: what is wrong and what would be right.
+        needs_known_names: whether the list of known names would help.
+    """
+
+    name: str
+    text: str
+    needs_known_names: bool = False
+
+
+def _bad_value(name: str, raw: object, declaration: Declaration) -> _Fault:
+    value = shortened(repr(raw), _MOST_SHOWN)
+    return _Fault(name, f"{name} is {value}, expected {declaration.expected}")
+
+
+def _unknown_name(name: str, declared: Mapping[str, Declaration]) -> _Fault:
+    """The fault of an unknown name, with the name that was probably meant."""
+    shown = shortened(repr(name)[1:-1], _MOST_SHOWN)
     for known, declaration in declared.items():
         if name in declaration.other_names:
-            return f"{name} is unknown, did you mean {known}?"
+            return _Fault(shown, f"{shown} is unknown, did you mean {known}?")
+
     similar = difflib.get_close_matches(name, declared, n=1)
     if similar:
-        return f"{name} is unknown, did you mean {similar[0]}?"
-    return f"{name} is unknown; known are {', '.join(sorted(declared))}"
+        return _Fault(shown, f"{shown} is unknown, did you mean {similar[0]}?")
+
+    text = f"{shown} is unknown"
+    nearest = difflib.get_close_matches(name, declared, n=1, cutoff=_SOMEWHAT_ALIKE)
+    if nearest:
+        text += f" (nearest: {nearest[0]})"
+    return _Fault(shown, text, needs_known_names=True)
+
+
+def _reason(faults: Sequence[_Fault], known_names: Sequence[str]) -> str:
+    """All faults in one text, no longer than SageMaker shows it.
+
+    Where there isn't room for all, the last faults are only named. The known names
+    follow, as many as fit.
+    """
+    # No fault is told in fewer than ten characters.
+    n_told = min(len(faults), REASON_LENGTH // 10)
+    text = _told(faults, n_told)
+    while n_told and len(text) > REASON_LENGTH:
+        n_told -= 1
+        text = _told(faults, n_told)
+
+    if any(fault.needs_known_names for fault in faults):
+        text += "; known are "
+        text += ", ".join(known_names)
+    return shortened(text, REASON_LENGTH)
+
+
+def _told(faults: Sequence[_Fault], n_told: int) -> str:
+    """The first faults as they are told, and the names of the others."""
+    told = [fault.text for fault in faults[:n_told]]
+    others = [fault.name for fault in faults[n_told:]]
+    if others:
+        told.append("also wrong: " + ", ".join(others))
+    return "; ".join(told)

@@ -4,6 +4,7 @@ configuration, checked before work begins.
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import os
@@ -27,14 +28,20 @@ MODEL_CHANNEL = "model"
 TABLE_CHANNELS = ("training", "train", "movies")
 KNOWN_CHANNELS = (*TABLE_CHANNELS, VALIDATION_CHANNEL, MODEL_CHANNEL)
 
+# Where SageMaker and its toolkit look for the outcome of a job.
+FAILURE = "output/failure"
+SUCCESS = "output/success"
+
 # What an earlier run in the same directory may have left behind.
 _LEFT_BEHIND = (
-    "output/failure",
-    "output/success",
+    FAILURE,
+    SUCCESS,
     "output/data/evaluation.json",
     "output/data/predictions.csv",
     "model/manifest.json",
 )
+
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class TrainingJob:
             model=channels.get(MODEL_CHANNEL),
             model_dir=base_dir / "model",
             output_data_dir=base_dir / "output" / "data",
-            failure_file=base_dir / "output" / "failure",
+            failure_file=base_dir / FAILURE,
             checkpoint_dir=_checkpoint_dir(base_dir, checkpoint_config),
             hyperparameters=Hyperparameters.parse(hyperparameters),
         )
@@ -104,17 +111,24 @@ def base_directory() -> Path:
 def read_config(path: Path) -> dict[str, Any]:
     """One of the platform's JSON objects.
 
-    An absent file counts as an empty object, as with a plain ``docker run``.
+    An absent file counts as an empty object, as with a plain ``docker run``. The text
+    is UTF-8, with or without a byte order mark.
 
     Raises:
         JobError: if it isn't a JSON object.
     """
     try:
-        value = json.loads(path.read_bytes())
+        data = path.read_bytes()
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise JobError(f"can't read {path}: {error}") from error
+    except OSError as error:
+        raise JobError(f"can't read {path}: {error.strerror or error}") from error
+
+    text = _utf_8_text(path, data)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise JobError(f"can't read {path} as JSON: {error}") from error
     if not isinstance(value, dict):
         raise JobError(f"{path} holds {type(value).__name__}, expected a JSON object")
     return value
@@ -130,7 +144,7 @@ def prepare(base_dir: Path) -> None:
 
     Raises:
         JobError: if the directory can't be written, or a configuration file isn't a
-            JSON object.
+            JSON object in UTF-8.
     """
     config = base_dir / "input" / "config"
     host = socket.gethostname()
@@ -154,9 +168,45 @@ def prepare(base_dir: Path) -> None:
         ) from error
 
     # The toolkit reads these files before the job does, and its errors say less.
-    for name in defaults:
+    for name in (*defaults, "checkpointconfig.json"):
         read_config(config / name)
+    for name in defaults:
+        _remove_byte_order_mark(config / name)
     Hosts.of(read_config(config / "resourceconfig.json"))
+
+
+def _utf_8_text(path: Path, data: bytes) -> str:
+    """The text of a configuration file, without its byte order mark."""
+    # Every character of ASCII has a NUL in UTF-16, and no JSON in UTF-8 has one.
+    if data.startswith(_UTF_16_MARKS) or b"\0" in data:
+        raise JobError(f"{path} is UTF-16 or UTF-32, expected UTF-8: save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise JobError(
+            f"{path} isn't UTF-8 ({error.reason} at byte {error.start + 1}): "
+            "save it as UTF-8"
+        ) from error
+
+
+def _remove_byte_order_mark(path: Path) -> None:
+    """Write a configuration file again if it begins with a mark.
+
+    The toolkit can't read a file with it.
+    """
+    data = path.read_bytes()
+    if not data.startswith(codecs.BOM_UTF8):
+        return
+    try:
+        # Opened like this, the file is whole until the shorter text is in its place.
+        with path.open("r+b") as stream:
+            stream.write(data.removeprefix(codecs.BOM_UTF8))
+            stream.truncate()
+    except OSError as error:
+        raise JobError(
+            f"{path} begins with a byte order mark, which can't be removed here "
+            f"({error.strerror or error}): save it as UTF-8 without BOM"
+        ) from error
 
 
 def _checkpoint_dir(base_dir: Path, config: dict[str, Any]) -> Path | None:

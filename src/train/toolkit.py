@@ -1,7 +1,8 @@
 """What the training toolkit imports and calls, in its own process.
 
-Every failure becomes the toolkit's ``ClientError``. The toolkit writes its text to
-``/opt/ml/output/failure`` as it is, so the cause comes first.
+Every failure is written to ``/opt/ml/output/failure``, with the cause first, and then
+becomes the toolkit's ``ClientError``. The toolkit leaves a failure file that is there
+as it is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import traceback
 from sagemaker_training.errors import ClientError
 
 from movielens.errors import HalfstarError
-from train.job import TrainingJob, base_directory
+from train.failure import printable, write_failure
+from train.job import FAILURE, TrainingJob, base_directory
 from train.stop import StopSignal
 
 
@@ -31,9 +33,15 @@ def main() -> None:
 
         train(job, stop)
     except HalfstarError as error:
-        raise ClientError(str(error)) from error
+        raise _failed(str(error)) from error
     except Exception as error:
         # The toolkit itself would put the traceback before the cause.
-        raise ClientError(
+        raise _failed(
             f"unexpected {type(error).__name__}: {error}\n\n{traceback.format_exc()}"
         ) from error
+
+
+def _failed(reason: str) -> ClientError:
+    """What to raise for a failure, whose reason is written first."""
+    write_failure(base_directory() / FAILURE, reason)
+    return ClientError(printable(reason))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from movielens.errors import HyperparameterError
 from movielens.features.groups import DEFAULT_GROUPS, GROUPS
+from train.failure import REASON_LENGTH
 from train.hyperparameters import Hyperparameters
 
 
@@ -119,17 +122,85 @@ def test_values_written_as_json_are_parsed_again() -> None:
     assert Hyperparameters.parse(chosen.to_json()) == chosen
 
 
+def reason_for(faulty: Mapping[str, object]) -> str:
+    with pytest.raises(HyperparameterError) as caught:
+        Hyperparameters.parse(faulty)
+    return str(caught.value)
+
+
+def test_a_name_of_another_library_is_understood() -> None:
+    reason = reason_for({"n_jobs": "2", "n_estimators": "9"})
+    assert reason == (
+        "n_jobs is unknown, did you mean nthread?; "
+        "n_estimators is unknown, did you mean num_round?"
+    )
+
+
+def test_many_unknown_names_are_all_shown_and_the_known_ones_once() -> None:
+    unknown = [
+        "objective",
+        "booster",
+        "eval_metric",
+        "num_class",
+        "verbosity",
+        "max_leaves",
+        "grow_policy",
+        "optimizer",
+    ]
+    reason = reason_for(dict.fromkeys(unknown, "1"))
+    assert len(reason) <= REASON_LENGTH
+    faults = reason.split("; ")
+    for name, fault in zip(unknown, faults, strict=False):
+        assert fault.startswith(f"{name} is unknown (nearest: ")
+    assert faults[8:] == [
+        "known are " + ", ".join(sorted(Hyperparameters.declarations()))
+    ]
+
+
+def test_misspelt_names_need_no_list_of_the_known_ones() -> None:
+    names = ["max_depht", "etaa", "num_rounds", "sed", "gama", "alfa", "nthreads"]
+    faults = reason_for(dict.fromkeys(names, "1")).split("; ")
+    assert len(faults) == len(names)
+    assert all(" is unknown, did you mean " in fault for fault in faults)
+
+
+def test_every_hyperparameter_is_named_even_if_all_are_wrong() -> None:
+    names = Hyperparameters.declarations()
+    reason = reason_for(dict.fromkeys(names, "wrong" * 1_000))
+    assert len(reason) <= REASON_LENGTH
+    told, others = reason.split("; also wrong: ")
+    told_names = [fault.split(" is ")[0] for fault in told.split("; ")]
+    assert told_names + others.split(", ") == list(names)
+
+
+def test_more_names_than_fit_end_in_an_ellipsis() -> None:
+    reason = reason_for({f"name_{number}": "1" for number in range(1_000)})
+    assert len(reason) == REASON_LENGTH
+    assert reason.startswith("also wrong: name_0, name_1, ")
+    assert reason.endswith("…")
+
+
+def test_a_long_value_is_shortened() -> None:
+    reason = reason_for({"eta": "9" * 2_500})
+    assert reason == f"eta is '{'9' * 58}…, expected a number above 0 to 1"
+
+
 @given(
     st.dictionaries(
-        st.text(max_size=12) | st.sampled_from(["eta", "split", "seed"]),
-        st.text(max_size=12),
+        st.text() | st.sampled_from(list(Hyperparameters.declarations())),
+        st.text() | st.integers() | st.none(),
+        max_size=40,
     )
 )
-def test_any_strings_are_parsed_or_refused(strings: dict[str, str]) -> None:
+def test_any_values_are_parsed_or_refused_in_a_reason_that_can_be_shown(
+    strings: dict[str, object],
+) -> None:
     try:
         Hyperparameters.parse(strings)
     except HyperparameterError as error:
-        assert str(error)  # noqa: PT017 - either outcome is right, any other exception is not
+        reason = str(error)
+        assert 0 < len(reason) <= REASON_LENGTH
+        assert reason.isprintable()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +66,97 @@ def test_configuration_that_is_no_json_object_is_named(
     (base_dir / "input" / "config" / "hyperparameters.json").write_text(text)
     with pytest.raises(JobError, match=r"hyperparameters\.json"):
         prepare(base_dir)
+
+
+CONFIGURATION = [
+    "hyperparameters",
+    "inputdataconfig",
+    "resourceconfig",
+    "checkpointconfig",
+]
+
+
+@pytest.mark.parametrize("name", CONFIGURATION)
+def test_a_byte_order_mark_is_read_over(make_job: MakeJob, name: str) -> None:
+    base_dir = make_job({"eta": "0.3"})
+    configure(base_dir, "checkpointconfig", {"LocalPath": "/opt/ml/checkpoints"})
+    prepare(base_dir)
+    without_mark = TrainingJob.at(base_dir)
+
+    path = base_dir / "input" / "config" / f"{name}.json"
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    assert TrainingJob.at(base_dir) == without_mark
+    prepare(base_dir)
+    assert TrainingJob.at(base_dir) == without_mark
+
+
+@pytest.mark.parametrize(
+    "name", ["hyperparameters", "inputdataconfig", "resourceconfig"]
+)
+def test_preparing_removes_the_mark_at_which_the_toolkit_fails(
+    make_job: MakeJob, name: str
+) -> None:
+    base_dir = make_job({"eta": "0.3"})
+    prepare(base_dir)
+    path = base_dir / "input" / "config" / f"{name}.json"
+    text = path.read_bytes()
+    path.write_bytes(codecs.BOM_UTF8 + text)
+    prepare(base_dir)
+    assert path.read_bytes() == text
+
+
+@pytest.mark.parametrize("name", CONFIGURATION)
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"]
+)
+def test_other_encodings_are_refused_in_one_line(
+    make_job: MakeJob, name: str, encoding: str
+) -> None:
+    base_dir = make_job()
+    path = base_dir / "input" / "config" / f"{name}.json"
+    path.write_bytes('{"hosts": ["a"]}'.encode(encoding))
+    expected = f"{path} is UTF-16 or UTF-32, expected UTF-8: save it as UTF-8"
+    with pytest.raises(JobError) as caught:
+        prepare(base_dir)
+    assert str(caught.value) == expected
+
+
+def test_broken_utf_8_is_refused_with_its_place(make_job: MakeJob) -> None:
+    base_dir = make_job()
+    path = base_dir / "input" / "config" / "hyperparameters.json"
+    path.write_bytes(b'{"eta": "\xff"}')
+    with pytest.raises(
+        JobError, match=r"isn't UTF-8 \(invalid start byte at byte 10\)"
+    ):
+        prepare(base_dir)
+
+
+def test_a_configuration_that_is_too_deep_is_refused(make_job: MakeJob) -> None:
+    base_dir = make_job()
+    path = base_dir / "input" / "config" / "hyperparameters.json"
+    path.write_text('{"a":' * 100_000)
+    with pytest.raises(JobError, match=r"can't read .*hyperparameters\.json as JSON"):
+        prepare(base_dir)
+
+
+def test_a_mark_in_a_file_that_cannot_be_written_is_named(make_job: MakeJob) -> None:
+    base_dir = make_job()
+    path = base_dir / "input" / "config" / "hyperparameters.json"
+    # Not even root can write to a sealed file.
+    sealed = os.memfd_create("hyperparameters", os.MFD_ALLOW_SEALING)
+    os.write(sealed, codecs.BOM_UTF8 + b"{}")
+    fcntl.fcntl(sealed, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
+    path.unlink()
+    path.symlink_to(f"/proc/self/fd/{sealed}")
+    try:
+        with pytest.raises(JobError) as caught:
+            prepare(base_dir)
+    finally:
+        os.close(sealed)
+    assert str(caught.value) == (
+        f"{path} begins with a byte order mark, which can't be removed here "
+        "(Operation not permitted): save it as UTF-8 without BOM"
+    )
 
 
 def test_hosts_that_cannot_be_used_are_refused_before_the_job(

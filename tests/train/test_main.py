@@ -4,6 +4,7 @@ the training toolkit.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import signal
@@ -11,14 +12,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from container.job_folder import make_job_folder
 from movielens.manifest import SCHEMA_VERSION
 
 MakeJob = Callable[..., Path]
 TRAIN = Path(sys.executable).parent / "train"
+REPETITIONS = 30
+AT_ONCE = 2 * (os.cpu_count() or 1)
 QUICK = {"num_round": "5", "max_depth": "3", "nthread": "1"}
 HEADER = "userId,movieId,rating,timestamp\n"
 
@@ -84,12 +89,64 @@ def test_bad_data_fails_with_the_cause_first(
     assert not list((base_dir / "model").iterdir())
 
 
+@pytest.mark.slow
+def test_a_bad_row_ends_the_job_with_1_however_busy_the_machine_is(
+    tmp_path: Path, small_data: Path
+) -> None:
+    """Arrow's threads may still be at work when the job fails."""
+    text = HEADER + "1,1,4.7,5\n" + "1,1,4.0,5\n" * 200_000
+
+    def exit_code(number: int) -> int:
+        base_dir = tmp_path / str(number)
+        channel = make_job_folder(base_dir, small_data, {})
+        (channel / "ratings.csv").write_text(text)
+        code = run(base_dir).returncode
+        assert "line 2: rating is '4.7'" in failure(base_dir)
+        return code
+
+    with ThreadPoolExecutor(AT_ONCE) as jobs:
+        codes = list(jobs.map(exit_code, range(REPETITIONS)))
+    assert codes == [1] * REPETITIONS
+
+
 def test_bad_hyperparameters_fail_with_all_faults(make_job: MakeJob) -> None:
     base_dir = make_job({"max_depht": "3", "eta": "-1"})
     assert run(base_dir).returncode == 1
     assert failure(base_dir) == (
         "max_depht is unknown, did you mean max_depth?; "
         "eta is '-1', expected a number above 0 to 1"
+    )
+
+
+def test_a_name_that_cannot_be_written_fails_the_job(make_job: MakeJob) -> None:
+    # Half of a surrogate pair, which JSON may hold and UTF-8 may not.
+    base_dir = make_job({"\ud800\x00": "1"})
+    assert run(base_dir).returncode == 1
+    assert failure(base_dir).startswith(r"\ud800\x00 is unknown")
+    assert not (base_dir / "output" / "success").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["hyperparameters", "inputdataconfig", "resourceconfig"]
+)
+def test_configuration_with_a_byte_order_mark_is_read(
+    make_job: MakeJob, name: str
+) -> None:
+    base_dir = make_job({"etaa": "1"})
+    path = base_dir / "input" / "config" / f"{name}.json"
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    assert run(base_dir).returncode == 1
+    # So the job itself was reached.
+    assert failure(base_dir) == "etaa is unknown, did you mean eta?"
+
+
+def test_configuration_in_utf_16_is_refused_in_one_line(make_job: MakeJob) -> None:
+    base_dir = make_job()
+    path = base_dir / "input" / "config" / "hyperparameters.json"
+    path.write_text("{}", encoding="utf-16")
+    assert run(base_dir).returncode == 1
+    assert failure(base_dir) == (
+        f"{path} is UTF-16 or UTF-32, expected UTF-8: save it as UTF-8"
     )
 
 

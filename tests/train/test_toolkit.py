@@ -32,6 +32,20 @@ def test_an_expected_failure_is_its_message(
         main()
 
 
+def test_the_failure_file_has_no_control_characters(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_dir = make_job({"a\x00b": "1", "eta": "\x1b[31m"})
+    (base_dir / "output").mkdir()
+    monkeypatch.setenv(BASE_DIR_VARIABLE, str(base_dir))
+    with pytest.raises(ClientError) as caught:
+        main()
+    reason = (base_dir / "output" / "failure").read_text()
+    assert reason == str(caught.value)
+    assert reason.startswith(r"a\x00b is unknown")
+    assert r"; eta is '\x1b[31m', expected" in reason
+
+
 def test_an_unexpected_failure_has_its_traceback_last(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
