@@ -24,11 +24,17 @@ DOCKER_FIXTURES = {
 # Modules that ask the engine without such a fixture, by the end of their path.
 DOCKER_MODULES = {"test_doctor.py", "launcher/test_images.py"}
 
-# Modules of jobs that are run again and again, or over several hosts.
+# Modules of whole jobs and servers, or of jobs over several hosts.
 SLOW_MODULES = {
+    "local/test_stack.py",
+    "serve/test_main.py",
+    "train/test_booster.py",
     "train/test_checkpoint.py",
     "train/test_cluster.py",
+    "train/test_main.py",
     "train/test_pipeline.py",
+    "train/test_warm.py",
+    "train/test_watch.py",
 }
 
 # Words in the name of a test that runs a kernel under the sanitizers.

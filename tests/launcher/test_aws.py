@@ -121,6 +121,7 @@ def test_a_denial_names_the_statement_for_the_very_resource(
     assert statement == {"Effect": "Allow", "Action": action, "Resource": arn}
 
 
+@pytest.mark.slow
 def test_a_throttled_call_is_tried_again_before_it_fails(
     launcher: Launcher, server: RefusingServer
 ) -> None:
@@ -166,6 +167,7 @@ def test_a_missing_permission_names_the_statement_to_add(
 
 
 # The first call of `status` is of a service with JSON, that of `init` of one with XML.
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["status", "init"])
 @pytest.mark.parametrize(
     ("status", "page"),

@@ -100,6 +100,7 @@ def test_a_wait_falls_back_before_it_fails(executor: Executor, tmp_path: Path) -
     assert path.exists()
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_went_back_to_its_old_configuration_is_a_failure(
     executor: Executor, aws: AwsServer
 ) -> None:

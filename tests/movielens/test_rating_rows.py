@@ -185,6 +185,7 @@ def test_quoted_text_that_is_too_long_is_an_open_quote(write: Write) -> None:
         RatingReader(KNOWN, BadRows(), impatient).read_file(file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [1, 50_000, 99_000, 100_836])
 @pytest.mark.parametrize("column", range(5))
 def test_an_open_quote_is_located_in_any_column(
