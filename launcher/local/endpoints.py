@@ -11,7 +11,12 @@ from typing import Any
 
 from launcher.local.deployment import Deployment
 from launcher.local.descriptions import Description, Descriptions, ResourceKind
-from launcher.local.errors import FailureReasonError, RefusedError, invalid
+from launcher.local.errors import (
+    FailureReasonError,
+    RefusedError,
+    internal_reason,
+    invalid,
+)
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.operation import Operation, Parameters, Result
 from launcher.local.stack_parts import StackParts
@@ -164,7 +169,7 @@ def _start(deployment: Deployment) -> str | None:
         return str(error)
     except Exception as error:  # noqa: BLE001 a bug mustn't leave an endpoint Creating
         _log.exception("endpoint")
-        return f"InternalServerError: {type(error).__name__}: {error}"
+        return internal_reason(error)
     return None
 
 

@@ -42,6 +42,11 @@ class FailureReasonError(Exception):
     """A job or an endpoint fails; the message becomes its FailureReason."""
 
 
+def internal_reason(error: Exception) -> str:
+    """The FailureReason of what a bug has ended."""
+    return f"InternalServerError: {type(error).__name__}: {error}"
+
+
 def invalid(message: str) -> RefusedError:
     """A ValidationException, which is what most refusals are."""
     return RefusedError("ValidationException", message)

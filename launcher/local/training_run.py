@@ -26,7 +26,7 @@ from typing import Any
 
 from launcher.local.checkpoint_sync import CheckpointSync
 from launcher.local.descriptions import Description, Descriptions
-from launcher.local.errors import FailureReasonError
+from launcher.local.errors import FailureReasonError, internal_reason
 from launcher.local.input_channels import InputChannel, InputObject, channels_of
 from launcher.local.log_metrics import LogMetrics
 from launcher.local.log_stream import LogStream
@@ -139,7 +139,7 @@ class TrainingRun(threading.Thread):
             self._fail(str(error))
         except Exception as error:
             _log.exception("training job %s", self._name)
-            self._fail(f"InternalServerError: {type(error).__name__}: {error}")
+            self._fail(internal_reason(error))
             raise
         else:
             if ending is None:

@@ -24,7 +24,7 @@ from http import HTTPStatus
 from typing import Any
 
 from launcher.local.descriptions import Descriptions
-from launcher.local.errors import FailureReasonError
+from launcher.local.errors import FailureReasonError, internal_reason
 from launcher.local.input_channels import (
     InputObject,
     objects_in_manifest,
@@ -114,7 +114,7 @@ class TransformRun(threading.Thread):
             final["FailureReason"] = str(error)
         except Exception as error:
             _log.exception("transform job %s", self._name)
-            final["FailureReason"] = f"InternalServerError: {error!r}"
+            final["FailureReason"] = internal_reason(error)
             raise
         finally:
             shutil.rmtree(self._directory, ignore_errors=True)

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from launcher.local.descriptions import UNDER_WAY, Description, Descriptions
-from launcher.local.errors import RefusedError
+from launcher.local.errors import RefusedError, internal_reason
 from launcher.local.parameter_ranges import random_draws
 from launcher.local.training import TrainingJobs
 
@@ -120,8 +120,7 @@ class TuningRun(threading.Thread):
                 final["FailureReason"] = _ALL_FAILED
         except Exception as error:
             _log.exception("tuning job %s", self._tuning_name)
-            reason = f"InternalServerError: {type(error).__name__}: {error}"
-            final["FailureReason"] = reason
+            final["FailureReason"] = internal_reason(error)
             raise
         finally:
             time_limit.cancel()

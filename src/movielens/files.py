@@ -377,9 +377,11 @@ def text_rows(
     """
     encoding = _encoding(name, layout, data)
     # str.splitlines would also split at characters that titles may hold.
-    text = io.TextIOWrapper(io.BytesIO(data), encoding, newline="")
+    stream = io.BytesIO(data)
+    text = io.TextIOWrapper(stream, encoding, newline="")
     lines = islice(text, layout.skip, None)
-    yield from split_rows(name, layout, lines, layout.skip + 1, row_bytes)
+    first_line = layout.skip + 1
+    yield from split_rows(name, layout, lines, first_line, row_bytes)
 
 
 def split_rows(
