@@ -305,27 +305,6 @@ static PyObject *transform_into(PyObject *self, PyObject *args) {
     return result;
 }
 
-static PyObject *transform_row(PyObject *self, PyObject *args) {
-    long long user_id;
-    long long movie_id;
-    double time;
-    PyObject *features;
-    if (!PyArg_ParseTuple(args, "LLdO:transform_row", &user_id, &movie_id, &time,
-                          &features)) {
-        return NULL;
-    }
-
-    int64_t user = user_id;
-    int64_t movie = movie_id;
-    Queries queries = {
-        .user_id = (const char *)&user,
-        .movie_id = (const char *)&movie,
-        .time = (const char *)&time,
-        .length = 1,
-    };
-    return make_rows_into(&((RowMakerObject *)self)->maker, &queries, features);
-}
-
 /* The module */
 
 static PyMethodDef row_maker_methods[] = {
@@ -333,11 +312,6 @@ static PyMethodDef row_maker_methods[] = {
      "transform_into(user_id, movie_id, timestamp, out, /)\n--\n\n"
      "Fill out, float32 (n_rows, n_columns) in C order, from int64, int64 and float64 "
      "(n_rows,)."},
-    {"transform_row", transform_row, METH_VARARGS,
-     "transform_row(user_id, movie_id, timestamp, out, /)\n--\n\n"
-     "Fill out, float32 (1, n_columns) in C order, from three numbers: making arrays "
-     "of "
-     "them would take longer than the row."},
     {NULL, NULL, 0, NULL},
 };
 

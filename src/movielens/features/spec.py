@@ -235,17 +235,6 @@ class FeatureSpec:
         )
         return values
 
-    def row(self, user_id: int, movie_id: int, timestamp: float) -> NDArray[np.float32]:
-        """The features of one row, float32 (1, n_features).
-
-        Args:
-            user_id, movie_id: raw ids, from -2**63 to 2**63 - 1.
-            timestamp: seconds since 1970, NaN if unknown.
-        """
-        values = np.empty((1, len(self.names)), dtype=np.float32)
-        self._row_maker.transform_row(user_id, movie_id, timestamp, values)
-        return values
-
     @cached_property
     def _row_maker(self) -> RowMaker:
         return make_row_maker(self.shared_tables(), self.kernel_inputs())

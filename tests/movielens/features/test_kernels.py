@@ -143,14 +143,10 @@ def test_rows_that_do_not_fit_are_refused(spec: FeatureSpec) -> None:
     with pytest.raises(ValueError, match=r"out must be .* float32 of shape \(1, "):
         maker.transform_into(ids, ids, time, out[:, 1:].copy())
     with pytest.raises(ValueError, match=r"out must be .* float32 of shape \(1, "):
-        maker.transform_row(1, 1, 0.0, two_rows)
-    with pytest.raises(OverflowError):
-        maker.transform_row(2**63, 1, 0.0, out)
+        maker.transform_into(ids, ids, time, two_rows)
     out.setflags(write=False)
     with pytest.raises(ValueError, match="read-only"):
         maker.transform_into(ids, ids, time, out)
-    with pytest.raises(ValueError, match="read-only"):
-        maker.transform_row(1, 1, 0.0, out)
 
 
 def test_query_columns_need_not_be_contiguous(

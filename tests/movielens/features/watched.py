@@ -52,8 +52,8 @@ def ask(maker: _kernels.RowMaker, n_rows: int) -> None:
     with_steps = np.repeat(time, 2)[::2]
     maker.transform_into(backwards, movie_id, with_steps, out)
     for i in range(n_rows):
-        one = int(user_id[i]), int(movie_id[i]), float(time[i])
-        maker.transform_row(*one, out[:1])
+        one = slice(i, i + 1)
+        maker.transform_into(user_id[one], movie_id[one], time[one], out[one])
 
 
 def broken(array: NDArray[Any]) -> Any:
