@@ -17,6 +17,7 @@ from typing import Any, Literal, Self, get_args
 from movielens.bad_rows import largest_bad_share
 from movielens.errors import HyperparameterError
 from movielens.features.groups import DEFAULT_GROUPS, GROUPS
+from movielens.features.training_rows import LATEST_KEPT
 from movielens.predictions import DECISIONS, Decision
 from train.declaration import (
     Declaration,
@@ -130,6 +131,16 @@ class Hyperparameters:
     )
     features: tuple[str, ...] = _feature_groups(
         meaning="groups of features to make, besides those of time, genres and year"
+    )
+    latest_kept: int = whole_number(
+        default=LATEST_KEPT,
+        low=0,
+        high=1_000_000,
+        meaning=(
+            "how many of each user's latest ratings the model keeps, for features that "
+            "look at single ratings; 0 keeps no rating and no list of rated movies, so "
+            "recommendations may then name movies that the user has rated"
+        ),
     )
     hidden_share: float = number(
         default=0.02,

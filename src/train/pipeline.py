@@ -217,7 +217,13 @@ def _fit(
     hyperparameters = job.hyperparameters
     rows = data.split.train
     with stop.giving_up("the features were done"):
-        spec = FeatureSpec.fit(rows, data.movies, hyperparameters.features, data.scale)
+        spec = FeatureSpec.fit(
+            rows,
+            data.movies,
+            hyperparameters.features,
+            data.scale,
+            hyperparameters.latest_kept,
+        )
     logger.info("%d features a row", len(spec.names))
 
     context = TrainingContext(

@@ -63,6 +63,11 @@ class EarlierModel:
         """
         is_tested = np.isin(self.ratings.pair, split.test.pair)
         old = self.ratings.take(np.flatnonzero(~is_tested))
+        if not len(old):
+            logger.warning(
+                "the model brings no ratings: features are made from the new ones alone"
+            )
+            return split
         _check_timestamps(old, split.train)
 
         together = RatingTable.concatenate([old, split.train])

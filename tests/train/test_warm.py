@@ -219,3 +219,16 @@ def test_a_channel_without_a_model_is_refused(
     (channel / "model.tar.gz").write_bytes(b"no archive")
     with pytest.raises(ArtifactError, match=r"can't unpack .*model\.tar\.gz"):
         run(base_dir)
+
+
+def test_a_model_that_keeps_no_ratings_brings_its_trees_alone(
+    base_dir: Path, halves: tuple[Lines, Lines], caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = halves
+    hyperparameters = {**QUICK, "latest_kept": "0"}
+    run_first(base_dir, old, hyperparameters)
+    prepare_second(base_dir, old + new, hyperparameters)
+    evaluation = run(base_dir)
+    assert evaluation["data"]["n_train"] == len(old) + len(new)
+    assert evaluation["booster"]["num_round"] == 12
+    assert "the model brings no ratings" in caplog.text

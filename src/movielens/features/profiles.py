@@ -4,6 +4,9 @@ A number of latest ratings are kept for each user, which bounds the artifact and
 work of a row. Of the ratings before those only the movies are kept, so that all movies
 that a user has rated are known. A rating without a time is never earlier than another;
 it counts where time doesn't matter.
+
+If no ratings are kept at all, those movies aren't kept by user either. They belong to
+the unknown user then, in the order of the movies, so that they can still be counted.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from movielens.features.matrix import Floats
 from movielens.features.training_rows import TrainingRows
 
 NO_TIME = -1
+# The place of the unknown user, after all others.
+_UNKNOWN_USER = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,24 +56,30 @@ class Profiles:
         rows, older_rows = latest(training)
         count = _count(training)
         n_kept = np.minimum(count, training.latest_kept)
+        n_older = count - n_kept
+        older = training.movie_index[older_rows]
+        if training.latest_kept == 0:
+            older = np.sort(older)
+            n_older = np.zeros_like(count)
+            n_older[_UNKNOWN_USER] = len(older)
+
         movie_index = np.append(training.movie_index[rows], -1)
         class_index = np.append(training.class_index[rows], 0)
         residual = np.append(training.residual[rows], 0)
-        older = training.movie_index[older_rows]
         return cls(
             start=_starts(n_kept),
             movie_index=movie_index.astype(np.int32),
             class_index=class_index.astype(np.uint8),
             residual=residual.astype(np.float32),
             time=np.append(_time(training)[rows], NO_TIME),
-            older_start=_starts(count - n_kept),
+            older_start=_starts(n_older),
             older=older.astype(np.int32),
         )
 
     def rated(self, user_index: int) -> NDArray[np.int32]:
         """Indexes of all movies that the user has rated, in no order.
 
-        The unknown user, -1, has rated none.
+        The unknown user, -1, has rated none. Nor has anybody if no ratings are kept.
         """
         if user_index < 0:
             return self.movie_index[:0]

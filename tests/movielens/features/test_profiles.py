@@ -37,3 +37,15 @@ def test_counts_are_those_of_all_ratings(training: TrainingRows) -> None:
     profiles = Profiles.of(replace(training, latest_kept=3))
     expected = np.bincount(training.movie_index, minlength=training.n_movies)
     np.testing.assert_array_equal(profiles.counts(training.n_movies), expected)
+
+
+def test_with_no_ratings_kept_no_movie_belongs_to_a_user(
+    training: TrainingRows,
+) -> None:
+    profiles = Profiles.of(replace(training, latest_kept=0))
+    assert len(profiles.movie_index) == len(profiles.time) == 1  # the unknown one
+    for user in range(-1, training.n_users):
+        assert len(profiles.rated(user)) == 0
+    np.testing.assert_array_equal(profiles.older, np.sort(training.movie_index))
+    expected = np.bincount(training.movie_index, minlength=training.n_movies)
+    np.testing.assert_array_equal(profiles.counts(training.n_movies), expected)

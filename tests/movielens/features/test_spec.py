@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from movielens.columns import GENRES
 from movielens.errors import DataError
 from movielens.features import FeatureSpec
+from movielens.features.groups import GROUPS
 from movielens.features.spec import BASE_COLUMNS
 from movielens.features.spec_arrays import spec_to_arrays
 from movielens.queries import RatingQueries
@@ -268,6 +269,21 @@ def test_a_history_is_cut_to_as_many_ratings_as_training_kept(
     own = ratings.take(rows)
     view = spec.with_user_history(NEW_USER, own.movie_id, own.rating)
     assert len(view.profiles.older) == len(rows) - 3
+
+
+def test_without_kept_ratings_a_model_still_answers(
+    ratings: RatingTable, movies: MovieTable
+) -> None:
+    everything = tuple(GROUPS)
+    spec = FeatureSpec.fit(ratings, movies, everything, latest_kept=0)
+    arrays = spec_to_arrays(spec)
+    for name in ("movie_index", "class_index", "residual", "time"):
+        assert len(arrays[f"profiles.{name}"]) == 1  # that of the unknown user
+    assert not arrays["profiles.older_start"][:-1].any()
+
+    values = spec.values(ratings.queries())
+    column = spec.names.index("user_log_count")
+    assert np.all(values[:, column] > 0)
 
 
 @pytest.mark.parametrize(
