@@ -23,6 +23,13 @@ _UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
 # Old versions of Java send the star alone.
 _ANYTHING = ("*/*", "*")
 
+# What stands in quotes may hold separators, and a backslash before any character. A
+# quote that is never closed goes to the end.
+_QUOTED = r'"(?:\\.|[^"\\])*"?'
+_BETWEEN_COMMAS = re.compile(rf'(?:{_QUOTED}|[^,"])+', re.DOTALL)
+_BETWEEN_SEMICOLONS = re.compile(rf'(?:{_QUOTED}|[^;"])+', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
@@ -39,12 +46,12 @@ class MediaType:
             >>> MediaType.parse('Text/CSV; Header="present"')
             MediaType(name='text/csv', parameters={'header': 'present'})
         """
-        name, *rest = text.split(";")
+        name, _, rest = text.partition(";")
         parameters = {}
-        for part in rest:
+        for part in _BETWEEN_SEMICOLONS.findall(rest):
             key, equals, value = part.partition("=")
             if equals:
-                parameters[key.strip().lower()] = value.strip().strip('"').lower()
+                parameters[key.strip().lower()] = _unquoted(value.strip()).lower()
         return cls(name.strip().lower(), parameters)
 
     @property
@@ -69,6 +76,14 @@ class MediaType:
         """The charset if it isn't UTF-8, else None."""
         charset = self.parameters.get("charset")
         return None if charset in _UTF_8 else charset
+
+
+def _unquoted(value: str) -> str:
+    """A parameter's value without its quotes and backslashes."""
+    if not value.startswith('"'):
+        return value
+    inside = value[1:].removesuffix('"')
+    return _ESCAPED.sub(r"\1", inside)
 
 
 def check_charset(charset: str | None, body: bytes) -> None:
@@ -117,7 +132,7 @@ def answer_type(accept: str | None, own: str, formats: Formats) -> MediaType:
     Raises:
         HttpError: 406 if the client accepts none of them.
     """
-    parts = (accept or "").split(",")
+    parts = _BETWEEN_COMMAS.findall(accept or "")
     ranges = [MediaType.parse(part) for part in parts if part.strip()]
     if not ranges:
         return MediaType(own)

@@ -57,6 +57,27 @@ def test_a_body_without_a_type_is_recognised_by_its_beginning(
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('a/b; x="1;y=2"; z=3', {"x": "1;y=2", "z": "3"}),
+        (r'a/b; x="say \"hi\"; y"', {"x": 'say "hi"; y'}),
+        ('a/b; x="never closed; z=3', {"x": "never closed; z=3"}),
+        ('a/b; x=""', {"x": ""}),
+        ("a/b;; ;x", {}),
+    ],
+)
+def test_separators_in_quotes_belong_to_the_value(
+    text: str, expected: dict[str, str]
+) -> None:
+    assert MediaType.parse(text) == MediaType("a/b", expected)
+
+
+def test_a_comma_in_quotes_separates_no_ranges() -> None:
+    accept = 'text/html; x="a, application/json", text/csv'
+    assert answered(accept, JSON).name == CSV
+
+
+@pytest.mark.parametrize(
     "content_type",
     ["text/plain", "application/x-npy", "csv", "text/csv, application/json", "*/*"],
 )
