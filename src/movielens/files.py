@@ -6,6 +6,7 @@ the channel (tags, links, a README, archives) is ignored. Files may be packed wi
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import gzip
@@ -42,6 +43,7 @@ HEAD_BYTES = 65_536
 PARQUET_MAGIC = b"PAR1"
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MOST_SHOWN = 60
 # ML-100K repeats u.data in ready-made splits: u1.base, u1.test and so on.
 _ML_100K_SPLIT = re.compile(r"u[1-5ab]\.(base|test)")
@@ -171,12 +173,21 @@ def _recognise(path: Path, name: str) -> ChannelFile:
         return ChannelFile(path, name, role, None, begins=",".join(columns))
     if is_archive(head):
         return ChannelFile(path, name, None, None, begins="", is_archive=True)
+    if head.startswith(_UTF_16_MARKS):
+        _check_that_utf_16_is_not_ours(head, name)
 
     text = head.decode("utf-8-sig", errors="replace")
     layout = sniff(text)
     role = None if layout is None else layout.role
     first_line = text.strip().partition("\n")[0]
     return ChannelFile(path, name, role, layout, begins=first_line[:_MOST_SHOWN])
+
+
+def _check_that_utf_16_is_not_ours(head: bytes, name: str) -> None:
+    """Raise a DataError if these are ratings or movies, which would be passed over."""
+    text = head.decode("utf-16", errors="replace")
+    if sniff(text) is not None:
+        raise DataError(f"{name} is UTF-16, not UTF-8: save the file as UTF-8")
 
 
 @contextlib.contextmanager

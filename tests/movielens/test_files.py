@@ -52,6 +52,20 @@ def test_files_are_recognised_by_their_content(write: Write) -> None:
     ]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_ratings_in_utf_16_are_not_passed_over(write: Write, encoding: str) -> None:
+    marked = f"\ufeff{RATINGS}".encode(encoding)
+    base = write({"b.csv": marked, "ratings.csv": RATINGS, "movies.csv": MOVIES})
+    expected = "training/b.csv is UTF-16, not UTF-8: save the file as UTF-8"
+    assert fault(base) == expected
+
+
+def test_other_files_in_utf_16_are_ignored(write: Write) -> None:
+    notes = "\ufeffnotes".encode("utf-16-le")
+    base = write({"notes": notes, "ratings.csv": RATINGS, "movies.csv": MOVIES})
+    assert read(base).files == ("training/ratings.csv", "training/movies.csv")
+
+
 def test_a_broken_gzip_file_is_named(write: Write) -> None:
     packed = gzip.compress(RATINGS.encode() * 50_000)
     half = packed[: len(packed) // 2]
