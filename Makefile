@@ -20,7 +20,7 @@ image: setup ## build halfstar:latest
 	$(BIN)/python -m container.image
 
 test-quick: setup ## the tests that need neither Docker nor much time
-	$(BIN)/pytest -m "not docker and not slow and not sanitizer"
+	$(BIN)/pytest -n auto -m "not docker and not slow and not sanitizer"
 
 test: setup ## all tests, in Docker too
 	$(BIN)/python -m container.engine

@@ -6,11 +6,18 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
 from container.job_folder import make_job_folder
 from movielens.tables import MovieTable, RatingTable
+
+# How long an example takes depends on how busy the machine is.
+hypothesis.settings.register_profile(
+    "steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("steady")
 
 ROOT = Path(__file__).parent.parent
 

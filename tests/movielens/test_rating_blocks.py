@@ -114,7 +114,7 @@ def outcome(
     return Outcome(fault or found, bad_rows.count, bad_rows.first)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     data=st.data(),
     layout=LAYOUTS,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import hypothesis
 import numpy as np
 import pytest
 import xgboost
@@ -33,12 +32,6 @@ from train.blocks import FeatureBlocks
 from train.booster import fit_boosters
 from train.context import TrainingContext
 from train.hyperparameters import Hyperparameters
-
-# How long an example takes depends on how busy the machine is.
-hypothesis.settings.register_profile(
-    "steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("steady")
 
 Address = tuple[str, int]
 Serving = Callable[..., AbstractContextManager[Address]]
