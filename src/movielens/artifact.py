@@ -14,8 +14,8 @@
 ======================  ==============================================================
 
 Nothing here runs code when it is read: there are no pickles. The manifest is written
-last, so a directory without one is unfinished. Equal models give equal bytes, because
-no file holds a time, a path or a host name.
+last, once the other files are on the disk, so a directory without one is unfinished.
+Equal models give equal bytes, because no file holds a time, a path or a host name.
 
 Files are read once, into memory of our own, and checked there against the manifest
 before anything that was read is used. So a file that changes later changes nothing, and
@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from movielens import npz
+from movielens import durable, npz
 from movielens.errors import ArtifactError
 from movielens.evaluation import Evaluation
 from movielens.features import FeatureSpec
@@ -207,8 +207,8 @@ def save(model: Model, evaluation: Evaluation, model_dir: Path) -> None:
         for name in (MANIFEST, SIGNATURE, *_OPTIONAL):
             (model_dir / name).unlink(missing_ok=True)
         for name, data in contents.items():
-            (model_dir / name).write_bytes(data)
-        (model_dir / MANIFEST).write_bytes(manifest_file)
+            durable.write(model_dir / name, data)
+        durable.write_whole(model_dir / MANIFEST, manifest_file)
     except OSError as error:
         reason = error.strerror or error
         raise ArtifactError(

@@ -14,13 +14,13 @@ import hashlib
 import io
 import json
 import logging
-import os
 import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from movielens import durable
 from movielens.tables import MovieTable, RatingTable
 from train.errors import JobError
 
@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 KEPT = 2
 
 _NAME = re.compile(r"checkpoint-(\d+)\.zip")
-_UNFINISHED = ".unfinished"
 _STATE = "state.json"
 # SageMaker puts these beside a file, during and after its upload.
 _UPLOADING = ".sagemaker-uploading"
@@ -195,10 +194,12 @@ def _pack(fingerprint: Mapping[str, str], stages: Mapping[str, Stage]) -> bytes:
     }
     state = {"fingerprint": dict(fingerprint), "stages": reached}
     buffer = io.BytesIO()
+    # Entries without a time of their own: zip can't hold every time that a clock may
+    # show, and equal states give equal bytes.
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(_STATE, json.dumps(state, indent=1))
+        archive.writestr(zipfile.ZipInfo(_STATE), json.dumps(state, indent=1))
         for name, stage in stages.items():
-            archive.writestr(f"{name}.ubj", stage.booster)
+            archive.writestr(zipfile.ZipInfo(f"{name}.ubj"), stage.booster)
     return buffer.getvalue()
 
 
@@ -221,7 +222,7 @@ def _make_ready(directory: Path) -> None:
     """Create the directory, and remove what an interrupted run left unfinished."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for path in directory.glob(f"*{_UNFINISHED}"):
+        for path in directory.glob(f"*{durable.UNFINISHED}"):
             path.unlink()
     except OSError as error:
         cause = error.strerror or error
@@ -236,17 +237,8 @@ def _write_atomically(path: Path, data: bytes) -> None:
     Raises:
         JobError: if it can't be written.
     """
-    unfinished = path.with_name(path.name + _UNFINISHED)
     try:
-        try:
-            with unfinished.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
+        durable.write_whole(path, data)
     except OSError as error:
         cause = error.strerror or error
         raise JobError(f"can't write the checkpoint {path}: {cause}") from error

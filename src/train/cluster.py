@@ -28,7 +28,7 @@ from movielens.errors import HalfstarError
 from train.errors import JobError
 from train.failure import write_failure
 from train.hosts import Hosts
-from train.watch import Watch
+from train.watch import USUAL_PATIENCE, Patience, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -116,13 +116,16 @@ ALONE = Cluster(Hosts(("localhost",), "localhost"))
 
 
 @contextlib.contextmanager
-def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
+def joined(
+    hosts: Hosts, failure_file: Path, patience: Patience = USUAL_PATIENCE
+) -> Iterator[Cluster]:
     """Connect the hosts; if one of them fails, all fail.
 
     Args:
         hosts: who takes part.
         failure_file: where a host writes the reason if it has to end itself while it
             waits for a host that is gone.
+        patience: how long hosts wait for each other.
 
     Raises:
         JobError: if a host can't be reached, or is gone.
@@ -145,7 +148,7 @@ def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
         write_failure(failure_file, reason)
         os._exit(1)
 
-    watch = Watch.start(hosts, end_process, start_tracker)
+    watch = Watch.start(hosts, end_process, start_tracker, patience)
     try:
         collective.init(
             **watch.shared,

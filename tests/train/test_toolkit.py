@@ -52,6 +52,7 @@ def test_an_unexpected_failure_has_its_traceback_last(
     base_dir = make_job({"num_round": "1"})
     # Not prepared, so the directory for the model is a file when it is written.
     (base_dir / "model").touch()
+    (base_dir / "output" / "data").mkdir(parents=True)
     monkeypatch.setenv(BASE_DIR_VARIABLE, str(base_dir))
     with pytest.raises(ClientError) as caught:
         main()
