@@ -25,6 +25,8 @@ from tests.faults.name_spaces import CLONE_NEWNS, enter, leave_for_own, mount
 from train.watch import Patience
 
 LOG = "log"
+# Has the number of the process.
+PID = "pid"
 # What a test sees of a directory that was mounted for the job alone.
 AFTERWARDS = "afterwards"
 # A job of so few ratings takes a second or two.
@@ -245,6 +247,7 @@ def _run(
     base_dir: Path, faults: Sequence[Fault], mounts: Sequence[Mount], network: int
 ) -> None:
     log = os.open(base_dir / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    (base_dir / PID).write_text(str(os.getpid()))
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.environ["SAGEMAKER_BASE_DIR"] = str(base_dir)
