@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -79,8 +79,20 @@ def boosted_dir(new_job: Path, done_job: Path, tmp_path: Path) -> Path:
     """A new job that finds all its checkpoints, and has only to write the model."""
     boosted = tmp_path / "ml"
     shutil.copytree(new_job, boosted)
-    shutil.copytree(done_job / "checkpoints", boosted / "checkpoints", dirs_exist_ok=True)
+    shutil.copytree(
+        done_job / "checkpoints", boosted / "checkpoints", dirs_exist_ok=True
+    )
     return boosted
+
+
+@pytest.fixture(scope="session")
+def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The jumping clock, as a library."""
+    library = tmp_path_factory.mktemp("clock") / "clock.so"
+    source = Path(__file__).parent / "clock.c"
+    options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", str(library)]
+    subprocess.run(["cc", *options, str(source), "-ldl"], check=True)
+    return library
 
 
 def leave_rated_movies(channel: Path) -> None:

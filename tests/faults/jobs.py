@@ -130,6 +130,13 @@ def freeze() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def lose_log() -> None:
+    """Whatever the process prints from now on finds the disk full."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, 1)
+    os.dup2(full, 2)
+
+
 def cut_off() -> None:
     """The process is gone once the next file has a KiB.
 
@@ -228,9 +235,7 @@ class Jobs:
         self._started.append(job)
         return job
 
-    def run(
-        self, base_dir: Path, *faults: Fault, mounts: Sequence[Mount] = ()
-    ) -> End:
+    def run(self, base_dir: Path, *faults: Fault, mounts: Sequence[Mount] = ()) -> End:
         """Start it and wait for its end."""
         return self.start(base_dir, *faults, mounts=mounts).end()
 
@@ -285,17 +290,17 @@ def _run_on_mounts(
 ) -> NoReturn:
     """Run in a name space of its own, where nobody else sees the mounts."""
     leave_for_own(CLONE_NEWNS)
-    for mount in mounts:
-        mount.make(base_dir)
+    for each in mounts:
+        each.make(base_dir)
 
     process = multiprocessing.get_context("fork").Process(target=_train, args=(faults,))
     process.start()
     process.join()
     # What is mounted goes with its last process.
-    for mount in mounts:
-        if mount.n_bytes:
-            copy = base_dir / AFTERWARDS / mount.directory
-            shutil.copytree(base_dir / mount.directory, copy)
+    for each in mounts:
+        if each.n_bytes:
+            copy = base_dir / AFTERWARDS / each.directory
+            shutil.copytree(base_dir / each.directory, copy)
     sys.exit(process.exitcode)
 
 

@@ -18,16 +18,6 @@ from tests.train.conftest import model_files
 pytestmark = pytest.mark.slow
 
 TRAIN = Path(sys.executable).parent / "train"
-SOURCE = Path(__file__).parent / "clock.c"
-
-
-@pytest.fixture(scope="session")
-def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The jumping clock, as a library."""
-    library = tmp_path_factory.mktemp("clock") / "clock.so"
-    options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", str(library)]
-    subprocess.run(["cc", *options, str(SOURCE), "-ldl"], check=True)
-    return library
 
 
 def run(base_dir: Path, clock: Path) -> subprocess.CompletedProcess[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.jobs import AFTERWARDS, End, Jobs, Mount
-from tests.train.conftest import configure, model_files
+from tests.faults.jobs import AFTERWARDS, End, Fault, Jobs, Mount, lose_log
+from tests.train.conftest import model_files
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +88,15 @@ def test_an_input_that_cannot_be_written_makes_no_difference(
 ) -> None:
     end = jobs.run(boosted_dir, mounts=[Mount("input")])
     assert end.code == 0, end.log
+    assert model_files(boosted_dir) == undisturbed
+
+
+def test_a_log_that_cannot_be_written_makes_no_difference(
+    boosted_dir: Path, jobs: Jobs, undisturbed: dict[str, bytes]
+) -> None:
+    end = jobs.run(boosted_dir, Fault("opens", "ratings.csv", lose_log))
+    assert end.code == 0
+    assert "ratings" not in end.log
     assert model_files(boosted_dir) == undisturbed
 
 

@@ -9,25 +9,13 @@ import pytest
 
 from movielens import artifact
 from movielens.errors import ArtifactError
+from movielens.manifest import MANIFEST
 from tests.faults.jobs import Fault, Jobs, cut_off, kill
+from tests.faults.moments import KILLED
 from tests.train.conftest import model_files
 
 pytestmark = pytest.mark.slow
 
-MOMENTS = {
-    "before the job begins": Fault("opens", "resourceconfig.json", kill),
-    "while ratings are read": Fault("opens", "ratings.csv", kill),
-    "before the features are fitted": Fault("logs", "split random", kill),
-    "before the features are made": Fault("logs", "features a row", kill),
-    "before the first checkpoint": Fault("logs", "round 2 of 8", kill),
-    "before a checkpoint is written": Fault("opens", "-6.zip.unfinished", kill),
-    "while a checkpoint is written": Fault("opens", "-6.zip.unfinished", cut_off),
-    "before a checkpoint gets its name": Fault("renames", "-6.zip", kill),
-    "after a checkpoint": Fault("logs", "round 7 of 8", kill),
-    "between the search and the final rounds": Fault("logs", "early stop", kill),
-    "in the regression": Fault("logs", "round 4 of 4", kill),
-    "before the model is written": Fault("logs", "evaluation (", kill),
-}
 MODEL_FILES = (
     artifact.BOOSTER,
     artifact.FOREST,
@@ -36,15 +24,15 @@ MODEL_FILES = (
     artifact.FEATURES,
     artifact.SELF_TEST,
     artifact.EVALUATION,
-    artifact.MANIFEST,
+    MANIFEST,
 )
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", KILLED)
 def test_a_job_that_is_killed_ends_with_the_same_model(
     base_dir: Path, jobs: Jobs, undisturbed: dict[str, bytes], moment: str
 ) -> None:
-    expect_death(jobs, base_dir, MOMENTS[moment])
+    expect_death(jobs, base_dir, KILLED[moment])
     assert not is_model(base_dir)
 
     end = jobs.run(base_dir)
@@ -56,9 +44,9 @@ def test_a_model_is_none_before_all_of_it_is_written(
     boosted_dir: Path, jobs: Jobs, undisturbed: dict[str, bytes]
 ) -> None:
     faults = [Fault("opens", f"model/{name}", cut_off) for name in MODEL_FILES[:-1]]
-    unfinished = f"model/{artifact.MANIFEST}.unfinished"
+    unfinished = f"model/{MANIFEST}.unfinished"
     faults.append(Fault("opens", unfinished, cut_off))
-    faults.append(Fault("renames", f"model/{artifact.MANIFEST}", kill))
+    faults.append(Fault("renames", f"model/{MANIFEST}", kill))
     for fault in faults:
         expect_death(jobs, boosted_dir, fault)
         assert not is_model(boosted_dir)

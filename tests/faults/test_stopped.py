@@ -9,25 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.faults.jobs import Fault, Jobs, stop
+from tests.faults.moments import (
+    STOPPED_AFTER_THE_ROUNDS,
+    STOPPED_BEFORE_THE_ROUNDS,
+    STOPPED_IN_THE_ROUNDS,
+)
 from tests.train.conftest import model_files
 
 pytestmark = pytest.mark.slow
-
-BEFORE_THE_FIRST_ROUND = {
-    "while ratings are read": Fault("opens", "ratings.csv", stop),
-    "before the features are fitted": Fault("logs", "split random", stop),
-    "before the features are made": Fault("logs", "features a row", stop),
-}
-IN_THE_ROUNDS = {
-    "in the search": Fault("logs", "round 1 of 8", stop),
-    "while a checkpoint is written": Fault("opens", "-6.zip.unfinished", stop),
-    "in the regression": Fault("logs", "round 2 of 4", stop),
-}
-AFTER_THE_ROUNDS = {
-    "before the model is written": Fault("logs", "evaluation (", stop),
-    "while the model is written": Fault("opens", "model/features.npz", stop),
-    "when the model is written": Fault("logs", "model in", stop),
-}
 
 
 def test_a_stop_before_the_job_begins_ends_it_at_once(
@@ -39,22 +28,22 @@ def test_a_stop_before_the_job_begins_ends_it_at_once(
     assert model_files(base_dir) == {}
 
 
-@pytest.mark.parametrize("moment", BEFORE_THE_FIRST_ROUND)
+@pytest.mark.parametrize("moment", STOPPED_BEFORE_THE_ROUNDS)
 def test_a_stop_before_the_first_round_says_that_there_is_no_model(
     base_dir: Path, jobs: Jobs, moment: str
 ) -> None:
-    end = jobs.run(base_dir, BEFORE_THE_FIRST_ROUND[moment])
+    end = jobs.run(base_dir, STOPPED_BEFORE_THE_ROUNDS[moment])
     assert end.code == 1
     assert end.failure.startswith("stopped by SIGTERM before ")
     assert end.failure.endswith(": there is no model yet")
     assert model_files(base_dir) == {}
 
 
-@pytest.mark.parametrize("moment", IN_THE_ROUNDS)
+@pytest.mark.parametrize("moment", STOPPED_IN_THE_ROUNDS)
 def test_a_stop_in_the_rounds_keeps_a_model_and_the_next_run_completes_it(
     base_dir: Path, jobs: Jobs, undisturbed: dict[str, bytes], moment: str
 ) -> None:
-    end = jobs.run(base_dir, IN_THE_ROUNDS[moment])
+    end = jobs.run(base_dir, STOPPED_IN_THE_ROUNDS[moment])
     assert end.code == 0, end.log
     evaluation = json.loads(model_files(base_dir)["evaluation.json"])
     assert evaluation["booster"]["stopped"] is True
@@ -65,10 +54,10 @@ def test_a_stop_in_the_rounds_keeps_a_model_and_the_next_run_completes_it(
     assert model_files(base_dir) == undisturbed
 
 
-@pytest.mark.parametrize("moment", AFTER_THE_ROUNDS)
+@pytest.mark.parametrize("moment", STOPPED_AFTER_THE_ROUNDS)
 def test_a_stop_after_the_rounds_changes_nothing(
     boosted_dir: Path, jobs: Jobs, undisturbed: dict[str, bytes], moment: str
 ) -> None:
-    end = jobs.run(boosted_dir, AFTER_THE_ROUNDS[moment])
+    end = jobs.run(boosted_dir, STOPPED_AFTER_THE_ROUNDS[moment])
     assert end.code == 0, end.log
     assert model_files(boosted_dir) == undisturbed
