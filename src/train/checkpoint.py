@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -224,6 +225,8 @@ def _make_ready(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         for path in directory.glob(f"*{durable.UNFINISHED}"):
             path.unlink()
+        if not os.access(directory, os.W_OK):
+            raise PermissionError("it can't be written")
     except OSError as error:
         cause = error.strerror or error
         raise JobError(

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from movielens.channel import Channel
 from movielens.errors import DataError
+from movielens.signature import signing_key
 from train.errors import JobError
 from train.hosts import Hosts
 from train.hyperparameters import Hyperparameters
@@ -78,7 +79,10 @@ class TrainingJob:
             HyperparameterError: bad hyperparameters, all of them named.
             DataError: no channel to train on.
             JobError: a configuration that can't be used.
+            SigningKeyError: the model is to be signed with a key that can't be used.
         """
+        # It is needed at the end, when it would be too late to find fault with it.
+        signing_key()
         config = base_dir / "input" / "config"
         hosts = Hosts.of(read_config(config / "resourceconfig.json"))
         channels = _channels(

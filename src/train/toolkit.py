@@ -49,6 +49,8 @@ def main(patience: Patience = USUAL_PATIENCE) -> None:
         train(job, stop, patience)
     except HalfstarError as error:
         raise _failed(str(error)) from error
+    except KeyboardInterrupt as error:
+        raise _failed("interrupted by SIGINT") from error
     except Exception as error:
         if is_out_of_memory(error):
             raise _failed(f"memory ran out ({error}): {MORE_MEMORY}") from error

@@ -125,6 +125,11 @@ def stop() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def interrupt() -> None:
+    """Somebody presses Ctrl-C."""
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def freeze() -> None:
     """The process stands still, but its connections stay."""
     os.kill(os.getpid(), signal.SIGSTOP)

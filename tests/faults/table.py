@@ -112,6 +112,11 @@ TRAINING = (
         "faults/test_stopped.py::test_a_stop_after_the_rounds_changes_nothing",
     ),
     Row(
+        "SIGINT, as Ctrl-C sends it",
+        REASON,
+        "faults/test_stopped.py::test_an_interrupted_job_says_so",
+    ),
+    Row(
         "disk full while the model is written",
         f"{REASON}; no manifest, so no model",
         "faults/test_disks.py::"
@@ -150,8 +155,9 @@ TRAINING = (
     ),
     Row(
         "`/opt/ml/checkpoints` is read-only",
-        REASON,
-        "faults/test_disks.py::test_checkpoints_that_cannot_be_written_are_named",
+        f"{REASON}, before the features of all rows are made",
+        "faults/test_disks.py::"
+        "test_checkpoints_that_cannot_be_written_are_named_before_the_rounds",
     ),
     Row(
         "`/opt/ml/input` is read-only",

@@ -75,11 +75,15 @@ def test_a_directory_that_cannot_be_written_is_named_before_any_work(
     assert "read 3219 ratings" not in end.log
 
 
-def test_checkpoints_that_cannot_be_written_are_named(
+def test_checkpoints_that_cannot_be_written_are_named_before_the_rounds(
     base_dir: Path, jobs: Jobs
 ) -> None:
     end = jobs.run(base_dir, mounts=[Mount("checkpoints")])
-    expect_reason(end, str(base_dir / "checkpoints"), READ_ONLY)
+    directory = base_dir / "checkpoints"
+    expect_reason(
+        end, f"can't use the checkpoint directory {directory}: it can't be written"
+    )
+    assert "features of" not in end.log
     assert model_files(base_dir) == {}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.jobs import Fault, Jobs, stop
+from tests.faults.jobs import Fault, Jobs, interrupt, stop
 from tests.faults.moments import (
     STOPPED_AFTER_THE_ROUNDS,
     STOPPED_BEFORE_THE_ROUNDS,
@@ -61,3 +61,10 @@ def test_a_stop_after_the_rounds_changes_nothing(
     end = jobs.run(boosted_dir, STOPPED_AFTER_THE_ROUNDS[moment])
     assert end.code == 0, end.log
     assert model_files(boosted_dir) == undisturbed
+
+
+def test_an_interrupted_job_says_so(base_dir: Path, jobs: Jobs) -> None:
+    end = jobs.run(base_dir, Fault("logs", "round 2 of 8", interrupt))
+    assert end.code == 1
+    assert end.failure == "interrupted by SIGINT"
+    assert model_files(base_dir) == {}
