@@ -66,6 +66,8 @@ EVALUATION = "evaluation.json"
 
 _REQUIRED = {BOOSTER, FEATURES, SELF_TEST, EVALUATION}
 _OPTIONAL = {FOREST, REGRESSION, REGRESSION_FOREST}
+# All names that a model directory may have.
+FILES = frozenset(_REQUIRED | _OPTIONAL | {MANIFEST, SIGNATURE})
 # What arrays may lead to that aren't those of a model.
 _PARSING_ERRORS = (
     ArithmeticError,
