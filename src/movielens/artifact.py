@@ -66,6 +66,17 @@ EVALUATION = "evaluation.json"
 
 _REQUIRED = {BOOSTER, FEATURES, SELF_TEST, EVALUATION}
 _OPTIONAL = {FOREST, REGRESSION, REGRESSION_FOREST}
+# All names that a model directory may have.
+FILES = frozenset(_REQUIRED | _OPTIONAL | {MANIFEST, SIGNATURE})
+# What arrays may lead to that aren't those of a model.
+_PARSING_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    TypeError,
+    ValueError,
+)
 _FLAT_FORM_OF = {BOOSTER: FOREST, REGRESSION: REGRESSION_FOREST}
 
 
@@ -332,7 +343,7 @@ def _parse_arrays(
         features = npz.from_bytes(contents[FEATURES], FEATURES)
         answers = npz.from_bytes(contents[SELF_TEST], SELF_TEST)
         return spec_from_arrays(features), SelfTest.from_arrays(answers)
-    except (KeyError, ValueError) as error:
+    except _PARSING_ERRORS as error:
         raise ArtifactError(
             f"{model_dir}: {error}; train again with this version"
         ) from error

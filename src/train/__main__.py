@@ -12,7 +12,7 @@ import signal
 import sys
 
 from movielens.errors import HalfstarError
-from train.failure import printable, write_failure
+from train.failure import explain_failure, printable, write_failure
 from train.job import BASE_DIR_VARIABLE, FAILURE, SUCCESS, base_directory, prepare
 
 MODULE_VARIABLE = "SAGEMAKER_TRAINING_MODULE"
@@ -53,6 +53,8 @@ def main() -> None:
     # The toolkit's own exit code isn't reliable: it is 0 if the failure file can't be
     # written, and an error number of the system for some other failures.
     has_succeeded = (base_dir / SUCCESS).exists()
+    if not has_succeeded:
+        explain_failure(base_dir / FAILURE)
     sys.exit(0 if has_succeeded else 1)
 
 

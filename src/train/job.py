@@ -15,7 +15,8 @@ from typing import Any, Self
 
 from movielens.channel import Channel
 from movielens.errors import DataError
-from movielens.signature import signing_key
+from movielens.json_text import is_too_deep, parse_json
+from movielens.regular_files import read_regular
 from train.errors import JobError
 from train.hosts import Hosts
 from train.hyperparameters import Hyperparameters
@@ -42,6 +43,8 @@ _LEFT_BEHIND = (
     "model/manifest.json",
 )
 
+# The platform's own limits allow a quarter of it.
+_MOST_CONFIG_BYTES = 2**22
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -79,10 +82,7 @@ class TrainingJob:
             HyperparameterError: bad hyperparameters, all of them named.
             DataError: no channel to train on.
             JobError: a configuration that can't be used.
-            SigningKeyError: the model is to be signed with a key that can't be used.
         """
-        # It is needed at the end, when it would be too late to find fault with it.
-        signing_key()
         config = base_dir / "input" / "config"
         hosts = Hosts.of(read_config(config / "resourceconfig.json"))
         channels = _channels(
@@ -122,7 +122,7 @@ def read_config(path: Path) -> dict[str, Any]:
         JobError: if it isn't a JSON object.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path, _MOST_CONFIG_BYTES)
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -130,8 +130,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
     text = _utf_8_text(path, data)
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text)
+    except ValueError as error:
         raise JobError(f"can't read {path} as JSON: {error}") from error
     if not isinstance(value, dict):
         raise JobError(f"{path} holds {type(value).__name__}, expected a JSON object")
@@ -176,6 +176,10 @@ def prepare(base_dir: Path) -> None:
         read_config(config / name)
     for name in defaults:
         _remove_byte_order_mark(config / name)
+    for name, value in read_config(config / "hyperparameters.json").items():
+        # The toolkit reads the values as JSON too.
+        if isinstance(value, str) and is_too_deep(value):
+            raise JobError(f"hyperparameter {name} has too many brackets")
     Hosts.of(read_config(config / "resourceconfig.json"))
 
 

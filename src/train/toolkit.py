@@ -15,6 +15,7 @@ import traceback
 from sagemaker_training.errors import ClientError
 
 from movielens.errors import HalfstarError
+from movielens.signature import signing_key
 from train.errors import MORE_MEMORY, is_out_of_memory
 from train.failure import printable, write_failure
 from train.job import FAILURE, TrainingJob, base_directory
@@ -42,6 +43,8 @@ def main(patience: Patience = USUAL_PATIENCE) -> None:
     stop.listen()
     try:
         job = TrainingJob.at(base_directory())
+        # What can't sign the model needn't train one.
+        signing_key()
         # Importing XGBoost takes a while, and a job with a bad configuration needn't
         # wait for it.
         from train.pipeline import train

@@ -12,7 +12,6 @@ import pytest
 
 from movielens.channel import Channel
 from movielens.errors import DataError, HyperparameterError
-from movielens.signature import KEY_VARIABLE, SigningKeyError
 from tests.train.conftest import configure
 from train.errors import JobError
 from train.hosts import Hosts
@@ -266,14 +265,6 @@ def test_a_checkpoint_path_that_is_no_text_is_refused(make_job: MakeJob) -> None
     configure(base_dir, "checkpointconfig", {"LocalPath": 3})
     with pytest.raises(JobError, match="LocalPath 3, expected a path"):
         TrainingJob.at(base_dir)
-
-
-def test_a_key_that_cannot_sign_the_model_is_refused_at_the_start(
-    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(KEY_VARIABLE, "short")
-    with pytest.raises(SigningKeyError, match="has 5 bytes, expected at least 16"):
-        TrainingJob.at(make_job())
 
 
 def test_hyperparameters_are_parsed(make_job: MakeJob) -> None:
