@@ -140,11 +140,29 @@ def _unpacked(directory: Path) -> Iterator[Path]:
     if not archive.exists():
         yield directory
         return
-    with tempfile.TemporaryDirectory() as unpacked:
+    with _temporary_directory() as unpacked:
         try:
-            unpack(archive, Path(unpacked), artifact.FILES)
-        except (OSError, ValueError) as error:
+            unpack(archive, unpacked, artifact.FILES)
+        except ValueError as error:
             raise ArtifactError(
                 f"can't unpack {archive}: {error}: upload it again"
             ) from error
-        yield Path(unpacked)
+        except OSError as error:
+            reason = error.strerror or error
+            raise ArtifactError(
+                f"can't unpack {archive} into {unpacked}: {reason}"
+            ) from error
+        yield unpacked
+
+
+@contextmanager
+def _temporary_directory() -> Iterator[Path]:
+    try:
+        directory = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise JobError(
+            f"no place to unpack the model: {error.strerror or error}; set TMPDIR to a "
+            "directory that can be written"
+        ) from error
+    with directory as name:
+        yield Path(name)

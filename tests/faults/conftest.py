@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from container.job_folder import make_job_folder
-from tests.faults.jobs import Jobs
+from tests.faults.jobs import TEMPORARY, Jobs
 from tests.train.conftest import model_files
 
 # Random rows and columns, two stages and an early stop: all that a job has to go on
@@ -44,7 +44,7 @@ def new_job(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     base_dir = tmp_path_factory.mktemp("new") / "ml"
     channel = make_job_folder(base_dir, small_data, HYPERPARAMETERS)
     leave_rated_movies(channel)
-    for directory in ("checkpoints", "model", "output/data"):
+    for directory in ("checkpoints", "model", "output/data", TEMPORARY):
         (base_dir / directory).mkdir(parents=True)
     return base_dir
 

@@ -15,6 +15,7 @@ import resource
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -27,6 +28,8 @@ from train.watch import Patience
 LOG = "log"
 # Has the number of the process.
 PID = "pid"
+# For its temporary files.
+TEMPORARY = "tmp"
 # What a test sees of a directory that was mounted for the job alone.
 AFTERWARDS = "afterwards"
 # A job of so few ratings takes a second or two.
@@ -123,6 +126,11 @@ def kill() -> None:
 def stop() -> None:
     """SageMaker stops the job, as it does before it takes a spot instance away."""
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def stop_later() -> None:
+    """The same, once the process has gone on."""
+    threading.Timer(0.3, stop).start()
 
 
 def interrupt() -> None:
@@ -261,6 +269,7 @@ def _run(
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.environ["SAGEMAKER_BASE_DIR"] = str(base_dir)
+    os.environ["TMPDIR"] = str(base_dir / TEMPORARY)
     if mounts:
         _run_on_mounts(base_dir, faults, mounts)
     elif network:

@@ -112,6 +112,11 @@ TRAINING = (
         "faults/test_stopped.py::test_a_stop_after_the_rounds_changes_nothing",
     ),
     Row(
+        "SIGTERM while the job waits for a pipe that nobody writes into",
+        REASON,
+        "faults/test_stopped.py::test_a_stop_ends_a_job_that_waits_for_a_pipe",
+    ),
+    Row(
         "SIGINT, as Ctrl-C sends it",
         REASON,
         "faults/test_stopped.py::test_an_interrupted_job_says_so",
@@ -140,6 +145,11 @@ TRAINING = (
         "exit code 1, the reason in the log; no model",
         "faults/test_disks.py::"
         "test_a_disk_too_full_for_the_reason_leaves_it_in_the_log",
+    ),
+    Row(
+        "disk full while the model to continue from is unpacked",
+        REASON,
+        "faults/test_disks.py::test_a_disk_too_small_to_unpack_a_model_is_named",
     ),
     Row(
         "disk full for the log",

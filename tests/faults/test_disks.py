@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from tests.faults.jobs import AFTERWARDS, End, Fault, Jobs, Mount, lose_log
-from tests.train.conftest import model_files
+from tests.faults.jobs import AFTERWARDS, TEMPORARY, End, Fault, Jobs, Mount, lose_log
+from tests.train.conftest import configure, model_files
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +103,18 @@ def test_a_log_that_cannot_be_written_makes_no_difference(
     assert end.code == 0
     assert "ratings" not in end.log
     assert model_files(boosted_dir) == undisturbed
+
+
+def test_a_disk_too_small_to_unpack_a_model_is_named(
+    base_dir: Path, jobs: Jobs, done_job: Path
+) -> None:
+    archive = base_dir / "input" / "data" / "model" / "model.tar.gz"
+    archive.parent.mkdir()
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(done_job / "model", arcname=".")
+    configure(base_dir, "inputdataconfig", {"training": {}, "model": {}})
+    end = jobs.run(base_dir, mounts=[Mount(TEMPORARY, n_bytes=2**16)])
+    expect_reason(end, f"can't unpack {archive} into {base_dir / TEMPORARY}", FULL)
 
 
 def expect_reason(end: End, *parts: str) -> None:

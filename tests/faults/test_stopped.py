@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
-from tests.faults.jobs import Fault, Jobs, interrupt, stop
+from tests.faults.jobs import Fault, Jobs, interrupt, stop, stop_later
 from tests.faults.moments import (
     STOPPED_AFTER_THE_ROUNDS,
     STOPPED_BEFORE_THE_ROUNDS,
     STOPPED_IN_THE_ROUNDS,
 )
-from tests.train.conftest import model_files
+from tests.train.conftest import configure, model_files
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +62,16 @@ def test_a_stop_after_the_rounds_changes_nothing(
     end = jobs.run(boosted_dir, STOPPED_AFTER_THE_ROUNDS[moment])
     assert end.code == 0, end.log
     assert model_files(boosted_dir) == undisturbed
+
+
+def test_a_stop_ends_a_job_that_waits_for_a_pipe(base_dir: Path, jobs: Jobs) -> None:
+    channel = {"TrainingInputMode": "Pipe"}
+    configure(base_dir, "inputdataconfig", {"training": channel})
+    # Nobody writes into it.
+    os.mkfifo(base_dir / "input" / "data" / "training_0")
+    end = jobs.run(base_dir, Fault("opens", "training_0", stop_later))
+    assert end.code == 1
+    assert end.failure.startswith("stopped by SIGTERM before ")
 
 
 def test_an_interrupted_job_says_so(base_dir: Path, jobs: Jobs) -> None:

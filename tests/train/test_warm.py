@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -249,3 +250,14 @@ def test_a_bomb_among_the_files_is_refused(tmp_path: Path) -> None:
     channel = Channel("model", tmp_path)
     with pytest.raises(ArtifactError, match="too much for its size"):
         read_model(channel, Hyperparameters())
+
+
+def test_no_place_to_unpack_the_model_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz"):
+        pass
+    # What tempfile would find, had it not found another place before.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(JobError, match="no place to unpack the model: No such file"):
+        read_model(Channel("model", tmp_path), Hyperparameters())
