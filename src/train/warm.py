@@ -150,7 +150,7 @@ def _unpacked(directory: Path) -> Iterator[Path]:
         except OSError as error:
             reason = error.strerror or error
             raise ArtifactError(
-                f"can't unpack {archive} into {unpacked}: {reason}"
+                f"can't unpack {archive}: {reason} (into {unpacked})"
             ) from error
         yield unpacked
 

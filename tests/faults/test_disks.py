@@ -114,7 +114,7 @@ def test_a_disk_too_small_to_unpack_a_model_is_named(
         tar.add(done_job / "model", arcname=".")
     configure(base_dir, "inputdataconfig", {"training": {}, "model": {}})
     end = jobs.run(base_dir, mounts=[Mount(TEMPORARY, n_bytes=2**16)])
-    expect_reason(end, f"can't unpack {archive} into {base_dir / TEMPORARY}", FULL)
+    expect_reason(end, f"can't unpack {archive}: {FULL} (into {base_dir / TEMPORARY}")
 
 
 def expect_reason(end: End, *parts: str) -> None:
