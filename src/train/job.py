@@ -157,7 +157,8 @@ def prepare(base_dir: Path) -> Path:
             object in UTF-8.
     """
     try:
-        for directory in (base_dir / "model", base_dir / "output" / "data"):
+        # The output first, for the failure file.
+        for directory in (base_dir / "output" / "data", base_dir / "model"):
             directory.mkdir(parents=True, exist_ok=True)
         for name in _LEFT_BEHIND:
             (base_dir / name).unlink(missing_ok=True)
