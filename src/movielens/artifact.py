@@ -44,6 +44,7 @@ from movielens.evaluation import Evaluation
 from movielens.features import FeatureSpec
 from movielens.features.spec_arrays import spec_from_arrays, spec_to_arrays
 from movielens.flat_forest import UnknownShapeError, flatten
+from movielens.json_text import parse_json
 from movielens.manifest import MANIFEST, FileEntry, Manifest, sha256_of, shown
 from movielens.model import Model
 from movielens.predictions import Decision
@@ -136,14 +137,19 @@ class Artifact:
         path = self.model_dir / name
         try:
             booster = xgboost.Booster(model_file=bytearray(content))
-        except (ValueError, xgboost.core.XGBoostError) as error:
+            settings = parse_json(booster.save_config())
+            parameters = settings["learner"]["learner_model_param"]
+            found = int(parameters["num_class"]), booster.num_features()
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            xgboost.core.XGBoostError,
+        ) as error:
             raise ArtifactError(
                 f"{path}: {error}; train again with this version"
             ) from error
 
-        settings = json.loads(booster.save_config())
-        parameters = settings["learner"]["learner_model_param"]
-        found = int(parameters["num_class"]), booster.num_features()
         expected = n_classes, len(self.spec.names)
         if found != expected:
             raise ArtifactError(
