@@ -14,19 +14,22 @@ static const long long YEAR = 365LL * 24 * HOUR;
 typedef int clock_function(clockid_t, struct timespec *);
 
 /* 1970, the next century, an hour ago, a month ahead, now. */
-static long long seconds_of_reading(unsigned long reading, long long now)
-{
+static long long seconds_of_reading(unsigned long reading, long long now) {
     switch (reading % N_JUMPS) {
-    case 0: return now;
-    case 1: return 2 * 24 * HOUR;
-    case 2: return now + 150 * YEAR;
-    case 3: return now - HOUR;
-    default: return now + 31LL * 24 * HOUR;
+    case 0:
+        return now;
+    case 1:
+        return 2 * 24 * HOUR;
+    case 2:
+        return now + 150 * YEAR;
+    case 3:
+        return now - HOUR;
+    default:
+        return now + 31LL * 24 * HOUR;
     }
 }
 
-int clock_gettime(clockid_t clock, struct timespec *time)
-{
+int clock_gettime(clockid_t clock, struct timespec *time) {
     static atomic_ulong n_readings;
     static _Atomic(clock_function *) original;
 
@@ -38,8 +41,7 @@ int clock_gettime(clockid_t clock, struct timespec *time)
     return failed;
 }
 
-int gettimeofday(struct timeval *restrict time, void *restrict zone)
-{
+int gettimeofday(struct timeval *restrict time, void *restrict zone) {
     (void)zone;
     struct timespec reading;
     int failed = clock_gettime(CLOCK_REALTIME, &reading);
@@ -48,8 +50,7 @@ int gettimeofday(struct timeval *restrict time, void *restrict zone)
     return failed;
 }
 
-time_t time(time_t *seconds)
-{
+time_t time(time_t *seconds) {
     struct timespec reading;
     clock_gettime(CLOCK_REALTIME, &reading);
     if (seconds)

@@ -170,7 +170,8 @@ TRAINING = (
         "test_checkpoints_that_cannot_be_written_are_named_before_the_rounds",
     ),
     Row(
-        "`/opt/ml/input` is read-only",
+        "`/opt/ml/input` is read-only, with the platform's configuration files or "
+        "without",
         "exit code 0 and the same bytes as without it",
         "faults/test_disks.py::"
         "test_an_input_that_cannot_be_written_makes_no_difference",

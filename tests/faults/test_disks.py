@@ -88,9 +88,15 @@ def test_checkpoints_that_cannot_be_written_are_named_before_the_rounds(
     assert model_files(base_dir) == {}
 
 
+@pytest.mark.parametrize("absent", [(), ("inputdataconfig", "resourceconfig")])
 def test_an_input_that_cannot_be_written_makes_no_difference(
-    boosted_dir: Path, jobs: Jobs, undisturbed: dict[str, bytes]
+    boosted_dir: Path,
+    jobs: Jobs,
+    undisturbed: dict[str, bytes],
+    absent: tuple[str, ...],
 ) -> None:
+    for name in absent:
+        (boosted_dir / "input" / "config" / f"{name}.json").unlink()
     end = jobs.run(boosted_dir, mounts=[Mount("input")])
     assert end.code == 0, end.log
     assert model_files(boosted_dir) == undisturbed
