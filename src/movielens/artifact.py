@@ -61,6 +61,7 @@ EVALUATION = "evaluation.json"
 
 _REQUIRED = {BOOSTER, FEATURES, SELF_TEST, EVALUATION}
 _OPTIONAL = {FOREST, REGRESSION, REGRESSION_FOREST}
+FILE_NAMES = _REQUIRED | _OPTIONAL
 _FLAT_FORM_OF = {BOOSTER: FOREST, REGRESSION: REGRESSION_FOREST}
 
 
@@ -78,6 +79,7 @@ class Artifact:
         regression_forest: the flat form of the regression; None if there is no flat
             form or no regression.
         n_bytes: the size of all files together.
+        manifest: what the files were checked against.
     """
 
     model_dir: Path
@@ -87,6 +89,7 @@ class Artifact:
     forest: mmap.mmap | None
     regression_forest: mmap.mmap | None
     n_bytes: int
+    manifest: Manifest
 
     def booster(self) -> xgboost.Booster:
         """Read XGBoost's own booster.
@@ -251,6 +254,7 @@ def read(model_dir: Path) -> Artifact:
         forest=contents.get(FOREST),
         regression_forest=contents.get(REGRESSION_FOREST),
         n_bytes=sum(len(data) for data in contents.values()),
+        manifest=manifest,
     )
 
 
