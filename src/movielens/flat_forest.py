@@ -1,4 +1,4 @@
-"""The flat form of a booster's trees, which the server maps into memory as it is.
+"""The flat form of a booster's trees, which the server asks as it is.
 
 Little-endian, in this order:
 
@@ -27,7 +27,6 @@ three tables and compares their dtypes with its own structures.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -139,7 +138,7 @@ class FlatParts:
     nodes: NDArray[Any]
 
 
-def parts_of(flat: bytes | mmap) -> FlatParts:
+def parts_of(flat: bytes) -> FlatParts:
     """The tables of a flat form, by its header.
 
     What the nodes say isn't checked here: ``serve._forest`` does that.
