@@ -49,6 +49,7 @@ class ModelPlaces:
             HttpError: 404 if there is no such directory; 400 if it isn't below the
                 root, if a link leads out of there, or if it has no manifest.
         """
+        self._check_text(url)
         path = self._resolved(url, Path(url))
         if not path.is_dir():
             raise HttpError(404, f"no directory {_shown(url)}")
@@ -66,20 +67,25 @@ class ModelPlaces:
             )
         return Place(path, sum(sizes.values()))
 
-    def _resolved(self, url: str, path: Path) -> Path:
-        """The path without links.
-
-        What can't be below the root is refused before anything is looked at.
-        """
+    def _check_text(self, url: str) -> None:
+        """Refuse what can't be below the root, before anything is looked at."""
+        path = Path(url)
         try:
-            is_below = _is_below(path, self._root) and len(os.fsencode(path)) < _LONGEST
-            if is_below and ".." not in path.parts:
-                resolved = Path(os.path.realpath(path))
-                if _is_below(resolved, Path(os.path.realpath(self._root))):
-                    return resolved
-        except ValueError:
-            pass  # a NUL, or half a surrogate
-        raise HttpError(
+            is_path = len(os.fsencode(url)) <= _LONGEST and "\0" not in url
+        except UnicodeEncodeError:  # half a surrogate
+            is_path = False
+        if not is_path or not _is_below(path, self._root) or ".." in path.parts:
+            raise self._elsewhere(url)
+
+    def _resolved(self, url: str, path: Path) -> Path:
+        """The path without links."""
+        resolved = Path(os.path.realpath(path))
+        if not _is_below(resolved, Path(os.path.realpath(self._root))):
+            raise self._elsewhere(url)
+        return resolved
+
+    def _elsewhere(self, url: str) -> HttpError:
+        return HttpError(
             400,
             f"{_shown(url)} isn't below {self._root}, or a link in it leads out of "
             "there; put the model's own files there",

@@ -22,10 +22,10 @@ def resave(model_dir: Path, name: str, data: bytes) -> None:
 
 
 def change_tree(model_dir: Path, field: str, node: int, value: int) -> None:
-    """Change a number of the first tree in ``booster.ubj`` that has such a node."""
+    """Change a number of the first tree in ``booster.ubj`` that has a split."""
     booster: dict[str, Any] = ubjson.loads((model_dir / "booster.ubj").read_bytes())
     trees = booster["learner"]["gradient_booster"]["model"]["trees"]
-    tree = next(tree for tree in trees if len(tree[field]) > node)
+    tree = next(tree for tree in trees if len(tree[field]) > 1)
     tree[field] = tree[field].copy()
     tree[field][node] = value
     resave(model_dir, "booster.ubj", ubjson.dumps(booster))
