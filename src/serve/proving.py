@@ -15,6 +15,7 @@ others.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -119,7 +120,9 @@ def prove_apart(model_dir: Path, limits: ProofLimits, answer: socket.socket) -> 
         found = _fault(f"loading it takes more than {limits.memory_bytes // MIB} MiB")
     except Exception as error:  # noqa: BLE001 a forged file may raise anything
         found = _fault(f"{type(error).__name__}: {error}")
-    answer.sendall(json.dumps(found).encode())
+    # The worker that has asked may have died.
+    with contextlib.suppress(OSError):
+        answer.sendall(json.dumps(found).encode())
 
 
 def proof_of(found: Mapping[str, Any]) -> Proof:
