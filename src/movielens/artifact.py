@@ -44,6 +44,7 @@ from movielens.evaluation import Evaluation
 from movielens.features import FeatureSpec
 from movielens.features.spec_arrays import spec_from_arrays, spec_to_arrays
 from movielens.flat_forest import UnknownShapeError, flatten
+from movielens.json_text import parse_json
 from movielens.manifest import MANIFEST, FileEntry, Manifest, sha256_of, shown
 from movielens.model import Model
 from movielens.predictions import Decision
@@ -66,7 +67,17 @@ EVALUATION = "evaluation.json"
 
 _REQUIRED = {BOOSTER, FEATURES, SELF_TEST, EVALUATION}
 _OPTIONAL = {FOREST, REGRESSION, REGRESSION_FOREST}
-FILE_NAMES = _REQUIRED | _OPTIONAL
+# All names that a model directory may have.
+FILES = frozenset(_REQUIRED | _OPTIONAL | {MANIFEST, SIGNATURE})
+# What arrays may lead to that aren't those of a model.
+_PARSING_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    TypeError,
+    ValueError,
+)
 _FLAT_FORM_OF = {BOOSTER: FOREST, REGRESSION: REGRESSION_FOREST}
 
 
@@ -128,14 +139,19 @@ class Artifact:
         path = self.model_dir / name
         try:
             booster = xgboost.Booster(model_file=bytearray(content))
-        except (ValueError, xgboost.core.XGBoostError) as error:
+            settings = parse_json(booster.save_config())
+            parameters = settings["learner"]["learner_model_param"]
+            found = int(parameters["num_class"]), booster.num_features()
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            xgboost.core.XGBoostError,
+        ) as error:
             raise ArtifactError(
                 f"{path}: {error}; train again with this version"
             ) from error
 
-        settings = json.loads(booster.save_config())
-        parameters = settings["learner"]["learner_model_param"]
-        found = int(parameters["num_class"]), booster.num_features()
         expected = n_classes, len(self.spec.names)
         if found != expected:
             raise ArtifactError(
@@ -336,7 +352,7 @@ def _parse_arrays(
         features = npz.from_bytes(contents[FEATURES], FEATURES)
         answers = npz.from_bytes(contents[SELF_TEST], SELF_TEST)
         return spec_from_arrays(features), SelfTest.from_arrays(answers)
-    except (KeyError, ValueError) as error:
+    except _PARSING_ERRORS as error:
         raise ArtifactError(
             f"{model_dir}: {error}; train again with this version"
         ) from error

@@ -12,6 +12,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import IO
 
 
 def read_regular(path: Path, most_bytes: int) -> bytes:
@@ -34,6 +35,21 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
         return _read(descriptor, n_bytes, path)
     finally:
         os.close(descriptor)
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """A regular file, opened for reading.
+
+    Raises:
+        OSError: it can't be opened, or is no regular file.
+    """
+    descriptor = _open(path)
+    try:
+        _size(descriptor, path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
 
 
 def regular_size(path: Path) -> int:

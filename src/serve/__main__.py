@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from movielens.errors import HalfstarError
+from movielens.signature import signing_key
 from serve.resources import (
     MIB,
     MODEL_FACTOR,
@@ -83,6 +84,8 @@ def _serve(settings: ServeSettings) -> None:
     from serve.server import bind, make_server
     from serve.supervisor import Supervisor
 
+    # Every model is checked with it; a bad one is said at once.
+    signing_key()
     prepare = _many_models if settings.is_multi_model else _one_model
     prepared = prepare(settings)
     try:

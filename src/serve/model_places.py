@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from movielens.artifact import FILE_NAMES
+from movielens.artifact import FILES
 from movielens.manifest import MANIFEST
 from serve.errors import HttpError
 
@@ -55,7 +55,7 @@ class ModelPlaces:
             raise HttpError(404, f"no directory {_shown(url)}")
 
         sizes = {}
-        for name in (MANIFEST, *FILE_NAMES):
+        for name in FILES:
             file = self._resolved(url, path / name)
             if file.exists():
                 sizes[name] = _size(file, f"{name} in {_shown(url)}")

@@ -12,6 +12,7 @@ import traceback
 from sagemaker_training.errors import ClientError
 
 from movielens.errors import HalfstarError
+from movielens.signature import signing_key
 from train.failure import printable, write_failure
 from train.job import FAILURE, TrainingJob, base_directory
 from train.stop import StopSignal
@@ -27,6 +28,8 @@ def main() -> None:
     stop.listen()
     try:
         job = TrainingJob.at(base_directory())
+        # What can't sign the model needn't train one.
+        signing_key()
         # Importing XGBoost takes a while, and a job with a bad configuration needn't
         # wait for it.
         from train.pipeline import train

@@ -242,6 +242,8 @@ class Many:
         return self._request("POST", path, content="1,2", headers=headers)
 
     def kill_worker(self) -> None:
+        # The process of the last proof may still be ending.
+        wait_until(lambda: len(workers_of(self.process)) == 1)
         (worker,) = workers_of(self.process)
         os.kill(worker, signal.SIGKILL)
         wait_until(lambda: worker not in workers_of(self.process))
@@ -299,11 +301,12 @@ def test_a_worker_that_dies_loses_no_model(many: Many) -> None:
 
 def test_a_forged_booster_is_refused_and_nothing_else_happens(many: Many) -> None:
     assert many.load("a").status_code == 200
+    wait_until(lambda: len(workers_of(many.process)) == 1)
     (worker,) = workers_of(many.process)
     make_crashing(many.root / "b" / "model")
     for _ in range(2):
         assert many.load("b").status_code == 400
-    assert workers_of(many.process) == {worker}
+    wait_until(lambda: workers_of(many.process) == {worker})
     assert many.names() == ["a"]
     assert many.invoke("a").status_code == 200
     assert "Traceback" not in many.stop()

@@ -50,6 +50,7 @@ def test_a_model_with_all_that_there_is_passes(gated: Model, tmp_path: Path) -> 
     assert prove(tmp_path).n_bytes == artifact.size(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_model_without_a_flat_form_passes(
     model: Model, ratings: RatingTable, tmp_path: Path
 ) -> None:
@@ -86,7 +87,7 @@ def test_a_booster_that_crashes_xgboost_ends_a_process_of_its_own(
     [
         ("split_indices", 10**9),
         ("right_children", 10**6),
-        pytest.param("left_children", 0, marks=pytest.mark.slow),  # round in a circle
+        ("left_children", 0),  # round in a circle
     ],
 )
 def test_a_booster_whose_trees_lead_nowhere_is_refused(

@@ -57,3 +57,14 @@ def test_an_unexpected_failure_has_its_traceback_last(
         main()
     first, *_ = str(caught.value).splitlines()
     assert "model" in first
+
+
+def test_a_signing_key_that_cannot_be_used_fails_the_job_before_it_trains(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_dir = make_job()
+    monkeypatch.setenv(BASE_DIR_VARIABLE, str(base_dir))
+    monkeypatch.setenv("HALFSTAR_SIGNING_KEY", "short")
+    with pytest.raises(ClientError, match=r"^the key of HALFSTAR_SIGNING_KEY has 5"):
+        main()
+    assert not (base_dir / "model").exists()
