@@ -97,6 +97,7 @@ class Artifact:
         regression_forest: the flat form of the regression; None if there is no flat
             form or no regression.
         n_bytes: the size of all files together.
+        manifest: what the files were checked against.
     """
 
     model_dir: Path
@@ -108,6 +109,7 @@ class Artifact:
     forest: bytes | None
     regression_forest: bytes | None
     n_bytes: int
+    manifest: Manifest
 
     def booster(self) -> xgboost.Booster:
         """Read XGBoost's own booster.
@@ -293,6 +295,7 @@ def read(model_dir: Path) -> Artifact:
         forest=contents.get(FOREST),
         regression_forest=contents.get(REGRESSION_FOREST),
         n_bytes=sum(len(data) for data in contents.values()),
+        manifest=manifest,
     )
 
 

@@ -49,7 +49,7 @@ class Probe:
     probabilities: Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class ServedModel:
     """A model that passed its self-test.
 
