@@ -265,6 +265,31 @@ SERVING = (
         "serve/test_main.py::test_a_worker_that_dies_is_replaced",
     ),
     Row(
+        "the worker of a multi-model endpoint is killed",
+        "its successor has the same models before it is asked",
+        "serve/test_main.py::test_a_worker_that_dies_loses_no_model",
+    ),
+    Row(
+        "the worker is killed while it loads a model",
+        "nothing is left of the load; asked again, the model is loaded and answers",
+        "serve/test_main.py::test_a_load_whose_worker_is_killed_leaves_nothing",
+    ),
+    Row(
+        "a model whose booster crashes XGBoost is loaded by request",
+        "400, and nothing else happens",
+        "serve/test_main.py::test_a_forged_booster_is_refused_and_nothing_else_happens",
+    ),
+    Row(
+        "SIGTERM while a model is loaded",
+        "exit code 0",
+        "serve/test_main.py::test_a_stop_during_a_load_is_clean",
+    ),
+    Row(
+        "the files of a loaded model have changed when it is read again",
+        "503 that says so, until the model is loaded anew",
+        "serve/test_models.py::test_a_model_whose_files_have_changed_is_not_read_again",
+    ),
+    Row(
         "process 1 is killed",
         "its workers end",
         "serve/test_main.py::test_workers_end_with_the_supervisor",
