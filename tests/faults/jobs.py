@@ -36,7 +36,7 @@ AFTERWARDS = "afterwards"
 BOUND_SECONDS = 300.0
 HOST_PATIENCE = Patience(start=120, beat=0.2, silence=8, grace=1)
 
-_IMPORTED_ONCE = ["train.pipeline", "train.__main__", "boto3", "psutil", "pytest"]
+_IMPORTED_ONCE = ["train.pipeline", "train.__main__", "boto3", "paramiko", "pytest"]
 
 # What Python calls these events, and which of their arguments is the path.
 _AUDIT_EVENTS = {"opens": ("open", 0), "renames": ("os.rename", 1)}
