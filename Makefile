@@ -38,10 +38,11 @@ check: setup ## linters, formatting of Python and C, types, density
 	$(BIN)/mypy
 	$(BIN)/python -m tools.density
 
-specification: setup ## write what is generated from the job's declarations
+specification: setup ## write what is generated from declarations in the code
 	$(BIN)/python -m train.specification > launcher/training.json.new
 	mv launcher/training.json.new launcher/training.json
 	$(BIN)/python -m train.hyperparameter_table docs/training.md
+	$(BIN)/python -m tests.faults.table docs/faults.md
 
 lock: setup ## resolve the locks again: with hashes, without index addresses
 	$(LOCK) pyproject.toml --extra image --no-emit-package pip --output-file container/requirements.txt

@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from launcher.local.errors import FailureReasonError
+from movielens import packed_files
 
 
 def pack(directories: Iterable[Path], archive: Path) -> int:
     """Pack the contents of directories, one a host, into one archive.
 
-    If several hosts wrote a file of the same name, the first host's is kept.
+    If several hosts wrote a file of the same name, the first host's is kept. Links,
+    pipes and the like are left out: a link might lead out of the container's files.
 
     Returns:
         The number of files.
@@ -22,11 +24,12 @@ def pack(directories: Iterable[Path], archive: Path) -> int:
     """
     names: set[str] = set()
     try:
-        with tarfile.open(archive, "w:gz") as tar:
+        # A second name of the same file would otherwise be packed as a link.
+        with tarfile.open(archive, "w:gz", dereference=True) as tar:
             for directory in directories:
                 for path in sorted(directory.rglob("*")):
                     name = str(path.relative_to(directory))
-                    if name not in names:
+                    if name not in names and is_plain(path):
                         names.add(name)
                         tar.add(path, name, recursive=False)
     except OSError as error:
@@ -39,16 +42,19 @@ def pack(directories: Iterable[Path], archive: Path) -> int:
 def unpack(archive: Path, directory: Path) -> None:
     """Unpack a model's archive into a directory, which is made.
 
-    Members that would end up outside the directory are refused.
-
     Raises:
-        FailureReasonError: if it isn't a readable ``tar.gz``.
+        FailureReasonError: if it isn't a readable ``tar.gz`` of files and directories
+            below the directory.
     """
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            tar.extractall(directory, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
+        packed_files.unpack(archive, directory)
+    except (OSError, ValueError) as error:
         raise FailureReasonError(
             f"Failed to extract model data archive from {archive.name}: {error}"
         ) from error
+
+
+def is_plain(path: Path) -> bool:
+    """Whether it is a file or a directory, and no link to one."""
+    return not path.is_symlink() and (path.is_file() or path.is_dir())

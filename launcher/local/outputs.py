@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from launcher.local.archives import pack
+from launcher.local.archives import is_plain, pack
 from launcher.local.service_clients import ServiceClients
 from launcher.s3_uri import S3Uri
 
@@ -48,7 +48,7 @@ def upload_archive(
 def upload_files(
     clients: ServiceClients, directories: Sequence[Path], folder: S3Uri
 ) -> str:
-    """Upload the files of all hosts as they are.
+    """Upload the files of all hosts as they are, without links.
 
     Returns:
         The folder's address.
@@ -58,7 +58,7 @@ def upload_files(
     """
     for directory in directories:
         for path in sorted(directory.rglob("*")):
-            if path.is_file():
+            if is_plain(path) and path.is_file():
                 name = str(path.relative_to(directory))
                 clients.upload(path, folder / name)
     return str(folder / "")
@@ -78,9 +78,10 @@ def failure_reason(bases: Mapping[str, Path], statuses: Mapping[str, int]) -> st
     text = ""
     for host in statuses:
         path = bases[host] / "output" / "failure"
-        if path.is_file():
+        if is_plain(path) and path.is_file():
             failed_host = host
-            text = path.read_text(errors="replace")
+            with path.open(errors="replace") as file:
+                text = file.read(REASON_CHARACTERS)
             break
 
     suffix = f", exit code: {statuses[failed_host]}"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from launcher import names
@@ -19,11 +16,13 @@ from launcher.world.account import Account
 from launcher.world.data import remote_files
 from launcher.world.images import image_uri
 from launcher.world.resources import is_ours, role_arn
+from movielens.json_text import parse_json
 
 if TYPE_CHECKING:
     from movielens.evaluation import Evaluation
 
 _EVALUATION = "evaluation.json"
+_MOST_EVALUATION_BYTES = 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,38 +188,18 @@ def evaluation_in(archive: bytes, place: str) -> Evaluation:
     Raises:
         LauncherError: there is none in it, or another version of the job wrote it.
     """
-    import tarfile
-
     from movielens.evaluation import Evaluation
+    from movielens.packed_files import find
 
     try:
-        text = _file_in(archive, _EVALUATION)
+        text = find(archive, _EVALUATION, _MOST_EVALUATION_BYTES)
         if text is None:
             raise LauncherError(
                 f"{place} has no {_EVALUATION}; train again with this version"
             )
-        return Evaluation.from_json(json.loads(text))
-    except (
-        tarfile.TarError,
-        EOFError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-    ) as error:
+        return Evaluation.from_json(parse_json(text))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise LauncherError(
             f"{place}: {_EVALUATION} isn't one that this version reads "
             f"({type(error).__name__}: {error}); train again with this version"
         ) from error
-
-
-def _file_in(archive: bytes, name: str) -> bytes | None:
-    """The content of the file of that name, wherever it is in a ``tar.gz``, or None."""
-    import tarfile
-
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
-        for member in tar:
-            if member.isfile() and Path(member.name).name == name:
-                stream = tar.extractfile(member)
-                return stream.read() if stream else None
-    return None

@@ -2,20 +2,24 @@
 
 ======================  ==============================================================
 ``booster.ubj``         the booster of the classes, in XGBoost's UBJSON
-``forest.bin``          the same trees in the flat form that the server maps into
-                        memory; absent if their shape has none
+``forest.bin``          the same trees in the flat form that the server asks; absent
+                        if their shape has none
 ``regression.ubj``      the booster of the regression, if the model has one
 ``regression.bin``      its flat form
 ``features.npz``        the fitted features, as arrays without objects
 ``self_test.npz``       questions with the answers that training gave
 ``evaluation.json``     figures of the model
-``manifest.json``       the names of the other files with their SHA-256
+``manifest.json``       the names of the files above with their SHA-256
+``manifest.sig``        the manifest's signature, if there is a key to sign with
 ======================  ==============================================================
 
 Nothing here runs code when it is read: there are no pickles. The manifest is written
-last, so a directory without one is unfinished. All bytes are checked against it before
-anything that was read is used. Equal models give equal bytes, because no file holds a
-time, a path or a host name.
+last, once the other files are on the disk, so a directory without one is unfinished.
+Equal models give equal bytes, because no file holds a time, a path or a host name.
+
+Files are read once, into memory of our own, and checked there against the manifest
+before anything that was read is used. So a file that changes later changes nothing, and
+processes that are forked share the memory.
 
 XGBoost is imported only where its own booster is asked for, because the import takes
 longer than everything else.
@@ -25,7 +29,6 @@ from __future__ import annotations
 
 import json
 import logging
-import mmap
 import platform
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -35,16 +38,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from movielens import npz
+from movielens import durable, npz
 from movielens.errors import ArtifactError
 from movielens.evaluation import Evaluation
 from movielens.features import FeatureSpec
 from movielens.features.spec_arrays import spec_from_arrays, spec_to_arrays
 from movielens.flat_forest import UnknownShapeError, flatten
-from movielens.manifest import MANIFEST, FileEntry, Manifest, sha256_of
+from movielens.json_text import parse_json
+from movielens.manifest import MANIFEST, FileEntry, Manifest, sha256_of, shown
 from movielens.model import Model
 from movielens.predictions import Decision
+from movielens.regular_files import read_regular, regular_size
 from movielens.self_test import SelfTest
+from movielens.signature import SIGNATURE, signature_of, signing_key
 
 if TYPE_CHECKING:
     import xgboost
@@ -61,6 +67,17 @@ EVALUATION = "evaluation.json"
 
 _REQUIRED = {BOOSTER, FEATURES, SELF_TEST, EVALUATION}
 _OPTIONAL = {FOREST, REGRESSION, REGRESSION_FOREST}
+# All names that a model directory may have.
+FILES = frozenset(_REQUIRED | _OPTIONAL | {MANIFEST, SIGNATURE})
+# What arrays may lead to that aren't those of a model.
+_PARSING_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    TypeError,
+    ValueError,
+)
 _FLAT_FORM_OF = {BOOSTER: FOREST, REGRESSION: REGRESSION_FOREST}
 
 
@@ -73,20 +90,26 @@ class Artifact:
         spec: the fitted features.
         decision: how a class is chosen from the predicted distribution.
         self_test: questions with the answers that training gave.
-        forest: the flat form of the booster, mapped from its file; None if there is no
-            flat form.
+        booster_file: XGBoost's UBJSON of the booster, which is asked for contributions
+            and where there is no flat form.
+        regression_file: the same of the regression; None if there is no regression.
+        forest: the flat form of the booster; None if there is no flat form.
         regression_forest: the flat form of the regression; None if there is no flat
             form or no regression.
         n_bytes: the size of all files together.
+        manifest: what the files were checked against.
     """
 
     model_dir: Path
     spec: FeatureSpec
     decision: Decision
     self_test: SelfTest
-    forest: mmap.mmap | None
-    regression_forest: mmap.mmap | None
+    booster_file: bytes
+    regression_file: bytes | None
+    forest: bytes | None
+    regression_forest: bytes | None
     n_bytes: int
+    manifest: Manifest
 
     def booster(self) -> xgboost.Booster:
         """Read XGBoost's own booster.
@@ -96,7 +119,7 @@ class Artifact:
                 and classes.
         """
         n_classes = len(self.spec.scale.class_values)
-        return self._read_booster(BOOSTER, n_classes)
+        return self._parse_booster(BOOSTER, self.booster_file, n_classes)
 
     def regression(self) -> xgboost.Booster | None:
         """Read XGBoost's own booster of the regression, if there is one.
@@ -104,24 +127,31 @@ class Artifact:
         Raises:
             ArtifactError: the file is no regression on these features.
         """
-        if not self.self_test.has_regression:
+        if self.regression_file is None:
             return None
-        return self._read_booster(REGRESSION, n_classes=0)
+        return self._parse_booster(REGRESSION, self.regression_file, n_classes=0)
 
-    def _read_booster(self, name: str, n_classes: int) -> xgboost.Booster:
+    def _parse_booster(
+        self, name: str, content: bytes, n_classes: int
+    ) -> xgboost.Booster:
         import xgboost
 
         path = self.model_dir / name
         try:
-            booster = xgboost.Booster(model_file=bytearray(path.read_bytes()))
-        except (OSError, ValueError, xgboost.core.XGBoostError) as error:
+            booster = xgboost.Booster(model_file=bytearray(content))
+            settings = parse_json(booster.save_config())
+            parameters = settings["learner"]["learner_model_param"]
+            found = int(parameters["num_class"]), booster.num_features()
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            xgboost.core.XGBoostError,
+        ) as error:
             raise ArtifactError(
                 f"{path}: {error}; train again with this version"
             ) from error
 
-        settings = json.loads(booster.save_config())
-        parameters = settings["learner"]["learner_model_param"]
-        found = int(parameters["num_class"]), booster.num_features()
         expected = n_classes, len(self.spec.names)
         if found != expected:
             raise ArtifactError(
@@ -156,7 +186,9 @@ def save(model: Model, evaluation: Evaluation, model_dir: Path) -> None:
 
     Raises:
         ArtifactError: the directory can't be written.
+        SigningKeyError: there is a key to sign with, but it can't be used.
     """
+    key = signing_key()
     boosters = {BOOSTER: _ubjson(model.booster)}
     if model.regression is not None:
         boosters[REGRESSION] = _ubjson(model.regression)
@@ -185,14 +217,17 @@ def save(model: Model, evaluation: Evaluation, model_dir: Path) -> None:
         training=evaluation.data.numbers(),
         versions=library_versions(),
     )
+    manifest_file = to_json(manifest.to_json())
+    if key is not None:
+        contents[SIGNATURE] = signature_of(manifest_file, key)
     try:
         # Without a manifest the directory is unfinished, so it goes first and comes
         # last.
-        for name in (MANIFEST, *_OPTIONAL):
+        for name in (MANIFEST, SIGNATURE, *_OPTIONAL):
             (model_dir / name).unlink(missing_ok=True)
         for name, data in contents.items():
-            (model_dir / name).write_bytes(data)
-        (model_dir / MANIFEST).write_bytes(to_json(manifest.to_json()))
+            durable.write(model_dir / name, data)
+        durable.write_whole(model_dir / MANIFEST, manifest_file)
     except OSError as error:
         reason = error.strerror or error
         raise ArtifactError(
@@ -219,21 +254,28 @@ def load(model_dir: Path) -> Model:
 def read(model_dir: Path) -> Artifact:
     """Read the artifact in a directory, without XGBoost.
 
-    The bytes of all files are checked against the manifest. XGBoost's boosters aren't
-    parsed before `Artifact.booster` is called.
+    The bytes of all files are checked against the manifest, and the manifest's
+    signature if there is a signing key. XGBoost's boosters aren't parsed before
+    `Artifact.booster` is called.
 
     Raises:
         ArtifactError: a file is absent, damaged or of a schema that this version
-            doesn't read.
+            doesn't read; or the manifest isn't signed.
+        SigningKeyError: there is a signing key, but it can't be used.
     """
     manifest = _read_manifest(model_dir)
-    contents = {name: _mapped(model_dir / name) for name in manifest.files}
 
-    # Hashing takes a tenth of a server's start, so it runs while arrays are parsed.
+    # Reading and hashing take a tenth of a server's start, so they run side by side,
+    # and hashing while arrays are parsed.
     with ThreadPoolExecutor() as threads:
+        paths = [model_dir / name for name in manifest.files]
+        entries = manifest.files.values()
+        contents = dict(
+            zip(manifest.files, threads.map(_read_file, paths, entries), strict=True)
+        )
         checks = [
-            threads.submit(_check_bytes, model_dir / name, contents[name], entry)
-            for name, entry in manifest.files.items()
+            threads.submit(_check_bytes, path, contents[path.name], entry)
+            for path, entry in zip(paths, entries, strict=True)
         ]
         try:
             spec, self_test = _parse_arrays(model_dir, contents)
@@ -248,19 +290,34 @@ def read(model_dir: Path) -> Artifact:
         spec=spec,
         decision=manifest.decision,
         self_test=self_test,
+        booster_file=contents[BOOSTER],
+        regression_file=contents.get(REGRESSION),
         forest=contents.get(FOREST),
         regression_forest=contents.get(REGRESSION_FOREST),
         n_bytes=sum(len(data) for data in contents.values()),
+        manifest=manifest,
     )
 
 
 def size(model_dir: Path) -> int:
-    """The size of an artifact's files in bytes, according to its manifest.
+    """The size in bytes of the files that an artifact's manifest names.
+
+    It is measured. What the manifest says of sizes is checked when the files are read.
 
     Raises:
-        ArtifactError: the manifest is absent, damaged or of another schema version.
+        ArtifactError: the manifest is absent, damaged, unsigned or of another schema
+            version; or a file can't be opened, or is no regular file.
+        SigningKeyError: there is a signing key, but it can't be used.
     """
-    return _read_manifest(model_dir).n_bytes
+    manifest = _read_manifest(model_dir)
+    total = 0
+    for name in manifest.files:
+        path = model_dir / name
+        try:
+            total += regular_size(path)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+    return total
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
@@ -278,24 +335,24 @@ def to_json(value: Mapping[str, Any]) -> bytes:
 
 
 def _read_manifest(model_dir: Path) -> Manifest:
-    manifest = Manifest.read(model_dir)
+    manifest = Manifest.read(model_dir, signing_key())
     names = set(manifest.files)
     if not _REQUIRED <= names <= _REQUIRED | _OPTIONAL:
         raise ArtifactError(
-            f"{model_dir / MANIFEST} names {', '.join(sorted(names)) or 'no files'}, "
+            f"{model_dir / MANIFEST} names the files {shown(sorted(names))}, "
             f"expected {', '.join(sorted(_REQUIRED))}: copy the whole artifact again"
         )
     return manifest
 
 
 def _parse_arrays(
-    model_dir: Path, contents: Mapping[str, mmap.mmap]
+    model_dir: Path, contents: Mapping[str, bytes]
 ) -> tuple[FeatureSpec, SelfTest]:
     try:
         features = npz.from_bytes(contents[FEATURES], FEATURES)
         answers = npz.from_bytes(contents[SELF_TEST], SELF_TEST)
         return spec_from_arrays(features), SelfTest.from_arrays(answers)
-    except (KeyError, ValueError) as error:
+    except _PARSING_ERRORS as error:
         raise ArtifactError(
             f"{model_dir}: {error}; train again with this version"
         ) from error
@@ -308,15 +365,17 @@ def _check_agreement(
     class_values = list(spec.scale.class_values)
     if class_values != manifest.class_values:
         raise ArtifactError(
-            f"{model_dir}: the manifest has classes {manifest.class_values}, "
+            f"{model_dir}: the manifest has classes {shown(manifest.class_values)}, "
             f"the features {class_values}: copy the whole artifact again"
         )
 
     feature_names = list(spec.names)
     if feature_names != manifest.feature_names:
         raise ArtifactError(
-            f"{model_dir}: the booster wants features {manifest.feature_names}, "
-            f"this version makes {feature_names}: train again with this version"
+            f"{model_dir}: the booster wants features "
+            f"{shown(_differing(manifest.feature_names, feature_names))}, this "
+            f"version makes {shown(_differing(feature_names, manifest.feature_names))}:"
+            " train again with this version"
         )
 
     if self_test.has_regression != (REGRESSION in manifest.files):
@@ -326,20 +385,26 @@ def _check_agreement(
         )
 
 
-def _mapped(path: Path) -> mmap.mmap:
-    """A file mapped into memory; processes that serve the same model share it."""
+def _differing(names: list[str], others: list[str]) -> list[str]:
+    """The names from the first one on that the others don't have at its place."""
+    for place, name in enumerate(names):
+        if others[place : place + 1] != [name]:
+            return names[place:]
+    return []
+
+
+def _read_file(path: Path, entry: FileEntry) -> bytes:
     try:
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return read_regular(path, entry.n_bytes)
     except OSError as error:
-        reason = error.strerror or error
-        raise ArtifactError(f"can't read {path}: {reason}") from error
-    except ValueError as error:
-        # An empty file can't be mapped.
-        raise ArtifactError(f"can't read {path}: {error}") from error
+        raise _unreadable(path, error) from error
 
 
-def _check_bytes(path: Path, data: mmap.mmap, entry: FileEntry) -> None:
+def _unreadable(path: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(f"can't read {path}: {error.strerror or error}")
+
+
+def _check_bytes(path: Path, data: bytes, entry: FileEntry) -> None:
     if sha256_of(data) != entry.sha256:
         raise ArtifactError(
             f"{path} isn't what training wrote (SHA-256 differs, {len(data)} bytes): "

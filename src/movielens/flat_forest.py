@@ -1,4 +1,4 @@
-"""The flat form of a booster's trees, which the server maps into memory as it is.
+"""The flat form of a booster's trees, which the server asks as it is.
 
 Little-endian, in this order:
 
@@ -27,7 +27,6 @@ three tables and compares their dtypes with its own structures.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -79,8 +78,15 @@ def flatten(booster: bytes) -> bytes:
 
     Raises:
         UnknownShapeError: the flat form can't hold it; the message says why.
+        ValueError: it is no booster as XGBoost writes it.
     """
-    learner = loads(booster)["learner"]
+    try:
+        return _flatten(loads(booster)["learner"])
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        raise ValueError(f"not a booster as XGBoost writes it: {error!r}") from error
+
+
+def _flatten(learner: dict[str, Any]) -> bytes:
     objective = learner["objective"]["name"]
     if objective not in TRANSFORMS:
         raise UnknownShapeError(f"objective {objective}")
@@ -139,7 +145,7 @@ class FlatParts:
     nodes: NDArray[Any]
 
 
-def parts_of(flat: bytes | mmap) -> FlatParts:
+def parts_of(flat: bytes) -> FlatParts:
     """The tables of a flat form, by its header.
 
     What the nodes say isn't checked here: ``serve._forest`` does that.
@@ -291,12 +297,15 @@ def _levels(
     """
     level: NDArray[np.integer[Any]] = np.array([0])
     levels = [level]
-    while True:
+    n_nodes = 1
+    while n_nodes <= len(left):
         parents = level[left[level] >= 0]
         if not len(parents):
             return levels
         level = np.column_stack([right[parents], left[parents]]).ravel()
         levels.append(level)
+        n_nodes += len(level)
+    raise ValueError("not a booster as XGBoost writes it: a node has two parents")
 
 
 def _base_margins(text: str) -> NDArray[np.float32]:

@@ -21,6 +21,8 @@ from movielens.queries import RatingQueries
 
 # How many questions are like requests, and how many lie on each booster's splits.
 N_ROWS = 64
+# With no, one or two flat forms.
+_FEATURE_ROWS = (N_ROWS, 2 * N_ROWS, 3 * N_ROWS)
 _UNKNOWN_ID = -1
 _SOME_TIME = 1.2e9
 
@@ -110,8 +112,34 @@ class SelfTest:
 
         Raises:
             KeyError: an array is missing.
+            ValueError: an array has another type or shape than `of` gives it.
         """
-        return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+        found = cls(**{field.name: arrays[field.name] for field in fields(cls)})
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        n_classes = self.probabilities.shape[-1] if self.probabilities.ndim else 0
+        n_features = self.features.shape[-1] if self.features.ndim else 0
+        n_stars = self.stars.shape[-1] if self.stars.ndim else 0
+        n_rows = len(self.features) if self.features.ndim else 0
+        expected = {
+            "user_id": (np.int64, (N_ROWS,)),
+            "movie_id": (np.int64, (N_ROWS,)),
+            "timestamp": (np.float64, (N_ROWS,)),
+            "probabilities": (np.float32, (N_ROWS, n_classes)),
+            "features": (np.float32, (n_rows, n_features)),
+            "margins": (np.float32, (n_rows, n_classes)),
+            "stars": (np.float32, (n_rows, n_stars)),
+        }
+        for name, (dtype, shape) in expected.items():
+            array = getattr(self, name)
+            if array.dtype != dtype or array.shape != shape:
+                raise ValueError(
+                    f"{name} is {array.dtype}{array.shape} in {n_rows} rows"
+                )
+        if n_rows not in _FEATURE_ROWS:
+            raise ValueError(f"{n_rows} rows of features")
 
 
 def _sample(ids: NDArray[np.int64], step: int) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens import npz
+from movielens.json_text import parse_json
 from movielens.peers import Peers
 from movielens.tables import RatingTable
 
@@ -57,7 +58,7 @@ def pack(tables: Mapping[str, RatingTable]) -> bytes:
 def unpack(data: bytes) -> dict[str, RatingTable]:
     """The tables that `pack` was given."""
     arrays = npz.from_bytes(data)
-    names = json.loads(arrays[_NAMES].tobytes())
+    names = parse_json(arrays[_NAMES].tobytes())
     return {
         name: RatingTable(
             user_id=arrays[f"{number}.user_id"],

@@ -25,6 +25,10 @@ _DTYPE_OF_MARKER: dict[bytes, np.dtype[Any]] = {
 }
 _MARKER_OF_DTYPE = {dtype: marker for marker, dtype in _DTYPE_OF_MARKER.items()}
 _CONSTANT_OF_MARKER = {b"Z": None, b"T": True, b"F": False}
+# Markers of numbers that may say how long something is.
+_LENGTHS = (b"i", b"U", b"I", b"l", b"L")
+# A booster has ten. Python bounds how often a function may call itself.
+_MOST_LEVELS = 100
 
 
 class Encoded(bytes):
@@ -35,12 +39,19 @@ def loads(data: bytes) -> Any:
     """The value that ``data`` holds.
 
     Raises:
-        ValueError: it is cut short, or isn't UBJSON as XGBoost writes it.
+        ValueError: it is cut short, goes on behind its end, or isn't UBJSON as XGBoost
+            writes it.
     """
+    reader = _Reader(data)
     try:
-        return _Reader(data).value()
-    except (struct.error, KeyError, IndexError, RecursionError) as error:
-        raise ValueError(f"not UBJSON as XGBoost writes it: {error!r}") from error
+        value = reader.value()
+        if reader.position != len(data):
+            raise ValueError("something follows")
+    except ValueError as error:
+        raise ValueError(
+            f"not UBJSON as XGBoost writes it, at byte {reader.position}: {error}"
+        ) from error
+    return value
 
 
 def dumps(value: Any) -> bytes:
@@ -109,14 +120,28 @@ class _Reader:
     Attributes:
         data: the UBJSON.
         position: how many bytes of it were read.
+        level: in how many objects and arrays the next value is.
     """
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.position = 0
+        self.level = 0
 
     def value(self) -> Any:
-        """The next value."""
+        """The next value.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.level > _MOST_LEVELS:
+            raise ValueError(f"nested more than {_MOST_LEVELS} levels deep")
+        self.level += 1
+        value = self._value()
+        self.level -= 1
+        return value
+
+    def _value(self) -> Any:
         marker = self._take(1)
         match marker:
             case b"{":
@@ -139,7 +164,8 @@ class _Reader:
     def _array(self) -> NDArray[Any] | list[Any]:
         if self._skip(b"$"):
             marker = self._take(1)
-            self._take(1)  # the # before the length
+            if not self._skip(b"#"):
+                raise ValueError("an array of one type without a length")
             return self._numbers(marker, count=self._length())
         if self._skip(b"#"):
             return [self.value() for _ in range(self._length())]
@@ -153,11 +179,16 @@ class _Reader:
         return self._take(self._length()).decode()
 
     def _length(self) -> int:
-        length: int = self._numbers(marker=self._take(1), count=1)[0].item()
+        marker = self._take(1)
+        if marker not in _LENGTHS:
+            raise ValueError(f"{marker!r} is no length")
+        length: int = self._numbers(marker, count=1)[0].item()
         return length
 
     def _numbers(self, marker: bytes, count: int) -> NDArray[Any]:
-        dtype = _DTYPE_OF_MARKER[marker]
+        dtype = _DTYPE_OF_MARKER.get(marker)
+        if dtype is None:
+            raise ValueError(f"{marker!r} is no type")
         return np.frombuffer(self._take(count * dtype.itemsize), dtype)
 
     def _skip(self, expected: bytes) -> bool:
@@ -169,6 +200,6 @@ class _Reader:
     def _take(self, count: int) -> bytes:
         taken = self.data[self.position : self.position + count]
         if count < 0 or len(taken) != count:
-            raise IndexError(f"it ends at byte {len(self.data)}")
+            raise ValueError(f"{count} bytes are wanted")
         self.position += count
         return taken

@@ -7,15 +7,18 @@ on stderr and exit code 1.
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import logging
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from movielens.errors import HalfstarError
+from movielens.signature import signing_key
 from serve.resources import (
     MIB,
     MODEL_FACTOR,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     import socket
 
     from serve.app import Api
+    from serve.supervisor import Desk
 
 _log = logging.getLogger("serve")
 
@@ -41,18 +45,22 @@ class _Prepared(NamedTuple):
     """What is ready to be served.
 
     Attributes:
-        application: answers the requests.
-        workers: the number of processes that do so.
+        make_application: makes what answers the requests, in the process that does so.
+        workers: the number of such processes.
         description: for the log.
+        desk: where workers leave reports and tasks; None if they have none.
     """
 
-    application: Api
+    make_application: Callable[[], Api]
     workers: int
     description: str
+    desk: Desk | None = None
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests in flight and exit 0."""
+    # A crash in a library leaves a trace in the log.
+    faulthandler.enable()
     # Until the workers start, nothing that is imported or loaded is garbage.
     gc.disable()
     # Process 1 has no default handlers.
@@ -76,27 +84,33 @@ def _serve(settings: ServeSettings) -> None:
     from serve.server import bind, make_server
     from serve.supervisor import Supervisor
 
+    # Every model is checked with it; a bad one is said at once.
+    signing_key()
     prepare = _many_models if settings.is_multi_model else _one_model
-    application, workers, description = prepare(settings)
+    prepared = prepare(settings)
     try:
-        sockets = bind(settings.port, workers)
+        sockets = bind(settings.port, prepared.workers)
     except OSError as error:
         raise SettingsError(
             f"can't listen on port {settings.port}: {error.strerror}; "
             "set SAGEMAKER_BIND_TO_PORT"
         ) from None
     _log.info(
-        "serving %s on port %d: %s", settings.model_dir, settings.port, description
+        "serving %s on port %d: %s",
+        settings.model_dir,
+        settings.port,
+        prepared.description,
     )
     # What is loaded stays. Collections that visited it would make the workers copy it.
     gc.freeze()
 
     def work(bound: socket.socket, watch: int) -> None:
         gc.enable()
+        application = prepared.make_application()
         server = make_server(application, watch, settings.client_limits)
         server.run(sockets=[bound])
 
-    Supervisor(sockets, work).run()
+    Supervisor(sockets, work, desk=prepared.desk).run()
 
 
 def _one_model(settings: ServeSettings) -> _Prepared:
@@ -118,18 +132,36 @@ def _one_model(settings: ServeSettings) -> _Prepared:
         f"{len(model.spec.users.ids)} users, loaded in {seconds:.2f} s, "
         f"{workers} workers"
     )
-    return _Prepared(Application(served, settings), workers, description)
+    application = Application(served, settings)
+    return _Prepared(lambda: application, workers, description)
 
 
 def _many_models(settings: ServeSettings) -> _Prepared:
-    """One worker, because a request loads a model in the process that it reaches."""
-    from serve.models import Models
+    """One worker, because a request loads a model in the process that it reaches.
+
+    XGBoost proves each model, in a process that is forked. So it is imported before.
+    """
+    import xgboost  # noqa: F401
+
+    from serve.model_places import ModelPlaces
+    from serve.models import ModelLimits, Models
     from serve.multi_model import MultiModelApplication
+    from serve.registry import open_line
 
     memory = settings.models_mib * MIB or memory_bytes() // 2
-    application = MultiModelApplication(Models(memory), settings)
+    registry, line = open_line()
+
+    def make_application() -> Api:
+        models = Models(
+            ModelPlaces(settings.models_dir),
+            ModelLimits(memory),
+            line,
+            registry.models,
+        )
+        return MultiModelApplication(models, settings)
+
     description = f"models by request, up to {memory // MIB} MiB of them"
-    return _Prepared(application, 1, description)
+    return _Prepared(make_application, 1, description, registry)
 
 
 if __name__ == "__main__":

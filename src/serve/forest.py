@@ -7,7 +7,6 @@ which the sums of the leading trees are known already.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from mmap import mmap
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +38,7 @@ class FlatForest:
 
     def __init__(
         self,
-        flat: bytes | mmap,
+        flat: bytes,
         *,
         cut_rows: int = CUT_ROWS,
         vector_bits: int = VECTOR_BITS,

@@ -6,15 +6,17 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-from pathlib import Path
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
 
-from movielens.errors import ArtifactError
 from serve.app import Api, Methods
 from serve.asgi import Receive, Scope
 from serve.errors import HttpError
@@ -25,16 +27,27 @@ from serve.settings import ServeSettings
 PAGE = 100
 _MOST_MIB = 1
 
+# Models that are loaded, and unloaded, at the same time; others wait.
+_THREADS = 4
+
+# What needs no escape in a path. The platform's names are hashes.
+_LONGEST_SHOWN = 300
+_NAME = re.compile(r"[\w~=+@:,-][\w~=+@:,.-]{0,255}", re.ASCII)
+
 
 class MultiModelApplication(Api):
     """The routes over many models.
 
     ``/ping`` says only that the server runs; each model is proved when it is loaded.
+    Loads have threads of their own, so predictions and other unloads don't wait for
+    them.
     """
 
     def __init__(self, models: Models, settings: ServeSettings) -> None:
         super().__init__(settings)
         self._models = models
+        self._loads = ThreadPoolExecutor(_THREADS, thread_name_prefix="load")
+        self._unloads = ThreadPoolExecutor(_THREADS, thread_name_prefix="unload")
         self._routes = {
             "/ping": {"GET": self._ping, "HEAD": self._ping},
             "/models": {"GET": self._list, "POST": self._load},
@@ -56,39 +69,45 @@ class MultiModelApplication(Api):
     async def _list(self, scope: Scope, _receive: Receive) -> Response:
         """A page of the models, by name."""
         previous = _last_of_previous_page(scope)
-        names = self._models.names()
-        page = [name for name in names if name > previous][:PAGE]
-        listed: dict[str, Any] = {
-            "models": [self._models.describe(name) for name in page]
-        }
-        if page and page[-1] != names[-1]:
-            token = base64.urlsafe_b64encode(page[-1].encode())
+        models = [
+            model
+            for model in self._models.describe_all()
+            if model["modelName"] > previous
+        ]
+        page = models[:PAGE]
+        listed: dict[str, Any] = {"models": page}
+        if len(models) > PAGE:
+            token = base64.urlsafe_b64encode(page[-1]["modelName"].encode())
             listed["nextPageToken"] = token.decode()
         return json_response(listed)
 
     async def _load(self, _scope: Scope, receive: Receive) -> Response:
         body = await self._read_body(receive, _MOST_MIB)
-        name, path = _model_to_load(body)
-        try:
-            await self._in_thread(self._models.load, name, path)
-        except ArtifactError as error:
-            raise HttpError(400, str(error)) from None
-        return json_response(self._models.describe(name))
+        name, url = _model_to_load(body)
+        await _in_pool(self._loads, self._models.load, name, url)
+        return json_response({"modelName": name, "modelUrl": url})
 
     async def _describe(self, scope: Scope, _receive: Receive) -> Response:
         return json_response(self._models.describe(_name(scope)))
 
     async def _unload(self, scope: Scope, _receive: Receive) -> Response:
-        self._models.unload(_name(scope))
+        await _in_pool(self._unloads, self._models.unload, _name(scope))
         return Response()
 
     async def _invoke_one(self, scope: Scope, receive: Receive) -> Response:
         name = _name(scope)
-        if self._models.is_resident(name):
-            served = self._models.get(name)
-        else:
-            served = await self._in_thread(self._models.get, name)
+        served = self._models.resident(name)
+        if served is None:
+            reading = asyncio.wrap_future(self._models.reading(name))
+            # Others may wait for it too, so it isn't cancelled with this request.
+            served = await asyncio.shield(reading)
         return await self._invoke(served, scope, receive)
+
+
+async def _in_pool(
+    pool: ThreadPoolExecutor, work: Callable[..., None], *arguments: str
+) -> None:
+    await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
 
 
 def _name(scope: Scope) -> str:
@@ -97,7 +116,7 @@ def _name(scope: Scope) -> str:
     return name
 
 
-def _model_to_load(body: bytes) -> tuple[str, Path]:
+def _model_to_load(body: bytes) -> tuple[str, str]:
     """The name of a model and the directory of its artifact; other fields are ignored.
 
     Raises:
@@ -114,9 +133,13 @@ def _model_to_load(body: bytes) -> tuple[str, Path]:
             raise HttpError(
                 400, 'expected {"model_name": ..., "url": ...} with two strings'
             )
-    if not name or "/" in name:
-        raise HttpError(400, "model_name is empty or has a slash")
-    return name, Path(url)
+    if not _NAME.fullmatch(name):
+        raise HttpError(
+            400,
+            f"model_name is {name[:_LONGEST_SHOWN]!r}, expected up to 256 letters, "
+            "digits and _ - . ~ = + @ : , without a . at the beginning",
+        )
+    return name, url
 
 
 def _last_of_previous_page(scope: Scope) -> str:

@@ -8,7 +8,6 @@ flat form 10 µs. Importing XGBoost takes a second.
 from __future__ import annotations
 
 import logging
-import mmap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +49,7 @@ class Probe:
     probabilities: Floats
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class ServedModel:
     """A model that passed its self-test.
 
@@ -117,7 +116,7 @@ def load(model_dir: Path) -> ServedModel:
 
 
 def _proved_forest(
-    flat: mmap.mmap | None, features: Floats, margins: Floats
+    flat: bytes | None, features: Floats, margins: Floats
 ) -> FlatForest | None:
     """The trees of a flat form, or None if they don't give these margins.
 

@@ -63,6 +63,11 @@ class ServeSettings:
     client_limits: ClientLimits = ClientLimits()
 
     @property
+    def models_dir(self) -> Path:
+        """Below it are the models that are loaded by request."""
+        return self.model_dir.parent / "models"
+
+    @property
     def max_body_bytes(self) -> int:
         """The longest body, in bytes."""
         return self.max_body_mib * MIB

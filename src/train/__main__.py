@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 
 from movielens.errors import HalfstarError
-from train.failure import printable, write_failure
+from train.failure import explain_failure, printable, write_failure
 from train.job import BASE_DIR_VARIABLE, FAILURE, SUCCESS, base_directory, prepare
 
 MODULE_VARIABLE = "SAGEMAKER_TRAINING_MODULE"
@@ -30,29 +31,35 @@ def main() -> None:
 
     base_dir = base_directory()
     try:
-        prepare(base_dir)
+        toolkit_dir = prepare(base_dir)
     except HalfstarError as error:
         write_failure(base_dir / FAILURE, str(error))
         sys.exit(printable(str(error)))
 
     # Set even if it is the default: otherwise the toolkit makes up a directory in the
     # home directory.
-    os.environ[BASE_DIR_VARIABLE] = str(base_dir)
+    os.environ[BASE_DIR_VARIABLE] = str(toolkit_dir)
     os.environ.setdefault(MODULE_VARIABLE, "train.toolkit:main")
     # XGBoost's threads spin while they wait for each other. As soon as another process
     # wants the same cores, that costs many times the work itself. OpenMP reads this
     # when it is loaded, so it must be set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-    # Creates directories when it is imported, so the base directory must be set.
+    # Creates directories when it is imported, so the base directory must be set. It
+    # isn't asked for later; our own code always looks at the true one.
     from sagemaker_training import trainer
 
+    os.environ[BASE_DIR_VARIABLE] = str(base_dir)
     with contextlib.suppress(SystemExit):
         trainer.train()
 
     # The toolkit's own exit code isn't reliable: it is 0 if the failure file can't be
     # written, and an error number of the system for some other failures.
     has_succeeded = (base_dir / SUCCESS).exists()
+    if not has_succeeded:
+        explain_failure(base_dir / FAILURE)
+    if toolkit_dir != base_dir:
+        shutil.rmtree(toolkit_dir, ignore_errors=True)
     sys.exit(0 if has_succeeded else 1)
 
 

@@ -20,7 +20,12 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from movielens import durable
+from movielens.json_text import parse_json
+from movielens.regular_files import read_regular
+from movielens.stored_zip import stored_members
 from movielens.tables import MovieTable, RatingTable
 from train.errors import JobError
 
@@ -30,15 +35,16 @@ logger = logging.getLogger(__name__)
 # it is used.
 KEPT = 2
 
-_NAME = re.compile(r"checkpoint-(\d+)\.zip")
-_UNFINISHED = ".unfinished"
+_NAME = re.compile(r"checkpoint-([0-9]{1,18})\.zip")
 _STATE = "state.json"
 # SageMaker puts these beside a file, during and after its upload.
 _UPLOADING = ".sagemaker-uploading"
 _UPLOADED = ".sagemaker-uploaded"
 
+# Beyond any booster that could be trained.
+_MOST_BYTES = 2**32
 # What reading a damaged file may raise.
-_DAMAGE = (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
+_DAMAGE = (AttributeError, LookupError, OSError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,8 @@ class Checkpoints:
         _make_ready(self.directory)
         for path in _newest_first(self.directory):
             try:
-                fingerprint, stages = _unpack(path.read_bytes())
+                data = read_regular(path, _MOST_BYTES)
+                fingerprint, stages = _unpack(data)
             except _DAMAGE as error:
                 logger.warning(
                     "%s is damaged (%s), the one before it is used", path, error
@@ -195,34 +202,43 @@ def _pack(fingerprint: Mapping[str, str], stages: Mapping[str, Stage]) -> bytes:
     }
     state = {"fingerprint": dict(fingerprint), "stages": reached}
     buffer = io.BytesIO()
+    # Entries without a time of their own: zip can't hold every time that a clock may
+    # show, and equal states give equal bytes.
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(_STATE, json.dumps(state, indent=1))
+        archive.writestr(zipfile.ZipInfo(_STATE), json.dumps(state, indent=1))
         for name, stage in stages.items():
-            archive.writestr(f"{name}.ubj", stage.booster)
+            archive.writestr(zipfile.ZipInfo(f"{name}.ubj"), stage.booster)
     return buffer.getvalue()
 
 
 def _unpack(data: bytes) -> tuple[dict[str, str], dict[str, Stage]]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        state = json.loads(archive.read(_STATE))
-        stages = {
-            name: Stage(
-                archive.read(f"{name}.ubj"),
-                reached["n_rounds"],
-                reached["complete"],
-                tuple(reached["losses"]),
-            )
-            for name, reached in state["stages"].items()
-        }
+    members = stored_members(data)
+    state = parse_json(members[_STATE])
+    stages = {
+        name: _stage(members[f"{name}.ubj"], reached)
+        for name, reached in state["stages"].items()
+    }
     return dict(state["fingerprint"]), stages
+
+
+def _stage(booster: bytes, reached: Mapping[str, Any]) -> Stage:
+    n_rounds = reached["n_rounds"]
+    complete = reached["complete"]
+    losses = tuple(reached["losses"])
+    are_numbers = all(type(loss) in (int, float) for loss in losses)
+    if type(n_rounds) is not int or type(complete) is not bool or not are_numbers:
+        raise TypeError("a stage isn't what was written")
+    return Stage(booster, n_rounds, complete, losses)
 
 
 def _make_ready(directory: Path) -> None:
     """Create the directory, and remove what an interrupted run left unfinished."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for path in directory.glob(f"*{_UNFINISHED}"):
+        for path in directory.glob(f"*{durable.UNFINISHED}"):
             path.unlink()
+        if not os.access(directory, os.W_OK):
+            raise PermissionError("it can't be written")
     except OSError as error:
         cause = error.strerror or error
         raise JobError(
@@ -236,17 +252,8 @@ def _write_atomically(path: Path, data: bytes) -> None:
     Raises:
         JobError: if it can't be written.
     """
-    unfinished = path.with_name(path.name + _UNFINISHED)
     try:
-        try:
-            with unfinished.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
+        durable.write_whole(path, data)
     except OSError as error:
         cause = error.strerror or error
         raise JobError(f"can't write the checkpoint {path}: {cause}") from error

@@ -14,6 +14,7 @@ import contextlib
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from movielens.errors import HalfstarError
 from train.errors import JobError
 from train.failure import write_failure
 from train.hosts import Hosts
-from train.watch import Watch
+from train.watch import USUAL_PATIENCE, Patience, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -116,13 +117,16 @@ ALONE = Cluster(Hosts(("localhost",), "localhost"))
 
 
 @contextlib.contextmanager
-def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
+def joined(
+    hosts: Hosts, failure_file: Path, patience: Patience = USUAL_PATIENCE
+) -> Iterator[Cluster]:
     """Connect the hosts; if one of them fails, all fail.
 
     Args:
         hosts: who takes part.
         failure_file: where a host writes the reason if it has to end itself while it
             waits for a host that is gone.
+        patience: how long hosts wait for each other.
 
     Raises:
         JobError: if a host can't be reached, or is gone.
@@ -145,7 +149,8 @@ def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
         write_failure(failure_file, reason)
         os._exit(1)
 
-    watch = Watch.start(hosts, end_process, start_tracker)
+    watch = Watch.start(hosts, end_process, start_tracker, patience)
+    failure = ""
     try:
         collective.init(
             **watch.shared,
@@ -163,24 +168,45 @@ def joined(hosts: Hosts, failure_file: Path) -> Iterator[Cluster]:
         )
         yield cluster
     except XGBoostError as error:
-        reason = watch.reason(watch.patience.grace)
-        reason = reason or f"the hosts lost each other ({_first_line(error)})"
-        watch.end(reason)
+        failure = watch.reason(watch.patience.grace)
+        failure = failure or f"the hosts lost each other ({_first_line(error)})"
         raise JobError(
-            f"{reason}: start the job again, it goes on from its last checkpoint"
+            f"{failure}: start the job again, it goes on from its last checkpoint"
         ) from error
     except BaseException as error:
-        watch.end(f"host {hosts.current} failed: {error or type(error).__name__}")
+        failure = f"host {hosts.current} failed: {error or type(error).__name__}"
         raise
-    else:
-        watch.end()
     finally:
-        # XGBoost's threads must end before the process does, however it ends.
+        watch.end(failure)
+        last_words = failure or f"host {hosts.names[0]} doesn't answer any more"
+        with _ending_after(patience.silence, end_process, last_words):
+            _disconnect(tracker)
+
+
+@contextlib.contextmanager
+def _ending_after(
+    seconds: float, end_process: Callable[[str], None], reason: str
+) -> Iterator[None]:
+    """End this process if the context takes longer than so many seconds."""
+    timer = threading.Timer(seconds, end_process, [reason])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _disconnect(tracker: RabitTracker | None) -> None:
+    """End XGBoost's threads, which must end before the process does.
+
+    This waits for an answer of the first host, for ever if that one stands still.
+    """
+    with contextlib.suppress(XGBoostError):
+        collective.finalize()
+    if tracker is not None:
         with contextlib.suppress(XGBoostError):
-            collective.finalize()
-        if tracker is not None:
-            with contextlib.suppress(XGBoostError):
-                tracker.free()
+            tracker.free()
 
 
 def _first_line(error: XGBoostError) -> str:

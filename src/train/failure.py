@@ -1,7 +1,8 @@
 """The failure file, which SageMaker shows as the reason why a job failed.
 
-Only `write_failure` writes it. So a reason holds no character that a terminal or a web
-page can't show, wherever its text came from.
+Only `write_failure` writes it, and the training toolkit, whose words `explain_failure`
+puts right. So a reason holds no character that a terminal or a web page can't show,
+wherever its text came from.
 """
 
 from __future__ import annotations
@@ -9,8 +10,14 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from movielens.regular_files import read_regular
+
 # SageMaker shows so many characters of the file.
 REASON_LENGTH = 1_024
+
+# How the toolkit begins when it fails itself; a traceback follows, and then the cause.
+_TOOLKIT = "Framework Error"
+_MOST_BYTES = 2**20
 
 
 def write_failure(path: Path, reason: str) -> None:
@@ -24,6 +31,29 @@ def write_failure(path: Path, reason: str) -> None:
     """
     with contextlib.suppress(OSError):
         path.write_text(printable(reason), encoding="utf-8")
+
+
+def explain_failure(path: Path) -> None:
+    """See to it that the failure file begins with a cause, after a job has failed.
+
+    The toolkit reads the configuration before our own code does. If it fails over that,
+    it writes a traceback, or nothing.
+
+    Args:
+        path: the failure file.
+    """
+    try:
+        text = read_regular(path, _MOST_BYTES).decode(errors="replace")
+    except FileNotFoundError:
+        text = ""
+    except OSError:
+        return
+    lines = text.strip().splitlines()
+    if not lines:
+        write_failure(path, "the job ended without a reason: see its log")
+    elif lines[0].startswith(_TOOLKIT):
+        cause = f"the training toolkit can't use the files in input/config: {lines[-1]}"
+        write_failure(path, f"{cause}\n\n{text}")
 
 
 def printable(text: str) -> str:

@@ -30,17 +30,22 @@ def table(hyperparameters: type[Hyperparameters] = Hyperparameters) -> str:
     return "\n".join(lines)
 
 
-def with_table(text: str, new_table: str) -> str:
-    """The same Markdown with ``new_table`` between the two comments.
+def with_table(text: str, new_table: str, begin: str = BEGIN) -> str:
+    """The same Markdown with ``new_table`` between two comments.
+
+    Args:
+        text: Markdown.
+        new_table: a table.
+        begin: the first comment; the second one is `END`.
 
     Raises:
         ValueError: if the comments aren't there.
     """
-    before, begin, rest = text.partition(BEGIN)
+    before, found, rest = text.partition(begin)
     _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"no place for the table: expected {BEGIN} and then {END}")
-    return f"{before}{BEGIN}\n\n{new_table}\n\n{END}{after}"
+    if not found or not end:
+        raise ValueError(f"no place for the table: expected {begin} and then {END}")
+    return f"{before}{begin}\n\n{new_table}\n\n{END}{after}"
 
 
 def _default(declaration: Declaration) -> str:

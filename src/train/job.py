@@ -9,12 +9,16 @@ import json
 import logging
 import os
 import socket
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from movielens.channel import Channel
 from movielens.errors import DataError
+from movielens.json_text import is_too_deep, parse_json
+from movielens.regular_files import read_regular
 from train.errors import JobError
 from train.hosts import Hosts
 from train.hyperparameters import Hyperparameters
@@ -27,6 +31,10 @@ VALIDATION_CHANNEL = "validation"
 MODEL_CHANNEL = "model"
 TABLE_CHANNELS = ("training", "train", "movies")
 KNOWN_CHANNELS = (*TABLE_CHANNELS, VALIDATION_CHANNEL, MODEL_CHANNEL)
+
+_HYPERPARAMETERS = "hyperparameters.json"
+_CHANNELS = "inputdataconfig.json"
+_RESOURCES = "resourceconfig.json"
 
 # Where SageMaker and its toolkit look for the outcome of a job.
 FAILURE = "output/failure"
@@ -41,6 +49,8 @@ _LEFT_BEHIND = (
     "model/manifest.json",
 )
 
+# The platform's own limits allow a quarter of it.
+_MOST_CONFIG_BYTES = 2**22
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -80,14 +90,14 @@ class TrainingJob:
             JobError: a configuration that can't be used.
         """
         config = base_dir / "input" / "config"
-        hosts = Hosts.of(read_config(config / "resourceconfig.json"))
+        hosts = Hosts.of(read_config(config / _RESOURCES) or _alone())
         channels = _channels(
             base_dir / "input" / "data",
-            read_config(config / "inputdataconfig.json"),
+            read_config(config / _CHANNELS),
             hosts,
         )
         checkpoint_config = read_config(config / "checkpointconfig.json")
-        hyperparameters = read_config(config / "hyperparameters.json")
+        hyperparameters = read_config(config / _HYPERPARAMETERS)
         return cls(
             hosts=hosts,
             channels=tuple(
@@ -117,24 +127,19 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         JobError: if it isn't a JSON object.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    text = _text_of(path)
+    if text is None:
         return {}
-    except OSError as error:
-        raise JobError(f"can't read {path}: {error.strerror or error}") from error
-
-    text = _utf_8_text(path, data)
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text)
+    except ValueError as error:
         raise JobError(f"can't read {path} as JSON: {error}") from error
     if not isinstance(value, dict):
         raise JobError(f"{path} holds {type(value).__name__}, expected a JSON object")
     return value
 
 
-def prepare(base_dir: Path) -> None:
+def prepare(base_dir: Path) -> Path:
     """Make a base directory look as the platform would have made it.
 
     A plain ``docker run`` mounts data and nothing else, but the training toolkit needs
@@ -142,37 +147,110 @@ def prepare(base_dir: Path) -> None:
     removed: its model must not outlive a failure of this job, and the toolkit never
     overwrites a failure file.
 
+    Returns:
+        The base directory for the toolkit. It is ``base_dir``; or, if the input is
+        mounted read-only and lacks configuration files, one that stands in for it and
+        has links to all else. The job itself doesn't need it.
+
     Raises:
-        JobError: if the directory can't be written, or a configuration file isn't a
-            JSON object in UTF-8.
+        JobError: if the output can't be written, or a configuration file isn't a JSON
+            object in UTF-8.
     """
-    config = base_dir / "input" / "config"
-    host = socket.gethostname()
-    defaults = {
-        "hyperparameters.json": {},
-        "inputdataconfig.json": {},
-        "resourceconfig.json": {"current_host": host, "hosts": [host]},
-    }
     try:
-        for directory in (config, base_dir / "model", base_dir / "output" / "data"):
+        # The output first, for the failure file.
+        for directory in (base_dir / "output" / "data", base_dir / "model"):
             directory.mkdir(parents=True, exist_ok=True)
         for name in _LEFT_BEHIND:
             (base_dir / name).unlink(missing_ok=True)
-        for name, value in defaults.items():
-            if not (config / name).exists():
-                (config / name).write_text(json.dumps(value))
     except OSError as error:
-        raise JobError(
-            f"can't prepare {base_dir}: {error}; mount a writable directory, or set "
-            f"{BASE_DIR_VARIABLE}"
-        ) from error
+        raise _unprepared(base_dir, error) from error
 
     # The toolkit reads these files before the job does, and its errors say less.
-    for name in (*defaults, "checkpointconfig.json"):
-        read_config(config / name)
-    for name in defaults:
-        _remove_byte_order_mark(config / name)
-    Hosts.of(read_config(config / "resourceconfig.json"))
+    config = base_dir / "input" / "config"
+    read_config(config / "checkpointconfig.json")
+    texts = _toolkit_texts(config)
+    try:
+        _write_texts(config, texts)
+    except OSError as error:
+        logger.info("%s can't be written to: %s", config, error.strerror or error)
+        return _stand_in(base_dir, texts)
+    return base_dir
+
+
+def _alone() -> dict[str, Any]:
+    """``resourceconfig.json`` of a job on this machine alone."""
+    host = socket.gethostname()
+    return {"current_host": host, "hosts": [host]}
+
+
+def _toolkit_texts(config: Path) -> dict[str, str]:
+    """The files that the toolkit reads, by name, as they should be.
+
+    They are there, and have no byte order mark, at which the toolkit fails.
+
+    Raises:
+        JobError: if a file isn't a JSON object, or the job couldn't use it.
+    """
+    defaults = {_HYPERPARAMETERS: {}, _CHANNELS: {}, _RESOURCES: _alone()}
+    values = {name: read_config(config / name) for name in defaults}
+    for name, value in values[_HYPERPARAMETERS].items():
+        # The toolkit reads the values as JSON too.
+        if isinstance(value, str) and is_too_deep(value):
+            raise JobError(f"hyperparameter {name} has too many brackets")
+
+    texts: dict[str, str] = {}
+    for name, default in defaults.items():
+        text = _text_of(config / name)
+        texts[name] = json.dumps(default) if text is None else text
+    Hosts.of(parse_json(texts[_RESOURCES]))
+    return texts
+
+
+def _write_texts(config: Path, texts: Mapping[str, str]) -> None:
+    """Write the files that aren't as they should be."""
+    config.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        path = config / name
+        data = text.encode()
+        if not path.exists():
+            path.write_bytes(data)
+        elif read_regular(path, _MOST_CONFIG_BYTES) != data:
+            # Opened like this, the file is whole until the shorter text is in its
+            # place.
+            with path.open("r+b") as stream:
+                stream.write(data)
+                stream.truncate()
+
+
+def _stand_in(base_dir: Path, texts: Mapping[str, str]) -> Path:
+    """A base directory with these configuration files and links to all else."""
+    try:
+        directory = Path(tempfile.mkdtemp(prefix="halfstar-job-"))
+        config = directory / "input" / "config"
+        _write_texts(config, texts)
+        for name in ("input/data", "model", "output"):
+            (directory / name).symlink_to(base_dir / name)
+    except OSError as error:
+        raise _unprepared(base_dir, error) from error
+    return directory
+
+
+def _unprepared(base_dir: Path, error: OSError) -> JobError:
+    return JobError(
+        f"can't prepare {base_dir}: {error}; mount a writable directory, or set "
+        f"{BASE_DIR_VARIABLE}"
+    )
+
+
+def _text_of(path: Path) -> str | None:
+    """The text of a configuration file, None if there is none."""
+    try:
+        data = read_regular(path, _MOST_CONFIG_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise JobError(f"can't read {path}: {error.strerror or error}") from error
+    return _utf_8_text(path, data)
 
 
 def _utf_8_text(path: Path, data: bytes) -> str:
@@ -186,26 +264,6 @@ def _utf_8_text(path: Path, data: bytes) -> str:
         raise JobError(
             f"{path} isn't UTF-8 ({error.reason} at byte {error.start + 1}): "
             "save it as UTF-8"
-        ) from error
-
-
-def _remove_byte_order_mark(path: Path) -> None:
-    """Write a configuration file again if it begins with a mark.
-
-    The toolkit can't read a file with it.
-    """
-    data = path.read_bytes()
-    if not data.startswith(codecs.BOM_UTF8):
-        return
-    try:
-        # Opened like this, the file is whole until the shorter text is in its place.
-        with path.open("r+b") as stream:
-            stream.write(data.removeprefix(codecs.BOM_UTF8))
-            stream.truncate()
-    except OSError as error:
-        raise JobError(
-            f"{path} begins with a byte order mark, which can't be removed here "
-            f"({error.strerror or error}): save it as UTF-8 without BOM"
         ) from error
 
 

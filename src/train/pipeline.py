@@ -50,6 +50,7 @@ from train.report import metric_lines, predictions_csv
 from train.split import Split, split_ratings, without_tested
 from train.stop import StopSignal
 from train.warm import EarlierModel, read_model
+from train.watch import USUAL_PATIENCE, Patience
 
 logger = logging.getLogger(__name__)
 
@@ -63,16 +64,23 @@ MOST_ROWS_AFTER_STOP = 100_000
 ALSO_IN_VALIDATION = "also in validation"
 
 
-def train(job: TrainingJob, stop: StopSignal) -> Evaluation | None:
+def train(
+    job: TrainingJob, stop: StopSignal, patience: Patience = USUAL_PATIENCE
+) -> Evaluation | None:
     """Run one job to its artifact and its evaluation.
 
     Of several hosts, the first one evaluates and writes; the others return None.
+
+    Args:
+        job: what to train on, and where to write.
+        stop: asked between stages and after every round.
+        patience: how long hosts wait for each other.
 
     Raises:
         HalfstarError: data, hyperparameters or directories that can't be used, hosts
             that are gone, or a stop before there was a model.
     """
-    with joined(job.hosts, job.failure_file) as cluster:
+    with joined(job.hosts, job.failure_file, patience) as cluster:
         with stop.giving_up("the features"):
             data = _prepare(job, cluster)
         stop.check("the features")
@@ -372,7 +380,7 @@ def _write(
     rows: Split,
     predictions: Predictions,
 ) -> None:
-    artifact.save(model, evaluation, job.model_dir)
+    # The model comes last: a job that fails on the way leaves none behind.
     _write_output(
         job.output_data_dir / artifact.EVALUATION,
         artifact.to_json(evaluation.to_json()),
@@ -382,6 +390,7 @@ def _write(
             job.output_data_dir / "predictions.csv",
             predictions_csv(rows.test, predictions),
         )
+    artifact.save(model, evaluation, job.model_dir)
     logger.info("model in %s, evaluation in %s", job.model_dir, job.output_data_dir)
 
 

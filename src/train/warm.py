@@ -11,8 +11,6 @@ Test rows come from the new ratings only, because the old trees have seen the ot
 from __future__ import annotations
 
 import logging
-import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,14 +24,14 @@ from movielens.assembly import drop_duplicates
 from movielens.channel import Channel
 from movielens.errors import ArtifactError
 from movielens.features import FeatureSpec
+from movielens.manifest import ARCHIVE
+from movielens.packed_files import unpack
 from movielens.tables import RatingTable
 from train.errors import JobError
 from train.hyperparameters import Hyperparameters
 from train.split import Split
 
 logger = logging.getLogger(__name__)
-
-ARCHIVE = "model.tar.gz"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,26 +145,29 @@ def _unpacked(directory: Path) -> Iterator[Path]:
     if not archive.exists():
         yield directory
         return
-    with tempfile.TemporaryDirectory() as unpacked:
+    with _temporary_directory() as unpacked:
         try:
-            _unpack(archive, Path(unpacked))
-        except (OSError, tarfile.TarError, EOFError) as error:
+            unpack(archive, unpacked, artifact.FILES)
+        except ValueError as error:
             raise ArtifactError(
                 f"can't unpack {archive}: {error}: upload it again"
             ) from error
-        yield Path(unpacked)
+        except OSError as error:
+            reason = error.strerror or error
+            raise ArtifactError(
+                f"can't unpack {archive}: {reason} (into {unpacked})"
+            ) from error
+        yield unpacked
 
 
-def _unpack(archive: Path, directory: Path) -> None:
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            # Only files at the top, which an artifact consists of. Any other path might
-            # lead out of the directory.
-            name = member.name.removeprefix("./")
-            if Path(name).name != name:
-                continue
-            file = tar.extractfile(member)
-            if file is None:
-                continue
-            with file, (directory / name).open("wb") as unpacked:
-                shutil.copyfileobj(file, unpacked)
+@contextmanager
+def _temporary_directory() -> Iterator[Path]:
+    try:
+        directory = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise JobError(
+            f"no place to unpack the model: {error.strerror or error}; set TMPDIR to a "
+            "directory that can be written"
+        ) from error
+    with directory as name:
+        yield Path(name)

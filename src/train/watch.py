@@ -30,6 +30,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from movielens.json_text import parse_json
 from train.errors import JobError
 from train.hosts import Hosts
 
@@ -39,6 +40,7 @@ PORT = 9099
 
 _RETRY_SECONDS = 0.5
 _SIGN_OF_LIFE = b"{}\n"
+_MOST_LINE_BYTES = 2**17
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,9 @@ class Watch:
         """Learn which host has connected; hang up on anything else."""
         peer.settimeout(self.patience.silence)
         try:
-            name = str(json.loads(_read_line(peer))["host"])
+            name = str(parse_json(_read_line(peer))["host"])
+            if name not in self.hosts.names:
+                raise ValueError(f"it calls itself {name[:100]!r}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             peer.close()
             logger.warning("a connection that is no host of this job: %s", error)
@@ -176,8 +180,8 @@ class Watch:
         self._send_message({"host": self.hosts.current})
         peer.settimeout(seconds)
         try:
-            self.shared = dict(json.loads(_read_line(peer))["shared"])
-        except (OSError, ValueError, KeyError) as error:
+            self.shared = dict(parse_json(_read_line(peer))["shared"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
             self._hang_up()
             raise JobError(
                 f"{first} ended before the job began: see its log"
@@ -212,7 +216,7 @@ class Watch:
         why = "its connection closed"
         try:
             while line := _read_line(peer):
-                message = json.loads(line)
+                message = dict(parse_json(line))
                 if message.get("done"):
                     return
                 if "failed" in message:
@@ -220,7 +224,7 @@ class Watch:
                     return
         except TimeoutError:
             why = f"no sign of life for {self.patience.silence:g} s"
-        except (OSError, ValueError) as error:
+        except (OSError, TypeError, ValueError) as error:
             why = str(error)
         finally:
             peer.close()
@@ -271,11 +275,16 @@ def _read_line(peer: socket.socket) -> bytes:
     """One line; empty once the connection has ended.
 
     Lines are short and rare, so reading a byte at a time is quick enough.
+
+    Raises:
+        ValueError: the line doesn't end.
     """
-    line = b""
+    line = bytearray()
     while not line.endswith(b"\n"):
         byte = peer.recv(1)
         if not byte:
             return b""
         line += byte
-    return line
+        if len(line) > _MOST_LINE_BYTES:
+            raise ValueError("a line that doesn't end")
+    return bytes(line)

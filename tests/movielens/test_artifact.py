@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ import xgboost
 
 from movielens import artifact
 from movielens.errors import ArtifactError
-from movielens.manifest import SCHEMA_VERSION, FileEntry
+from movielens.manifest import SCHEMA_VERSION, FileEntry, sha256_of
 from movielens.model import Model
 from movielens.predictions import DECISIONS, Decision
 from movielens.ratings import HALF_STARS
+from movielens.signature import SigningKeyError
 from movielens.tables import RatingTable
 from tests.examples import EVALUATION
 
@@ -215,7 +217,7 @@ def test_an_absent_file_is_named(saved: Path, name: str) -> None:
 
 def test_an_empty_file_is_named(saved: Path) -> None:
     (saved / "forest.bin").write_bytes(b"")
-    with pytest.raises(ArtifactError, match=r"can't read .*forest\.bin"):
+    with pytest.raises(ArtifactError, match=r"forest\.bin isn't .* 0 bytes"):
         artifact.read(saved)
 
 
@@ -263,3 +265,127 @@ def test_a_manifest_with_an_unknown_file_is_refused(saved: Path) -> None:
     replace_file(saved, "other.bin", b"data")
     with pytest.raises(ArtifactError, match=r"manifest\.json names .*other\.bin"):
         artifact.read(saved)
+
+
+# What other programs do to the files
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+@pytest.mark.parametrize("name", ["manifest.json", "booster.ubj", "features.npz"])
+def test_only_regular_files_are_read(
+    saved: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    (saved / name).unlink()
+    make(saved / name)
+    for read in (artifact.read, artifact.size):
+        with pytest.raises(ArtifactError, match=rf"{name}: it is no regular file"):
+            read(saved)
+
+
+def test_a_file_longer_than_the_manifest_says_is_not_read(saved: Path) -> None:
+    with (saved / "booster.ubj").open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(ArtifactError, match=r"booster\.ubj: it has 1099511627776 by"):
+        artifact.read(saved)
+
+
+def test_the_size_is_measured_whatever_the_manifest_says(saved: Path) -> None:
+    def say_little(manifest: dict[str, Any]) -> None:
+        for entry in manifest["files"].values():
+            entry["bytes"] = 1
+
+    before = artifact.size(saved)
+    change_manifest(saved, say_little)
+    assert artifact.size(saved) == before
+    with pytest.raises(ArtifactError, match="expected at most 1"):
+        artifact.read(saved)
+
+
+def test_files_that_change_after_they_were_read_change_nothing(
+    model_with_regression: Model, saved_with_regression: Path, ratings: RatingTable
+) -> None:
+    found = artifact.read(saved_with_regression)
+    forest = found.forest
+    assert forest is not None
+    digest = sha256_of(forest)
+    # As `cp` does it: the same files, first empty and then with other content.
+    for path in saved_with_regression.iterdir():
+        path.write_bytes(b"")
+        path.write_bytes(b"another model")
+
+    assert sha256_of(forest) == digest
+    regression = found.regression()
+    assert regression is not None
+    model = Model(found.spec, found.booster(), found.decision, regression)
+    queries = ratings.queries()
+    np.testing.assert_array_equal(
+        model.predict(queries).expected_rating,
+        model_with_regression.predict(queries).expected_rating,
+    )
+
+
+def test_links_to_the_files_are_followed(saved: Path, tmp_path: Path) -> None:
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    for path in [*saved.iterdir()]:
+        if path.is_file():
+            (mounted / path.name).symlink_to(path)
+    assert artifact.read(mounted).n_bytes == artifact.size(saved)
+
+
+# Signatures
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+def test_with_a_key_a_model_is_signed_and_otherwise_the_same(
+    saved: Path, small_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = tmp_path / "signed"
+    signed.mkdir()
+    monkeypatch.setenv("HALFSTAR_SIGNING_KEY", KEY)
+    artifact.save(small_model, EVALUATION, signed)
+    names = {path.name for path in saved.iterdir() if path.is_file()}
+    assert {path.name for path in signed.iterdir()} == names | {"manifest.sig"}
+    for name in names:
+        assert (signed / name).read_bytes() == (saved / name).read_bytes()
+
+    assert artifact.size(signed) == artifact.read(signed).n_bytes
+    monkeypatch.delenv("HALFSTAR_SIGNING_KEY")
+    assert artifact.read(signed).n_bytes == artifact.size(signed)
+
+
+def test_with_a_key_only_signed_models_are_read(
+    saved: Path, small_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HALFSTAR_SIGNING_KEY", KEY)
+    for read in (artifact.read, artifact.size):
+        with pytest.raises(ArtifactError, match=r"has no manifest\.sig, and a signing"):
+            read(saved)
+
+    artifact.save(small_model, EVALUATION, saved)
+    artifact.read(saved)
+    # A file with the hash that fits, as only someone without the key would do it.
+    replace_file(saved, "evaluation.json", b"{}")
+    for read in (artifact.read, artifact.size):
+        with pytest.raises(ArtifactError, match="isn't the signature of the manifest"):
+            read(saved)
+
+
+def test_a_model_saved_without_a_key_has_no_earlier_signature(
+    small_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HALFSTAR_SIGNING_KEY", KEY)
+    artifact.save(small_model, EVALUATION, tmp_path)
+    monkeypatch.delenv("HALFSTAR_SIGNING_KEY")
+    artifact.save(small_model, EVALUATION, tmp_path)
+    assert not (tmp_path / "manifest.sig").exists()
+
+
+def test_a_key_that_cannot_be_used_is_said_before_anything_is_written(
+    small_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HALFSTAR_SIGNING_KEY", "short")
+    with pytest.raises(SigningKeyError, match="has 5 bytes"):
+        artifact.save(small_model, EVALUATION, tmp_path)
+    assert not [*tmp_path.iterdir()]

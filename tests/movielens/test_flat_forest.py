@@ -162,3 +162,19 @@ def test_any_bytes_are_refused_or_taken_whole(
         return
     tables = parts.base_margins.nbytes + parts.trees.nbytes + parts.nodes.nbytes
     assert HEADER.itemsize + tables <= len(flat)
+
+
+@pytest.mark.parametrize("booster", [b"", b"Z", b"{}", dumps({"learner": []})])
+def test_what_is_no_booster_is_a_value_error(booster: bytes) -> None:
+    with pytest.raises(ValueError, match="as XGBoost writes it"):
+        flatten(booster)
+
+
+def test_a_tree_in_which_a_node_has_two_parents_is_refused() -> None:
+    model = loads(bytes(booster_of().save_raw("ubj")))
+    tree = model["learner"]["gradient_booster"]["model"]["trees"][0]
+    left = tree["left_children"].copy()
+    left[left >= 0] = 0  # back to the root
+    tree["left_children"] = left
+    with pytest.raises(ValueError, match="a node has two parents"):
+        flatten(dumps(model))

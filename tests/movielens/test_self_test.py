@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from movielens.flat_forest import flatten, split_points
 from movielens.model import Model
@@ -70,4 +72,27 @@ def test_a_missing_array_is_named(asked: SelfTest) -> None:
     arrays = asked.to_arrays()
     del arrays["stars"]
     with pytest.raises(KeyError, match="stars"):
+        SelfTest.from_arrays(arrays)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("user_id", lambda array: array[:-1]),
+        ("user_id", lambda array: array.astype(np.float64)),
+        ("timestamp", lambda array: array[:, None]),
+        ("probabilities", lambda array: array[:, :-1]),
+        ("probabilities", lambda array: array[0, 0]),
+        ("features", lambda array: array[:3]),
+        ("features", lambda array: np.tile(array, (100, 1))),
+        ("margins", lambda array: array.ravel()),
+        ("stars", lambda array: array[1:]),
+    ],
+)
+def test_an_array_of_another_shape_is_refused(
+    asked: SelfTest, name: str, change: Callable[[NDArray[Any]], NDArray[Any]]
+) -> None:
+    arrays = asked.to_arrays()
+    arrays[name] = np.asarray(change(arrays[name]))
+    with pytest.raises(ValueError, match="rows"):
         SelfTest.from_arrays(arrays)

@@ -61,3 +61,48 @@ def test_any_cut_is_refused() -> None:
     for n_bytes in range(len(data)):
         with pytest.raises(ValueError, match="not UBJSON"):
             loads(data[:n_bytes])
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", "at byte 0: 1 bytes are wanted"),
+        (b"ZZ", "at byte 1: something follows"),
+        (b"x", "b'x' is no type"),
+        (b"N", "b'N' is no type"),
+        (b"Sd" + bytes(4), "b'd' is no length"),
+        (b"SZ", "b'Z' is no length"),
+        (b"Si\xff", "-1 bytes are wanted"),
+        (b"SL" + b"\x7f" * 8, "bytes are wanted"),
+        (b"Si\x01\xff", "can't decode"),
+        (b"[$d#L" + b"\x7f" * 8, "bytes are wanted"),
+        (b"[$i#i\xff", "-1 bytes are wanted"),
+        (b"[$iXi\x00", "without a length"),
+        (b"[$Z#i\x01", "b'Z' is no type"),
+        (b"[#L" + b"\x7f" * 8, "bytes are wanted"),
+        (b"{i\x01aZ", "bytes are wanted"),
+        (b"{Zi\x01aZ}", "b'Z' is no length"),
+        (b"[" * 200_000, "nested more than 100 levels"),
+        (b"{i\x00" * 200_000, "nested more than 100 levels"),
+        (b"[#i\x01" * 5000 + b"Z", "nested more than 100 levels"),
+    ],
+)
+def test_what_is_odd_is_a_value_error(data: bytes, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        loads(data)
+
+
+def test_mutated_bytes_are_a_value_or_a_value_error() -> None:
+    value = {"text": "é", "array": np.arange(9, dtype=">i4"), "list": [1.5, None, {}]}
+    data = dumps(value)
+    rng = np.random.default_rng(5)
+    n_refused = 0
+    for _ in range(3000):
+        mutated = bytearray(data)
+        for position in rng.integers(len(mutated), size=2):
+            mutated[position] = rng.choice(list(b"{}[]$#SZTFiUIlLdDC\x00\x01\xff"))
+        try:
+            loads(bytes(mutated))
+        except ValueError:
+            n_refused += 1
+    assert n_refused > 1000

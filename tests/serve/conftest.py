@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -21,9 +24,12 @@ from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
 from serve.app import Api, Application
-from serve.models import Models
+from serve.model_places import ModelPlaces
+from serve.models import ModelLimits, Models
 from serve.multi_model import MultiModelApplication
 from serve.predicted_rows import PredictedRows, predict_rows
+from serve.registry import Kept, Line
+from serve.resources import MODEL_FACTOR
 from serve.served_model import ServedModel, load
 from serve.server import bind, make_server
 from serve.settings import ServeSettings
@@ -102,6 +108,52 @@ def predicted(model: Model) -> PredictedRows:
     timestamp = np.resize(np.array([np.nan, 1e9]), len(movie_id))
     queries = RatingQueries(user_id, movie_id, timestamp)
     return predict_rows(model, queries)
+
+
+PROCESS_1 = """
+import logging, socket
+import xgboost
+from serve.registry import Registry
+from serve.supervisor import Supervisor
+
+Supervisor([], lambda *_: None, desk=Registry(socket.socket(fileno=0))).run()
+"""
+
+
+@pytest.fixture(scope="session")
+def line() -> Iterator[Line]:
+    """To a process 1 that has no workers, but proves models."""
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with writer:
+        with reader:
+            process = subprocess.Popen(
+                [sys.executable, "-c", PROCESS_1], stdin=reader.fileno()
+            )
+        yield Line(writer)
+    process.terminate()
+    assert process.wait() == 0
+
+
+MakeModels = Callable[..., Models]
+
+
+@pytest.fixture
+def make_models(line: Line, model_dir: Path) -> MakeModels:
+    """Make `Models` with room for so many of the small model.
+
+    They may be anywhere below the directories of this session's tests. ``kept`` are
+    those of a former worker. The other names are those of `ModelLimits`.
+    """
+
+    def make(
+        room: float, kept: Mapping[str, Kept] | None = None, **limits: Any
+    ) -> Models:
+        n_bytes = sum(file.stat().st_size for file in model_dir.iterdir())
+        memory_bytes = int(room * MODEL_FACTOR * n_bytes)
+        places = ModelPlaces(model_dir.parent)
+        return Models(places, ModelLimits(memory_bytes, **limits), line, kept or {})
+
+    return make
 
 
 @contextlib.contextmanager

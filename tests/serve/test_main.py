@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from movielens.model import Model
 from tests.serve.by_hand import head
+from tests.serve.forging import make_crashing
 
 Serve = Callable[..., subprocess.Popen[str]]
 
@@ -204,25 +208,135 @@ def is_alive(pid: int) -> bool:
     return after_name.split()[0] != "Z"
 
 
-def test_models_are_loaded_by_request(serve: Serve, base_dir: Path, port: int) -> None:
+# Several models
+
+
+class Many:
+    """A server of models that are loaded by request, and its directory of models."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int, root: Path) -> None:
+        self.process = process
+        self.root = root
+        self._client = httpx.Client(
+            base_url=url_of(port, ""), trust_env=False, timeout=60
+        )
+
+    def load(self, name: str) -> httpx.Response:
+        url = self.root / name / "model"
+        model = {"model_name": name, "url": str(url)}
+        return self._request("POST", "/models", json=model)
+
+    def unload(self, name: str) -> int:
+        return self._request("DELETE", f"/models/{name}").status_code
+
+    def names(self) -> list[str]:
+        listed = self._request("GET", "/models").json()["models"]
+        return [model["modelName"] for model in listed]
+
+    def invoke(self, name: str) -> httpx.Response:
+        headers = {
+            "content-type": "text/csv",
+            "x-amzn-sagemaker-target-model": f"{name}.tar.gz",
+        }
+        path = f"/models/{name}/invoke"
+        return self._request("POST", path, content="1,2", headers=headers)
+
+    def kill_worker(self) -> None:
+        # The process of the last proof may still be ending.
+        wait_until(lambda: len(workers_of(self.process)) == 1)
+        (worker,) = workers_of(self.process)
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: worker not in workers_of(self.process))
+
+    def stop(self) -> str:
+        """End it; gives its log."""
+        self.process.send_signal(signal.SIGTERM)
+        _, stderr = self.process.communicate()
+        assert self.process.returncode == 0
+        return stderr
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        # A worker that is killed takes its connections along.
+        headers = {**options.pop("headers", {}), "connection": "close"}
+        return self._client.request(method, path, headers=headers, **options)
+
+
+@pytest.fixture
+def many(serve: Serve, base_dir: Path, port: int) -> Iterator[Many]:
+    """With two models, neither of them loaded."""
+    root = base_dir / "models"
+    for name in "ab":
+        shutil.copytree(base_dir / "model", root / name / "model")
     process = serve(SAGEMAKER_MULTI_MODEL="true")
     wait_for_ping(process, port)
-    loaded = httpx.post(
-        url_of(port, "/models"),
-        json={"model_name": "a", "url": str(base_dir / "model")},
-        trust_env=False,
-        timeout=60,
-    )
-    assert loaded.status_code == 200
-    headers = {"content-type": "text/csv", "x-amzn-sagemaker-target-model": "a.tar.gz"}
-    answer = httpx.post(
-        url_of(port, "/models/a/invoke"),
-        content="1,2",
-        headers=headers,
-        trust_env=False,
-    )
-    assert 0.5 <= float(answer.text) <= 5
-    process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate()
-    assert process.returncode == 0
-    assert "models by request" in stderr
+    many = Many(process, port, root)
+    yield many
+    many._client.close()
+
+
+def test_models_are_loaded_by_request(many: Many) -> None:
+    assert many.load("a").status_code == 200
+    assert 0.5 <= float(many.invoke("a").text) <= 5
+    assert "models by request" in many.stop()
+
+
+def test_a_worker_that_dies_loses_no_model(many: Many) -> None:
+    for name in "ab":
+        assert many.load(name).status_code == 200
+    expected = many.invoke("a").text
+    assert many.unload("b") == 200
+    for _ in range(3):
+        many.kill_worker()
+        assert many.invoke("a").text == expected
+        assert many.names() == ["a"]
+        assert many.load("a").status_code == 409
+        assert many.load("b").status_code == 200
+        assert many.unload("b") == 200
+    many.kill_worker()
+    assert many.unload("a") == 200
+    many.kill_worker()
+    assert many.names() == []
+    assert "Traceback" not in many.stop()
+
+
+def test_a_forged_booster_is_refused_and_nothing_else_happens(many: Many) -> None:
+    assert many.load("a").status_code == 200
+    wait_until(lambda: len(workers_of(many.process)) == 1)
+    (worker,) = workers_of(many.process)
+    make_crashing(many.root / "b" / "model")
+    for _ in range(2):
+        assert many.load("b").status_code == 400
+    wait_until(lambda: workers_of(many.process) == {worker})
+    assert many.names() == ["a"]
+    assert many.invoke("a").status_code == 200
+    assert "Traceback" not in many.stop()
+
+
+def test_a_load_whose_worker_is_killed_leaves_nothing(many: Many) -> None:
+    (worker,) = workers_of(many.process)
+
+    def is_asked_for_a_proof() -> bool:
+        return workers_of(many.process) != {worker}
+
+    def load() -> None:
+        with contextlib.suppress(httpx.TransportError):
+            many.load("a")
+
+    loading = threading.Thread(target=load)
+    loading.start()
+    wait_until(is_asked_for_a_proof)
+    os.kill(worker, signal.SIGKILL)
+    loading.join()
+    wait_until(lambda: worker not in workers_of(many.process))
+    # The worker may have died between its report and its answer.
+    assert many.load("a").status_code in (200, 409)
+    assert many.invoke("a").status_code == 200
+    assert many.names() == ["a"]
+
+
+def test_a_stop_during_a_load_is_clean(many: Many) -> None:
+    loading = threading.Thread(target=many.load, args=("a",))
+    loading.start()
+    wait_until(lambda: len(workers_of(many.process)) > 1)
+    many.stop()
+    loading.join()

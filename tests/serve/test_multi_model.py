@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -8,25 +9,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from movielens import artifact
-from serve.models import Models
 from serve.multi_model import PAGE
-from serve.resources import MODEL_FACTOR
-from tests.serve.conftest import Serving
+from serve.registry import Kept
+from tests.serve.conftest import MakeModels, Serving
+from tests.serve.forging import make_crashing
 
 ROWS = b"1,2\n4,10"
 
 
 @pytest.fixture
-def models(model_dir: Path) -> Models:
-    """With room for three."""
-    return Models(3 * MODEL_FACTOR * artifact.size(model_dir))
-
-
-@pytest.fixture
-def client(models: Models, serving: Serving) -> Iterator[httpx.Client]:
+def client(make_models: MakeModels, serving: Serving) -> Iterator[httpx.Client]:
+    """Of a server with room for three models."""
     with (
-        serving(models, max_concurrent=2) as (host, port),
+        serving(make_models(3), max_concurrent=2) as (host, port),
         httpx.Client(
             base_url=f"http://{host}:{port}", trust_env=False, timeout=60
         ) as client,
@@ -34,7 +29,7 @@ def client(models: Models, serving: Serving) -> Iterator[httpx.Client]:
         yield client
 
 
-def load(client: httpx.Client, name: str, url: Path) -> httpx.Response:
+def load(client: httpx.Client, name: str, url: object) -> httpx.Response:
     return client.post("/models", json={"model_name": name, "url": str(url)})
 
 
@@ -73,13 +68,51 @@ def test_what_is_no_model_is_refused(client: httpx.Client, tmp_path: Path) -> No
         b"[1]",
         b'{"model_name": "", "url": "/"}',
         b'{"model_name": 1, "url": "/"}',
-        b'{"model_name": "a/b", "url": "/"}',
+        b'{"model_name": "a", "url": ["/"]}',
         b"\xff",
     ):
         assert client.post("/models", content=content).status_code == 400
     assert client.get("/models").json() == {"models": []}
     assert client.post("/invocations", content=ROWS).status_code == 404
     assert client.put("/models/a").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a/b", "..", ".a", "a b", "a%2Fb", "a\n", "ä", "a\0", "a?b", "a#b", "a" * 257],
+)
+def test_a_name_that_a_path_would_have_to_escape_is_refused(
+    client: httpx.Client, model_dir: Path, name: str
+) -> None:
+    response = load(client, name, model_dir)
+    assert response.status_code == 400
+    assert "model_name is" in response.json()["error"]["message"]
+
+
+def test_a_name_may_be_a_hash_of_any_alphabet(
+    client: httpx.Client, model_dir: Path
+) -> None:
+    name = "Ab0_-." + "=" * 250
+    assert load(client, name, model_dir).status_code == 200
+    escaped = name.replace("=", "%3D").replace("A", "%41")
+    assert client.get(f"/models/{escaped}").json()["modelName"] == name
+    assert invoke(client, escaped).status_code == 200
+    assert client.delete(f"/models/{name}").status_code == 200
+
+
+def test_no_directory_but_those_of_models_is_looked_at(client: httpx.Client) -> None:
+    outside = {load(client, "a", url).text for url in ("/etc", "/nowhere", "etc", "")}
+    assert {text.count("isn't below") for text in outside} == {1}
+    assert "passwd" not in "".join(outside)
+
+
+def test_messages_do_not_list_a_directory(client: httpx.Client, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").touch()
+    response = load(client, "a", tmp_path)
+    assert response.status_code == 400
+    message = response.json()["error"]["message"]
+    assert "no manifest.json in" in message
+    assert "secret" not in message
 
 
 def test_a_damaged_model_is_refused(
@@ -93,10 +126,39 @@ def test_a_damaged_model_is_refused(
     assert "forest.bin isn't what training wrote" in message
 
 
-def test_a_model_larger_than_the_memory_is_507(
-    model_dir: Path, serving: Serving
+def test_a_booster_that_crashes_xgboost_is_refused_and_others_answer(
+    client: httpx.Client, model_dir: Path, tmp_path: Path
 ) -> None:
-    with serving(Models(1000)) as (host, port):
+    forged = shutil.copytree(model_dir, tmp_path / "forged")
+    make_crashing(forged)
+    load(client, "good", model_dir)
+    expected = invoke(client, "good").text
+    response = load(client, "forged", forged)
+    assert response.status_code == 400
+    assert "SIGSEGV" in response.json()["error"]["message"]
+    assert invoke(client, "good").text == expected
+    assert client.get("/models/forged").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "booster.ubj", "forest.bin"])
+def test_a_pipe_in_place_of_a_file_keeps_nobody_waiting(
+    client: httpx.Client, model_dir: Path, tmp_path: Path, name: str
+) -> None:
+    forged = shutil.copytree(model_dir, tmp_path / "forged")
+    (forged / name).unlink()
+    os.mkfifo(forged / name)
+    load(client, "good", model_dir)
+    response = load(client, "forged", forged)
+    assert response.status_code == 400
+    assert "no regular file" in response.json()["error"]["message"]
+    assert client.get("/ping").status_code == 200
+    assert invoke(client, "good").status_code == 200
+
+
+def test_a_model_larger_than_the_memory_is_507(
+    make_models: MakeModels, model_dir: Path, serving: Serving
+) -> None:
+    with serving(make_models(0.5)) as (host, port):
         response = httpx.post(
             f"http://{host}:{port}/models",
             json={"model_name": "a", "url": str(model_dir)},
@@ -106,14 +168,32 @@ def test_a_model_larger_than_the_memory_is_507(
     assert response.json()["error"]["code"] == "insufficient_storage"
 
 
-def test_models_are_listed_page_by_page(serving: Serving, model_dir: Path) -> None:
-    n_models = 2 * PAGE + 5
-    models = Models(n_models * MODEL_FACTOR * artifact.size(model_dir))
-    names = [f"model-{number:03}" for number in range(n_models)]
-    for name in names:
-        models.load(name, model_dir)
+def test_a_model_that_is_gone_when_it_is_read_again_is_503(
+    make_models: MakeModels, model_dir: Path, tmp_path: Path, serving: Serving
+) -> None:
+    copy = shutil.copytree(model_dir, tmp_path / "copy")
+    with (
+        serving(make_models(1)) as (host, port),
+        httpx.Client(
+            base_url=f"http://{host}:{port}", trust_env=False, timeout=60
+        ) as client,
+    ):
+        load(client, "a", copy)
+        expected = invoke(client, "a").text
+        load(client, "b", model_dir)  # a leaves memory
+        moved = copy.rename(tmp_path / "moved")
+        assert invoke(client, "a").status_code == 503
+        moved.rename(copy)
+        assert invoke(client, "a").text == expected
+
+
+def test_models_are_listed_page_by_page(
+    make_models: MakeModels, serving: Serving, model_dir: Path
+) -> None:
+    names = [f"model-{number:03}" for number in range(2 * PAGE + 5)]
+    kept = {name: Kept(str(model_dir), str(model_dir), 0, "") for name in names}
     listed = []
-    with serving(models) as (host, port):
+    with serving(make_models(1, kept)) as (host, port):
         url = f"http://{host}:{port}/models"
         pages = 0
         token = ""
@@ -149,7 +229,7 @@ def test_models_come_and_go_while_others_are_asked(
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(5):
+    for _ in range(2):
         for name in "ab":
             assert load(client, name, model_dir).status_code == 200
             assert invoke(client, name).text == expected

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,6 +20,7 @@ from movielens.tables import RatingTable
 from serve.forest import FlatForest
 from serve.served_model import load
 from tests.examples import EVALUATION
+from tests.serve.forging import resave
 
 
 @pytest.fixture
@@ -34,17 +33,6 @@ def saved(model: Model, tmp_path: Path) -> Path:
 def saved_gated(gated: Model, tmp_path: Path) -> Path:
     artifact.save(gated, EVALUATION, tmp_path)
     return tmp_path
-
-
-def resave(model_dir: Path, name: str, data: bytes) -> None:
-    """Replace a file of an artifact and write its new hash into the manifest."""
-    manifest = json.loads((model_dir / "manifest.json").read_bytes())
-    manifest["files"][name] = {
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
-    (model_dir / name).write_bytes(data)
-    (model_dir / "manifest.json").write_bytes(artifact.to_json(manifest))
 
 
 def change_leaves(model_dir: Path, name: str) -> None:

@@ -77,3 +77,50 @@ def test_a_worker_sees_that_the_supervisor_is_gone(run: Run) -> None:
     process.kill()
     stdout, _ = process.communicate(timeout=30)
     assert stdout == "the pipe is closed\n"
+
+
+def test_what_is_left_at_the_desk_is_done_in_a_process_of_its_own() -> None:
+    script = """
+import os, signal, socket, time
+from serve.server import bind
+from serve.supervisor import Patience, Supervisor
+
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+ours.setblocking(False)
+
+class Crash:
+    def run(self):
+        print("done in", os.getpid() != process_1, flush=True)
+        os.abort()
+
+    def ended(self, code):
+        print("ended with", code, os.getpid() == process_1, flush=True)
+
+class Desk:
+    def fileno(self):
+        return ours.fileno()
+
+    def tasks(self):
+        try:
+            while ours.recv(10):
+                yield Crash()
+        except BlockingIOError:
+            pass
+
+process_1 = os.getpid()
+
+def work(bound, watch):
+    theirs.send(b"a task")
+    time.sleep(60)
+
+Supervisor(bind(0), work, Patience(kill_s=0.2), Desk()).run()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(2)]
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert lines == ["done in True\n", "ended with -6 True\n"]

@@ -4,6 +4,7 @@ checkpoints of other jobs.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -233,6 +235,57 @@ def test_a_damaged_checkpoint_is_skipped(
     newest.write_bytes(newest.read_bytes()[:50])
     assert restored(tmp_path) == {"final": stage(10)}
     assert "checkpoint-20.zip is damaged" in caplog.text
+
+
+def checkpoint_of(state: str, booster: bytes = b"", compression: int = 0) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        archive.writestr("state.json", state)
+        archive.writestr("final.ubj", booster)
+    return buffer.getvalue()
+
+
+STAGE = '{"fingerprint": {}, "stages": {"final": %s}}'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        checkpoint_of("[" * 200_000),
+        checkpoint_of('{"fingerprint": ' + "[" * 500 + "]" * 500 + "}"),
+        checkpoint_of("[]"),
+        checkpoint_of('{"fingerprint": {}, "stages": []}'),
+        checkpoint_of('{"fingerprint": {"a": NaN}, "stages": {}}'),
+        checkpoint_of('{"fingerprint": {"a": "\\ud800"}, "stages": {}}'),
+        checkpoint_of(STAGE % '{"n_rounds": "9", "complete": true, "losses": []}'),
+        checkpoint_of(STAGE % '{"n_rounds": 9, "complete": 1, "losses": []}'),
+        checkpoint_of(STAGE % '{"n_rounds": 9, "complete": true, "losses": ["1"]}'),
+        checkpoint_of(STAGE % ("9" * 5000)),
+        checkpoint_of("{}", bytes(10_000_000), zipfile.ZIP_DEFLATED),
+    ],
+)
+def test_an_odd_checkpoint_is_skipped(
+    tmp_path: Path, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved(tmp_path, 10)
+    (tmp_path / "checkpoint-20.zip").write_bytes(data)
+    assert restored(tmp_path) == {"final": stage(10)}
+    assert "checkpoint-20.zip is damaged" in caplog.text
+
+
+def test_a_pipe_with_the_name_of_a_checkpoint_is_skipped(tmp_path: Path) -> None:
+    saved(tmp_path, 10)
+    os.mkfifo(tmp_path / "checkpoint-20.zip")
+    assert restored(tmp_path) == {"final": stage(10)}
+
+
+def test_a_number_that_is_too_long_or_of_other_digits_is_no_checkpoint(
+    tmp_path: Path,
+) -> None:
+    saved(tmp_path, 10)
+    (tmp_path / f"checkpoint-{'9' * 200}.zip").touch()
+    (tmp_path / "checkpoint-٣.zip").touch()
+    assert restored(tmp_path) == {"final": stage(10)}
 
 
 def test_a_file_stays_until_its_upload_has_ended(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.failure import printable, write_failure
+from train.failure import explain_failure, printable, write_failure
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,27 @@ def test_the_reason_is_written_in_utf_8(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_raises_nothing(tmp_path: Path) -> None:
     write_failure(tmp_path / "absent" / "failure", "anything")
+
+
+def test_a_failure_of_the_toolkit_begins_with_its_cause(tmp_path: Path) -> None:
+    path = tmp_path / "failure"
+    path.write_text("Framework Error: \nTraceback (most recent call last):\n  …\nbad\n")
+    explain_failure(path)
+    text = path.read_text()
+    cause = "the training toolkit can't use the files in input/config: bad\n\n"
+    assert text.startswith(cause + "Framework Error: \nTraceback")
+
+
+def test_a_failure_without_a_reason_gets_one(tmp_path: Path) -> None:
+    for before in (None, "", "\n"):
+        path = tmp_path / "failure"
+        if before is not None:
+            path.write_text(before)
+        explain_failure(path)
+        assert path.read_text() == "the job ended without a reason: see its log"
+
+
+def test_a_reason_of_our_own_stays(tmp_path: Path) -> None:
+    write_failure(tmp_path / "failure", "no disk")
+    explain_failure(tmp_path / "failure")
+    assert (tmp_path / "failure").read_text() == "no disk"

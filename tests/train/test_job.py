@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import fcntl
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -139,24 +140,92 @@ def test_a_configuration_that_is_too_deep_is_refused(make_job: MakeJob) -> None:
         prepare(base_dir)
 
 
-def test_a_mark_in_a_file_that_cannot_be_written_is_named(make_job: MakeJob) -> None:
+def test_a_mark_in_a_file_that_cannot_be_written_is_read_over(
+    make_job: MakeJob,
+) -> None:
     base_dir = make_job()
     path = base_dir / "input" / "config" / "hyperparameters.json"
     # Not even root can write to a sealed file.
     sealed = os.memfd_create("hyperparameters", os.MFD_ALLOW_SEALING)
-    os.write(sealed, codecs.BOM_UTF8 + b"{}")
+    os.write(sealed, codecs.BOM_UTF8 + b'{"eta": "0.3"}')
     fcntl.fcntl(sealed, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
     path.unlink()
     path.symlink_to(f"/proc/self/fd/{sealed}")
     try:
-        with pytest.raises(JobError) as caught:
-            prepare(base_dir)
+        stand_in = prepare(base_dir)
+        assert TrainingJob.at(base_dir).hyperparameters.eta == 0.3
     finally:
         os.close(sealed)
-    assert str(caught.value) == (
-        f"{path} begins with a byte order mark, which can't be removed here "
-        "(Operation not permitted): save it as UTF-8 without BOM"
+    assert stand_in != base_dir
+    config = stand_in / "input" / "config"
+    assert (config / "hyperparameters.json").read_text() == '{"eta": "0.3"}'
+
+
+def test_a_writable_directory_needs_no_stand_in(make_job: MakeJob) -> None:
+    base_dir = make_job()
+    assert prepare(base_dir) == base_dir
+
+
+def test_for_an_input_that_cannot_be_written_to_another_directory_stands_in(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "input" / "data" / "training").mkdir(parents=True)
+    # A directory in which not even root can make a file.
+    (tmp_path / "input" / "config").symlink_to("/proc/self/attr")
+    stand_in = prepare(tmp_path)
+    job = TrainingJob.at(tmp_path)
+    assert job.channels == (
+        Channel("training", tmp_path / "input" / "data" / "training"),
     )
+    assert len(job.hosts) == 1
+
+    # All that the toolkit needs is there, and its output is ours.
+    config = stand_in / "input" / "config"
+    found = {path.name: json.loads(path.read_text()) for path in config.iterdir()}
+    assert found == {
+        "hyperparameters.json": {},
+        "inputdataconfig.json": {},
+        "resourceconfig.json": {
+            "current_host": job.hosts.current,
+            "hosts": [job.hosts.current],
+        },
+    }
+    assert (stand_in / "input" / "data" / "training").is_dir()
+    for name in ("model", "output"):
+        (stand_in / name / "file").write_text(name)
+        assert (tmp_path / name / "file").read_text() == name
+
+
+@pytest.mark.parametrize("name", CONFIGURATION)
+def test_configuration_that_is_no_regular_file_is_refused(
+    make_job: MakeJob, name: str
+) -> None:
+    base_dir = make_job()
+    path = base_dir / "input" / "config" / f"{name}.json"
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(JobError, match=rf"{name}\.json: it is no regular file"):
+        prepare(base_dir)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"eta": NaN}', "JSON has no NaN"),
+        ('{"eta": ' + "9" * 5000 + "}", "has 5000 digits"),
+        ('{"eta": "\\ud800"}', "half of a surrogate pair"),
+        ('{"eta": ' + "[" * 200_000, "nested more than 100 levels"),
+        ('{"eta": ' + "[" * 500 + "]" * 500 + "}", "nested more than 100 levels"),
+        ('{"eta": "' + "[" * 200_000 + '"}', "hyperparameter eta has too many br"),
+    ],
+)
+def test_json_that_could_do_harm_is_refused(
+    make_job: MakeJob, text: str, expected: str
+) -> None:
+    base_dir = make_job()
+    (base_dir / "input" / "config" / "hyperparameters.json").write_text(text)
+    with pytest.raises(JobError, match=expected):
+        prepare(base_dir)
 
 
 def test_hosts_that_cannot_be_used_are_refused_before_the_job(

@@ -122,8 +122,40 @@ def test_a_name_that_cannot_be_written_fails_the_job(make_job: MakeJob) -> None:
     # Half of a surrogate pair, which JSON may hold and UTF-8 may not.
     base_dir = make_job({"\ud800\x00": "1"})
     assert run(base_dir).returncode == 1
-    assert failure(base_dir).startswith(r"\ud800\x00 is unknown")
+    assert failure(base_dir).endswith("as JSON: a text has half of a surrogate pair")
     assert not (base_dir / "output" / "success").exists()
+
+
+def test_configuration_over_which_the_toolkit_fails_is_said_to_be_the_cause(
+    make_job: MakeJob,
+) -> None:
+    base_dir = make_job({"sagemaker_container_log_level": "x"})
+    assert run(base_dir).returncode == 1
+    cause = "the training toolkit can't use the files in input/config: Unknown level"
+    assert failure(base_dir).startswith(cause)
+
+
+def test_an_input_that_is_mounted_read_only_is_enough(make_job: MakeJob) -> None:
+    base_dir = make_job(QUICK)
+    for name in ("inputdataconfig", "resourceconfig"):
+        (base_dir / "input" / "config" / f"{name}.json").unlink()
+    files = {path: path.stat() for path in (base_dir / "input").rglob("*")}
+
+    folder = base_dir / "input"
+    mount = f"mount --bind {folder} {folder} && mount -o remount,ro,bind {folder}"
+    in_own_mounts = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    result = subprocess.run(
+        [*in_own_mounts, f"{mount} && exec {TRAIN}"],
+        env=environment(base_dir),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert (base_dir / "model" / "manifest.json").exists()
+    assert (base_dir / "output" / "success").exists()
+    assert {path: path.stat() for path in folder.rglob("*")} == files
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,20 @@ def test_an_unexpected_failure_has_its_traceback_last(
     base_dir = make_job({"num_round": "1"})
     # Not prepared, so the directory for the model is a file when it is written.
     (base_dir / "model").touch()
+    (base_dir / "output" / "data").mkdir(parents=True)
     monkeypatch.setenv(BASE_DIR_VARIABLE, str(base_dir))
     with pytest.raises(ClientError) as caught:
         main()
     first, *_ = str(caught.value).splitlines()
     assert "model" in first
+
+
+def test_a_signing_key_that_cannot_be_used_fails_the_job_before_it_trains(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_dir = make_job()
+    monkeypatch.setenv(BASE_DIR_VARIABLE, str(base_dir))
+    monkeypatch.setenv("HALFSTAR_SIGNING_KEY", "short")
+    with pytest.raises(ClientError, match=r"^the key of HALFSTAR_SIGNING_KEY has 5"):
+        main()
+    assert not (base_dir / "model").exists()

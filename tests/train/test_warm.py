@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 import tarfile
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +16,19 @@ import pytest
 import xgboost
 
 from movielens import artifact
+from movielens.channel import Channel
 from movielens.errors import ArtifactError
 from movielens.features import FeatureSpec
 from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
 from tests.train.conftest import configure
 from train.errors import JobError
+from train.hyperparameters import Hyperparameters
 from train.job import TrainingJob, prepare
 from train.pipeline import train
 from train.split import Split
 from train.stop import StopSignal
-from train.warm import EarlierModel, ratings_of
+from train.warm import EarlierModel, ratings_of, read_model
 
 MakeJob = Callable[..., Path]
 Lines = list[str]
@@ -219,6 +224,43 @@ def test_a_channel_without_a_model_is_refused(
     (channel / "model.tar.gz").write_bytes(b"no archive")
     with pytest.raises(ArtifactError, match=r"can't unpack .*model\.tar\.gz"):
         run(base_dir)
+    (channel / "model.tar.gz").unlink()
+    os.mkfifo(channel / "model.tar.gz")
+    with pytest.raises(ArtifactError, match=r"model\.tar\.gz: .*no regular file"):
+        run(base_dir)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_links_in_the_archive_are_refused(tmp_path: Path, kind: bytes) -> None:
+    link = tarfile.TarInfo("manifest.json")
+    link.type = kind
+    link.linkname = "manifest.json"
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as tar:
+        tar.addfile(link)
+    channel = Channel("model", tmp_path)
+    with pytest.raises(ArtifactError, match="neither a file nor a directory"):
+        read_model(channel, Hyperparameters())
+
+
+def test_a_bomb_among_the_files_is_refused(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("unknown.bin")
+    member.size = 100 * 2**20
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz", compresslevel=1) as tar:
+        tar.addfile(member, io.BytesIO(bytes(member.size)))
+    channel = Channel("model", tmp_path)
+    with pytest.raises(ArtifactError, match="too much for its size"):
+        read_model(channel, Hyperparameters())
+
+
+def test_no_place_to_unpack_the_model_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz"):
+        pass
+    # What tempfile would find, had it not found another place before.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(JobError, match="no place to unpack the model: No such file"):
+        read_model(Channel("model", tmp_path), Hyperparameters())
 
 
 def test_a_model_that_keeps_no_ratings_brings_its_trees_alone(

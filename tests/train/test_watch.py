@@ -4,6 +4,7 @@ this machine.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
@@ -69,6 +70,55 @@ def test_all_hosts_get_what_the_first_one_shares(
     watches: dict[str, Watch], names: tuple[str, ...]
 ) -> None:
     assert [watches[name].shared for name in names] == [{"port": 7}] * 3
+
+
+STRANGE = [
+    b"GET / HTTP/1.1\r\n\r\n",
+    b'{"host": "another"}\n',
+    b'{"host": ' + b"[" * 10_000 + b"\n",
+    b"[]\n",
+    b"3\n",
+    b"\xff\n",
+    b"x" * 200_000,
+]
+
+
+@pytest.mark.parametrize("said", STRANGE)
+def test_a_connection_that_is_no_host_is_hung_up_on(
+    names: tuple[str, ...], gave_up: list[str], said: bytes
+) -> None:
+    started: dict[str, Watch] = {}
+
+    def start(name: str) -> None:
+        hosts = Hosts(names[:2], name)
+        started[name] = Watch.start(hosts, gave_up.append, lambda: {"port": 7}, SHORT)
+
+    def call(name: str) -> None:
+        if name == "stranger":
+            stranger = connect(names[0])
+            with stranger, contextlib.suppress(ConnectionError):
+                stranger.sendall(said)
+                # Only then does a host connect.
+                assert stranger.recv(1) == b""
+            start(names[1])
+        else:
+            start(name)
+
+    in_threads(call, (names[0], "stranger"))
+    assert [started[name].shared for name in names[:2]] == [{"port": 7}] * 2
+    for watch in started.values():
+        watch.end()
+    wait_for_listeners()
+
+
+def connect(address: str) -> socket.socket:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return socket.create_connection((address, PORT), timeout=20)
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_a_host_that_is_done_is_not_lost(

@@ -1,6 +1,9 @@
 """A fitted `FeatureSpec` as plain arrays, and back: what ``features.npz`` holds.
 
 There are no Python objects among them. Text is UTF-8 bytes, a line an entry.
+
+Most arrays are tables of kernels, and the extension checks those when it is given them.
+What only Python reads is checked here.
 """
 
 from __future__ import annotations
@@ -17,13 +20,16 @@ from movielens.features.groups import group_from_arrays, group_to_arrays
 from movielens.features.matrix import IdIndex
 from movielens.features.parts import Column, Part
 from movielens.features.profiles import Profiles
+from movielens.features.recency import Recency
 from movielens.features.spec import FeatureSpec
 from movielens.features.training_rows import Bias, Catalogue
+from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable
 
 Arrays = Mapping[str, NDArray[Any]]
 
+_MOST_COLUMNS = 1000
 _LINE_END = "\n"
 _GENRE_SEPARATOR = "|"
 _PROFILE_FIELDS = tuple(field.name for field in fields(Profiles))
@@ -53,21 +59,30 @@ def spec_from_arrays(arrays: Arrays) -> FeatureSpec:
     """The spec that `spec_to_arrays` made these arrays of.
 
     Raises:
-        KeyError: an array is missing, or there is no such group.
-        ValueError: an array has other contents than `spec_to_arrays` writes.
+        BuildError: the extension that makes features isn't built.
+        LookupError, TypeError, ValueError: an array is missing, or has other contents
+            than `spec_to_arrays` writes.
     """
     groups = _unpack(arrays["groups"])
     blends = _unpack(arrays["blends"])
-    return FeatureSpec(
-        users=IdIndex(arrays["user_id"]),
-        catalogue=Catalogue.of(_movies_from_arrays(arrays)),
+    if Recency.name in groups:
+        _check_columns(_single(arrays, "recency.latest"))
+    users = IdIndex(arrays["user_id"])
+    movies = _movies_from_arrays(arrays)
+    spec = FeatureSpec(
+        users=users,
+        catalogue=Catalogue.of(movies),
         scale=RatingScale(tuple(arrays["class_values"].tolist())),
-        bias=_bias_from_arrays(arrays),
-        profiles=Profiles(*(arrays[f"profiles.{name}"] for name in _PROFILE_FIELDS)),
+        bias=_bias_from_arrays(arrays, len(users), len(movies)),
+        profiles=_profiles_from_arrays(arrays, len(users), len(movies)),
         groups=tuple(group_from_arrays(name, arrays) for name in groups if name),
         blends=tuple(_blend_from_arrays(name, arrays) for name in blends if name),
-        latest_kept=int(arrays["latest_kept"][0]),
+        latest_kept=int(_single(arrays, "latest_kept")),
     )
+    # With the first rows, here none, the extension gets its tables.
+    nothing = np.empty(0, dtype=np.int64)
+    spec.values(RatingQueries(nothing, nothing, nothing.astype(np.float64)))
+    return spec
 
 
 def _movies_to_arrays(movies: MovieTable) -> dict[str, NDArray[Any]]:
@@ -86,11 +101,12 @@ def _movies_from_arrays(arrays: Arrays) -> MovieTable:
     genres = {
         line: tuple(line.split(_GENRE_SEPARATOR)) if line else () for line in set(lines)
     }
+    n_movies = len(arrays["movie_id"])
     return MovieTable(
-        arrays["movie_id"],
+        _column(arrays, "movie_id", np.int32, n_movies),
         _unpack(arrays["title"]),
         tuple(genres[line] for line in lines),
-        arrays["year"],
+        _column(arrays, "year", np.int16, n_movies),
     )
 
 
@@ -104,14 +120,49 @@ def _bias_to_arrays(bias: Bias) -> dict[str, NDArray[Any]]:
     }
 
 
-def _bias_from_arrays(arrays: Arrays) -> Bias:
+def _bias_from_arrays(arrays: Arrays, n_users: int, n_movies: int) -> Bias:
     return Bias(
-        mean=float(arrays["bias.mean"][0]),
-        user=arrays["bias.user"],
-        movie=arrays["bias.movie"],
-        user_shrinkage=float(arrays["bias.user_shrinkage"][0]),
-        movie_shrinkage=float(arrays["bias.movie_shrinkage"][0]),
+        mean=float(_single(arrays, "bias.mean")),
+        user=_column(arrays, "bias.user", np.float64, n_users + 1),
+        movie=_column(arrays, "bias.movie", np.float64, n_movies + 1),
+        user_shrinkage=float(_single(arrays, "bias.user_shrinkage")),
+        movie_shrinkage=float(_single(arrays, "bias.movie_shrinkage")),
     )
+
+
+def _profiles_from_arrays(arrays: Arrays, n_users: int, n_movies: int) -> Profiles:
+    older = arrays["profiles.older"]
+    start = _column(arrays, "profiles.older_start", np.int64, n_users + 2)
+    is_rising = start[0] == 0 and np.all(np.diff(start) >= 0)
+    if older.dtype != np.int32 or older.shape != (start[-1],) or not is_rising:
+        raise ValueError("profiles.older_start isn't where users begin in .older")
+    if len(older) and not (older.min() >= 0 and older.max() < n_movies):
+        raise ValueError("profiles.older names a movie that isn't in the catalogue")
+    return Profiles(*(arrays[f"profiles.{name}"] for name in _PROFILE_FIELDS))
+
+
+def _check_columns(n_columns: int) -> None:
+    """The one number that says how many columns there are."""
+    if not 0 <= n_columns <= _MOST_COLUMNS:
+        raise ValueError(f"recency.latest is {n_columns}, at most {_MOST_COLUMNS}")
+
+
+def _single(arrays: Arrays, name: str) -> Any:
+    """The only number of an array."""
+    array = arrays[name]
+    if array.shape != (1,):
+        raise ValueError(f"{name} has shape {array.shape}, expected one number")
+    return array[0]
+
+
+def _column(arrays: Arrays, name: str, dtype: type, length: int) -> NDArray[Any]:
+    """An array of this type and length."""
+    array = arrays[name]
+    if array.dtype != dtype or array.shape != (length,):
+        raise ValueError(
+            f"{name} is {array.dtype}{array.shape}, expected {dtype.__name__}({length})"
+        )
+    return array
 
 
 def _blend_to_arrays(blend: Blend) -> dict[str, NDArray[Any]]:
@@ -124,7 +175,7 @@ def _blend_to_arrays(blend: Blend) -> dict[str, NDArray[Any]]:
 
 
 def _blend_from_arrays(name: str, arrays: Arrays) -> Blend:
-    part = Part(int(arrays[f"{name}.part"][0]))
+    part = Part(int(_single(arrays, f"{name}.part")))
     terms = _unpack(arrays[f"{name}.terms"])
     return Blend(Column(name, part), terms, arrays[f"{name}.weights"])
 

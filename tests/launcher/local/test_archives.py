@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 
@@ -49,6 +50,31 @@ def test_a_member_outside_the_directory_is_refused(tmp_path: Path) -> None:
     archive = tmp_path / "model.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(outside, "../escaped")
-    with pytest.raises(FailureReasonError, match="outside the destination"):
+    with pytest.raises(FailureReasonError, match="no path below the directory"):
         unpack(archive, tmp_path / "model")
     assert not (tmp_path / "escaped").exists()
+
+
+def test_links_of_a_container_are_not_followed(tmp_path: Path) -> None:
+    secret = files(tmp_path / "outside", secret="1") / "secret"
+    model = files(tmp_path / "model", weights="1")
+    (model / "link").symlink_to(secret)
+    (model / "directory").symlink_to(secret.parent)
+    (model / "again").hardlink_to(model / "weights")
+    os.mkfifo(model / "pipe")
+    archive = tmp_path / "model.tar.gz"
+    assert pack([model], archive) == 2
+    unpack(archive, tmp_path / "unpacked")
+    names = {path.name for path in (tmp_path / "unpacked").rglob("*")}
+    assert names == {"weights", "again"}
+
+
+def test_a_bomb_is_refused(tmp_path: Path) -> None:
+    zeros = tmp_path / "zeros"
+    with zeros.open("wb") as file:
+        file.truncate(100 * 2**20)
+    archive = tmp_path / "model.tar.gz"
+    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+        tar.add(zeros, "zeros")
+    with pytest.raises(FailureReasonError, match="too much for its size"):
+        unpack(archive, tmp_path / "model")

@@ -35,3 +35,12 @@ def test_a_long_reason_is_cut_before_its_exit_status(bases: dict[str, Path]) -> 
     reason = failure_reason(bases, {"algo-1": 3})
     assert len(reason) == REASON_CHARACTERS
     assert reason.endswith("xx, exit code: 3")
+
+
+def test_a_link_in_the_place_of_a_reason_is_not_followed(
+    bases: dict[str, Path], tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    (bases["algo-1"] / "output" / "failure").symlink_to(secret)
+    assert failure_reason(bases, {"algo-1": 1}) == "AlgorithmError: , exit code: 1"

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from movielens.features import FeatureSpec
 from movielens.features.groups import GROUPS
@@ -90,3 +93,72 @@ def test_a_missing_array_is_a_key_error(spec: FeatureSpec, missing: str) -> None
     del arrays[missing]
     with pytest.raises(KeyError, match=missing):
         spec_from_arrays(arrays)
+
+
+def of_another_kind(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Arrays that a file might have in the place of a good one."""
+    yield array.reshape(-1)[:0]
+    yield array.reshape(-1)[0] if array.size else np.zeros(())
+    yield array[..., None]
+    yield array[:-1]
+    yield np.concatenate([array, array])
+    yield array.astype(np.int64 if array.dtype.kind == "f" else np.float64)
+    if array.dtype.kind == "f":
+        yield np.full_like(array, np.nan)
+        yield np.full_like(array, np.inf)
+    else:
+        yield np.full_like(array, np.iinfo(array.dtype).min)
+        yield np.full_like(array, np.iinfo(array.dtype).max)
+
+
+@np.errstate(all="ignore")
+def test_other_arrays_are_refused_or_can_be_used(
+    spec: FeatureSpec, ratings: RatingTable
+) -> None:
+    arrays = spec_to_arrays(spec)
+    queries = ratings.queries().take(np.arange(50))
+    n_refused = 0
+    for name, array in arrays.items():
+        for other in of_another_kind(array):
+            try:
+                found = spec_from_arrays({**arrays, name: np.ascontiguousarray(other)})
+            except (LookupError, TypeError, ValueError):
+                n_refused += 1
+                continue
+            found.values(queries)
+            counts = found.profiles.counts(len(found.movies))
+            assert len(counts) == len(found.movies)
+    assert n_refused > 300
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "expected"),
+    [
+        ("latest_kept", np.array([], np.int64), r"latest_kept has shape \(0,\)"),
+        ("bias.mean", np.array([1.0, 2.0]), r"bias\.mean has shape \(2,\)"),
+        ("bias.user", np.array([1.0]), r"bias\.user is float64\(1,\), expected"),
+        ("profiles.older", np.array([1], np.int64), "isn't where users begin"),
+        ("year", np.array([1995], np.int32), "year is int32"),
+        ("recency.latest", np.array([2**62]), "at most 1000"),
+        ("recency.latest", np.array([-1]), "at most 1000"),
+    ],
+)
+def test_what_only_python_reads_is_checked(
+    spec: FeatureSpec, name: str, array: NDArray[Any], expected: str
+) -> None:
+    arrays = spec_to_arrays(spec)
+    with pytest.raises(ValueError, match=expected):
+        spec_from_arrays({**arrays, name: array})
+
+
+def test_an_older_movie_beyond_the_catalogue_costs_no_memory(
+    ratings: RatingTable, movies: MovieTable
+) -> None:
+    spec = FeatureSpec.fit(ratings, movies, ("statistics",), latest_kept=3)
+    arrays = spec_to_arrays(spec)
+    older = arrays["profiles.older"]
+    assert len(older)
+    for movie in (2**31 - 1, -1, len(movies)):
+        arrays["profiles.older"] = np.full_like(older, movie)
+        with pytest.raises(ValueError, match="names a movie that isn't"):
+            spec_from_arrays(arrays)
