@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 from launcher.local.errors import FailureReasonError, invalid
 from launcher.local.settings import StackSettings
 from launcher.s3_uri import S3Uri
+from movielens.json_text import parse_json
 
 _SAGEMAKER = "sagemaker.amazonaws.com"
 
@@ -169,7 +169,7 @@ class ServiceClients:
 
         policy = role["AssumeRolePolicyDocument"]
         if isinstance(policy, str):
-            policy = json.loads(urllib.parse.unquote(policy))
+            policy = parse_json(urllib.parse.unquote(policy))
         trusts = any(
             _trusts_sagemaker(statement)
             for statement in _as_list(policy.get("Statement"))
