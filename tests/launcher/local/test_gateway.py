@@ -152,7 +152,8 @@ def test_another_key_is_refused_in_the_words_of_the_service(
 
 
 @pytest.mark.parametrize(
-    "body", [b"[" * 200_000, b"[3]", b'"a"', b'{"a": NaN}', b'{"a": "\\ud800"}', b"\xff"]
+    "body",
+    [b"[" * 200_000, b"[3]", b'"a"', b'{"a": NaN}', b'{"a": "\\ud800"}', b"\xff"],
 )
 def test_an_odd_body_is_refused_as_one_that_is_not_json(
     http: Client, body: bytes
