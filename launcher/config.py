@@ -263,11 +263,12 @@ class _Given(NamedTuple):
 def _given_in_file(path: Path) -> list[_Given]:
     try:
         document = tomllib.loads(read_text(path, ConfigError))
+        return [_Given(str(path), key, raw) for key, raw in _flat(document)]
     except FileNotFoundError:
         return []
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Long numbers and deep nesting are no TOMLDecodeError.
         raise ConfigError(f"{path} is no TOML file: {error}") from error
-    return [_Given(str(path), key, raw) for key, raw in _flat(document)]
 
 
 def _flat(
@@ -278,6 +279,8 @@ def _flat(
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
         else:
+            # A number that can't be shown, such as one of 5,000 digits, is none.
+            repr(value)
             yield prefix + name, value
 
 

@@ -6,7 +6,7 @@ import contextlib
 import threading
 import urllib.parse
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from launcher.local.errors import FailureReasonError, invalid
@@ -90,9 +90,14 @@ class ServiceClients:
         """Download one object; the folders above ``path`` are made.
 
         Raises:
-            FailureReasonError: if there is no such object, or the disk is full.
+            FailureReasonError: if there is no such object, its key leads out of its
+                folder, or the disk is full.
         """
         action = f"Failed to download {source}"
+        if ".." in PurePosixPath(source.key).parts:
+            raise FailureReasonError(
+                f"ClientError: {action}: its key leads out of the folder"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with _failing_as(action):

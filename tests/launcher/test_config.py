@@ -186,3 +186,26 @@ def test_variables_of_containers_come_from_file_environment_and_options(
     config, sources = Config.load(path, environment, options)
     assert config.environment == {"A": "variable", "B": "2", "C": "option"}
     assert sources["environment.A"] == "$HALFSTAR_ENVIRONMENT_A"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name = " + "[" * 200_000,
+        "name = " + "{a = " * 20_000,
+        "a." * 20_000 + "b = 1",
+        "[" + "a." * 20_000 + "b]",
+        "name = " + "9" * 5000,
+        "[hyperparameters]\neta = 0x" + "f" * 5000,
+        "name = 0x" + "f" * 5000,
+        'name = "\\ud800"',
+        "name = 1979-13-13",
+    ],
+)
+def test_an_odd_file_is_a_fault_of_one_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, text)
+    said = str(raised.value)
+    assert "halfstar.toml" in said
+    assert "\n" not in said
+    assert len(said) < 2000
