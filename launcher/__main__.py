@@ -8,6 +8,8 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
+from launcher.redaction import redacted
+
 if TYPE_CHECKING:
     from launcher.options import CommandLine
 
@@ -50,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         return FAILURE
     except Exception as error:  # noqa: BLE001 - the one catch; anything unknown is a bug
         if command_line.debug:
-            traceback.print_exc()
+            print(redacted(traceback.format_exc()), file=sys.stderr)
         match error:
             case LauncherError():
                 return _fail(str(error), error.exit_code)
@@ -79,7 +81,7 @@ def _interrupted(command_line: CommandLine) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"launcher: {message}", file=sys.stderr)
+    print(f"launcher: {redacted(message)}", file=sys.stderr)
     return code
 
 

@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 from launcher.errors import ConfigError
+from launcher.redaction import redacted
 from launcher.text_files import read_text
 
 FILE = Path("halfstar.toml")
 ENVIRONMENT_PREFIX = "HALFSTAR_"
+_CONTAINER_PREFIX = f"{ENVIRONMENT_PREFIX}ENVIRONMENT_"
 EndpointKind = Literal["real-time", "serverless", "async"]
 InputMode = Literal["File", "FastFile", "Pipe"]
 
 # Tables whose keys the user chooses.
-_FREE_TABLES = ("hyperparameters", "tags")
+_FREE_TABLES = ("environment", "hyperparameters", "tags")
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
 
@@ -66,8 +68,8 @@ def _setting(
 class Config:
     """All settings of the launcher. An empty string means that a value is derived.
 
-    ``hyperparameters`` and ``tags`` are the tables of that name in the file, as text by
-    name.
+    ``environment``, ``hyperparameters`` and ``tags`` are the tables of that name in the
+    file, as text by name. The first has variables for containers.
     """
 
     name: str = _setting(
@@ -175,6 +177,7 @@ class Config:
     transform_payload_mb: int = _setting(
         6, "transform.payload_mb", "largest request of a transform, in MB"
     )
+    environment: Mapping[str, str] = field(default_factory=dict)
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -216,7 +219,8 @@ class Config:
             try:
                 values[setting.name] = _parse(setting, raw)
             except ValueError as error:
-                faults.append(f"{source}: {key} is {raw!r}, expected {error}")
+                shown = redacted(repr(raw))
+                faults.append(f"{source}: {key} is {shown}, expected {error}")
             else:
                 sources[key] = source
 
@@ -259,11 +263,12 @@ class _Given(NamedTuple):
 def _given_in_file(path: Path) -> list[_Given]:
     try:
         document = tomllib.loads(read_text(path, ConfigError))
+        return [_Given(str(path), key, raw) for key, raw in _flat(document)]
     except FileNotFoundError:
         return []
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Long numbers and deep nesting are no TOMLDecodeError.
         raise ConfigError(f"{path} is no TOML file: {error}") from error
-    return [_Given(str(path), key, raw) for key, raw in _flat(document)]
 
 
 def _flat(
@@ -274,6 +279,8 @@ def _flat(
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
         else:
+            # A number that can't be shown, such as one of 5,000 digits, is none.
+            repr(value)
             yield prefix + name, value
 
 
@@ -288,6 +295,11 @@ def _given_in_environment(environment: Mapping[str, str]) -> Iterator[_Given]:
             if environment.get(variable):
                 yield _Given(f"${variable}", key, environment[variable])
                 break
+    # Variables for containers, so that a secret needn't be in a file or an option.
+    for variable, value in environment.items():
+        name = variable.removeprefix(_CONTAINER_PREFIX)
+        if name not in ("", variable):
+            yield _Given(f"${variable}", f"environment.{name}", value)
 
 
 def _parse(setting: Any, raw: object) -> object:

@@ -15,6 +15,7 @@ from launcher.errors import AwsError, JobFailedError, LauncherError
 from launcher.kinds import ENDPOINT, SERVING
 from launcher.s3_uri import S3Uri
 from launcher.session import Session
+from movielens.json_text import parse_json
 
 _JSON = "application/json"
 _SHOWN_BYTES = 80
@@ -65,7 +66,7 @@ class EndpointClient:
         body = json.dumps(question).encode()
         answer = self._invoke_async(body) if self._is_async else self._invoke(body)
         try:
-            return json.loads(answer)
+            return parse_json(answer)
         except ValueError as error:
             beginning = answer[:_SHOWN_BYTES].decode(errors="replace")
             raise LauncherError(
@@ -142,7 +143,7 @@ class EndpointClient:
         text = quoted[1] if quoted else said
         # `serve` answers an error as JSON, another container as it likes.
         with contextlib.suppress(ValueError, LookupError, TypeError):
-            text = json.loads(text)["error"]["message"]
+            text = parse_json(text)["error"]["message"]
         return JobFailedError(
             f"endpoint {self._endpoint}: {text}; "
             f"its log: `launcher logs {self._endpoint}`"

@@ -25,6 +25,7 @@ from launcher.docker import docker, last_line, run_docker
 from launcher.errors import ImageError
 from launcher.requests import PushImage
 from launcher.source import UNKNOWN
+from movielens.json_text import parse_json
 
 # Docker's own media types, and OCI's. A registry may refuse to give any other.
 MANIFESTS = (
@@ -126,14 +127,20 @@ def local_image(name: str) -> LocalImage | None:
             "`launcher doctor` helps"
         )
 
-    facts = json.loads(result.stdout)[0]
-    labels = facts["Config"].get("Labels") or {}
-    return LocalImage(
-        facts["Id"],
-        platform=f"{facts['Os']}/{facts['Architecture']}",
-        version=labels.get("org.opencontainers.image.version", ""),
-        revision=labels.get("org.opencontainers.image.revision", ""),
-    )
+    try:
+        facts = parse_json(result.stdout)[0]
+        labels = facts["Config"].get("Labels") or {}
+        return LocalImage(
+            facts["Id"],
+            platform=f"{facts['Os']}/{facts['Architecture']}",
+            version=labels.get("org.opencontainers.image.version", ""),
+            revision=labels.get("org.opencontainers.image.revision", ""),
+        )
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ImageError(
+            f"docker image inspect {name}: its answer can't be read ({error}); "
+            "check that `docker` is Docker's own client"
+        ) from error
 
 
 def build_command(
@@ -224,7 +231,7 @@ def remote_image(
 
     digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
     try:
-        config = json.loads(manifest).get("config", {})
+        config = parse_json(manifest).get("config", {})
         return RemoteImage(digest, config.get("digest", ""))
     except (ValueError, AttributeError) as error:
         raise ImageError(
@@ -259,7 +266,7 @@ def push(action: PushImage, aws: Aws, registry_host: str) -> str:
         "image", "inspect", "--format", "{{json .RepoDigests}}", action.image_id
     )
     uri = f"{action.repository_uri}@{remote.digest}"
-    if uri not in json.loads(shown.stdout or "[]"):
+    if f'"{uri}"' not in shown.stdout:
         raise ImageError(
             f"registry {access.host} has {remote.digest} for {repository}, "
             "which isn't what was pushed"
@@ -299,7 +306,7 @@ def logged_in(access: RegistryAccess) -> Iterator[dict[str, str]]:
 def _settings_without_credentials(path: Path) -> dict[str, Any]:
     """The user's docker settings, empty if docker couldn't read them either."""
     try:
-        settings = dict(json.loads(path.read_bytes()))
+        settings = dict(parse_json(path.read_bytes()))
     except (OSError, ValueError, TypeError):
         return {}
     for name in ("auths", "credsStore", "credHelpers"):

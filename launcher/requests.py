@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from launcher.redaction import without_secrets
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -26,7 +28,10 @@ class Request:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The request as JSON values; a file's content is shown as its path."""
+        """The request as JSON values, to be shown.
+
+        A file's content is shown as its path, a secret variable as ``***``.
+        """
         return {
             "service": self.service,
             "operation": self.operation,
@@ -130,7 +135,10 @@ Action = Call | WriteFile | PushImage | Wait
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
+        shown = {name: _plain(item) for name, item in value.items()}
+        if isinstance(shown.get("Environment"), dict):
+            shown["Environment"] = without_secrets(shown["Environment"])
+        return shown
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, Path):

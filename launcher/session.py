@@ -17,6 +17,7 @@ from typing import Any
 from launcher.aws import Aws
 from launcher.config import FILE, Config, Sources
 from launcher.execute import Executor
+from launcher.redaction import redacted
 from launcher.requests import Action
 from launcher.validate import validate_plan
 from launcher.world.account import Account, read_account
@@ -71,7 +72,7 @@ class Session:
 
     def say(self, text: str) -> None:
         """Print a line for people."""
-        print(text, file=sys.stderr, flush=True)
+        print(redacted(text), file=sys.stderr, flush=True)
 
     def say_doing(self, text: str) -> None:
         """Print a line that says what is being done now."""

@@ -7,6 +7,8 @@ import tomllib
 from pathlib import Path
 
 UNKNOWN = "unknown"
+# What reading a file leads to that is no file of ours.
+_NOT_OURS = (OSError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def version(root: Path) -> str:
@@ -17,7 +19,7 @@ def version(root: Path) -> str:
     try:
         text = (root / "pyproject.toml").read_text(encoding="utf-8-sig")
         return str(tomllib.loads(text)["project"]["version"])
-    except (OSError, LookupError, TypeError, ValueError):  # it is no file of ours
+    except _NOT_OURS:
         return UNKNOWN
 
 

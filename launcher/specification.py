@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import ConfigError
+from movielens.json_text import parse_json
 
 _FILE = Path(__file__).parent / "training.json"
 
@@ -81,7 +82,7 @@ def plain_text(value: str) -> str:
     if not text.startswith('"'):
         return text
     try:
-        return str(json.loads(text)).strip()
+        return str(parse_json(text)).strip()
     except ValueError:
         return text
 

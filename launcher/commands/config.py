@@ -6,6 +6,7 @@ import typer
 
 from launcher.config import describe_settings
 from launcher.options import Json, start_session
+from launcher.redaction import HIDDEN, is_secret, redacted
 from launcher.tables import text_table
 
 
@@ -20,6 +21,8 @@ def config(context: typer.Context, as_json: Json = False) -> None:
     rows: list[tuple[str, str, str, str]] = []
     for key, value in session.config.items():
         source = session.sources.get(key, "default")
+        if isinstance(value, str):
+            value = HIDDEN if is_secret(key) else redacted(value)
         found[key] = {"value": value, "source": source}
         shown = str(value)
         if isinstance(value, bool):  # as in the file

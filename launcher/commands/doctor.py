@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import typer
 
@@ -20,6 +20,7 @@ from launcher.errors import AwsError, LauncherError
 from launcher.images import local_image, registry_access, remote_image
 from launcher.options import Json, start_session
 from launcher.plans.setup import plan_bucket, plan_repository, plan_role
+from launcher.redaction import redacted
 from launcher.requests import Action
 from launcher.session import Session, fill_in_region
 from launcher.tables import text_table
@@ -68,9 +69,10 @@ class Check:
             if needed in faulty:
                 return Finding(False, "not looked at", f"mend {needed} first")
         try:
-            return self.look(session)
+            finding = self.look(session)
         except (LauncherError, HalfstarError) as error:
-            return Finding(False, str(error))
+            finding = Finding(False, str(error))
+        return replace(finding, found=redacted(finding.found))
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import threading
 from pathlib import Path
 
+from launcher.local.archives import is_plain
 from launcher.local.errors import FailureReasonError
 from launcher.local.service_clients import ServiceClients
 from launcher.s3_uri import S3Uri
@@ -80,7 +81,7 @@ class CheckpointSync:
         for path in self._directory.rglob("*"):
             # The container may delete a file between the two calls.
             with contextlib.suppress(FileNotFoundError):
-                if path.is_file():
+                if is_plain(path) and path.is_file():
                     status = path.stat()
                     name = str(path.relative_to(self._directory))
                     found[name] = (status.st_size, status.st_mtime_ns)

@@ -28,6 +28,7 @@ from launcher.local.operation import Operation, Result
 from launcher.local.settings import StackSettings
 from launcher.requests import Request as ApiRequest
 from launcher.validate import validate
+from movielens.json_text import parse_json
 
 WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 # Gets the request, and the path's part that the route's pattern has as its group.
@@ -107,9 +108,9 @@ class Gateway:
     def _operate(self, service: str, name: str, body: bytes) -> Result | None:
         """The operation's result; None if moto is to answer."""
         try:
-            parameters = json.loads(body or b"{}")
+            parameters = dict(parse_json(body or b"{}"))
             validate(ApiRequest(service, name, parameters))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise RefusedError("SerializationException", str(error)) from error
         except InvalidRequestError as error:
             raise invalid(f"validation error detected: {error}") from error

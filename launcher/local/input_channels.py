@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from launcher.local.errors import FailureReasonError
 from launcher.local.service_clients import ServiceClients, parse_s3_uri
 from launcher.s3_uri import S3Uri
+from movielens.json_text import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,19 @@ def objects_under_prefix(clients: ServiceClients, uri: str) -> list[InputObject]
 
 def objects_in_manifest(clients: ServiceClients, uri: str) -> list[InputObject]:
     """The objects that a manifest lists: first a prefix, then what follows it."""
-    first, *names = json.loads(clients.read(parse_s3_uri(uri)))
-    prefix = first["prefix"]
-    return [InputObject(parse_s3_uri(f"{prefix}{name}"), name) for name in names]
+    text = clients.read(parse_s3_uri(uri))
+    try:
+        first, *names = parse_json(text)
+        prefix = first["prefix"]
+        return [_listed(prefix, name) for name in names]
+    except (LookupError, TypeError, ValueError) as error:
+        raise FailureReasonError(
+            f"ClientError: Invalid manifest {uri}: {error}"
+        ) from error
+
+
+def _listed(prefix: str, name: str) -> InputObject:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{name!r} leads out of the channel")
+    return InputObject(parse_s3_uri(f"{prefix}{name}"), name)

@@ -27,6 +27,7 @@ from launcher.local.errors import LocalError
 from launcher.local.loopback import open_url
 from launcher.local.settings import StackSettings
 from launcher.ports import LOOPBACK
+from movielens.json_text import parse_json
 
 USER = "AWS"
 # The Debian package of each command.
@@ -58,7 +59,7 @@ class ImageManifest:
     @property
     def size(self) -> int:
         """Bytes of the image's layers and configuration."""
-        document = json.loads(self.text)
+        document = parse_json(self.text)
         # A list of manifests, one for each processor, has these in place of layers.
         parts = document.get("layers", document.get("manifests", []))
         if "config" in document:

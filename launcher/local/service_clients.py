@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import urllib.parse
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from launcher.local.errors import FailureReasonError, invalid
 from launcher.local.settings import StackSettings
 from launcher.s3_uri import S3Uri
+from movielens.json_text import parse_json
 
 _SAGEMAKER = "sagemaker.amazonaws.com"
 
@@ -90,9 +90,14 @@ class ServiceClients:
         """Download one object; the folders above ``path`` are made.
 
         Raises:
-            FailureReasonError: if there is no such object, or the disk is full.
+            FailureReasonError: if there is no such object, its key leads out of its
+                folder, or the disk is full.
         """
         action = f"Failed to download {source}"
+        if ".." in PurePosixPath(source.key).parts:
+            raise FailureReasonError(
+                f"ClientError: {action}: its key leads out of the folder"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with _failing_as(action):
@@ -169,7 +174,7 @@ class ServiceClients:
 
         policy = role["AssumeRolePolicyDocument"]
         if isinstance(policy, str):
-            policy = json.loads(urllib.parse.unquote(policy))
+            policy = parse_json(urllib.parse.unquote(policy))
         trusts = any(
             _trusts_sagemaker(statement)
             for statement in _as_list(policy.get("Statement"))

@@ -16,6 +16,7 @@ from typing import Self
 from launcher.local.detached import DetachedProcess
 from launcher.local.errors import LocalError
 from launcher.ports import LOOPBACK
+from movielens.json_text import parse_json
 
 # moto's own account.
 ACCOUNT = "123456789012"
@@ -129,7 +130,17 @@ class StackSettings:
             raise LocalError(
                 f"nothing is up in {directory}: run `launcher local up`"
             ) from error
-        document = json.loads(text)
+        try:
+            return cls._parse(text)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise LocalError(
+                f"{directory / FILE} is damaged ({error}): remove {directory}, and "
+                "its containers by `docker ps --filter label=org.halfstar.local`"
+            ) from error
+
+    @classmethod
+    def _parse(cls, text: bytes) -> Self:
+        document = parse_json(text)
         processes = document["processes"]
         converted = {
             "directory": Path(document["directory"]),

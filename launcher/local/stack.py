@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import secrets
 import shutil
@@ -28,6 +27,7 @@ from launcher.local.loopback import open_url
 from launcher.local.registry import RegistryServer, authorization, start_registry
 from launcher.local.settings import FILE, Limits, StackSettings
 from launcher.ports import free_port
+from movielens.json_text import parse_json
 
 _START_SECONDS = 60.0
 _REQUEST_SECONDS = 60.0
@@ -134,7 +134,7 @@ def interrupt(settings: StackSettings, job: str) -> None:
         open_url(request, timeout=_REQUEST_SECONDS).close()
     except urllib.error.HTTPError as error:
         with error:
-            raise LocalError(json.loads(error.read())["message"]) from error
+            raise LocalError(parse_json(error.read())["message"]) from error
 
 
 def _running_stack(directory: Path) -> StackSettings:

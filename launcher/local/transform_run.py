@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import json
 import logging
 import shutil
 import threading
@@ -45,6 +44,7 @@ from launcher.local.serving_container import (
     UnavailableError,
 )
 from launcher.local.stack_parts import StackParts
+from movielens.json_text import parse_json
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 _MIB = 2**20
@@ -216,7 +216,9 @@ class TransformRun(threading.Thread):
         reply = container.request(
             "GET", "/execution-parameters", seconds=_REQUEST_SECONDS
         )
-        preferred = json.loads(reply.body) if reply.status == HTTPStatus.OK else {}
+        preferred = {}
+        if reply.status == HTTPStatus.OK:
+            preferred = _json_object(reply.body)
         preferred_strategy = preferred.get("BatchStrategy", "MULTI_RECORD")
         strategy = self._job.get("BatchStrategy") or _STRATEGIES[preferred_strategy]
         max_mib = self._job.get(
@@ -279,6 +281,15 @@ class TransformRun(threading.Thread):
         for line in lines:
             stream.write(f"{entry.source}: {line}")
         stream.close()
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        return dict(parse_json(body))
+    except (TypeError, ValueError) as error:
+        raise FailureReasonError(
+            f"AlgorithmError: /execution-parameters isn't a JSON object: {error}"
+        ) from error
 
 
 def _decompress(entry: InputObject, data: bytes) -> bytes:

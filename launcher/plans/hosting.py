@@ -15,6 +15,7 @@ from launcher import names
 from launcher.config import Config
 from launcher.errors import ForeignError, LauncherError
 from launcher.kinds import ABSENT, ENDPOINT, IN_SERVICE
+from launcher.redaction import without_secrets
 from launcher.requests import Action, Call, Request, Wait
 from launcher.s3_uri import S3Uri
 from launcher.world.account import Account
@@ -23,8 +24,12 @@ from launcher.world.jobs import TrainedModel
 
 
 def model_name(config: Config, trained: TrainedModel) -> str:
-    """The name of the SageMaker model, with a hash of its image, archive and role."""
-    parts = [trained.image, trained.model_data, trained.role_arn]
+    """The name of the SageMaker model, with a hash of its image, archive, role and
+    variables. Secrets have no part in the hash, which everybody sees.
+    """
+    parts: list[Any] = [trained.image, trained.model_data, trained.role_arn]
+    if config.environment:
+        parts.append(without_secrets(config.environment))
     return names.for_work(config.name, parts)
 
 
@@ -39,7 +44,12 @@ def plan_model(config: Config, trained: TrainedModel, has_model: bool) -> list[A
     if has_model:
         return []
     name = model_name(config, trained)
-    container = {"Image": trained.image, "ModelDataUrl": trained.model_data}
+    container: dict[str, Any] = {
+        "Image": trained.image,
+        "ModelDataUrl": trained.model_data,
+    }
+    if config.environment:
+        container["Environment"] = dict(config.environment)
     parameters = {
         "ModelName": name,
         "PrimaryContainer": container,

@@ -18,6 +18,7 @@ from launcher.config import Config
 from launcher.errors import LauncherError
 from launcher.kinds import COMPLETED, TRAINING_JOB
 from launcher.plans.data import PREFIX
+from launcher.redaction import without_secrets
 from launcher.requests import Action, Call, Request
 from launcher.s3_uri import S3Uri
 from launcher.specification import (
@@ -109,13 +110,15 @@ def plan_training(
 
 def training_name(config: Config, inputs: JobInputs, number: int = 1) -> str:
     """The name of an attempt at this training, counted from 1."""
-    work = {
+    work: dict[str, Any] = {
         "image": inputs.image,
         "data": dict(inputs.data),
         "hyperparameters": dict(config.hyperparameters),
         "instances": [config.training_instance_type, config.training_instance_count],
         "input_mode": config.training_input_mode,
     }
+    if config.environment:
+        work["environment"] = without_secrets(config.environment)
     return names.for_work(config.name, work, number)
 
 
@@ -140,12 +143,14 @@ def plan_tuning(
             f"tuning.objective is {objective!r}, expected one of {', '.join(metrics)}"
         )
 
-    work = {
+    work: dict[str, Any] = {
         "image": inputs.image,
         "data": dict(inputs.data),
         "fixed": dict(config.hyperparameters),
         "jobs": [config.tuning_max_jobs, objective],
     }
+    if config.environment:
+        work["environment"] = without_secrets(config.environment)
 
     def name_of(number: int) -> str:
         return names.for_work(config.name, work, number, names.TUNING_NAME_LENGTH)
@@ -292,7 +297,7 @@ def _training_definition(config: Config, inputs: JobInputs) -> dict[str, Any]:
         "DataSource": {"S3DataSource": source},
         "InputMode": config.training_input_mode,
     }
-    return {
+    definition: dict[str, Any] = {
         "AlgorithmSpecification": {
             "TrainingImage": inputs.image,
             "TrainingInputMode": config.training_input_mode,
@@ -309,3 +314,6 @@ def _training_definition(config: Config, inputs: JobInputs) -> dict[str, Any]:
         "StoppingCondition": stopping,
         "EnableManagedSpotTraining": config.training_spot,
     }
+    if config.environment:
+        definition["Environment"] = dict(config.environment)
+    return definition

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from launcher.aws import Aws
 from launcher.config import Config
 from launcher.errors import AwsError, LauncherError
 from launcher.world.account import Account
+from movielens.json_text import parse_json
 
 Ownership = Literal["absent", "ours", "unclaimed", "foreign"]
 """``ours`` carries our tag. ``unclaimed`` is a bucket in our account that is empty and
@@ -154,7 +154,7 @@ def read_repository(aws: Aws, config: Config) -> RepositoryState:
         "ours" if _has_our_tag(config, tags) else "foreign",
         facts["repositoryUri"],
         scans=scanning.get("scanOnPush", False),
-        lifecycle=json.loads(lifecycle["lifecyclePolicyText"]) if lifecycle else None,
+        lifecycle=parse_json(lifecycle["lifecyclePolicyText"]) if lifecycle else None,
     )
 
 
@@ -173,4 +173,4 @@ def _document(policy: Any) -> Mapping[str, Any]:
     """A policy as botocore gives it: decoded already, or as URL-encoded JSON."""
     if isinstance(policy, dict):
         return policy
-    return dict(json.loads(urllib.parse.unquote(policy)))
+    return dict(parse_json(urllib.parse.unquote(policy)))

@@ -122,6 +122,54 @@ def test_an_address_where_nobody_answers_is_said(launcher: Launcher) -> None:
     assert len(result.err.strip().splitlines()) == 1
 
 
+def test_a_password_in_an_address_is_never_shown(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = f"{LOOPBACK}:{free_port()}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://user:secret@{nowhere}")
+    monkeypatch.setenv("HALFSTAR_REGISTRY", f"user:secret@{nowhere}")
+    for arguments in (
+        ("config",),
+        ("config", "--json"),
+        ("status",),
+        ("--debug", "status"),
+        ("doctor",),
+        ("doctor", "--json"),
+    ):
+        result = launcher(*arguments)
+        assert nowhere in result.out + result.err
+        assert "secret" not in result.out + result.err
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"user:secret@{nowhere}")
+    result = launcher("config")
+    assert result.code == 2
+    assert nowhere in result.err
+    assert "secret" not in result.err
+
+
+def test_a_password_of_a_proxy_is_never_shown(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = f"{LOOPBACK}:{free_port()}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://sagemaker.example")
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:secret@{nowhere}")
+    result = launcher("--debug", "status")
+    assert result.code == 1
+    assert nowhere in result.err
+    assert "secret" not in result.err
+
+
+def test_variables_of_containers_are_sent_and_not_shown(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HALFSTAR_ENVIRONMENT_HALFSTAR_SIGNING_KEY", "secret" * 5)
+    for arguments in (("config",), ("config", "--json")):
+        result = launcher("--set", "environment.HALFSTAR_WORKERS=2", *arguments)
+        assert "environment.HALFSTAR_SIGNING_KEY" in result.out
+        assert "environment.HALFSTAR_WORKERS" in result.out
+        assert "secret" not in result.out
+
+
 def test_a_file_that_cannot_be_written_is_no_bug(launcher: Launcher) -> None:
     missing = launcher.folder / "none" / "halfstar.toml"
     result = launcher("--config", str(missing), "init")

@@ -173,3 +173,39 @@ def test_an_address_without_a_scheme_is_a_fault(tmp_path: Path, address: str) ->
 
 def test_every_setting_has_a_meaning() -> None:
     assert all(meaning for _, _, meaning in describe_settings())
+
+
+def test_variables_of_containers_come_from_file_environment_and_options(
+    tmp_path: Path,
+) -> None:
+    text = '[environment]\nA = "file"\nB = 2\nC = "file"\n'
+    environment = {"HALFSTAR_ENVIRONMENT_A": "variable", "HALFSTAR_ENVIRONMENT_": "x"}
+    options = {"environment.C": "option"}
+    path = tmp_path / "halfstar.toml"
+    path.write_text(text)
+    config, sources = Config.load(path, environment, options)
+    assert config.environment == {"A": "variable", "B": "2", "C": "option"}
+    assert sources["environment.A"] == "$HALFSTAR_ENVIRONMENT_A"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name = " + "[" * 200_000,
+        "name = " + "{a = " * 20_000,
+        "a." * 20_000 + "b = 1",
+        "[" + "a." * 20_000 + "b]",
+        "name = " + "9" * 5000,
+        "[hyperparameters]\neta = 0x" + "f" * 5000,
+        "name = 0x" + "f" * 5000,
+        'name = "\\ud800"',
+        "name = 1979-13-13",
+    ],
+)
+def test_an_odd_file_is_a_fault_of_one_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, text)
+    said = str(raised.value)
+    assert "halfstar.toml" in said
+    assert "\n" not in said
+    assert len(said) < 2000

@@ -33,7 +33,9 @@ def test_an_image_is_tagged_with_version_and_commit(
     assert image.tags == tags
 
 
-@pytest.mark.parametrize("page", [b"<html>Log in first</html>", b"[]"])
+@pytest.mark.parametrize(
+    "page", [b"<html>Log in first</html>", b"[]", b'{"config": ' + b"[" * 200_000]
+)
 def test_a_page_in_place_of_a_manifest_is_named(pages: PageServer, page: bytes) -> None:
     pages.page = page
     access = RegistryAccess(pages.host, USER, "any")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ import httpx
 import pytest
 
 from movielens.model import Model
+from movielens.signature import signature_of
 from tests.serve.by_hand import head
 from tests.serve.forging import make_crashing
 
@@ -103,6 +105,56 @@ def test_it_serves_the_artifact_and_stops_cleanly(
     (line,) = stderr.splitlines()
     counts = f"{len(model.class_values)} classes, {len(model.movies)} movies"
     assert f"on port {port}: {counts}" in line
+
+
+def test_files_that_are_overwritten_while_they_are_served_change_nothing(
+    serve: Serve, base_dir: Path, port: int
+) -> None:
+    process = serve(HALFSTAR_WORKERS="2")
+    wait_for_ping(process, port)
+
+    def ask(attributes: str = "") -> str:
+        # Each by a new connection, to any worker.
+        answer = httpx.post(
+            url_of(port, "/invocations"),
+            json={"userId": 1, "movieId": 1},
+            headers={"x-amzn-sagemaker-custom-attributes": attributes},
+            trust_env=False,
+            timeout=60,
+        )
+        assert answer.status_code == 200
+        return answer.text
+
+    before = ask()
+    workers = workers_of(process)
+    # As `cp` does it: the same files, first empty and then with another content.
+    for path in (base_dir / "model").iterdir():
+        path.write_bytes(b"another model")
+    assert {ask() for _ in range(20)} == {before}
+    # XGBoost's own trees weren't needed before.
+    explained = json.loads(ask("contributions=3"))
+    assert len(explained["contributions"]["features"]) == 3
+    assert explained["probabilities"] == json.loads(before)["probabilities"]
+    assert workers_of(process) == workers
+
+
+def test_with_a_key_only_a_signed_model_is_served(
+    serve: Serve, base_dir: Path, port: int
+) -> None:
+    key = "0123456789abcdef"
+    line = failure(serve(HALFSTAR_SIGNING_KEY=key))
+    assert "has no manifest.sig, and a signing key is set" in line
+    assert "HALFSTAR_SIGNING_KEY has 5 bytes" in failure(
+        serve(HALFSTAR_SIGNING_KEY="short")
+    )
+    manifest = (base_dir / "model" / "manifest.json").read_bytes()
+    signature = base_dir / "model" / "manifest.sig"
+    signature.write_bytes(signature_of(manifest, b"another key of 16 bytes"))
+    line = failure(serve(HALFSTAR_SIGNING_KEY=key))
+    assert "isn't the signature of the manifest by this key" in line
+
+    signature.write_bytes(signature_of(manifest, key.encode()))
+    wait_for_ping(serve(HALFSTAR_SIGNING_KEY=key), port)
 
 
 def test_a_stop_finishes_requests_in_flight(serve: Serve, port: int) -> None:

@@ -131,12 +131,16 @@ def _bias_from_arrays(arrays: Arrays, n_users: int, n_movies: int) -> Bias:
 
 
 def _profiles_from_arrays(arrays: Arrays, n_users: int, n_movies: int) -> Profiles:
-    older = arrays["profiles.older"]
     start = _column(arrays, "profiles.older_start", np.int64, n_users + 2)
-    is_rising = start[0] == 0 and np.all(np.diff(start) >= 0)
-    if older.dtype != np.int32 or older.shape != (start[-1],) or not is_rising:
-        raise ValueError("profiles.older_start isn't where users begin in .older")
-    if len(older) and not (older.min() >= 0 and older.max() < n_movies):
+    first = int(start[0])
+    last = int(start[-1])
+    if first != 0 or np.any(np.diff(start) < 0):
+        raise ValueError("profiles.older_start doesn't rise from 0")
+
+    # Counts of movies would take as much memory as the largest index says.
+    older = _column(arrays, "profiles.older", np.int32, last)
+    is_listed = (older >= 0) & (older < n_movies)
+    if not np.all(is_listed):
         raise ValueError("profiles.older names a movie that isn't in the catalogue")
     return Profiles(*(arrays[f"profiles.{name}"] for name in _PROFILE_FIELDS))
 

@@ -57,6 +57,20 @@ def test_changes_and_deletions_are_synced_while_the_job_runs(
     sync.stop()
 
 
+def test_links_of_a_container_are_not_uploaded(
+    service_clients: ServiceClients, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    remote = S3Uri(BUCKET, "links")
+    directory = tmp_path / "checkpoints"
+    sync = CheckpointSync(service_clients, remote, directory)
+    sync.restore()
+    (directory / "link").symlink_to(tmp_path / "secret")
+    sync.start()
+    sync.stop()
+    assert service_clients.objects(remote) == []
+
+
 def test_a_bucket_that_is_absent_fails_the_job(
     service_clients: ServiceClients, tmp_path: Path
 ) -> None:

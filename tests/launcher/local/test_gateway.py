@@ -149,3 +149,19 @@ def test_another_key_is_refused_in_the_words_of_the_service(
     response = http.post("/", headers={**headers, **authorization})
     assert response.status_code == status
     assert code in response.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 200_000, b"[3]", b'"a"', b'{"a": NaN}', b'{"a": "\\ud800"}', b"\xff"],
+)
+def test_an_odd_body_is_refused_as_one_that_is_not_json(
+    http: Client, body: bytes
+) -> None:
+    headers = {
+        "X-Amz-Target": "SageMaker.DescribeModel",
+        "Authorization": SAGEMAKER_KEY.format("AKIALOCAL"),
+    }
+    response = http.post("/", data=body, headers=headers)
+    assert response.status_code == 400
+    assert document(response)["__type"] == "SerializationException"

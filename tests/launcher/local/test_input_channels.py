@@ -75,6 +75,28 @@ def test_a_manifest_lists_objects_in_its_own_order(
     assert found == [InputObject(S3Uri(BUCKET, f"data/{name}"), name) for name in names]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"[3]",
+        b'[{"prefix": "s3://channels/"}, 3]',
+        b'[{"prefix": "s3://channels/"}, "../../a.csv"]',
+        b'[{"prefix": "s3://channels/"}, "/a.csv"]',
+        b"[" * 200_000,
+    ],
+)
+def test_an_odd_manifest_fails_the_job(
+    service_clients: ServiceClients, text: bytes
+) -> None:
+    service_clients.write(text, S3Uri(BUCKET, "odd.manifest"))
+    with pytest.raises(FailureReasonError, match=r"Invalid manifest s3://channels/odd"):
+        objects_in_manifest(service_clients, "s3://channels/odd.manifest")
+    service_clients.delete(S3Uri(BUCKET, "odd.manifest"))
+
+
 def test_a_channel_without_objects_fails(service_clients: ServiceClients) -> None:
     channel = InputChannel.from_request(entry("s3://channels/none"), "File")
     with pytest.raises(FailureReasonError, match="no object's key begins with"):

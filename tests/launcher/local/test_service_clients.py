@@ -49,6 +49,16 @@ def test_an_absent_object_is_a_failure_reason(
         service_clients.download(ABSENT, tmp_path / "file")
 
 
+def test_a_key_that_leads_out_of_its_folder_is_not_downloaded(
+    service_clients: ServiceClients, tmp_path: Path
+) -> None:
+    outside = S3Uri(BUCKET, "data/../../escaped")
+    folder = tmp_path / "folder"
+    with pytest.raises(FailureReasonError, match="its key leads out of the folder"):
+        service_clients.download(outside, folder / "../../escaped")
+    assert not folder.exists()
+
+
 def test_an_absent_bucket_is_a_failure_reason(
     service_clients: ServiceClients, tmp_path: Path
 ) -> None:

@@ -25,3 +25,10 @@ def test_only_the_owner_may_read_the_secrets(stack_settings: StackSettings) -> N
 def test_a_directory_without_a_stack_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match=r"nothing is up in .*: run `launcher local"):
         StackSettings.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 200_000, "\x00"])
+def test_a_damaged_file_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(LocalError, match=rf"{FILE} is damaged"):
+        StackSettings.load(tmp_path)

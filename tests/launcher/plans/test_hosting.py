@@ -155,3 +155,17 @@ def test_each_kind_has_a_configuration_of_its_own(
     of_kinds = [replace(config, hosting_kind=kind) for kind in KINDS]
     found = {config_name(of_kind, account, TRAINED) for of_kind in of_kinds}
     assert len(found) == len(KINDS)
+
+
+def test_the_container_gets_its_variables(config: Config, account: Account) -> None:
+    variables = {"HALFSTAR_SIGNING_KEY": "secret" * 5}
+    signed = replace(config, environment=variables)
+    create_model = plan_deploy(signed, account, TRAINED, HostingState())[0]
+    assert isinstance(create_model, Call)
+    validate(create_model.request)
+    container = create_model.request.parameters["PrimaryContainer"]
+    assert container["Environment"] == variables
+    assert "secret" not in str(create_model.to_json())
+    assert config_name(signed, account, TRAINED) != config_name(
+        config, account, TRAINED
+    )

@@ -204,3 +204,22 @@ def test_a_transform_that_is_under_way_is_not_started_again(
     name = plan_transform(config, account, "model", rows, {}).name
     again = plan_transform(config, account, "model", rows, {name: "InProgress"})
     assert again == JobPlan(name, "InProgress", [])
+
+
+def test_containers_get_their_variables_which_a_dry_run_hides(
+    config: Config, inputs: JobInputs
+) -> None:
+    key = "secret" * 5
+    variables = {"HALFSTAR_SIGNING_KEY": key, "TZ": "UTC"}
+    signed = replace(config, environment=variables)
+    for plan in (plan_training, plan_tuning):
+        sent = request(plan(signed, inputs, {}))
+        definition = sent.parameters.get("TrainingJobDefinition", sent.parameters)
+        assert definition["Environment"] == variables
+        assert "secret" not in str(sent.to_json())
+        assert "UTC" in str(sent.to_json())
+
+        # The name changes with the variables, but tells nothing of secrets.
+        others = replace(config, environment={**variables, "HALFSTAR_SIGNING_KEY": "x"})
+        assert plan(others, inputs, {}).name == plan(signed, inputs, {}).name
+        assert plan(config, inputs, {}).name != plan(signed, inputs, {}).name

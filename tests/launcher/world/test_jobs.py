@@ -54,7 +54,15 @@ def test_an_archive_without_an_evaluation_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["no JSON", "[]", "{}", json.dumps({"test": {"rmse": 1}})]
+    "value",
+    [
+        "no JSON",
+        "[]",
+        "{}",
+        json.dumps({"test": {"rmse": 1}}),
+        "[" * 200_000,
+        '{"test": NaN}',
+    ],
 )
 def test_an_evaluation_of_another_version_is_refused_with_advice(value: str) -> None:
     packed = archive("evaluation.json", value)

@@ -137,7 +137,7 @@ def test_other_arrays_are_refused_or_can_be_used(
         ("latest_kept", np.array([], np.int64), r"latest_kept has shape \(0,\)"),
         ("bias.mean", np.array([1.0, 2.0]), r"bias\.mean has shape \(2,\)"),
         ("bias.user", np.array([1.0]), r"bias\.user is float64\(1,\), expected"),
-        ("profiles.older", np.array([1], np.int64), "isn't where users begin"),
+        ("profiles.older", np.array([1], np.int64), r"profiles\.older is int64"),
         ("year", np.array([1995], np.int32), "year is int32"),
         ("recency.latest", np.array([2**62]), "at most 1000"),
         ("recency.latest", np.array([-1]), "at most 1000"),
