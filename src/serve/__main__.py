@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from movielens.errors import HalfstarError
@@ -45,12 +46,14 @@ class _Prepared(NamedTuple):
     """What is ready to be served.
 
     Attributes:
+        directory: where the models are, for the log.
         make_application: makes what answers the requests, in the process that does so.
         workers: the number of such processes.
         description: for the log.
         desk: where workers leave reports and tasks; None if they have none.
     """
 
+    directory: Path
     make_application: Callable[[], Api]
     workers: int
     description: str
@@ -97,7 +100,7 @@ def _serve(settings: ServeSettings) -> None:
         ) from None
     _log.info(
         "serving %s on port %d: %s",
-        settings.model_dir,
+        prepared.directory,
         settings.port,
         prepared.description,
     )
@@ -133,7 +136,7 @@ def _one_model(settings: ServeSettings) -> _Prepared:
         f"{workers} workers"
     )
     application = Application(served, settings)
-    return _Prepared(lambda: application, workers, description)
+    return _Prepared(settings.model_dir, lambda: application, workers, description)
 
 
 def _many_models(settings: ServeSettings) -> _Prepared:
@@ -161,7 +164,8 @@ def _many_models(settings: ServeSettings) -> _Prepared:
         return MultiModelApplication(models, settings)
 
     description = f"models by request, up to {memory // MIB} MiB of them"
-    return _Prepared(make_application, 1, description, registry)
+    root = settings.models_dir
+    return _Prepared(root, make_application, 1, description, registry)
 
 
 if __name__ == "__main__":

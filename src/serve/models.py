@@ -58,7 +58,7 @@ class ModelLimits:
     memory_bytes: int
     count: int = 10_000
     load_s: float = 40.0
-    reads: int = 4
+    reads: int = 2
     leave_s: float = 10.0
 
 

@@ -28,7 +28,7 @@ PAGE = 100
 _MOST_MIB = 1
 
 # Models that are loaded, and unloaded, at the same time; others wait.
-_THREADS = 4
+_THREADS = 2
 
 # What needs no escape in a path. The platform's names are hashes.
 _LONGEST_SHOWN = 300
@@ -39,7 +39,7 @@ class MultiModelApplication(Api):
     """The routes over many models.
 
     ``/ping`` says only that the server runs; each model is proved when it is loaded.
-    Loads have threads of their own, so predictions and other unloads don't wait for
+    Loads have threads of their own, so neither predictions nor unloads wait for
     them.
     """
 

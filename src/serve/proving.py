@@ -168,7 +168,8 @@ def _limit_this_process(limits: ProofLimits) -> None:
     most = _data_bytes() + limits.memory_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     # If memory runs short all the same, this process goes first.
-    Path("/proc/self/oom_score_adj").write_text("1000")
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _data_bytes() -> int:

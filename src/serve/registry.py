@@ -92,8 +92,9 @@ class Registry:
                     case {"forget": name}:
                         self.models.pop(name, None)
                     case {"prove": path, **limits}:
-                        (answer,) = sockets
-                        yield ProvingTask(Path(path), ProofLimits(**limits), answer)
+                        for answer in sockets:  # none, if too many files are open
+                            chosen = ProofLimits(**limits)
+                            yield ProvingTask(Path(path), chosen, answer)
 
 
 @dataclass(frozen=True, slots=True)

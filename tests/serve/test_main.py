@@ -260,6 +260,27 @@ def is_alive(pid: int) -> bool:
     return after_name.split()[0] != "Z"
 
 
+def test_a_crash_leaves_a_trace_in_the_log(
+    serve: Serve, base_dir: Path, port: int
+) -> None:
+    make_crashing(base_dir / "model")
+    process = serve(HALFSTAR_WORKERS="1")
+    wait_for_ping(process, port)
+    explained = {
+        "instances": [{"userId": 1, "movieId": 2}],
+        "parameters": {"contributions": 1},
+    }
+    with pytest.raises(httpx.TransportError):
+        httpx.post(
+            url_of(port, "/invocations"), json=explained, trust_env=False, timeout=60
+        )
+    wait_for_ping(process, port)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate()
+    assert "Fatal Python error: Segmentation fault" in stderr
+    assert "a worker ended by signal 11" in stderr
+
+
 # Several models
 
 
