@@ -9,7 +9,8 @@ It runs in the build, inside of what will be the image, and lists what is really
 Each has a name, a version, a package URL, its licences, and the files of the image that
 hold their text. A Python package also has the hash of the file that the index gave. The
 same files give the same bill: its time is ``SOURCE_DATE_EPOCH``, its serial number is
-made from the components.
+made from the components. It is in version 1.5 of CycloneDX, since Amazon Inspector
+reads no other.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.license import License
-from cyclonedx.output.json import JsonV1Dot6
+from cyclonedx.output.json import JsonV1Dot5
 from packageurl import PackageURL
 
 OURS = "halfstar"
@@ -179,7 +180,7 @@ def bill(components: Iterable[Component], created: datetime) -> str:
     bom.register_dependency(image, parts)
     for component in [image, *parts]:
         component.bom_ref.value = str(component.purl or component.name)
-    return JsonV1Dot6(bom).output_as_string(indent=1)
+    return JsonV1Dot5(bom).output_as_string(indent=1)
 
 
 def _python_component(

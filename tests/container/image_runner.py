@@ -13,7 +13,7 @@ from launcher.ports import free_port
 
 Finished = subprocess.CompletedProcess[str]
 
-SECONDS = 300.0
+SECONDS = 900.0
 
 
 class ImageRunner:

@@ -168,7 +168,7 @@ def test_the_same_packages_give_the_same_bytes_in_any_order(root: Path) -> None:
 
 
 def test_a_bill_meets_the_schema_of_cyclonedx(root: Path) -> None:
-    validator = JsonStrictValidator(SchemaVersion.V1_6)
+    validator = JsonStrictValidator(SchemaVersion.V1_5)
     assert validator.validate_str(bill_of(root)) is None
     assert validator.validate_str('{"components": 5}') is not None
 
@@ -186,7 +186,7 @@ def test_every_package_of_the_lock_has_a_hash() -> None:
 def kept(runner: ImageRunner) -> dict[str, Any]:
     """The bill that the image has."""
     text = runner.shell("cat /opt/halfstar/sbom.cdx.json")
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str(text) is None
     value: dict[str, Any] = json.loads(text)
     return value
 
