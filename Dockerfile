@@ -14,7 +14,8 @@ FROM ${BUILDER_IMAGE} AS dependencies
 LABEL org.halfstar=1
 ENV DEBIAN_FRONTEND=noninteractive PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 # 1 January 1980 is the earliest time that a wheel can hold. The commit's time would make each commit build this stage again.
-ENV SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0 CFLAGS=-g0
+# CPPFLAGS are added to the flags of Python's own build. CFLAGS would replace them, and with them -DNDEBUG and -fwrapv.
+ENV SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0 CPPFLAGS=-g0
 
 # sagemaker-training is a source package with a C extension. The public python images have Python's headers, Debian's don't.
 RUN apt-get update \
