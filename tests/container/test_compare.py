@@ -90,14 +90,14 @@ def test_another_checkout_of_the_same_commit_gives_the_same_files(
     image: ImageFacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # An unknown file makes docker build our package again, and no one but the owner
-    # can read this checkout. The dependencies come from docker's cache.
+    # can read its source. The dependencies come from docker's cache.
     checkout = tmp_path / "checkout"
     shutil.copytree(ROOT / "src", checkout / "src")
     shutil.copytree(ROOT / "container", checkout / "container")
     for name in COPIED:
         shutil.copy(ROOT / name, checkout / name)
     (checkout / "src" / "unknown").write_text("")
-    for path in checkout.rglob("*"):
+    for path in (checkout / "src").rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
 
     arguments = build_arguments(ROOT, {})
