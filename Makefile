@@ -6,7 +6,7 @@ BIN := .venv/bin
 C_FILES := $(wildcard src/*/*.[ch] src/*/*/*.[ch])
 export LOCK := $(CURDIR)/$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: help setup run image test test-quick test-sdk check specification lock bench soak clean
+.PHONY: help setup run image compare test test-quick test-sdk check specification lock bench soak clean
 
 help: ## list these verbs
 	@sed -n -E 's/^([a-z-]+[a-z%]):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -18,6 +18,9 @@ run: setup ## train on real data, serve the model, show its answers and accuracy
 
 image: setup ## build halfstar:latest
 	$(BIN)/python -m container.image
+
+compare: setup ## build the image twice and compare the files
+	$(BIN)/python -m container.compare
 
 test-quick: setup ## the tests that need neither Docker nor much time
 	$(BIN)/pytest -n auto -m "not docker and not slow and not sanitizer"
@@ -48,6 +51,7 @@ lock: setup ## resolve the locks again: with hashes, without index addresses
 	$(LOCK) pyproject.toml --extra image --no-emit-package pip --output-file container/requirements.txt
 	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
 	printf 'setuptools>=77\nwheel>=0.45\n' | $(LOCK) - --output-file container/requirements-build.txt
+	printf 'cyclonedx-python-lib>=11\n' | $(LOCK) - --output-file container/requirements-sbom.txt
 	$(MAKE) -C tests/sdk lock
 	$(MAKE) -C benchmarks lock
 

@@ -19,7 +19,7 @@ from container.base import find_bases
 from container.engine import engine_answers
 from launcher.docker import last_line, run_docker, stream_docker
 from launcher.errors import ImageError
-from launcher.source import revision, version
+from launcher.source import build_arguments
 
 ROOT = Path(__file__).resolve().parent.parent
 TAG = "halfstar:latest"
@@ -43,12 +43,20 @@ class ImageFacts:
     bytes_over_base: int
 
 
-def build(tag: str = TAG, base: str | None = None) -> ImageFacts:
+def build(
+    tag: str = TAG,
+    base: str | None = None,
+    *,
+    root: Path = ROOT,
+    use_cache: bool = True,
+) -> ImageFacts:
     """Build the image, quickly if little has changed. Docker prints its progress.
 
     Args:
         tag: the name to give it.
         base: the image to build on, by default the Dockerfile's or the stand-in.
+        root: the folder of the Dockerfile.
+        use_cache: whether to take what an earlier build has made.
 
     Raises:
         ImageError: if no engine answers, there is no base, or docker fails.
@@ -64,11 +72,12 @@ def build(tag: str = TAG, base: str | None = None) -> ImageFacts:
     arguments = {
         "BASE_IMAGE": bases.final,
         "BUILDER_IMAGE": bases.builder,
-        "VERSION": version(ROOT),
-        "REVISION": revision(ROOT),
+        **build_arguments(root, os.environ),
     }
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-    if stream_docker("build", *options, "--tag", tag, str(ROOT)):
+    if not use_cache:
+        options.append("--no-cache")
+    if stream_docker("build", *options, "--tag", tag, str(root)):
         raise ImageError(f"docker build of {tag} failed; its output says why")
 
     size = int(_inspect(tag, "{{.Size}}"))

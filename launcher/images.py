@@ -15,7 +15,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,8 +147,7 @@ def build_command(
     root: Path,
     tag: str,
     platform: str,
-    version: str,
-    revision: str,
+    arguments: Mapping[str, str],
     extra: tuple[str, ...],
 ) -> list[str]:
     """The ``docker build`` of the project.
@@ -157,16 +156,14 @@ def build_command(
         root: the folder of the Dockerfile.
         tag: the image's name.
         platform: such as ``linux/amd64``.
-        version: for the image's label.
-        revision: the git commit, for the image's label.
+        arguments: the Dockerfile's build arguments, by name.
         extra: the user's own arguments, such as ``--build-arg=…``.
     """
     return [
         docker(),
         "build",
         f"--platform={platform}",
-        f"--build-arg=VERSION={version}",
-        f"--build-arg=REVISION={revision}",
+        *(f"--build-arg={name}={value}" for name, value in arguments.items()),
         *extra,
         "--tag",
         tag,

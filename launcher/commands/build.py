@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from launcher import names
 from launcher.errors import ImageError
 from launcher.images import build_command, local_image
 from launcher.options import DryRun, Json, start_session
-from launcher.source import revision, version
+from launcher.source import build_arguments
 
 # Options that aren't ours are docker's.
 CONTEXT_SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -41,8 +42,7 @@ def build(
         directory,
         name,
         platform,
-        version(directory),
-        revision(directory),
+        build_arguments(directory, os.environ),
         extra=tuple(context.args),
     )
     if dry_run:

@@ -84,6 +84,7 @@ def main() -> None:
 
 def _serve(settings: ServeSettings) -> None:
     # These take a while to import, which bad settings needn't wait for.
+    from serve.privileges import become
     from serve.server import bind, make_server
     from serve.supervisor import Supervisor
 
@@ -104,6 +105,9 @@ def _serve(settings: ServeSettings) -> None:
         settings.port,
         prepared.description,
     )
+    # Models that are loaded by request may be in files that only root can read.
+    if settings.user is not None and not settings.is_multi_model:
+        become(settings.user, settings.model_dir)
     # What is loaded stays. Collections that visited it would make the workers copy it.
     gc.freeze()
 

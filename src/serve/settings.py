@@ -7,6 +7,7 @@ replaces ours there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Self
 
 from movielens.errors import HalfstarError
 from serve.limits import ClientLimits
+from serve.privileges import User
 from serve.resources import MIB, cpus
 
 MULTI_RECORD = "MULTI_RECORD"
@@ -25,6 +27,9 @@ BATCH_LIMIT_MIB = 100
 _MOST_BODY_MIB = 1024
 _DEFAULT_BODY_MIB = 6
 _LEAST_HELD_BYTES = 64 * MIB
+
+# Root itself is no user to become, and 2**32 - 1 means no user.
+_USER = re.compile(r"(?P<uid>[1-9][0-9]{0,8}):(?P<gid>[1-9][0-9]{0,8})", re.ASCII)
 
 _FLAGS = ("false", "true")
 _STRATEGIES = (MULTI_RECORD, SINGLE_RECORD)
@@ -49,6 +54,7 @@ class ServeSettings:
         is_multi_model: whether models are loaded by request.
         models_mib: memory for such models, in MiB; 0 for half of what there is.
         client_limits: on what a client may do.
+        user: whom a server of one model becomes if it is started as root.
     """
 
     model_dir: Path
@@ -61,6 +67,7 @@ class ServeSettings:
     is_multi_model: bool = False
     models_mib: int = 0
     client_limits: ClientLimits = ClientLimits()
+    user: User | None = None
 
     @property
     def models_dir(self) -> Path:
@@ -118,6 +125,7 @@ class ServeSettings:
             models_mib=reader.number(
                 "HALFSTAR_MODELS_MIB", default=0, least=0, most=2**24
             ),
+            user=reader.user("HALFSTAR_SERVE_USER"),
         )
         if reader.faults:
             raise SettingsError("; ".join(reader.faults))
@@ -146,6 +154,19 @@ class _Reader:
             f"{name} is {text!r}, expected a whole number from {least} to {most}"
         )
         return default
+
+    def user(self, name: str) -> User | None:
+        """A user and a group by number; None if there is none."""
+        text = self.env.get(name, "").strip()
+        if not text:
+            return None
+        match = _USER.fullmatch(text)
+        if match is not None:
+            return User(int(match["uid"]), int(match["gid"]))
+        self.faults.append(
+            f"{name} is {text!r}, expected a user and a group by number, like 1000:1000"
+        )
+        return None
 
     def choice(self, name: str, values: tuple[str, ...]) -> str:
         """One of the values, upper or lower case; the first is the default."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from container.base import LABEL
 from container.image import ImageFacts
 from container.runtime import publish_options, run_options, wait_until_usable
 from launcher.docker import run_docker
@@ -12,7 +13,7 @@ from launcher.ports import free_port
 
 Finished = subprocess.CompletedProcess[str]
 
-SECONDS = 300.0
+SECONDS = 900.0
 
 
 class ImageRunner:
@@ -38,6 +39,13 @@ class ImageRunner:
             self.image.tag,
             *command,
         )
+
+    def shell(self, script: str) -> str:
+        """What a script of a shell in the image prints."""
+        options = ("--rm", "--label", LABEL, "--entrypoint", "sh")
+        result = self.docker("run", *options, self.image.tag, "-c", script)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
     def start(
         self, base_dir: Path, *command: str, options: tuple[str, ...] = ()

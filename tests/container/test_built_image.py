@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import time
 import urllib.error
 import urllib.request
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 
 from container.base import LABEL
-from container.image import ImageFacts
+from container.image import ROOT, ImageFacts
 from container.job_folder import make_job_folder
+from launcher.source import build_arguments
 from tests.container.image_runner import ImageRunner
 
 MakeJob = Callable[..., Path]
@@ -78,6 +80,8 @@ def test_it_has_its_labels_entry_point_and_command(runner: ImageRunner) -> None:
     assert labels[f"{CAPABILITIES}.multi-models"] == "true"
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert labels["org.opencontainers.image.version"] == "0.1.0"
+    built = build_arguments(ROOT, os.environ)
+    assert labels["org.opencontainers.image.created"] == built["CREATED"]
     assert config["Entrypoint"][0] == PYTHON
     assert config["Cmd"] == ["train"]
     assert config["User"] == ""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from container.image import ROOT, public_base
-from launcher.source import revision, version
+from launcher.source import build_arguments
 
 LOCKS = [
     "container/requirements.txt",
     "container/requirements-build.txt",
+    "container/requirements-sbom.txt",
     "requirements-dev.txt",
 ]
 
@@ -18,9 +21,15 @@ def test_the_public_base_is_the_dockerfiles_python() -> None:
     assert public_base().startswith("python:3.")
 
 
+def test_the_build_adds_to_the_flags_that_python_was_compiled_with() -> None:
+    # CFLAGS would replace them, and integers that overflow would then be undefined.
+    assert not re.search(r"\bCFLAGS=", (ROOT / "Dockerfile").read_text())
+
+
 def test_the_image_is_labelled_with_version_and_revision() -> None:
-    assert version(ROOT)[0].isdigit()
-    assert revision(ROOT)
+    arguments = build_arguments(ROOT, {})
+    assert arguments["VERSION"][0].isdigit()
+    assert len(arguments["REVISION"].removesuffix("-dirty")) == 40
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from serve.privileges import User
 from serve.settings import ServeSettings, SettingsError
 
 
@@ -82,3 +83,17 @@ def test_all_faults_are_reported_together() -> None:
     assert str(raised.value).count("\n") == 0
     for name, value in env.items():
         assert f"{name} is {value!r}, expected " in str(raised.value)
+
+
+def test_the_user_to_serve_as_is_given_by_numbers() -> None:
+    settings = ServeSettings.from_environment({"HALFSTAR_SERVE_USER": "1000:65534"})
+    assert settings.user == User(1000, 65534)
+    assert ServeSettings.from_environment({"HALFSTAR_SERVE_USER": ""}).user is None
+
+
+@pytest.mark.parametrize(
+    "text", ["nobody", "1000", "0:0", "1000:0", "-1:5", "4294967295:5", "1:2:3", "१:5"]
+)
+def test_a_user_that_is_root_or_no_number_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="HALFSTAR_SERVE_USER is"):
+        ServeSettings.from_environment({"HALFSTAR_SERVE_USER": text})
