@@ -106,12 +106,11 @@ def fuzz(target: Target, seconds: int) -> Run:
             ],
             cwd=ROOT,
             env=_environment(scratch),
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             check=False,
         )
-    said = worker.stdout.decode(errors="replace") + worker.stderr.decode(
-        errors="replace"
-    )
+    said = worker.stdout.decode(errors="replace")
     (folder / "log").write_text(said)
     findings = [Path(path) for path in re.findall(r"Test unit written to (.*)", said)]
     if worker.returncode:
@@ -146,13 +145,15 @@ def _environment(scratch: str) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": paths,
+        "PYTHONUNBUFFERED": "1",
         "TMPDIR": scratch,
         "OMP_NUM_THREADS": "1",
     }
 
 
 def _print_failure(target: Target, said: str, findings: Sequence[Path]) -> None:
-    print("\n".join(said.splitlines()[-_SHOWN_LINES:]))
+    lines = [line for line in said.splitlines() if not line.startswith("#")]
+    print("\n".join(lines[-_SHOWN_LINES:]))
     print(f"\n{target.name} has to hold: {target.oracle}\n")
     for path in findings:
         kept = FOUND.relative_to(ROOT) / target.name / "WHAT_IT_WAS"

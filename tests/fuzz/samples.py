@@ -83,7 +83,11 @@ def folder(name: str) -> Path:
     made = _temporary() / name
     made.mkdir(exist_ok=True)
     for path in made.iterdir():
-        path.unlink()
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o700)
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     return made
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from tests.fuzz.targets import artifacts, readers, requests
+from tests.fuzz.target import Target
+from tests.fuzz.targets import artifacts, http, job, launcher, readers, requests
 
-TARGETS = {target.name: target for target in [*artifacts.TARGETS, *readers.TARGETS, *requests.TARGETS]}
+_MODULES = (artifacts, http, job, launcher, readers, requests)
+
+TARGETS: dict[str, Target] = {
+    target.name: target for module in _MODULES for target in module.TARGETS
+}

@@ -10,7 +10,6 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -351,15 +350,8 @@ def local_archive(data: bytes) -> None:
     folder = samples.folder("archives")
     archive = folder / "model.tar.gz"
     archive.write_bytes(data)
-    target = Path(samples.folder("unpacked"))
     with contextlib.suppress(FailureReasonError):
-        unpack(archive, target)
-    for path in sorted(target.rglob("*"), reverse=True):
-        if path.is_dir() and not path.is_symlink():
-            path.chmod(0o700)
-            path.rmdir()
-        else:
-            path.unlink()
+        unpack(archive, samples.folder("unpacked"))
 
 
 def _archives() -> Iterator[bytes]:

@@ -129,9 +129,10 @@ def _n_records(content_type: str, body: bytes, lenient: bool) -> int:
             value = value.get("instances", [value])
         return len(value)
 
-    lines = body.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    texts = [line.removesuffix(b"\r") for line in lines]
-    while texts and not texts[-1].strip(_BLANKS + b"\r"):
+    *ended, last = body.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    # A CR at the end of the body is no line end.
+    texts = [*(line.removesuffix(b"\r") for line in ended), last]
+    while texts and not texts[-1].strip(_BLANKS):
         texts.pop()
     if content_type == _LINES:
         return len([text for text in texts if lenient or text.strip(_BLANKS)])
