@@ -294,7 +294,9 @@ def _parse_arrays(
     try:
         features = npz.from_bytes(contents[FEATURES], FEATURES)
         answers = npz.from_bytes(contents[SELF_TEST], SELF_TEST)
-        return spec_from_arrays(features), SelfTest.from_arrays(answers)
+        spec = spec_from_arrays(features)
+        spec.check_tables()
+        return spec, SelfTest.from_arrays(answers)
     except (KeyError, ValueError) as error:
         raise ArtifactError(
             f"{model_dir}: {error}; train again with this version"
@@ -317,6 +319,14 @@ def _check_agreement(
         raise ArtifactError(
             f"{model_dir}: the booster wants features {manifest.feature_names}, "
             f"this version makes {feature_names}: train again with this version"
+        )
+
+    asked = self_test.features.shape[1], self_test.probabilities.shape[1]
+    if asked != (len(feature_names), len(class_values)):
+        raise ArtifactError(
+            f"{model_dir}: the self-test has {asked[0]} features and {asked[1]} "
+            f"classes, expected {len(feature_names)} and {len(class_values)}: "
+            "copy the whole artifact again"
         )
 
     if self_test.has_regression != (REGRESSION in manifest.files):

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent.parent
 KEPT = ROOT / "build" / "fuzz"
 
 # One input may take so long on a busy machine, and a target so much memory.
-_INPUT_SECONDS = 60
+_INPUT_SECONDS = 120
 _MEMORY_MIB = 2048
 _SHOWN_LINES = 40
 
@@ -79,7 +79,9 @@ def fuzz(target: Target, seconds: int) -> Run:
     kept = folder / "inputs"
     kept.mkdir(parents=True, exist_ok=True)
     words = folder / "words"
-    words.write_text("".join(f"{_quoted(word)}\n" for word in target.words))
+    # libFuzzer takes no empty list.
+    listed = target.words or (b"\0",)
+    words.write_text("".join(f"{_quoted(word)}\n" for word in listed))
 
     with tempfile.TemporaryDirectory() as scratch:
         seeds = Path(scratch) / "seeds"
@@ -97,6 +99,7 @@ def fuzz(target: Target, seconds: int) -> Run:
                 f"-max_total_time={seconds}",
                 f"-max_len={target.most_bytes}",
                 f"-timeout={_INPUT_SECONDS}",
+                f"-report_slow_units={_INPUT_SECONDS}",
                 f"-rss_limit_mb={_MEMORY_MIB}",
                 f"-dict={words}",
                 f"-artifact_prefix={folder}/",

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from movielens.bad_rows import BadRows
 from movielens.channel import Channel
 from movielens.errors import DataError
 from movielens.field_checks import LARGEST_ID, LARGEST_TIMESTAMP
@@ -24,7 +23,6 @@ from movielens.grammar import (
     parse_number,
     parse_time,
 )
-from movielens.pipes import PipedRows, read_pipe
 from movielens.readers import Dataset, read_dataset
 from movielens.tables import RatingTable
 from serve.fields import is_timestamp
@@ -33,7 +31,8 @@ from tests.fuzz.target import Target
 
 _MOVIES = b"movieId,title,genres\n1,A (1990),Drama\n3,B,IMAX|Drama\n318,C,\n"
 _RATINGS = b"userId,movieId,rating,timestamp\n1,1,4.0,964982703\n1,3,4.5,1\n"
-_FEW_BYTES = ReadLimits(block_bytes=16)
+_GZIP = b"\x1f\x8b"
+_SHORT_BLOCKS = ReadLimits(block_bytes=16)
 _LIMITS = ReadLimits(movie_values=10_000, rating_rows=100_000)
 
 
@@ -46,9 +45,10 @@ def ratings_file(data: bytes) -> None:
     """
     files = {"movies.csv": _MOVIES, "ratings": data}
     strict = _outcome(files, 0.0, _LIMITS)
-    assert _outcome(files, 0.0, _FEW_BYTES) == strict
     lenient = _outcome(files, 1.0, _LIMITS)
-    assert _outcome(files, 1.0, _FEW_BYTES) == lenient
+    if not data.startswith(_GZIP):
+        assert _outcome(files, 0.0, _SHORT_BLOCKS) == strict
+        assert _outcome(files, 1.0, _SHORT_BLOCKS) == lenient
     if not isinstance(strict, str):
         assert lenient == strict
 
@@ -66,8 +66,9 @@ def parquet_ratings(data: bytes) -> None:
 def movies_file(data: bytes) -> None:
     """A file is read as movies, ignored, or refused with a DataError."""
     found = _outcome({"movies": data, "ratings.csv": _RATINGS}, 1.0, _LIMITS)
-    few = ReadLimits(block_bytes=16, movie_bytes=_LIMITS.movie_bytes)
-    assert _outcome({"movies": data, "ratings.csv": _RATINGS}, 1.0, few) == found
+    if not data.startswith(_GZIP):
+        files = {"movies": data, "ratings.csv": _RATINGS}
+        assert _outcome(files, 1.0, _SHORT_BLOCKS) == found
 
 
 def parquet_movies(data: bytes) -> None:
@@ -80,8 +81,12 @@ def _outcome(files: dict[str, bytes], most_bad: float, limits: ReadLimits) -> ob
     folder = samples.folder("channel-of-tables")
     for name, content in files.items():
         (folder / name).write_bytes(content)
+    return _outcome_of(Channel("training", folder), most_bad, limits)
+
+
+def _outcome_of(channel: Channel, most_bad: float, limits: ReadLimits) -> object:
     try:
-        found = read_dataset([Channel("training", folder)], most_bad, limits=limits)
+        found = read_dataset([channel], most_bad, limits=limits)
     except DataError as error:
         return str(error).encode(errors="replace").decode()
     _check_ratings(found.ratings)
@@ -178,22 +183,12 @@ def pipe(data: bytes) -> None:
     """
     path = samples.folder("pipe") / "training_0"
     path.write_bytes(data)
-
-    def read(limits: ReadLimits) -> object:
-        bad_rows = BadRows(most=1.0, most_logged=0)
-        try:
-            rows = read_pipe("training", path, bad_rows, limits)
-        except DataError as error:
-            return str(error)
-        return _piped(rows), rows.movies, rows.ignored, bad_rows.count
-
-    assert read(_FEW_BYTES) == read(_LIMITS)
-
-
-def _piped(rows: PipedRows) -> object:
-    for table in rows.ratings:
-        _check_ratings(table)
-    return _rows(RatingTable.concatenate(rows.ratings)) if rows.ratings else []
+    channel = Channel("training", path, is_pipe=True)
+    of_long_blocks = _outcome_of(channel, 1.0, _LIMITS)
+    of_short_blocks = _outcome_of(channel, 1.0, _SHORT_BLOCKS)
+    # What is wrong within a broken gzip file may come before its end.
+    if not data.startswith(_GZIP):
+        assert of_short_blocks == of_long_blocks
 
 
 def _pipes() -> Iterator[bytes]:
