@@ -121,7 +121,7 @@ class SelfTest:
         n_rows = self.user_id.size
         n_classes = np.atleast_2d(self.probabilities).shape[1]
         n_feature_rows, n_features = np.atleast_2d(self.features).shape[:2]
-        n_stars = min(np.atleast_2d(self.stars).shape[1], 1)
+        n_stars = np.atleast_2d(self.stars).shape[1]
 
         expected = {
             "user_id": (np.int64, (n_rows,)),

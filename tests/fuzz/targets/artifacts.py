@@ -135,7 +135,11 @@ def ubjson_value(data: bytes) -> None:
 
 
 def _ubjson_values() -> Iterator[bytes]:
-    value = {"a": [True, None, 0.5, -3], "b": {"c": "é"}, "d": np.arange(3, dtype=">i4")}
+    value = {
+        "a": [True, None, 0.5, -3],
+        "b": {"c": "é"},
+        "d": np.arange(3, dtype=">i4"),
+    }
     yield ubjson.dumps(value)
     yield b"[$U#U\x03abc"
     yield b"[iii]"

@@ -30,8 +30,7 @@ def configuration(data: bytes) -> None:
     path.write_bytes(data)
     try:
         found, sources = Config.load(path, {}, {})
-    except ConfigError as error:
-        assert str(error)
+    except ConfigError:
         return
     assert set(dict(found.items())) <= set(sources)
     for name in (names.image, names.endpoint, names.repository, names.package_group):
@@ -57,8 +56,7 @@ def query_rows(data: bytes) -> None:
     path.write_bytes(data)
     try:
         pairs = read_pairs(path)
-    except PairError as error:
-        assert str(error)
+    except PairError:
         with contextlib.suppress(RequestError):
             assert not len(PAIRS.strict(data).queries)
         return
@@ -82,8 +80,7 @@ def query_arguments(data: bytes) -> None:
     """
     try:
         pairs = parse_pairs(data.decode("utf-8", "surrogateescape").split(" "))
-    except PairError as error:
-        assert str(error)
+    except PairError:
         return
     sent = "\n".join(pair.as_csv() for pair in pairs)
     _compare(pairs, PAIRS.strict(sent.encode()))
@@ -103,18 +100,15 @@ def _query_arguments() -> Iterator[bytes]:
 
 
 def addresses(data: bytes) -> None:
-    """A URI of S3 is read and written alike, or refused with a ValueError.
+    """A URI of S3 is read and written alike, or refused with a RefusedError.
 
-    The local stack refuses it with a RefusedError. So does a name of an image.
+    The name of an image begins with what was read of it. Any text is fitted into the
+    characters of a name, or refused with a ConfigError.
     """
     text = data.decode("utf-8", "surrogateescape")
-    try:
-        found = S3Uri.parse(text)
-    except ValueError:
-        with contextlib.suppress(RefusedError):
-            raise AssertionError(parse_s3_uri(text))
-    else:
-        assert S3Uri.parse(str(found)) == found == parse_s3_uri(text)
+    with contextlib.suppress(RefusedError):
+        found = parse_s3_uri(text)
+        assert S3Uri.parse(str(found)) == found
         assert (found / "x").bucket == found.bucket
     image = ImageName.parse(text)
     if image is not None:

@@ -208,8 +208,8 @@ def grammar(data: bytes) -> None:
     """
     text = data.decode("utf-8", "surrogateescape")
     with contextlib.suppress(ValueError):
-        number = parse_id(text)
-        assert number == int(float(text.strip(" \t\x1a"))) or abs(number) > 2**53
+        whole = parse_id(text)
+        assert whole == int(float(text.strip(" \t\x1a"))) or abs(whole) > 2**53
     with contextlib.suppress(ValueError):
         number = parse_number(text)
         assert number == float(text.strip(" \t\x1a"))
