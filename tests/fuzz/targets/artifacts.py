@@ -19,12 +19,14 @@ from launcher.local.archives import unpack
 from launcher.local.errors import FailureReasonError
 from movielens import artifact, npz, ubjson
 from movielens.channel import Channel
-from movielens.errors import ArtifactError, HalfstarError
+from movielens.errors import ArtifactError, HalfstarError, RequestError
 from movielens.features.spec_arrays import spec_from_arrays, spec_to_arrays
 from movielens.flat_forest import UnknownShapeError, flatten
 from movielens.manifest import MANIFEST, FileEntry, Manifest
 from movielens.queries import RatingQueries
+from serve.endpoint import answer
 from serve.forest import FlatForest
+from serve.negotiation import RequestHeaders
 from serve.served_model import load
 from tests.fuzz import samples
 from tests.fuzz.target import Target
@@ -51,7 +53,7 @@ def manifest(data: bytes) -> None:
         found = Manifest.read(folder)
     except ArtifactError:
         return
-    assert all(isinstance(value, float) for value in found.class_values)
+    assert all(isinstance(value, int | float) for value in found.class_values)
     assert all(isinstance(name, str) for name in found.feature_names)
     for entry in found.files.values():
         assert isinstance(entry.n_bytes, int)
@@ -275,20 +277,32 @@ def _edits() -> Iterator[bytes]:
         yield _EDIT.pack(2, which, 0, 1)
 
 
+_QUERIES = RatingQueries(
+    np.array([1, 4, -1, 22]), np.array([1, 7, 318, 10**9]), np.full(4, 1e9)
+)
+
+
 def features(data: bytes) -> None:
     """Arrays are fitted features, or refused with a KeyError or a ValueError.
 
-    Features that are made of them are made for any row, or refused with a ValueError.
+    Features that are made of them are made for any row and any history.
     """
-    try:
-        spec = spec_from_arrays(_edited(_feature_arrays(), data))
-        queries = RatingQueries(
-            np.array([1, 4, -1, 22]), np.array([1, 7, 318, 10**9]), np.full(4, 1e9)
-        )
-        with np.errstate(all="ignore"):
-            spec.transform(queries)
-    except (KeyError, ValueError):
-        return
+    arrays = _edited(_feature_arrays(), data)
+    with np.errstate(all="ignore"):
+        try:
+            spec = spec_from_arrays(arrays)
+        except (KeyError, ValueError):
+            return
+        spec.transform(_QUERIES)
+        rated = spec.movies.movie_id[-2:]
+        spec.with_user_history(7, rated, np.resize([4.0, 5.0], len(rated)))
+
+
+_QUESTIONS = (
+    b'[{"userId": 1, "movieId": 318}, {"userId": -1, "movieId": -1}]',
+    b'{"userId": 4, "recommend": 3}',
+    b'{"movieId": 1, "history": [{"movieId": 3, "rating": 4.5, "timestamp": 1}]}',
+)
 
 
 def model_files(data: bytes) -> None:
@@ -324,8 +338,15 @@ def model_files(data: bytes) -> None:
     folder = samples.folder("edited")
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    with contextlib.suppress(ArtifactError), np.errstate(all="ignore"):
-        assert load(folder).is_well() in (True, False)
+    with np.errstate(all="ignore"):
+        try:
+            served = load(folder)
+        except ArtifactError:
+            return
+        served.is_well()
+        for question in _QUESTIONS:
+            with contextlib.suppress(RequestError):
+                answer(served, RequestHeaders("application/json"), question)
 
 
 def _model_files() -> Iterator[bytes]:
