@@ -319,14 +319,6 @@ def _check_agreement(
             f"this version makes {feature_names}: train again with this version"
         )
 
-    asked = self_test.features.shape[1], self_test.probabilities.shape[1]
-    if asked != (len(feature_names), len(class_values)):
-        raise ArtifactError(
-            f"{model_dir}: the self-test has {asked[0]} features and {asked[1]} "
-            f"classes, expected {len(feature_names)} and {len(class_values)}: "
-            "copy the whole artifact again"
-        )
-
     if self_test.has_regression != (REGRESSION in manifest.files):
         raise ArtifactError(
             f"{model_dir}: the manifest and the self-test disagree on {REGRESSION}: "

@@ -71,13 +71,3 @@ def test_a_missing_array_is_named(asked: SelfTest) -> None:
     del arrays["stars"]
     with pytest.raises(KeyError, match="stars"):
         SelfTest.from_arrays(arrays)
-
-
-def test_arrays_of_another_type_or_shape_are_refused(asked: SelfTest) -> None:
-    arrays = asked.to_arrays()
-    for name, array in arrays.items():
-        for bad in (array[:0], array[:-1], array[..., None], array.astype(">f8")):
-            with pytest.raises(ValueError, match=r"the self-test's .*, expected "):
-                SelfTest.from_arrays({**arrays, name: bad})
-        with pytest.raises(ValueError, match="the self-test's"):
-            SelfTest.from_arrays({**arrays, name: np.array(1.0)})

@@ -65,26 +65,6 @@ class Profiles:
             older=older.astype(np.int32),
         )
 
-    def check_older(self, n_users: int, n_movies: int) -> None:
-        """Check the arrays that no kernel reads; the kernels check the others.
-
-        Raises:
-            ValueError: they have another type or shape, or a value out of bounds.
-        """
-        start, older = self.older_start, self.older
-        have_types = start.dtype == np.int64 and older.dtype == np.int32
-        have_shapes = start.shape == (n_users + 2,) and older.ndim == 1
-        if not have_types or not have_shapes:
-            raise ValueError(
-                f"profiles.older_start and older are {start.dtype}{start.shape} and "
-                f"{older.dtype}{older.shape}, expected int64({n_users + 2},) and int32"
-            )
-        is_rising = start[0] == 0 and not np.any(start[1:] < start[:-1])
-        if not is_rising or start[-1] != len(older):
-            raise ValueError("profiles.older_start doesn't divide profiles.older")
-        if np.any((older < 0) | (older >= n_movies)):
-            raise ValueError("profiles.older names movies that aren't there")
-
     def rated(self, user_index: int) -> NDArray[np.int32]:
         """Indexes of all movies that the user has rated, in no order.
 

@@ -246,15 +246,6 @@ class FeatureSpec:
         self._row_maker.transform_row(user_id, movie_id, timestamp, values)
         return values
 
-    def check_tables(self) -> None:
-        """Check the tables of all groups, as their kernels read them.
-
-        Raises:
-            BuildError: if the extension that makes features isn't built.
-            ValueError: if a table has another type or shape, or a value out of bounds.
-        """
-        _ = self._row_maker
-
     @cached_property
     def _row_maker(self) -> RowMaker:
         return make_row_maker(self.shared_tables(), self.kernel_inputs())

@@ -53,43 +53,9 @@ def spec_from_arrays(arrays: Arrays) -> FeatureSpec:
     """The spec that `spec_to_arrays` made these arrays of.
 
     Raises:
-        BuildError: the extension that makes features isn't built.
         KeyError: an array is missing, or there is no such group.
         ValueError: an array has other contents than `spec_to_arrays` writes.
     """
-    try:
-        spec = _spec_of(arrays)
-        _check(spec)
-    except (ArithmeticError, IndexError, TypeError) as error:
-        raise ValueError(f"an array has other contents: {error}") from error
-    return spec
-
-
-def _check(spec: FeatureSpec) -> None:
-    """Check what the spec will use without looking.
-
-    Raises:
-        ValueError: an array has another type or shape, or a value out of bounds.
-    """
-    n_users = len(spec.users)
-    n_movies = len(spec.movies)
-    for name, bias, n_ids in (
-        ("bias.user", spec.bias.user, n_users),
-        ("bias.movie", spec.bias.movie, n_movies),
-    ):
-        if bias.dtype != np.float64 or bias.shape != (n_ids + 1,):
-            raise ValueError(
-                f"{name} is {bias.dtype}{bias.shape}, expected float64({n_ids + 1},)"
-            )
-    spec.profiles.check_older(n_users, n_movies)
-    spec.check_tables()
-
-    # Requests with a history fit users anew, from these arrays.
-    rating = np.array(spec.scale.class_values[-1:])
-    spec.with_user_history(0, spec.movies.movie_id[:1], rating[: len(spec.movies)])
-
-
-def _spec_of(arrays: Arrays) -> FeatureSpec:
     groups = _unpack(arrays["groups"])
     blends = _unpack(arrays["blends"])
     return FeatureSpec(

@@ -49,8 +49,8 @@ def _configurations() -> Iterator[bytes]:
 def query_rows(data: bytes) -> None:
     """A file of rows is read, or refused with a PairError.
 
-    A file that the server reads has the same rows here. A file that is read here has
-    the same rows in a batch.
+    A file that the server reads has the same rows here. A file without quotes that is
+    read here has the same rows in a batch.
     """
     path = samples.folder("rows") / "rows.csv"
     path.write_bytes(data)
@@ -59,6 +59,8 @@ def query_rows(data: bytes) -> None:
     except PairError:
         with contextlib.suppress(RequestError):
             assert not len(PAIRS.strict(data).queries)
+        return
+    if b'"' in data:
         return
     parsed = PAIRS.lenient(data)
     assert all("is blank" in message for message in parsed.faults.values())

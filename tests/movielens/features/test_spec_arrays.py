@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from movielens.features import FeatureSpec
 from movielens.features.groups import GROUPS
@@ -92,44 +90,3 @@ def test_a_missing_array_is_a_key_error(spec: FeatureSpec, missing: str) -> None
     del arrays[missing]
     with pytest.raises(KeyError, match=missing):
         spec_from_arrays(arrays)
-
-
-@pytest.mark.parametrize(
-    ("name", "damaged"),
-    [
-        ("latest_kept", np.zeros((1, 1))),
-        ("latest_kept", np.zeros(0)),
-        ("bias.movie", np.zeros(3)),
-        ("bias.user", np.zeros(1, dtype=np.float32)),
-        ("profiles.older_start", np.array([0, 1])),
-        ("profiles.older", np.array([2**31 - 1], dtype=np.int32)),
-        ("profiles.older", np.array([-1], dtype=np.int32)),
-        ("recency.latest", np.zeros((1, 1), dtype=np.int64)),
-        ("factors.intercept_variance", np.zeros(1)),
-        ("factors.noise", np.zeros((3, 3))),
-        ("taste.most_leverage", np.zeros(0)),
-        ("taste.variance", np.zeros(0)),
-    ],
-)
-def test_an_array_with_other_contents_is_a_value_error(
-    spec: FeatureSpec, name: str, damaged: NDArray[Any]
-) -> None:
-    arrays = spec_to_arrays(spec)
-    assert name in arrays
-    with pytest.raises(ValueError, match=r"."):
-        spec_from_arrays({**arrays, name: damaged})
-
-
-def test_older_movies_are_checked(spec: FeatureSpec) -> None:
-    """No kernel reads them, so a wrong one would be noticed in a request."""
-    arrays = spec_to_arrays(spec)
-    starts = np.zeros_like(arrays["profiles.older_start"])
-    starts[-1] = 1
-    for movie in (-1, len(spec.movies), 2**31 - 1):
-        older = np.array([movie], dtype=np.int32)
-        changed = {"profiles.older": older, "profiles.older_start": starts}
-        with pytest.raises(ValueError, match=r"names movies that aren't there"):
-            spec_from_arrays({**arrays, **changed})
-    older = np.array([0], dtype=np.int32)
-    changed = {"profiles.older": older, "profiles.older_start": starts}
-    assert spec_from_arrays({**arrays, **changed}).profiles.older.tolist() == [0]
