@@ -283,7 +283,7 @@ _QUERIES = RatingQueries(
 
 
 def features(data: bytes) -> None:
-    """Arrays are fitted features, or refused with a KeyError or a ValueError.
+    """Arrays are fitted features, or refused as `spec_from_arrays` says.
 
     Features that are made of them are made for any row and any history.
     """
@@ -291,7 +291,7 @@ def features(data: bytes) -> None:
     with np.errstate(all="ignore"):
         try:
             spec = spec_from_arrays(arrays)
-        except (KeyError, ValueError):
+        except (ArithmeticError, LookupError, TypeError, ValueError):
             return
         spec.transform(_QUERIES)
         rated = spec.movies.movie_id[-2:]

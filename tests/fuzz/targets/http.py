@@ -38,18 +38,6 @@ def _fail(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     _failures.append(f"{context['message']}: {context.get('exception')!r}")
 
 
-def _run_until_idle(wire: _Wire) -> None:
-    """Let all go on that can, until nothing more is written."""
-    loop = _loop()
-    n_written = -1
-    while len(wire.written) > n_written:
-        n_written = len(wire.written)
-        for _ in range(_IDLE_TURNS):
-            loop.call_soon(loop.stop)
-            loop.run_forever()
-    assert not _failures, _failures.pop()
-
-
 # Bytes on a wire
 
 
@@ -70,6 +58,9 @@ class _Wire(asyncio.Transport):
 
     def abort(self) -> None:
         self.is_closed = True
+
+    def write_eof(self) -> None:
+        pass
 
     def is_closing(self) -> bool:
         return self.is_closed
@@ -123,21 +114,37 @@ def http(data: bytes) -> None:
 
 
 def _answers(pieces: list[bytes]) -> tuple[bytes, bool]:
+    found = _loop().run_until_complete(_answered(pieces))
+    assert not _failures, _failures.pop()
+    return found
+
+
+async def _answered(pieces: list[bytes]) -> tuple[bytes, bool]:
+    """What is written, and whether the server hangs up."""
     server = _server()
-    protocol: Any = server.config.http_protocol_class
-    connection = protocol(server.config, server.server_state, {}, _loop())
+    make: Any = server.config.http_protocol_class
+    connection = make(server.config, server.server_state, {}, _loop())
     wire = _Wire()
     connection.connection_made(wire)
     for piece in pieces:
         if not wire.is_closed:
             connection.data_received(piece)
-    _run_until_idle(wire)
+    await _become_idle(wire)
     found = wire.written, wire.is_closed
     connection.connection_lost(None)
-    _run_until_idle(wire)
+    await _become_idle(wire)
     assert not server.server_state.connections
     assert not server.server_state.tasks
     return found
+
+
+async def _become_idle(wire: _Wire) -> None:
+    """Let all go on that can, until nothing more is written."""
+    n_written = -1
+    while len(wire.written) > n_written:
+        n_written = len(wire.written)
+        for _ in range(_IDLE_TURNS):
+            await asyncio.sleep(0)
 
 
 _HOST = b"host: test\r\n"
