@@ -259,11 +259,12 @@ class _Given(NamedTuple):
 def _given_in_file(path: Path) -> list[_Given]:
     try:
         document = tomllib.loads(read_text(path, ConfigError))
+        return [_Given(str(path), key, raw) for key, raw in _flat(document)]
     except FileNotFoundError:
         return []
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Long numbers and deep nesting are no TOMLDecodeError.
         raise ConfigError(f"{path} is no TOML file: {error}") from error
-    return [_Given(str(path), key, raw) for key, raw in _flat(document)]
 
 
 def _flat(

@@ -43,6 +43,8 @@ def _configurations() -> Iterator[bytes]:
     yield b'[hyperparameters]\neta = 0.1\n[tags]\n"a b" = "c"\n'
     yield b'hosting.kind = "async"\nendpoint_url = "http://x:1"\nhost = 1979-05-27\n'
     yield b"a = " + b"[" * 2000
+    yield b"a." * 1200 + b"a = 1"
+    yield b"a = " + b"9" * 2400 + b"9" * 2400
     yield b'\xef\xbb\xbfname = """x\r\n"""\n'
 
 
@@ -154,7 +156,7 @@ _KEYS = (b"[training]", b"name = ", b"hyperparameters.", b'"""', b"true")
 _ROW_WORDS = (b"userId", b"movieId", b"timestamp", b'"', b"\r\n", b"\x1a", b"T00:00Z")
 
 TARGETS = [
-    Target(configuration, _configurations, _KEYS, weight=2, most_bytes=2500),
+    Target(configuration, _configurations, _KEYS, weight=2, most_bytes=5000),
     Target(query_rows, _query_rows, _ROW_WORDS, weight=3, most_bytes=300),
     Target(query_arguments, _query_arguments, (b":", b"T00:00Z"), most_bytes=100),
     Target(addresses, _addresses, (b"s3://", b"@sha256:"), most_bytes=100),
