@@ -6,7 +6,7 @@ BIN := .venv/bin
 C_FILES := $(wildcard src/*/*.[ch] src/*/*/*.[ch])
 export LOCK := $(CURDIR)/$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: help setup run image test test-quick test-sdk check specification lock bench soak clean
+.PHONY: help setup run image test test-quick test-sdk fuzz check specification lock bench soak clean
 
 help: ## list these verbs
 	@sed -n -E 's/^([a-z-]+[a-z%]):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
@@ -31,6 +31,9 @@ test-sdk: setup ## AWS's own SDKs in local mode
 	$(MAKE) -C tests/sdk environments
 	$(BIN)/pytest tests/sdk/local_mode.py
 
+fuzz: setup ## mutated inputs for every reader of anything, for MINUTES=60
+	$(MAKE) -C tests/fuzz fuzz
+
 check: setup ## linters, formatting of Python and C, types, density
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,8 +50,7 @@ lock: setup ## resolve the locks again: with hashes, without index addresses
 	$(LOCK) pyproject.toml --extra image --no-emit-package pip --output-file container/requirements.txt
 	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
 	printf 'setuptools>=77\nwheel>=0.45\n' | $(LOCK) - --output-file container/requirements-build.txt
-	$(MAKE) -C tests/sdk lock
-	$(MAKE) -C benchmarks lock
+	set -e; for each in tests/sdk tests/fuzz benchmarks; do $(MAKE) -C $$each lock; done
 
 bench: bench-tutorial ## accuracy and features beside the notebook tutorial
 soak: bench-soak ## ten minutes of right and wrong requests

@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m tests.fuzz", description=__doc__)
     parser.add_argument("name", choices=[*TARGETS, "all"])
     parser.add_argument("--seconds", type=float, default=60, help="in all (60)")
+    parser.add_argument("--seed", type=int, default=0, help="0 for any (0)")
     given = parser.parse_args(arguments)
 
     chosen = list(TARGETS.values()) if given.name == "all" else [TARGETS[given.name]]
@@ -68,13 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for target in chosen:
         seconds = max(1, round(seconds_of_one * target.weight))
         print(f"{target.name}: {seconds} s", flush=True)
-        runs.append(fuzz(target, seconds))
+        runs.append(fuzz(target, seconds, given.seed))
     print_table(runs)
     return 1 if any(run.findings for run in runs) else 0
 
 
-def fuzz(target: Target, seconds: int) -> Run:
-    """Fuzz one target."""
+def fuzz(target: Target, seconds: int, seed: int) -> Run:
+    """Fuzz one target.
+
+    Args:
+        target: what reads the inputs.
+        seconds: how long.
+        seed: of the mutations; 0 for any.
+    """
     folder = KEPT / target.name
     kept = folder / "inputs"
     kept.mkdir(parents=True, exist_ok=True)
@@ -86,8 +93,8 @@ def fuzz(target: Target, seconds: int) -> Run:
     with tempfile.TemporaryDirectory() as scratch:
         seeds = Path(scratch) / "seeds"
         seeds.mkdir()
-        for number, seed in enumerate(target.seeds()):
-            (seeds / f"{number}").write_bytes(seed)
+        for number, data in enumerate(target.seeds()):
+            (seeds / f"{number}").write_bytes(data)
         for name, found in target.found():
             (seeds / name).write_bytes(found)
         worker = subprocess.run(
@@ -95,7 +102,9 @@ def fuzz(target: Target, seconds: int) -> Run:
                 sys.executable,
                 "-m",
                 "tests.fuzz.worker",
+                target.check.__module__,
                 target.name,
+                f"-seed={seed}",
                 f"-max_total_time={seconds}",
                 f"-max_len={target.most_bytes}",
                 f"-timeout={_INPUT_SECONDS}",

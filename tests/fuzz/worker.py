@@ -1,4 +1,4 @@
-"""Runs one target under atheris: ``python -m tests.fuzz.worker NAME [options]``.
+"""Runs one target under atheris: ``python -m tests.fuzz.worker MODULE NAME [options]``.
 
 The options are libFuzzer's. Only `tests.fuzz.__main__` calls this, since libFuzzer ends
 the process in its own way.
@@ -6,6 +6,7 @@ the process in its own way.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import resource
 import sys
@@ -13,14 +14,14 @@ import warnings
 
 import atheris
 
+_, module, name, *options = sys.argv
 with atheris.instrument_imports(include=["movielens", "serve", "train", "launcher"]):
-    from tests.fuzz.table import TARGETS
+    targets = importlib.import_module(module).TARGETS
 
 # An input that wants more memory than this gets a MemoryError, which is a finding.
 _MEMORY = 6 << 30
 
-_, name, *options = sys.argv
-target = TARGETS[name]
+target = next(target for target in targets if target.name == name)
 resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
 # Code that warns fails the tests too.
 warnings.simplefilter("error")
