@@ -353,7 +353,7 @@ def model_files(data: bytes) -> None:
 
 def _model_files() -> Iterator[bytes]:
     files = samples.artifact_files()
-    for edits in list(_edits())[:40]:
+    for edits in list(_edits())[::10]:
         yield b"f" + edits
         yield b"s" + edits
     yield b"t" + files[artifact.FOREST]
