@@ -259,12 +259,11 @@ class _Given(NamedTuple):
 def _given_in_file(path: Path) -> list[_Given]:
     try:
         document = tomllib.loads(read_text(path, ConfigError))
-        return [_Given(str(path), key, raw) for key, raw in _flat(document)]
     except FileNotFoundError:
         return []
-    except (ValueError, RecursionError) as error:
-        # Long numbers and deep nesting are no TOMLDecodeError.
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML file: {error}") from error
+    return [_Given(str(path), key, raw) for key, raw in _flat(document)]
 
 
 def _flat(

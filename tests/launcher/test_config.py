@@ -128,18 +128,6 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
         load(tmp_path, "name = \n")
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["a = " + "[" * 2000, "a." * 2000 + "a = 1", "a = " + "9" * 5000, "a = 1e-\ud7ff"],
-    ids=["lists", "tables", "digits", "characters"],
-)
-def test_text_that_no_reader_of_toml_can_take_is_refused(
-    tmp_path: Path, text: str
-) -> None:
-    with pytest.raises(ConfigError, match=r"halfstar\.toml is no TOML file"):
-        load(tmp_path, text)
-
-
 def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
     path = tmp_path / "halfstar.toml"
     path.write_text('name = "mine"\r\n', encoding="utf-8-sig", newline="")
