@@ -6,34 +6,28 @@ BIN := .venv/bin
 C_FILES := $(wildcard src/*/*.[ch] src/*/*/*.[ch])
 export LOCK := $(CURDIR)/$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: help setup run image compare test test-quick test-sdk check specification lock bench soak clean
-
+.PHONY: help setup run image compare test-quick test test-sdk fuzz check specification lock bench soak clean
 help: ## list these verbs
 	@sed -n -E 's/^([a-z-]+[a-z%]):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
-
 setup: .venv/.installed ## make .venv: the locked packages and our own
-
 run: setup ## train on real data, serve the model, show its answers and accuracy
 	$(BIN)/python -m container.demo
-
 image: setup ## build halfstar:latest
 	$(BIN)/python -m container.image
-
 compare: setup ## build the image twice and compare the files
 	$(BIN)/python -m container.compare
 
 test-quick: setup ## the tests that need neither Docker nor much time
 	$(BIN)/pytest -n auto -m "not docker and not slow and not sanitizer"
-
 test: setup ## all tests, in Docker too
 	$(BIN)/python -m container.engine
 	$(BIN)/pytest
-
 test-sdk: setup ## AWS's own SDKs in local mode
 	$(BIN)/python -m container.engine
 	$(MAKE) -C tests/sdk environments
 	$(BIN)/pytest tests/sdk/local_mode.py
-
+fuzz: setup ## mutated inputs for every reader of anything, for MINUTES=60
+	$(MAKE) -C tests/fuzz fuzz
 check: setup ## linters, formatting of Python and C, types, density
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,20 +40,13 @@ specification: setup ## write what is generated from declarations in the code
 	mv launcher/training.json.new launcher/training.json
 	$(BIN)/python -m train.hyperparameter_table docs/training.md
 	$(BIN)/python -m tests.faults.table docs/faults.md
-
 lock: setup ## resolve the locks again: with hashes, without index addresses
-	$(LOCK) pyproject.toml --extra image --no-emit-package pip --output-file container/requirements.txt
 	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
-	printf 'setuptools>=77\nwheel>=0.45\n' | $(LOCK) - --output-file container/requirements-build.txt
-	printf 'cyclonedx-python-lib>=11\n' | $(LOCK) - --output-file container/requirements-sbom.txt
-	$(MAKE) -C tests/sdk lock
-	$(MAKE) -C benchmarks lock
-
+	set -e; for each in container tests/sdk tests/fuzz benchmarks; do $(MAKE) -C $$each lock; done
 bench: bench-tutorial ## accuracy and features beside the notebook tutorial
 soak: bench-soak ## ten minutes of right and wrong requests
 bench-%: ## any other benchmark; `make -C benchmarks` lists them
 	$(MAKE) -C benchmarks $*
-
 clean: ## remove what these verbs have made here
 	rm -rf .venv .venv-* build dist src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -68,7 +55,6 @@ clean: ## remove what these verbs have made here
 	$(BIN)/pip install --quiet --require-hashes -r container/requirements-build.txt
 	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements-dev.txt
 	touch $@
-
 # Our own package comes last: sagemaker-training has a `train` script too, and ours must win.
 .venv/.installed: .venv/.dependencies pyproject.toml $(C_FILES)
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .

@@ -240,7 +240,8 @@ def page(
         RefusedError: if ``NextToken`` isn't one that an earlier page gave.
     """
     token = parameters.get("NextToken", _FIRST_PAGE)
-    if not token.isdecimal():
+    is_short_number = token.isascii() and token.isdecimal() and len(token) < 10
+    if not is_short_number:
         raise invalid("Invalid pagination token.")
     start = int(token)
     end = start + parameters.get("MaxResults", _PAGE_SIZE)

@@ -33,14 +33,7 @@ def assemble(
         why = bad_rows.first or "at least one rating is needed"
         raise DataError(f"{names} has no rows: {why}")
 
-    without_time = [name for name, table in filled if table.timestamp is None]
-    if without_time and len(without_time) < len(filled):
-        raise DataError(
-            f"{without_time[0]} has no timestamp column, other files have one: "
-            "add it, or remove it from all files"
-        )
-
-    everything = RatingTable.concatenate([table for _, table in filled])
+    everything = join(filled)
     bad_rows.check(n_kept=len(everything))
 
     ratings, n_duplicates = drop_duplicates(everything)
@@ -48,6 +41,26 @@ def assemble(
     if bad_rows.most > 0:
         dropped[BAD_ROW] = bad_rows.count
     return ratings, dropped
+
+
+def join(tables: Sequence[tuple[str, RatingTable]]) -> RatingTable:
+    """The rows of all tables, one table after the other.
+
+    Args:
+        tables: at least one, each with its name for messages. Those without rows don't
+            count beside others.
+
+    Raises:
+        DataError: only some tables have timestamps.
+    """
+    filled = [(name, table) for name, table in tables if len(table)] or tables[:1]
+    without_time = [name for name, table in filled if table.timestamp is None]
+    if without_time and len(without_time) < len(filled):
+        raise DataError(
+            f"{without_time[0]} has no timestamp column, other files have one: "
+            "add it, or remove it from all files"
+        )
+    return RatingTable.concatenate([table for _, table in filled])
 
 
 def drop_duplicates(ratings: RatingTable) -> tuple[RatingTable, int]:

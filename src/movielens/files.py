@@ -168,7 +168,8 @@ def _recognise(path: Path, name: str) -> ChannelFile:
         head = stream.read(HEAD_BYTES)
 
     if head.startswith(PARQUET_MAGIC):
-        columns = tuple(parquet_file(path, name).schema_arrow.names)
+        with reading(name):
+            columns = tuple(parquet_file(path, name).schema_arrow.names)
         role = header_role(columns)
         return ChannelFile(path, name, role, None, begins=",".join(columns))
     if is_archive(head):
@@ -225,7 +226,8 @@ class reading:  # noqa: N801 - a context manager, used as a verb
             raise DataError(
                 f"{self.name} is a broken gzip file ({error}): upload it again"
             ) from error
-        if isinstance(error, pa.ArrowException):
+        # Names of columns in a Parquet file may be any bytes.
+        if isinstance(error, pa.ArrowException | UnicodeDecodeError):
             raise DataError(
                 f"{self.name} can't be read as Parquet ({error}): write it again"
             ) from error

@@ -192,7 +192,8 @@ def _parquet_movies(file: ChannelFile, limits: ReadLimits) -> Iterator[Movie]:
     opened = parquet_file(file.path, file.name)
     present = tuple(opened.schema_arrow.names)
     require_columns(file.name, present, MOVIE_COLUMNS)
-    texts = _require_little(file.name, opened.metadata, limits)
+    with reading(file.name):
+        texts = _require_little(file.name, opened.metadata, limits)
 
     for number, row in enumerate(_parquet_rows(file, texts, limits), start=1):
         place = f"row {number}"

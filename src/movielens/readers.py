@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from movielens.assembly import assemble
+from movielens.assembly import assemble, join
 from movielens.bad_rows import BadRows
 from movielens.channel import Channel
 from movielens.errors import DataError
@@ -160,7 +160,7 @@ class _HostReader:
         }
         for channel, rows in self.piped.items():
             if rows.ratings:
-                table = RatingTable.concatenate(rows.ratings)
+                table = join([(channel, table) for table in rows.ratings])
                 tables[channel] = reader.drop_unknown_movies(channel, table)
         return tables
 

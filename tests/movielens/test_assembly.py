@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from movielens.assembly import assemble, drop_duplicates
+from movielens.assembly import assemble, drop_duplicates, join
 from movielens.bad_rows import BadRows
 from movielens.errors import DataError
 from movielens.tables import RatingTable
@@ -93,3 +93,12 @@ def test_shards_with_and_without_timestamps_are_refused(write: Write) -> None:
     base = write({"a.csv": RATINGS, "b.csv": without, "movies.csv": MOVIES})
     with pytest.raises(DataError, match=r"^training/b\.csv has no timestamp column"):
         read(base)
+
+
+def test_tables_without_rows_need_no_timestamps() -> None:
+    nothing = RatingTable.of(NO_ROWS, NO_ROWS, NO_ROWS, None)
+    timed_nothing = RatingTable.of(NO_ROWS, NO_ROWS, NO_ROWS, NO_ROWS)
+    timed, untimed = one_rating(7), one_rating(None)
+    assert rows(join([("a", nothing), ("b", timed)])) == rows(timed)
+    assert rows(join([("a", timed_nothing), ("b", untimed)])) == rows(untimed)
+    assert rows(join([("a", nothing), ("b", timed_nothing)])) == []

@@ -166,3 +166,15 @@ def test_a_pipe_has_limits_too(pipe: Pipe) -> None:
         pipe(MOVIES + "a" * 61, limits=ReadLimits(block_bytes=16, row_bytes=60))
     with pytest.raises(DataError, match="holds more than 60 bytes of text"):
         pipe(MOVIES, limits=ReadLimits(movie_bytes=60))
+
+
+def test_all_objects_of_a_pipe_have_timestamps_or_none(tmp_path: Path) -> None:
+    # A file is read like a pipe, and needs no thread.
+    path = tmp_path / "training_0"
+    path.write_text(MOVIES + RATINGS + "userId,movieId,rating\n2,1,4.0\n")
+    channel = Channel("training", path, is_pipe=True)
+    with pytest.raises(DataError, match="training has no timestamp column"):
+        read_dataset([channel])
+
+    path.write_text(MOVIES + RATINGS_HEADER + "userId,movieId,rating\n2,1,4.0\n")
+    assert rows(read_dataset([channel]).ratings) == [(2, 1, 4.0)]

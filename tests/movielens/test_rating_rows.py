@@ -270,6 +270,14 @@ def test_a_broken_parquet_file_is_named(write: Write) -> None:
     assert fault(base).startswith("training/r.parquet can't be read as Parquet")
 
 
+def test_a_parquet_column_whose_name_is_no_text_is_refused(write: Write) -> None:
+    base = write({"movies.csv": MOVIES})
+    path = base / "r.parquet"
+    pq.write_table(pa.table({"userId": [1], "movieId": [1], "other": [1]}), path)
+    path.write_bytes(path.read_bytes().replace(b"other", b"\xff\xff\xff\xff\xff"))
+    assert fault(base).startswith("training/r.parquet can't be read as Parquet")
+
+
 @pytest.mark.parametrize("rating", [129, 255])
 def test_a_rating_in_a_byte_of_parquet_does_not_overflow(
     write: Write, rating: int

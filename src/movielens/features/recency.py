@@ -67,7 +67,9 @@ class Recency:
         """Means by time, the latest ratings, and class shares by time and by rank."""
         spans = [f"{seconds:g}s" for seconds in self.seconds]
         kernels = [spans[0], *(f"rank_{rank:g}" for rank in self.ranks)]
-        places = range(1, int(self.latest[0]) + 1)
+        # The kernel refuses more than there are in the window.
+        n_latest = min(int(self.latest[0]), self.rank_weight.size)
+        places = range(1, n_latest + 1)
         stars = [f"{value:g}" for value in self.class_values]
 
         names = [f"recent_residual_{span}" for span in spans]

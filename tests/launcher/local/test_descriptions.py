@@ -111,6 +111,7 @@ def test_pages_follow_each_other_by_their_tokens() -> None:
     assert last == {"Things": found[3:]}
 
 
-def test_a_token_that_no_page_gave_is_refused() -> None:
+@pytest.mark.parametrize("token", ["-1", "", "x", "\u0661", "9" * 5000])
+def test_a_token_that_no_page_gave_is_refused(token: str) -> None:
     with pytest.raises(RefusedError, match="Invalid pagination token"):
-        page([], {"NextToken": "-1"}, "Things")
+        page([], {"NextToken": token}, "Things")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from movielens.features import FeatureSpec
+from movielens.features.recency import Recency
 from movielens.features.training_rows import TrainingRows
 from movielens.tables import RatingTable
 from tests.movielens.features.asking import (
@@ -56,3 +59,10 @@ def test_without_a_time_all_is_missing(spec: FeatureSpec, ratings: RatingTable) 
     (recency,) = (group for group in spec.groups if group.name == "recency")
     for column in recency.columns():
         assert np.isnan(value_of(matrix, column.name)), column.name
+
+
+def test_a_table_cannot_ask_for_billions_of_columns(training: TrainingRows) -> None:
+    recency = Recency.fit(training)
+    for latest in (10**9, 2**62):
+        greedy = replace(recency, latest=np.array([latest]))
+        assert len(greedy.columns()) < 1000
