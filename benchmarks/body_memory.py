@@ -13,6 +13,7 @@ client has enough, because an answer may be thousands of times as long as its bo
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import multiprocessing
 import os
@@ -446,6 +447,8 @@ def main() -> None:
     options = parser.parse_args()
 
     served = load((options.base_dir or _trained()) / "model")
+    # What loading has freed would hide as much growth.
+    ctypes.CDLL(None).malloc_trim(0)
     screen = console()
     table = Table("body", "MiB", "CPU s", "status", "MB of answer")
     results = {}

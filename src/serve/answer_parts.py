@@ -90,8 +90,13 @@ class AnswerWriter:
     ) -> Iterator[list[bytes]]:
         """An item a row, some at a time."""
         of_queries = self._written(predicted)
-        if block.rows.are_plain:
+        rows = block.rows
+        if rows.are_plain:
             yield from of_queries
+            return
+        if len(rows.faults) == rows.n_rows:
+            write_fault = self.negotiated.renderer.fault
+            yield [write_fault(rows.faults[place]) for place in range(rows.n_rows)]
             return
         items: list[bytes] = []
         length = 0

@@ -91,6 +91,47 @@ class Rows(NamedTuple):
         return cls(_queries_of(pairs), faults, questions)
 
     @classmethod
+    def read_each(
+        cls,
+        read: Callable[[int, Any], Row | Question],
+        numbers: Iterable[int],
+        records: Iterable[Any],
+    ) -> Self:
+        """Read records one by one; bad ones are faults.
+
+        Bad records are often alike, such as blank lines. So what is wrong is found once
+        for equal ones.
+
+        Args:
+            read: reads a record with its number; raises `RequestError` if it is bad.
+            numbers: of the records; there may be more of them.
+            records: bytes, or what JSON is decoded to.
+        """
+        faults: dict[int, str] = {}
+        questions: dict[int, Question] = {}
+        pairs: list[Row] = []
+        known: dict[Any, str] = {}
+        for place, (number, record) in enumerate(zip(numbers, records, strict=False)):
+            key = _key_of(record)
+            fault = known.get(key)
+            if fault is not None:
+                faults[place] = f"line {number}{fault}"
+                continue
+            row = row_or_fault(read, number, record)
+            match row:
+                case Row():
+                    pairs.append(row)
+                case Question():
+                    questions[place] = row
+                case RequestError():
+                    message = str(row)
+                    faults[place] = message
+                    where, behind = f"line {number}", message.partition(str(number))[2]
+                    if key is not None and message == where + behind:
+                        known[key] = behind
+        return cls(_queries_of(pairs), faults, questions)
+
+    @classmethod
     def join(cls, parts: Iterable[Rows]) -> Self:
         """The rows of all parts, one part after the other."""
         queries: list[RatingQueries] = []
@@ -136,6 +177,15 @@ class Rows(NamedTuple):
             rows = np.arange(first_query, first_query + n_queries)
             yield Rows(self.queries.take(rows), faults, questions)
             first_query += n_queries
+
+
+def _key_of(record: Any) -> Any:
+    """The same for equal records, None for those that aren't compared."""
+    if type(record) is bytes:
+        return record
+    if type(record) in (dict, list):
+        return None if record else type(record)
+    return type(record), record  # 1, 1.0 and true are equal in Python
 
 
 def _concatenated(parts: list[RatingQueries]) -> RatingQueries:

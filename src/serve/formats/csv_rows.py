@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +62,6 @@ from serve.rows import (
     Rows,
     check_text,
     decode_utf8,
-    row_or_fault,
 )
 
 Cells = list[str]
@@ -204,10 +204,12 @@ class CsvReader:
         columns = self._convert_lines(block, places)
         if columns is not None:
             return self._from_columns(columns, block.n_lines)
-        rows = (
-            row_or_fault(self._read_line, line, places) for line in block.numbered()
-        )
-        return Rows.gather(rows)
+
+        def read(number: int, text: bytes) -> Row | Question:
+            return self._read_line(NumberedLine(number, text), places)
+
+        lines = block.lines()
+        return Rows.read_each(read, itertools.count(block.first), lines)
 
     def _convert_lines(
         self, block: LineBlock, places: ColumnPlaces | None
@@ -553,35 +555,53 @@ _PLAIN_PAIR = re.compile(rb"%b,%b(?:,%b)?(?:\r?\n)?" % (_NUMBER, _NUMBER, _NUMBE
 
 
 def _parse_pairs(body: bytes) -> ParsedRequest:
-    """Read rows of a user and a movie.
+    """Read rows of a user and a movie."""
+    row = _plain_pair(body)
+    if row is not None:
+        return ParsedRequest.of(row)
+    return ParsedRequest(partial(_cut_pairs, body), _read_pairs)
 
-    Most requests are a single row of digits. This reads such a row at once, which saves
-    a third of the time that it takes to answer. `_PAIR_READER` reads it alike.
+
+def _parse_batch_of_pairs(body: bytes) -> ParsedRequest:
+    """Read rows of a user and a movie, each of which has its answer.
+
+    Raises:
+        RequestError: if there are none.
+    """
+    row = _plain_pair(body)
+    return _PAIR_READER.lenient(body) if row is None else ParsedRequest.of(row)
+
+
+def _plain_pair(body: bytes) -> Rows | None:
+    """A single row of digits, None if it is anything else.
+
+    Most requests are such a row. This reads it at once, which saves a third of the time
+    that it takes to answer. `_PAIR_READER` reads it alike.
     """
     found = _PLAIN_PAIR.fullmatch(body)
     if found is None:
-        return ParsedRequest(partial(_cut_pairs, body), _read_pairs)
+        return None
     user_id, movie_id, timestamp = found.groups()
     seconds = math.nan if timestamp is None else float(timestamp)
     if _is_out_of_range(seconds):
-        return _PAIR_READER.strict(body)  # which says what is wrong
+        return None
     columns = {
         USER_ID: np.array([int(user_id)]),
         MOVIE_ID: np.array([int(movie_id)]),
         TIMESTAMP: np.array([seconds]),
     }
-    return ParsedRequest.of(_pairs(columns))
+    return _pairs(columns)
 
 
 def _cut_pairs(body: bytes) -> Iterator[RatingQueries | CellBlock]:
     """Plain rows as they are; from the first block on that has others, cells."""
     first: NumberedCells | None = None
     for block in line_blocks(body):
-        row = NumberedCells(block.first, _plain_cells(block))
         plain = plain_csv_rows(block.text)
         if first is None and plain is None:
             yield from cut_rows(body)
             return
+        row = NumberedCells(block.first, _plain_cells(block))
         if first is None:
             first = row
         if plain is None or len(row.cells) != len(first.cells):
@@ -604,7 +624,7 @@ def _read_pairs(block: RatingQueries | CellBlock) -> Rows:
     return _PAIR_READER.read_cells(block)
 
 
-PAIRS = BodyParser(_parse_pairs, _PAIR_READER.lenient, _PAIR_READER.single)
+PAIRS = BodyParser(_parse_pairs, _parse_batch_of_pairs, _PAIR_READER.single)
 """Reads rows of a user and a movie, for example ``1,318`` or ``1,318,964982703``."""
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 from movielens.queries import RatingQueries
 from serve.formats.renderer import Renderer
 from serve.questions import Question, Wanted
-from serve.rows import NOTHING, ParsedRequest, Row, Rows, Shape, row_or_fault
+from serve.rows import NOTHING, ParsedRequest, Row, Rows, Shape
 
 # So many records are worth being looked at together.
 _MANY = 16
@@ -93,10 +93,7 @@ class BodyParser:
             return read_at_once(block.records) or Rows.gather(map(read, *block))
 
         def read_leniently(block: RecordBlock) -> Rows:
-            return read_at_once(block.records) or Rows.gather(
-                row_or_fault(read, number, record)
-                for number, record in zip(*block, strict=True)
-            )
+            return read_at_once(block.records) or Rows.read_each(read, *block)
 
         def strict(body: bytes) -> ParsedRequest:
             blocks, shape, parameters = cut(body)

@@ -21,7 +21,7 @@ from serve.formats.lines import check_line, first_line, line_blocks
 from serve.formats.renderer import LINES, AnswerStyle, Frame, Renderer
 from serve.predicted_rows import PredictedRows
 from serve.questions import Question
-from serve.rows import EMPTY, Row, Shape
+from serve.rows import EMPTY, Row, Shape, first_character
 
 
 def cut_lines(body: bytes) -> Records:
@@ -45,18 +45,19 @@ def cut_batch(body: bytes) -> Records:
 
 
 def _check_not_empty(body: bytes) -> None:
-    if first_line(body) is None:
+    if not first_character(body) and first_line(body) is None:
         raise RequestError(EMPTY)
 
 
 def _cut(body: bytes, skips_blanks: bool) -> Iterator[RecordBlock]:
     for block in line_blocks(body):
-        lines = block.numbered()
         if skips_blanks:
-            lines = [line for line in lines if not line.is_blank]
-        yield RecordBlock(
-            [line.number for line in lines], [line.text for line in lines]
-        )
+            lines = [line for line in block.numbered() if not line.is_blank]
+            numbers = [line.number for line in lines]
+            yield RecordBlock(numbers, [line.text for line in lines])
+        else:
+            numbers_of_all = range(block.first, block.first + block.n_lines)
+            yield RecordBlock(numbers_of_all, block.lines())
 
 
 def read_line(number: int, line: bytes) -> Row | Question:

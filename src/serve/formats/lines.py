@@ -19,6 +19,7 @@ from serve.rows import BYTE_ORDER_MARK
 
 _BLANKS = BLANKS.encode()
 _BLANK_LINES = re.compile(rb"(?:[\n%b]|\r\n)*+" % _BLANKS)
+_BLANK_ENDS = tuple(bytes([each]) for each in _BLANKS + b"\r\n")
 _LF = ord("\n")
 
 # The most of a block. Python's objects take up to 40 times as much memory as the text
@@ -166,6 +167,8 @@ def first_line(body: bytes) -> FirstLine | None:
 
 def _end_of_records(body: bytes, start: int) -> int:
     """Where the last line ends that isn't blank, behind its line end."""
+    if body[-1:] not in _BLANK_ENDS:
+        return len(body)
     length = len(body.rstrip(_BLANKS + b"\r\n"))
     blanks = body[length:]
     # A CR isn't blank unless it is part of a line end.
