@@ -12,11 +12,12 @@ Neither the rows of a long body nor its answer are ever held as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from movielens.errors import RequestError
-from serve.answer_parts import AnswerWriter, PlacedRows
+from serve.answer_parts import AnswerWriter, Part, PlacedRows
 from serve.formats.format import BodyParser
 from serve.formats.registry import FORMATS, Formats
 from serve.media_types import check_charset
@@ -24,7 +25,7 @@ from serve.negotiation import Negotiated, RequestHeaders, negotiate
 from serve.predicted_rows import predict_rows
 from serve.question_answers import QuestionAnswerer
 from serve.response import Response
-from serve.row_checks import RowCheck, no_header
+from serve.row_checks import Blocks, RowCheck, no_header
 from serve.rows import ParsedRequest, Rows, first_character
 from serve.served_model import ServedModel
 from serve.unknown_ids import without_unknown
@@ -88,22 +89,32 @@ def answer(
     refuse_unknown = negotiated.options.refuse_unknown
     answerer = QuestionAnswerer(served.model, served.candidates, refuse_unknown)
     writer = AnswerWriter(served, negotiated, answerer, parsed.shape)
+    blocks: Blocks
     if rules.lenient:
         if bad_option is not None:
             raise bad_option
         _check_header(parsed, negotiated)
-        blocks = _without_unknown(parsed.blocks(), answerer)
+        blocks = partial(_without_unknown, parsed, answerer)
     else:
         check = RowCheck(answerer, rules.most_questions)
-        read = check.read(parsed, keep=len(body) <= rules.kept_bytes)
+        blocks = check.read(parsed, keep=len(body) <= rules.kept_bytes)
         check.raise_first(bad_option, _has_header(negotiated))
-        blocks = iter(read())
 
-    parts = writer.parts(_placed(blocks, rules.block_rows))
+    def make_parts() -> Iterator[Part]:
+        return writer.parts(_placed(blocks(), rules.block_rows))
+
+    parts = make_parts()
     # A bug in a model shows itself here, while the status can still be 500.
     text, is_last = next(parts)
-    more = None if is_last else (part.text for part in parts)
-    return Response(200, text, negotiated.media_type, more=more)
+    if is_last:
+        return Response(200, text, negotiated.media_type)
+    return Response(
+        200,
+        text,
+        negotiated.media_type,
+        more=(part.text for part in parts),
+        again=lambda: (part.text for part in make_parts()),
+    )
 
 
 def _answer_plain(
@@ -157,11 +168,11 @@ def _check_header(parsed: ParsedRequest, negotiated: Negotiated) -> None:
 
 
 def _without_unknown(
-    blocks: Iterator[Rows], answerer: QuestionAnswerer
+    parsed: ParsedRequest, answerer: QuestionAnswerer
 ) -> Iterator[Rows]:
     """The rows; those with unknown ids are faults if they are to be refused."""
     n_before = 0
-    for rows in blocks:
+    for rows in parsed.blocks():
         n_rows = rows.n_rows
         if answerer.refuse_unknown:
             rows = without_unknown(answerer.model, rows, n_before)
@@ -169,7 +180,7 @@ def _without_unknown(
         n_before += n_rows
 
 
-def _placed(blocks: Iterator[Rows], most: int) -> Iterator[PlacedRows]:
+def _placed(blocks: Iterable[Rows], most: int) -> Iterator[PlacedRows]:
     """The rows, up to so many at a time."""
     n_before = 0
     for block in blocks:

@@ -46,6 +46,7 @@ from serve.formats.lines import (
     LineBlock,
     NumberedLine,
     Stretch,
+    check_length,
     check_line,
     cut_at_lines,
     first_line,
@@ -322,6 +323,8 @@ class _RowBlocks:
         for block in cut_at_lines(self._body, self._stretch, _TEXT_BYTES):
             self._n_commas += block.text.count(b",")
             _check_commas(block.first, self._n_commas)
+            if block.n_lines == 1:
+                check_length(block.first, len(block.text))
             text = block.text.decode()
             if len(block.text) > _TEXT_BYTES:
                 yield text  # it is a single line
@@ -395,6 +398,7 @@ def _split_line(line: NumberedLine) -> NumberedCells:
     """
     check_line(*line)
     if len(line.text) > _MOST_COMMAS:
+        check_length(line.number, len(line.text))
         _check_commas(line.number, line.text.count(b","))
     text = decode_utf8(line.text, first_line=line.number)
     try:

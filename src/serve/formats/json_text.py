@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from movielens.errors import RequestError
 from movielens.grammar import BLANKS
 from serve.fields import ID_MIN
+from serve.formats.lines import check_length
 from serve.rows import BYTE_ORDER_MARK, check_utf8, decode_utf8
 
 BODY_EXPECTED = (
@@ -40,12 +41,23 @@ _MOST_DIGITS = len(str(_LARGEST))
 # White space, and the control-Z that old editors write at the end of a file.
 _AFTER_JSON = BLANKS + "\r\n"
 
-# Up to here, a text is decoded at once.
-_SHORT = 2**20
-# Members are decoded up to this length at a time, or a single one that is longer.
-PIECE_BYTES = 2**18
-# So many bytes are scanned at a time.
-_SCANNED_BYTES = 2**17
+
+class Limits(NamedTuple):
+    """How bodies are cut.
+
+    Attributes:
+        short_bytes: up to this length, a body is decoded at once.
+        piece_bytes: members are decoded up to this length at a time, or a single one
+            that is longer.
+        scanned_bytes: so much is scanned at a time.
+    """
+
+    short_bytes: int = 2**20
+    piece_bytes: int = 2**18
+    scanned_bytes: int = 2**17
+
+
+_LIMITS = Limits()
 
 # Names and values of a single row. Users of MovieLens have up to 33,000 ratings, which
 # are 231,000 names and values.
@@ -64,7 +76,7 @@ def load_json(data: bytes, first_line: int = 1) -> Any:
         RequestError: if this isn't JSON, or if it has too many values. ``first_line``
             is the number of the line that the data begins with.
     """
-    if len(data) > _SHORT:
+    if len(data) > _LIMITS.short_bytes:
         _check_values(data, first_line)
     try:
         return orjson.loads(data)
@@ -83,6 +95,7 @@ def load_json(data: bytes, first_line: int = 1) -> Any:
 def _check_values(data: bytes, line: int, piece: Piece | None = None) -> None:
     """Check that there aren't too many values, by what stands beside them."""
     start, end = piece or (0, len(data))
+    check_length(line, end - start)
     n_values = sum(data.count(sign, start, end) for sign in (b",", b":", b"[", b"{"))
     if n_values > _MOST_VALUES:
         raise RequestError(
@@ -152,15 +165,15 @@ class LongList(NamedTuple):
             yield _load_members(self.body, b"[", piece, b"]")
 
 
-def load_body(body: bytes) -> Any:
+def load_body(body: bytes, limits: Limits = _LIMITS) -> Any:
     """Decode a body. A long list becomes a `LongList`, and so do long instances.
 
     Raises:
         RequestError: if it isn't JSON, or if a row has too many values.
     """
-    if len(body) <= _SHORT:
+    if len(body) <= limits.short_bytes:
         return load_json(body)
-    text = _LongText(body)
+    text = _LongText(body, limits)
     begin = text.behind_blanks(text.begin)
     match body[begin : begin + 1]:
         case b"[":
@@ -180,12 +193,14 @@ class _LongText:
 
     Attributes:
         body: the body.
+        limits: how it is cut.
         begin: behind its byte order mark.
         end: before the blanks at its end.
     """
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, limits: Limits) -> None:
         self.body = body
+        self.limits = limits
         self.begin = len(BYTE_ORDER_MARK) if body.startswith(BYTE_ORDER_MARK) else 0
         self.end = len(body.rstrip(_AFTER_JSON.encode()))
 
@@ -210,8 +225,8 @@ class _LongText:
         pieces = []
         n_members = 0
         opening = b"["
-        for piece in _cut(self.body, begin, self.end):
-            if piece.length > PIECE_BYTES:
+        for piece in _cut(self, begin):
+            if piece.length > self.limits.piece_bytes:
                 _check_values(self.body, n_members + 1, piece)
             n_members += len(self._load(opening, piece, b"]"))
             pieces.append(piece)
@@ -227,8 +242,8 @@ class _LongText:
         fields: dict[str, Any] = {}
         opening = b"{"
         end = begin
-        for piece in _cut(self.body, begin, self.end):
-            if piece.length > PIECE_BYTES:
+        for piece in _cut(self, begin):
+            if piece.length > self.limits.piece_bytes:
                 fields |= self._load_long_member(opening, piece)
             else:
                 fields |= self._load(opening, piece, b"}")
@@ -341,17 +356,20 @@ _MARKS[list(b"]}")] = _CLOSING
 _DEEPER = np.array([0, 0, 0, 1, -1], dtype=np.int8)
 
 
-def _cut(body: bytes, begin: int, end: int) -> Iterator[Piece]:
+def _cut(text: _LongText, begin: int) -> Iterator[Piece]:
     """Cut a list or an object between its members; ``begin`` is at its bracket.
 
-    The last piece ends at the other bracket, or at ``end`` if there is none.
+    The last piece ends at the other bracket, or at the end of the text if there is
+    none.
     """
+    most = text.limits.piece_bytes
+    end = text.end
     start = begin + 1
     last_comma = -1
-    for commas, closing in _scan(body, start, end):
+    for commas, closing in _scan(text, start):
         n_near = -1
         while n_near < len(commas):
-            n_near = int(np.searchsorted(commas, start + PIECE_BYTES, side="right"))
+            n_near = int(np.searchsorted(commas, start + most, side="right"))
             if n_near > 0:
                 last_comma = max(last_comma, int(commas[n_near - 1]))
             if n_near < len(commas):
@@ -362,24 +380,26 @@ def _cut(body: bytes, begin: int, end: int) -> Iterator[Piece]:
         if closing is not None:
             end = closing
             break
-    if end - start > PIECE_BYTES and last_comma >= start:
+    if end - start > most and last_comma >= start:
         yield Piece(start, last_comma)
         start = last_comma + 1
     yield Piece(start, end)
 
 
 def _scan(
-    body: bytes, start: int, end: int
+    text: _LongText, start: int
 ) -> Iterator[tuple[NDArray[np.int64], int | None]]:
     """Commas between the members of what is open at ``start``, some at a time.
 
     With the last of them comes the place of the bracket that closes it, if there is
     one.
     """
+    body, end = text.body, text.end
+    most = text.limits.scanned_bytes
     depth = 1
     is_in_text = False
     while start < end:
-        chunk = body[start : min(start + _SCANNED_BYTES, end)]
+        chunk = body[start : min(start + most, end)]
         if b"\\" in chunk:
             n_backslashes = len(chunk) - len(chunk.rstrip(b"\\"))
             chunk = body[start : min(start + len(chunk) + n_backslashes % 2, end)]

@@ -26,6 +26,8 @@ _LF = ord("\n")
 # that they are read from. So many rows are also predicted at a time.
 BLOCK_BYTES = 2**19
 BLOCK_LINES = 8192
+# A row may take ten times as much memory as its text.
+_MOST_ROW_BYTES = 2**23
 
 
 class NumberedLine(NamedTuple):
@@ -189,6 +191,19 @@ def check_line(number: int, text: bytes) -> None:
         raise lone_cr_error(number)
     if not text.strip(_BLANKS):
         raise RequestError(f"line {number}: the line is blank, expected a row")
+
+
+def check_length(number: int, n_bytes: int) -> None:
+    """Check that a row isn't so long that it takes too much memory.
+
+    Raises:
+        RequestError: if it is.
+    """
+    if n_bytes > _MOST_ROW_BYTES:
+        raise RequestError(
+            f"line {number}: the row is longer than {_MOST_ROW_BYTES // 2**20} MiB, "
+            "send several shorter rows"
+        )
 
 
 def lone_cr_error(line: int) -> RequestError:
