@@ -92,8 +92,8 @@ class Api:
         if response.more is None:
             await response.send(send)
         elif scope["http_version"] == "1.0":  # there are no chunks in HTTP/1.0
-            whole = await self._in_thread(response.whole)
-            await whole.send(send)
+            measured = await self._in_thread(response.measured)
+            await self._send_parts(measured, send)
         else:
             await self._send_parts(response, send)
 

@@ -100,12 +100,25 @@ def in_stars(parts: Doubles, class_values: Doubles) -> tuple[Doubles, Doubles]:
     slope = np.zeros_like(base)
     for point, weight in zip((points + 1) / 2, weights / 2, strict=True):
         probabilities = _softmax(base + point * way)
-        expected_rating = probabilities @ class_values
+        expected_rating = _means(probabilities, class_values)
         above_expected = class_values - expected_rating[:, None]
         slope += weight * probabilities * above_expected
 
-    base_rating = _softmax(base) @ class_values
-    return base_rating, np.einsum("nk,nkf->nf", slope, of_features)
+    stars = np.zeros((len(parts), of_features.shape[2]))
+    for class_index in range(len(class_values)):
+        stars += slope[:, class_index, None] * of_features[:, class_index]
+    return _means(_softmax(base), class_values), stars
+
+
+def _means(probabilities: Doubles, class_values: Doubles) -> Doubles:
+    """The mean of each distribution.
+
+    Summed class by class: a matrix product may round a row differently among others.
+    """
+    total = np.zeros(len(probabilities))
+    for value, column in zip(class_values, probabilities.T, strict=True):
+        total += value * column
+    return total
 
 
 def on_scale(

@@ -1,34 +1,34 @@
 """From the body of a request to its answer. There is no HTTP here.
 
 1. `negotiate` says what the headers mean.
-2. A format's parser reads the body into rows.
-3. If the client wants that, rows with unknown ids are refused.
-4. The model predicts the rows that ask for one rating, block by block.
-5. Questions, which ask for more, are answered one by one.
-6. A format's renderer writes all answers in the order of the rows.
+2. A format's parser reads the body into rows, some at a time.
+3. If a bad row fails the request, all rows are read once to see that none is bad. Rows
+   with unknown ids are refused if the client wants that.
+4. `AnswerWriter` predicts the rows that ask for one rating, answers the questions,
+   which ask for more, and writes all answers in the order of the rows.
+
+Neither the rows of a long body nor its answer are ever held as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-
-import numpy as np
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 from movielens.errors import RequestError
-from movielens.queries import RatingQueries
-from serve.contributions import contributions
+from serve.answer_parts import AnswerWriter, Part, PlacedRows
 from serve.formats.format import BodyParser
 from serve.formats.registry import FORMATS, Formats
 from serve.media_types import check_charset
 from serve.negotiation import Negotiated, RequestHeaders, negotiate
-from serve.predicted_rows import PredictedRows, predict_rows
-from serve.question_answers import QuestionAnswer, QuestionAnswerer
-from serve.questions import HISTORY, RECOMMEND
+from serve.predicted_rows import predict_rows
+from serve.question_answers import QuestionAnswerer
 from serve.response import Response
-from serve.rows import ParsedRequest, first_character
+from serve.row_checks import Blocks, RowCheck, no_header
+from serve.rows import ParsedRequest, Rows, first_character
 from serve.served_model import ServedModel
-from serve.unknown_ids import unknown_in_queries
+from serve.unknown_ids import without_unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class AnswerRules:
         most_questions: questions that a request may have, if it isn't lenient. One
             takes some hundredths of a second, and SageMaker gives a request 60 s.
         block_rows: rows of a long answer that are computed and sent at a time.
+        short_bytes: bodies up to this length are answered at once if they are plain.
+        kept_bytes: rows of bodies up to this length are kept when they were checked;
+            longer bodies are read again, block by block.
         formats: what can be read and written.
     """
 
@@ -49,6 +52,8 @@ class AnswerRules:
     one_record_a_body: bool = False
     most_questions: int = 200
     block_rows: int = 8192
+    short_bytes: int = 2**16
+    kept_bytes: int = 2**20
     formats: Formats = FORMATS
 
 
@@ -70,20 +75,69 @@ def answer(
         return Response(204)
     check_charset(negotiated.charset, body)
     parsed = _parse(negotiated.parser, body, rules)
+    if len(body) <= rules.short_bytes:
+        short = _answer_plain(served, parsed, negotiated, rules)
+        if short is not None:
+            return short
+
+    bad_option: RequestError | None = None
     if parsed.parameters:
-        negotiated = negotiated.with_parameters(parsed.parameters)
-    if negotiated.options.refuse_unknown:
-        parsed = _without_unknown(served, parsed, rules)
+        try:
+            negotiated = negotiated.with_parameters(parsed.parameters)
+        except RequestError as error:
+            bad_option = error
+    refuse_unknown = negotiated.options.refuse_unknown
+    answerer = QuestionAnswerer(served.model, served.candidates, refuse_unknown)
+    writer = AnswerWriter(served, negotiated, answerer, parsed.shape)
+    blocks: Blocks
+    if rules.lenient:
+        if bad_option is not None:
+            raise bad_option
+        _check_header(parsed, negotiated)
+        blocks = partial(_without_unknown, parsed, answerer)
+    else:
+        check = RowCheck(answerer, rules.most_questions)
+        blocks = check.read(parsed, keep=len(body) <= rules.kept_bytes)
+        check.raise_first(bad_option, _has_header(negotiated))
 
-    others: dict[int, str | QuestionAnswer] = dict(parsed.faults)
-    if parsed.questions:
-        _check_questions(parsed, negotiated, rules)
-        others |= _answer_questions(served, parsed, negotiated, rules)
+    def make_parts() -> Iterator[Part]:
+        return writer.parts(_placed(blocks(), rules.block_rows))
 
-    if len(parsed.queries) > rules.block_rows and not others:
-        return _in_parts(served, parsed, negotiated, rules)
-    predicted = _predict(served, parsed.queries, negotiated)
-    text = negotiated.renderer.whole(predicted, parsed.shape, negotiated.style, others)
+    parts = make_parts()
+    # A bug in a model shows itself here, while the status can still be 500.
+    text, is_last = next(parts)
+    if is_last:
+        return Response(200, text, negotiated.media_type)
+    return Response(
+        200,
+        text,
+        negotiated.media_type,
+        more=(part.text for part in parts),
+        again=lambda: (part.text for part in make_parts()),
+    )
+
+
+def _answer_plain(
+    served: ServedModel,
+    parsed: ParsedRequest,
+    negotiated: Negotiated,
+    rules: AnswerRules,
+) -> Response | None:
+    """The answer to a few plain rows, None if there is more to it.
+
+    Most requests are such, and this saves a third of their time.
+    """
+    options = negotiated.options
+    if parsed.parameters or options.refuse_unknown or options.contributions:
+        return None
+    blocks = list(parsed.cut())
+    if len(blocks) != 1:
+        return None
+    rows = parsed.read(blocks[0])
+    if not rows.are_plain or len(rows.queries) > rules.block_rows:
+        return None
+    predicted = predict_rows(served.model, rows.queries)
+    text = negotiated.renderer.whole(predicted, parsed.shape, negotiated.style)
     return Response(200, text, negotiated.media_type)
 
 
@@ -95,114 +149,42 @@ def _parse(parser: BodyParser, body: bytes, rules: AnswerRules) -> ParsedRequest
     return parser.lenient(body)
 
 
-def _predict(
-    served: ServedModel, queries: RatingQueries, negotiated: Negotiated
-) -> PredictedRows:
-    return _explain(served, predict_rows(served.model, queries), negotiated)
+def _has_header(negotiated: Negotiated) -> bool:
+    """Whether the answer has a header that no question can have."""
+    style = negotiated.style
+    return style.has_header and not style.n_recommended
 
 
-def _explain(
-    served: ServedModel, rows: PredictedRows, negotiated: Negotiated
-) -> PredictedRows:
-    """The rows with contributions, if the client asked for them."""
-    count = negotiated.options.contributions
-    if count == 0 or len(rows.queries) == 0:
-        return rows
-    booster, regression = served.xgboost()
-    features = rows.model.spec.transform(rows.queries)
-    class_values = rows.predicted.class_values
-    found = contributions(booster, regression, features, class_values, count)
-    return rows._replace(contributions=found)
+def _check_header(parsed: ParsedRequest, negotiated: Negotiated) -> None:
+    """Check that no question comes below a header.
+
+    Raises:
+        RequestError: if one does.
+    """
+    if not _has_header(negotiated):
+        return
+    if any(rows.questions for rows in parsed.blocks()):
+        raise no_header()
 
 
 def _without_unknown(
-    served: ServedModel, parsed: ParsedRequest, rules: AnswerRules
-) -> ParsedRequest:
-    """The request with rows of unknown ids as faults.
-
-    Raises:
-        RequestError: for the first of them, if a bad row fails the request.
-    """
-    unknown = unknown_in_queries(served.model, parsed.queries)
-    if not unknown:
-        return parsed
-    places = parsed.query_places()
-    faults = dict(parsed.faults)
-    for row, message in unknown.items():
-        message = _at_row(places[row], message)
-        if not rules.lenient:
-            raise RequestError(message)
-        faults[places[row]] = message
-    is_known = np.ones(len(parsed.queries), dtype=np.bool_)
-    is_known[list(unknown)] = False
-    known = parsed.queries.take(np.flatnonzero(is_known))
-    return parsed._replace(queries=known, faults=faults)
+    parsed: ParsedRequest, answerer: QuestionAnswerer
+) -> Iterator[Rows]:
+    """The rows; those with unknown ids are faults if they are to be refused."""
+    n_before = 0
+    for rows in parsed.blocks():
+        n_rows = rows.n_rows
+        if answerer.refuse_unknown:
+            rows = without_unknown(answerer.model, rows, n_before)
+        yield rows
+        n_before += n_rows
 
 
-def _check_questions(
-    parsed: ParsedRequest, negotiated: Negotiated, rules: AnswerRules
-) -> None:
-    n_questions = len(parsed.questions)
-    if n_questions > rules.most_questions and not rules.lenient:
-        raise RequestError(
-            f"{n_questions} rows with {RECOMMEND} or {HISTORY} are too many, "
-            f"send up to {rules.most_questions}"
-        )
-    style = negotiated.style
-    if style.has_header and not style.n_recommended:
-        raise RequestError(
-            f"rows with {RECOMMEND} or {HISTORY} have no header in common, "
-            "leave out header=present"
-        )
-
-
-def _answer_questions(
-    served: ServedModel,
-    parsed: ParsedRequest,
-    negotiated: Negotiated,
-    rules: AnswerRules,
-) -> dict[int, str | QuestionAnswer]:
-    """By place, the answer to each question, or what is wrong with it."""
-    refuse_unknown = negotiated.options.refuse_unknown
-    answerer = QuestionAnswerer(served.model, served.candidates, refuse_unknown)
-    answers: dict[int, str | QuestionAnswer] = {}
-    for place, question in parsed.questions.items():
-        try:
-            found = answerer.answer(question)
-        except RequestError as error:
-            message = _at_row(place, str(error))
-            if not rules.lenient:
-                raise RequestError(message) from None
-            answers[place] = message
-        else:
-            explained = _explain(served, found.rows, negotiated)
-            answers[place] = replace(found, rows=explained)
-    return answers
-
-
-def _at_row(place: int, message: str) -> str:
-    return f"row {place + 1}: {message}"
-
-
-def _in_parts(
-    served: ServedModel,
-    parsed: ParsedRequest,
-    negotiated: Negotiated,
-    rules: AnswerRules,
-) -> Response:
-    """A long answer, whose parts are computed as they are sent."""
-    blocks = (
-        _predict(served, block, negotiated)
-        for block in _blocks(parsed.queries, rules.block_rows)
-    )
-    parts = negotiated.renderer.stream(blocks, parsed.shape, negotiated.style)
-    # A bug in a model shows itself here, while the status can still be 500.
-    first = next(parts)
-    return Response(200, first, negotiated.media_type, more=parts)
-
-
-def _blocks(queries: RatingQueries, block_rows: int) -> Iterator[RatingQueries]:
-    n_rows = len(queries)
-    for start in range(0, n_rows, block_rows):
-        end = min(start + block_rows, n_rows)
-        yield queries.take(np.arange(start, end))
+def _placed(blocks: Iterable[Rows], most: int) -> Iterator[PlacedRows]:
+    """The rows, up to so many at a time."""
+    n_before = 0
+    for block in blocks:
+        for rows in block.split(most):
+            if rows.n_rows:
+                yield PlacedRows(n_before, rows)
+            n_before += rows.n_rows

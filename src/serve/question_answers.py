@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,20 @@ class QuestionAnswer:
     rows: PredictedRows
 
 
+class _Asked(NamedTuple):
+    """Whom a question is about.
+
+    Attributes:
+        model: knows the history, if the question has one.
+        user_id: of the user in that model.
+        knows_user: whether it has ratings of the user.
+    """
+
+    model: Model
+    user_id: int
+    knows_user: bool
+
+
 @dataclass(slots=True, eq=False)
 class QuestionAnswerer:
     """Answers the questions of one request.
@@ -60,6 +74,22 @@ class QuestionAnswerer:
             RequestError: if the history has a rating off the model's scale, no movie
                 has one of the genres, or an unknown id is refused.
         """
+        asked = self._asked(question)
+        if question.wanted is None:
+            movie_id = np.array([question.movie_id], dtype=np.int64)
+            queries = _queries(asked.user_id, movie_id, question.timestamp)
+            rows = predict_rows(asked.model, queries)
+        else:
+            rows = self._recommend(asked, question, question.wanted)
+        return QuestionAnswer(question, asked.knows_user, rows)
+
+    def check(self, question: Question) -> None:
+        """Raise what `answer` would, without the predictions."""
+        self._asked(question)
+        if question.wanted is not None:
+            self.candidates.passing(question.wanted)
+
+    def _asked(self, question: Question) -> _Asked:
         if question.history is None and question.user_id is not None:
             model, user_id = self.model, question.user_id
         else:
@@ -70,27 +100,21 @@ class QuestionAnswerer:
             fault = unknown_in_question(self.model, question, knows_user)
             if fault is not None:
                 raise RequestError(fault)
-
-        if question.wanted is None:
-            movie_id = np.array([question.movie_id], dtype=np.int64)
-            rows = predict_rows(model, _queries(user_id, movie_id, question.timestamp))
-        else:
-            rows = self._recommend(model, user_id, question, question.wanted)
-        return QuestionAnswer(question, knows_user, rows)
+        return _Asked(model, user_id, knows_user)
 
     def _recommend(
-        self, model: Model, user_id: int, question: Question, wanted: Wanted
+        self, asked: _Asked, question: Question, wanted: Wanted
     ) -> PredictedRows:
         """The candidates with the highest expected rating."""
         chosen = self._choose(question, wanted)
         movie_id = self.model.movies.movie_id[chosen].astype(np.int64)
-        queries = _queries(user_id, movie_id, question.timestamp)
-        predicted = predict_rows(self.candidates.resume(model, chosen), queries)
+        queries = _queries(asked.user_id, movie_id, question.timestamp)
+        predicted = predict_rows(self.candidates.resume(asked.model, chosen), queries)
         # The catalogue is sorted by movie id, so equals are too.
         order = np.argsort(-predicted.predicted.expected_rating, kind="stable")
         best = predicted.take(order[: wanted.count])
         # Rows of these few movies may be predicted again, for their contributions.
-        return best._replace(model=model)
+        return best._replace(model=asked.model)
 
     def _choose(self, question: Question, wanted: Wanted) -> NDArray[np.int64]:
         """Indexes of the movies to choose from.

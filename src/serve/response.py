@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import orjson
@@ -24,6 +24,7 @@ class Response(NamedTuple):
         media_type: empty for an answer without a body.
         headers: others than those of type and length.
         more: the rest of the body in parts, or None.
+        again: makes all parts once more, if there is a rest.
     """
 
     status: int = 200
@@ -31,6 +32,7 @@ class Response(NamedTuple):
     media_type: str = ""
     headers: tuple[Header, ...] = ()
     more: Iterator[bytes] | None = None
+    again: Callable[[], Iterator[bytes]] | None = None
 
     def start(self) -> Message:
         """The first message of ASGI, with status and headers."""
@@ -50,12 +52,26 @@ class Response(NamedTuple):
         await send(self.start())
         await send({"type": "http.response.body", "body": self.body})
 
+    def measured(self) -> Response:
+        """The same answer with its length, for clients that take no chunks.
+
+        The answer is made twice, so that it is never held as a whole.
+        """
+        if self.more is None or self.again is None:
+            return self
+        length = len(self.body) + sum(map(len, self.more))
+        parts = self.again()
+        header = (b"content-length", b"%d" % length)
+        return self._replace(
+            body=next(parts), headers=(*self.headers, header), more=parts
+        )
+
     def whole(self) -> Response:
         """The same answer with all its parts in one."""
         if self.more is None:
             return self
         body = b"".join([self.body, *self.more])
-        return self._replace(body=body, more=None)
+        return self._replace(body=body, more=None, again=None)
 
 
 def json_response(value: object) -> Response:

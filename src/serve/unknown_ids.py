@@ -8,9 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from movielens.columns import MOVIE_ID, USER_ID
+from movielens.errors import RequestError
 from movielens.model import Model
 from movielens.queries import RatingQueries
 from serve.questions import Question
+from serve.rows import Rows, at_row
 
 
 def unknown_in_queries(model: Model, queries: RatingQueries) -> dict[int, str]:
@@ -24,6 +26,37 @@ def unknown_in_queries(model: Model, queries: RatingQueries) -> dict[int, str]:
         else:
             messages[row] = _message(MOVIE_ID, queries.movie_id[row])
     return messages
+
+
+def first_unknown(model: Model, rows: Rows, n_before: int) -> RequestError | None:
+    """What is wrong with the first row that has an unknown id, None if none has.
+
+    ``n_before`` is how many rows come before these.
+    """
+    unknown = unknown_in_queries(model, rows.queries)
+    if not unknown:
+        return None
+    row, message = next(iter(unknown.items()))
+    place = rows.query_places()[row]
+    return RequestError(at_row(n_before + place, message))
+
+
+def without_unknown(model: Model, rows: Rows, n_before: int) -> Rows:
+    """The rows, those with unknown ids as faults.
+
+    ``n_before`` is how many rows come before these.
+    """
+    unknown = unknown_in_queries(model, rows.queries)
+    if not unknown:
+        return rows
+    places = rows.query_places()
+    faults = dict(rows.faults)
+    for row, message in unknown.items():
+        faults[places[row]] = at_row(n_before + places[row], message)
+    is_known = np.ones(len(rows.queries), dtype=np.bool_)
+    is_known[list(unknown)] = False
+    known = rows.queries.take(np.flatnonzero(is_known))
+    return rows._replace(queries=known, faults=faults)
 
 
 def unknown_in_question(

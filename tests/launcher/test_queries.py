@@ -127,7 +127,7 @@ def launcher_rows(text: str) -> list[Pair] | None:
 def server_rows(text: str) -> list[Pair] | None:
     """What the server reads from the same text; None if it refuses it."""
     try:
-        asked = CSV.parser.strict(text.encode()).queries
+        asked = CSV.parser.strict(text.encode()).whole().queries
     except RequestError:
         return None
     columns = (asked.user_id, asked.movie_id, asked.timestamp)

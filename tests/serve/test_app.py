@@ -84,7 +84,7 @@ def test_every_type_is_answered_as_every_type(
     name, _, parameters = accept.partition("; ")
     expected_type = content_type if name == "*/*" else name
     assert response.headers["content-type"] == expected_type
-    parsed = FORMATS[content_type].parser.strict(BODIES[content_type])
+    parsed = FORMATS[content_type].parser.strict(BODIES[content_type]).whole()
     predicted = predict_rows(model, parsed.queries)
     style = AnswerStyle(is_verbose=bool(parameters))
     renderer = FORMATS[expected_type].renderer

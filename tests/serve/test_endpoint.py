@@ -245,6 +245,52 @@ def test_very_long_answers_come_in_parts_by_default(served: ServedModel) -> None
     assert len(response.whole().body.split(b"\n")) == rules.block_rows + 1
 
 
+@pytest.mark.parametrize("content_type", [CSV, JSON, LINES])
+@pytest.mark.parametrize("accept", [CSV, f"{CSV}; verbose=true", JSON, LINES])
+@pytest.mark.parametrize("option", ["", "on_unknown=error", "contributions=2"])
+def test_faults_and_questions_come_in_parts_too(
+    served: ServedModel, content_type: str, accept: str, option: str
+) -> None:
+    rows: list[tuple[object, object]] = [(1, 2), (1, "x"), (4, 10), (2, 2)] * 9
+    body = bodies(rows)[content_type]
+    if content_type == LINES:
+        body = body.replace(
+            b'{"userId": 2, "movieId": 2}', b'{"userId": 1, "recommend": 3}'
+        )
+    headers = RequestHeaders(content_type, accept, option)
+    small = replace(SMALL_BLOCKS, lenient=True)
+    in_parts = answer(served, headers, body, small)
+    assert in_parts.more is not None
+    assert in_parts.whole() == answer(served, headers, body, BATCH).whole()
+
+
+def test_an_answer_in_parts_can_be_measured(
+    served: ServedModel, ratings: RatingTable
+) -> None:
+    body = bodies(rated_pairs(ratings, 40))[CSV]
+    for rules in (SMALL_BLOCKS, replace(SMALL_BLOCKS, lenient=True)):
+        whole = answer(served, RequestHeaders(CSV), body, rules).whole()
+        measured = answer(served, RequestHeaders(CSV), body, rules).measured()
+        assert measured.headers == ((b"content-length", b"%d" % len(whole.body)),)
+        assert measured.more is not None
+        assert measured.whole().body == whole.body
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 2**20])
+def test_a_bad_row_is_found_before_the_answer_begins(
+    served: ServedModel, ratings: RatingTable, kept_bytes: int
+) -> None:
+    rules = replace(SMALL_BLOCKS, kept_bytes=kept_bytes, short_bytes=0)
+    good = bodies(rated_pairs(ratings, 60))[CSV]
+    whole = answer(served, RequestHeaders(CSV), good).body
+    assert answer(served, RequestHeaders(CSV), good, rules).whole().body == whole
+    with pytest.raises(RequestError, match="line 61: movieId is 'x'"):
+        answer(served, RequestHeaders(CSV), good + b"\n1,x", rules)
+    unknown = RequestHeaders(CSV, None, "on_unknown=error")
+    with pytest.raises(RequestError, match="row 61: userId -1"):
+        answer(served, unknown, good + b"\n-1,2", rules)
+
+
 # Questions
 
 

@@ -9,7 +9,9 @@ from serve.rows import (
     ParsedRequest,
     Row,
     RowOrFault,
-    decode_text,
+    Rows,
+    check_text,
+    check_utf8,
     decode_utf8,
     first_character,
     row_or_fault,
@@ -21,7 +23,7 @@ ROWS: list[RowOrFault] = [Row(1, 2, 3.0), FAULT, QUESTION, Row(4, 5, np.nan)]
 
 
 def test_rows_are_gathered_in_columns() -> None:
-    request = ParsedRequest.gather(ROWS)
+    request = Rows.gather(ROWS)
     assert request.queries.user_id.tolist() == [1, 4]
     assert request.queries.movie_id.tolist() == [2, 5]
     assert request.queries.timestamp[0] == 3
@@ -32,7 +34,7 @@ def test_rows_are_gathered_in_columns() -> None:
 
 
 def test_no_rows_are_gathered_as_well() -> None:
-    request = ParsedRequest.gather([])
+    request = Rows.gather([])
     assert len(request.queries) == 0
     assert request.query_places() == []
 
@@ -49,10 +51,44 @@ def test_only_a_bad_request_is_a_fault() -> None:
         row_or_fault(read, "y")
 
 
-def test_text_has_no_byte_order_mark() -> None:
-    assert decode_text(b"\xef\xbb\xbfx") == "x"
+def test_rows_are_split_and_joined() -> None:
+    rows = Rows.gather(ROWS)
+    for most in (1, 2, 3, 4, 5):
+        parts = list(rows.split(most))
+        assert [part.n_rows for part in parts[:-1]] == [most] * (len(parts) - 1)
+        joined = Rows.join(parts)
+        assert joined.faults == rows.faults
+        assert joined.questions == rows.questions
+        assert joined.queries.user_id.tolist() == [1, 4]
+    assert Rows.join([]).n_rows == 0
+
+
+def test_a_body_is_read_each_time_its_rows_are_asked_for() -> None:
+    def read(number: int) -> Rows:
+        return Rows.gather([Row(number, 1, np.nan)] * 2)
+
+    request = ParsedRequest(lambda: range(3), read)
+    for _ in range(2):
+        users = [block.queries.user_id.tolist() for block in request.blocks()]
+        assert users == [[0, 0], [1, 1], [2, 2]]
+    assert request.whole().queries.user_id.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_blank_body_is_no_text() -> None:
+    check_text(b"\xef\xbb\xbfx")
     with pytest.raises(RequestError, match="the body is empty"):
-        decode_text(b"\xef\xbb\xbf \n")
+        check_text(b"\xef\xbb\xbf \n")
+
+
+@pytest.mark.parametrize("character", ["é", "€", "\U0001f600"])
+def test_long_text_is_checked_piece_by_piece(character: str) -> None:
+    for shift in range(5):
+        body = b"\n" * (2**18 - shift) + character.encode()
+        check_utf8(body)
+        line = 2**18 - shift + 1
+        for bad in (body[:-1], body + b"\xff"):
+            with pytest.raises(RequestError, match=f"^line {line}: byte"):
+                check_utf8(bad)
 
 
 def test_a_byte_that_is_not_utf_8_is_located() -> None:

@@ -6,8 +6,6 @@ all columns. A line of recommendations is movie ids, best first.
 
 from __future__ import annotations
 
-import csv
-import io
 from functools import lru_cache
 
 from movielens.columns import MOVIE_ID
@@ -73,10 +71,8 @@ def _render_answer(answer: QuestionAnswer, style: AnswerStyle) -> bytes:
 
 def _render_fault(message: str) -> bytes:
     """One quoted field."""
-    line = io.StringIO()
-    writer = csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="")
-    writer.writerow([f"error: {message}"])
-    return line.getvalue().encode()
+    quoted = message.replace('"', '""')
+    return f'"error: {quoted}"'.encode()
 
 
 def _frame(rows: PredictedRows, shape: Shape, style: AnswerStyle) -> Frame:

@@ -13,13 +13,14 @@ takes another with it.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
+import itertools
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,20 +40,29 @@ from movielens.queries import RatingQueries
 from serve.fields import FIELDS, RULES, TIMESTAMP_BOUND, shown
 from serve.formats.format import BodyParser
 from serve.formats.lines import (
+    BLOCK_BYTES,
+    BLOCK_LINES,
+    FirstLine,
+    LineBlock,
     NumberedLine,
+    Stretch,
+    check_length,
     check_line,
+    cut_at_lines,
+    first_line,
+    line_blocks,
     lone_cr_error,
-    numbered_lines,
 )
 from serve.formats.plain_rows import MOST_DIGITS, plain_csv_rows
 from serve.questions import Question, Wanted
 from serve.rows import (
+    BYTE_ORDER_MARK,
     EMPTY,
     ParsedRequest,
     Row,
-    decode_text,
+    Rows,
+    check_text,
     decode_utf8,
-    row_or_fault,
 )
 
 Cells = list[str]
@@ -82,55 +92,85 @@ class ColumnPlaces(NamedTuple):
     width: int
 
 
+class CellBlock(NamedTuple):
+    """Some rows of a body that follow each other.
+
+    Attributes:
+        first: the first row of the body, which may be a header.
+        rows: the rows without the header.
+    """
+
+    first: NumberedCells
+    rows: list[NumberedCells]
+
+
+# What is known of the columns of a batch: their places, what is wrong with the header,
+# or None if each row has its own.
+BatchPlaces = ColumnPlaces | RequestError | None
+
+
 @dataclass(frozen=True, slots=True)
 class CsvReader:
     """Reads bodies whose rows have certain columns.
 
     Attributes:
         names: the columns; the last of them may be missing.
-        from_columns: makes a request of all columns.
+        from_columns: makes rows of all columns.
         from_values: makes a row of its values by column.
+        read_plain: reads many plain lines at once, to the same rows; None where they
+            aren't plain.
     """
 
     names: tuple[str, ...]
-    from_columns: Callable[[Columns], ParsedRequest]
+    from_columns: Callable[[Columns], Rows]
     from_values: Callable[[Values], Row | Question]
+    read_plain: Callable[[bytes], RatingQueries | None] = lambda _: None
 
     def strict(self, body: bytes) -> ParsedRequest:
-        """Read all rows at once.
+        """Read many rows at once; the first row or value that can't be read raises."""
+        return ParsedRequest(partial(cut_rows, body), self.read_cells)
+
+    def read_cells(self, block: CellBlock) -> Rows:
+        """Read some rows.
 
         Raises:
             RequestError: at the first row or value that can't be read.
         """
-        return self._all_at_once(_split_body(body))
-
-    def _all_at_once(self, rows: list[NumberedCells]) -> ParsedRequest:
-        first = rows[0]
-        if _is_header(first.cells):
-            places = _places_in_header(first, self.names)
-            rows = rows[1:]
+        if _is_header(block.first.cells):
+            places = _places_in_header(block.first, self.names)
         else:
-            places = _places_by_position(first, self.names)
-
-        columns = _convert_columns([row.cells for row in rows], places)
+            places = _places_by_position(block.first, self.names)
+        columns = _convert_columns([row.cells for row in block.rows], places)
         if columns is None:
-            raise _first_fault(rows, places)
+            raise _first_fault(block.rows, places)
+        return self._from_columns(columns, len(block.rows))
+
+    def _from_columns(self, columns: Columns, n_rows: int) -> Rows:
         if TIMESTAMP not in columns:
-            columns[TIMESTAMP] = np.full(len(rows), np.nan)
+            columns[TIMESTAMP] = np.full(n_rows, np.nan)
         return self.from_columns(columns)
 
     def lenient(self, body: bytes) -> ParsedRequest:
-        """Read all rows at once, or line by line if that isn't the same.
+        """Read many rows at once, or line by line where that isn't the same.
 
         Raises:
             RequestError: if there are no rows.
         """
-        with contextlib.suppress(RequestError):
-            rows = _split_body(body)
-            each_line_is_a_row = rows[-1].line == len(rows)
-            if each_line_is_a_row:
-                return self._all_at_once(rows)
-        return self._by_line(numbered_lines(body))
+        header = first_line(body)
+        if header is None:
+            raise RequestError(EMPTY)
+        if not _names_a_column(header.line):
+            return ParsedRequest(partial(line_blocks, body), self.read_lines)
+        places: BatchPlaces
+        try:
+            places = _places_in_header(_split_line(header.line), self.names)
+        except RequestError as fault:
+            places = fault
+            if _is_empty(header.before) and _is_empty(header.behind):
+                raise
+        return ParsedRequest(
+            partial(_cut_around, body, header), partial(self.read_lines, places=places)
+        )
 
     def single(self, body: bytes) -> ParsedRequest:
         """Read one record of a batch, as `lenient` does.
@@ -139,9 +179,9 @@ class CsvReader:
             RequestError: if it is a header that says anything but the default order, or
                 if there is no record.
         """
-        header = _header_line(numbered_lines(body))
-        if header is not None:
-            self._check_default_order(header)
+        header = first_line(body)
+        if header is not None and _names_a_column(header.line):
+            self._check_default_order(header.line)
         return self.lenient(body)
 
     def _check_default_order(self, header: NumberedLine) -> None:
@@ -154,23 +194,38 @@ class CsvReader:
             )
             raise _bad_row(row, "the header", expected)
 
-    def _by_line(self, lines: list[NumberedLine]) -> ParsedRequest:
-        """A record a line, after the header if there is one."""
-        if not lines:
-            raise RequestError(EMPTY)
-        header = _header_line(lines)
-        if header is None:
-            places = None
-        else:
-            lines = [line for line in lines if line is not header]
+    def read_lines(self, block: LineBlock, places: BatchPlaces = None) -> Rows:
+        """Read some records of a batch."""
+        if isinstance(places, RequestError):
+            return Rows.gather([places] * block.n_lines)
+        if places is None:
+            plain = self.read_plain(block.text)
+            if plain is not None:
+                return Rows(plain)
+        columns = self._convert_lines(block, places)
+        if columns is not None:
+            return self._from_columns(columns, block.n_lines)
+
+        def read(number: int, text: bytes) -> Row | Question:
+            return self._read_line(NumberedLine(number, text), places)
+
+        lines = block.lines()
+        return Rows.read_each(read, itertools.count(block.first), lines)
+
+    def _convert_lines(
+        self, block: LineBlock, places: ColumnPlaces | None
+    ) -> Columns | None:
+        """All columns, or None if the lines must be read one by one."""
+        rows = _split_lines(block)
+        if rows is None:
+            return None
+        if places is None:
             try:
-                places = _places_in_header(_split_line(header), self.names)
-            except RequestError as fault:
-                if not lines:
-                    raise
-                return ParsedRequest.gather([fault] * len(lines))
-        rows = (row_or_fault(self._read_line, line, places) for line in lines)
-        return ParsedRequest.gather(rows)
+                first = NumberedCells(block.first, rows[0])
+                places = _places_by_position(first, self.names)
+            except RequestError:
+                return None
+        return _convert_columns(rows, places)
 
     def _read_line(
         self, line: NumberedLine, places: ColumnPlaces | None
@@ -183,56 +238,152 @@ class CsvReader:
 
 # Text to cells
 
-# What stands between the names of a header that is no CSV.
-_SEPARATORS = re.compile(r'[",\r]')
+# A header that is no CSV may have these between its names.
+_BROKEN_HEADER = re.compile(
+    rb'(?:^|[",\r])[%b]*+(?:%b)[%b]*(?:\Z|[",\r])'
+    % (BLANKS.encode(), "|".join(_OUR_COLUMNS).encode(), BLANKS.encode())
+)
 
 
-def _split_body(body: bytes) -> list[NumberedCells]:
+def cut_rows(body: bytes) -> Iterator[CellBlock]:
     """All rows that aren't blank.
 
     Raises:
         RequestError: if there are none, or if it isn't CSV.
     """
+    _check_csv(body)
+    start = len(BYTE_ORDER_MARK) if body.startswith(BYTE_ORDER_MARK) else 0
+    blocks = _RowBlocks(body, Stretch(1, start, len(body)))
+    first: NumberedCells | None = None
+    for rows in blocks:
+        if first is None:
+            first = rows[0]
+            if _is_header(first.cells):
+                rows = rows[1:]
+        yield CellBlock(first, rows)
+    if first is None:
+        raise RequestError(EMPTY)
+
+
+def cut_rows_behind(
+    body: bytes, first: NumberedCells, block: LineBlock
+) -> Iterator[CellBlock]:
+    """All rows from that block on, if those before it were read already.
+
+    Raises:
+        RequestError: if it isn't CSV.
+    """
+    _check_csv(body)
+    for rows in _RowBlocks(body, Stretch(block.first, block.start, len(body))):
+        yield CellBlock(first, rows)
+
+
+def _check_csv(body: bytes) -> None:
     line = lone_cr_line(body)
     if line is not None:
         raise lone_cr_error(line)
-    rows = _split_text(decode_text(body))
-    if not rows:
-        raise RequestError(EMPTY)
-    return rows
+    check_text(body)
 
 
-def _split_text(text: str) -> list[NumberedCells]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+class _RowBlocks:
+    """The rows of a part of a body that aren't blank, some at a time.
+
+    Iterating raises `RequestError` if it isn't CSV.
+    """
+
+    def __init__(self, body: bytes, stretch: Stretch) -> None:
+        self._body = body
+        self._stretch = stretch
+        # Those that were read since the last row was complete.
+        self._n_commas = 0
+
+    def __iter__(self) -> Iterator[list[NumberedCells]]:
+        reader = csv.reader(self._lines(), strict=True)
+        lines_before = self._stretch.first - 1
+        rows: list[NumberedCells] = []
+        n_cells = 0
+        try:
+            for cells in reader:
+                self._n_commas = 0
+                if _is_blank(cells):
+                    continue
+                rows.append(NumberedCells(lines_before + reader.line_num, cells))
+                n_cells += len(cells)
+                if len(rows) == BLOCK_LINES or n_cells >= _BLOCK_CELLS:
+                    yield rows
+                    rows = []
+                    n_cells = 0
+        except csv.Error as error:
+            raise _csv_error(lines_before + reader.line_num, error) from None
+        if rows:
+            yield rows
+
+    def _lines(self) -> Iterator[str]:
+        """The lines with their ends."""
+        for block in cut_at_lines(self._body, self._stretch, _TEXT_BYTES):
+            self._n_commas += block.text.count(b",")
+            _check_commas(block.first, self._n_commas)
+            if block.n_lines == 1:
+                check_length(block.first, len(block.text))
+            text = block.text.decode()
+            if len(block.text) > _TEXT_BYTES:
+                yield text  # it is a single line
+            else:
+                yield from io.StringIO(text, newline="")
+
+
+# How many cells are converted at a time, and how many bytes are decoded.
+_BLOCK_CELLS = 3 * BLOCK_LINES
+_TEXT_BYTES = 2**18
+# A cell takes up to 72 bytes of memory.
+_MOST_COMMAS = 300_000
+
+
+def _check_commas(line: int, n_commas: int) -> None:
+    if n_commas > _MOST_COMMAS:
+        raise RequestError(
+            f"line {line}: the row has more than {_MOST_COMMAS} commas, "
+            "send only the columns that are needed"
+        )
+
+
+def _split_lines(block: LineBlock) -> list[Cells] | None:
+    """The cells of each line, None if one may not be a row by itself."""
+    text = block.text
+    if len(text) > BLOCK_BYTES or lone_cr_line(text) is not None:
+        return None
     try:
-        return [
-            NumberedCells(reader.line_num, cells)
-            for cells in reader
-            if not _is_blank(cells)
-        ]
-    except csv.Error as error:
-        raise _csv_error(reader.line_num, error) from None
+        lines = io.StringIO(text.decode(), newline="")
+        rows = list(csv.reader(lines, strict=True))
+    except (UnicodeDecodeError, csv.Error):
+        return None
+    if len(rows) != block.n_lines or any(map(_is_blank, rows)):
+        return None
+    return rows
 
 
 def _is_blank(cells: Cells) -> bool:
     return len(cells) < 2 and not "".join(cells).strip(BLANKS)
 
 
-def _header_line(lines: list[NumberedLine]) -> NumberedLine | None:
-    """The first line that isn't blank, if it is a header."""
-    for line in lines:
-        if not line.is_blank:
-            return line if _names_a_column(line) else None
-    return None
+def _is_empty(stretch: Stretch) -> bool:
+    return stretch.start == stretch.end
+
+
+def _cut_around(body: bytes, header: FirstLine) -> Iterator[LineBlock]:
+    """All lines but the header."""
+    yield from cut_at_lines(body, header.before)
+    yield from cut_at_lines(body, header.behind)
 
 
 def _names_a_column(line: NumberedLine) -> bool:
     """Whether a line is a header, perhaps one that can't be read."""
+    if not line.text.translate(None, b"0123456789,"):
+        return False  # which is quicker than to split it
     try:
-        cells = _split_line(line).cells
+        return _is_header(_split_line(line).cells)
     except RequestError:
-        cells = _SEPARATORS.split(line.text.decode("latin-1"))
-    return _is_header(cells)
+        return _BROKEN_HEADER.search(line.text) is not None
 
 
 def _is_header(cells: Cells) -> bool:
@@ -246,6 +397,9 @@ def _split_line(line: NumberedLine) -> NumberedCells:
         RequestError: if it is blank, isn't one line for every reader, or isn't CSV.
     """
     check_line(*line)
+    if len(line.text) > _MOST_COMMAS:
+        check_length(line.number, len(line.text))
+        _check_commas(line.number, line.text.count(b","))
     text = decode_utf8(line.text, first_line=line.number)
     try:
         cells = next(csv.reader([text], strict=True))
@@ -390,37 +544,51 @@ _CONVERTERS: dict[str, Callable[[Sequence[str]], NDArray[Any]]] = {
 # Rows of a user and a movie
 
 
-def _pairs(columns: Columns) -> ParsedRequest:
-    queries = RatingQueries(columns[USER_ID], columns[MOVIE_ID], columns[TIMESTAMP])
-    return ParsedRequest(queries)
+def _pairs(columns: Columns) -> Rows:
+    return Rows(RatingQueries(columns[USER_ID], columns[MOVIE_ID], columns[TIMESTAMP]))
 
 
 def _pair(values: Values) -> Row:
     return Row(values[USER_ID], values[MOVIE_ID], values.get(TIMESTAMP, math.nan))
 
 
-_PAIR_READER = CsvReader(FIELDS, _pairs, _pair)
+_PAIR_READER = CsvReader(FIELDS, _pairs, _pair, plain_csv_rows)
 
 _NUMBER = rb"(\d{1,%d})" % MOST_DIGITS
 _PLAIN_PAIR = re.compile(rb"%b,%b(?:,%b)?(?:\r?\n)?" % (_NUMBER, _NUMBER, _NUMBER))
 
 
 def _parse_pairs(body: bytes) -> ParsedRequest:
-    """Read rows of a user and a movie.
+    """Read rows of a user and a movie."""
+    row = _plain_pair(body)
+    if row is not None:
+        return ParsedRequest.of(row)
+    return ParsedRequest(partial(_cut_pairs, body), _read_pairs)
 
-    Most requests are a single row of digits. This reads such a row at once, which saves
-    a third of the time that it takes to answer. `_PAIR_READER` reads it alike.
+
+def _parse_batch_of_pairs(body: bytes) -> ParsedRequest:
+    """Read rows of a user and a movie, each of which has its answer.
+
+    Raises:
+        RequestError: if there are none.
+    """
+    row = _plain_pair(body)
+    return _PAIR_READER.lenient(body) if row is None else ParsedRequest.of(row)
+
+
+def _plain_pair(body: bytes) -> Rows | None:
+    """A single row of digits, None if it is anything else.
+
+    Most requests are such a row. This reads it at once, which saves a third of the time
+    that it takes to answer. `_PAIR_READER` reads it alike.
     """
     found = _PLAIN_PAIR.fullmatch(body)
     if found is None:
-        plain = plain_csv_rows(body)
-        if plain is not None:
-            return ParsedRequest(plain)
-        return _PAIR_READER.strict(body)
+        return None
     user_id, movie_id, timestamp = found.groups()
     seconds = math.nan if timestamp is None else float(timestamp)
     if _is_out_of_range(seconds):
-        return _PAIR_READER.strict(body)  # which says what is wrong
+        return None
     columns = {
         USER_ID: np.array([int(user_id)]),
         MOVIE_ID: np.array([int(movie_id)]),
@@ -429,12 +597,35 @@ def _parse_pairs(body: bytes) -> ParsedRequest:
     return _pairs(columns)
 
 
-def _parse_batch_of_pairs(body: bytes) -> ParsedRequest:
-    """Read rows of a user and a movie, each of which has its answer."""
-    plain = plain_csv_rows(body)
-    if plain is not None:
-        return ParsedRequest(plain)
-    return _PAIR_READER.lenient(body)
+def _cut_pairs(body: bytes) -> Iterator[RatingQueries | CellBlock]:
+    """Plain rows as they are; from the first block on that has others, cells."""
+    first: NumberedCells | None = None
+    for block in line_blocks(body):
+        plain = plain_csv_rows(block.text)
+        if first is None and plain is None:
+            yield from cut_rows(body)
+            return
+        row = NumberedCells(block.first, _plain_cells(block))
+        if first is None:
+            first = row
+        if plain is None or len(row.cells) != len(first.cells):
+            yield from cut_rows_behind(body, first, block)
+            return
+        yield plain
+    if first is None:
+        raise RequestError(EMPTY)
+
+
+def _plain_cells(block: LineBlock) -> Cells:
+    """The cells of a block's first line, if its rows are plain."""
+    line = block.text.partition(b"\n")[0]
+    return line.decode("latin-1").split(",")
+
+
+def _read_pairs(block: RatingQueries | CellBlock) -> Rows:
+    if isinstance(block, RatingQueries):
+        return Rows(block)
+    return _PAIR_READER.read_cells(block)
 
 
 PAIRS = BodyParser(_parse_pairs, _parse_batch_of_pairs, _PAIR_READER.single)
@@ -453,10 +644,10 @@ def users_parser(wanted: Wanted) -> BodyParser:
     def question(user_id: int, timestamp: float) -> Question:
         return Question(user_id, None, timestamp, None, wanted)
 
-    def from_columns(columns: Columns) -> ParsedRequest:
+    def from_columns(columns: Columns) -> Rows:
         user_ids = columns[USER_ID].tolist()
         timestamps = columns[TIMESTAMP].tolist()
-        return ParsedRequest.gather(map(question, user_ids, timestamps))
+        return Rows.gather(map(question, user_ids, timestamps))
 
     def from_values(values: Values) -> Question:
         return question(values[USER_ID], values.get(TIMESTAMP, math.nan))

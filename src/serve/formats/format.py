@@ -6,41 +6,56 @@ To add a format, write a module that makes a `Format` and list it in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from movielens.queries import RatingQueries
 from serve.formats.renderer import Renderer
 from serve.questions import Question, Wanted
-from serve.rows import NOTHING, ParsedRequest, Row, Shape, row_or_fault
+from serve.rows import NOTHING, ParsedRequest, Row, Rows, Shape
 
 # So many records are worth being looked at together.
 _MANY = 16
 
 
-class Records(NamedTuple):
-    """A body that is cut into records, one a row.
+class RecordBlock(NamedTuple):
+    """Records that follow each other, one a row.
 
     Attributes:
-        numbered: each record with the number of its line, or with its place from 1.
+        numbers: the number of each record's line, or its place from 1.
+        records: what the format reads its rows from.
+    """
+
+    numbers: Sequence[int]
+    records: Sequence[Any]
+
+
+class Records(NamedTuple):
+    """A body that is cut into records.
+
+    Attributes:
+        blocks: makes them, some at a time, as `ParsedRequest` does.
         shape: how the body holds them.
         parameters: what else the body says about the answer, by option.
     """
 
-    numbered: Sequence[tuple[int, Any]]
+    blocks: Callable[[], Iterable[RecordBlock]]
     shape: Shape = Shape.LIST
     parameters: Mapping[str, Any] = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class BodyParser:
-    """Reads bodies. All ways raise `RequestError` if a body isn't rows at all.
+    """Reads bodies.
+
+    All ways raise `RequestError` if a body isn't rows at all, or cutting it does.
 
     Attributes:
-        strict: raises `RequestError` at the first bad row.
+        strict: reading raises `RequestError` at the first bad row.
         lenient: for batches; a bad row is a fault in its place, and the others are read
-            as if it weren't there. Each record has one answer.
+            as if it weren't there. Each record has one answer. Only calling this
+            raises, not what comes after it.
         single: for batches with one record a body; a header that later bodies would
             need is refused.
     """
@@ -55,7 +70,7 @@ class BodyParser:
         cut: Callable[[bytes], Records],
         read: Callable[[int, Any], Row | Question],
         cut_batch: Callable[[bytes], Records] | None = None,
-        read_plain: Callable[[list[Any]], RatingQueries | None] | None = None,
+        read_plain: Callable[[Sequence[Any]], RatingQueries | None] | None = None,
     ) -> Self:
         """A parser that reads one record after the other. There are no headers.
 
@@ -68,31 +83,25 @@ class BodyParser:
         """
         cut_leniently = cut_batch or cut
 
-        def read_at_once(records: Records) -> ParsedRequest | None:
-            if read_plain is None or len(records.numbered) < _MANY:
+        def read_at_once(records: Sequence[Any]) -> Rows | None:
+            if read_plain is None or len(records) < _MANY:
                 return None
-            queries = read_plain([record for _, record in records.numbered])
-            if queries is None:
-                return None
-            return ParsedRequest(queries, records.shape, parameters=records.parameters)
+            queries = read_plain(records)
+            return None if queries is None else Rows(queries)
+
+        def read_strictly(block: RecordBlock) -> Rows:
+            return read_at_once(block.records) or Rows.gather(map(read, *block))
+
+        def read_leniently(block: RecordBlock) -> Rows:
+            return read_at_once(block.records) or Rows.read_each(read, *block)
 
         def strict(body: bytes) -> ParsedRequest:
-            records = cut(body)
-            plain = read_at_once(records)
-            if plain is not None:
-                return plain
-            numbered, shape, parameters = records
-            rows = [read(number, record) for number, record in numbered]
-            return ParsedRequest.gather(rows, shape, parameters)
+            blocks, shape, parameters = cut(body)
+            return ParsedRequest(blocks, read_strictly, shape, parameters)
 
         def lenient(body: bytes) -> ParsedRequest:
-            records = cut_leniently(body)
-            plain = read_at_once(records)
-            if plain is not None:
-                return plain
-            numbered, shape, parameters = records
-            rows = [row_or_fault(read, number, record) for number, record in numbered]
-            return ParsedRequest.gather(rows, shape, parameters)
+            blocks, shape, parameters = cut_leniently(body)
+            return ParsedRequest(blocks, read_leniently, shape, parameters)
 
         return cls(strict, lenient, single=lenient)
 

@@ -8,28 +8,29 @@ its list counts as its line, from 1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from movielens.errors import RequestError
 from serve.fields import shown
-from serve.formats.format import BodyParser, Format, Records
+from serve.formats.format import BodyParser, Format, RecordBlock, Records
 from serve.formats.json_records import (
-    BODY_EXPECTED,
-    load_json,
     read_record,
     render_answer,
     render_fault,
     render_rows,
 )
+from serve.formats.json_text import BODY_EXPECTED, INSTANCES, LongList, load_body
+from serve.formats.lines import BLOCK_LINES
 from serve.formats.plain_rows import plain_json_rows
 from serve.formats.renderer import AnswerStyle, Frame, Renderer
 from serve.predicted_rows import PredictedRows
 from serve.rows import EMPTY, Shape, first_character
 
-_INSTANCES = "instances"
 _PARAMETERS = "parameters"
 _IGNORED = "signature_name"
-_BESIDE_INSTANCES = frozenset({_INSTANCES, _PARAMETERS, _IGNORED})
+_BESIDE_INSTANCES = frozenset({INSTANCES, _PARAMETERS, _IGNORED})
 
 
 def cut_json(body: bytes) -> Records:
@@ -40,25 +41,25 @@ def cut_json(body: bytes) -> Records:
     """
     if not first_character(body):
         raise RequestError(EMPTY)
-    value = load_json(body)
-    if isinstance(value, list):
-        return Records(list(enumerate(value, start=1)), Shape.LIST)
+    value = load_body(body)
+    if isinstance(value, list | LongList):
+        return Records(partial(_blocks, value))
     if not isinstance(value, dict):
         raise RequestError.at(1, "the body", shown(value), BODY_EXPECTED)
-    if _INSTANCES in value:
+    if INSTANCES in value:
         return _cut_instances(value)
-    return Records([(1, value)], Shape.OBJECT)
+    return Records(partial(_blocks, [value]), Shape.OBJECT)
 
 
 def _cut_instances(value: dict[str, Any]) -> Records:
     unknown = value.keys() - _BESIDE_INSTANCES
     if unknown:
         raise RequestError(
-            f"unknown field {shown(min(unknown))!r} beside {_INSTANCES}, "
+            f"unknown field {shown(min(unknown))!r} beside {INSTANCES}, "
             f"expected {_PARAMETERS} or nothing"
         )
-    instances = value[_INSTANCES]
-    if not isinstance(instances, list):
+    instances = value[INSTANCES]
+    if not isinstance(instances, list | LongList):
         expected = '{"instances": [...]} with a list of rows'
         raise RequestError.at(1, "the body", shown(value), expected)
     parameters = value.get(_PARAMETERS)
@@ -67,8 +68,18 @@ def _cut_instances(value: dict[str, Any]) -> Records:
     if not isinstance(parameters, dict):
         expected = "an object with options"
         raise RequestError.at(1, _PARAMETERS, shown(parameters), expected)
-    numbered = list(enumerate(instances, start=1))
-    return Records(numbered, Shape.INSTANCES, parameters)
+    return Records(partial(_blocks, instances), Shape.INSTANCES, parameters)
+
+
+def _blocks(members: list[Any] | LongList) -> Iterator[RecordBlock]:
+    """All members, some at a time."""
+    n_before = 0
+    for block in members.blocks() if isinstance(members, LongList) else [members]:
+        for start in range(0, len(block), BLOCK_LINES):
+            records = block[start : start + BLOCK_LINES]
+            first = n_before + start + 1
+            yield RecordBlock(range(first, first + len(records)), records)
+        n_before += len(block)
 
 
 _FRAMES = {

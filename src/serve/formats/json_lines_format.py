@@ -5,20 +5,23 @@ Blank lines are skipped. In a batch, each but the last ones is answered in its p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 from movielens.errors import RequestError
-from serve.formats.format import BodyParser, Format, Records
+from serve.formats.format import BodyParser, Format, RecordBlock, Records
 from serve.formats.json_records import (
-    load_json,
     read_record,
     render_answer,
     render_fault,
     render_rows,
 )
-from serve.formats.lines import check_line, numbered_lines
+from serve.formats.json_text import load_json
+from serve.formats.lines import check_line, first_line, line_blocks
 from serve.formats.renderer import LINES, AnswerStyle, Frame, Renderer
 from serve.predicted_rows import PredictedRows
 from serve.questions import Question
-from serve.rows import EMPTY, Row, Shape
+from serve.rows import EMPTY, Row, Shape, first_character
 
 
 def cut_lines(body: bytes) -> Records:
@@ -27,10 +30,8 @@ def cut_lines(body: bytes) -> Records:
     Raises:
         RequestError: if there are none.
     """
-    lines = [line for line in numbered_lines(body) if not line.is_blank]
-    if not lines:
-        raise RequestError(EMPTY)
-    return Records(lines)
+    _check_not_empty(body)
+    return Records(partial(_cut, body, skips_blanks=True))
 
 
 def cut_batch(body: bytes) -> Records:
@@ -39,10 +40,24 @@ def cut_batch(body: bytes) -> Records:
     Raises:
         RequestError: if there are none.
     """
-    lines = numbered_lines(body)
-    if not lines:
+    _check_not_empty(body)
+    return Records(partial(_cut, body, skips_blanks=False))
+
+
+def _check_not_empty(body: bytes) -> None:
+    if not first_character(body) and first_line(body) is None:
         raise RequestError(EMPTY)
-    return Records(lines)
+
+
+def _cut(body: bytes, skips_blanks: bool) -> Iterator[RecordBlock]:
+    for block in line_blocks(body):
+        if skips_blanks:
+            lines = [line for line in block.numbered() if not line.is_blank]
+            numbers = [line.number for line in lines]
+            yield RecordBlock(numbers, [line.text for line in lines])
+        else:
+            numbers_of_all = range(block.first, block.first + block.n_lines)
+            yield RecordBlock(numbers_of_all, block.lines())
 
 
 def read_line(number: int, line: bytes) -> Row | Question:

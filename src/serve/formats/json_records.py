@@ -7,16 +7,14 @@ unnoticed. A list such as ``[1, 318]`` holds the same values in the order of CSV
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import orjson
 
 from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import RequestError
-from movielens.grammar import BLANKS
 from serve.errors import error_body
-from serve.fields import FIELDS, ID_MIN, RULES, seconds, shown
+from serve.fields import FIELDS, RULES, seconds, shown
 from serve.formats.renderer import AnswerStyle, class_names, probabilities_as_json
 from serve.predicted_rows import PredictedRows
 from serve.question_answers import QuestionAnswer
@@ -27,55 +25,10 @@ from serve.questions import (
     check_fields,
     check_presence,
 )
-from serve.rows import Row, decode_utf8
-
-BODY_EXPECTED = (
-    'an object with userId and movieId, a list of them, or {"instances": [...]}'
-)
-
-# orjson reads whole numbers beyond 64 bits as floats. No field takes either.
-_LARGEST = 2**64 - 1
-_MOST_DIGITS = len(str(_LARGEST))
-# White space, and the control-Z that old editors write at the end of a file.
-_AFTER_JSON = BLANKS + "\r\n"
+from serve.rows import Row
 
 # The same for all movies that are recommended to a user, so it is said once.
 _FIELDS_ABOUT_THE_USER = frozenset({USER_ID, "known_user", "known_movie"})
-
-
-def load_json(data: bytes, first_line: int = 1) -> Any:
-    """Decode JSON.
-
-    orjson is twice as fast as Python's own reader. Where it refuses, Python's reader
-    decides, because its errors name line and column.
-
-    Raises:
-        RequestError: if this isn't JSON. ``first_line`` is the number of the line that
-            the data begins with.
-    """
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        text = decode_utf8(data, first_line)
-    text = text.removeprefix("\ufeff").rstrip(_AFTER_JSON)
-    try:
-        return json.loads(text, parse_int=_parse_int)
-    except json.JSONDecodeError as error:
-        line = first_line + error.lineno - 1
-        raise RequestError(
-            f"line {line} isn't JSON: {error.msg} at character {error.colno}"
-        ) from None
-    except RecursionError:
-        raise RequestError(
-            f"line {first_line} is nested too deeply, expected {BODY_EXPECTED}"
-        ) from None
-
-
-def _parse_int(digits: str) -> int | float:
-    if len(digits) > _MOST_DIGITS:  # int() refuses thousands of digits
-        return float(digits)
-    number = int(digits)
-    return number if ID_MIN <= number <= _LARGEST else float(number)
 
 
 def read_record(line: int, record: Any) -> Row | Question:

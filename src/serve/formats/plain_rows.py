@@ -7,6 +7,7 @@ which define what a row means.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def plain_csv_rows(body: bytes) -> RatingQueries | None:
     return _queries(user_id, movie_id, numbers[:, 2].astype(np.float64))
 
 
-def plain_json_rows(records: list[Any]) -> RatingQueries | None:
+def plain_json_rows(records: Sequence[Any]) -> RatingQueries | None:
     """The rows of decoded objects with whole ids, or None for the parser to read them.
 
     Either all of them have a timestamp, as a number, or none has.

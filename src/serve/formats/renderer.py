@@ -2,13 +2,12 @@
 
 Numbers have full precision: each is written in the shortest form that reads back as the
 number computed. No answer ends in a newline, because batch transform puts one behind
-each answer that it joins. A very long answer is made in blocks of rows. Its beginning
-is sent while its end is computed, and it is never held as a whole.
+each answer that it joins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -70,61 +69,11 @@ class Renderer:
         predicted: PredictedRows,
         shape: Shape = Shape.LIST,
         style: AnswerStyle = AnswerStyle(),
-        others: Mapping[int, str | QuestionAnswer] | None = None,
     ) -> bytes:
-        """The whole answer.
-
-        Args:
-            predicted: the rows with one prediction each.
-            shape: the shape of the request.
-            style: what the client chose.
-            others: by place, the rows that aren't in ``predicted``: a message, or the
-                answer to a question.
-        """
-        items = self.rows(predicted, style)
-        if others:
-            items = self._merge(items, others, style)
+        """The whole answer for some predicted rows."""
         frame = self.frame(predicted, shape, style)
-        text = frame.before + frame.between.join(items) + frame.after
-        return text.removesuffix(b"\n")
-
-    def stream(
-        self,
-        blocks: Iterable[PredictedRows],
-        shape: Shape = Shape.LIST,
-        style: AnswerStyle = AnswerStyle(),
-    ) -> Iterator[bytes]:
-        """The same answer in parts, a part for each block of rows."""
-        frame: Frame | None = None
-        for block in blocks:
-            items = self.rows(block, style)
-            if frame is None:
-                frame = self.frame(block, shape, style)
-                before = frame.before
-            else:
-                before = frame.between
-            yield before + frame.between.join(items)
-        if frame is not None:
-            yield frame.after
-
-    def _merge(
-        self,
-        items: list[bytes],
-        others: Mapping[int, str | QuestionAnswer],
-        style: AnswerStyle,
-    ) -> list[bytes]:
-        """All items by place."""
-        predicted = iter(items)
-        merged = []
-        for place in range(len(items) + len(others)):
-            match others.get(place):
-                case None:
-                    merged.append(next(predicted))
-                case str() as message:
-                    merged.append(self.fault(message))
-                case QuestionAnswer() as found:
-                    merged.append(self.answer(found, style))
-        return merged
+        text = frame.before + frame.between.join(self.rows(predicted, style))
+        return (text + frame.after).removesuffix(b"\n")
 
 
 @lru_cache(maxsize=64)

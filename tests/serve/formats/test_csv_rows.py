@@ -21,7 +21,7 @@ TIME = (
 
 
 def parsed(body: bytes) -> list[WrittenRow]:
-    return as_written(PAIRS.strict(body).queries)
+    return as_written(PAIRS.strict(body).whole().queries)
 
 
 @given(
@@ -133,7 +133,7 @@ FAULTS = [
 @pytest.mark.parametrize(("body", "message"), FAULTS)
 def test_the_first_fault_is_located(body: bytes, message: str) -> None:
     with pytest.raises(RequestError) as raised:
-        PAIRS.strict(body)
+        PAIRS.strict(body).whole()
     assert str(raised.value).startswith(message)
 
 
@@ -145,7 +145,7 @@ def test_a_bad_value_is_found_wherever_it_is(
     lines = [f"{user_id},{movie_id},5" for user_id, movie_id, _ in rows]
     lines[line - 1] = "1,x,5"
     with pytest.raises(RequestError, match=rf"^line {line}: movieId is 'x'"):
-        PAIRS.strict("\n".join(lines).encode())
+        PAIRS.strict("\n".join(lines).encode()).whole()
 
 
 # Batches
@@ -154,8 +154,8 @@ def test_a_bad_value_is_found_wherever_it_is(
 @given(some_rows)
 def test_a_batch_without_faults_is_read_as_any_body(rows: list[WrittenRow]) -> None:
     body = "\n".join(f"{user_id},{movie_id}" for user_id, movie_id, _ in rows).encode()
-    strict = PAIRS.strict(body)
-    lenient = PAIRS.lenient(body)
+    strict = PAIRS.strict(body).whole()
+    lenient = PAIRS.lenient(body).whole()
     assert as_written(lenient.queries) == as_written(strict.queries)
     assert not lenient.faults
 
@@ -168,7 +168,7 @@ def test_a_bad_row_of_a_batch_takes_no_other_with_it(
     lines = []
     for (user_id, movie_id, _), bad in zip(rows, is_bad, strict=True):
         lines.append(f"{user_id},x" if bad else f"{user_id},{movie_id}")
-    parsed = PAIRS.lenient("\n".join(lines).encode())
+    parsed = PAIRS.lenient("\n".join(lines).encode()).whole()
     assert list(parsed.faults) == np.flatnonzero(is_bad).tolist()
     for place, message in parsed.faults.items():
         assert message == f"line {place + 1}: movieId is 'x', {ID}"
@@ -178,7 +178,7 @@ def test_a_bad_row_of_a_batch_takes_no_other_with_it(
 
 
 def test_a_bad_row_below_a_header_names_its_line() -> None:
-    parsed = PAIRS.lenient(b"movieId,userId\n2,1\n\n\xff,1\r\n10,4,5\n10,4\r\n")
+    parsed = PAIRS.lenient(b"movieId,userId\n2,1\n\n\xff,1\r\n10,4,5\n10,4\r\n").whole()
     assert as_written(parsed.queries) == [(1, 2, None), (4, 10, None)]
     assert parsed.faults == {
         1: "line 3: the line is blank, expected a row",
@@ -188,13 +188,13 @@ def test_a_bad_row_below_a_header_names_its_line() -> None:
 
 
 def test_an_open_quote_spoils_no_other_row() -> None:
-    parsed = PAIRS.lenient(b'1,2\n"3,4\n5,6\n7,8"\n')
+    parsed = PAIRS.lenient(b'1,2\n"3,4\n5,6\n7,8"\n').whole()
     assert as_written(parsed.queries) == [(1, 2, None), (5, 6, None)]
     assert list(parsed.faults) == [1, 3]
 
 
 def test_a_bad_header_is_what_is_wrong_with_every_row() -> None:
-    parsed = PAIRS.lenient(b"userId,title\n1,2\n3,4")
+    parsed = PAIRS.lenient(b"userId,title\n1,2\n3,4").whole()
     assert len(parsed.queries) == 0
     for message in parsed.faults.values():
         assert message.startswith("line 1: the header is 'userId,title', expected")
@@ -211,7 +211,7 @@ def test_a_bad_header_is_what_is_wrong_with_every_row() -> None:
     ],
 )
 def test_rows_below_a_header_that_cannot_be_read_are_not_guessed(body: bytes) -> None:
-    parsed = PAIRS.lenient(body)
+    parsed = PAIRS.lenient(body).whole()
     assert len(parsed.queries) == 0
     (message,) = parsed.faults.values()
     assert message.startswith("line 1: ")
@@ -231,7 +231,7 @@ def test_rows_below_a_header_that_cannot_be_read_are_not_guessed(body: bytes) ->
 def test_a_header_in_the_middle_of_a_batch_is_a_bad_row(
     body: bytes, outcome: list[WrittenRow]
 ) -> None:
-    parsed = PAIRS.lenient(body)
+    parsed = PAIRS.lenient(body).whole()
     assert as_written(parsed.queries) == outcome
     ((place, message),) = parsed.faults.items()
     assert place == 1
@@ -239,13 +239,13 @@ def test_a_header_in_the_middle_of_a_batch_is_a_bad_row(
 
 
 def test_a_blank_line_may_come_before_the_header_of_a_batch() -> None:
-    parsed = PAIRS.lenient(b"\nmovieId,userId\n318,1\n")
+    parsed = PAIRS.lenient(b"\nmovieId,userId\n318,1\n").whole()
     assert as_written(parsed.queries) == [(1, 318, None)]
     assert list(parsed.faults) == [0]
 
 
 def test_a_row_of_a_batch_is_a_line_even_in_quotes() -> None:
-    parsed = PAIRS.lenient(b'userId,movieId,title\n1,318,"a\nb"\n1,296,c\n')
+    parsed = PAIRS.lenient(b'userId,movieId,title\n1,318,"a\nb"\n1,296,c\n').whole()
     assert as_written(parsed.queries) == [(1, 296, None)]
     assert list(parsed.faults) == [0, 1]
 
@@ -254,8 +254,8 @@ def test_a_row_of_a_batch_is_a_line_even_in_quotes() -> None:
     "header", ["userId,movieId", "userId, movieId ,timestamp", '"userId","movieId"']
 )
 def test_one_record_may_be_a_header_in_the_default_order(header: str) -> None:
-    assert len(PAIRS.single(header.encode()).queries) == 0
-    assert as_written(PAIRS.single(f"{header}\n".encode()).queries) == []
+    assert len(PAIRS.single(header.encode()).whole().queries) == 0
+    assert as_written(PAIRS.single(f"{header}\n".encode()).whole().queries) == []
 
 
 @pytest.mark.parametrize(
@@ -272,25 +272,25 @@ def test_one_record_may_be_a_header_in_the_default_order(header: str) -> None:
 def test_one_record_that_is_another_header_fails_the_batch(header: str) -> None:
     for body in (header, f"\ufeff{header}\r\n", f"{header}\n1,318"):
         with pytest.raises(RequestError, match=r"^line 1: "):
-            PAIRS.single(body.encode())
+            PAIRS.single(body.encode()).whole()
 
 
 def test_one_record_names_its_line_ends() -> None:
     with pytest.raises(RequestError, match=r"^line 1: a line ends in CR alone"):
-        PAIRS.single(b"userId,movieId\r1,318\n")
-    (message,) = PAIRS.single(b"1,318\r1,296").faults.values()
+        PAIRS.single(b"userId,movieId\r1,318\n").whole()
+    (message,) = PAIRS.single(b"1,318\r1,296").whole().faults.values()
     assert message.startswith("line 1: a line ends in CR alone")
 
 
 def test_one_record_is_read_as_in_any_batch() -> None:
-    assert as_written(PAIRS.single(b"1,318\n").queries) == [(1, 318, None)]
-    assert list(PAIRS.single(b"1,x").faults) == [0]
+    assert as_written(PAIRS.single(b"1,318\n").whole().queries) == [(1, 318, None)]
+    assert list(PAIRS.single(b"1,x").whole().faults) == [0]
 
 
 @pytest.mark.parametrize("body", [b"", b" \n", b"\x1a", b"userId,title\n"])
 def test_a_batch_without_rows_is_refused(body: bytes) -> None:
     with pytest.raises(RequestError):
-        PAIRS.lenient(body)
+        PAIRS.lenient(body).whole()
 
 
 # Numbers and times
@@ -323,7 +323,7 @@ def test_every_row_means_what_the_grammar_says(
 ) -> None:
     body = "\n".join(map(",".join, rows)).encode()
     expected = [by_the_grammar([user, movie], time) for user, movie, time in rows]
-    parsed = PAIRS.lenient(body)
+    parsed = PAIRS.lenient(body).whole()
     good = [row for row in expected if row is not None]
     assert as_written(parsed.queries) == good
     bad = [place for place, row in enumerate(expected) if row is None]
@@ -342,16 +342,16 @@ def test_whole_floats_are_ids_and_dates_are_times() -> None:
 
 def test_users_are_asked_what_they_would_like() -> None:
     wanted = Wanted(3)
-    parsed = users_parser(wanted).strict(b"7\n8")
+    parsed = users_parser(wanted).strict(b"7\n8").whole()
     assert len(parsed.queries) == 0
     assert [question.user_id for question in parsed.questions.values()] == [7, 8]
     assert {question.wanted for question in parsed.questions.values()} == {wanted}
-    named = users_parser(wanted).strict(b"rating,timestamp,userId\n3.0,1000,7")
+    named = users_parser(wanted).strict(b"rating,timestamp,userId\n3.0,1000,7").whole()
     assert named.questions[0].timestamp == 1000
 
 
 def test_a_bad_user_of_a_batch_keeps_its_place() -> None:
-    parsed = users_parser(Wanted(1)).lenient(b"7,\nx,\n8,1000")
+    parsed = users_parser(Wanted(1)).lenient(b"7,\nx,\n8,1000").whole()
     assert list(parsed.questions) == [0, 2]
     assert parsed.questions[2].timestamp == 1000
     assert parsed.faults == {1: f"line 2: userId is 'x', {ID}"}
@@ -359,7 +359,7 @@ def test_a_bad_user_of_a_batch_keeps_its_place() -> None:
 
 def test_users_need_a_column_of_their_ids() -> None:
     with pytest.raises(RequestError, match="expected userId and perhaps timestamp"):
-        users_parser(Wanted(1)).strict(b"timestamp,rating\n1,3")
+        users_parser(Wanted(1)).strict(b"timestamp,rating\n1,3").whole()
 
 
 # One row of digits, which is read on a quicker way

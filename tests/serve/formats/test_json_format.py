@@ -36,23 +36,24 @@ def test_rows_round_trip_in_each_shape(
         for mark in (b"", b"\xef\xbb\xbf"):
             request = parse(mark + json.dumps(value, indent=indent).encode())
             assert request.shape == shape
-            assert as_written(request.queries) == rows
+            assert as_written(request.whole().queries) == rows
 
 
 def test_a_row_may_be_a_list_in_the_order_of_csv() -> None:
     rows = b"[[1, 318], [1, 296, 964982703], [4, 10, null]]"
     expected = [(1, 318, None), (1, 296, 964982703.0), (4, 10, None)]
-    assert as_written(parse(rows).queries) == expected
+    assert as_written(parse(rows).whole().queries) == expected
     instances = parse(b'{"instances": [[1, 318], {"userId": 4, "movieId": 10}]}')
     assert instances.shape == Shape.INSTANCES
-    assert as_written(instances.queries) == [(1, 318, None), (4, 10, None)]
+    assert as_written(instances.whole().queries) == [(1, 318, None), (4, 10, None)]
 
 
 def test_whole_floats_are_ids_and_dates_are_times() -> None:
     record = b'{"userId": 1.0, "movieId": 3e0, "timestamp": "2015-03-09T18:53:20Z"}'
-    assert as_written(parse(record).queries) == [(1, 3, 1425927200.0)]
+    assert as_written(parse(record).whole().queries) == [(1, 3, 1425927200.0)]
     question = b'{"userId": 1.0, "recommend": 2.0, "year_from": 1990.0}'
-    assert parse(question).questions == parse(question.replace(b".0", b"")).questions
+    of_whole = parse(question.replace(b".0", b"")).whole()
+    assert parse(question).whole().questions == of_whole.questions
 
 
 def test_what_may_be_beside_instances() -> None:
@@ -62,7 +63,7 @@ def test_what_may_be_beside_instances() -> None:
         "parameters": {"verbose": True},
     }
     parsed = parse(json.dumps(body).encode())
-    assert as_written(parsed.queries) == [(1, 318, None)]
+    assert as_written(parsed.whole().queries) == [(1, 318, None)]
     assert parsed.parameters == {"verbose": True}
     nothing = parse(json.dumps(body | {"parameters": None}).encode())
     assert not nothing.parameters
@@ -70,12 +71,12 @@ def test_what_may_be_beside_instances() -> None:
 
 @pytest.mark.parametrize("end", [b"\x1a", b"\r\n\x1a", b" \r"])
 def test_blanks_at_the_end_are_skipped(end: bytes) -> None:
-    assert as_written(parse(b"[[1, 318]]" + end).queries) == [(1, 318, None)]
+    assert as_written(parse(b"[[1, 318]]" + end).whole().queries) == [(1, 318, None)]
 
 
 @pytest.mark.parametrize("body", [b"[]", b'{"instances": []}'])
 def test_a_list_may_be_empty(body: bytes) -> None:
-    assert len(parse(body).queries) == 0
+    assert len(parse(body).whole().queries) == 0
 
 
 FAULTS = [
@@ -138,15 +139,16 @@ FAULTS = [
 @pytest.mark.parametrize(("body", "message"), FAULTS)
 def test_the_first_fault_is_located(body: bytes, message: str) -> None:
     with pytest.raises(RequestError) as raised:
-        parse(body)
+        parse(body).whole()
     assert str(raised.value).startswith(message)
 
 
 def test_a_bad_object_of_a_batch_keeps_its_place() -> None:
     good = {"userId": 1, "movieId": 2}
     body = json.dumps({"instances": [good, {"userId": 1}, good]}).encode()
-    parsed = JSON.parser.lenient(body)
-    assert parsed.shape == Shape.INSTANCES
+    request = JSON.parser.lenient(body)
+    assert request.shape == Shape.INSTANCES
+    parsed = request.whole()
     assert len(parsed.queries) == 2
     (place,) = parsed.faults
     assert place == 1
@@ -156,7 +158,7 @@ def test_a_bad_object_of_a_batch_keeps_its_place() -> None:
 @pytest.mark.parametrize("body", [b"{", b"7", b""])
 def test_a_batch_that_is_not_json_is_refused(body: bytes) -> None:
     with pytest.raises(RequestError):
-        JSON.parser.lenient(body)
+        JSON.parser.lenient(body).whole()
 
 
 def test_an_answer_has_the_shape_of_its_request(predicted: PredictedRows) -> None:

@@ -18,9 +18,9 @@ parse = JSON_LINES.parser.strict
 @given(some_rows, st.sampled_from(["\n", "\r\n", "\n \n"]))
 def test_rows_round_trip(rows: list[WrittenRow], newline: str) -> None:
     body = newline.join(map(json.dumps, as_records(rows))).encode()
-    assert as_written(parse(body).queries) == rows
+    assert as_written(parse(body).whole().queries) == rows
     with_mark = b"\xef\xbb\xbf" + body + newline.encode()
-    assert as_written(parse(with_mark).queries) == rows
+    assert as_written(parse(with_mark).whole().queries) == rows
 
 
 FAULTS = [
@@ -38,13 +38,15 @@ FAULTS = [
 @pytest.mark.parametrize(("body", "message"), FAULTS)
 def test_the_first_fault_is_located(body: bytes, message: str) -> None:
     with pytest.raises(RequestError) as raised:
-        parse(body)
+        parse(body).whole()
     assert str(raised.value).startswith(message)
 
 
 def test_a_bad_line_of_a_batch_keeps_its_place() -> None:
     good = b'{"userId": 1, "movieId": 2}'
-    parsed = JSON_LINES.parser.lenient(b"\n".join([good, b"", b"{", good, b"\xff"]))
+    parsed = JSON_LINES.parser.lenient(
+        b"\n".join([good, b"", b"{", good, b"\xff"])
+    ).whole()
     assert len(parsed.queries) == 2
     assert list(parsed.faults) == [1, 2, 4]
     assert parsed.faults[1] == "line 2: the line is blank, expected a row"

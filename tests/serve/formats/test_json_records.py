@@ -12,7 +12,8 @@ from movielens.errors import RequestError
 from movielens.model import Model
 from serve.formats.json_format import JSON
 from serve.formats.json_lines_format import JSON_LINES
-from serve.formats.json_records import load_json, read_record, records_of
+from serve.formats.json_records import read_record, records_of
+from serve.formats.json_text import load_json
 from serve.predicted_rows import PredictedRows
 from tests.serve.written import as_written
 

@@ -8,7 +8,13 @@ from movielens.errors import RequestError
 from serve.formats.csv_rows import PAIRS, users_parser
 from serve.formats.format import BodyParser
 from serve.formats.json_lines_format import JSON_LINES
-from serve.formats.lines import check_line, numbered_lines
+from serve.formats.lines import (
+    NumberedLine,
+    check_line,
+    cut_at_lines,
+    first_line,
+    line_blocks,
+)
 from serve.questions import Wanted
 
 USERS = users_parser(Wanted(1))
@@ -56,7 +62,7 @@ EVERY_FORMAT = pytest.mark.parametrize("name", LINES)
 
 def outcomes(parser: BodyParser, body: bytes) -> list[object]:
     """What each record of a batch is read as; for a bad one, what is wrong with it."""
-    parsed = parser.lenient(body)
+    parsed = parser.lenient(body).whole()
     queries = parsed.queries
     read: dict[int, object] = {}
     for place, message in parsed.faults.items():
@@ -114,7 +120,7 @@ def test_lines_may_end_in_either_way(name: str) -> None:
     row = good[0]
     mixed = row + b"\r\n" + row + b"\n" + row + b"\r\n"
     assert outcomes(parser, mixed) == outcomes(parser, row) * 3
-    parsed = parser.strict(mixed)
+    parsed = parser.strict(mixed).whole()
     assert len(parsed.queries) + len(parsed.questions) == 3
 
 
@@ -130,9 +136,12 @@ def test_a_line_that_ends_in_cr_alone_is_refused(name: str) -> None:
         (2, row + b"\n" + row + b"\r\r\n"),
     ):
         with pytest.raises(RequestError, match=f"^line {line}: {message}"):
-            parser.strict(body)
+            parser.strict(body).whole()
         assert (
-            parser.lenient(body).faults[line - 1].startswith(f"line {line}: {message}")
+            parser.lenient(body)
+            .whole()
+            .faults[line - 1]
+            .startswith(f"line {line}: {message}")
         )
 
 
@@ -141,7 +150,7 @@ def test_a_line_that_ends_in_cr_alone_is_refused(name: str) -> None:
 def test_blanks_at_the_end_are_no_records(name: str, end: bytes) -> None:
     parser, good, _ = LINES[name]
     for parse in (parser.strict, parser.lenient):
-        parsed = parse(good[0] + end)
+        parsed = parse(good[0] + end).whole()
         assert len(parsed.queries) + len(parsed.questions) == 1
         assert not parsed.faults
 
@@ -149,15 +158,67 @@ def test_blanks_at_the_end_are_no_records(name: str, end: bytes) -> None:
 @EVERY_FORMAT
 def test_a_blank_line_of_a_batch_is_answered(name: str) -> None:
     parser, good, _ = LINES[name]
-    parsed = parser.lenient(good[0] + b"\n\n" + good[0])
+    parsed = parser.lenient(good[0] + b"\n\n" + good[0]).whole()
     assert parsed.faults == {1: "line 2: the line is blank, expected a row"}
-    assert not parser.strict(good[0] + b"\n\n" + good[0]).faults
+    assert not parser.strict(good[0] + b"\n\n" + good[0]).whole().faults
 
 
 def test_lines_are_numbered_without_their_ends() -> None:
-    assert numbered_lines(b"\xef\xbb\xbf") == []
-    assert numbered_lines(b"\n\x1a\r\n") == []
-    assert numbered_lines(b"\na\r\r\n") == [(1, b""), (2, b"a\r")]
+    assert numbered(b"\xef\xbb\xbf") == []
+    assert numbered(b"\n\x1a\r\n") == []
+    assert numbered(b"\na\r\r\n") == [(1, b""), (2, b"a\r")]
+
+
+BYTES_OF_LINES = st.lists(
+    st.sampled_from(
+        [b"\n", b"\r\n", b"\r", b" ", b"\t\x1a", b"x", b"1,318", b"\xef\xbb\xbf"]
+    ),
+    max_size=12,
+).map(b"".join)
+
+
+def numbered(
+    body: bytes, most_bytes: int = 100, most_lines: int = 100
+) -> list[NumberedLine]:
+    """All lines, cut in blocks and put together again."""
+    blocks = line_blocks(body, most_bytes, most_lines)
+    return [line for block in blocks for line in block.numbered()]
+
+
+def all_lines(body: bytes) -> list[NumberedLine]:
+    """The lines in the simplest way."""
+    *ended, last = body.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    texts = [text.removesuffix(b"\r") for text in ended] + [last]
+    while texts and not texts[-1].strip(b" \t\x1a"):
+        texts.pop()
+    return [NumberedLine(number, text) for number, text in enumerate(texts, start=1)]
+
+
+@given(BYTES_OF_LINES, st.integers(1, 6), st.integers(1, 4))
+def test_blocks_of_lines_are_all_lines(
+    body: bytes, most_bytes: int, most_lines: int
+) -> None:
+    assert numbered(body, most_bytes, most_lines) == all_lines(body)
+    for block in line_blocks(body, most_bytes, most_lines):
+        assert block.n_lines == len(block.lines())
+        assert block.n_lines == 1 or block.n_lines <= most_lines
+        assert block.n_lines == 1 or len(block.text) <= most_bytes
+        assert body[block.start :].startswith(block.text)
+
+
+@given(BYTES_OF_LINES)
+def test_the_first_line_is_the_first_that_is_not_blank(body: bytes) -> None:
+    found = first_line(body)
+    lines = all_lines(body)
+    if found is None:
+        assert not lines
+        return
+    number = found.line.number
+    assert found.line == next(line for line in lines if not line.is_blank)
+    before = cut_at_lines(body, found.before)
+    behind = cut_at_lines(body, found.behind)
+    around = [line for block in (*before, *behind) for line in block.numbered()]
+    assert around == lines[: number - 1] + lines[number:]
 
 
 def test_a_line_is_checked() -> None:

@@ -15,7 +15,7 @@ from serve.fields import FIELDS, ID_MAX, ID_MIN
 from serve.formats.csv_rows import CsvReader, _pair, _pairs
 from serve.formats.json_records import read_record
 from serve.formats.plain_rows import plain_csv_rows, plain_json_rows
-from serve.rows import ParsedRequest
+from serve.rows import Rows
 
 READER = CsvReader(FIELDS, _pairs, _pair)
 
@@ -43,7 +43,10 @@ def test_what_is_read_as_plain_csv_is_what_the_parser_reads(body: str) -> None:
     found = plain_csv_rows(body.encode())
     if found is None:
         return
-    for parsed in (READER.strict(body.encode()), READER.lenient(body.encode())):
+    for parsed in (
+        READER.strict(body.encode()).whole(),
+        READER.lenient(body.encode()).whole(),
+    ):
         assert not parsed.faults
         assert_same(found, parsed.queries)
 
@@ -99,7 +102,7 @@ def test_what_is_read_as_plain_json_is_what_the_parser_reads(
         assert found is None
         return
     if found is not None:
-        assert_same(found, ParsedRequest.gather(rows).queries)
+        assert_same(found, Rows.gather(rows).queries)
 
 
 def test_objects_with_whole_ids_are_plain() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from movielens.errors import RequestError
 from serve.endpoint import AnswerRules, answer
 from serve.formats.csv_format import CSV
-from serve.formats.format import BodyParser, Format, Records
+from serve.formats.format import BodyParser, Format, RecordBlock, Records
 from serve.formats.json_lines_format import JSON_LINES
 from serve.formats.registry import FORMATS, Formats
 from serve.formats.renderer import AnswerStyle, Frame, Renderer
@@ -66,7 +66,7 @@ NASTY = [
 @pytest.mark.parametrize("body", NASTY, ids=range(len(NASTY)))
 def test_nasty_bodies_are_refused_in_few_words(each: Format, body: bytes) -> None:
     with pytest.raises(RequestError) as raised:
-        each.parser.strict(body)
+        each.parser.strict(body).whole()
     assert len(str(raised.value)) < 500
 
 
@@ -80,7 +80,7 @@ numberish = st.text(
 def test_any_bytes_are_rows_or_refused(each: Format, body: bytes) -> None:
     for parse in (each.parser.strict, each.parser.lenient):
         with contextlib.suppress(RequestError):
-            parsed = parse(body)
+            parsed = parse(body).whole()
             seconds = parsed.queries.timestamp
             assert not np.any((seconds < 0) | (seconds >= 2**32))
 
@@ -89,8 +89,8 @@ def test_any_bytes_are_rows_or_refused(each: Format, body: bytes) -> None:
 @given(st.binary(max_size=60) | numberish)
 def test_a_batch_accepts_what_any_request_does(each: Format, body: bytes) -> None:
     with contextlib.suppress(RequestError):
-        strict = each.parser.strict(body)
-        lenient = each.parser.lenient(body)
+        strict = each.parser.strict(body).whole()
+        lenient = each.parser.lenient(body).whole()
         for message in lenient.faults.values():
             assert message.endswith("the line is blank, expected a row")
         assert lenient.queries.user_id.tolist() == strict.queries.user_id.tolist()
@@ -102,7 +102,8 @@ def test_a_batch_accepts_what_any_request_does(each: Format, body: bytes) -> Non
 def cut_lines(body: bytes) -> Records:
     """The lines below the first, which begins with #."""
     _, *lines = body.decode().splitlines()
-    return Records(list(enumerate(lines, start=2)))
+    block = RecordBlock(range(2, len(lines) + 2), lines)
+    return Records(lambda: [block])
 
 
 def read_line(number: int, line: str) -> Row:

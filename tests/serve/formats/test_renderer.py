@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from movielens.model import Model
@@ -32,28 +31,3 @@ def test_no_rows_have_an_empty_answer(
 def test_no_answer_ends_in_a_newline(predicted: PredictedRows, each: Format) -> None:
     text = each.renderer.whole(predicted, Shape.LIST, VERBOSE)
     assert not text.endswith(b"\n")
-
-
-@pytest.mark.parametrize("each", FORMATS.formats)
-@pytest.mark.parametrize("style", [AnswerStyle(), AnswerStyle(True, True)])
-def test_a_streamed_answer_is_the_whole_answer_in_parts(
-    predicted: PredictedRows, each: Format, style: AnswerStyle
-) -> None:
-    n_rows = len(predicted.queries)
-    blocks = [predicted.take(rows) for rows in np.array_split(np.arange(n_rows), 3)]
-    parts = list(each.renderer.stream(blocks, Shape.LIST, style))
-    assert len(parts) == len(blocks) + 1
-    assert b"".join(parts) == each.renderer.whole(predicted, Shape.LIST, style)
-
-
-def test_faults_stand_between_the_predictions(predicted: PredictedRows) -> None:
-    two_rows = predicted.take(np.array([0, 1]))
-    first, second = CSV.renderer.rows(two_rows, AnswerStyle())
-    faults = {0: "not a row", 2: "not one either"}
-    lines = CSV.renderer.whole(two_rows, others=faults).split(b"\n")
-    assert lines == [
-        b'"error: not a row"',
-        first,
-        b'"error: not one either"',
-        second,
-    ]
