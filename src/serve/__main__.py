@@ -93,7 +93,9 @@ def _serve(settings: ServeSettings) -> None:
 
     def work(bound: socket.socket, watch: int) -> None:
         gc.enable()
-        server = make_server(application, watch, settings.client_limits)
+        server = make_server(
+            application, watch, settings.client_limits, settings.arrived_bytes
+        )
         server.run(sockets=[bound])
 
     Supervisor(sockets, work).run()
