@@ -46,9 +46,7 @@ def cut(parts: list[bytes]) -> list[bytes]:
 def test_no_piece_goes_beyond_the_end_of_a_request(cuts: list[int]) -> None:
     everything = HEAD + CHUNKS + HEAD
     places = [0, *sorted(cuts), len(everything)]
-    parts = [
-        everything[start:end] for start, end in itertools.pairwise(places)
-    ]
+    parts = [everything[start:end] for start, end in itertools.pairwise(places)]
     assert cut(parts) == [HEAD, HEAD, CHUNKS]
 
 
