@@ -1,8 +1,8 @@
 """Honest clients while many connections are held that want nothing.
 
 One worker is measured first alone, then with each kind of siege in turn. The besiegers
-are a process of their own. They open a connection again as soon as the server has
-closed it. Meanwhile honest clients ask for `/ping`, for one row and for longer bodies,
+are a process of their own. They open a connection again when the server has closed it.
+Meanwhile honest clients ask for `/ping`, for one row and for longer bodies,
 each time by a new connection.
 
 It exits with 1 if an honest request failed or took longer than it should.
@@ -57,11 +57,14 @@ class Siege:
         name: what they do.
         count: how many.
         start: what each sends at once; then it sends nothing.
+        pause_s: seconds from the end of a connection until it is opened again. Those
+            that send much are a flood without it.
     """
 
     name: str
     count: int
     start: bytes
+    pause_s: float = 0.0
 
 
 def _post(*lines: str) -> bytes:
@@ -77,7 +80,7 @@ SIEGES = (
     Siege("nobody", 0, b""),
     Siege("2 bytes of 6 MiB", 200, _DECLARED + b"1,"),
     Siege("a chunk of 6 bytes", 200, _CHUNKED + b"6\r\n1,318\n\r\n"),
-    Siege("5.9 MiB of 6 MiB", 200, _DECLARED + _ROWS),
+    Siege("5.9 MiB of 6 MiB", 200, _DECLARED + _ROWS, pause_s=10.0),
     Siege("half a head", 200, b"POST /invocations HTTP/1.1\r\nx: "),
     Siege("idle", 10_000, b""),
 )
@@ -111,6 +114,7 @@ async def hold(address: Address, siege: Siege) -> None:
                 answer = await reader.read(64)
             ends[answer[9:12].decode() or "closed"] += 1
             writer.transport.abort()
+            await asyncio.sleep(siege.pause_s)
 
     holders = [asyncio.create_task(hold_one()) for _ in range(siege.count)]
     while n_open < siege.count:
