@@ -4,7 +4,7 @@ A request's body is read up to the limit, predicted and answered. Whatever is wr
 a request becomes a status and a JSON body ``{"error": {"code", "message"}}``.
 
 Long bodies are worked on in a thread, so that ``/ping`` is answered meanwhile. If none
-is free in time, the request is refused.
+is free in time, the request is refused. If the client hangs up first, it is forgotten.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from typing import Any
 
 from movielens.errors import RequestError
 from serve.asgi import Receive, Scope, Send, by_name
-from serve.bodies import ClientDisconnectedError, Line, declared_length, read_body
+from serve.bodies import (
+    ClientDisconnectedError,
+    Line,
+    declared_length,
+    read_body,
+    until_gone,
+)
 from serve.endpoint import AnswerRules, answer
 from serve.errors import HttpError, overloaded
 from serve.negotiation import RequestHeaders
@@ -88,7 +94,12 @@ class Api:
         count = self._failures.count()
         if count:
             method, path = scope["method"], scope["path"]
-            _log.exception("%s %s failed, the %d. since the last", method, path, count)
+            _log.exception(
+                "%s %s failed (%d failures since the last such line)",
+                method,
+                path,
+                count,
+            )
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take part in the start and the end of the server."""
@@ -167,25 +178,42 @@ class Api:
     ) -> Response:
         body = await self._read_body(receive, self._settings.max_body_mib)
         if len(body) >= LONG_BODY or headers.is_slow or may_be_slow(body):
-            return await self._answer_in_thread(served, headers, body)
+            return await self._answer_in_thread(served, headers, body, receive)
         return answer(served, headers, body, self._rules)
 
     async def _answer_in_thread(
-        self, served: ServedModel, headers: RequestHeaders, body: bytes
+        self,
+        served: ServedModel,
+        headers: RequestHeaders,
+        body: bytes,
+        receive: Receive,
     ) -> Response:
         """Answer in a thread.
 
         Raises:
             HttpError: 503 if none is free in time.
+            ClientDisconnectedError: if the client hangs up before one is free.
         """
-        queued = self._threads.submit(answer, served, headers, body, self._rules)
-        answered = asyncio.wrap_future(queued)
+        seconds: float | None = None
         if not self._settings.is_for_platform:
             seconds = self._settings.client_limits.queue_s
-            done, _ = await asyncio.wait([answered], timeout=seconds)
-            if not done and queued.cancel():
+        queued = self._threads.submit(answer, served, headers, body, self._rules)
+        answered = asyncio.wrap_future(queued)
+        gone = asyncio.ensure_future(until_gone(receive))
+        either: list[asyncio.Future[Any]] = [answered, gone]
+        try:
+            await asyncio.wait(
+                either,
+                timeout=seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not answered.done() and queued.cancel():
+                if gone.done():
+                    raise ClientDisconnectedError
                 raise overloaded("too many long requests, send it again later")
-        return await answered
+            return await answered
+        finally:
+            gone.cancel()
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()

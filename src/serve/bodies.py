@@ -61,6 +61,13 @@ async def read_body(receive: Receive, max_mib: int) -> bytes:
     return b"".join(chunks)
 
 
+async def until_gone(receive: Receive) -> None:
+    """Return when the client has hung up; its body was read before."""
+    message = await receive()
+    while message["type"] != "http.disconnect":
+        message = await receive()
+
+
 class Line:
     """A number of bytes that may be held at once.
 
