@@ -38,6 +38,7 @@ from serve.framing import (
 )
 from serve.limits import ClientLimits
 from serve.pressure import ArrivedBytes, OpenConnections
+from serve.resources import MIB
 from serve.seldom import Seldom
 
 # Shorter bodies that are complete aren't counted. There is at most one a connection.
@@ -47,6 +48,9 @@ _COUNTED_BYTES = 4096
 _CHUNK_BYTES = 16 * 1024
 _CHUNK_FACTOR = 8
 
+# An answer to HTTP/1.0 comes in one piece. It counts as this much at most, so that the
+# longest may be sent.
+_MOST_UNSENT = 8 * MIB
 # Of a body, bytes that the application hasn't taken yet.
 _READ_AHEAD = 64 * 1024
 
@@ -106,6 +110,7 @@ class Connection(asyncio.Protocol):
         self._window_bytes = 0
 
         # What is counted.
+        self._unsent = 0
         self._held = 0
         self._holds_complete = False
 
@@ -323,7 +328,7 @@ class Connection(asyncio.Protocol):
     # What the client holds.
 
     def _count(self) -> None:
-        held = self._unread.count
+        held = self._unread.count + self._unsent
         is_answered = self._cycle is None or self._cycle.response_complete
         if self._is_in_body and not is_answered:
             held += self._body_bytes
@@ -391,11 +396,20 @@ class Connection(asyncio.Protocol):
         """The client doesn't take the answer."""
         self._flow.pause_writing()
         self._hang_up_after(self._limits.write_s, self._transport.abort)
+        self._loop.call_soon(self._count_unsent)
 
     def resume_writing(self) -> None:
         """The client takes the answer again."""
         self._stop_timer()
         self._flow.resume_writing()
+        self._count_unsent()
+
+    def _count_unsent(self) -> None:
+        if self._is_refused or self._transport.is_closing():
+            return
+        size = self._transport.get_write_buffer_size() if self._flow.write_paused else 0
+        self._unsent = min(size, _MOST_UNSENT)
+        self._count()
 
     def _hang_up_after(self, seconds: float, hang_up: Callable[[], None]) -> None:
         self._stop_timer()
@@ -413,7 +427,7 @@ class Connection(asyncio.Protocol):
     # The end.
 
     def lose_request(self) -> None:
-        """Refuse what has arrived of a request, because memory runs short."""
+        """Refuse what has arrived, or drop an answer, because memory runs short."""
         self._refuse(overloaded("too many long bodies at once, send it again later"))
 
     def lose_connection(self) -> None:
@@ -437,7 +451,8 @@ class Connection(asyncio.Protocol):
 
         cycle = self._cycle
         is_answered = cycle is None or cycle.response_complete
-        if cycle is not None and cycle.response_started and not is_answered:
+        is_started = cycle is not None and cycle.response_started
+        if self._unsent or (is_started and not is_answered):
             self._transport.abort()
             return
         self._disconnect_application()

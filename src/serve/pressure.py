@@ -77,7 +77,9 @@ class ArrivedBytes:
         return self._held
 
     def hold(self, client: Client, count: int) -> None:
-        """A client now holds so many bytes of an incomplete request, or of later ones.
+        """A client now holds so many bytes that it may lose.
+
+        That is an incomplete request, later ones, or answers that it doesn't take.
 
         Others may lose their requests by this, or the client itself.
         """

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -10,9 +11,12 @@ import httpx
 import pytest
 
 from serve.app import LONG_BODY
+from serve.asgi import Receive, Scope, Send
 from serve.errors import CODES
 from serve.limits import ClientLimits
+from serve.response import Response
 from serve.served_model import ServedModel
+from serve.server import bind, make_server
 from tests.serve.by_hand import Address, exchange, head, send_for_ever, statuses
 from tests.serve.conftest import Serving
 
@@ -440,3 +444,39 @@ def test_idle_clients_give_way_to_new_ones(
         with held(address, b"GET /ping HTTP/1.1\r\n", 30) as connections:
             assert statuses(connections[0].recv(65536)) == [503]
             assert post_rows(address).status_code == 200
+
+
+async def answer_much(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that answers with more than the kernel takes."""
+    if scope["type"] == "lifespan":
+        for _ in range(2):
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+    else:
+        await Response(200, b"x" * 7 * MIB).send(send)
+
+
+def test_answers_that_nobody_takes_give_way() -> None:
+    (bound,) = bind(0)
+    bound.listen()
+    server = make_server(answer_much, held_bytes=8 * MIB)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    address = ("127.0.0.1", bound.getsockname()[1])
+    try:
+        with contextlib.ExitStack() as stack:
+            connections = []
+            for _ in range(10):
+                taken = socket.socket()
+                connections.append(stack.enter_context(taken))
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                taken.connect(address)
+                taken.sendall(head(target=PING))
+            assert len(exchange(address, LAST)) > 7 * MIB
+            received = b""
+            while chunk := connections[0].recv(65536):
+                received += chunk
+            assert len(received) < 7 * MIB  # the rest was dropped
+    finally:
+        server.should_exit = True
+        thread.join()
