@@ -131,6 +131,9 @@ class OpenConnections:
     That is the one that has waited longest for its client: for a request, or for the
     rest of one. If all requests are complete and being answered, it is the newcomer.
 
+    Attributes:
+        count: how many there are.
+
     Args:
         most: how many there may be.
         clock: seconds.
@@ -139,15 +142,15 @@ class OpenConnections:
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.most = most
         self._clock = clock
-        self._count = 0
+        self.count = 0
         # Since when each waits for its client, the longest first.
         self._waiting: dict[Client, float] = {}
 
     def opened(self, client: Client) -> None:
         """A client has connected."""
-        self._count += 1
+        self.count += 1
         self._waiting[client] = self._clock()
-        if self._count > self.most:
+        if self.count > self.most:
             oldest = next(iter(self._waiting))
             del self._waiting[oldest]
             oldest.lose_connection()
@@ -162,7 +165,7 @@ class OpenConnections:
 
     def closed(self, client: Client) -> None:
         """The connection is gone."""
-        self._count -= 1
+        self.count -= 1
         self._waiting.pop(client, None)
 
     def close_idle(self, seconds: float) -> None:
