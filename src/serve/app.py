@@ -87,7 +87,7 @@ class Api:
             self._log_failure(scope)
             message = "an internal error; its trace is in the log of the container"
             response = error_response(HttpError(500, message))
-        await self._send(response, send)
+        await self._send(response, receive, send)
 
     def _log_failure(self, scope: Scope) -> None:
         """Log the exception at hand, unless there was another a moment ago."""
@@ -113,18 +113,26 @@ class Api:
                 self._threads.shutdown(wait=False, cancel_futures=True)
             await send({"type": message["type"] + ".complete"})
 
-    async def _send(self, response: Response, send: Send) -> None:
+    async def _send(self, response: Response, receive: Receive, send: Send) -> None:
         if response.more is None:
             await response.send(send)
-        else:
-            await self._send_parts(response, send)
+            return
+        gone = asyncio.ensure_future(until_gone(receive))
+        try:
+            await self._send_parts(response, gone, send)
+        finally:
+            gone.cancel()
 
-    async def _send_parts(self, response: Response, send: Send) -> None:
+    async def _send_parts(
+        self, response: Response, gone: asyncio.Future[None], send: Send
+    ) -> None:
         """Send part by part; each is computed once the client took those before."""
         await send(response.start())
         part: bytes | None = response.body
         while part is not None:
             await send({"type": "http.response.body", "body": part, "more_body": True})
+            if gone.done():
+                return
             part = await self._in_thread(next, response.more, None)
         await send({"type": "http.response.body", "body": b""})
 

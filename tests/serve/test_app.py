@@ -332,6 +332,30 @@ def test_the_body_of_a_client_that_has_hung_up_is_not_worked_on(
     assert model.n_calls == 2
 
 
+def test_no_more_is_computed_for_a_client_that_has_hung_up(
+    served: ServedModel, serving: Serving
+) -> None:
+    class HeldLater(Held):
+        def predict(self, queries: Any) -> Any:
+            if len(queries) > 1:
+                self.n_calls += 1
+                assert self.n_calls < 2 or self.let_go.wait(60)
+            return self._model.predict(queries)
+
+    model: Any = HeldLater(served.model)
+    body = b"1,2\n" * (8 * AnswerRules().block_rows)
+    request = head("content-type: text/csv", f"content-length: {len(body)}") + body
+    with serving(replace(served, model=model)) as address:
+        with socket.create_connection(address, timeout=60) as connection:
+            connection.sendall(request)
+            assert statuses(connection.recv(65536)) == [200]
+        for _ in range(10):  # meanwhile the server notices
+            assert statuses(exchange(address, PING)) == [200]
+        model.let_go.set()
+        assert statuses(exchange(address, long_request())) == [200]
+    assert model.n_calls < 8
+
+
 def test_complete_bodies_do_not_give_way(held: ServedModel, serving: Serving) -> None:
     with (
         serving(held, max_concurrent=1) as address,
