@@ -376,6 +376,7 @@ def test_complete_bodies_do_not_give_way(held: ServedModel, serving: Serving) ->
         assert statuses(exchange(address, request)) == [200]  # there is room again
 
 
+@pytest.mark.slow
 def test_the_long_bodies_of_a_batch_wait_for_each_other(
     held: ServedModel, serving: Serving
 ) -> None:

@@ -82,3 +82,20 @@ def test_all_faults_are_reported_together() -> None:
     assert str(raised.value).count("\n") == 0
     for name, value in env.items():
         assert f"{name} is {value!r}, expected " in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_for_platform"),
+    [
+        ({}, False),
+        ({"HALFSTAR_MAX_BODY_MIB": "25"}, False),
+        ({"HALFSTAR_MAX_BODY_MIB": "26"}, True),
+        ({"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6"}, True),
+    ],
+)
+def test_long_bodies_and_batches_are_sent_by_the_platform_alone(
+    environment: dict[str, str], is_for_platform: bool
+) -> None:
+    settings = ServeSettings.from_environment(environment)
+    assert settings.is_for_platform == is_for_platform
+    assert (settings.arrived_bytes > settings.held_bytes) == is_for_platform
