@@ -114,7 +114,9 @@ def _serve(settings: ServeSettings) -> None:
     def work(bound: socket.socket, watch: int) -> None:
         gc.enable()
         application = prepared.make_application()
-        server = make_server(application, watch, settings.client_limits)
+        server = make_server(
+            application, watch, settings.client_limits, settings.arrived_bytes
+        )
         server.run(sockets=[bound])
 
     Supervisor(sockets, work, desk=prepared.desk).run()

@@ -3,8 +3,8 @@
 A request's body is read up to the limit, predicted and answered. Whatever is wrong with
 a request becomes a status and a JSON body ``{"error": {"code", "message"}}``.
 
-Long bodies are worked on in a thread, so that ``/ping`` is answered meanwhile. Only so
-many bytes of them are held at once; later requests wait before their body is read.
+Long bodies are worked on in a thread, so that ``/ping`` is answered meanwhile. If none
+is free in time, the request is refused. If the client hangs up first, it is forgotten.
 """
 
 from __future__ import annotations
@@ -16,13 +16,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from movielens.errors import RequestError
-from serve.asgi import Headers, Receive, Scope, Send
-from serve.bodies import Budget, ClientDisconnectedError, declared_length, read_body
+from serve.asgi import Receive, Scope, Send, by_name
+from serve.bodies import (
+    ClientDisconnectedError,
+    Line,
+    declared_length,
+    read_body,
+    until_gone,
+)
 from serve.endpoint import AnswerRules, answer
-from serve.errors import HttpError
+from serve.errors import HttpError, overloaded
 from serve.negotiation import RequestHeaders
 from serve.questions import may_be_slow
 from serve.response import Response, error_response, json_response
+from serve.seldom import Seldom
 from serve.served_model import ServedModel
 from serve.settings import BATCH_LIMIT_MIB, SINGLE_RECORD, ServeSettings
 
@@ -48,7 +55,8 @@ class Api:
         self._threads = ThreadPoolExecutor(
             settings.max_concurrent, thread_name_prefix="predict"
         )
-        self._budget = Budget(settings.held_bytes)
+        self._line = Line(settings.held_bytes)
+        self._failures = Seldom()
         self._routes: dict[str, Methods] = {
             "/execution-parameters": {
                 "GET": self._execution_parameters,
@@ -64,17 +72,34 @@ class Api:
         try:
             handler = self._handler(scope)
             response = await handler(scope, receive)
+            if response.more is not None and scope["http_version"] == "1.0":
+                # There are no chunks in HTTP/1.0.
+                response = await self._in_thread(response.measured)
         except ClientDisconnectedError:
             return
         except HttpError as error:
             response = error_response(error)
         except RequestError as error:
             response = error_response(HttpError(400, str(error)))
+        except asyncio.CancelledError:
+            response = error_response(overloaded("the server stops, send it again"))
         except Exception:  # noqa: BLE001 anything else is a bug; the log has its trace
-            _log.exception("%s %s failed", scope["method"], scope["path"])
+            self._log_failure(scope)
             message = "an internal error; its trace is in the log of the container"
             response = error_response(HttpError(500, message))
-        await self._send(response, scope, send)
+        await self._send(response, receive, send)
+
+    def _log_failure(self, scope: Scope) -> None:
+        """Log the exception at hand, unless there was another a moment ago."""
+        count = self._failures.count()
+        if count:
+            method, path = scope["method"], scope["path"]
+            _log.exception(
+                "%s %s failed (%d failures since the last such line)",
+                method,
+                path,
+                count,
+            )
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take part in the start and the end of the server."""
@@ -88,21 +113,26 @@ class Api:
                 self._threads.shutdown(wait=False, cancel_futures=True)
             await send({"type": message["type"] + ".complete"})
 
-    async def _send(self, response: Response, scope: Scope, send: Send) -> None:
+    async def _send(self, response: Response, receive: Receive, send: Send) -> None:
         if response.more is None:
             await response.send(send)
-        elif scope["http_version"] == "1.0":  # there are no chunks in HTTP/1.0
-            measured = await self._in_thread(response.measured)
-            await self._send_parts(measured, send)
-        else:
-            await self._send_parts(response, send)
+            return
+        gone = asyncio.ensure_future(until_gone(receive))
+        try:
+            await self._send_parts(response, gone, send)
+        finally:
+            gone.cancel()
 
-    async def _send_parts(self, response: Response, send: Send) -> None:
+    async def _send_parts(
+        self, response: Response, gone: asyncio.Future[None], send: Send
+    ) -> None:
         """Send part by part; each is computed once the client took those before."""
         await send(response.start())
         part: bytes | None = response.body
         while part is not None:
             await send({"type": "http.response.body", "body": part, "more_body": True})
+            if gone.done():
+                return
             part = await self._in_thread(next, response.more, None)
         await send({"type": "http.response.body", "body": b""})
 
@@ -110,9 +140,8 @@ class Api:
         """The method that answers a request.
 
         Raises:
-            HttpError: 404, 405, or 431 if the headers are too long.
+            HttpError: 404 or 405.
         """
-        self._check_head(scope)
         path = scope["path"]
         method = scope["method"]
         methods = self._methods(path)
@@ -124,14 +153,6 @@ class Api:
             message = f"{path} doesn't take {method}, expected {allowed}"
             raise HttpError(405, message, ((b"allow", allowed.encode()),))
         return methods[method]
-
-    def _check_head(self, scope: Scope) -> None:
-        size = 0
-        for name, value in scope["headers"]:
-            size += len(name) + len(value)
-        most = self._settings.client_limits.head_bytes
-        if size > most:
-            raise HttpError(431, f"the headers are longer than {most} bytes")
 
     def _methods(self, path: str) -> Methods | None:
         """The handlers of a path by method, None if there is no such path."""
@@ -146,33 +167,61 @@ class Api:
         return json_response(parameters)
 
     async def _read_body(self, receive: Receive, max_body_mib: int) -> bytes:
-        seconds = self._settings.client_limits.body_s
-        return await read_body(receive, max_body_mib, seconds)
+        return await read_body(receive, max_body_mib)
 
     async def _invoke(
         self, served: ServedModel, scope: Scope, receive: Receive
     ) -> Response:
         """Answer a body: here if it is short, in a thread if it is long or slow."""
-        given = _by_name(scope["headers"])
+        given = by_name(scope["headers"])
         headers = RequestHeaders.of(given)
-        max_body_mib = self._settings.max_body_mib
-        length = declared_length(given, max_body_mib)
-        if length < LONG_BODY and not headers.is_slow:
-            body = await self._read_body(receive, max_body_mib)
-            if may_be_slow(body):
-                return await self._answer_in_thread(served, headers, body)
-            return answer(served, headers, body, self._rules)
-        async with self._budget.hold(length):
-            body = await self._read_body(receive, max_body_mib)
-            return await self._answer_in_thread(served, headers, body)
+        length = declared_length(given, self._settings.max_body_mib)
+        if length < LONG_BODY or not self._settings.is_for_platform:
+            return await self._read_and_answer(served, headers, receive)
+        async with self._line.hold(length):
+            return await self._read_and_answer(served, headers, receive)
+
+    async def _read_and_answer(
+        self, served: ServedModel, headers: RequestHeaders, receive: Receive
+    ) -> Response:
+        body = await self._read_body(receive, self._settings.max_body_mib)
+        if len(body) >= LONG_BODY or headers.is_slow or may_be_slow(body):
+            return await self._answer_in_thread(served, headers, body, receive)
+        return answer(served, headers, body, self._rules)
 
     async def _answer_in_thread(
-        self, served: ServedModel, headers: RequestHeaders, body: bytes
+        self,
+        served: ServedModel,
+        headers: RequestHeaders,
+        body: bytes,
+        receive: Receive,
     ) -> Response:
-        response: Response = await self._in_thread(
-            answer, served, headers, body, self._rules
-        )
-        return response
+        """Answer in a thread.
+
+        Raises:
+            HttpError: 503 if none is free in time.
+            ClientDisconnectedError: if the client hangs up before one is free.
+        """
+        seconds: float | None = None
+        if not self._settings.is_for_platform:
+            seconds = self._settings.client_limits.queue_s
+        queued = self._threads.submit(answer, served, headers, body, self._rules)
+        answered = asyncio.wrap_future(queued)
+        gone = asyncio.ensure_future(until_gone(receive))
+        either: list[asyncio.Future[Any]] = [answered, gone]
+        try:
+            await asyncio.wait(
+                either,
+                timeout=seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not answered.done() and queued.cancel():
+                if gone.done():
+                    raise ClientDisconnectedError
+                raise overloaded("too many long requests, send it again later")
+            return await answered
+        finally:
+            gone.cancel()
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -202,14 +251,3 @@ class Application(Api):
 
     def _invocations(self, scope: Scope, receive: Receive) -> Awaitable[Response]:
         return self._invoke(self._served, scope, receive)
-
-
-def _by_name(given: list[tuple[bytes, bytes]]) -> Headers:
-    """Headers by name; several with the same name are joined to a list."""
-    found = dict(given)
-    if len(found) == len(given):
-        return found
-    joined: dict[bytes, bytes] = {}
-    for name, value in given:
-        joined[name] = joined[name] + b"," + value if name in joined else value
-    return joined

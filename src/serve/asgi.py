@@ -5,7 +5,7 @@ https://asgi.readthedocs.io/en/latest/specs/main.html
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -17,3 +17,19 @@ AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 Headers = Mapping[bytes, bytes]
 """Values by name; names are in lower case."""
+
+
+def by_name(given: Sequence[Header]) -> Headers:
+    """Headers by name; several with the same name are joined to a list.
+
+    Example:
+        >>> by_name([(b"accept", b"text/csv"), (b"accept", b"*/*")])
+        {b'accept': b'text/csv,*/*'}
+    """
+    found = dict(given)
+    if len(found) == len(given):
+        return found
+    joined: dict[bytes, bytes] = {}
+    for name, value in given:
+        joined[name] = joined[name] + b"," + value if name in joined else value
+    return joined

@@ -1,7 +1,8 @@
-"""Request bodies, read within limits.
+"""Request bodies, read up to a limit.
 
-A body may have only so many bytes, it must come within a time, and only so many bytes
-of long bodies are held at once.
+The server times them, and counts what all of them hold. Where only the platform sends
+requests, it sends as many at once as it likes, and it has time. There, long bodies
+wait in line before they are read.
 """
 
 from __future__ import annotations
@@ -13,10 +14,7 @@ from contextlib import asynccontextmanager
 
 from serve.asgi import Headers, Receive
 from serve.errors import HttpError
-from serve.limits import ClientLimits
 from serve.resources import MIB
-
-_BODY_S = ClientLimits().body_s
 
 
 class ClientDisconnectedError(Exception):
@@ -40,26 +38,13 @@ def declared_length(headers: Headers, max_mib: int) -> int:
     return length
 
 
-async def read_body(receive: Receive, max_mib: int, seconds: float = _BODY_S) -> bytes:
+async def read_body(receive: Receive, max_mib: int) -> bytes:
     """Read the whole body.
 
     Raises:
-        HttpError: 413 as soon as it is too long, 408 if it doesn't come within
-            ``seconds``.
-        ClientDisconnectedError: if the client has hung up.
+        HttpError: 413 as soon as it is too long.
+        ClientDisconnectedError: if the client has hung up, or was refused meanwhile.
     """
-    try:
-        async with asyncio.timeout(seconds):
-            return await _read_chunks(receive, max_mib)
-    except TimeoutError:
-        raise HttpError(
-            408,
-            f"the body didn't come within {seconds:.0f} s",
-            ((b"connection", b"close"),),
-        ) from None
-
-
-async def _read_chunks(receive: Receive, max_mib: int) -> bytes:
     chunks: list[bytes] = []
     length = 0
     is_complete = False
@@ -76,11 +61,20 @@ async def _read_chunks(receive: Receive, max_mib: int) -> bytes:
     return b"".join(chunks)
 
 
-class Budget:
+async def until_gone(receive: Receive) -> None:
+    """Return when the client has hung up; its body was read before."""
+    message = await receive()
+    while message["type"] != "http.disconnect":
+        message = await receive()
+
+
+class Line:
     """A number of bytes that may be held at once.
 
     Whoever would exceed it waits in line. A small request doesn't overtake a large one,
     so that everyone's turn comes.
+
+    Those who hold bytes must not wait for anyone who stands in line.
     """
 
     def __init__(self, total: int) -> None:
@@ -90,7 +84,7 @@ class Budget:
 
     @asynccontextmanager
     async def hold(self, count: int) -> AsyncIterator[None]:
-        """Hold ``count`` bytes, at most the whole budget, once they are free."""
+        """Hold ``count`` bytes, at most all there are, once they are free."""
         count = min(count, self._total)
         if self._line or count > self._free:
             await self._wait_for(count)

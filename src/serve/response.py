@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 
 from serve.asgi import Header, Message, Send
-from serve.errors import HttpError, error_body
+from serve.errors import HttpError
 
 _JSON = "application/json"
 # Such an answer has no length either.
@@ -81,5 +81,4 @@ def json_response(value: object) -> Response:
 
 def error_response(error: HttpError) -> Response:
     """The answer to a request that is refused."""
-    body = error_body(error.status, str(error))
-    return Response(error.status, body, _JSON, error.headers)
+    return Response(error.status, error.body(), _JSON, error.headers)

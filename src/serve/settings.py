@@ -26,6 +26,8 @@ BATCH_LIMIT_MIB = 100
 # Asynchronous endpoints take up to 1 GB.
 _MOST_BODY_MIB = 1024
 _DEFAULT_BODY_MIB = 6
+# Real-time endpoints take up to 25 MB.
+_REAL_TIME_MIB = 25
 _LEAST_HELD_BYTES = 64 * MIB
 
 # Root itself is no user to become, and 2**32 - 1 means no user.
@@ -81,8 +83,27 @@ class ServeSettings:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of long bodies that a worker holds at once."""
+        """Bytes of requests that a worker holds at once."""
         return max(_LEAST_HELD_BYTES, 2 * self.max_body_bytes)
+
+    @property
+    def arrived_bytes(self) -> int:
+        """Bytes of requests that the server holds at once, as they came.
+
+        Where long bodies wait in line, the beginning of each has arrived already.
+        """
+        if self.is_for_platform:
+            return self.held_bytes + _LEAST_HELD_BYTES
+        return self.held_bytes
+
+    @property
+    def is_for_platform(self) -> bool:
+        """Whether only the platform itself sends requests, for a job of its own.
+
+        That is so in batch transform, and where bodies may be longer than those of a
+        real-time endpoint.
+        """
+        return self.is_batch or self.max_body_mib > _REAL_TIME_MIB
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self:

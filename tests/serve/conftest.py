@@ -165,7 +165,9 @@ def _serving(served: ServedModel | Models, **settings: Any) -> Iterator[Address]
         application: Api = MultiModelApplication(served, chosen)
     else:
         application = Application(served, chosen)
-    server = make_server(application, limits=chosen.client_limits)
+    server = make_server(
+        application, limits=chosen.client_limits, held_bytes=chosen.arrived_bytes
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     try:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
+from movielens.errors import RequestError
 from movielens.model import Model
 from movielens.tables import RatingTable
 from serve.app import LONG_BODY
@@ -219,6 +222,9 @@ def test_a_body_at_the_limit_is_answered(client: httpx.Client) -> None:
     assert ask(client, body + b"\n", content_type="text/csv").status_code == 413
 
 
+PING = head("connection: close", target="GET /ping HTTP/1.1")
+
+
 class Held:
     """A model that doesn't predict until it is let go.
 
@@ -228,12 +234,15 @@ class Held:
     def __init__(self, model: Model) -> None:
         self._model = model
         self.let_go = threading.Event()
+        self.n_calls = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
     def predict(self, queries: Any) -> Any:
-        assert len(queries) == 1 or self.let_go.wait(60)
+        if len(queries) > 1:
+            self.n_calls += 1
+            assert self.let_go.wait(60)
         return self._model.predict(queries)
 
 
@@ -262,6 +271,165 @@ def test_ping_is_answered_while_a_long_body_is_worked_on(
     assert answered == [200]
 
 
+@pytest.fixture
+def held(served: ServedModel) -> Iterator[ServedModel]:
+    """The small model, held; it is let go at the end of the test at the latest."""
+    model: Any = Held(served.model)
+    yield replace(served, model=model)
+    model.let_go.set()
+
+
+def let_go(served: ServedModel) -> None:
+    model: Any = served.model
+    model.let_go.set()
+
+
+def long_request(n_bytes: int = LONG_BODY) -> bytes:
+    """A request of two rows and spaces."""
+    rows = b'[{"userId": 1, "movieId": 2}, {"userId": 1, "movieId": 2}]'
+    lines = ("content-type: application/json", f"content-length: {n_bytes}")
+    return head(*lines, "connection: close") + rows.ljust(n_bytes)
+
+
+def overloads(received: bytes) -> bool:
+    """Whether an answer says that the server has too much to do."""
+    is_503 = received.startswith(b"HTTP/1.1 503 ")
+    return is_503 and b"retry-after: 1" in received and b'"overloaded"' in received
+
+
+def test_a_long_body_waits_for_a_thread_only_so_long(
+    held: ServedModel, serving: Serving
+) -> None:
+    limits = ClientLimits(queue_s=0.2)
+    with (
+        serving(held, max_concurrent=1, client_limits=limits) as address,
+        socket.create_connection(address, timeout=60) as first,
+    ):
+        first.sendall(long_request())
+        assert overloads(exchange(address, long_request()))
+        let_go(held)
+        assert statuses(first.recv(65536)) == [200]
+
+
+def test_the_body_of_a_client_that_has_hung_up_is_not_worked_on(
+    held: ServedModel, serving: Serving
+) -> None:
+    model: Any = held.model
+    with (
+        serving(held, max_concurrent=1) as address,
+        socket.create_connection(address, timeout=60) as first,
+    ):
+        first.sendall(long_request())
+        for _ in range(3):
+            with socket.create_connection(address, timeout=60) as impatient:
+                impatient.sendall(long_request())
+                assert statuses(exchange(address, PING)) == [200]
+        for _ in range(10):  # meanwhile the server notices
+            assert statuses(exchange(address, PING)) == [200]
+        let_go(held)
+        assert statuses(first.recv(65536)) == [200]
+        assert statuses(exchange(address, long_request())) == [200]
+    assert model.n_calls == 2
+
+
+def test_no_more_is_computed_for_a_client_that_has_hung_up(
+    served: ServedModel, serving: Serving
+) -> None:
+    class HeldLater(Held):
+        def predict(self, queries: Any) -> Any:
+            if len(queries) > 1:
+                self.n_calls += 1
+                assert self.n_calls < 2 or self.let_go.wait(60)
+            return self._model.predict(queries)
+
+    model: Any = HeldLater(served.model)
+    body = b"1,2\n" * (8 * AnswerRules().block_rows)
+    request = head("content-type: text/csv", f"content-length: {len(body)}") + body
+    with serving(replace(served, model=model)) as address:
+        with socket.create_connection(address, timeout=60) as connection:
+            connection.sendall(request)
+            assert statuses(connection.recv(65536)) == [200]
+        for _ in range(10):  # meanwhile the server notices
+            assert statuses(exchange(address, PING)) == [200]
+        model.let_go.set()
+        assert statuses(exchange(address, long_request())) == [200]
+    assert model.n_calls < 8
+
+
+def test_complete_bodies_do_not_give_way(held: ServedModel, serving: Serving) -> None:
+    with (
+        serving(held, max_concurrent=1) as address,
+        contextlib.ExitStack() as stack,
+    ):
+        request = long_request(6 * MIB)
+        connections = []
+        for _ in range(10):  # 60 MiB of the 64 that there are
+            opened = socket.create_connection(address, timeout=60)
+            connections.append(stack.enter_context(opened))
+            opened.sendall(request)
+        for _ in range(100):  # meanwhile the server reads them
+            assert statuses(exchange(address, PING)) == [200]
+        assert overloads(exchange(address, request))
+        let_go(held)
+        for each in connections:
+            assert statuses(each.recv(65536)) == [200]
+        assert statuses(exchange(address, request)) == [200]  # there is room again
+
+
+@pytest.mark.slow
+def test_the_long_bodies_of_a_batch_wait_for_each_other(
+    held: ServedModel, serving: Serving
+) -> None:
+    answers: list[bytes] = []
+    request = long_request(40 * MIB)
+    with serving(
+        held,
+        is_batch=True,
+        max_body_mib=40,
+        max_concurrent=1,
+        client_limits=ClientLimits(queue_s=0.1),
+    ) as address:
+
+        def send() -> None:
+            answers.append(exchange(address, request))
+
+        threads = [threading.Thread(target=send) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        threads[0].join(0.5)
+        let_go(held)
+        for thread in threads:
+            thread.join()
+    assert [statuses(each) for each in answers] == [[200]] * 4
+
+
+def test_what_a_stop_cuts_short_is_503(held: ServedModel, serving: Serving) -> None:
+    limits = ClientLimits(drain_s=0)
+    with contextlib.ExitStack() as stack:
+        with serving(held, client_limits=limits) as address:
+            opened = socket.create_connection(address, timeout=60)
+            connection = stack.enter_context(opened)
+            connection.sendall(long_request())
+            assert statuses(exchange(address, PING)) == [200]
+        assert overloads(connection.recv(65536))
+
+
+def test_half_a_surrogate_in_a_message_is_escaped(
+    served: ServedModel, serving: Serving
+) -> None:
+    class Complains(Held):
+        def predict(self, queries: Any) -> Any:
+            raise RequestError(f"a name is \ud800, for {len(queries)} rows")
+
+    complaining: Any = Complains(served.model)
+    with serving(replace(served, model=complaining)) as (host, port):
+        response = httpx.post(
+            f"http://{host}:{port}/invocations", json=PAIR, trust_env=False
+        )
+    assert response.status_code == 400
+    assert error_of(response)["message"] == "a name is \\ud800, for 1 rows"
+
+
 def test_a_bug_is_500_and_its_trace_stays_in_the_log(
     served: ServedModel, serving: Serving, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -277,6 +445,30 @@ def test_a_bug_is_500_and_its_trace_stays_in_the_log(
     assert response.status_code == 500
     assert error_of(response)["code"] == "internal_error"
     assert "TypeError" not in response.text
+    assert "TypeError" in caplog.text
+
+
+def test_a_bug_in_a_later_block_is_500_where_nothing_was_sent_yet(
+    served: ServedModel, serving: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    class BreaksLater(Held):
+        def predict(self, queries: Any) -> Any:
+            self.n_calls += len(queries) > 1
+            if self.n_calls > 1:
+                raise TypeError("a bug in the model")
+            return self._model.predict(queries)
+
+    breaking: Any = BreaksLater(served.model)
+    body = b"1,2\n" * (2 * AnswerRules().block_rows)
+    request = head(
+        "content-type: text/csv",
+        f"content-length: {len(body)}",
+        target="POST /invocations HTTP/1.0",
+    )
+    with serving(replace(served, model=breaking)) as address:
+        received = exchange(address, request + body)
+    assert statuses(received) == [500]
+    assert b'"code":"internal_error"' in received
     assert "TypeError" in caplog.text
 
 

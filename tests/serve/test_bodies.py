@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from serve.bodies import Budget, ClientDisconnectedError, declared_length, read_body
+from serve.asgi import Receive
+from serve.bodies import ClientDisconnectedError, Line, declared_length, read_body
 from serve.errors import HttpError
 from serve.resources import MIB
 
@@ -19,16 +20,20 @@ def test_the_length_of_a_body_is_known_or_the_limit() -> None:
     assert raised.value.status == 413
 
 
-def test_a_body_that_does_not_come_is_408() -> None:
-    async def never() -> dict[str, Any]:
-        forever: asyncio.Future[dict[str, Any]] = (
-            asyncio.get_running_loop().create_future()
-        )
-        return await forever
+def test_a_body_is_read_to_its_end_or_to_the_limit() -> None:
+    def sent(*parts: bytes) -> Receive:
+        left = list(parts)
 
-    with pytest.raises(HttpError, match=r"didn't come within 0 s") as raised:
-        asyncio.run(read_body(never, max_mib=1, seconds=0.01))
-    assert raised.value.status == 408
+        async def receive() -> dict[str, Any]:
+            part = left.pop(0)
+            return {"type": "http.request", "body": part, "more_body": bool(left)}
+
+        return receive
+
+    assert asyncio.run(read_body(sent(b"1,", b"2"), max_mib=1)) == b"1,2"
+    with pytest.raises(HttpError) as raised:
+        asyncio.run(read_body(sent(b"x" * MIB, b"x", b"never read"), max_mib=1))
+    assert raised.value.status == 413
 
 
 def test_a_client_that_is_gone_is_not_answered() -> None:
@@ -41,15 +46,15 @@ def test_a_client_that_is_gone_is_not_answered() -> None:
 
 def test_requests_that_would_hold_too_much_wait_in_line() -> None:
     async def scenario() -> list[str]:
-        budget = Budget(10)
+        line = Line(10)
         seen: list[str] = []
 
         async def hold(name: str, count: int) -> None:
-            async with budget.hold(count):
+            async with line.hold(count):
                 seen.append(name)
                 await asyncio.sleep(0)
 
-        async with budget.hold(6):
+        async with line.hold(6):
             big = asyncio.create_task(hold("big", 8))
             small = asyncio.create_task(hold("small", 1))
             everything = asyncio.create_task(hold("everything", 99))
@@ -58,7 +63,7 @@ def test_requests_that_would_hold_too_much_wait_in_line() -> None:
             assert not seen  # the small one doesn't overtake the big one
             gone.cancel()
         await asyncio.gather(big, small, everything, gone, return_exceptions=True)
-        async with budget.hold(10):  # all was given back
+        async with line.hold(10):  # all was given back
             return seen
 
     assert asyncio.run(scenario()) == ["big", "small", "everything"]
@@ -66,18 +71,18 @@ def test_requests_that_would_hold_too_much_wait_in_line() -> None:
 
 def test_bytes_are_given_back_if_the_client_goes_when_its_turn_comes() -> None:
     async def scenario() -> None:
-        budget = Budget(1)
+        line = Line(1)
 
         async def hold() -> None:
-            async with budget.hold(1):
+            async with line.hold(1):
                 pass
 
-        async with budget.hold(1):
+        async with line.hold(1):
             task = asyncio.create_task(hold())
             await asyncio.sleep(0)
         task.cancel()  # in the moment in which its turn has come
         await asyncio.gather(task, return_exceptions=True)
-        async with budget.hold(1):
+        async with line.hold(1):
             pass
 
     asyncio.run(scenario())

@@ -44,13 +44,13 @@ def base_dir(model_dir: Path, tmp_path: Path) -> Path:
 def serve(base_dir: Path, port: int) -> Iterator[Serve]:
     started: list[subprocess.Popen[str]] = []
 
-    def start(**env: str) -> subprocess.Popen[str]:
+    def start(*before: str, **env: str) -> subprocess.Popen[str]:
         platform = {
             "SAGEMAKER_BASE_DIR": str(base_dir),
             "SAGEMAKER_BIND_TO_PORT": str(port),
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "serve"],
+            [*before, sys.executable, "-m", "serve"],
             env=os.environ | platform | env,
             stderr=subprocess.PIPE,
             text=True,
@@ -413,3 +413,42 @@ def test_a_stop_during_a_load_is_clean(many: Many) -> None:
     wait_until(lambda: len(workers_of(many.process)) > 1)
     many.stop()
     loading.join()
+
+
+def processor_seconds(pid: int) -> float:
+    """How long a process has worked so far."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    user, system = after_name.split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_worker_with_few_file_descriptors_serves_on(serve: Serve, port: int) -> None:
+    at_most = 80
+    shell = ("sh", "-c", f'ulimit -n {at_most}; exec "$@"', "sh")
+    process = serve(*shell, HALFSTAR_WORKERS="1")
+    wait_for_ping(process, port)
+    (worker,) = workers_of(process)
+    with contextlib.ExitStack() as stack:
+        for _ in range(3 * at_most):
+            opened = socket.create_connection(("127.0.0.1", port), timeout=60)
+            stack.enter_context(opened)
+        for _ in range(10):
+            response = httpx.get(url_of(port, "/ping"), trust_env=False, timeout=60)
+            assert response.status_code == 200
+        before = processor_seconds(worker)
+        time.sleep(1)
+        assert processor_seconds(worker) - before < 0.5
+    assert workers_of(process) == {worker}
+
+
+def test_a_worker_takes_all_the_file_descriptors_that_it_may_have(
+    serve: Serve, port: int
+) -> None:
+    shell = ("sh", "-c", 'ulimit -S -n 70; exec "$@"', "sh")
+    process = serve(*shell, HALFSTAR_WORKERS="1")
+    wait_for_ping(process, port)
+    (worker,) = workers_of(process)
+    limits = Path(f"/proc/{worker}/limits").read_text()
+    (line,) = [each for each in limits.splitlines() if "open files" in each]
+    soft, hard = line.split()[3:5]
+    assert soft == hard != "70"

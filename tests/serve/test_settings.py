@@ -97,3 +97,18 @@ def test_the_user_to_serve_as_is_given_by_numbers() -> None:
 def test_a_user_that_is_root_or_no_number_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="HALFSTAR_SERVE_USER is"):
         ServeSettings.from_environment({"HALFSTAR_SERVE_USER": text})
+@pytest.mark.parametrize(
+    ("environment", "is_for_platform"),
+    [
+        ({}, False),
+        ({"HALFSTAR_MAX_BODY_MIB": "25"}, False),
+        ({"HALFSTAR_MAX_BODY_MIB": "26"}, True),
+        ({"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6"}, True),
+    ],
+)
+def test_long_bodies_and_batches_are_sent_by_the_platform_alone(
+    environment: dict[str, str], is_for_platform: bool
+) -> None:
+    settings = ServeSettings.from_environment(environment)
+    assert settings.is_for_platform == is_for_platform
+    assert (settings.arrived_bytes > settings.held_bytes) == is_for_platform
