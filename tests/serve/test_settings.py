@@ -97,6 +97,8 @@ def test_the_user_to_serve_as_is_given_by_numbers() -> None:
 def test_a_user_that_is_root_or_no_number_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="HALFSTAR_SERVE_USER is"):
         ServeSettings.from_environment({"HALFSTAR_SERVE_USER": text})
+
+
 @pytest.mark.parametrize(
     ("environment", "is_for_platform"),
     [
