@@ -44,7 +44,7 @@ JSON = "application/json"
 LINES = "application/jsonlines"
 
 # A process that wants more than this has shown what it does.
-_ADDRESS_SPACE = 6 * 2**30
+_MOST_MIB = 4096
 
 Make = Callable[[int], bytes]
 
@@ -359,23 +359,39 @@ def _kinds_of_json_lines() -> Iterator[Kind]:
 # Measuring
 
 
-def measure(served: ServedModel, kind: Kind, mib: int, seconds: float) -> Figures:
-    """What a body of this kind takes in a process of its own."""
+def measure(
+    served: ServedModel,
+    kind: Kind,
+    mib: int = 6,
+    seconds: float = 20,
+    most_mib: int = _MOST_MIB,
+) -> Figures:
+    """What a body of this kind takes in a process of its own.
+
+    Args:
+        served: the model.
+        kind: of the body.
+        mib: its length.
+        seconds: after this much processor time the client has enough.
+        most_mib: how much the process may grow. If it can't do with that, the status is
+            500, or 0 if the process died.
+    """
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "body"
         # Another process makes the body, so that this one doesn't grow.
-        _in_child(lambda: path.write_bytes(kind.make(mib * MIB)))
-        found = _in_child(lambda: tuple(_answer(served, kind, path, seconds)))
+        _in_child(lambda: path.write_bytes(kind.make(mib * MIB)), _MOST_MIB)
+        found = _in_child(lambda: tuple(_answer(served, kind, path, seconds)), most_mib)
     return Figures(*found) if found else Figures(float("inf"), 0.0, 0, 0, False)
 
 
-def _in_child(work: Callable[[], Any]) -> Any:
+def _in_child(work: Callable[[], Any], most_mib: int) -> Any:
     """What ``work`` returns in a forked process; None if that process dies."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     pid = os.fork()
     if pid == 0:
         receiver.close()
-        resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
+        most = int((_memory("VmData") + most_mib) * MIB)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         try:
             sender.send(work())
         except BaseException:  # noqa: BLE001 the process ends here, whatever it is

@@ -95,8 +95,7 @@ class AnswerWriter:
             yield from of_queries
             return
         if len(rows.faults) == rows.n_rows:
-            write_fault = self.negotiated.renderer.fault
-            yield [write_fault(rows.faults[place]) for place in range(rows.n_rows)]
+            yield from self._faults(rows)
             return
         items: list[bytes] = []
         length = 0
@@ -108,6 +107,12 @@ class AnswerWriter:
                 items = []
                 length = 0
         yield items
+
+    def _faults(self, rows: Rows) -> Iterator[list[bytes]]:
+        """What is wrong with rows that are all bad, some at a time."""
+        write = self.negotiated.renderer.fault
+        for some in rows.split(_WRITTEN_ROWS):
+            yield [write(some.faults[place]) for place in range(some.n_rows)]
 
     def _by_place(
         self, block: PlacedRows, of_queries: Iterator[bytes]

@@ -80,19 +80,19 @@ def answer(
         if short is not None:
             return short
 
-    bad_option: RequestError | None = None
+    bad_option: str | None = None
     if parsed.parameters:
         try:
             negotiated = negotiated.with_parameters(parsed.parameters)
         except RequestError as error:
-            bad_option = error
+            bad_option = str(error)
     refuse_unknown = negotiated.options.refuse_unknown
     answerer = QuestionAnswerer(served.model, served.candidates, refuse_unknown)
     writer = AnswerWriter(served, negotiated, answerer, parsed.shape)
     blocks: Blocks
     if rules.lenient:
         if bad_option is not None:
-            raise bad_option
+            raise RequestError(bad_option)
         _check_header(parsed, negotiated)
         blocks = partial(_without_unknown, parsed, answerer)
     else:

@@ -14,10 +14,11 @@ from pathlib import Path
 CGROUP = Path("/sys/fs/cgroup")
 MIB = 2**20
 
-# What a worker takes itself, and what it takes for each MiB of the longest body: the
-# body, its rows, their features and the answer.
-WORKER_MIB = 48
-BODY_FACTOR = 16
+# What a worker takes for itself and for a piece of a body (rows, features, answer, and
+# XGBoost if contributions are asked for). Then what it takes for each MiB of the
+# longest body, as it arrives and where it is copied. `benchmarks.body_memory` measures.
+WORKER_MIB = 112
+BODY_FACTOR = 4
 # What a model takes for each byte of its files. Measured on the default model of
 # ml-latest-small: 1.4 once it is loaded, 2.4 once XGBoost has explained a rating.
 MODEL_FACTOR = 3

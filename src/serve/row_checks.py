@@ -28,7 +28,9 @@ Blocks = Callable[[], Iterable[Rows]]
 
 @dataclass(slots=True)
 class RowCheck:
-    """Reads all rows, and keeps what is wrong.
+    """Reads all rows, and keeps what is wrong as text.
+
+    An exception would keep the body in memory, by its traceback.
 
     Attributes:
         answerer: knows which questions can be answered.
@@ -44,9 +46,9 @@ class RowCheck:
     most_questions: int
     n_questions: int = 0
     n_rows: int = 0
-    bad_row: RequestError | None = None
-    unknown: RequestError | None = None
-    bad_question: RequestError | None = None
+    bad_row: str | None = None
+    unknown: str | None = None
+    bad_question: str | None = None
 
     def read(self, parsed: ParsedRequest, keep: bool) -> Blocks:
         """Read all rows.
@@ -65,7 +67,7 @@ class RowCheck:
             try:
                 rows = parsed.read(raw)
             except RequestError as error:
-                self.bad_row = error
+                self.bad_row = str(error)
                 continue
             self._look_at(rows)
             if keep:
@@ -85,11 +87,10 @@ class RowCheck:
             try:
                 self.answerer.check(question)
             except RequestError as error:
-                message = at_row(self.n_rows + place, str(error))
-                self.bad_question = RequestError(message)
+                self.bad_question = at_row(self.n_rows + place, str(error))
                 return
 
-    def raise_first(self, bad_option: RequestError | None, has_header: bool) -> None:
+    def raise_first(self, bad_option: str | None, has_header: bool) -> None:
         """Raise what is wrong.
 
         Args:
@@ -101,7 +102,7 @@ class RowCheck:
         """
         for found in (self.bad_row, bad_option, self.unknown):
             if found is not None:
-                raise found
+                raise RequestError(found)
         if self.n_questions > self.most_questions:
             raise RequestError(
                 f"{self.n_questions} rows with {RECOMMEND} or {HISTORY} are too many, "
@@ -110,7 +111,7 @@ class RowCheck:
         if self.n_questions and has_header:
             raise no_header()
         if self.bad_question is not None:
-            raise self.bad_question
+            raise RequestError(self.bad_question)
 
 
 def no_header() -> RequestError:

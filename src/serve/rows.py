@@ -258,7 +258,8 @@ def row_or_fault(read: Callable[..., Row | Question], *arguments: Any) -> RowOrF
     try:
         return read(*arguments)
     except RequestError as error:
-        return error
+        # Its traceback would keep the rows around it in memory.
+        return error.with_traceback(None)
 
 
 def at_row(place: int, message: str) -> str:

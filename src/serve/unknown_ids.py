@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from movielens.columns import MOVIE_ID, USER_ID
-from movielens.errors import RequestError
 from movielens.model import Model
 from movielens.queries import RatingQueries
 from serve.questions import Question
@@ -28,7 +27,7 @@ def unknown_in_queries(model: Model, queries: RatingQueries) -> dict[int, str]:
     return messages
 
 
-def first_unknown(model: Model, rows: Rows, n_before: int) -> RequestError | None:
+def first_unknown(model: Model, rows: Rows, n_before: int) -> str | None:
     """What is wrong with the first row that has an unknown id, None if none has.
 
     ``n_before`` is how many rows come before these.
@@ -38,7 +37,7 @@ def first_unknown(model: Model, rows: Rows, n_before: int) -> RequestError | Non
         return None
     row, message = next(iter(unknown.items()))
     place = rows.query_places()[row]
-    return RequestError(at_row(n_before + place, message))
+    return at_row(n_before + place, message)
 
 
 def without_unknown(model: Model, rows: Rows, n_before: int) -> Rows:

@@ -51,6 +51,33 @@ def test_only_a_bad_request_is_a_fault() -> None:
         row_or_fault(read, "y")
 
 
+def test_equal_bad_records_differ_in_their_number() -> None:
+    def read(number: int, record: object) -> Row:
+        if record == 1:
+            raise RequestError(f"line {number}: {record} is no row")
+        return Row(number, 2, np.nan)
+
+    records = [1, 7, 1, 1.0, True, 1]
+    rows = Rows.read_each(read, range(1, 7), records)
+    assert rows.queries.user_id.tolist() == [2]
+    assert list(rows.faults.values()) == [
+        "line 1: 1 is no row",
+        "line 3: 1 is no row",
+        "line 4: 1.0 is no row",
+        "line 5: True is no row",
+        "line 6: 1 is no row",
+    ]
+
+
+def test_a_fault_keeps_nothing_else_in_memory() -> None:
+    def read(_: int, record: bytes) -> Row:
+        raise RequestError(f"{record!r} is no row")
+
+    fault = row_or_fault(read, 1, b"x")
+    assert isinstance(fault, RequestError)
+    assert fault.__traceback__ is None
+
+
 def test_rows_are_split_and_joined() -> None:
     rows = Rows.gather(ROWS)
     for most in (1, 2, 3, 4, 5):

@@ -165,7 +165,7 @@ class CsvReader:
         try:
             places = _places_in_header(_split_line(header.line), self.names)
         except RequestError as fault:
-            places = fault
+            places = RequestError(str(fault))  # without a traceback, which has the body
             if _is_empty(header.before) and _is_empty(header.behind):
                 raise
         return ParsedRequest(
