@@ -6,6 +6,7 @@ import codecs
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,6 +160,7 @@ def test_a_mark_in_a_file_that_cannot_be_written_is_read_over(
     assert stand_in != base_dir
     config = stand_in / "input" / "config"
     assert (config / "hyperparameters.json").read_text() == '{"eta": "0.3"}'
+    shutil.rmtree(stand_in)
 
 
 def test_a_writable_directory_needs_no_stand_in(make_job: MakeJob) -> None:
@@ -194,6 +196,8 @@ def test_for_an_input_that_cannot_be_written_to_another_directory_stands_in(
     for name in ("model", "output"):
         (stand_in / name / "file").write_text(name)
         assert (tmp_path / name / "file").read_text() == name
+    shutil.rmtree(stand_in)
+    assert (tmp_path / "model" / "file").exists()
 
 
 @pytest.mark.parametrize("name", CONFIGURATION)
