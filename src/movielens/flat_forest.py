@@ -282,10 +282,10 @@ def _all_of(
 ) -> NDArray[np.int64]:
     """The same array of all trees, one behind the other."""
     nothing = np.empty(0, dtype=np.int64)
-    arrays = [np.asarray(tree[name], dtype=np.int64) for tree in trees]
+    arrays = [np.asarray(tree[name]) for tree in trees]
     if list(map(len, arrays)) != sizes:
         raise ValueError(f"not a booster as XGBoost writes it: {name} are too few")
-    return np.concatenate([nothing, *arrays])
+    return np.concatenate([nothing, *arrays]).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
