@@ -87,21 +87,26 @@ def flatten(booster: bytes) -> bytes:
 
 
 def _flatten(learner: dict[str, Any]) -> bytes:
+    parameters = learner["learner_model_param"]
+    n_features = int(parameters["num_feature"])
+    gradient_booster = learner["gradient_booster"]
+    # dart has its trees one level deeper, and a linear booster has none.
+    holder = gradient_booster.get("gbtree", gradient_booster)
+    _check_links(holder["model"].get("trees", []), n_features)
+
     objective = learner["objective"]["name"]
     if objective not in TRANSFORMS:
         raise UnknownShapeError(f"objective {objective}")
 
-    kind = learner["gradient_booster"]["name"]
+    kind = gradient_booster["name"]
     if kind != "gbtree":
         raise UnknownShapeError(f"booster {kind}")
 
-    parameters = learner["learner_model_param"]
-    n_features = int(parameters["num_feature"])
     n_groups = max(int(parameters["num_class"]), 1)
     if not 1 <= n_features <= MOST_FEATURES or n_groups > MOST_GROUPS:
         raise UnknownShapeError(f"{n_features} features, {n_groups} classes")
 
-    model = learner["gradient_booster"]["model"]
+    model = gradient_booster["model"]
     flat_trees = [_flat_tree(tree, n_features) for tree in model["trees"]]
     n_nodes_of_tree = [len(tree.nodes) for tree in flat_trees]
 
@@ -240,6 +245,47 @@ def split_points(flat: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     feature = column[is_inner] % parts.n_features
     points = _values(parts.nodes["key"][is_inner])
     return feature, points
+
+
+def _check_links(trees: list[dict[str, Any]], n_features: int) -> None:
+    """Check where the nodes of all trees lead, and which features they look at.
+
+    XGBoost follows these numbers wherever they lead.
+
+    Raises:
+        ValueError: to the root, to a node twice, out of the tree or past the last
+            feature.
+    """
+    sizes = [len(tree["left_children"]) for tree in trees]
+    left = _all_of(trees, "left_children", sizes)
+    right = _all_of(trees, "right_children", sizes)
+    feature = _all_of(trees, "split_indices", sizes)
+
+    size = np.repeat(sizes, sizes)
+    is_inner = left != -1
+    is_in_tree = (left > 0) & (left < size) & (right > 0) & (right < size)
+    is_feature = (feature >= 0) & (feature < n_features)
+    leads_somewhere = np.all(is_in_tree & is_feature, where=is_inner)
+
+    root = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    children = [(root + left)[is_inner], (root + right)[is_inner]]
+    has_one_parent = len(np.unique(children)) == 2 * np.count_nonzero(is_inner)
+    if not (leads_somewhere and has_one_parent):
+        raise ValueError(
+            "not a booster as XGBoost writes it: a node has two parents or leads "
+            "nowhere"
+        )
+
+
+def _all_of(
+    trees: list[dict[str, Any]], name: str, sizes: list[int]
+) -> NDArray[np.int64]:
+    """The same array of all trees, one behind the other."""
+    nothing = np.empty(0, dtype=np.int64)
+    arrays = [np.asarray(tree[name]) for tree in trees]
+    if list(map(len, arrays)) != sizes:
+        raise ValueError(f"not a booster as XGBoost writes it: {name} are too few")
+    return np.concatenate([nothing, *arrays]).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)

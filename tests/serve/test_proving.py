@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -86,7 +87,10 @@ def test_a_booster_that_crashes_xgboost_ends_a_process_of_its_own(
     ("field", "value"),
     [
         ("split_indices", 10**9),
+        ("split_indices", 2**16),  # would be 0 in the flat form
         ("right_children", 10**6),
+        ("right_children", -5),
+        ("left_children", -2),
         ("left_children", 0),  # round in a circle
     ],
 )
@@ -94,7 +98,15 @@ def test_a_booster_whose_trees_lead_nowhere_is_refused(
     copy: Path, line: Line, field: str, value: int
 ) -> None:
     change_tree(copy, field, node=0, value=value)
-    assert fault(line, copy)
+    assert "not a booster as XGBoost writes it" in fault(line, copy)
+
+
+def test_a_booster_whose_flat_form_was_left_out_is_refused(copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_bytes())
+    del manifest["files"]["forest.bin"]
+    (copy / "manifest.json").write_bytes(artifact.to_json(manifest))
+    with pytest.raises(ArtifactError, match="have other trees"):
+        prove(copy)
 
 
 def test_a_booster_with_other_trees_than_the_flat_form_is_refused(copy: Path) -> None:
