@@ -98,7 +98,8 @@ def test_a_locked_down_job_writes_its_model_as_its_user(
 def test_a_locked_down_server_answers(
     runner: ImageRunner, trained: Path, memory: str
 ) -> None:
-    # It can read this model, which isn't its own.
+    # Its user can read this model, which isn't its own.
+    in_folder(runner, trained, "chmod 755 .")
     limits = (f"--memory={memory}", f"--memory-swap={memory}")
     container, url = runner.serve(trained, *LOCKED_DOWN, *limits)
     (answer,) = ask(url)
