@@ -13,7 +13,6 @@ Parquet files are read in batches of rows, which are checked in the same way.
 
 from __future__ import annotations
 
-import contextlib
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -92,6 +91,8 @@ class RatingReader:
                 _require_few_rows(file.name, n_rows, self.limits.rating_rows)
         except UnknownMovieError as error:
             n_unknown = self._count_unknown(file)
+            if n_unknown is None:
+                raise
             raise counted(error, file.name, n_unknown) from error
         return RatingTable.concatenate(tables) if tables else _empty_table()
 
@@ -103,20 +104,22 @@ class RatingReader:
             blocks = line_blocks(stream, file.name, self.limits)
             yield from self.text_tables(file.name, file.layout, blocks)
 
-    def _count_unknown(self, file: ChannelFile) -> int:
+    def _count_unknown(self, file: ChannelFile) -> int | None:
         """How many good rows of a file rate movies that aren't known.
 
-        The file is read again to its end, or to where it can't be read on.
+        The file is read again. None if it can't be read to its end.
         """
         if self.known is None:
             return 0
         anything_bad = BadRows(most=1.0, most_logged=0)
         reader = RatingReader(None, anything_bad, self.limits)
         n_unknown = 0
-        with contextlib.suppress(DataError):
+        try:
             for table in reader._tables(file):
                 is_known = np.isin(table.movie_id, self.known)
                 n_unknown += int(np.count_nonzero(~is_known))
+        except DataError:
+            return None
         return n_unknown
 
     def text_tables(

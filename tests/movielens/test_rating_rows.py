@@ -142,6 +142,13 @@ def test_all_rows_that_rate_unknown_movies_are_counted(
     )
 
 
+def test_rows_that_cannot_be_read_to_the_end_are_not_counted(write: Write) -> None:
+    text = RATINGS + '1,9,4.0,5\n2,"1,9.9,5\n3,8,4.0,5\n'
+    message = fault(write({"r.csv": text, "movies.csv": MOVIES}))
+    assert message.startswith("training/r.csv line 5: movieId is '9'")
+    assert message.endswith("drop the rows with on_bad_row=drop")
+
+
 # Quotes
 
 
