@@ -409,6 +409,8 @@ def _in_child(work: Callable[[], Any], most_mib: int) -> Any:
 
 
 def _answer(served: ServedModel, kind: Kind, path: Path, seconds: float) -> Figures:
+    # What was freed before would hide as much growth.
+    ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the peak is what there is now
     before = _memory("VmRSS")
     began = time.process_time()
@@ -463,8 +465,6 @@ def main() -> None:
     options = parser.parse_args()
 
     served = load((options.base_dir or _trained()) / "model")
-    # What loading has freed would hide as much growth.
-    ctypes.CDLL(None).malloc_trim(0)
     screen = console()
     table = Table("body", "MiB", "CPU s", "status", "MB of answer")
     results = {}

@@ -50,7 +50,7 @@ def test_memory_is_the_machines_or_the_lowest_limit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("memory_mib", "body_mib", "expected"),
-    [(64, 6, 1), (512, 6, 3), (100_000, 6, 4), (4096, 100, 2), (1024, 1024, 1)],
+    [(64, 6, 1), (512, 6, 3), (100_000, 6, 4), (1200, 100, 2), (1024, 1024, 1)],
 )
 def test_workers_fit_into_memory(memory_mib: int, body_mib: int, expected: int) -> None:
     assert choose_workers(4, memory_mib * MIB, 70 * MIB, body_mib) == expected

@@ -8,7 +8,7 @@ its list counts as its line, from 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -71,8 +71,14 @@ def _cut_instances(value: dict[str, Any]) -> Records:
     return Records(partial(_blocks, instances), Shape.INSTANCES, parameters)
 
 
-def _blocks(members: list[Any] | LongList) -> Iterator[RecordBlock]:
+def _blocks(members: list[Any] | LongList) -> Iterable[RecordBlock]:
     """All members, some at a time."""
+    if isinstance(members, list) and 0 < len(members) <= BLOCK_LINES:
+        return (RecordBlock(range(1, len(members) + 1), members),)
+    return _cut_blocks(members)
+
+
+def _cut_blocks(members: list[Any] | LongList) -> Iterator[RecordBlock]:
     n_before = 0
     for block in members.blocks() if isinstance(members, LongList) else [members]:
         for start in range(0, len(block), BLOCK_LINES):

@@ -309,10 +309,15 @@ class _LongText:
         raise AssertionError("a piece isn't JSON, but it is with what is around it")
 
     def _error(self, message: str, place: int) -> RequestError:
-        line = 1 + self.body.count(b"\n", 0, place)
-        line_start = max(self.begin, self.body.rfind(b"\n", 0, place) + 1)
-        before = np.frombuffer(self.body, np.uint8, place - line_start, line_start)
-        n_characters = np.count_nonzero(before & _TOP_BITS != _CONTINUED)
+        body = self.body
+        line = 1 + body.count(b"\n", 0, place)
+        line_start = body.rfind(b"\n", 0, place) + 1
+        line_start = max(line_start, self.begin)
+
+        n_bytes = place - line_start
+        before = np.frombuffer(body, np.uint8, n_bytes, line_start)
+        is_first_byte = before & _TOP_BITS != _CONTINUED
+        n_characters = np.count_nonzero(is_first_byte)
         return _not_json(line, message, int(n_characters) + 1)
 
 

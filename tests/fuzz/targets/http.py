@@ -13,8 +13,10 @@ from typing import Any
 from serve.app import Api, Application
 from serve.asgi import AsgiApplication, Message, Receive, Scope, Send
 from serve.errors import CODES
-from serve.models import Models
+from serve.model_places import ModelPlaces
+from serve.models import ModelLimits, Models
 from serve.multi_model import MultiModelApplication
+from serve.registry import Line, Registry, open_line
 from serve.server import Server, make_server
 from serve.settings import ServeSettings
 from tests.fuzz import samples
@@ -214,8 +216,17 @@ def _application() -> Api:
     return Application(samples.served(), _settings())
 
 
+@functools.cache
+def _line() -> tuple[Registry, Line]:
+    return open_line()
+
+
 def _multi_model() -> Api:
-    return MultiModelApplication(Models(1 << 30), _settings())
+    # There are no models below the root, so nothing goes over the line.
+    places = ModelPlaces(samples.folder("empty"))
+    _, line = _line()
+    models = Models(places, ModelLimits(memory_bytes=1 << 30), line, kept={})
+    return MultiModelApplication(models, _settings())
 
 
 def _ask(application: Api, data: bytes) -> tuple[int, bytes]:

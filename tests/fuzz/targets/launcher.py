@@ -19,7 +19,7 @@ from launcher.queries import Pair, PairError, parse_pairs, read_pairs
 from launcher.s3_uri import S3Uri
 from movielens.errors import RequestError
 from serve.formats.csv_rows import PAIRS
-from serve.rows import ParsedRequest
+from serve.rows import Rows
 from tests.fuzz import samples
 from tests.fuzz.target import Target
 
@@ -60,17 +60,17 @@ def query_rows(data: bytes) -> None:
         pairs = read_pairs(path)
     except PairError:
         with contextlib.suppress(RequestError):
-            assert not len(PAIRS.strict(data).queries)
+            assert not PAIRS.strict(data).whole().n_rows
         return
     if b'"' in data:
         return
-    parsed = PAIRS.lenient(data)
-    assert all("is blank" in message for message in parsed.faults.values())
-    _compare(pairs, parsed)
+    rows = PAIRS.lenient(data).whole()
+    assert all("is blank" in message for message in rows.faults.values())
+    _compare(pairs, rows)
 
 
-def _compare(pairs: list[Pair], parsed: ParsedRequest) -> None:
-    queries = parsed.queries
+def _compare(pairs: list[Pair], rows: Rows) -> None:
+    queries = rows.queries
     assert [pair.user_id for pair in pairs] == queries.user_id.tolist()
     assert [pair.movie_id for pair in pairs] == queries.movie_id.tolist()
     times = [np.nan if pair.timestamp is None else pair.timestamp for pair in pairs]
@@ -87,7 +87,7 @@ def query_arguments(data: bytes) -> None:
     except PairError:
         return
     sent = "\n".join(pair.as_csv() for pair in pairs)
-    _compare(pairs, PAIRS.strict(sent.encode()))
+    _compare(pairs, PAIRS.strict(sent.encode()).whole())
 
 
 def _query_rows() -> Iterator[bytes]:

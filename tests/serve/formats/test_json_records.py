@@ -35,7 +35,7 @@ names = st.sampled_from(["userId", "movieId", "timestamp", "rating", "instances"
 def test_json_and_json_lines_agree(records: list[dict[str, Any]]) -> None:
     def outcome(read: Any, body: str) -> object:
         try:
-            return as_written(read(body.encode()).queries)
+            return as_written(read(body.encode()).whole().queries)
         except RequestError as error:
             return str(error)
 
