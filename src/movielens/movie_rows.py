@@ -238,9 +238,15 @@ def _parquet_rows(
     file: ChannelFile, texts: list[str], limits: ReadLimits
 ) -> Iterator[dict[str, object]]:
     """The rows of a file, whose texts stay packed until their size is known."""
-    opened = pq.ParquetFile(file.path, read_dictionary=texts)
     n_bytes = 0
     with reading(file.name):
+        try:
+            opened = pq.ParquetFile(file.path, read_dictionary=texts)
+        except KeyError as error:
+            raise DataError(
+                f"{file.name} can't be read as Parquet (column {error} isn't in its "
+                "schema): write it again"
+            ) from error
         for batch in opened.iter_batches(_BATCH_ROWS, columns=list(MOVIE_COLUMNS)):
             n_bytes += sum(_text_bytes(column) for column in batch.columns)
             if n_bytes > limits.movie_bytes:
