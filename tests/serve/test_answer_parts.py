@@ -48,7 +48,7 @@ def test_no_body_takes_more_than_a_worker_may(served: ServedModel, name: str) ->
 
 @pytest.mark.slow
 def test_a_body_ten_times_as_long_takes_little_more(served: ServedModel) -> None:
-    for name in ("CSV with a header, in a batch", "JSON of one text, in a batch"):
+    for name in ("CSV with a header, in a batch", "JSON of objects, in a batch"):
         most = WORKER_MIB + BODY_FACTOR * 10 * BODY_MIB - OWN_MIB
         found = measure(served, KINDS[name], 10 * BODY_MIB, 0.5, most)
         assert found.status in (200, 400)
