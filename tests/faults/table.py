@@ -305,7 +305,42 @@ SERVING = (
         "serve/test_main.py::test_no_model_is_one_line",
     ),
 )
-TABLES = {"training": TRAINING, "hosts": HOSTS, "serving": SERVING}
+CLIENTS = (
+    Row(
+        "40 clients declare 6 MiB and send 2 bytes",
+        "other clients are answered meanwhile",
+        "serve/test_connection.py::test_bodies_that_do_not_come_hold_nobody_up",
+    ),
+    Row(
+        "a client sends half of a head",
+        "it is answered with 408 and cut off",
+        "serve/test_connection.py::"
+        "test_a_client_that_does_not_finish_its_head_is_cut_off",
+    ),
+    Row(
+        "a body stops, or comes too slowly",
+        "408",
+        "serve/test_connection.py::test_a_body_that_stops_is_408",
+    ),
+    Row(
+        "a client hangs up in the middle of its body",
+        "nothing of it stays",
+        "serve/test_connection.py::"
+        "test_a_truncated_body_gets_no_answer_and_harms_nobody",
+    ),
+    Row(
+        "more connections than a worker may hold",
+        "the one that has been idle for the longest gives way",
+        "serve/test_connection.py::test_idle_clients_give_way_to_new_ones",
+    ),
+    Row(
+        "no file descriptors are left",
+        "the worker serves on, and doesn't spin",
+        "serve/test_main.py::test_a_worker_with_few_file_descriptors_serves_on",
+    ),
+)
+
+TABLES = {"training": TRAINING, "hosts": HOSTS, "serving": SERVING, "clients": CLIENTS}
 
 
 def begin_of(name: str) -> str:
