@@ -60,7 +60,7 @@ def spec_from_arrays(arrays: Arrays) -> FeatureSpec:
 
     Raises:
         BuildError: the extension that makes features isn't built.
-        LookupError, TypeError, ValueError: an array is missing, or has other contents
+        ArithmeticError, LookupError, TypeError, ValueError: an array is missing, or has other contents
             than `spec_to_arrays` writes.
     """
     groups = _unpack(arrays["groups"])
@@ -82,6 +82,9 @@ def spec_from_arrays(arrays: Arrays) -> FeatureSpec:
     # With the first rows, here none, the extension gets its tables.
     nothing = np.empty(0, dtype=np.int64)
     spec.values(RatingQueries(nothing, nothing, nothing.astype(np.float64)))
+    # Requests with a history fit users anew, from arrays that no kernel reads.
+    rating = np.array(spec.scale.class_values[-1:])
+    spec.with_user_history(0, movies.movie_id[:1], rating[: len(movies)])
     return spec
 
 

@@ -7,7 +7,9 @@ import atexit
 import functools
 import json
 import re
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from serve.app import Api, Application
@@ -16,7 +18,7 @@ from serve.errors import CODES
 from serve.model_places import ModelPlaces
 from serve.models import ModelLimits, Models
 from serve.multi_model import MultiModelApplication
-from serve.registry import Line, Registry, open_line
+from serve.registry import Line
 from serve.server import Server, make_server
 from serve.settings import ServeSettings
 from tests.fuzz import samples
@@ -216,17 +218,32 @@ def _application() -> Api:
     return Application(samples.served(), _settings())
 
 
-@functools.cache
-def _line() -> tuple[Registry, Line]:
-    return open_line()
-
-
 def _multi_model() -> Api:
-    # There are no models below the root, so nothing goes over the line.
-    places = ModelPlaces(samples.folder("empty"))
-    _, line = _line()
-    models = Models(places, ModelLimits(memory_bytes=1 << 30), line, kept={})
-    return MultiModelApplication(models, _settings())
+    """Without models, and with places that hold no sound one."""
+    root = _places()
+    limits = ModelLimits(1 << 30)
+    return MultiModelApplication(
+        Models(ModelPlaces(root), limits, _line(), {}), _settings()
+    )
+
+
+@functools.cache
+def _places() -> Path:
+    root = samples.folder("places")
+    (root / "empty").mkdir()
+    (root / "damaged").mkdir()
+    (root / "damaged" / "manifest.json").write_text("{}")
+    (root / "out").symlink_to("/")
+    return root
+
+
+@functools.cache
+def _line() -> Line:
+    """A line to a process 1 that has ended."""
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    reader.close()
+    atexit.register(writer.close)
+    return Line(writer)
 
 
 def _ask(application: Api, data: bytes) -> tuple[int, bytes]:
@@ -285,6 +302,9 @@ def _model_requests() -> Iterator[bytes]:
     yield b'POST /models\n\n{"model_name": "a", "url": "/opt/ml/models/a/model"}'
     yield b'POST /models\n\n{"model_name": "../a", "url": "a\\u0000"}'
     yield b'POST /models\n\n{"model_name": "\\ud800", "url": "."}'
+    for place in ("empty", "damaged", "out", "../places", "damaged/manifest.json"):
+        named = json.dumps({"model_name": "a", "url": str(_places() / place)})
+        yield b"POST /models\n\n" + named.encode()
     yield b"DELETE /models/a\n\n"
     yield b"GET /models/a%20\n\n"
     yield b"POST /models/a/invoke\ncontent-type: text/csv\n\n1,1"
