@@ -154,9 +154,11 @@ class Manifest:
                 f"decision is {shown(decision)}, expected one of {expected}"
             )
 
-        lists = {name: value[name] for name in ("class_values", "feature_names")}
+        kinds = {"class_values": int | float, "feature_names": str}
+        lists = {name: value[name] for name in kinds}
         for name, found in lists.items():
-            if not isinstance(found, list):
+            is_list = isinstance(found, list)
+            if not is_list or not all(isinstance(each, kinds[name]) for each in found):
                 raise ValueError(f"{name} is {shown(found)}, expected a list")
 
         files = {}
