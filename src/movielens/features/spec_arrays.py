@@ -82,9 +82,10 @@ def spec_from_arrays(arrays: Arrays) -> FeatureSpec:
     # With the first rows, here none, the extension gets its tables.
     nothing = np.empty(0, dtype=np.int64)
     spec.values(RatingQueries(nothing, nothing, nothing.astype(np.float64)))
-    # Requests with a history fit users anew, from arrays that no kernel reads.
+    # Requests with a history fit users anew, from arrays that no kernel reads. Those of
+    # movies have to reach to the last one.
     rating = np.array(spec.scale.class_values[-1:])
-    spec.with_user_history(0, movies.movie_id[:1], rating[: len(movies)])
+    spec.with_user_history(0, movies.movie_id[-1:], rating[: len(movies)])
     return spec
 
 

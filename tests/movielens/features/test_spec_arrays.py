@@ -122,7 +122,7 @@ def test_other_arrays_are_refused_or_can_be_used(
         for other in of_another_kind(array):
             try:
                 found = spec_from_arrays({**arrays, name: np.ascontiguousarray(other)})
-            except (LookupError, TypeError, ValueError):
+            except (ArithmeticError, LookupError, TypeError, ValueError):
                 n_refused += 1
                 continue
             found.values(queries)
@@ -162,3 +162,13 @@ def test_an_older_movie_beyond_the_catalogue_costs_no_memory(
         arrays["profiles.older"] = np.full_like(older, movie)
         with pytest.raises(ValueError, match="names a movie that isn't"):
             spec_from_arrays(arrays)
+
+
+@pytest.mark.parametrize("name", ["factors.intercept_variance", "taste.raters"])
+def test_arrays_that_only_histories_need_are_tried(
+    spec: FeatureSpec, name: str
+) -> None:
+    arrays = spec_to_arrays(spec)
+    damaged = np.zeros_like(arrays[name][:1])
+    with pytest.raises((ArithmeticError, IndexError)):
+        spec_from_arrays({**arrays, name: damaged})
