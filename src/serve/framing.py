@@ -27,7 +27,10 @@ _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb') ([!"$-~]+) HTTP/([0-9]\.[0-9])\
 _WHOLE_URL = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 _START_OF_LINE = re.compile(_TOKEN + rb"(?: (?:[!-~]+(?: [!-~]*\r?)?)?)?")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
-_UPGRADE_LINE = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
+# A line of it that is well-formed; the parser refuses any other.
+_UPGRADE_LINE = re.compile(
+    rb"\r\nupgrade:[\t -~\x80-\xff]*(?=\r\n[^ \t])", re.IGNORECASE
+)
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Za-z.:]+\])(?::[0-9]*)?")
 
 

@@ -130,6 +130,14 @@ def test_an_offer_of_another_protocol_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
+    "line", [b"x\ntransfer-encoding: chunked", b"x\0", b"\x7f", b"x\r\n y"]
+)
+def test_an_offer_hides_nothing_from_the_parser(line: bytes) -> None:
+    head = b"GET / HTTP/1.1\r\nupgrade: " + line + b"\r\nhost: x\r\n\r\n"
+    assert without_offer(head) == head
+
+
+@pytest.mark.parametrize(
     ("target", "expected"),
     [
         (b"/", (b"/", b"")),

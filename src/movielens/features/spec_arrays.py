@@ -60,8 +60,8 @@ def spec_from_arrays(arrays: Arrays) -> FeatureSpec:
 
     Raises:
         BuildError: the extension that makes features isn't built.
-        ArithmeticError, LookupError, TypeError, ValueError: an array is missing, or has other contents
-            than `spec_to_arrays` writes.
+        ArithmeticError, LookupError, TypeError, ValueError: an array is missing, or
+            has other contents than `spec_to_arrays` writes.
     """
     groups = _unpack(arrays["groups"])
     blends = _unpack(arrays["blends"])
