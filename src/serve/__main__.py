@@ -107,7 +107,7 @@ def _serve(settings: ServeSettings) -> None:
     )
     # Models that are loaded by request may be in files that only root can read.
     if settings.user is not None and not settings.is_multi_model:
-        become(settings.user, settings.model_dir)
+        become(settings.user)
     # What is loaded stays. Collections that visited it would make the workers copy it.
     gc.freeze()
 
