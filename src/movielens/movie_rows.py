@@ -7,7 +7,6 @@ held in memory, so `ReadLimits` says how many there may be.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -192,8 +191,11 @@ def _parquet_movies(file: ChannelFile, limits: ReadLimits) -> Iterator[Movie]:
     opened = parquet_file(file.path, file.name)
     present = tuple(opened.schema_arrow.names)
     require_columns(file.name, present, MOVIE_COLUMNS)
+    metadata = opened.metadata
+    _require_few_values(file.name, metadata.num_rows, limits.movie_values)
     with reading(file.name):
-        texts = _require_little(file.name, opened.metadata, limits)
+        _require_few_bytes(file.name, metadata, limits.movie_bytes)
+        texts = _text_columns(opened.schema)
 
     for number, row in enumerate(_parquet_rows(file, texts, limits), start=1):
         place = f"row {number}"
@@ -204,34 +206,37 @@ def _parquet_movies(file: ChannelFile, limits: ReadLimits) -> Iterator[Movie]:
         yield _movie(file.name, place, str(row[MOVIE_ID]), title or "", genres)
 
 
-def _require_little(
-    name: str, metadata: pq.FileMetaData, limits: ReadLimits
-) -> list[str]:
-    """The paths of the text columns, after a look at the size of all."""
-    n_values: Counter[str] = Counter()
-    n_bytes = 0
-    texts: set[str] = set()
-    for group in range(metadata.num_row_groups):
-        row_group = metadata.row_group(group)
-        columns = map(row_group.column, range(row_group.num_columns))
-        for column in columns:
-            path = column.path_in_schema
-            if path.partition(".")[0] not in MOVIE_COLUMNS:
-                continue
-            n_values[path] += column.num_values
-            n_bytes += column.total_uncompressed_size
-            if column.physical_type == "BYTE_ARRAY":
-                texts.add(path)
+def _require_few_bytes(name: str, metadata: pq.FileMetaData, most: int) -> None:
+    """Check how much a file holds, according to itself.
 
-    most_values = max(n_values.values(), default=0)
-    if most_values > limits.movie_values:
-        raise DataError(
-            f"{name} holds {most_values} values in a column, "
-            f"the limit for movies is {limits.movie_values}: keep each movie once"
-        )
-    if n_bytes > limits.movie_bytes:
-        raise _too_large(name, limits.movie_bytes)
-    return sorted(texts)
+    The size of all columns says enough about most files. pyarrow ends the process if
+    it is asked for the size of a single column that is damaged, so it is asked only
+    where other columns may be large.
+    """
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    if sum(group.total_byte_size for group in groups) <= most:
+        return
+    n_bytes = 0
+    for group in groups:
+        for column in map(group.column, range(group.num_columns)):
+            if _is_of_movies(column.path_in_schema):
+                n_bytes += column.total_uncompressed_size
+    if n_bytes > most:
+        raise _too_large(name, most)
+
+
+def _is_of_movies(path: str) -> bool:
+    return path.partition(".")[0] in MOVIE_COLUMNS
+
+
+def _text_columns(schema: pq.ParquetSchema) -> list[str]:
+    """The paths of the columns of movies that hold text."""
+    columns = [schema.column(place) for place in range(len(schema))]
+    return [
+        column.path
+        for column in columns
+        if column.physical_type == "BYTE_ARRAY" and _is_of_movies(column.path)
+    ]
 
 
 def _parquet_rows(
@@ -239,6 +244,7 @@ def _parquet_rows(
 ) -> Iterator[dict[str, object]]:
     """The rows of a file, whose texts stay packed until their size is known."""
     n_bytes = 0
+    n_listed = 0
     with reading(file.name):
         try:
             opened = pq.ParquetFile(file.path, read_dictionary=texts)
@@ -248,15 +254,34 @@ def _parquet_rows(
                 "schema): write it again"
             ) from error
         for batch in opened.iter_batches(_BATCH_ROWS, columns=list(MOVIE_COLUMNS)):
-            n_bytes += sum(_text_bytes(column) for column in batch.columns)
+            n_listed += max(map(_n_listed, batch.columns))
+            _require_few_values(file.name, n_listed, limits.movie_values)
+            n_bytes += sum(map(_text_bytes, batch.columns))
             if n_bytes > limits.movie_bytes:
                 raise _too_large(file.name, limits.movie_bytes)
             yield from batch.to_pylist()
 
 
+def _require_few_values(name: str, n_values: int, most: int) -> None:
+    if n_values > most:
+        raise DataError(
+            f"{name} holds {n_values} values in a column, "
+            f"the limit for movies is {most}: keep each movie once"
+        )
+
+
+def _is_list(column: pa.Array) -> bool:
+    return pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+
+
+def _n_listed(column: pa.Array) -> int:
+    """How many values a column has in its lists; 0 if they aren't lists."""
+    return len(column.flatten()) if _is_list(column) else 0
+
+
 def _text_bytes(column: pa.Array) -> int:
     """How many bytes a column's texts take, each counted as often as it is there."""
-    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+    if _is_list(column):
         column = column.flatten()
     if not pa.types.is_dictionary(column.type):
         return int(column.nbytes)

@@ -271,8 +271,12 @@ def _ask(application: Api, data: bytes) -> tuple[int, bytes]:
     }
     sent: list[Message] = []
 
+    unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not unread:
+            await asyncio.Event().wait()  # the client waits for its answer
+        return unread.pop()
 
     async def send(message: Message) -> None:
         sent.append(message)
