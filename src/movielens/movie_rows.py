@@ -271,7 +271,8 @@ def _require_few_values(name: str, n_values: int, most: int) -> None:
 
 
 def _is_list(column: pa.Array) -> bool:
-    return pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+    kind = column.type
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def _n_listed(column: pa.Array) -> int:
