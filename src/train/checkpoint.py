@@ -225,8 +225,8 @@ def _stage(booster: bytes, reached: Mapping[str, Any]) -> Stage:
     n_rounds = reached["n_rounds"]
     complete = reached["complete"]
     losses = tuple(reached["losses"])
-    are_numbers = all(type(loss) in (int, float) for loss in losses)
-    if type(n_rounds) is not int or type(complete) is not bool or not are_numbers:
+    are_floats = all(type(loss) is float for loss in losses)
+    if type(n_rounds) is not int or type(complete) is not bool or not are_floats:
         raise TypeError("a stage isn't what was written")
     return Stage(booster, n_rounds, complete, losses)
 

@@ -260,6 +260,7 @@ STAGE = '{"fingerprint": {}, "stages": {"final": %s}}'
         checkpoint_of(STAGE % '{"n_rounds": "9", "complete": true, "losses": []}'),
         checkpoint_of(STAGE % '{"n_rounds": 9, "complete": 1, "losses": []}'),
         checkpoint_of(STAGE % '{"n_rounds": 9, "complete": true, "losses": ["1"]}'),
+        checkpoint_of(STAGE % '{"n_rounds": 9, "complete": true, "losses": [1]}'),
         checkpoint_of(STAGE % ("9" * 5000)),
         checkpoint_of("{}", bytes(10_000_000), zipfile.ZIP_DEFLATED),
     ],
