@@ -41,6 +41,7 @@ SLOW_MODULES = {
 SANITIZER_WORDS = ("sanitizer", "hostile")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test the marks that apply to it."""
     for item in items:
