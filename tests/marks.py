@@ -41,14 +41,11 @@ SLOW_MODULES = {
 SANITIZER_WORDS = ("sanitizer", "hostile")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test the marks that apply to it."""
     for item in items:
         if needs_docker(item):
             item.add_marker(pytest.mark.docker)
-            # They share an image and the engine, so one process runs them all.
-            item.add_marker(pytest.mark.xdist_group("docker"))
         if ends_with_any(item.path, SLOW_MODULES):
             item.add_marker(pytest.mark.slow)
         if any(word in item.name for word in SANITIZER_WORDS):
