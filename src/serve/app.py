@@ -19,7 +19,7 @@ from movielens.errors import RequestError
 from serve.asgi import Receive, Scope, Send, by_name
 from serve.bodies import (
     ClientDisconnectedError,
-    Line,
+    WaitingLine,
     declared_length,
     read_body,
     until_gone,
@@ -55,7 +55,7 @@ class Api:
         self._threads = ThreadPoolExecutor(
             settings.max_concurrent, thread_name_prefix="predict"
         )
-        self._line = Line(settings.held_bytes)
+        self._line = WaitingLine(settings.held_bytes)
         self._failures = Seldom()
         self._routes: dict[str, Methods] = {
             "/execution-parameters": {
@@ -166,9 +166,6 @@ class Api:
         }
         return json_response(parameters)
 
-    async def _read_body(self, receive: Receive, max_body_mib: int) -> bytes:
-        return await read_body(receive, max_body_mib)
-
     async def _invoke(
         self, served: ServedModel, scope: Scope, receive: Receive
     ) -> Response:
@@ -184,7 +181,7 @@ class Api:
     async def _read_and_answer(
         self, served: ServedModel, headers: RequestHeaders, receive: Receive
     ) -> Response:
-        body = await self._read_body(receive, self._settings.max_body_mib)
+        body = await read_body(receive, self._settings.max_body_mib)
         if len(body) >= LONG_BODY or headers.is_slow or may_be_slow(body):
             return await self._answer_in_thread(served, headers, body, receive)
         return answer(served, headers, body, self._rules)

@@ -68,7 +68,7 @@ async def until_gone(receive: Receive) -> None:
         message = await receive()
 
 
-class Line:
+class WaitingLine:
     """A number of bytes that may be held at once.
 
     Whoever would exceed it waits in line. A small request doesn't overtake a large one,

@@ -19,6 +19,7 @@ import orjson
 
 from serve.app import Api, Methods
 from serve.asgi import Receive, Scope
+from serve.bodies import read_body
 from serve.errors import HttpError
 from serve.models import Models
 from serve.response import Response, json_response
@@ -82,7 +83,7 @@ class MultiModelApplication(Api):
         return json_response(listed)
 
     async def _load(self, _scope: Scope, receive: Receive) -> Response:
-        body = await self._read_body(receive, _MOST_MIB)
+        body = await read_body(receive, _MOST_MIB)
         name, url = _model_to_load(body)
         await _in_pool(self._loads, self._models.load, name, url)
         return json_response({"modelName": name, "modelUrl": url})

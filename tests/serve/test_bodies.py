@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from serve.asgi import Receive
-from serve.bodies import ClientDisconnectedError, Line, declared_length, read_body
+from serve.bodies import (
+    ClientDisconnectedError,
+    WaitingLine,
+    declared_length,
+    read_body,
+)
 from serve.errors import HttpError
 from serve.resources import MIB
 
@@ -46,7 +51,7 @@ def test_a_client_that_is_gone_is_not_answered() -> None:
 
 def test_requests_that_would_hold_too_much_wait_in_line() -> None:
     async def scenario() -> list[str]:
-        line = Line(10)
+        line = WaitingLine(10)
         seen: list[str] = []
 
         async def hold(name: str, count: int) -> None:
@@ -71,7 +76,7 @@ def test_requests_that_would_hold_too_much_wait_in_line() -> None:
 
 def test_bytes_are_given_back_if_the_client_goes_when_its_turn_comes() -> None:
     async def scenario() -> None:
-        line = Line(1)
+        line = WaitingLine(1)
 
         async def hold() -> None:
             async with line.hold(1):
