@@ -41,11 +41,19 @@ SLOW_MODULES = {
 SANITIZER_WORDS = ("sanitizer", "hostile")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test the marks that apply to it."""
+    """Give each test the marks that apply to it, and its group.
+
+    `make test` runs each group in one process. Tests with Docker are one group, since
+    they share an image; otherwise a module is a group, since its tests share fixtures.
+    """
     for item in items:
+        group = item.path.stem
         if needs_docker(item):
             item.add_marker(pytest.mark.docker)
+            group = "docker"
+        item.add_marker(pytest.mark.xdist_group(group))
         if ends_with_any(item.path, SLOW_MODULES):
             item.add_marker(pytest.mark.slow)
         if any(word in item.name for word in SANITIZER_WORDS):
