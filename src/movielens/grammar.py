@@ -22,6 +22,7 @@ on them.
 
 from __future__ import annotations
 
+import csv
 import re
 from datetime import UTC, datetime
 
@@ -112,3 +113,15 @@ def lone_cr_line(data: bytes) -> int | None:
     if found is None:
         return None
     return data.count(b"\n", 0, found.start()) + 1
+
+
+def csv_fault(error: csv.Error) -> str:
+    """What is wrong with a row of CSV, and what to do.
+
+    Example:
+        >>> csv_fault(csv.Error("unexpected end of data"))
+        'a quote is left open in the row that begins here: close it'
+    """
+    if str(error) == "unexpected end of data":
+        return "a quote is left open in the row that begins here: close it"
+    return f"{error}, expected CSV"
