@@ -46,7 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test the marks that apply to it, and its group.
 
     `make test` runs each group in one process. Tests with Docker are one group, since
-    they share an image; otherwise a module is a group, since its tests share fixtures.
+    they share an image. It takes longest and comes first. Otherwise a module is a
+    group, since its tests share fixtures.
     """
     for item in items:
         group = item.path.stem
