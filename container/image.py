@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from container.base import find_bases
+from container.base import NATIVE, Platform, find_bases
 from container.engine import engine_answers
 from launcher.docker import last_line, run_docker, stream_docker
 from launcher.errors import ImageError
@@ -47,6 +47,7 @@ def build(
     tag: str = TAG,
     base: str | None = None,
     *,
+    platform: Platform = NATIVE,
     root: Path = ROOT,
     use_cache: bool = True,
 ) -> ImageFacts:
@@ -55,6 +56,7 @@ def build(
     Args:
         tag: the name to give it.
         base: the image to build on, by default the Dockerfile's or the stand-in.
+        platform: what the image shall run on.
         root: the folder of the Dockerfile.
         use_cache: whether to take what an earlier build has made.
 
@@ -67,7 +69,7 @@ def build(
             "no Docker engine answers; `python -m container.engine` starts one "
             "if it may"
         )
-    bases = find_bases(base or public_base(), os.environ)
+    bases = find_bases(base or public_base(), os.environ, platform)
 
     arguments = {
         "BASE_IMAGE": bases.final,
@@ -75,6 +77,7 @@ def build(
         **build_arguments(root, os.environ),
     }
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    options += platform.options
     if not use_cache:
         options.append("--no-cache")
     if stream_docker("build", *options, "--tag", tag, str(root)):
@@ -119,10 +122,15 @@ def main(arguments: list[str] | None = None) -> int:
         "--base",
         help="image to build on (default: the Dockerfile's, or a stand-in)",
     )
+    parser.add_argument(
+        "--platform",
+        default="",
+        help="such as linux/arm64 (default: this machine's)",
+    )
     options = parser.parse_args(arguments)
 
     try:
-        facts = build(options.tag, options.base)
+        facts = build(options.tag, options.base, platform=Platform(options.platform))
     except (ImageError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1
