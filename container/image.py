@@ -48,6 +48,7 @@ def build(
     base: str | None = None,
     *,
     platform: Platform = NATIVE,
+    gpu: bool = False,
     root: Path = ROOT,
     use_cache: bool = True,
 ) -> ImageFacts:
@@ -57,6 +58,7 @@ def build(
         tag: the name to give it.
         base: the image to build on, by default the Dockerfile's or the stand-in.
         platform: what the image shall run on.
+        gpu: whether XGBoost shall train on GPUs.
         root: the folder of the Dockerfile.
         use_cache: whether to take what an earlier build has made.
 
@@ -74,7 +76,7 @@ def build(
     arguments = {
         "BASE_IMAGE": bases.final,
         "BUILDER_IMAGE": bases.builder,
-        **build_arguments(root, os.environ),
+        **build_arguments(root, os.environ, gpu=gpu),
     }
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
     options += platform.options
@@ -127,10 +129,16 @@ def main(arguments: list[str] | None = None) -> int:
         default="",
         help="such as linux/arm64 (default: this machine's)",
     )
+    parser.add_argument("--gpu", action="store_true", help="with XGBoost for GPUs")
     options = parser.parse_args(arguments)
 
     try:
-        facts = build(options.tag, options.base, platform=Platform(options.platform))
+        facts = build(
+            options.tag,
+            options.base,
+            platform=Platform(options.platform),
+            gpu=options.gpu,
+        )
     except (ImageError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1
