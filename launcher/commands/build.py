@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from launcher import names
+from launcher.config import Platform
 from launcher.errors import ImageError
 from launcher.images import build_command, local_image
 from launcher.instance_types import has_gpu
@@ -26,9 +27,9 @@ def build(
         Path, typer.Option("--directory", help="Where the Dockerfile is.")
     ] = Path(),
     platform: Annotated[
-        str,
+        Platform | None,
         typer.Option("--platform", help="Replaces `platform` of the configuration."),
-    ] = "",
+    ] = None,
     gpu: Annotated[
         bool | None,
         typer.Option(
