@@ -8,6 +8,8 @@ ARG BASE_IMAGE=python:3.13-slim
 # The stages that download and compile may have a base of their own, for example one that trusts a company's CA.
 # It must have the same python3 at the same path as BASE_IMAGE. Nothing of it gets into the final image.
 ARG BUILDER_IMAGE=${BASE_IMAGE}
+# With GPU=1 XGBoost trains on NVIDIA's GPUs too (CUDA 12, so the driver must be 525 or newer).
+ARG GPU=
 
 
 FROM ${BUILDER_IMAGE} AS dependencies
@@ -31,7 +33,8 @@ RUN python3 -m venv /build/tools \
     && python3 -m venv --without-pip /opt/halfstar
 
 # The wheels' hashes are checked here. They are then installed by name, since pip would note the path of a file in the image.
-COPY container/requirements.txt /build/
+ARG GPU
+COPY container/requirements${GPU:+-gpu}.txt /build/requirements.txt
 RUN /build/tools/bin/pip wheel --require-hashes --no-deps --no-build-isolation \
         --requirement /build/requirements.txt --wheel-dir /build/wheels \
     && sed -e '/--hash=/d' -e 's/ *\\$//' /build/requirements.txt > /build/names.txt \
@@ -103,6 +106,9 @@ COPY --from=bill /build/bill/sbom.cdx.json /opt/halfstar/sbom.cdx.json
 ENV PATH=/opt/halfstar/bin:${PATH} PYTHONUNBUFFERED=1
 # SageMaker runs images as root, and training must. A server of one model becomes this user (nobody) when the model is loaded.
 ENV HALFSTAR_SERVE_USER=65534:65534
+# By these NVIDIA's runtime knows what a container gets. Empty ones are as good as none.
+ARG GPU
+ENV NVIDIA_VISIBLE_DEVICES=${GPU:+all} NVIDIA_DRIVER_CAPABILITIES=${GPU:+compute,utility}
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=10s --start-period=240s --retries=3 \
     CMD ["/opt/halfstar/bin/python3", "-I", "-S", "/opt/halfstar/health.py"]
@@ -114,6 +120,7 @@ ARG REVISION=unknown
 ARG CREATED=1980-01-01T00:00:00Z
 ARG SOURCE=unknown
 LABEL org.halfstar=1 \
+    org.halfstar.gpu="${GPU}" \
     org.opencontainers.image.title="Halfstar" \
     org.opencontainers.image.description="Trains an XGBoost multiclass model on raw MovieLens CSVs and serves raw-id requests, on SageMaker or anywhere." \
     org.opencontainers.image.licenses="Apache-2.0" \

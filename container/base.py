@@ -27,9 +27,15 @@ from launcher.errors import ImageError
 LABEL = "org.halfstar=1"
 
 SUITE = "trixie"
-STAND_IN = f"halfstar-base:{SUITE}"
 STAND_IN_PACKAGES = ("python3", "python3-venv", "ca-certificates")
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Unlike `docker import`, a build gives the image another processor's name.
+STAND_IN_DOCKERFILE = f"""\
+FROM scratch
+ADD base.tar /
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LABEL {LABEL}
+CMD ["python3"]
+"""
 
 SYSTEM_CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 CA_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -51,6 +57,36 @@ UNREACHABLE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
+class Platform:
+    """What an image runs on.
+
+    Attributes:
+        name: such as ``linux/arm64``; empty for that of this machine.
+    """
+
+    name: str = ""
+
+    @property
+    def options(self) -> list[str]:
+        """Options of ``docker build`` and ``docker pull``."""
+        return [f"--platform={self.name}"] if self.name else []
+
+    @property
+    def architecture(self) -> str:
+        """Debian's and Docker's word for the processor, such as ``arm64``."""
+        return self.name.rpartition("/")[2]
+
+    @property
+    def stand_in(self) -> str:
+        """The tag of the stand-in."""
+        suffix = f"-{self.architecture}" if self.name else ""
+        return f"halfstar-base:{SUITE}{suffix}"
+
+
+NATIVE = Platform()
+
+
+@dataclass(frozen=True, slots=True)
 class Bases:
     """What the Dockerfile builds on.
 
@@ -63,7 +99,9 @@ class Bases:
     builder: str
 
 
-def find_bases(public: str, environ: Mapping[str, str]) -> Bases:
+def find_bases(
+    public: str, environ: Mapping[str, str], platform: Platform = NATIVE
+) -> Bases:
     """The public base if it is here or can be pulled, otherwise the stand-in.
 
     Raises:
@@ -71,17 +109,23 @@ def find_bases(public: str, environ: Mapping[str, str]) -> Bases:
         subprocess.CalledProcessError: if a command fails; it has printed why.
     """
     bundle = ca_bundle(environ)
-    if has_image(public) or _pull(public):
-        return Bases(public, _builder(public, bundle))
+    if has_image(public, platform) or _pull(public, platform):
+        return Bases(public, _builder(public, bundle, platform))
 
-    if not has_image(STAND_IN):
-        _make_stand_in()
-    return Bases(STAND_IN, _builder(STAND_IN, bundle or SYSTEM_CA_BUNDLE))
+    stand_in = platform.stand_in
+    if not has_image(stand_in, platform):
+        _make_stand_in(platform)
+    bundle = bundle or SYSTEM_CA_BUNDLE
+    return Bases(stand_in, _builder(stand_in, bundle, platform))
 
 
-def has_image(tag: str) -> bool:
-    """Whether the engine already has the image."""
-    return run_docker("image", "inspect", tag).returncode == 0
+def has_image(tag: str, platform: Platform = NATIVE) -> bool:
+    """Whether the engine already has the image, for this platform."""
+    form = "{{.Os}}/{{.Architecture}}"
+    found = run_docker("image", "inspect", "--format", form, tag)
+    if found.returncode:
+        return False
+    return platform.name in ("", found.stdout.strip())
 
 
 def is_unreachable(message: str) -> bool:
@@ -98,9 +142,9 @@ def ca_bundle(environ: Mapping[str, str]) -> Path | None:
     return None
 
 
-def _pull(public: str) -> bool:
+def _pull(public: str, platform: Platform) -> bool:
     """Pull the base; False if no registry was reached."""
-    pulled = run_docker("pull", public, show=True)
+    pulled = run_docker("pull", *platform.options, public, show=True)
     if pulled.returncode == 0:
         return True
 
@@ -108,16 +152,26 @@ def _pull(public: str) -> bool:
     if not is_unreachable(message):
         raise ImageError(f"{public} can't be pulled: {message}")
     print(
-        f"{message}\nno registry can be reached, so {STAND_IN} replaces {public}",
+        f"{message}\nno registry can be reached, "
+        f"so {platform.stand_in} replaces {public}",
         file=sys.stderr,
     )
     return False
 
 
-def _make_stand_in() -> None:
-    """Make the stand-in base and give it its tag."""
+def _make_stand_in(platform: Platform) -> None:
+    """Make the stand-in base and give it its tag.
+
+    For another kind of processor than this machine's, its programs run under
+    emulation, so qemu must be registered for them (package qemu-user-static).
+    """
+    packages = {"mmdebstrap": ("mmdebstrap",)}
+    architecture: list[str] = []
+    if platform.name:
+        architecture = [f"--architectures={platform.architecture}"]
+        packages["arch-test"] = ("arch-test",)
     try:
-        debian.ensure_commands({"mmdebstrap": ("mmdebstrap",)})
+        debian.ensure_commands(packages)
     except debian.MissingCommandError as error:
         raise ImageError(
             f"no registry can be reached, and to make a base here {error}; or name a "
@@ -126,33 +180,38 @@ def _make_stand_in() -> None:
 
     # Without a mirror mmdebstrap takes Debian's own.
     mirror = debian.mirror() if debian.is_debian() else None
-    settings = ['CMD ["python3"]', f"ENV PATH={PATH}", f"LABEL {LABEL}"]
-    changes = [f"--change={setting}" for setting in settings]
+    include = f"--include={','.join(STAND_IN_PACKAGES)}"
+    command = ["mmdebstrap", "--variant=minbase", *architecture, include, SUITE]
 
     with tempfile.TemporaryDirectory(prefix="halfstar-") as folder:
-        tar = str(Path(folder) / f"{SUITE}.tar")
-        include = f"--include={','.join(STAND_IN_PACKAGES)}"
-        command = ["mmdebstrap", "--variant=minbase", include, SUITE, tar]
+        command.append(str(Path(folder) / "base.tar"))
         if mirror is not None:
             command.append(mirror)
         subprocess.run(command, check=True)
-        if stream_docker("import", *changes, tar, STAND_IN):
-            raise ImageError(f"docker import of {STAND_IN} failed; its output says why")
+
+        (Path(folder) / "Dockerfile").write_text(STAND_IN_DOCKERFILE)
+        tag = platform.stand_in
+        options = ["--quiet", *platform.options]
+        if stream_docker("build", *options, "--tag", tag, folder):
+            raise ImageError(f"docker build of {tag} failed; its output says why")
 
 
-def _builder(base: str, bundle: Path | None) -> str:
+def _builder(base: str, bundle: Path | None, platform: Platform) -> str:
     """The base itself, or the base plus the CA bundle under a tag of our own."""
     if bundle is None or not bundle.is_file():
         return base
 
     name = base.removeprefix("halfstar-base:")
     name = re.sub(r"[^a-zA-Z0-9.]+", "-", name)
+    if platform.name and not name.endswith(platform.architecture):
+        name = f"{name}-{platform.architecture}"
     tag = f"halfstar-base:{name}-build"
 
     with tempfile.TemporaryDirectory(prefix="halfstar-") as folder:
         (Path(folder) / "Dockerfile").write_text(BUILDER_DOCKERFILE)
         shutil.copyfile(bundle, Path(folder) / "ca-certificates.crt")
         options = ["--quiet", "--label", LABEL, "--build-arg", f"BASE={base}"]
+        options += platform.options
         if stream_docker("build", *options, "--tag", tag, folder):
             raise ImageError(f"docker build of {tag} failed; its output says why")
     return tag

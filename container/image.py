@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from container.base import find_bases
+from container.base import NATIVE, Platform, find_bases
 from container.engine import engine_answers
 from launcher.docker import last_line, run_docker, stream_docker
 from launcher.errors import ImageError
@@ -47,6 +47,8 @@ def build(
     tag: str = TAG,
     base: str | None = None,
     *,
+    platform: Platform = NATIVE,
+    gpu: bool = False,
     root: Path = ROOT,
     use_cache: bool = True,
 ) -> ImageFacts:
@@ -55,6 +57,8 @@ def build(
     Args:
         tag: the name to give it.
         base: the image to build on, by default the Dockerfile's or the stand-in.
+        platform: what the image shall run on.
+        gpu: whether XGBoost shall train on GPUs.
         root: the folder of the Dockerfile.
         use_cache: whether to take what an earlier build has made.
 
@@ -67,14 +71,15 @@ def build(
             "no Docker engine answers; `python -m container.engine` starts one "
             "if it may"
         )
-    bases = find_bases(base or public_base(), os.environ)
+    bases = find_bases(base or public_base(), os.environ, platform)
 
     arguments = {
         "BASE_IMAGE": bases.final,
         "BUILDER_IMAGE": bases.builder,
-        **build_arguments(root, os.environ),
+        **build_arguments(root, os.environ, gpu=gpu),
     }
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    options += platform.options
     if not use_cache:
         options.append("--no-cache")
     if stream_docker("build", *options, "--tag", tag, str(root)):
@@ -119,10 +124,21 @@ def main(arguments: list[str] | None = None) -> int:
         "--base",
         help="image to build on (default: the Dockerfile's, or a stand-in)",
     )
+    parser.add_argument(
+        "--platform",
+        default="",
+        help="such as linux/arm64 (default: this machine's)",
+    )
+    parser.add_argument("--gpu", action="store_true", help="with XGBoost for GPUs")
     options = parser.parse_args(arguments)
 
     try:
-        facts = build(options.tag, options.base)
+        facts = build(
+            options.tag,
+            options.base,
+            platform=Platform(options.platform),
+            gpu=options.gpu,
+        )
     except (ImageError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 1

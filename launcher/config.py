@@ -27,6 +27,7 @@ ENVIRONMENT_PREFIX = "HALFSTAR_"
 _CONTAINER_PREFIX = f"{ENVIRONMENT_PREFIX}ENVIRONMENT_"
 EndpointKind = Literal["real-time", "serverless", "async"]
 InputMode = Literal["File", "FastFile", "Pipe"]
+Platform = Literal["linux/amd64", "linux/arm64"]
 
 # Tables whose keys the user chooses.
 _FREE_TABLES = ("environment", "hyperparameters", "tags")
@@ -107,11 +108,11 @@ class Config:
     data: str = _setting(
         "data/ml-latest-small", "data", "directory of the raw MovieLens files"
     )
-    platform: str = _setting(
+    platform: Platform = _setting(
         "linux/amd64",
         "platform",
         "the image's platform",
-        choices=("linux/amd64", "linux/arm64"),
+        choices=get_args(Platform),
     )
     training_instance_type: str = _setting(
         "ml.m5.large", "training.instance_type", "instances of a training job"

@@ -52,12 +52,14 @@ class LocalImage:
         platform: such as ``linux/amd64``.
         version: from its label, empty if it has none.
         revision: the git commit from its label, empty if it has none.
+        is_for_gpus: whether its label says that its XGBoost trains on GPUs.
     """
 
     image_id: str
     platform: str
     version: str
     revision: str
+    is_for_gpus: bool = False
 
     @property
     def short_id(self) -> str:
@@ -135,6 +137,7 @@ def local_image(name: str) -> LocalImage | None:
             platform=f"{facts['Os']}/{facts['Architecture']}",
             version=labels.get("org.opencontainers.image.version", ""),
             revision=labels.get("org.opencontainers.image.revision", ""),
+            is_for_gpus=bool(labels.get("org.halfstar.gpu")),
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise ImageError(

@@ -15,14 +15,23 @@ _NOT_OURS = (OSError, LookupError, RecursionError, TypeError, ValueError)
 EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
 
 
-def build_arguments(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+def build_arguments(
+    root: Path, environ: Mapping[str, str], *, gpu: bool = False
+) -> dict[str, str]:
     """The Dockerfile's build arguments that say what is built, and of which time.
 
     The time is the commit's, so that two builds of a commit have the same. The
     environment's ``SOURCE_DATE_EPOCH`` replaces it. Outside a repository the
     Dockerfile's own default remains.
+
+    Args:
+        root: the folder of the Dockerfile.
+        environ: the environment's variables.
+        gpu: whether XGBoost shall train on GPUs.
     """
     arguments = {"VERSION": version(root), "REVISION": revision(root)}
+    if gpu:
+        arguments["GPU"] = "1"
     epoch = environ.get(EPOCH_VARIABLE) or _git(root, "log", "-1", "--format=%ct")
     if epoch.isascii() and epoch.isdecimal():
         created = datetime.fromtimestamp(int(epoch), UTC)

@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from launcher import names
+from launcher.config import Platform
 from launcher.errors import ImageError
 from launcher.images import build_command, local_image
+from launcher.instance_types import has_gpu
 from launcher.options import DryRun, Json, start_session
 from launcher.source import build_arguments
 
@@ -24,6 +26,17 @@ def build(
     directory: Annotated[
         Path, typer.Option("--directory", help="Where the Dockerfile is.")
     ] = Path(),
+    platform: Annotated[
+        Platform | None,
+        typer.Option("--platform", help="Replaces `platform` of the configuration."),
+    ] = None,
+    gpu: Annotated[
+        bool | None,
+        typer.Option(
+            "--gpu/--no-gpu",
+            help="With XGBoost for GPUs (default: if training instances have one).",
+        ),
+    ] = None,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -37,19 +50,22 @@ def build(
             "run this in a clone of the project, or name its folder with --directory"
         )
     name = names.image(session.config)
-    platform = session.config.platform
+    platform = platform or session.config.platform
+    if gpu is None:
+        gpu = has_gpu(session.config.training_instance_type)
     command = build_command(
         directory,
         name,
         platform,
-        build_arguments(directory, os.environ),
+        build_arguments(directory, os.environ, gpu=gpu),
         extra=tuple(context.args),
     )
     if dry_run:
         session.emit({"plan": [{"says": f"build {name}", "run": command}]})
         return
 
-    session.say_doing(f"build {name} for {platform}")
+    what = f"{platform} with GPUs" if gpu else platform
+    session.say_doing(f"build {name} for {what}")
     # docker's progress goes to stderr, because stdout is for the result.
     code = subprocess.run(command, stdout=2, check=False).returncode
     if code:
@@ -61,6 +77,7 @@ def build(
         "image": name,
         "id": image.image_id,
         "platform": image.platform,
+        "gpu": image.is_for_gpus,
         "tags": list(image.tags),
     }
     tags = ", ".join(image.tags)

@@ -7,7 +7,6 @@ have nothing to do to it.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -18,6 +17,7 @@ from launcher.config import Config
 from launcher.docker import run_docker
 from launcher.errors import AwsError, LauncherError
 from launcher.images import local_image, registry_access, remote_image
+from launcher.instance_types import has_gpu, runs
 from launcher.options import Json, start_session
 from launcher.plans.setup import plan_bucket, plan_repository, plan_role
 from launcher.redaction import redacted
@@ -26,10 +26,6 @@ from launcher.session import Session, fill_in_region
 from launcher.tables import text_table
 from launcher.world.local_data import read_local_data
 from launcher.world.resources import read_bucket, read_repository, read_role
-
-# AWS marks its own ARM processors with a g after the generation: m6g, c7gn and g5g,
-# but not g4dn.
-_ARM_INSTANCE = re.compile(r"ml\.[a-z]+[0-9]+g")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +101,7 @@ def _checks(config: Config) -> list[Check]:
         Check("docker", _docker),
         Check("image", _image),
         Check("platform", _platform),
+        Check("gpu", _gpu, needs=("image",)),
         Check("data", _data),
         Check("region", _region),
         Check("credentials", _credentials, needs=("region",)),
@@ -149,11 +146,27 @@ def _platform(session: Session) -> Finding:
     config = session.config
     instance_types = {config.training_instance_type, config.hosting_instance_type}
     for instance_type in sorted(instance_types):
-        is_arm = _ARM_INSTANCE.match(instance_type) is not None
-        if is_arm != (config.platform == "linux/arm64"):
+        if not runs(instance_type, config.platform):
             found = f"{instance_type} doesn't run images for {config.platform}"
             return Finding(False, found, "set `platform`, or another instance type")
     return Finding(True, f"{config.platform} on {', '.join(sorted(instance_types))}")
+
+
+def _gpu(session: Session) -> Finding:
+    """Whether the image can use the GPU of training instances."""
+    instance_type = session.config.training_instance_type
+    image = local_image(names.image(session.config))
+    is_for_gpus = image is not None and image.is_for_gpus
+    if not has_gpu(instance_type):
+        found = f"{instance_type} has none"
+        if is_for_gpus:
+            found += ", so the image trains on its CPUs"
+        return Finding(True, found)
+    if not is_for_gpus:
+        found = f"{instance_type} has a GPU, but the image trains on CPUs"
+        fix = "run `launcher build`, or set `training.instance_type`"
+        return Finding(False, found, fix)
+    return Finding(True, f"the image trains on the GPU of {instance_type}")
 
 
 def _data(session: Session) -> Finding:

@@ -134,17 +134,6 @@ class FeatureBlocks:
 
         return replace(self, make=make)
 
-    def of_columns(self, columns: NDArray[np.int64]) -> FeatureBlocks:
-        """The same rows with only these features (int64 positions)."""
-        chosen = tuple(self.columns[column] for column in columns)
-
-        def make() -> Iterator[Block]:
-            for positions, features in self.make():
-                values = features.values.take(columns, axis=1)
-                yield positions, FeatureMatrix(values, chosen)
-
-        return replace(self, columns=chosen, make=make)
-
     def rows(self, cluster: Cluster = ALONE) -> Rows:
         """Positions of the rows of all hosts, rising."""
         no_rows, _ = self.no_rows()

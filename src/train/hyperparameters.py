@@ -242,8 +242,8 @@ class Hyperparameters:
         default="auto",
         names=get_args(Device),
         meaning=(
-            "where XGBoost trains; `auto` takes a GPU if there is one and XGBoost is "
-            "built with CUDA, which this image's isn't"
+            "where XGBoost trains; `auto` takes a GPU if the instance has one and the "
+            "image is built for GPUs"
         ),
         shapes_model=False,
     )

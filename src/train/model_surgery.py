@@ -22,6 +22,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.ubjson import Encoded, dumps, loads
+from train.bins import Cuts
 from train.schedule import Schedule
 
 # A leaf is a small step towards a margin. Thousands of errors of half this size don't
@@ -72,15 +73,18 @@ class GrowingBooster:
             return 0
         return len(self._trees) // _trees_a_round(self._model)
 
-    def add(self, booster: xgboost.Booster, columns: NDArray[np.int64]) -> None:
-        """Add the only round of ``booster``.
+    def add(
+        self, booster: xgboost.Booster, columns: NDArray[np.int64], cuts: Cuts
+    ) -> None:
+        """Add the only round of ``booster``, which was trained on bins.
 
-        The booster was trained on `train.quantised_matrix.MISSING`. As the least of all
-        numbers it went to the left everywhere; so missing values now go there.
+        A missing value was in the lowest bin, which is on the left of every split; so
+        missing values now go there.
 
         Args:
             booster: one round.
             columns: int64 (n_columns,), where its features are among all features.
+            cuts: between the bins of all features.
         """
         model = _model(booster)
         n_features = str(len(self.names))
@@ -89,6 +93,10 @@ class GrowingBooster:
             feature = tree["split_indices"]
             among_all = np.where(is_split, columns[feature], 0)
             tree["split_indices"] = among_all.astype(feature.dtype)
+            values = tree["split_conditions"].copy()
+            splits = among_all[is_split], values[is_split]
+            values[is_split] = cuts.thresholds(*splits)
+            tree["split_conditions"] = values
             tree["default_left"] = np.ones_like(tree["default_left"])
             tree["tree_param"]["num_feature"] = n_features
             tree["id"] = len(self._trees)

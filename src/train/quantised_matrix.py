@@ -1,75 +1,76 @@
-"""XGBoost's quantised matrix, filled block by block, so that the full matrix of floats
-never exists.
+"""XGBoost's quantised matrix of some features, filled from bins (`train.bins`).
 
-XGBoost goes through the blocks twice: to find the quantiles, then to put every value
-into its bin. A quantised matrix with missing values takes four bytes a value and more
-time; one without takes a single byte. So a missing value is replaced by `MISSING`, a
-number below all others. The trees are changed afterwards to send missing values where
-that number went (`train.model_surgery.GrowingBooster`).
+XGBoost goes through the blocks three times: to count the values, then to put each into
+its bin by row, then by column. Here a value is the number of its bin, so a few rows,
+one a bin, tell XGBoost all cuts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from train.blocks import Block, FeatureBlocks
+from train.bins import BinnedBlocks, Cuts
 
 Label = NDArray[np.int64] | NDArray[np.float32]
-
-MISSING = np.float32(-3e38)
+Columns = NDArray[np.int64]
 
 
 def quantised_matrix(
-    blocks: FeatureBlocks,
-    label: Label,
-    max_bin: int,
-    bins_of: xgboost.DMatrix | None = None,
+    blocks: BinnedBlocks, columns: Columns, label: Label, max_bin: int
 ) -> xgboost.QuantileDMatrix:
     """The matrix of some rows, in the order of their blocks.
 
     Args:
-        blocks: the features; positions of rows point into ``label``.
+        blocks: the bins; positions of rows point into ``label``.
+        columns: int64 (n_columns,), which features, as positions among all.
         label: int64 or float32 (n_rows,), the class index or the stars of all rows.
-        max_bin: bins a feature.
-        bins_of: a matrix whose bins are used; new ones are found without it.
+        max_bin: bins a feature, as the cuts were found with.
     """
-    source = _BlockIterator(blocks, label)
-    return xgboost.QuantileDMatrix(source, max_bin=max_bin, ref=bins_of)
+    every_bin = _every_bin(blocks.cuts, columns)
+    reference = xgboost.QuantileDMatrix(every_bin, max_bin=max_bin)
+    source = _BlockIterator(blocks, columns, label)
+    return xgboost.QuantileDMatrix(source, max_bin=max_bin, ref=reference)
+
+
+def _every_bin(cuts: Cuts, columns: Columns) -> NDArray[np.float32]:
+    """Rows in which each feature has each of its bins, float32 (n_rows, n_columns)."""
+    n_bins = cuts.n_bins[columns]
+    last = n_bins - 1
+    row = np.arange(n_bins.max(initial=1))
+    values = np.minimum(row[:, np.newaxis], last)
+    return values.astype(np.float32)
 
 
 class _BlockIterator(xgboost.DataIter):
     """Hands the blocks to XGBoost, as often as it asks for them."""
 
-    def __init__(self, blocks: FeatureBlocks, label: Label) -> None:
+    def __init__(self, blocks: BinnedBlocks, columns: Columns, label: Label) -> None:
         super().__init__(release_data=True)
         self._blocks = blocks
+        self._columns = columns
         self._label = label
-        self._left: Iterator[Block] = iter(())
-        self._has_given = False
+        self._n_given = 0
 
     def reset(self) -> None:
         """Begin anew."""
-        self._left = self._blocks.make()
-        self._has_given = False
+        self._n_given = 0
 
-    def next(self, input_data: Callable[..., Any]) -> bool:
+    def next(self, input_data: Callable[..., object]) -> bool:
         """Hand over one block; False when there is none left."""
-        block = next(self._left, None)
-        if block is None and self._has_given:
+        blocks = self._blocks.blocks
+        if self._n_given == len(blocks):
             return False
-        if block is None:
-            # A host without rows needs a matrix too.
-            block = self._blocks.no_rows()
-        self._has_given = True
+        rows, bins = blocks[self._n_given]
+        self._n_given += 1
 
-        rows, features = block
-        # Of a number and NaN, fmax takes the number.
-        values = np.fmax(features.values, MISSING)
-        names = [column.name for column in self._blocks.columns]
-        input_data(data=values, label=self._label[rows], feature_names=names)
+        names = [self._blocks.names[column] for column in self._columns]
+        input_data(
+            data=bins[self._columns].T,
+            label=self._label[rows],
+            feature_names=names,
+        )
         return True

@@ -142,7 +142,7 @@ class Boosting:
             margins = [
                 booster.predict(matrix, output_margin=True) for matrix in view.matrices
             ]
-            growing.add(booster, view.columns)
+            growing.add(booster, view.columns, view.cuts)
             if len(view.matrices) > 1:
                 losses.append(_loss(booster, view.matrices[1]))
 
@@ -186,7 +186,8 @@ class Boosting:
             **self.params,
             "tree_method": _TREE_METHOD,
             "seed": seed,
-            "colsample_bytree": view.share,
+            # The view is the share.
+            "colsample_bytree": 1.0,
         }
         booster = xgboost.Booster(params, view.matrices)
         booster.update(view.matrices[0], 0)

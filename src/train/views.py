@@ -6,8 +6,7 @@ the features that the rounds may look at are dealt into a few matrices, like car
 hands, and the rounds take turns with the matrices. A round that sees fewer features
 takes less time.
 
-The features of a very large data set aren't kept, and each matrix would make them anew.
-Then there is one matrix of all features, and XGBoost draws the share.
+All views are filled from the same bins, which are made once.
 """
 
 from __future__ import annotations
@@ -17,15 +16,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import xgboost
-from numpy.typing import NDArray
 
 from movielens.features import Part
+from train.bins import BinnedBlocks, Cuts
 from train.blocks import FeatureBlocks
 from train.cluster import ALONE, Cluster
-from train.quantised_matrix import Label, quantised_matrix
+from train.quantised_matrix import Columns, Label, quantised_matrix
 from train.schedule import Schedule
-
-Columns = NDArray[np.int64]
 
 # The quantiles of this many rows are those of all rows but for noise, and they take
 # less time to find. They come from the same rows however many hosts there are, so the
@@ -41,12 +38,13 @@ class View:
         columns: int64 (n_columns,), rising: the features of the matrices, as positions
             among all features.
         matrices: of the rows to train on, and of the rows held out if there are any.
-        share: of the columns, which XGBoost draws for each tree.
+            Their values are the numbers of bins.
+        cuts: between the bins of all features.
     """
 
     columns: Columns
     matrices: tuple[xgboost.QuantileDMatrix, ...]
-    share: float = 1.0
+    cuts: Cuts
 
 
 @dataclass(slots=True, eq=False)
@@ -74,33 +72,25 @@ class Views:
     quantile_rows: int = QUANTILE_ROWS
     _part: Part | None = field(default=None, init=False)
     _views: list[View] = field(default_factory=list, init=False)
-    _sample: FeatureBlocks | None = field(default=None, init=False)
+    _binned: tuple[BinnedBlocks, ...] = field(default=(), init=False)
 
     def of(self, n_round: int) -> View:
         """The view of a round, counted from 0: the same in every run of the job."""
         part = self.schedule.part(n_round)
         if part is not self._part:
-            self._change(part)
+            # Free the memory of the views before, then make new ones.
+            self._views = []
+            self._views = list(self._dealt(part))
+            self._part = part
         n_views = len(self._views)
         turn, place = divmod(n_round, n_views)
         rng = np.random.default_rng([self.seed, turn])
         order = rng.permutation(n_views)
         return self._views[int(order[place])]
 
-    def _change(self, part: Part) -> None:
+    def _dealt(self, part: Part) -> Iterator[View]:
+        """Views of the share's size; each allowed feature is in one."""
         allowed = self.schedule.columns(part)
-        if all(blocks.are_kept for blocks in self.blocks):
-            # Free the memory of the views before, then make new ones.
-            self._views = []
-            self._views = [
-                View(hand, self._matrices(hand)) for hand in self._dealt(allowed, part)
-            ]
-        else:
-            self._views = [self._drawn(allowed)]
-        self._part = part
-
-    def _dealt(self, allowed: Columns, part: Part) -> Iterator[Columns]:
-        """Hands of the share's size; each column is in one."""
         size = max(1, int(self.share * len(allowed)))
         rng = np.random.default_rng([self.seed, part])
         shuffled = rng.permutation(allowed)
@@ -109,43 +99,28 @@ class Views:
             positions = range(first, first + size)
             # The last hand is filled up with columns of the first.
             hand = shuffled.take(positions, mode="wrap")
-            yield np.sort(hand)
+            yield self._view(np.sort(hand))
 
-    def _drawn(self, allowed: Columns) -> View:
-        """The one view of all features, of which XGBoost draws some allowed ones."""
-        n_features = len(self.schedule.features)
-        every = np.arange(n_features)
-        matrices = self._views[0].matrices if self._views else self._matrices(every)
+    def _view(self, columns: Columns) -> View:
+        binned = self._in_bins()
+        matrices = [
+            quantised_matrix(blocks, columns, self.label, self.max_bin)
+            for blocks in binned
+        ]
+        return View(columns, tuple(matrices), binned[0].cuts)
 
-        weights = np.isin(every, allowed).astype(np.float32)
-        for matrix in matrices:
-            matrix.set_info(feature_weights=weights)
+    def _in_bins(self) -> tuple[BinnedBlocks, ...]:
+        """All blocks in the bins of the rows to train on, made the first time."""
+        if not self._binned:
+            cuts = self._cuts()
+            self._binned = tuple(BinnedBlocks.of(each, cuts) for each in self.blocks)
+        return self._binned
 
-        # XGBoost rounds share * n_features down; half a feature more makes it exact.
-        n_drawn = max(1, int(self.share * len(allowed))) + 0.5
-        return View(every, matrices, min(1.0, n_drawn / n_features))
-
-    def _matrices(self, columns: Columns) -> tuple[xgboost.QuantileDMatrix, ...]:
-        matrices: list[xgboost.QuantileDMatrix] = []
-        bins_of = self._quantiles(columns)
-        for blocks in self.blocks:
-            chosen = blocks.of_columns(columns)
-            matrix = quantised_matrix(chosen, self.label, self.max_bin, bins_of)
-            matrices.append(matrix)
-            bins_of = matrices[0]
-        return tuple(matrices)
-
-    def _quantiles(self, columns: Columns) -> xgboost.QuantileDMatrix | None:
-        """A matrix of some rows of all hosts, with the bins for all rows.
-
-        None if features aren't kept: going through them once more would take too long.
-        """
+    def _cuts(self) -> Cuts:
+        """The cuts in some rows of all hosts."""
         blocks = self.blocks[0]
-        if not blocks.are_kept:
-            return None
-        if self._sample is None:
-            rows = blocks.rows(self.cluster)
-            step = max(1, len(rows) // self.quantile_rows)
-            self._sample = blocks.among(rows[::step]).together(self.cluster)
-        chosen = self._sample.of_columns(columns)
-        return quantised_matrix(chosen, self.label, self.max_bin)
+        rows = blocks.rows(self.cluster)
+        step = max(1, len(rows) // self.quantile_rows)
+        sample = blocks.among(rows[::step]).together(self.cluster)
+        [(_, features)] = sample.make()
+        return Cuts.of(features, self.max_bin)

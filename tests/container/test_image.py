@@ -11,6 +11,7 @@ from launcher.source import build_arguments
 
 LOCKS = [
     "container/requirements.txt",
+    "container/requirements-gpu.txt",
     "container/requirements-build.txt",
     "container/requirements-sbom.txt",
     "requirements-dev.txt",
@@ -38,3 +39,19 @@ def test_a_lock_has_no_address_of_an_index(lock: str) -> None:
     assert text
     for word in ("://", "index-url", "find-links"):
         assert word not in text
+
+
+def test_the_locks_of_both_images_differ_in_xgboost_alone() -> None:
+    locks = [(ROOT / lock).read_text() for lock in LOCKS[:2]]
+    packages = [set(re.findall(r"^([a-z0-9.-]+)==(\S+)", lock, re.M)) for lock in locks]
+    for_cpus, for_gpus = packages
+    assert {name for name, _ in for_cpus - for_gpus} == {"xgboost-cpu"}
+    assert {name for name, _ in for_gpus - for_cpus} == {"xgboost"}
+
+
+def test_the_lock_for_gpus_is_for_cuda_12() -> None:
+    # XGBoost 3.4 needs CUDA 13, which the drivers of most instances are too old for.
+    lock = (ROOT / "container/requirements-gpu.txt").read_text()
+    versions = re.findall(r"^xgboost==([0-9]+)\.([0-9]+)", lock, re.MULTILINE)
+    assert versions
+    assert all((int(major), int(minor)) < (3, 4) for major, minor in versions)

@@ -73,16 +73,6 @@ def test_some_rows_keep_their_positions(
     np.testing.assert_array_equal(values, whole.values[rows])
 
 
-def test_some_columns_keep_their_names(
-    blocks: FeatureBlocks, whole: FeatureMatrix
-) -> None:
-    columns = np.array([0, 3])
-    some = blocks.of_columns(columns)
-    assert some.names == (blocks.names[0], blocks.names[3])
-    rows, features = next(some.make())
-    np.testing.assert_array_equal(features.values, whole.values[rows][:, columns])
-
-
 def test_blocks_together_are_in_the_order_of_the_rows(
     blocks: FeatureBlocks, whole: FeatureMatrix
 ) -> None:

@@ -7,8 +7,9 @@ import pytest
 import xgboost
 from numpy.typing import NDArray
 
+from movielens.features import Column, FeatureMatrix, Part
+from train.bins import Cuts
 from train.model_surgery import LEAF_STEP, GrowingBooster, averaged, compact
-from train.quantised_matrix import MISSING
 
 PARAMS = {
     "objective": "multi:softprob",
@@ -37,17 +38,19 @@ def grown(values: Floats) -> tuple[GrowingBooster, Floats]:
     """A booster grown round by round, and the margins that the rounds reached."""
     is_positive = np.nansum(values, axis=1) > 0
     label = is_positive.astype(np.int64) + (values[:, 0] > 1)
-    replaced = np.where(np.isnan(values), MISSING, values)
+    features = FeatureMatrix(values, tuple(Column(name, Part.USER) for name in NAMES))
+    cuts = Cuts.of(features, max_bin=256)
+    bins = cuts.bins(features).T
     growing = GrowingBooster(NAMES)
     margins: list[Floats] = []
     for columns in COLUMNS:
-        matrix = xgboost.QuantileDMatrix(replaced[:, columns], label=label)
+        matrix = xgboost.QuantileDMatrix(bins[:, columns], label=label)
         if margins:
             matrix.set_info(base_margin=margins[-1])
         booster = xgboost.Booster(PARAMS, [matrix])
         booster.update(matrix, 0)
         margins.append(booster.predict(matrix, output_margin=True))
-        growing.add(booster, columns)
+        growing.add(booster, columns, cuts)
     return growing, margins[-1]
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from movielens.features import Column, FeatureMatrix, Part
+from train.bins import Cuts
 from train.blocks import FeatureBlocks
-from train.quantised_matrix import quantised_matrix
 from train.schedule import Schedule
 from train.views import QUANTILE_ROWS, Views
 
@@ -86,7 +85,6 @@ def test_a_matrix_has_the_columns_of_its_view(blocks: FeatureBlocks) -> None:
     view = views(blocks, 0.4).of(ROUND_OF_MOMENT)
     expected = [COLUMNS[column].name for column in view.columns]
     assert view.matrices[0].feature_names == expected
-    assert view.share == 1.0
 
 
 def test_bins_of_many_rows_are_those_of_some(blocks: FeatureBlocks) -> None:
@@ -95,13 +93,10 @@ def test_bins_of_many_rows_are_those_of_some(blocks: FeatureBlocks) -> None:
     view = dealt.of(ROUND_OF_MOMENT)
     assert view.matrices[0].num_row() == len(made)
 
-    every_fourth = blocks.among(made[::4])
-    same_columns = every_fourth.of_columns(view.columns)
-    sample = quantised_matrix(same_columns, LABEL, max_bin=16)
-    expected = sample.get_quantile_cut()
-    found = view.matrices[0].get_quantile_cut()
-    np.testing.assert_array_equal(found[0], expected[0])
-    np.testing.assert_array_equal(found[1], expected[1])
+    [(_, every_fourth)] = blocks.among(made[::4]).make()
+    expected = Cuts.of(every_fourth, max_bin=16)
+    np.testing.assert_array_equal(view.cuts.start, expected.start)
+    np.testing.assert_array_equal(view.cuts.value, expected.value)
 
 
 def test_a_round_has_the_same_view_wherever_a_run_begins(
@@ -121,17 +116,3 @@ def test_another_seed_deals_other_hands(blocks: FeatureBlocks) -> None:
     dealt_first = [columns_of(first, n_round) for n_round in rounds]
     dealt_second = [columns_of(second, n_round) for n_round in rounds]
     assert dealt_first != dealt_second
-
-
-def test_features_that_are_not_kept_are_in_one_matrix(blocks: FeatureBlocks) -> None:
-    drawn = views(replace(blocks, are_kept=False), 0.5)
-    first = drawn.of(0)
-    last = drawn.of(ROUND_OF_MOMENT)
-    assert first.matrices[0] is last.matrices[0]
-    assert columns_of(drawn, ROUND_OF_MOMENT) == list(range(N_FEATURES))
-    # XGBoost draws half of the two features allowed, later half of the seven.
-    assert int(first.share * N_FEATURES) == 1
-    assert int(last.share * N_FEATURES) == 3
-    weights = last.matrices[0].get_float_info("feature_weights")
-    allowed = SCHEDULE.columns(Part.MOMENT)
-    np.testing.assert_array_equal(np.flatnonzero(weights), allowed)

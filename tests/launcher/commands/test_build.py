@@ -6,7 +6,19 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.launcher.conftest import DOCKERFILE, Launcher
+
+ROOT = Path(__file__).parents[3]
+
+
+def planned(launcher: Launcher, *arguments: str) -> list[str]:
+    """The docker command that a build would run."""
+    options = ("--directory", str(ROOT), "--dry-run", "--json")
+    [action] = launcher(*arguments, *options).json["plan"]
+    command: list[str] = action["run"]
+    return command
 
 
 def test_the_image_has_the_projects_name_and_docker_gets_its_own_options(
@@ -48,3 +60,34 @@ def test_a_build_that_fails_has_dockers_exit_code(
     result = launcher("build", "--directory", str(tmp_path))
     assert result.code == 1
     assert "docker build ended with 1" in result.err
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "options", "has_gpu"),
+    [
+        ("ml.m5.large", (), False),
+        ("ml.g5.xlarge", (), True),
+        ("ml.m5.large", ("--gpu",), True),
+        ("ml.g5.xlarge", ("--no-gpu",), False),
+    ],
+)
+def test_an_instance_with_a_gpu_or_the_option_chooses_the_image_for_gpus(
+    launcher: Launcher, instance_type: str, options: tuple[str, ...], *, has_gpu: bool
+) -> None:
+    chosen = ("--set", f"training.instance_type={instance_type}")
+    command = planned(launcher, *chosen, "build", *options)
+    assert ("--build-arg=GPU=1" in command) == has_gpu
+
+
+def test_the_option_replaces_the_platform_of_the_configuration(
+    launcher: Launcher,
+) -> None:
+    command = planned(launcher, "build", "--platform", "linux/arm64")
+    assert "--platform=linux/arm64" in command
+    assert "--platform=linux/amd64" in planned(launcher, "build")
+
+
+def test_a_platform_that_no_instance_has_is_refused(launcher: Launcher) -> None:
+    result = launcher("build", "--platform", "linux/s390x", "--dry-run")
+    assert result.code != 0
+    assert "linux/arm64" in result.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -135,3 +136,36 @@ def test_a_missing_docker_command_is_found(
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert "install Docker" in checks(launcher)["docker"]["found"]
+
+
+GPU_INSTANCE = ("--set", "training.instance_type=ml.g5.xlarge")
+
+
+def test_an_image_for_cpus_does_not_fit_an_instance_with_a_gpu(
+    launcher: Launcher, tiny_image: str
+) -> None:
+    name = ("--set", f"name={tiny_image}")
+    found = checks(launcher, *name, *GPU_INSTANCE)["gpu"]
+    assert not found["good"]
+    assert "ml.g5.xlarge has a GPU, but the image trains on CPUs" in found["found"]
+    assert "run `launcher build`" in found["fix"]
+    assert checks(launcher, *name)["gpu"]["good"]
+
+
+def test_an_image_for_gpus_fits_both(launcher: Launcher, tiny_image: str) -> None:
+    labelled = f"FROM {tiny_image}\nLABEL org.halfstar.gpu=1\n"
+    name = f"{tiny_image}-gpu"
+    build = ["docker", "build", "--quiet", "--tag", name, "-"]
+    subprocess.run(build, input=labelled.encode(), check=True, capture_output=True)
+    try:
+        chosen = ("--set", f"name={name}")
+        found = checks(launcher, *chosen, *GPU_INSTANCE)["gpu"]
+        assert found["good"]
+        assert found["found"] == "the image trains on the GPU of ml.g5.xlarge"
+
+        without = checks(launcher, *chosen)["gpu"]
+        assert without["good"]
+        assert "so the image trains on its CPUs" in without["found"]
+    finally:
+        remove = ["docker", "image", "rm", "--force", name]
+        subprocess.run(remove, check=True, capture_output=True)
