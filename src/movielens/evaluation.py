@@ -7,7 +7,7 @@ JSON form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -124,6 +124,23 @@ class Rounds:
 
 
 @dataclass(frozen=True, slots=True)
+class StageCost:
+    """What a stage of a job has cost on the first host.
+
+    Attributes:
+        name: what was done.
+        seconds: how long it took.
+        cores_busy: processors that it kept busy, on average.
+        peak_mb: the most memory that the process had had when the stage ended, in MB.
+    """
+
+    name: str
+    seconds: float
+    cores_busy: float
+    peak_mb: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """All of ``evaluation.json``.
 
@@ -135,6 +152,8 @@ class Evaluation:
         booster: how many rounds were boosted.
         hyperparameters: all of them, by the names that SageMaker passes.
         versions: of the libraries that shape a model, by name.
+        stages: what the job's stages have cost, up to the evaluation. A model's own
+            evaluation has none, since two jobs with the same model differ in them.
     """
 
     test: Figures | None
@@ -144,6 +163,7 @@ class Evaluation:
     booster: Rounds
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    stages: list[StageCost] = field(default_factory=list)
 
     @property
     def figures(self) -> dict[str, Figures]:
@@ -175,6 +195,7 @@ class Evaluation:
             booster=Rounds(**value["booster"]),
             hyperparameters=dict(value["hyperparameters"]),
             versions=dict(value["versions"]),
+            stages=[StageCost(**each) for each in value.get("stages", ())],
         )
 
 
@@ -189,7 +210,27 @@ def evaluation_table(figures: Mapping[str, Figures]) -> str:
     lines = [_HEADER]
     for name, each in figures.items():
         lines.append(_table_line(name, each))
+    return _table(lines)
 
+
+def stage_table(stages: Sequence[StageCost]) -> str:
+    """A table for people, with a line for each stage, and one for all."""
+    lines: list[tuple[str, ...]] = [("stage", "seconds", "cores busy", "peak MB")]
+    seconds = sum(each.seconds for each in stages)
+    busy = sum(each.seconds * each.cores_busy for each in stages)
+    together = StageCost(
+        name="together",
+        seconds=seconds,
+        cores_busy=busy / seconds if seconds else 0,
+        peak_mb=max((each.peak_mb for each in stages), default=0),
+    )
+    for each in (*stages, together):
+        numbers = f"{each.seconds:.1f}", f"{each.cores_busy:.2f}", f"{each.peak_mb:,}"
+        lines.append((each.name, *numbers))
+    return _table(lines)
+
+
+def _table(lines: Sequence[tuple[str, ...]]) -> str:
     columns = zip(*lines, strict=True)
     widths = [max(len(cell) for cell in column) for column in columns]
     return "\n".join(_aligned(line, widths) for line in lines)

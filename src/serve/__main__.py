@@ -19,15 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from movielens.errors import HalfstarError
+from movielens.machine import cpus, memory_bytes
 from movielens.signature import signing_key
-from serve.resources import (
-    MIB,
-    MODEL_FACTOR,
-    choose_workers,
-    cpus,
-    is_serverless,
-    memory_bytes,
-)
+from serve.resources import MIB, MODEL_FACTOR, choose_workers, is_serverless
 from serve.settings import ServeSettings, SettingsError
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Self
 
 from movielens.errors import HalfstarError
+from movielens.machine import cpus
 from serve.limits import ClientLimits
 from serve.privileges import User
-from serve.resources import MIB, cpus
+from serve.resources import MIB
 
 MULTI_RECORD = "MULTI_RECORD"
 SINGLE_RECORD = "SINGLE_RECORD"

@@ -12,10 +12,6 @@ import shutil
 import signal
 import sys
 
-from movielens.errors import HalfstarError
-from train.failure import explain_failure, printable, write_failure
-from train.job import BASE_DIR_VARIABLE, FAILURE, SUCCESS, base_directory, prepare
-
 MODULE_VARIABLE = "SAGEMAKER_TRAINING_MODULE"
 
 
@@ -28,6 +24,13 @@ def main() -> None:
     # Process 1 ignores SIGTERM unless it has a handler. Nothing is lost before the job
     # has begun, so leave at once.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
+
+    # These import NumPy, whose linear algebra reads its variable when it is loaded. Its
+    # products are small, and its threads would spin while they wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from movielens.errors import HalfstarError
+    from train.failure import explain_failure, printable, write_failure
+    from train.job import BASE_DIR_VARIABLE, FAILURE, SUCCESS, base_directory, prepare
 
     base_dir = base_directory()
     try:

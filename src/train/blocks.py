@@ -7,9 +7,11 @@ one are made again each time, which costs time instead of memory.
 from __future__ import annotations
 
 import logging
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -18,11 +20,11 @@ from numpy.typing import NDArray
 from movielens.features import Column, FeatureMatrix, FeatureSpec
 from movielens.features.folds import fold_of, n_folds_of, sample_of
 from movielens.features.spec import BLOCK_ROWS
+from movielens.machine import memory_bytes
 from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
 from train.cluster import ALONE, Cluster
 from train.context import TrainingContext
-from train.stop import StopSignal
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,14 @@ Block = tuple[Rows, FeatureMatrix]
 # Values that are kept at most, 2 GiB of float32.
 KEPT_VALUES = 2**29
 
+# What fitting a fold takes for each of its rows, with what is kept of it until its
+# features are made. Measured by `benchmarks.cores`.
+FOLD_BYTES_A_ROW = 220
+# The rest is for boosting, and for what isn't counted.
+_SHARE_OF_MEMORY = 0.75
+
 _STAGE = "the features were done"
+FEATURES_STAGE = "features out of fold"
 _SECONDS_BETWEEN_LINES = 10.0
 _Value = TypeVar("_Value", np.int64, np.float32)
 
@@ -87,18 +96,31 @@ class FeatureBlocks:
             block_rows: how many rows a block has at most.
         """
         cluster = context.cluster
+        workers = context.workers
         is_sampled = sample_of(ratings, context.hyperparameters.tree_rows)
         is_wanted = is_sampled & (host_of(ratings, len(cluster)) == cluster.rank)
         n_wanted = int(is_wanted.sum())
+        n_values = int(is_sampled.sum()) * len(spec.columns)
+        are_kept = n_values <= kept_values
 
         def make() -> Iterator[Block]:
-            blocks = spec.transform_fitted_blocks(
-                ratings, queries, is_wanted, block_rows
+            in_use = bytes_in_use()
+            if are_kept:
+                in_use += 4 * n_wanted * len(spec.columns)
+            n_folds = folds_at_once(
+                workers.n_threads, len(ratings), memory_bytes(), in_use
             )
-            return _reported(blocks, n_wanted, context.stop)
+            blocks = spec.transform_fitted_blocks(
+                ratings,
+                queries,
+                is_wanted,
+                block_rows,
+                workers,
+                n_folds,
+            )
+            return _reported(blocks, n_wanted, context)
 
-        n_values = int(is_sampled.sum()) * len(spec.columns)
-        if n_values > kept_values:
+        if not are_kept:
             return cls(len(ratings), spec.columns, make, are_kept=False)
 
         kept: list[Block] = []
@@ -175,19 +197,41 @@ def _joined(cluster: Cluster, own: NDArray[_Value]) -> NDArray[_Value]:
     return np.concatenate(parts)
 
 
+def folds_at_once(n_threads: int, n_rows: int, memory: int, in_use: int) -> int:
+    """How many folds are fitted at once: as many as there are threads and memory for.
+
+    Args:
+        n_threads: that fit.
+        n_rows: training rows.
+        memory: bytes that the container may use.
+        in_use: bytes that the process has, or is going to have for other things.
+    """
+    left = int(memory * _SHARE_OF_MEMORY) - in_use
+    # While the features of one fold are made, it is in memory too.
+    fitting = left // (FOLD_BYTES_A_ROW * max(n_rows, 1)) - 1
+    return max(1, min(n_threads, fitting))
+
+
+def bytes_in_use() -> int:
+    """The memory that this process has now."""
+    n_pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(n_pages) * resource.getpagesize()
+
+
 def _reported(
-    blocks: Iterator[Block], n_rows: int, stop: StopSignal
+    blocks: Iterator[Block], n_rows: int, context: TrainingContext
 ) -> Iterator[Block]:
     """The same blocks, with a line in the log now and then.
 
     Raises:
         StoppedError: once a stop was asked for.
     """
+    stop = context.stop
     began = time.monotonic()
     last_line = began
     n_done = 0
     while True:
-        with stop.giving_up(_STAGE):
+        with context.stages.stage(FEATURES_STAGE), stop.giving_up(_STAGE):
             block = next(blocks, None)
         if block is None:
             return

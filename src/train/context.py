@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from movielens.features.workers import ONE_THREAD, Workers
 from train.checkpoint import Checkpoints
 from train.cluster import ALONE, Cluster
 from train.hyperparameters import Hyperparameters
+from train.stages import Stages
 from train.stop import StopSignal
 
 
@@ -25,6 +27,8 @@ class TrainingContext:
         checkpoints: what an earlier run has reached, and where this one writes.
         cluster: the hosts, each with training rows of its own.
         has_timestamps: whether the training rows have timestamps.
+        workers: the threads that make features. Bytes don't depend on them.
+        stages: where the costs of stages are counted.
 
     Example:
         >>> context = TrainingContext(Hyperparameters(num_round=10))
@@ -37,3 +41,5 @@ class TrainingContext:
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     cluster: Cluster = ALONE
     has_timestamps: bool = True
+    workers: Workers = ONE_THREAD
+    stages: Stages = field(default_factory=Stages)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,8 +28,11 @@ from movielens.evaluation import (
     Figures,
     Rounds,
     evaluation_table,
+    stage_table,
 )
 from movielens.features import FeatureSpec
+from movielens.features.workers import Workers
+from movielens.machine import cpus
 from movielens.model import Model
 from movielens.predictions import Decision, Predictions
 from movielens.ratings import RatingScale
@@ -48,6 +52,7 @@ from train.job import TrainingJob
 from train.predicting import predict
 from train.report import metric_lines, predictions_csv
 from train.split import Split, split_ratings, without_tested
+from train.stages import Stages
 from train.stop import StopSignal
 from train.warm import EarlierModel, read_model
 from train.watch import USUAL_PATIENCE, Patience
@@ -59,6 +64,8 @@ logger = logging.getLogger(__name__)
 MOST_TRAINING_ROWS = 1_000_000
 # After a stop there is little time left.
 MOST_ROWS_AFTER_STOP = 100_000
+
+_SECONDS_BETWEEN_LINES = 10.0
 
 # The key under which rows are counted that train and test channels both have.
 ALSO_IN_VALIDATION = "also in validation"
@@ -80,11 +87,13 @@ def train(
         HalfstarError: data, hyperparameters or directories that can't be used, hosts
             that are gone, or a stop before there was a model.
     """
+    stages = Stages()
     with joined(job.hosts, job.failure_file, patience) as cluster:
-        with stop.giving_up("the features"):
+        with stages.stage("read and split"), stop.giving_up("the features"):
             data = _prepare(job, cluster)
         stop.check("the features")
-        spec, boosters = _fit(job, cluster, data, stop)
+        with Workers(job.hyperparameters.nthread or cpus()) as workers:
+            spec, boosters = _fit(job, cluster, data, stop, stages, workers)
 
     if not cluster.is_first:
         logger.info("the model is written by %s", job.hosts.names[0])
@@ -92,7 +101,7 @@ def train(
     model = Model(
         spec, boosters.classes, job.hyperparameters.decision, boosters.regression
     )
-    return _evaluate_and_write(job, model, data, _rounds(boosters, stop))
+    return _evaluate_and_write(job, model, data, _rounds(boosters, stop), stages)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -220,17 +229,24 @@ def _split_by_channel(
 
 
 def _fit(
-    job: TrainingJob, cluster: Cluster, data: _TrainingData, stop: StopSignal
+    job: TrainingJob,
+    cluster: Cluster,
+    data: _TrainingData,
+    stop: StopSignal,
+    stages: Stages,
+    workers: Workers,
 ) -> tuple[FeatureSpec, Boosters]:
     hyperparameters = job.hyperparameters
     rows = data.split.train
-    with stop.giving_up("the features were done"):
+    with stages.stage("fit"), stop.giving_up("the features were done"):
         spec = FeatureSpec.fit(
             rows,
             data.movies,
             hyperparameters.features,
             data.scale,
             hyperparameters.latest_kept,
+            workers,
+            _FitProgress(len(hyperparameters.features)),
         )
     logger.info("%d features a row", len(spec.names))
 
@@ -240,20 +256,46 @@ def _fit(
         _open_checkpoints(job, cluster, data),
         cluster,
         has_timestamps=rows.timestamp is not None,
+        workers=workers,
+        stages=stages,
     )
     queries = hide(rows.queries(), hyperparameters.hidden_share, hyperparameters.seed)
     blocks = FeatureBlocks.fitted(spec, rows, queries, context)
     earlier = data.earlier
-    boosters = fit_boosters(
-        blocks,
-        rows.rating,
-        data.scale,
-        context,
-        earlier_classes=earlier.booster if earlier else b"",
-        earlier_regression=earlier.regression if earlier else b"",
-    )
+    with stages.stage("boosting"):
+        boosters = fit_boosters(
+            blocks,
+            rows.rating,
+            data.scale,
+            context,
+            earlier_classes=earlier.booster if earlier else b"",
+            earlier_regression=earlier.regression if earlier else b"",
+        )
     _check_that_all_have_the_same(cluster, boosters)
     return spec, boosters
+
+
+class _FitProgress:
+    """Logs which group is fitted, if the last line was some seconds ago."""
+
+    def __init__(
+        self, n_groups: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._n_groups = n_groups
+        self._clock = clock
+        self._last_line = clock()
+
+    def __call__(self, name: str, n_done: int) -> None:
+        now = self._clock()
+        if now - self._last_line < _SECONDS_BETWEEN_LINES:
+            return
+        self._last_line = now
+        logger.info(
+            "fitting %s, %d of %d groups of features are done",
+            name,
+            n_done,
+            self._n_groups,
+        )
 
 
 def _open_checkpoints(
@@ -315,19 +357,25 @@ def _rounds(boosters: Boosters, stop: StopSignal) -> Rounds:
 
 
 def _evaluate_and_write(
-    job: TrainingJob, model: Model, data: _TrainingData, rounds: Rounds
+    job: TrainingJob,
+    model: Model,
+    data: _TrainingData,
+    rounds: Rounds,
+    stages: Stages,
 ) -> Evaluation:
     rows = _rows_to_evaluate(data.split, rounds)
-    predictions = predict(model, rows.test)
-    evaluation = Evaluation(
-        test=_test_figures(predictions, rows, model.spec.scale),
-        train=_train_figures(model, rows),
-        baselines=_baselines(rows, model.spec.scale),
-        data=data.counts,
-        booster=rounds,
-        hyperparameters=job.hyperparameters.to_json(),
-        versions=artifact.library_versions(),
-    )
+    with stages.stage("evaluation"):
+        predictions = predict(model, rows.test)
+        evaluation = Evaluation(
+            test=_test_figures(predictions, rows, model.spec.scale),
+            train=_train_figures(model, rows),
+            baselines=_baselines(rows, model.spec.scale),
+            data=data.counts,
+            booster=rounds,
+            hyperparameters=job.hyperparameters.to_json(),
+            versions=artifact.library_versions(),
+        )
+    evaluation = replace(evaluation, stages=stages.costs())
     _log(evaluation, model.decision)
     _write(job, model, evaluation, rows, predictions)
     return evaluation
@@ -390,8 +438,9 @@ def _write(
             job.output_data_dir / "predictions.csv",
             predictions_csv(rows.test, predictions),
         )
-    artifact.save(model, evaluation, job.model_dir)
+    artifact.save(model, replace(evaluation, stages=[]), job.model_dir)
     logger.info("model in %s, evaluation in %s", job.model_dir, job.output_data_dir)
+    logger.info("what the stages have cost\n%s", stage_table(evaluation.stages))
 
 
 def _write_output(path: Path, data: bytes) -> None:

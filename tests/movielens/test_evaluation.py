@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from movielens.evaluation import Evaluation, Figures, evaluation_table
+from movielens.evaluation import (
+    Evaluation,
+    Figures,
+    StageCost,
+    evaluation_table,
+    stage_table,
+)
 from tests.examples import EVALUATION, FIGURES
 
 
@@ -16,6 +22,7 @@ def test_json_gives_the_same_evaluation_again() -> None:
         EVALUATION,
         hyperparameters={"eta": 0.05, "features": "taste"},
         versions={"xgboost": "3.2"},
+        stages=[StageCost("fit", 1.5, 1.9, 800)],
     )
     value = json.loads(json.dumps(full.to_json()))
     assert Evaluation.from_json(value) == full
@@ -75,3 +82,13 @@ def test_the_table_has_a_line_for_each_predictor() -> None:
     errors = "1.100  0.750     1.300  0.600"
     assert train == f"train      1,234,567  {shares}  {errors}"
     assert user_mean == f"user_mean          4  {shares}  {errors}"
+
+
+def test_the_table_of_stages_ends_with_all_together() -> None:
+    stages = [StageCost("fit", 10.0, 2.0, 500), StageCost("boosting", 30.0, 1.0, 1200)]
+    header, fit, boosting, together = stage_table(stages).splitlines()
+    assert re.split(r" {2,}", header) == ["stage", "seconds", "cores busy", "peak MB"]
+    assert fit.split() == ["fit", "10.0", "2.00", "500"]
+    assert boosting.split() == ["boosting", "30.0", "1.00", "1,200"]
+    assert together.split() == ["together", "40.0", "1.25", "1,200"]
+    assert stage_table([]).splitlines()[1].split() == ["together", "0.0", "0.00", "0"]

@@ -4,15 +4,25 @@ host or on several.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from movielens.features import FeatureMatrix, FeatureSpec
+from movielens.features.workers import Workers
 from movielens.tables import MovieTable, RatingTable
-from train.blocks import FeatureBlocks, host_of
+from train.blocks import (
+    FOLD_BYTES_A_ROW,
+    FeatureBlocks,
+    bytes_in_use,
+    folds_at_once,
+    host_of,
+)
 from train.context import TrainingContext
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters
+from train.stages import Stages
 from train.stop import StoppedError, StopSignal
 
 CONTEXT = TrainingContext(Hyperparameters())
@@ -102,6 +112,43 @@ def test_a_stop_ends_the_making_of_features(
     blocks = FeatureBlocks.fitted(small_spec, ratings, ratings.queries(), context)
     with pytest.raises(StoppedError, match="before the features were done"):
         next(blocks.make())
+
+
+@pytest.mark.parametrize(
+    ("fold_sizes", "expected"), [(0, 1), (1, 1), (2, 1), (3, 2), (5, 4), (100, 4)]
+)
+def test_as_many_folds_are_fitted_at_once_as_fit_into_memory(
+    fold_sizes: int, expected: int
+) -> None:
+    """One is in memory while its features are made, besides those being fitted."""
+    n_rows = 1000
+    in_use = 10**6
+    left = fold_sizes * n_rows * FOLD_BYTES_A_ROW
+    memory = int((in_use + left) / 0.75) + 1
+    assert folds_at_once(4, n_rows, memory, in_use) == expected
+
+
+def test_memory_in_use_grows_with_what_is_made() -> None:
+    before = bytes_in_use()
+    held = np.ones(10**7)
+    assert bytes_in_use() - before > 0.9 * held.nbytes
+
+
+def test_features_do_not_depend_on_the_threads(
+    blocks: FeatureBlocks, small_spec: FeatureSpec, ratings: RatingTable
+) -> None:
+    stages = Stages()
+    with Workers(3) as workers:
+        context = replace(CONTEXT, workers=workers, stages=stages)
+        queries = hide(ratings.queries(), 0.2, 3)
+        shared = FeatureBlocks.fitted(small_spec, ratings, queries, context)
+        made = list(shared.make())
+    for (rows, features), (same_rows, same_features) in zip(
+        made, blocks.make(), strict=True
+    ):
+        np.testing.assert_array_equal(rows, same_rows)
+        np.testing.assert_array_equal(features.values, same_features.values)
+    assert [cost.name for cost in stages.costs()] == ["features out of fold"]
 
 
 @pytest.mark.parametrize("n_hosts", [1, 2, 3, 8, 11])

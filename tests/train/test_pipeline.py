@@ -28,7 +28,7 @@ from tests.train.conftest import (
 )
 from train.errors import JobError
 from train.job import TrainingJob, prepare
-from train.pipeline import train
+from train.pipeline import _FitProgress, train
 from train.stop import StoppedError, StopSignal
 
 MakeJob = Callable[..., Path]
@@ -95,6 +95,7 @@ def test_the_evaluation_has_all_its_parts(make_job: MakeJob) -> None:
         "booster",
         "hyperparameters",
         "versions",
+        "stages",
     }
     test = evaluation["test"]
     assert set(test) >= FIGURES
@@ -124,7 +125,40 @@ def test_the_evaluation_is_written_to_the_output_and_to_the_model(
     evaluation = run(base_dir)
     for folder in ("output/data", "model"):
         text = (base_dir / folder / "evaluation.json").read_bytes()
-        assert json.loads(text) == evaluation
+        # Two jobs with the same model differ in what their stages have cost.
+        stages = [] if folder == "model" else evaluation["stages"]
+        assert json.loads(text) == evaluation | {"stages": stages}
+
+
+def test_the_stages_and_what_they_have_cost_are_shown_and_written(
+    make_job: MakeJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        evaluation = run(make_job(QUICK))
+    names = [stage["name"] for stage in evaluation["stages"]]
+    assert names == [
+        "read and split",
+        "fit",
+        "boosting",
+        "features out of fold",
+        "evaluation",
+    ]
+    table = caplog.messages[-1].splitlines()
+    assert table[0] == "what the stages have cost"
+    for line, name in zip(table[2:], [*names, "together"], strict=True):
+        assert line.startswith(name)
+
+
+def test_a_long_fit_says_where_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    seconds = iter([0.0, 1.0, 12.0, 15.0, 23.0])
+    progress = _FitProgress(4, clock=lambda: next(seconds))
+    with caplog.at_level("INFO"):
+        for n_done, name in enumerate(("slopes", "factors", "clock", "pace")):
+            progress(name, n_done)
+    assert caplog.messages == [
+        "fitting factors, 1 of 4 groups of features are done",
+        "fitting pace, 3 of 4 groups of features are done",
+    ]
 
 
 @pytest.mark.parametrize("regression_rounds", [0, 5])

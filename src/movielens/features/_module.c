@@ -349,13 +349,25 @@ static int module_exec(PyObject *module) {
 
 static PyMethodDef module_methods[] = {
     {"find_most_similar", find_most_similar, METH_VARARGS,
-     "find_most_similar(ratings, found, /)\n--\n\n"
-     "Fill the tables of found: a row an item, the most similar first. See "
-     "_similarity.c."},
+     "find_most_similar(ratings, found, first, end, /)\n--\n\n"
+     "Fill rows first to end of the tables of found: a row an item, the most similar "
+     "first. See _similarity.c."},
+    {"square_vectors", square_vectors, METH_VARARGS,
+     "square_vectors(vectors, squares, first, end, /)\n--\n\n"
+     "Fill rows first to end of the expected squares of vectors. See _factors.c."},
     {"find_vectors", find_vectors, METH_VARARGS,
-     "find_vectors(given, found, /)\n--\n\n"
-     "Fill the tables of found, a row a user or a movie, from the vectors of the other "
-     "side. See _factors.c."},
+     "find_vectors(given, found, first, end, /)\n--\n\n"
+     "Fill rows first to end of the tables of found, a row a user or a movie, from the "
+     "squares of the other side's vectors. See _factors.c."},
+    {"sum_moments", sum_moments, METH_VARARGS,
+     "sum_moments(given, moments, /)\n--\n\n"
+     "Add up the ratings of the users that are asked for. See _regressions.c."},
+    {"find_weights", find_weights, METH_VARARGS,
+     "find_weights(moments, variances, found, /)\n--\n\n"
+     "Solve the users' regressions. See _regressions.c."},
+    {"find_fits", find_fits, METH_VARARGS,
+     "find_fits(given, weights, fits, /)\n--\n\n"
+     "What regressions make of their users' ratings. See _regressions.c."},
     {NULL, NULL, 0, NULL},
 };
 

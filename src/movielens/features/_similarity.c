@@ -7,6 +7,7 @@
  * rater.
  */
 
+#include "_lanes.h"
 #include "_tables.h"
 
 #include <math.h>
@@ -48,12 +49,10 @@ static const TableKind MOST_SIMILAR[] = {
     {NULL, 0, NULL},
 };
 
-/* What the common raters of two items add up to. */
-typedef struct {
-    float product;
-    float own_square, other_square;
-    float n_common;
-} Sums;
+/* What the common raters of two items add up to, in one vector. */
+typedef float Sums __attribute__((vector_size(4 * sizeof(float))));
+
+enum { PRODUCT, OWN_SQUARE, OTHER_SQUARE, N_COMMON };
 
 /* A heap of the best candidates, the worst of them first. */
 
@@ -119,8 +118,10 @@ static size_t offer(Candidate *heap, size_t n, size_t most, Candidate candidate)
 }
 
 /* Adds up the common raters of an item and of every item that they rated. Those items
- * are listed in `met`; returns how many they are. */
-static size_t compare(const Ratings *ratings, size_t item, Sums *sums, int32_t *met) {
+ * are listed in `met`, which has room for one more; returns how many they are. */
+static inline __attribute__((always_inline)) size_t compare(const Ratings *ratings,
+                                                            size_t item, Sums *sums,
+                                                            int32_t *met) {
     const int32_t *others = int32(&ratings->item, 0);
     const float *opinions = float32(&ratings->opinion_of_item, 0);
     const int64_t *bounds = int64(&ratings->item_start, item);
@@ -133,39 +134,78 @@ static size_t compare(const Ratings *ratings, size_t item, Sums *sums, int32_t *
         for (int64_t j = rated[0]; j < rated[1]; j++) {
             float other = opinions[j];
             Sums *sum = sums + others[j];
-            if (sum->n_common == 0) {
-                met[n_met++] = others[j];
-            }
-            sum->product += opinion * other;
-            sum->own_square += square;
-            sum->other_square += other * other;
-            sum->n_common += 1;
+            /* Without a branch, which would be mispredicted at every new item. */
+            met[n_met] = others[j];
+            n_met += (*sum)[N_COMMON] == 0;
+            *sum += (Sums){opinion * other, square, other * other, 1};
         }
     }
     return n_met;
 }
 
-/* `sums` are 0 before and after. `heap` has room for one more than are kept. */
-static void find_neighbours(const Ratings *ratings, size_t item, Sums *sums,
-                            int32_t *met, Candidate *heap, const MostSimilar *found) {
-    float shrinkage = number(&ratings->shrinkage);
-    float norm_shrinkage = number(&ratings->norm_shrinkage);
-    size_t n_met = compare(ratings, item, sums, met);
-    size_t n = 0;
-    for (size_t i = 0; i < n_met; i++) {
-        Sums sum = sums[met[i]];
-        memset(sums + met[i], 0, sizeof sum);
-        if (sum.n_common < 2 || !(sum.product > 0) || (size_t)met[i] == item) {
-            continue;
-        }
-        float norm = sqrtf(sum.own_square * sum.other_square) + norm_shrinkage;
-        float confidence = sum.n_common / (sum.n_common + shrinkage);
-        Candidate candidate = {
-            .similarity = sum.product / norm * confidence,
-            .item = met[i],
-        };
-        n = offer(heap, n, found->neighbour.width, candidate);
+/* Items that were met, several at once. */
+
+#define N_AT_ONCE 8
+
+typedef float Floats __attribute__((vector_size(N_AT_ONCE * sizeof(float))));
+typedef int32_t Flags __attribute__((vector_size(N_AT_ONCE * sizeof(int32_t))));
+
+/* How similar the items are by their sums; 0 if that doesn't count. */
+static inline __attribute__((always_inline)) Floats
+find_similarities(const Ratings *ratings, const Sums *sums) {
+    Floats product, own_square, other_square, n_common;
+    for (int i = 0; i < N_AT_ONCE; i++) {
+        product[i] = sums[i][PRODUCT];
+        own_square[i] = sums[i][OWN_SQUARE];
+        other_square[i] = sums[i][OTHER_SQUARE];
+        n_common[i] = sums[i][N_COMMON];
     }
+
+    Floats norm = own_square * other_square;
+    for (int i = 0; i < N_AT_ONCE; i++) {
+        norm[i] = sqrtf(norm[i]);
+    }
+    norm += number(&ratings->norm_shrinkage);
+    Floats confidence = n_common / (n_common + number(&ratings->shrinkage));
+    Floats similarity = product / norm * confidence;
+
+    Flags counts = (n_common >= 2) & (product > 0);
+    return (Floats)((Flags)similarity & counts);
+}
+
+/* `sums` are 0 before and after. `heap` has room for one more than are kept. Returns
+ * how many it has then. */
+static inline __attribute__((always_inline)) size_t
+choose(const Ratings *ratings, size_t item, Sums *sums, const int32_t *met,
+       size_t n_met, Candidate *heap, size_t most) {
+    size_t n = 0;
+    sums[item] = (Sums){0};
+    for (size_t first = 0; first < n_met; first += N_AT_ONCE) {
+        Sums taken[N_AT_ONCE] = {{0}};
+        size_t n_left = n_met - first;
+        size_t n_taken = n_left < N_AT_ONCE ? n_left : N_AT_ONCE;
+        for (size_t i = 0; i < n_taken; i++) {
+            taken[i] = sums[met[first + i]];
+            sums[met[first + i]] = (Sums){0};
+        }
+        Floats similarity = find_similarities(ratings, taken);
+        for (size_t i = 0; i < n_taken; i++) {
+            float least = n == most ? heap[0].similarity : 0;
+            /* Most are too little alike, which a single comparison finds out. */
+            if (similarity[i] >= least && similarity[i] > 0) {
+                Candidate candidate = {similarity[i], met[first + i]};
+                n = offer(heap, n, most, candidate);
+            }
+        }
+    }
+    return n;
+}
+
+WIDE static void find_neighbours(const Ratings *ratings, size_t item, Sums *sums,
+                                 int32_t *met, Candidate *heap,
+                                 const MostSimilar *found) {
+    size_t n_met = compare(ratings, item, sums, met);
+    size_t n = choose(ratings, item, sums, met, n_met, heap, found->neighbour.width);
 
     int32_t *neighbour = (int32_t *)int32(&found->neighbour, item);
     float *similarity = (float *)float32(&found->similarity, item);
@@ -177,7 +217,7 @@ static void find_neighbours(const Ratings *ratings, size_t item, Sums *sums,
     }
 }
 
-static PyObject *run(const Ratings *ratings, const MostSimilar *found) {
+static PyObject *run(const Ratings *ratings, const MostSimilar *found, Range range) {
     size_t n_items = ratings->item_start.length - 1;
     size_t n_raters = ratings->rater_start.length - 1;
     size_t n_ratings = ratings->rater.length;
@@ -188,6 +228,10 @@ static PyObject *run(const Ratings *ratings, const MostSimilar *found) {
                             "ratings: a start or an index is out of bounds");
     }
 
+    if (!is_within(range, n_items)) {
+        return NULL;
+    }
+
     Sums *sums = PyMem_Calloc(n_items + 1, sizeof *sums);
     int32_t *met = PyMem_Calloc(n_items + 1, sizeof *met);
     Candidate *heap = PyMem_Calloc(found->neighbour.width + 1, sizeof *heap);
@@ -196,7 +240,7 @@ static PyObject *run(const Ratings *ratings, const MostSimilar *found) {
         PyErr_NoMemory();
     } else {
         Py_BEGIN_ALLOW_THREADS;
-        for (size_t item = 0; item < n_items; item++) {
+        for (size_t item = range.first; item < range.end; item++) {
             find_neighbours(ratings, item, sums, met, heap, found);
         }
         Py_END_ALLOW_THREADS;
@@ -212,8 +256,9 @@ PyObject *find_most_similar(PyObject *self, PyObject *args) {
     (void)self;
     PyObject *given_arrays;
     PyObject *found_arrays;
-    if (!PyArg_ParseTuple(args, "O!O!:find_most_similar", &PyDict_Type, &given_arrays,
-                          &PyDict_Type, &found_arrays)) {
+    Range range;
+    if (!PyArg_ParseTuple(args, "O!O!nn:find_most_similar", &PyDict_Type, &given_arrays,
+                          &PyDict_Type, &found_arrays, &range.first, &range.end)) {
         return NULL;
     }
 
@@ -227,7 +272,7 @@ PyObject *find_most_similar(PyObject *self, PyObject *args) {
                     (Table *)&ratings) == 0 &&
         bind_tables("found", MOST_SIMILAR, found_arrays, 1, &extents, &buffers,
                     (Table *)&found) == 0) {
-        result = run(&ratings, &found);
+        result = run(&ratings, &found, range);
     }
     release_buffers(&buffers);
     return result;

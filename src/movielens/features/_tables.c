@@ -202,12 +202,25 @@ int rises_to(const Table *start, size_t end) {
     return first == 0 && (uint64_t)last == end;
 }
 
-int are_below(const Table *index, size_t end) {
-    for (size_t i = 0; i < index->length; i++) {
+int are_rows_below(const Table *index, Range rows, size_t end) {
+    for (size_t i = rows.first; i < rows.end; i++) {
         int32_t value = *int32(index, i);
         if (value < 0 || (size_t)value >= end) {
             return 0;
         }
+    }
+    return 1;
+}
+
+int are_below(const Table *index, size_t end) {
+    return are_rows_below(index, (Range){0, index->length}, end);
+}
+
+int is_within(Range range, size_t length) {
+    if (range.first > range.end || range.end > length) {
+        PyErr_Format(PyExc_ValueError, "rows %zu to %zu of %zu", range.first, range.end,
+                     length);
+        return 0;
     }
     return 1;
 }

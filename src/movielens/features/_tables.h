@@ -42,11 +42,26 @@ int bind_tables(const char *owner, const TableKind *kinds, PyObject *arrays,
 
 void release_buffers(Buffers *buffers);
 
+/* Rows from one index to before another: threads share them by ranges. */
+typedef struct {
+    size_t first, end;
+} Range;
+
+/* Whether a range is within so many; sets ValueError if it isn't. */
+int is_within(Range range, size_t length);
+
 /* Whether int32 indexes are all from 0 to below an end. */
 int are_below(const Table *index, size_t end);
 
-/* Functions of the module: see `_similarity.c` and `_factors.c`. */
+/* Whether the indexes of some rows are. */
+int are_rows_below(const Table *index, Range rows, size_t end);
+
+/* Functions of the module: see `_similarity.c`, `_factors.c` and `_regressions.c`. */
 PyObject *find_most_similar(PyObject *self, PyObject *args);
+PyObject *square_vectors(PyObject *self, PyObject *args);
 PyObject *find_vectors(PyObject *self, PyObject *args);
+PyObject *sum_moments(PyObject *self, PyObject *args);
+PyObject *find_weights(PyObject *self, PyObject *args);
+PyObject *find_fits(PyObject *self, PyObject *args);
 
 #endif

@@ -19,8 +19,12 @@ from movielens.features.matrix import Floats
 from movielens.features.opinions import Opinions
 from movielens.features.parts import Column, Part
 from movielens.features.training_rows import Catalogue, TrainingRows
+from movielens.features.workers import ONE_THREAD, Workers, parts_of
 
 Matrix = NDArray[Any]
+
+# Numbers that the extension adds at once, N_LANES of _lanes.h.
+LANES = 8
 
 
 class Vectors(NamedTuple):
@@ -137,20 +141,26 @@ class Factors:
             precision=np.full(d, 1 / cls.INITIAL_VARIANCE),
         )
         noise = float(training.residual.var())
+        workers = training.workers
+        content_square = content.T @ content
         for _ in range(cls.SWEEPS):
             noise = max(noise, cls.LEAST_VARIANCE)
-            user = _find_users(by_user, movie, intercept_variance, noise)
+            user = _find_users(by_user, movie, intercept_variance, noise, workers)
             shift = prior.precision * prior.expected
-            movie = _find_vectors(by_movie, user, prior.precision, shift, noise)
+            movie = _find_vectors(
+                by_movie, user, prior.precision, shift, noise, workers
+            )
             noise = float(movie.unexplained.sum()) / len(training.residual)
-            prior = cls._fit_prior(content, movie)
+            prior = cls._fit_prior(content, content_square, movie)
         return movie, prior, max(noise, cls.LEAST_VARIANCE)
 
     @classmethod
-    def _fit_prior(cls, content: Matrix, movie: Vectors) -> _Prior:
+    def _fit_prior(
+        cls, content: Matrix, content_square: Matrix, movie: Vectors
+    ) -> _Prior:
         """A ridge regression of the movies' vectors on their content."""
         ridge = cls.CONTENT_SHRINKAGE * np.eye(content.shape[1])
-        square = content.T @ content + ridge
+        square = content_square + ridge
         product = content.T @ movie.mean
         weights: Matrix = np.linalg.solve(square, product)
 
@@ -172,6 +182,7 @@ class Factors:
             movie,
             float(self.intercept_variance[0]),
             float(self.noise[0]),
+            training.workers,
         )
         return replace(self, user=user.mean.astype(np.float32))
 
@@ -208,18 +219,28 @@ def _diagonal(d: int) -> NDArray[np.int64]:
 
 
 def _find_users(
-    opinions: Opinions, movie: Vectors, intercept_variance: float, noise: float
+    opinions: Opinions,
+    movie: Vectors,
+    intercept_variance: float,
+    noise: float,
+    workers: Workers,
 ) -> Vectors:
     """The users' vectors; before any rating, they are normal around 0."""
     d = movie.mean.shape[1]
     n_users = len(opinions.start) - 1
     precision = np.ones(d)
     precision[-1] = 1 / intercept_variance
-    return _find_vectors(opinions, movie, precision, np.zeros((n_users, d)), noise)
+    shift = np.zeros((n_users, d))
+    return _find_vectors(opinions, movie, precision, shift, noise, workers)
 
 
 def _find_vectors(
-    opinions: Opinions, other: Vectors, precision: Matrix, shift: Matrix, noise: float
+    opinions: Opinions,
+    other: Vectors,
+    precision: Matrix,
+    shift: Matrix,
+    noise: float,
+    workers: Workers = ONE_THREAD,
 ) -> Vectors:
     """The vectors of one side, given those of the other.
 
@@ -229,6 +250,7 @@ def _find_vectors(
         precision: (d,), of this side's prior.
         shift: (n, d), the prior's means times its precision.
         noise: variance of a rating that the vectors don't explain.
+        workers: who share the work.
     """
     n, d = shift.shape
     found = Vectors(np.empty((n, d)), np.empty((n, _n_pairs(d))), np.empty(n))
@@ -236,8 +258,7 @@ def _find_vectors(
         "start": opinions.start,
         "other": opinions.index,
         "rating": opinions.residual,
-        "vector": other.mean,
-        "covariance": other.covariance,
+        "square": _squares(other, workers),
         "precision": precision,
         "shift": shift,
         "noise": np.array([noise]),
@@ -247,5 +268,28 @@ def _find_vectors(
         "covariance": found.covariance,
         "unexplained": found.unexplained,
     }
-    extension().find_vectors(given, results)
+
+    def find(part: tuple[int, int]) -> None:
+        extension().find_vectors(given, results, *part)
+
+    workers.map(find, parts_of(opinions.start, workers))
     return found
+
+
+def _squares(vectors: Vectors, workers: Workers) -> Matrix:
+    """The expected squares of vectors, as the extension lays them out."""
+    n, d = vectors.mean.shape
+    n_first = _n_lanes(d + 1)
+    square = np.empty((n, n_first + _n_lanes(_n_pairs(d - 1))))
+    given = {"vector": vectors.mean, "covariance": vectors.covariance}
+
+    def fill(part: tuple[int, int]) -> None:
+        extension().square_vectors(given, {"square": square}, *part)
+
+    workers.map(fill, parts_of(np.zeros(n + 1, dtype=np.int64), workers))
+    return square
+
+
+def _n_lanes(n_elements: int) -> int:
+    """The elements with their padding to whole lanes."""
+    return -(-n_elements // LANES) * LANES

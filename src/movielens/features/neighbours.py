@@ -66,6 +66,7 @@ class Neighbours:
             Opinions.by_user(compared),
             cls.SIMILARITY_SHRINKAGE,
             cls.KEPT,
+            training.workers,
         )
         steps = np.round(similarity / cls.STEP).astype(np.float32)
         similarity = steps * np.float32(cls.STEP)

@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 from movielens.features.kernels import extension
 from movielens.features.matrix import Floats, floats
 from movielens.features.opinions import Opinions
+from movielens.features.workers import ONE_THREAD, Workers, parts_of
 
 # Of the shrinkage: what is added to the norm.
 _NORM_SHARE = 0.3
 
 
 def find_most_similar(
-    items: Opinions, raters: Opinions, shrinkage: float, most: int
+    items: Opinions,
+    raters: Opinions,
+    shrinkage: float,
+    most: int,
+    workers: Workers = ONE_THREAD,
 ) -> tuple[NDArray[np.int32], Floats]:
     """The items most similar to each, in falling order, and how similar they are.
 
@@ -43,5 +48,9 @@ def find_most_similar(
         "norm_shrinkage": floats(_NORM_SHARE * shrinkage),
     }
     found = {"neighbour": neighbour, "similarity": similarity}
-    extension().find_most_similar(ratings, found)
+
+    def find(part: tuple[int, int]) -> None:
+        extension().find_most_similar(ratings, found, *part)
+
+    workers.map(find, parts_of(items.start, workers))
     return neighbour, similarity

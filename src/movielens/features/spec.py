@@ -13,7 +13,7 @@ with a spec that is fitted on the other folds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from movielens.columns import GENRES, TIMESTAMP
 from movielens.errors import DataError
 from movielens.features.blend import Blend
-from movielens.features.folds import fold_of, n_folds_of
+from movielens.features.folds import fold_of
 from movielens.features.groups import DEFAULT_GROUPS, GROUPS, FeatureGroup
 from movielens.features.kernels import (
     KernelInput,
@@ -41,6 +41,7 @@ from movielens.features.training_rows import (
     Catalogue,
     TrainingRows,
 )
+from movielens.features.workers import ONE_THREAD, Workers
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from movielens.features._kernels import RowMaker
 
 BLOCK_ROWS = 262_144
+# Rows that a thread makes at once.
+PIECE_ROWS = 4_096
 # 1 or NaN: whether training saw the user; for such users, whether the time is given.
 KNOWS_USER = "knows_user"
 KNOWS_TIME = "knows_time"
@@ -61,6 +64,8 @@ BASE_COLUMNS = (
 )
 
 Block = tuple[NDArray[np.int64], FeatureMatrix]
+# Is told what is fitted next, and how many groups are done.
+Report = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +109,8 @@ class FeatureSpec:
         groups: tuple[str, ...] = DEFAULT_GROUPS,
         scale: RatingScale | None = None,
         latest_kept: int = LATEST_KEPT,
+        workers: Workers = ONE_THREAD,
+        report: Report | None = None,
     ) -> Self:
         """Learn from the training rows alone.
 
@@ -115,33 +122,41 @@ class FeatureSpec:
                 lack.
             latest_kept: how many of a user's latest ratings features may look at one
                 by one.
+            workers: the threads that fit. What is learnt doesn't depend on them.
+            report: called with the name of each group before it is fitted.
         """
         scale = scale or RatingScale.of(ratings.rating)
         users = IdIndex.of(ratings.user_id)
         catalogue = Catalogue.of(movies)
-        return cls._fit(ratings, users, catalogue, scale, groups, latest_kept)
+        training = TrainingRows.of(
+            ratings, users, catalogue, scale, latest_kept, workers
+        )
+        return cls._fit(training, users, groups, report)
 
     @classmethod
     def _fit(
         cls,
-        ratings: RatingTable,
+        training: TrainingRows,
         users: IdIndex,
-        catalogue: Catalogue,
-        scale: RatingScale,
-        groups: tuple[str, ...],
-        latest_kept: int,
+        names: tuple[str, ...],
+        report: Report | None = None,
     ) -> Self:
-        training = TrainingRows.of(ratings, users, catalogue, scale, latest_kept)
-        fitted = tuple(GROUPS[name].fit(training) for name in groups)
+        groups: list[FeatureGroup] = []
+        for n_done, name in enumerate(names):
+            if report is not None:
+                report(name, n_done)
+            groups.append(GROUPS[name].fit(training))
+
+        fitted = tuple(groups)
         return cls(
             users=users,
-            catalogue=catalogue,
-            scale=scale,
+            catalogue=training.catalogue,
+            scale=training.scale,
             bias=training.bias,
             profiles=Profiles.of(training),
             groups=fitted,
             blends=Blend.among(_names(_columns_before_blends(fitted))),
-            latest_kept=latest_kept,
+            latest_kept=training.latest_kept,
         )
 
     def with_user_history(
@@ -260,11 +275,17 @@ class FeatureSpec:
         return [base, *groups, *blends]
 
     def transform_fitted(
-        self, ratings: RatingTable, queries: RatingQueries | None = None
+        self,
+        ratings: RatingTable,
+        queries: RatingQueries | None = None,
+        workers: Workers = ONE_THREAD,
     ) -> FeatureMatrix:
         """`transform_fitted_blocks` in one matrix, in the order of ``ratings``."""
         values = np.empty((len(ratings), len(self.names)), dtype=np.float32)
-        for rows, block in self.transform_fitted_blocks(ratings, queries):
+        blocks = self.transform_fitted_blocks(
+            ratings, queries, workers=workers, folds_at_once=workers.n_threads
+        )
+        for rows, block in blocks:
             values[rows] = block.values
         return FeatureMatrix(values, self.columns)
 
@@ -274,6 +295,8 @@ class FeatureSpec:
         queries: RatingQueries | None = None,
         wanted: NDArray[np.bool_] | None = None,
         block_rows: int = BLOCK_ROWS,
+        workers: Workers = ONE_THREAD,
+        folds_at_once: int = 1,
     ) -> Iterator[Block]:
         """Features of the rows that this spec was fitted on, without their own ratings.
 
@@ -287,6 +310,9 @@ class FeatureSpec:
             wanted: bool (n_rows,), the rows whose features are made. A fold without any
                 isn't fitted.
             block_rows: how many rows a block has at most.
+            workers: the threads that share the work. Features don't depend on them.
+            folds_at_once: how many folds are fitted at once, which takes memory for
+                each.
 
         Raises:
             DataError: if all rows are in one fold, so that there are no others.
@@ -299,23 +325,54 @@ class FeatureSpec:
                 f"{len(ratings)} training rows are too few to learn from each other: "
                 "send more ratings"
             )
-        for held_out in range(n_folds_of(ratings)):
-            is_held_out = fold == held_out
-            is_asked = is_held_out if wanted is None else is_held_out & wanted
+        asked = fold if wanted is None else fold[wanted]
+        folds: list[int] = np.unique(asked).tolist()
+
+        def fitted_without(held_out: int) -> FeatureSpec:
+            others = np.flatnonzero(fold != held_out)
+            return self.refitted(ratings.take(others), workers)
+
+        specs = workers.ahead(fitted_without, folds, folds_at_once)
+        for held_out, spec in zip(folds, specs, strict=True):
+            is_asked = fold == held_out
+            if wanted is not None:
+                is_asked &= wanted
             rows = np.flatnonzero(is_asked)
-            if not len(rows):
-                continue
-            spec = self._refitted(ratings.take(np.flatnonzero(~is_held_out)))
             for first in range(0, len(rows), block_rows):
                 positions = rows[first : first + block_rows]
-                yield positions, spec.transform(queries.take(positions))
+                values = spec._shared_values(queries.take(positions), workers)
+                yield positions, FeatureMatrix(values, self.columns)
 
-    def _refitted(self, ratings: RatingTable) -> Self:
-        """The same recipe, fitted on some of the rows."""
-        names = tuple(group.name for group in self.groups)
-        return self._fit(
-            ratings, self.users, self.catalogue, self.scale, names, self.latest_kept
+    def refitted(self, ratings: RatingTable, workers: Workers = ONE_THREAD) -> Self:
+        """The same recipe, fitted on other rows of the same users and movies."""
+        training = TrainingRows.of(
+            ratings,
+            self.users,
+            self.catalogue,
+            self.scale,
+            self.latest_kept,
+            workers,
         )
+        return self._fit(training, self.users, tuple(g.name for g in self.groups))
+
+    def _shared_values(
+        self, queries: RatingQueries, workers: Workers
+    ) -> NDArray[np.float32]:
+        """`values`, made by several threads."""
+        values = np.empty((len(queries), len(self.names)), dtype=np.float32)
+        maker = self._row_maker
+
+        def fill(first: int) -> None:
+            piece = slice(first, first + PIECE_ROWS)
+            maker.transform_into(
+                queries.user_id[piece],
+                queries.movie_id[piece],
+                queries.timestamp[piece],
+                values[piece],
+            )
+
+        workers.map(fill, range(0, len(queries), PIECE_ROWS))
+        return values
 
 
 def _columns_before_blends(groups: tuple[FeatureGroup, ...]) -> tuple[Column, ...]:

@@ -14,9 +14,9 @@ added to the user's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Self
+from functools import partial
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,11 @@ from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats, floats
 from movielens.features.parts import Column, Part
 from movielens.features.profiles import latest
+from movielens.features.regressions import Moments, Regressions
 from movielens.features.training_rows import TrainingRows
 
 Matrix = NDArray[np.float64]
+Block = slice
 
 # In the order of their columns.
 ALIKE = ("level", "level_recent", "genre", "kind", "genre_recent")
@@ -157,19 +159,23 @@ class Taste:
         rows = np.concatenate(
             [np.arange(start[user], start[user + 1]) for user in users]
         )
-        moments = _Moments.of(movie, training, users, start)
+
+        def moments_of(block: Block) -> Moments:
+            return Regressions.of(training, movie, start, users[block]).moments()
+
+        workers = training.workers
+        moments = workers.map(moments_of, _blocks(len(users)))
 
         n = len(rows)
         total = float((training.residual[rows] ** 2).sum())
         variance = np.full(movie.shape[1] + 1, cls.INITIAL_VARIANCE)
         variance[-1] = max(total / n, cls.LEAST_VARIANCE)
         for _ in range(cls.SWEEPS):
-            weight, covariance = moments.posterior(variance)
-            second = covariance + weight[:, :, None] * weight[:, None, :]
-            explained = 2 * (weight * moments.product).sum()
-            spread = (second * moments.square).sum()
-            variance[:-1] = np.diagonal(second, axis1=1, axis2=2).mean(axis=0)
-            variance[-1] = (total - explained + spread) / n
+            found = workers.map(partial(_second_moments, variance), moments)
+            second = np.concatenate([second for second, _ in found])
+            away = np.concatenate([away for _, away in found])
+            variance[:-1] = second.mean(axis=0)
+            variance[-1] = (total + float(away.sum())) / n
             variance = np.maximum(variance, cls.LEAST_VARIANCE)
         return variance
 
@@ -177,22 +183,23 @@ class Taste:
         """The weights of users, and what is beyond taste in each of their ratings."""
         start = _starts(training)
         movie = self.movie.astype(np.float64)
-        noise = self.variance[-1]
         weights = np.zeros((training.n_users + 1, movie.shape[1]))
         unexplained = np.empty(len(training.residual))
         bias_leverage = self._bias_leverage(training)
-        for users in _blocks(training.n_users):
-            moments = _Moments.of(movie, training, users, start)
-            weights[users], covariance = moments.posterior(self.variance)
-            for place, user in enumerate(users.tolist()):
-                rows = slice(start[user], start[user + 1])
-                design = movie[training.movie_index[rows]]
-                own = ((design @ covariance[place]) * design).sum(axis=1) / noise
-                leverage = own + bias_leverage[rows]
-                capped = np.minimum(leverage, self.most_leverage[0])
-                left = training.residual[rows] - design @ weights[user]
-                unexplained[rows] = left / (1 - capped)
 
+        def regress(block: Block) -> None:
+            users = np.arange(block.start, block.stop)
+            regressions = Regressions.of(training, movie, start, users)
+            found = regressions.moments().solved(self.variance)
+            expected, spread = regressions.fits(found)
+            weights[block] = found.weight
+
+            rows = slice(start[block.start], start[block.stop])
+            leverage = spread / self.variance[-1] + bias_leverage[rows]
+            capped = np.minimum(leverage, self.most_leverage[0])
+            unexplained[rows] = (training.residual[rows] - expected) / (1 - capped)
+
+        training.workers.map(regress, _blocks(training.n_users))
         kept, _ = latest(training)
         level = training.bias.mean + training.bias.user
         return replace(
@@ -303,47 +310,14 @@ def _starts(training: TrainingRows) -> NDArray[np.int64]:
     return starts.astype(np.int64)
 
 
-def _blocks(n_users: int, most: int = 4_096) -> Iterator[NDArray[np.int64]]:
+def _blocks(n_users: int, most: int = 256) -> list[Block]:
     """Users, as many at once as keep their matrices small."""
-    for first in range(0, n_users, most):
-        end = min(first + most, n_users)
-        yield np.arange(first, end)
+    firsts = range(0, n_users, most)
+    return [slice(first, min(first + most, n_users)) for first in firsts]
 
 
-class _Moments(NamedTuple):
-    """Sums over each user's rows, from which the user's regression is solved.
-
-    Attributes:
-        square: float64 (n_users, n_terms, n_terms), of x xᵀ.
-        product: float64 (n_users, n_terms), of x times the residual.
-    """
-
-    square: Matrix
-    product: Matrix
-
-    @classmethod
-    def of(
-        cls,
-        movie: Matrix,
-        training: TrainingRows,
-        users: NDArray[np.int64],
-        start: NDArray[np.int64],
-    ) -> Self:
-        """Of the given users; ``start`` says where the rows of each user begin."""
-        n_terms = movie.shape[1]
-        square = np.empty((len(users), n_terms, n_terms))
-        product = np.empty((len(users), n_terms))
-        for place, user in enumerate(users.tolist()):
-            rows = slice(start[user], start[user + 1])
-            design = movie[training.movie_index[rows]]
-            square[place] = design.T @ design
-            product[place] = design.T @ training.residual[rows]
-        return cls(square, product)
-
-    def posterior(self, variance: Matrix) -> tuple[Matrix, Matrix]:
-        """The users' weights: means (n_users, n_terms), covariances (…, n_terms)."""
-        noise = variance[-1]
-        precision = self.square / noise + np.diag(1 / variance[:-1])
-        covariance: Any = np.linalg.inv(precision)
-        mean = np.einsum("uij,uj->ui", covariance, self.product) / noise
-        return mean, covariance
+def _second_moments(variance: Matrix, moments: Moments) -> tuple[Matrix, Matrix]:
+    """Expected squares of the weights, (n_users, n_terms), and `Weights.away`."""
+    found = moments.solved(variance)
+    diagonal = np.cumsum(np.arange(1, len(variance))) - 1
+    return found.covariance[:, diagonal] + found.weight**2, found.away

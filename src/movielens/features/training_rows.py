@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from movielens.columns import GENRES
 from movielens.features.hashing import drawn, mixed
 from movielens.features.matrix import IdIndex
+from movielens.features.workers import ONE_THREAD, Workers
 from movielens.pairs import pair_key
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
@@ -165,6 +166,7 @@ class TrainingRows:
         bias: fitted on these rows.
         latest_kept: how many of each user's latest ratings features may look at one by
             one.
+        workers: the threads that fit groups on these rows.
     """
 
     user_index: NDArray[np.int64]
@@ -178,6 +180,7 @@ class TrainingRows:
     scale: RatingScale
     bias: Bias
     latest_kept: int = LATEST_KEPT
+    workers: Workers = ONE_THREAD
 
     @classmethod
     def of(
@@ -187,9 +190,10 @@ class TrainingRows:
         catalogue: Catalogue,
         scale: RatingScale,
         latest_kept: int = LATEST_KEPT,
+        workers: Workers = ONE_THREAD,
     ) -> TrainingRows:
         """Index the rows and fit the bias."""
-        return cls.of_users(
+        rows = cls.of_users(
             users.index(ratings.user_id),
             catalogue.index.index(ratings.movie_id),
             ratings.rating.astype(np.float64),
@@ -200,6 +204,7 @@ class TrainingRows:
             None,
             latest_kept,
         )
+        return replace(rows, workers=workers)
 
     @classmethod
     def of_users(

@@ -68,5 +68,5 @@ def test_vectors_whose_covariance_is_no_triangle_are_refused() -> None:
     )
     precision = np.ones(2)
     shift = np.ones((1, 2))
-    with pytest.raises(ValueError, match=r"found.covariance must be .* here \(1, 4\)"):
+    with pytest.raises(ValueError, match="vectors of 2 and triangles of 4 elements"):
         _find_vectors(opinions, other, precision, shift, noise=1.0)

@@ -71,11 +71,13 @@ def test_ratings_out_of_bounds_are_refused() -> None:
         "neighbour": np.zeros((1, 3), np.int32),
         "similarity": np.zeros((1, 3), np.float32),
     }
-    extension().find_most_similar(ratings, found)
+    extension().find_most_similar(ratings, found, 0, 1)
     for wrong in (
         {"item": index + 1},
         {"rater": index - 1},
         {"item_start": start[::-1].copy()},
     ):
         with pytest.raises(ValueError, match="a start or an index is out of bounds"):
-            extension().find_most_similar(ratings | wrong, found)
+            extension().find_most_similar(ratings | wrong, found, 0, 1)
+    with pytest.raises(ValueError, match="rows 0 to 2 of 1"):
+        extension().find_most_similar(ratings, found, 0, 2)

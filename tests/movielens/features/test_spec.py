@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from movielens.columns import GENRES
 from movielens.errors import DataError
 from movielens.features import FeatureSpec
+from movielens.features.folds import fold_of
 from movielens.features.groups import GROUPS
 from movielens.features.spec import BASE_COLUMNS
 from movielens.features.spec_arrays import spec_to_arrays
+from movielens.features.workers import Workers
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable, RatingTable
 from tests.movielens.features.asking import (
@@ -176,6 +178,49 @@ def test_a_training_row_never_sees_its_own_rating(
     after = FeatureSpec.fit(other, movies).transform_fitted(other).values
     np.testing.assert_array_equal(before[row], after[row])
     assert not np.array_equal(before, after, equal_nan=True)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_fold_has_the_features_of_a_fit_on_the_other_rows_alone(
+    ratings: RatingTable, movies: MovieTable, group: str
+) -> None:
+    """Bit for bit, though folds are fitted together, and each by several threads."""
+    spec = FeatureSpec.fit(ratings, movies, (group,))
+    with Workers(3) as workers:
+        together = spec.transform_fitted(ratings, workers=workers).values
+    fold = fold_of(ratings)
+    for held_out in np.unique(fold):
+        others = ratings.take(np.flatnonzero(fold != held_out))
+        alone = FeatureSpec.fit(others, movies, (group,), spec.scale)
+        np.testing.assert_array_equal(alone.users.ids, spec.users.ids)
+        rows = np.flatnonzero(fold == held_out)
+        expected = alone.transform(ratings.take(rows).queries()).values
+        np.testing.assert_array_equal(together[rows], expected)
+
+
+@pytest.mark.parametrize("n_threads", [2, 5])
+def test_what_is_fitted_does_not_depend_on_the_number_of_threads(
+    spec: FeatureSpec, ratings: RatingTable, movies: MovieTable, n_threads: int
+) -> None:
+    with Workers(n_threads) as workers:
+        shared = FeatureSpec.fit(ratings, movies, workers=workers)
+    here = spec_to_arrays(spec)
+    there = spec_to_arrays(shared)
+    for name in here:
+        np.testing.assert_array_equal(here[name], there[name])
+
+
+def test_a_report_names_each_group_before_it_is_fitted(
+    ratings: RatingTable, movies: MovieTable
+) -> None:
+    reported: list[tuple[str, int]] = []
+    FeatureSpec.fit(
+        ratings,
+        movies,
+        ("clock", "pace"),
+        report=lambda name, n_done: reported.append((name, n_done)),
+    )
+    assert reported == [("clock", 0), ("pace", 1)]
 
 
 def test_a_row_without_others_is_refused(

@@ -159,6 +159,12 @@ def starts(n: int) -> NDArray[np.int64]:
     return np.sort(np.append(inner, [0, N_RATINGS]))
 
 
+def some_range() -> tuple[int, int]:
+    """Rows that may not be there, or end before they begin."""
+    first, end = rng.choice([-(2**62), -1, 0, 1, 5, N_ITEMS, N_ITEMS + 1, 2**62], 2)
+    return int(first), int(end)
+
+
 def check_most_similar() -> None:
     ratings: dict[str, Any] = {
         "item_start": starts(N_ITEMS),
@@ -177,10 +183,11 @@ def check_most_similar() -> None:
             "neighbour": np.zeros(shape, np.int32),
             "similarity": np.zeros(shape, np.float32),
         }
+        bad = ratings | {name: broken(ratings[name])}
         with suppress(ValueError):
-            _kernels.find_most_similar(ratings | {name: broken(ratings[name])}, found)
+            _kernels.find_most_similar(bad, found, 0, N_ITEMS)
         with suppress(ValueError):
-            _kernels.find_most_similar(ratings, found)
+            _kernels.find_most_similar(ratings, found, *some_range())
 
 
 def check_vectors() -> None:
@@ -188,8 +195,7 @@ def check_vectors() -> None:
         "start": starts(N_ITEMS),
         "other": rng.integers(0, N_RATERS, N_RATINGS).astype(np.int32),
         "rating": rng.normal(size=N_RATINGS),
-        "vector": rng.normal(size=(N_RATERS, 3)),
-        "covariance": np.zeros((N_RATERS, 6)),
+        "square": rng.random((N_RATERS, 16)),
         "precision": np.ones(3),
         "shift": np.zeros((N_ITEMS, 3)),
         "noise": np.ones(1),
@@ -201,8 +207,75 @@ def check_vectors() -> None:
             "covariance": np.zeros((N_ITEMS, 6)),
             "unexplained": np.zeros(N_ITEMS),
         }
+        bad = given | {name: broken(given[name])}
         with suppress(ValueError):
-            _kernels.find_vectors(given | {name: broken(given[name])}, found)
+            _kernels.find_vectors(bad, found, 0, N_ITEMS)
+        with suppress(ValueError):
+            _kernels.find_vectors(given, found, *some_range())
+
+
+def check_squares() -> None:
+    vectors: dict[str, Any] = {
+        "vector": rng.normal(size=(N_ITEMS, 3)),
+        "covariance": np.zeros((N_ITEMS, 6)),
+    }
+    for _ in range(N_BROKEN):
+        name = str(rng.choice(sorted(vectors)))
+        n_elements = int(rng.choice([0, 8, 15, 16, 17, 24]))
+        squares = {"square": np.zeros((N_ITEMS, n_elements))}
+        bad = vectors | {name: broken(vectors[name])}
+        with suppress(ValueError):
+            _kernels.square_vectors(bad, squares, 0, N_ITEMS)
+        with suppress(ValueError):
+            _kernels.square_vectors(vectors, squares, *some_range())
+
+
+N_USERS = 11
+N_TERMS = 4
+N_PAIRS = 10
+
+
+def check_regressions() -> None:
+    start = np.sort(rng.integers(0, N_RATINGS + 1, N_USERS + 1))
+    given: dict[str, Any] = {
+        "first": start[:-1].copy(),
+        "end": start[1:].copy(),
+        "movie": rng.integers(0, N_ITEMS, N_RATINGS),
+        "residual": rng.normal(size=N_RATINGS),
+        "terms": rng.normal(size=(N_ITEMS, N_TERMS)),
+    }
+    sums: dict[str, Any] = {
+        "square": np.zeros((N_USERS, N_PAIRS)),
+        "product": np.zeros((N_USERS, N_TERMS)),
+    }
+    variance: dict[str, Any] = {"variance": np.ones(N_TERMS + 1)}
+    found: dict[str, Any] = {
+        "weight": np.zeros((N_USERS, N_TERMS)),
+        "covariance": np.zeros((N_USERS, N_PAIRS)),
+        "away": np.zeros(N_USERS),
+    }
+    weights = {name: found[name] for name in ("weight", "covariance")}
+    fits: dict[str, Any] = {
+        "expected": np.zeros(N_RATINGS),
+        "spread": np.zeros(N_RATINGS),
+    }
+    for _ in range(N_BROKEN):
+        with suppress(ValueError):
+            _kernels.sum_moments(with_a_broken_table(given), sums)
+        with suppress(ValueError):
+            _kernels.sum_moments(given, with_a_broken_table(sums))
+        with suppress(ValueError):
+            _kernels.find_weights(with_a_broken_table(sums), variance, found)
+        with suppress(ValueError):
+            _kernels.find_weights(sums, with_a_broken_table(variance), found)
+        with suppress(ValueError):
+            _kernels.find_weights(sums, variance, with_a_broken_table(found))
+        with suppress(ValueError):
+            _kernels.find_fits(with_a_broken_table(given), weights, fits)
+        with suppress(ValueError):
+            _kernels.find_fits(given, with_a_broken_table(weights), fits)
+        with suppress(ValueError):
+            _kernels.find_fits(given, weights, with_a_broken_table(fits))
 
 
 check_threads()
@@ -210,4 +283,6 @@ check_constant_tables()
 check_broken_tables()
 check_most_similar()
 check_vectors()
+check_squares()
+check_regressions()
 print("done")

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from movielens.features.workers import ONE_THREAD, EndedError, Workers, parts_of
+
+LONG_ENOUGH = 60.0
+
+
+@pytest.fixture(params=[1, 2, 5])
+def workers(request: pytest.FixtureRequest) -> Iterator[Workers]:
+    with Workers(request.param) as workers:
+        yield workers
+
+
+@pytest.fixture
+def two() -> Iterator[Workers]:
+    with Workers(2) as workers:
+        yield workers
+
+
+def test_results_are_in_the_order_of_the_items(workers: Workers) -> None:
+    squares = [n * n for n in range(100)]
+    assert workers.map(lambda n: n * n, range(100)) == squares
+    assert list(workers.ahead(lambda n: n * n, range(100), 3)) == squares
+    assert workers.map(abs, []) == []
+    assert list(workers.ahead(abs, [], 3)) == []
+
+
+def test_threads_work_at_the_same_time(two: Workers) -> None:
+    """Each waits for the other, so one alone would never end."""
+    barrier = threading.Barrier(2, timeout=LONG_ENOUGH)
+    two.map(lambda _: barrier.wait(), range(2))
+    list(two.ahead(lambda _: barrier.wait(), range(2), 2))
+
+
+def test_shared_work_may_be_part_of_shared_work(workers: Workers) -> None:
+    def total(n: int) -> int:
+        return sum(workers.map(lambda m: m * n, range(10)))
+
+    expected = [45 * n for n in range(20)]
+    assert workers.map(total, range(20)) == expected
+    assert list(workers.ahead(total, range(20), 4)) == expected
+
+
+def test_no_more_is_begun_than_may_be(two: Workers) -> None:
+    begun: list[int] = []
+    for n_taken, _ in enumerate(two.ahead(begun.append, range(20), 2), start=1):
+        assert len(begun) <= n_taken + 2
+    assert sorted(begun) == list(range(20))
+
+
+def test_an_error_comes_to_whoever_asked(workers: Workers) -> None:
+    def fail(n: int) -> int:
+        if n == 7:
+            raise LookupError("seven")
+        return n
+
+    with pytest.raises(LookupError, match="seven"):
+        workers.map(fail, range(10))
+    with pytest.raises(LookupError, match="seven"):
+        list(workers.ahead(fail, range(10), 2))
+    assert workers.map(fail, range(5)) == list(range(5))
+
+
+def test_work_that_is_given_up_ends() -> None:
+    """Whatever thread it is in, at the next part."""
+    workers = Workers(2)
+    has_begun = threading.Event()
+    may_go_on = threading.Event()
+
+    def inner(_: int) -> None:
+        has_begun.set()
+        assert may_go_on.wait(LONG_ENOUGH)
+
+    def outer(_: int) -> None:
+        for _ in range(1000):
+            workers.map(inner, range(2))
+
+    results = workers.ahead(outer, range(1), 2)
+    failures: list[BaseException] = []
+
+    def take() -> None:
+        try:
+            next(results)
+        except EndedError as error:
+            failures.append(error)
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    assert has_begun.wait(LONG_ENOUGH)
+    workers.end()
+    may_go_on.set()
+    taker.join(LONG_ENOUGH)
+    assert len(failures) == 1
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 1000])
+def test_parts_cover_each_once(workers: Workers, n: int) -> None:
+    counts = np.random.default_rng(n).integers(0, 30, n)
+    start = np.concatenate([[0], np.cumsum(counts)])
+    parts = parts_of(start, workers)
+    covered = [index for first, end in parts for index in range(first, end)]
+    assert covered == list(range(n))
+
+
+def test_parts_have_about_the_same_work(two: Workers) -> None:
+    counts = np.zeros(1000, dtype=np.int64)
+    counts[:10] = 5000
+    start = np.concatenate([[0], np.cumsum(counts)])
+    parts = parts_of(start, two)
+    work = [start[end] - start[first] for first, end in parts]
+    assert max(work) <= 10_000
+    assert parts_of(start, ONE_THREAD) == [(0, 1000)]
