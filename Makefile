@@ -25,7 +25,7 @@ test: setup ## all tests, in Docker too
 test-sdk: setup ## AWS's own SDKs in local mode
 	$(BIN)/python -m container.engine
 	$(MAKE) -C tests/sdk environments
-	$(BIN)/pytest tests/sdk/local_mode.py
+	$(BIN)/pytest tests/sdk/local_mode.py tests/sdk/notebook.py
 test-http: setup ## requests made from the OpenAPI documents, to the image
 	$(BIN)/python -m container.engine
 	$(MAKE) -C tests/http environment
