@@ -6,7 +6,7 @@ BIN := .venv/bin
 C_FILES := $(wildcard src/*/*.[ch] src/*/*/*.[ch])
 export LOCK := $(CURDIR)/$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
-.PHONY: help setup run image compare test-quick test test-sdk fuzz check specification lock bench soak clean
+.PHONY: help setup run image compare test-quick test test-http test-sdk fuzz check docs specification lock bench soak clean
 help: ## list these verbs
 	@sed -n -E 's/^([a-z-]+[a-z%]):.*## (.*)/make \1\t\2/p' Makefile | expand -t 22
 setup: .venv/.installed ## make .venv: the locked packages and our own
@@ -25,7 +25,11 @@ test: setup ## all tests, in Docker too
 test-sdk: setup ## AWS's own SDKs in local mode
 	$(BIN)/python -m container.engine
 	$(MAKE) -C tests/sdk environments
-	$(BIN)/pytest tests/sdk/local_mode.py
+	$(BIN)/pytest tests/sdk/local_mode.py tests/sdk/notebook.py
+test-http: setup ## requests made from the OpenAPI documents, to the image
+	$(BIN)/python -m container.engine
+	$(MAKE) -C tests/http environment
+	$(BIN)/pytest tests/http/conformance.py
 fuzz: setup ## mutated inputs for every reader of anything, for MINUTES=60
 	$(MAKE) -C tests/fuzz fuzz
 check: setup ## linters, formatting of Python and C, types, density
@@ -34,21 +38,24 @@ check: setup ## linters, formatting of Python and C, types, density
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/mypy
 	$(BIN)/python -m tools.density
+docs: ## build the docs as a site, in site/; warnings are errors
+	$(MAKE) -C docs site
 
 specification: setup ## write what is generated from declarations in the code
 	$(BIN)/python -m train.specification > launcher/training.json.new
 	mv launcher/training.json.new launcher/training.json
-	$(BIN)/python -m train.hyperparameter_table docs/training.md
 	$(BIN)/python -m tests.faults.table docs/faults.md
+	$(BIN)/python -m tools.reference
+	$(BIN)/python -m tools.diagrams
 lock: setup ## resolve the locks again: with hashes, without index addresses
 	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
-	set -e; for each in container tests/sdk tests/fuzz benchmarks; do $(MAKE) -C $$each lock; done
+	set -e; for each in container docs tests/http tests/sdk tests/fuzz benchmarks; do $(MAKE) -C $$each lock; done
 bench: bench-tutorial ## accuracy and features beside the notebook tutorial
 soak: bench-soak ## ten minutes of right and wrong requests
 bench-%: ## any other benchmark; `make -C benchmarks` lists them
 	$(MAKE) -C benchmarks $*
 clean: ## remove what these verbs have made here
-	rm -rf .venv .venv-* build dist src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist site src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/.dependencies: requirements-dev.txt container/requirements-build.txt
 	$(PYTHON) -m venv --clear .venv

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 # The fixtures that start a Docker engine's work, by the folder of their conftest.
 DOCKER_FIXTURES = {
     "tests/container": {"image"},
+    "tests/http": {"runner"},
     "tests/launcher": {"registry"},
     "tests/launcher/local": {"settings"},
     "tests/sdk": {"image"},

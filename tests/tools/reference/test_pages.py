@@ -1,0 +1,89 @@
+"""The generated reference is that of the code, and leaves nothing out."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from launcher.config import describe_settings
+from movielens import artifact
+from serve.questions import FILTERS
+from tools.reference.cli import commands_of
+from tools.reference.files import MODEL
+from tools.reference.openapi import REASONS, SCHEMAS
+from tools.reference.pages import DIRECTORY, pages
+from tools.reference.settings import CONTAINER
+from train.hyperparameters import Hyperparameters
+from train.report import METRIC_NAMES
+
+ROOT = Path(__file__).parents[3]
+OUR_CODE = [*(ROOT / "src").rglob("*.py"), *(ROOT / "container").glob("*.py")]
+
+VARIABLE = re.compile(r'"((?:SAGEMAKER|HALFSTAR|OMP|TRAINING|AWS_LAMBDA)_[A-Z_]+)"')
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, str]:
+    return pages()
+
+
+def test_the_pages_are_those_of_the_code(made: dict[str, str]) -> None:
+    for name, text in made.items():
+        assert (DIRECTORY / name).read_text() == text, (
+            f"docs/reference/{name} is out of date: run `make specification`"
+        )
+
+
+def test_every_page_is_made(made: dict[str, str]) -> None:
+    assert {path.name for path in DIRECTORY.iterdir()} == set(made)
+
+
+def test_every_hyperparameter_and_metric_is_there(made: dict[str, str]) -> None:
+    for name in Hyperparameters.declarations():
+        assert f"| `{name}` |" in made["hyperparameters.md"]
+    for name in METRIC_NAMES:
+        assert f"| `{name}` |" in made["metrics.md"]
+
+
+def test_every_file_of_a_model_is_there() -> None:
+    assert set(MODEL) == artifact.FILES
+
+
+def test_every_command_is_there(made: dict[str, str]) -> None:
+    commands = dict(commands_of()) | dict(commands_of("local"))
+    for name, meaning in commands.items():
+        assert meaning, f"{name} has no help"
+        assert re.search(rf"^### `launcher (local )?{name}`$", made["cli.md"], re.M)
+
+
+def test_every_setting_of_the_launcher_is_there(made: dict[str, str]) -> None:
+    for key, _, _ in describe_settings():
+        assert f"| `{key}` |" in made["settings.md"]
+
+
+def test_every_variable_of_the_container_is_there_and_no_other() -> None:
+    used = set()
+    for path in OUR_CODE:
+        used |= set(VARIABLE.findall(path.read_text()))
+    assert used == set(CONTAINER)
+
+
+def test_a_status_has_one_meaning_everywhere(made: dict[str, str]) -> None:
+    for status, meaning in REASONS.items():
+        assert meaning in made["errors.md"]
+        assert f"| {status} " in made["errors.md"]
+
+
+def test_every_filter_of_recommendations_is_there() -> None:
+    assert set(FILTERS) < set(SCHEMAS["Recommend"]["properties"])
+
+
+def test_references_within_the_documents_lead_somewhere(made: dict[str, str]) -> None:
+    for name, text in made.items():
+        if name.endswith(".json"):
+            schemas = json.loads(text)["components"]["schemas"]
+            for reference in re.findall(r'"#/components/schemas/(\w+)"', text):
+                assert reference in schemas, f"{name} has no {reference}"

@@ -1,0 +1,225 @@
+"""All diagrams of the docs, by the names of their files.
+
+What they show comes from the code: numbers of rounds from the defaults of the
+hyperparameters, shares of ratings from the data set, files from the artifact.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from movielens import artifact
+from movielens.features.groups import DEFAULT_GROUPS
+from movielens.manifest import MANIFEST
+from tools.diagrams.svg import ANSWER, CODE, DATA, FAINT, MODEL, PLAIN, Drawing
+from train.hyperparameters import Hyperparameters
+
+ROOT = Path(__file__).parents[2]
+DIRECTORY = ROOT / "docs" / "images"
+RATINGS = ROOT / "data" / "ml-latest-small" / "ratings.csv"
+
+
+def flow() -> Drawing:
+    """Raw files become answers to raw ids."""
+    drawing = Drawing(820, 250, "From raw files to answers")
+    top = 60
+    drawing.box(10, top, 150, 76, "raw files", "ratings.csv", "movies.csv", fill=DATA)
+    drawing.box(230, top, 150, 76, "train", "features, trees,", "evaluation", fill=CODE)
+    drawing.box(
+        450, top, 150, 76, "model.tar.gz", "trees, tables,", MANIFEST, fill=MODEL
+    )
+    drawing.box(670, top, 140, 76, "serve", "raw ids in,", "ratings out", fill=CODE)
+    for x in (160, 380, 600):
+        drawing.arrow(x, top + 38, x + 68, top + 38)
+
+    drawing.box(670, 186, 140, 54, "1, 318", "→ 5.0 stars", fill=ANSWER)
+    drawing.arrow(740, 136, 740, 184)
+    drawing.box(230, 186, 370, 54, "one image, in your account or on this machine")
+    drawing.words(305, 172, "launcher train", colour=FAINT)
+    drawing.words(525, 172, "launcher deploy", colour=FAINT)
+    drawing.words(85, 172, "launcher data", colour=FAINT)
+    drawing.words(
+        410, 34, "the same code makes the features in train and serve", bold=True
+    )
+    drawing.line(305, 42, 305, 58)
+    drawing.line(740, 30, 740, 58)
+    drawing.line(612, 30, 740, 30)
+    return drawing
+
+
+def featurizer() -> Drawing:
+    """Training and serving meet in one featurizer."""
+    drawing = Drawing(820, 230, "One featurizer for training and serving")
+    train = ("channels", "ratings", "split", "features", "trees", "evaluation")
+    serve = ("bytes", "pairs of ids", "", "features", "trees", "answer")
+    for row, (y, names) in enumerate(((20, train), (160, serve))):
+        drawing.words(8, y - 4, ("train", "serve")[row], bold=True, anchor="start")
+        before = 0.0
+        for column, name in enumerate(names):
+            x = 10 + column * 136
+            if name:
+                fill = CODE if name == "features" else PLAIN
+                drawing.box(x, y, 112, 44, name, fill=fill)
+                if before:
+                    drawing.arrow(before, y + 22, x - 2, y + 22)
+                before = x + 112
+    drawing.box(372, 88, 204, 46, "FeatureSpec", "fitted once, used twice", fill=MODEL)
+    drawing.arrow(474, 64, 474, 86)
+    drawing.arrow(474, 134, 474, 158)
+    return drawing
+
+
+def folds() -> Drawing:
+    """The features of a fold come from the other folds."""
+    n_folds = 6
+    drawing = Drawing(820, 270, "Out-of-fold features")
+    drawing.words(
+        10, 24, "training rows in folds, by a hash of their ids", anchor="start"
+    )
+    width = 78
+    for row in range(3):
+        y = 44 + row * 62
+        for fold in range(n_folds):
+            is_own = fold == row
+            fill = ANSWER if is_own else DATA
+            words = "no look" if is_own else "look"
+            drawing.box(10 + fold * (width + 6), y, width, 40, words, fill=fill)
+        x = 10 + n_folds * (width + 6)
+        drawing.arrow(x, y + 20, x + 50, y + 20)
+        drawing.box(x + 54, y, 240, 40, f"features of fold {row + 1}", fill=CODE)
+    drawing.words(
+        10,
+        256,
+        "A row's own rating is never in the tables that its features come from.",
+        anchor="start",
+        bold=True,
+    )
+    return drawing
+
+
+def parts() -> Drawing:
+    """Which rounds answer which rows."""
+    defaults = Hyperparameters()
+    rounds = defaults.num_round
+    movie = round(defaults.movie_rounds * rounds)
+    user = round(defaults.user_rounds * rounds)
+    rest = rounds - movie - user
+    drawing = Drawing(820, 262, "Parts of the rounds, and the rows that they answer")
+    # A round that sees the movie alone is narrow, so the bars aren't to scale.
+    widths = (150, 200, 210)
+    x = 170.0
+    edges = []
+    sees = ("the movie", "movie and user", "movie, user, moment")
+    for width, count, what in zip(widths, (movie, user, rest), sees, strict=True):
+        drawing.box(x, 40, width, 60, f"{count} rounds", f"see {what}", fill=CODE)
+        x += width
+        edges.append(x)
+    drawing.words(10, 74, f"{rounds} rounds", bold=True, anchor="start")
+    rows = ("new user", "known user, no time", "known user and time")
+    for number, (who, edge) in enumerate(zip(rows, edges, strict=True)):
+        y = 130 + number * 40
+        drawing.words(10, y + 13, who, anchor="start")
+        drawing.bar(170, y, edge - 170, 20, "#86efac")
+        drawing.words(edge + 8, y + 14, "answered", colour=FAINT, anchor="start")
+    drawing.words(
+        170, 26, "gates keep the other rows out of a part", colour=FAINT, anchor="start"
+    )
+    return drawing
+
+
+def stars() -> Drawing:
+    """How often each rating is given in ml-latest-small."""
+    counts = Counter(
+        line.split(",")[2] for line in RATINGS.read_text().splitlines()[1:]
+    )
+    total = sum(counts.values())
+    drawing = Drawing(820, 250, "Ratings in ml-latest-small")
+    drawing.words(10, 24, "share of ratings in ml-latest-small", anchor="start")
+    for place, name in enumerate(sorted(counts, key=float)):
+        share = counts[name] / total
+        height = 600 * share
+        x = 40 + place * 76
+        is_whole = name.endswith(".0")
+        fill = "#60a5fa" if is_whole else "#fbbf24"
+        drawing.bar(x, 220 - height, 52, height, fill)
+        drawing.words(x + 26, 214 - height, f"{100 * share:.1f} %", colour=FAINT)
+        drawing.words(x + 26, 240, f"{name} ★")
+    return drawing
+
+
+def resume() -> Drawing:
+    """An interrupted job ends with the model of one that wasn't."""
+    step = Hyperparameters().checkpoint_rounds
+    drawing = Drawing(820, 220, "Resuming from a checkpoint")
+    drawing.words(10, 34, "undisturbed", anchor="start", bold=True)
+    drawing.words(10, 94, "first attempt", anchor="start", bold=True)
+    drawing.words(10, 154, "second attempt", anchor="start", bold=True)
+    left, wide = 140, 46
+    for number in range(9):
+        x = left + number * wide
+        drawing.box(x, 14, wide, 30, str(step * (number + 1)), fill=CODE)
+        if number < 4:
+            drawing.box(x, 74, wide, 30, str(step * (number + 1)), fill=CODE)
+        if number >= 4:
+            drawing.box(x, 134, wide, 30, str(step * (number + 1)), fill=CODE)
+    end = left + 9 * wide
+    drawing.words(
+        left + 4 * wide + 12,
+        94,
+        "✕ capacity is taken away",
+        anchor="start",
+        colour="#b91c1c",
+    )
+    drawing.arrow(left + 4 * wide, 106, left + 4 * wide, 132)
+    drawing.words(
+        left,
+        196,
+        f"a checkpoint every {step} rounds; each round has a seed of its own",
+        anchor="start",
+        colour=FAINT,
+    )
+    drawing.box(end + 60, 64, 150, 50, "the same model", "bit for bit", fill=MODEL)
+    drawing.arrow(end, 29, end + 90, 62)
+    drawing.arrow(end, 149, end + 90, 116)
+    return drawing
+
+
+def artifact_files() -> Drawing:
+    """What is in a model, and who reads it."""
+    drawing = Drawing(820, 232, "Files of a model and their readers")
+    files = (
+        (
+            artifact.FEATURES,
+            "users, catalogue, tables",
+            f"{len(DEFAULT_GROUPS)} groups of features",
+        ),
+        (artifact.FOREST, "flat trees", "answers"),
+        (artifact.BOOSTER, "XGBoost's trees", "contributions"),
+        (artifact.SELF_TEST, "questions and answers", "the start, /ping"),
+    )
+    for number, (name, what, use) in enumerate(files):
+        y = 14 + number * 52
+        drawing.box(200, y, 200, 42, name, what, fill=MODEL)
+        drawing.box(500, y, 200, 42, use, fill=CODE)
+        drawing.arrow(400, y + 21, 498, y + 21)
+        drawing.line(150, 116, 198, y + 21)
+    drawing.box(10, 90, 140, 52, MANIFEST, "a hash of each", fill=MODEL)
+    return drawing
+
+
+PICTURES: dict[str, Callable[[], Drawing]] = {
+    "flow.svg": flow,
+    "featurizer.svg": featurizer,
+    "folds.svg": folds,
+    "parts.svg": parts,
+    "stars.svg": stars,
+    "resume.svg": resume,
+    "files.svg": artifact_files,
+}
+
+
+def pictures() -> dict[str, str]:
+    """The text of each file."""
+    return {name: draw().svg() for name, draw in PICTURES.items()}

@@ -1,0 +1,511 @@
+"""The HTTP API as OpenAPI documents, one for each application of the server.
+
+Paths, fields and bounds come from the code of the server, and so do statuses and media
+types. ``tests/http`` sends requests that these documents describe to a running server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from movielens.columns import (
+    GENRES,
+    GENRES_COLUMN,
+    MOVIE_ID,
+    RATING,
+    TIMESTAMP,
+    USER_ID,
+)
+from serve.errors import CODES, OVERLOADED
+from serve.fields import ID_MAX, ID_MIN, TIMESTAMP_BOUND
+from serve.formats.csv_format import CSV
+from serve.formats.json_format import JSON
+from serve.formats.registry import FORMATS
+from serve.multi_model import PAGE
+from serve.options import CONTRIBUTIONS, ON_UNKNOWN, VERBOSE
+from serve.questions import (
+    HISTORY,
+    MIN_RATINGS,
+    MOST_RECOMMENDED,
+    RECOMMEND,
+    YEAR_FROM,
+    YEAR_TO,
+)
+from serve.settings import MULTI_RECORD, SINGLE_RECORD
+
+Json = dict[str, Any]
+
+VERSION = "3.1.0"
+JSON_TYPE = JSON.media_types[0]
+CSV_TYPE = CSV.media_types[0]
+
+# What any request may be answered with, because of its form or the server's state.
+ANYWHERE = (400, 408, 414, 417, 431, 500, 501, 503, 505)
+# Those that only a request with a body gets.
+WITH_A_BODY = (413,)
+PREDICTING = (406, 415)
+
+REASONS = {
+    400: "something in the request can't be used; the message says what and where",
+    404: "no such path, or no such model",
+    405: "the path doesn't take this method; the header Allow lists those it takes",
+    406: "no media type in Accept can be written; the message lists those that can",
+    408: "the head or the body came too slowly",
+    409: "a loaded model has this name already",
+    413: "the body is over the limit",
+    414: "the target is longer than 8 KiB",
+    415: "the media type can't be read, or the body is compressed or isn't UTF-8",
+    417: "an Expect other than 100-continue",
+    431: "the head is longer than 16 KiB",
+    500: "a bug; the log of the container has its trace",
+    501: "a Transfer-Encoding other than chunked",
+    503: "too much at once, a server that stops (with Retry-After), or a sick model",
+    505: "neither HTTP/1.1 nor HTTP/1.0",
+    507: "memory or another resource is too short for this model",
+}
+
+ID: Json = {"type": "integer", "minimum": ID_MIN, "maximum": ID_MAX}
+USER: Json = {**ID, "description": "raw id of the user, known or unknown"}
+MOVIE: Json = {**ID, "description": "raw id of the movie, known or unknown"}
+TIME: Json = {
+    "description": "when the movie is rated: seconds since 1970, or a date in ISO 8601",
+    "anyOf": [
+        {"type": "number", "minimum": 0, "exclusiveMaximum": TIMESTAMP_BOUND},
+        {"type": "string", "format": "date-time"},
+        {"type": "null"},
+    ],
+}
+STARS: Json = {"type": "number", "minimum": 0.5, "maximum": 5, "multipleOf": 0.5}
+
+
+def schema(name: str) -> Json:
+    """A reference to one of `SCHEMAS`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def record(
+    fields: Mapping[str, Json], required: Iterable[str], description: str
+) -> Json:
+    """The schema of a JSON object that has no other fields than these."""
+    return {
+        "type": "object",
+        "description": description,
+        "properties": dict(fields),
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def list_of(item: Json, **bounds: int) -> Json:
+    """The schema of a JSON list."""
+    return {"type": "array", "items": item, **bounds}
+
+
+def or_null(value: Json) -> Json:
+    """The schema of a value that may also be null."""
+    return {"anyOf": [value, {"type": "null"}]}
+
+
+YEAR: Json = or_null({"type": "integer", "minimum": 0, "maximum": 9999})
+
+MOVIE_FIELDS: dict[str, Json] = {
+    "title": or_null({"type": "string"}),
+    "genres": or_null(list_of({"type": "string"})),
+    "rating": {**STARS, "description": "the class that `decision` chooses"},
+    "expected_rating": {
+        "type": "number",
+        "description": "the mean of the distribution, or halfway between that and "
+        "the regression's estimate",
+    },
+    "probabilities": {
+        "type": "object",
+        "description": "the probability of each class, by its stars",
+        "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
+    },
+}
+
+CONTRIBUTION: Json = record(
+    {
+        "base_rating": {"type": "number"},
+        "features": list_of({"type": "object"}),
+        "others": {"type": "number"},
+    },
+    ("base_rating", "features", "others"),
+    "SHAP values in stars, which add up to the expected rating",
+)
+
+SCHEMAS: dict[str, Json] = {
+    "Pair": record(
+        {USER_ID: USER, MOVIE_ID: MOVIE, TIMESTAMP: TIME},
+        (USER_ID, MOVIE_ID),
+        "asks how a user would rate a movie",
+    ),
+    "PairAsList": {
+        "type": "array",
+        "description": f"the same as [{USER_ID}, {MOVIE_ID}] or with a {TIMESTAMP}",
+        "prefixItems": [USER, MOVIE, TIME],
+        "items": False,
+        "minItems": 2,
+    },
+    "OwnRating": record(
+        {MOVIE_ID: MOVIE, RATING: STARS, TIMESTAMP: TIME},
+        (MOVIE_ID, RATING),
+        "a rating that a user brings along",
+    ),
+    "PairWithHistory": record(
+        {
+            USER_ID: USER,
+            MOVIE_ID: MOVIE,
+            TIMESTAMP: TIME,
+            HISTORY: list_of(schema("OwnRating")),
+        },
+        (MOVIE_ID, HISTORY),
+        "asks for a user who sends their own ratings, each movie once",
+    ),
+    "Recommend": {
+        **record(
+            {
+                USER_ID: USER,
+                TIMESTAMP: TIME,
+                HISTORY: list_of(schema("OwnRating")),
+                RECOMMEND: {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MOST_RECOMMENDED,
+                    "description": "how many movies",
+                },
+                GENRES_COLUMN: {
+                    **or_null(list_of({"enum": list(GENRES)})),
+                    "description": "only movies with at least one of these; the "
+                    "genres are those of the catalogue, here MovieLens's",
+                },
+                YEAR_FROM: {**YEAR, "description": "only movies from this year on"},
+                YEAR_TO: {**YEAR, "description": "only movies up to this year"},
+                MIN_RATINGS: {
+                    **or_null({"type": "integer", "minimum": 0, "maximum": 2**31 - 1}),
+                    "description": "only movies with so many ratings in training",
+                },
+            },
+            (RECOMMEND,),
+            "asks for the movies that a user would like best",
+        ),
+        "anyOf": [{"required": [USER_ID]}, {"required": [HISTORY]}],
+    },
+    "Row": {
+        "anyOf": [
+            schema("Pair"),
+            schema("PairAsList"),
+            schema("PairWithHistory"),
+            schema("Recommend"),
+        ]
+    },
+    "Parameters": record(
+        {
+            VERBOSE: {"type": "boolean"},
+            CONTRIBUTIONS: {"type": "integer", "minimum": 0, "maximum": 100},
+            ON_UNKNOWN: {"enum": ["predict", "error"]},
+        },
+        (),
+        "options; they replace those of the header",
+    ),
+    "Instances": record(
+        {
+            "instances": list_of(schema("Row")),
+            "parameters": schema("Parameters"),
+            "signature_name": {"description": "ignored"},
+        },
+        ("instances",),
+        "rows and options",
+    ),
+    "Body": {
+        "anyOf": [
+            schema("Pair"),
+            schema("PairWithHistory"),
+            schema("Recommend"),
+            list_of(schema("Row")),
+            schema("Instances"),
+        ]
+    },
+    "Prediction": record(
+        {
+            USER_ID: or_null(USER),
+            MOVIE_ID: MOVIE,
+            **MOVIE_FIELDS,
+            "known_user": {
+                "type": "boolean",
+                "description": "the user has ratings among the training rows",
+            },
+            "known_movie": {
+                "type": "boolean",
+                "description": "the catalogue of the training job lists the movie",
+            },
+            "contributions": CONTRIBUTION,
+        },
+        (USER_ID, MOVIE_ID, *MOVIE_FIELDS, "known_user", "known_movie"),
+        "how the user would rate the movie",
+    ),
+    "RecommendedMovie": record(
+        {MOVIE_ID: MOVIE, **MOVIE_FIELDS, "contributions": CONTRIBUTION},
+        (MOVIE_ID, *MOVIE_FIELDS),
+        "a movie that the user would like",
+    ),
+    "Recommendations": record(
+        {
+            USER_ID: or_null(USER),
+            "known_user": {"type": "boolean"},
+            "recommendations": list_of(schema("RecommendedMovie")),
+        },
+        (USER_ID, "known_user", "recommendations"),
+        "the best movies first",
+    ),
+    "Error": record(
+        {
+            "error": record(
+                {
+                    "code": {"enum": sorted({*CODES.values(), OVERLOADED})},
+                    "message": {"type": "string"},
+                },
+                ("code", "message"),
+                "why",
+            )
+        },
+        ("error",),
+        "why a request was refused",
+    ),
+    # In batch transform an error stands in the place of a bad row.
+    "Answer": {
+        "anyOf": [schema("Prediction"), schema("Recommendations"), schema("Error")]
+    },
+    "Answers": {
+        "anyOf": [
+            schema("Answer"),
+            list_of(schema("Answer")),
+            record(
+                {"predictions": list_of(schema("Answer"))},
+                ("predictions",),
+                "the answers to `instances`",
+            ),
+        ]
+    },
+    "ExecutionParameters": record(
+        {
+            "MaxConcurrentTransforms": {"type": "integer", "minimum": 1},
+            "BatchStrategy": {"enum": [MULTI_RECORD, SINGLE_RECORD]},
+            "MaxPayloadInMB": {"type": "integer", "minimum": 1, "maximum": 100},
+        },
+        ("MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"),
+        "what batch transform may send",
+    ),
+}
+
+MODEL_SCHEMAS: dict[str, Json] = {
+    "ModelToLoad": {
+        "type": "object",
+        "description": "a name, and the directory of an artifact below /opt/ml/models",
+        "properties": {
+            "model_name": {
+                "type": "string",
+                "pattern": r"^[0-9A-Za-z_~=+@:,\-][0-9A-Za-z_~=+@:,.\-]{0,255}$",
+            },
+            "url": {"type": "string"},
+        },
+        "required": ["model_name", "url"],
+    },
+    "Model": record(
+        {"modelName": {"type": "string"}, "modelUrl": {"type": "string"}},
+        ("modelName", "modelUrl"),
+        "a loaded model, and where it came from",
+    ),
+    "Models": record(
+        {
+            "models": list_of(schema("Model"), maxItems=PAGE),
+            "nextPageToken": {"type": "string"},
+        },
+        ("models",),
+        f"up to {PAGE} models, by name",
+    ),
+}
+
+ATTRIBUTES: Json = {
+    "name": "X-Amzn-SageMaker-Custom-Attributes",
+    "in": "header",
+    "description": "options such as `verbose, contributions=3, on_unknown=error`; "
+    "other names are ignored",
+    "schema": {"type": "string", "pattern": "^[0-9A-Za-z_.-]*$"},
+}
+MODEL_NAME: Json = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "description": "the name that the model was loaded with",
+    "schema": {"type": "string", "minLength": 1, "pattern": "^[^/]+$"},
+}
+PAGE_TOKEN: Json = {
+    "name": "next_page_token",
+    "in": "query",
+    "description": "the `nextPageToken` of the page before",
+    "schema": {"type": "string"},
+}
+
+
+def content(media_type: str, body: Json) -> Json:
+    """The content of a body in one media type."""
+    return {media_type: {"schema": body}}
+
+
+def refusals(*statuses: int) -> Json:
+    """The responses of these statuses, by status."""
+    responses: Json = {}
+    for status in sorted(statuses):
+        response: Json = {
+            "description": REASONS[status],
+            "content": content(JSON_TYPE, schema("Error")),
+        }
+        responses[str(status)] = response
+    return responses
+
+
+def answers_of_any_format() -> Json:
+    """The content of an answer, by media type."""
+    text: Json = {"type": "string"}
+    contents: Json = {}
+    for each in FORMATS.formats:
+        body = schema("Answers") if each is JSON else text
+        for media_type in each.media_types:
+            contents |= content(media_type, body)
+    return contents
+
+
+EXAMPLES: Json = {
+    "one": {"summary": "one pair", "value": {USER_ID: 1, MOVIE_ID: 318}},
+    "several": {
+        "summary": "several rows, with options",
+        "value": {
+            "instances": [{USER_ID: 1, MOVIE_ID: 318}, [1, 296, 964982703]],
+            "parameters": {CONTRIBUTIONS: 3},
+        },
+    },
+    "recommendations": {
+        "summary": "ten movies",
+        "value": {USER_ID: 1, RECOMMEND: 10, GENRES_COLUMN: ["Comedy"]},
+    },
+    "history": {
+        "summary": "a user who sends their own ratings",
+        "value": {MOVIE_ID: 593, HISTORY: [{MOVIE_ID: 318, RATING: 5}]},
+    },
+}
+
+
+def predict(summary: str, *statuses: int) -> Json:
+    """The operation that answers rows."""
+    body_of_json: Json = {"schema": schema("Body"), "examples": EXAMPLES}
+    rows_of_csv: Json = {
+        "schema": {
+            "type": "string",
+            "pattern": r"^[1-9][0-9]{0,8},[1-9][0-9]{0,8}(\n[1-9],[1-9])?$",
+        },
+        "example": "1,318\n1,296,964982703",
+    }
+    return {
+        "summary": summary,
+        "parameters": [ATTRIBUTES],
+        "requestBody": {
+            "required": True,
+            "content": {JSON_TYPE: body_of_json, CSV_TYPE: rows_of_csv},
+        },
+        "responses": {
+            "200": {
+                "description": "an answer to each row, in their order",
+                "content": answers_of_any_format(),
+            },
+            "204": {"description": "in batch transform: the body was empty"},
+            **refusals(*ANYWHERE, *WITH_A_BODY, *PREDICTING, *statuses),
+        },
+    }
+
+
+def look(summary: str, answer: Json, *statuses: int, **more: Any) -> Json:
+    """An operation without a body."""
+    return {
+        "summary": summary,
+        **more,
+        "responses": {"200": answer, **refusals(*ANYWHERE, *statuses)},
+    }
+
+
+def _json_answer(description: str, name: str) -> Json:
+    return {"description": description, "content": content(JSON_TYPE, schema(name))}
+
+
+EMPTY: Json = {"description": "done; the body is empty"}
+
+EXECUTION_PARAMETERS: Json = {
+    "get": look(
+        "What batch transform may send",
+        _json_answer("the parameters", "ExecutionParameters"),
+    )
+}
+
+
+def single_model() -> Json:
+    """The API of a server of one model."""
+    paths = {
+        "/ping": {"get": look("Whether the model answers as it should", EMPTY)},
+        "/invocations": {"post": predict("Predictions and recommendations")},
+        "/execution-parameters": EXECUTION_PARAMETERS,
+    }
+    return document("Halfstar", paths, SCHEMAS)
+
+
+def multi_model() -> Json:
+    """The API of a server that loads models by request."""
+    load: Json = {
+        "summary": "Load a model",
+        "requestBody": {
+            "required": True,
+            "content": content(JSON_TYPE, schema("ModelToLoad")),
+        },
+        "responses": {
+            "200": _json_answer("loaded", "Model"),
+            **refusals(*ANYWHERE, *WITH_A_BODY, 404, 409, 507),
+        },
+    }
+    page = _json_answer("a page of them", "Models")
+    found = _json_answer("where it came from", "Model")
+    named: Json = {"parameters": [MODEL_NAME]}
+    paths = {
+        "/ping": {"get": look("Whether the server runs", EMPTY)},
+        "/models": {
+            "get": look("List the models", page, parameters=[PAGE_TOKEN]),
+            "post": load,
+        },
+        "/models/{name}": {
+            **named,
+            "get": look("Where a model came from", found, 404),
+            "delete": look("Unload a model", EMPTY, 404),
+        },
+        "/models/{name}/invoke": {
+            **named,
+            "post": predict("Predictions and recommendations of one model", 404, 507),
+        },
+        "/execution-parameters": EXECUTION_PARAMETERS,
+    }
+    return document("Halfstar, multi-model", paths, SCHEMAS | MODEL_SCHEMAS)
+
+
+def document(title: str, paths: Json, schemas: Json) -> Json:
+    """A whole document."""
+    return {
+        "openapi": VERSION,
+        "info": {
+            "title": title,
+            "version": "1",
+            "description": "HTTP API of the container. SageMaker's InvokeEndpoint "
+            "passes body, Content-Type, Accept and CustomAttributes on to it.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "http://localhost:8080"}],
+        "paths": paths,
+        "components": {"schemas": schemas},
+    }
