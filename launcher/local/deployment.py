@@ -7,28 +7,33 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
+import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from launcher.local.data_capture import DataCapture
 from launcher.local.descriptions import Description
 from launcher.local.errors import FailureReasonError, RefusedError
 from launcher.local.log_stream import LogStream
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_container import (
-    container_of,
     download_model,
     environment_options,
     is_multi_model,
     model_location,
 )
 from launcher.local.multi_model import MOUNTED, LoadedModels
-from launcher.local.serving_container import ServingContainer
+from launcher.local.serving_container import ServingContainer, UnavailableError
 from launcher.local.stack_parts import StackParts
 
 LOG_GROUP = "/aws/sagemaker/Endpoints"
+_MOST_AT_ONCE = 1000
+_ASYNC_AT_ONCE = 4
 
 
 class Variant:
@@ -45,6 +50,8 @@ class Variant:
         name: of the variant.
         weight: its share of the requests, relative to the other variants'.
         is_serverless: whether it has a ServerlessConfig.
+        desired_count: how many containers it is to have.
+        n_invocations: how often it was asked.
         loaded_models: of a multi-model container, else None; set by `start`.
     """
 
@@ -59,6 +66,8 @@ class Variant:
         self.name: str = entry["VariantName"]
         self.weight = float(entry.get("InitialVariantWeight", 1.0))
         self.is_serverless = "ServerlessConfig" in entry
+        self.desired_count: int = entry.get("InitialInstanceCount", 1)
+        self.n_invocations = 0
         self.loaded_models: LoadedModels | None = None
         self._parts = parts
         self._log_group = f"{LOG_GROUP}/{endpoint}"
@@ -66,9 +75,33 @@ class Variant:
         self._entry = entry
         self._directory = directory / self.name
         model = catalog.models.get(entry["ModelName"])
-        self._model_container = container_of(model)
+        self._model_container = catalog.container(model)
         self._image = catalog.image(model)
+        self._is_isolated = bool(model.get("EnableNetworkIsolation"))
+        self._resolved = time.time()
+        self._options: list[str] = []
+        self._scaling = threading.Lock()
+        self._n_started = 0
         self._containers: list[ServingContainer] = []
+        serverless = entry.get("ServerlessConfig", {})
+        self._free = threading.Semaphore(
+            serverless.get("MaxConcurrency", _MOST_AT_ONCE)
+        )
+
+    @property
+    def count(self) -> int:
+        """How many containers it has; 0 for a serverless variant is none as well."""
+        return len(self._containers)
+
+    def check_count(self, count: int) -> None:
+        """Return if the account may have so many instances.
+
+        Raises:
+            RefusedError: if it may not.
+        """
+        if not self.is_serverless:
+            instance_type = self._entry["InstanceType"]
+            self._parts.quotas.check(instance_type, "endpoint usage", count)
 
     def start(self) -> None:
         """Return when all containers are healthy.
@@ -77,50 +110,92 @@ class Variant:
             FailureReasonError: if one isn't.
         """
         self._parts.engine.pull(self._image)
-        options = [*self._memory_options(), *self._model_options()]
-        for i in range(self._entry.get("InitialInstanceCount", 1)):
-            stream = LogStream(
-                self._parts.clients, self._log_group, f"{self._log_stream}-{i}"
-            )
-            container = ServingContainer(self._parts, self._image, options, stream)
-            self._containers.append(container)
-            try:
-                container.start()
-            except FailureReasonError as error:
-                raise FailureReasonError(
-                    f"The primary container for production variant {self.name} did "
-                    f"not pass the ping health check: {error}. Please check "
-                    "CloudWatch logs for this endpoint."
-                ) from error
+        self._options = [*self._memory_options(), *self._model_options()]
+        self.scale(self.desired_count)
+
+    def scale(self, count: int) -> None:
+        """Start or end containers until there are so many.
+
+        Raises:
+            FailureReasonError: if a new one isn't healthy.
+        """
+        with self._scaling:
+            self.desired_count = count
+            while len(self._containers) < count:
+                self._containers.append(self._new_container())
+            while len(self._containers) > count:
+                self._containers.pop().stop()
+
+    def _new_container(self) -> ServingContainer:
+        self._n_started += 1
+        stream = LogStream(
+            self._parts.clients,
+            self._log_group,
+            f"{self._log_stream}-{self._n_started}",
+        )
+        container = ServingContainer(
+            self._parts,
+            self._image,
+            self._options,
+            stream,
+            is_isolated=self._is_isolated,
+        )
+        try:
+            container.start()
+        except FailureReasonError as error:
+            container.stop()
+            raise FailureReasonError(
+                f"The primary container for production variant {self.name} did "
+                f"not pass the ping health check: {error}. Please check "
+                "CloudWatch logs for this endpoint."
+            ) from error
+        return container
 
     def stop(self) -> None:
         """End the containers."""
-        for container in self._containers:
-            container.stop()
+        self.scale(0)
 
-    def any_container(self) -> ServingContainer:
-        """One of the containers, at random."""
-        return random.choice(self._containers)
+    @contextlib.contextmanager
+    def container(self) -> Iterator[ServingContainer]:
+        """One of the containers, at random, for one request.
+
+        Raises:
+            RefusedError: if a serverless variant has as many requests as it takes.
+            UnavailableError: if there is no container.
+        """
+        self.n_invocations += 1
+        containers = list(self._containers)
+        if not containers:
+            raise UnavailableError
+        if not self._free.acquire(blocking=False):
+            raise RefusedError(
+                "ThrottlingException",
+                "Rate exceeded: the variant's MaxConcurrency is reached",
+                HTTPStatus.TOO_MANY_REQUESTS,
+            )
+        try:
+            yield random.choice(containers)
+        finally:
+            self._free.release()
 
     def describe(self) -> dict[str, Any]:
         """The variant's entry in the result of DescribeEndpoint."""
-        # A serverless variant has no count.
-        count = self._entry.get("InitialInstanceCount", 0)
         image = {
             "SpecifiedImage": self._model_container["Image"],
             "ResolvedImage": self._image,
-            "ResolutionTime": time.time(),
+            "ResolutionTime": self._resolved,
         }
         description = {
             "VariantName": self.name,
             "DeployedImages": [image],
             "CurrentWeight": self.weight,
             "DesiredWeight": self.weight,
-            "CurrentInstanceCount": count,
-            "DesiredInstanceCount": count,
         }
         if self.is_serverless:
             description["CurrentServerlessConfig"] = self._entry["ServerlessConfig"]
+        else:
+            description["CurrentInstanceCount"] = self.count
+            description["DesiredInstanceCount"] = self.desired_count
         return description
 
     def _memory_options(self) -> list[str]:
@@ -166,6 +241,12 @@ class Deployment:
         catalog: has the variants' models.
         endpoint: the endpoint's name.
         config: the endpoint configuration.
+
+    Attributes:
+        config: the endpoint configuration.
+        variants: in their order.
+        capture: of requests and answers, if the configuration asks for it.
+        backlog: how many asynchronous requests aren't answered yet.
     """
 
     def __init__(
@@ -178,11 +259,21 @@ class Deployment:
         self.config = config
         # An endpoint has two deployments for a while when it is updated.
         name = f"{endpoint}-{uuid.uuid4().hex[:8]}"
-        self._directory = parts.settings.directory / "endpoints" / name
+        self._directory = parts.settings.work / "endpoints" / name
         self.variants = [
             Variant(parts, catalog, endpoint, entry, self._directory)
             for entry in config["ProductionVariants"]
         ]
+        self.capture: DataCapture | None = None
+        self._clients = parts.clients
+        self._endpoint = endpoint
+        self._capture_config = config.get("DataCaptureConfig", {})
+        client = config.get("AsyncInferenceConfig", {}).get("ClientConfig", {})
+        at_once = client.get("MaxConcurrentInvocationsPerInstance", _ASYNC_AT_ONCE)
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="async")
+        self._lock = threading.Lock()
+        self.backlog = 0
+        self.is_stopped = False
 
     @property
     def is_async(self) -> bool:
@@ -197,15 +288,55 @@ class Deployment:
         """
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop)
+            if self._capture_config.get("EnableCapture"):
+                self.capture = DataCapture(
+                    self._clients, self._endpoint, self._capture_config
+                )
             for variant in self.variants:
                 variant.start()
             undo.pop_all()
 
     def stop(self) -> None:
-        """End all containers, and remove their files."""
+        """End all containers once the queue is empty, and remove their files."""
+        self.is_stopped = True
+        self._pool.shutdown()
         for variant in self.variants:
             variant.stop()
+        if self.capture is not None:
+            self.capture.stop()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+    def submit(self, answer: Callable[[], None]) -> None:
+        """Answer an asynchronous request when its turn comes."""
+
+        def run() -> None:
+            try:
+                answer()
+            finally:
+                with self._lock:
+                    self.backlog -= 1
+
+        with self._lock:
+            self.backlog += 1
+        self._pool.submit(run)
+
+    def retain(self, old: Deployment, excluded: Collection[str]) -> None:
+        """Keep what the variants of an older deployment came to have.
+
+        Args:
+            old: the deployment before.
+            excluded: which of their properties aren't kept.
+        """
+        before = {variant.name: variant for variant in old.variants}
+        for variant in self.variants:
+            if variant.name not in before:
+                continue
+            if "DesiredInstanceCount" not in excluded and not variant.is_serverless:
+                variant.desired_count = before[variant.name].desired_count
+            if "DesiredWeight" not in excluded:
+                variant.weight = before[variant.name].weight
+        if "DataCaptureConfig" not in excluded:
+            self._capture_config = old._capture_config
 
     def choose(self, wanted: str | None = None) -> Variant:
         """The variant of a name, or one drawn by the weights.
@@ -215,7 +346,8 @@ class Deployment:
         """
         if wanted is None:
             weights = [variant.weight for variant in self.variants]
-            return random.choices(self.variants, weights)[0]
+            # Without any weight, none is preferred.
+            return random.choices(self.variants, weights if any(weights) else None)[0]
         for variant in self.variants:
             if variant.name == wanted:
                 return variant

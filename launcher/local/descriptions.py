@@ -187,7 +187,23 @@ class Descriptions:
         Raises:
             RefusedError: if ``NextToken`` isn't one that an earlier page gave.
         """
-        found = [entry for entry in self.all() if self._is_wanted(entry, parameters)]
+        found = self.found(parameters, lambda _entry: True)
+        return page(found, parameters, self.kind.summaries)
+
+    def found(
+        self, parameters: Parameters, is_wanted: Callable[[Description], bool]
+    ) -> Sequence[Result]:
+        """Summaries of what a List operation looks for, sorted.
+
+        Args:
+            parameters: of the request.
+            is_wanted: decides beside the filters that all List operations have.
+        """
+        found = [
+            entry
+            for entry in self.all()
+            if self._is_wanted(entry, parameters) and is_wanted(entry)
+        ]
         members = {
             "Name": self.kind.name,
             "Status": self.kind.status,
@@ -196,8 +212,7 @@ class Descriptions:
         member = members[parameters.get("SortBy", "CreationTime")]
         order = parameters.get("SortOrder", "Descending")
         found.sort(key=lambda entry: entry[member], reverse=order == "Descending")
-        summaries = [self._summary(entry) for entry in found]
-        return page(summaries, parameters, self.kind.summaries)
+        return [self._summary(entry) for entry in found]
 
     def _is_wanted(self, entry: Description, parameters: Parameters) -> bool:
         filters: dict[str, Callable[[Any], bool]] = {

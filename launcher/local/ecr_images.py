@@ -40,8 +40,6 @@ class EcrImages:
             "GetAuthorizationToken": self._token,
             "DescribeImages": self._describe,
             "ListImages": self._list,
-            "BatchGetImage": self._get,
-            "BatchDeleteImage": self._delete,
             "DeleteRepository": self._empty_repository,
         }
 
@@ -55,7 +53,8 @@ class EcrImages:
         """
         registry = self._settings.registry
         name = ImageName.parse(image)
-        if name is None or name.host not in (registry, self._settings.ecr_host):
+        aws_host = self._settings.ecr_host(self._settings.region)
+        if name is None or name.host not in (registry, aws_host):
             raise invalid(
                 f"Invalid image URI {image}: expected an image of {registry}, "
                 "where `launcher push` puts it"
@@ -84,13 +83,11 @@ class EcrImages:
     def _describe(self, parameters: Parameters) -> Result:
         repository = self._repository(parameters)
         tags = self._registry.tags(repository)
-        if "imageIds" in parameters:
-            manifests = [
-                self._existing(repository, image_id)
-                for image_id in parameters["imageIds"]
-            ]
-        else:
-            manifests = self._all(repository)
+        image_ids = parameters.get("imageIds")
+        if image_ids is None:
+            digests = self._digests(repository, tags)
+            image_ids = [{"imageDigest": digest} for digest in digests]
+        manifests = [self._existing(repository, image_id) for image_id in image_ids]
         details = [self._detail(repository, manifest, tags) for manifest in manifests]
         return {"imageDetails": details}
 
@@ -119,72 +116,34 @@ class EcrImages:
         ]
         untagged = [
             {"imageDigest": digest}
-            for digest in self._registry.digests(repository)
+            for digest in self._digests(repository, tags)
             if digest not in tags.values()
         ]
         by_status = {"TAGGED": tagged, "UNTAGGED": untagged}
         status = parameters.get("filter", {}).get("tagStatus")
         return {"imageIds": by_status.get(status, tagged + untagged)}
 
-    def _get(self, parameters: Parameters) -> Result:
-        repository = self._repository(parameters)
-        images = []
-        failures = []
-        for image_id in parameters["imageIds"]:
-            manifest = self._find(repository, image_id)
-            if manifest is None:
-                failures.append(_failure(image_id))
-                continue
-            image = {
-                "registryId": ACCOUNT,
-                "repositoryName": repository,
-                "imageId": {**image_id, "imageDigest": manifest.digest},
-                "imageManifest": manifest.text,
-                "imageManifestMediaType": manifest.media_type,
-            }
-            images.append(image)
-        return {"images": images, "failures": failures}
-
-    def _delete(self, parameters: Parameters) -> Result:
-        """Delete tags or images.
-
-        An image given by a tag loses the tag, and is deleted with its last one. An
-        image given by its digest is deleted with all its tags.
-        """
-        repository = self._repository(parameters)
-        deleted = []
-        failures = []
-        for image_id in parameters["imageIds"]:
-            tags = self._registry.tags(repository)
-            manifest = self._find(repository, image_id)
-            if manifest is None:
-                failures.append(_failure(image_id))
-                continue
-
-            own_tags = _tags_of(manifest, tags)
-            by_digest = "imageDigest" in image_id
-            lost_tags = own_tags if by_digest else [image_id["imageTag"]]
-            if lost_tags == own_tags:
-                self._registry.delete(repository, manifest.digest)
-            else:
-                self._registry.untag(repository, image_id["imageTag"])
-
-            for tag in lost_tags:
-                deleted.append({"imageDigest": manifest.digest, "imageTag": tag})
-            if not lost_tags:
-                deleted.append({"imageDigest": manifest.digest})
-        return {"imageIds": deleted, "failures": failures}
-
     def _empty_repository(self, parameters: Parameters) -> None:
         """Delete a repository's images; moto then deletes the repository itself."""
         repository = self._repository(parameters)
-        if self._registry.digests(repository) and not parameters.get("force"):
+        digests = self._digests(repository, self._registry.tags(repository))
+        if digests and not parameters.get("force"):
             raise RefusedError(
                 "RepositoryNotEmptyException",
                 f"The repository with name '{repository}' in registry with id "
                 f"'{ACCOUNT}' cannot be deleted because it still contains images",
             )
-        self._registry.delete_repository(repository)
+        for digest in digests:
+            self._registry.delete(repository, digest)
+            del self._first_seen[repository, digest]
+
+    def _digests(self, repository: str, tags: Mapping[str, str]) -> list[str]:
+        """All images, also those whose tag has gone to another; the registry lists only
+        tagged ones.
+        """
+        for digest in tags.values():
+            self._first_seen.setdefault((repository, digest), time.time())
+        return sorted(digest for its, digest in self._first_seen if its == repository)
 
     def _repository_names(self) -> list[str]:
         found = self._clients.client("ecr").describe_repositories()["repositories"]
@@ -199,11 +158,6 @@ class EcrImages:
                 f"with id '{ACCOUNT}'",
             )
         return name
-
-    def _all(self, repository: str) -> list[ImageManifest]:
-        digests = self._registry.digests(repository)
-        manifests = [self._manifest(repository, digest) for digest in digests]
-        return [manifest for manifest in manifests if manifest is not None]
 
     def _existing(self, repository: str, image_id: Mapping[str, str]) -> ImageManifest:
         manifest = self._find(repository, image_id)
@@ -235,11 +189,3 @@ class EcrImages:
 
 def _tags_of(manifest: ImageManifest, tags: Mapping[str, str]) -> list[str]:
     return [tag for tag, digest in tags.items() if digest == manifest.digest]
-
-
-def _failure(image_id: Mapping[str, str]) -> Result:
-    return {
-        "imageId": dict(image_id),
-        "failureCode": "ImageNotFound",
-        "failureReason": "Requested image not found",
-    }

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from launcher.local.deployment import Deployment
@@ -44,9 +44,10 @@ class Endpoints:
         self.descriptions = Descriptions(ENDPOINT, parts.settings.region)
         self.operations: dict[str, Operation] = {
             "CreateEndpoint": self._create,
-            "DescribeEndpoint": self.descriptions.describe,
+            "DescribeEndpoint": self._describe,
             "ListEndpoints": self.descriptions.list,
             "UpdateEndpoint": self._update,
+            "UpdateEndpointWeightsAndCapacities": self._resize,
             "DeleteEndpoint": self._delete,
         }
 
@@ -63,6 +64,29 @@ class Endpoints:
                 "ValidationError", f"Endpoint {name} of account not found."
             )
         return deployment
+
+    def check_in_service(self, name: str) -> Description:
+        """The description of an endpoint that is in service.
+
+        Raises:
+            RefusedError: if there is none of that name, or it is in another state.
+        """
+        description = self.descriptions.get(name)
+        if description["EndpointStatus"] != "InService":
+            raise _is_changing(description)
+        return description
+
+    def _describe(self, parameters: Parameters) -> Result:
+        description = self.descriptions.describe(parameters)
+        with self._lock:
+            deployment = self._deployments.get(parameters["EndpointName"])
+        if deployment is not None:
+            description["ProductionVariants"] = [
+                variant.describe() for variant in deployment.variants
+            ]
+            if deployment.capture is not None:
+                description["DataCaptureConfig"] = deployment.capture.describe()
+        return description
 
     def _create(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
@@ -89,10 +113,14 @@ class Endpoints:
 
     def _update(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
-        description = self.descriptions.get(name)
-        if description["EndpointStatus"] != "InService":
-            raise _is_changing(description)
+        description = self.check_in_service(name)
         deployment = self._new_deployment(parameters)
+        if parameters.get("RetainAllVariantProperties"):
+            excluded = [
+                entry["VariantPropertyType"]
+                for entry in parameters.get("ExcludeRetainedVariantProperties", [])
+            ]
+            deployment.retain(self.deployment(name), excluded)
         self.descriptions.set(name, EndpointStatus="Updating")
         _in_thread(self._replace, name, deployment)
         return {"EndpointArn": description["EndpointArn"]}
@@ -112,6 +140,39 @@ class Endpoints:
             self._deployments[name] = deployment
         self._describe_in_service(name, deployment)
         old.stop()
+
+    def _resize(self, parameters: Parameters) -> Result:
+        """Change weights and numbers of containers of variants."""
+        name = parameters["EndpointName"]
+        description = self.check_in_service(name)
+        deployment = self.deployment(name)
+        counts: dict[str, int] = {}
+        for entry in parameters["DesiredWeightsAndCapacities"]:
+            variant = deployment.choose(entry["VariantName"])
+            if "DesiredInstanceCount" in entry:
+                count = entry["DesiredInstanceCount"]
+                variant.check_count(count)
+                counts[variant.name] = count
+        for entry in parameters["DesiredWeightsAndCapacities"]:
+            variant = deployment.choose(entry["VariantName"])
+            variant.weight = entry.get("DesiredWeight", variant.weight)
+        self.descriptions.set(name, EndpointStatus="Updating")
+        _in_thread(self.scale, name, counts)
+        return {"EndpointArn": description["EndpointArn"]}
+
+    def scale(self, name: str, counts: Mapping[str, int]) -> None:
+        """Give an endpoint's variants other numbers of containers, and return when they
+        have them.
+        """
+        self.descriptions.set(name, EndpointStatus="Updating")
+        deployment = self.deployment(name)
+        members = {"EndpointStatus": "InService"}
+        try:
+            for variant, count in counts.items():
+                deployment.choose(variant).scale(count)
+        except FailureReasonError as error:
+            members["FailureReason"] = str(error)
+        self.descriptions.set(name, **members)
 
     def _delete(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
@@ -133,15 +194,12 @@ class Endpoints:
 
     def _new_deployment(self, parameters: Parameters) -> Deployment:
         config = self._catalog.configs.get(parameters["EndpointConfigName"])
-        for variant in config["ProductionVariants"]:
-            if "InstanceType" in variant:
-                count = variant.get("InitialInstanceCount", 1)
-                self._parts.quotas.check(
-                    variant["InstanceType"], "endpoint usage", count
-                )
-        return Deployment(
+        deployment = Deployment(
             self._parts, self._catalog, parameters["EndpointName"], config
         )
+        for variant in deployment.variants:
+            variant.check_count(variant.desired_count)
+        return deployment
 
     def _describe_in_service(self, name: str, deployment: Deployment) -> None:
         config = deployment.config
@@ -152,9 +210,6 @@ class Endpoints:
             description.pop("FailureReason", None)
             description["EndpointStatus"] = "InService"
             description["EndpointConfigName"] = config["EndpointConfigName"]
-            description["ProductionVariants"] = [
-                variant.describe() for variant in deployment.variants
-            ]
             if deployment.is_async:
                 description["AsyncInferenceConfig"] = config["AsyncInferenceConfig"]
 

@@ -17,6 +17,8 @@ from launcher.local.settings import StackSettings
 
 # The exit status after SIGKILL, as shells and docker give it.
 _KILLED = 137
+# What docker prints where an image has no tag or no digest.
+_NONE = "<none>"
 
 
 class DockerEngine:
@@ -26,8 +28,7 @@ class DockerEngine:
         self._labels = ("--label", "org.halfstar=1", "--label", settings.label)
         self._filter = ("--filter", f"label={settings.label}")
         self._config = settings.directory / "docker"
-        # The images that the stack has pulled, one a line.
-        self._pulled = settings.directory / "pulled"
+        self._registry = settings.registry
 
     def pull(self, image: str) -> None:
         """Pull an image, even if it is here already, as SageMaker does.
@@ -35,16 +36,12 @@ class DockerEngine:
         Raises:
             FailureReasonError: if that fails.
         """
-        was_here = run_docker("image", "inspect", image).returncode == 0
         pulled = run_docker("--config", str(self._config), "pull", "--quiet", image)
         if pulled.returncode:
             cause = last_line(pulled.stderr)
             raise FailureReasonError(
                 f"ClientError: Cannot pull algorithm container: {cause}"
             )
-        if not was_here:
-            with self._pulled.open("a") as file:
-                file.write(f"{image}\n")
 
     def start(self, image: str, command: Sequence[str], options: Sequence[str]) -> str:
         """Run a container in the background.
@@ -94,6 +91,12 @@ class DockerEngine:
         addresses = run_docker("port", container, str(inner)).stdout.splitlines()
         return int(addresses[0].rpartition(":")[2]) if addresses else 0
 
+    def address(self, container: str) -> str:
+        """The address of a container in its network; empty if it has ended."""
+        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        shown = run_docker("inspect", "--format", template, container)
+        return shown.stdout.strip()
+
     def signal(self, container: str, name: str) -> None:
         """Send a signal; nothing happens if the container has ended."""
         run_docker("kill", "--signal", name, container)
@@ -138,7 +141,9 @@ class DockerEngine:
             run_docker("network", "rm", name)
 
     def remove_all(self) -> None:
-        """Remove the stack's containers, networks, volumes and pulled images."""
+        """Remove the stack's containers, networks and volumes, and every name that an
+        image has of its registry, whether it was pulled or is to be pushed.
+        """
         containers = self._ids("container", "--all")
         if containers:
             run_docker("container", "rm", "--force", "--volumes", *containers)
@@ -146,9 +151,23 @@ class DockerEngine:
             ids = self._ids(kind)
             if ids:
                 run_docker(kind, "rm", *ids)
-        images = self._pulled.read_text().split() if self._pulled.exists() else []
+        images = self._image_names()
         if images:
-            run_docker("image", "rm", "--no-prune", *images)
+            run_docker("image", "rm", "--force", "--no-prune", *images)
+
+    def _image_names(self) -> list[str]:
+        template = "{{.Repository}} {{.Tag}} {{.Digest}}"
+        listed = run_docker("image", "ls", "--digests", "--format", template)
+        names = []
+        for line in listed.stdout.splitlines():
+            repository, tag, digest = line.split()
+            if not repository.startswith(f"{self._registry}/"):
+                continue
+            if tag != _NONE:
+                names.append(f"{repository}:{tag}")
+            if digest != _NONE:
+                names.append(f"{repository}@{digest}")
+        return names
 
     def _ids(self, kind: str, *options: str) -> list[str]:
         listed = run_docker(kind, "ls", "--quiet", *self._filter, *options)

@@ -4,28 +4,33 @@ A request goes through these steps:
 
 1. its access key is checked;
 2. one of our routes answers, if its method and path match;
-3. otherwise its parameters are checked against botocore's service model, as AWS does;
-4. the operation of its name answers;
-5. moto answers, if there is no such operation or the operation leaves it to moto.
+3. it is refused if nobody offers its operation;
+4. its parameters are checked against botocore's service model, as AWS does, and against
+   what is offered;
+5. the operation of its name answers;
+6. moto answers, if there is no such operation or the operation leaves it to moto.
 """
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import logging
 import re
+import urllib.parse
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from http import HTTPStatus
+from dataclasses import dataclass, field
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
 from launcher.errors import InvalidRequestError
 from launcher.local.errors import RefusedError, invalid
+from launcher.local.offered import check_members, check_service
 from launcher.local.operation import Operation, Result
-from launcher.local.settings import StackSettings
+from launcher.local.settings import HEALTH, StackSettings
 from launcher.requests import Request as ApiRequest
 from launcher.validate import validate
 from movielens.json_text import parse_json
@@ -38,13 +43,78 @@ Route = Callable[[Request, str], Response]
 _SERVICES = {
     "SageMaker": "sagemaker",
     "AmazonEC2ContainerRegistry_V20150921": "ecr",
+    "AnyScaleFrontendService": "application-autoscaling",
     "ServiceQuotasV20190624": "service-quotas",
 }
-# Access keys that STS hands out begin so.
-_TEMPORARY_KEY = "ASIA"
 _JSON = "application/x-amz-json-1.1"
+# Key, date, region, service and the word aws4_request.
+_SCOPE = re.compile(r"([^/]+)/[^/]*/([^/]+)/([^/]+)/.*")
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What one region has of ours.
+
+    Attributes:
+        operations: by service and name.
+        routes: by a regular expression for ``METHOD path`` with one group.
+    """
+
+    operations: Mapping[tuple[str, str], Operation] = field(default_factory=dict)
+    routes: Mapping[str, Route] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who calls what, as far as a request's head says it.
+
+    Attributes:
+        key: the access key; empty if the request has no signature.
+        region: that it is signed for.
+        service: the name of the service that it is signed for.
+        operation: its name; empty if the service's requests don't have one.
+    """
+
+    key: str
+    region: str
+    service: str
+    operation: str
+
+    @classmethod
+    def of(cls, request: Request, home: str) -> Call:
+        """Read a request's head.
+
+        Args:
+            request: may be presigned, or not signed at all, which only S3 takes.
+            home: the region of a request that doesn't name one.
+        """
+        header = request.headers.get("Authorization", "")
+        presigned = request.args.get("X-Amz-Credential", "")
+        scope = header.partition("Credential=")[2].partition(",")[0] or presigned
+        match = _SCOPE.fullmatch(scope)
+        if match is None:
+            return cls(scope.partition("/")[0], home, "s3", "")
+
+        key, region, service = match.groups()
+        operation = request.headers.get("X-Amz-Target", "").partition(".")[2]
+        if request.path.startswith("/service/"):
+            # CBOR has it at the end of its path.
+            operation = request.path.rpartition("/")[2]
+        elif service in ("ec2", "iam", "sts"):
+            form = urllib.parse.parse_qs(_body(request).decode(errors="replace"))
+            operation = form.get("Action", [""])[0]
+        elif service == "sagemaker" and not operation:
+            operation = f"{request.method} {request.path}"
+        return cls(key, region, service, operation)
+
+
+def _body(request: Request) -> bytes:
+    """The body, which whoever comes next may read again."""
+    body = request.get_data()
+    request.environ["wsgi.input"] = io.BytesIO(body)
+    return body
 
 
 class Gateway:
@@ -53,21 +123,21 @@ class Gateway:
     Args:
         settings: of the stack.
         moto: answers what we don't.
-        operations: by service and name.
-        routes: by a regular expression for ``METHOD path`` with one group.
+        region: gives what a region has, by its name.
+        check_access: returns if a call is allowed.
     """
 
     def __init__(
         self,
         settings: StackSettings,
         moto: WsgiApplication,
-        operations: Mapping[tuple[str, str], Operation],
-        routes: Mapping[str, Route],
+        region: Callable[[str], Region],
+        check_access: Callable[[Call, Request], None],
     ) -> None:
         self._settings = settings
         self._moto = moto
-        self._operations = operations
-        self._routes = {re.compile(pattern): route for pattern, route in routes.items()}
+        self._region = region
+        self._check_access = check_access
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -77,35 +147,43 @@ class Gateway:
         try:
             response = self._respond(request)
         except RefusedError as error:
-            response = error_response(error)
+            response = error_response(error, request)
+        except NotImplementedError as error:
+            # moto's own words name the operation.
+            refusal = RefusedError("UnknownOperationException", str(error))
+            response = error_response(refusal, request)
         except Exception as error:  # noqa: BLE001 a bug must reach the caller as well
             _log.exception("%s %s", request.method, request.path)
             message = f"{type(error).__name__}: {error}"
-            response = error_response(RefusedError("InternalFailure", message, 500))
+            refusal = RefusedError("InternalFailure", message, 500)
+            response = error_response(refusal, request)
         return response(environ, start_response)
 
     def _respond(self, request: Request) -> Response:
-        self._check_access_key(request)
-        for pattern, route in self._routes.items():
-            match = pattern.fullmatch(f"{request.method} {request.path}")
+        if request.path == HEALTH:
+            return Response(self._settings.identity)
+        call = Call.of(request, self._settings.region)
+        self._check_access(call, request)
+        region = self._region(call.region)
+        for pattern, route in region.routes.items():
+            match = re.fullmatch(pattern, f"{request.method} {request.path}")
             if match is not None:
                 return route(request, match[1])
 
-        target, _, name = request.headers.get("X-Amz-Target", "").partition(".")
+        check_service(call.service, call.operation)
+        target = request.headers.get("X-Amz-Target", "").partition(".")[0]
         service = _SERVICES.get(target)
         if service is None:
             return Response.from_app(self._moto, request.environ)
-
-        body = request.get_data()
-        result = self._operate(service, name, body)
+        result = self._operate(region, service, call.operation, _body(request))
         if result is not None:
             return Response(json.dumps(result), content_type=_JSON)
-        # We have read the body, so moto gets a copy.
-        request.environ["wsgi.input"] = io.BytesIO(body)
         response = Response.from_app(self._moto, request.environ)
-        return self._with_our_registry(response)
+        return self._with_our_registry(response, call.region)
 
-    def _operate(self, service: str, name: str, body: bytes) -> Result | None:
+    def _operate(
+        self, region: Region, service: str, name: str, body: bytes
+    ) -> Result | None:
         """The operation's result; None if moto is to answer."""
         try:
             parameters = dict(parse_json(body or b"{}"))
@@ -114,58 +192,56 @@ class Gateway:
             raise RefusedError("SerializationException", str(error)) from error
         except InvalidRequestError as error:
             raise invalid(f"validation error detected: {error}") from error
-        operation = self._operations.get((service, name))
+        if service == "sagemaker":
+            check_members(name, parameters)
+        operation = region.operations.get((service, name))
         return operation(parameters) if operation else None
 
-    def _with_our_registry(self, response: Response) -> Response:
+    def _with_our_registry(self, response: Response, region: str) -> Response:
         """The response with our registry in place of AWS's, which moto names."""
-        aws_host = self._settings.ecr_host.encode()
+        aws_host = self._settings.ecr_host(region).encode()
         our_host = self._settings.registry.encode()
         response.set_data(response.get_data().replace(aws_host, our_host))
         return response
 
-    def _check_access_key(self, request: Request) -> None:
-        """Return if the access key is ours; presigned URLs without one are moto's.
 
-        Raises:
-            RefusedError: if it isn't, in the words of the service that is called.
-        """
-        header = request.headers.get("Authorization", "")
-        key = header.partition("Credential=")[2].partition("/")[0]
-        is_ours = key == self._settings.access_key or key.startswith(_TEMPORARY_KEY)
-        if not key or is_ours:
-            return
-        if "/s3/aws4_request" in header:
-            raise RefusedError(
-                "InvalidAccessKeyId",
-                "The AWS Access Key Id you provided does not exist in our records.",
-                HTTPStatus.FORBIDDEN,
-            )
-        message = "The security token included in the request is invalid."
-        if "X-Amz-Target" in request.headers or "/sagemaker/aws4_request" in header:
-            raise RefusedError("UnrecognizedClientException", message)
-        raise RefusedError("InvalidClientTokenId", message, HTTPStatus.FORBIDDEN)
+def error_response(error: RefusedError, request: Request) -> Response:
+    """The error as the protocol of its request has it."""
+    headers = {"x-amzn-errortype": error.code}
+    authorization = request.headers.get("Authorization", "")
+    is_json = "X-Amz-Target" in request.headers or "/sagemaker/" in authorization
+    if request.path.startswith("/service/"):
+        headers["smithy-protocol"] = "rpc-v2-cbor"
+        body = _cbor({"__type": error.code, "message": error.message})
+        return Response(body, error.status, headers, content_type="application/cbor")
+    if is_json or request.path.startswith("/_local/"):
+        # There are two JSON protocols. They read the code from different places, and
+        # either may spell the message's member either way.
+        document = {
+            "__type": error.code,
+            "message": error.message,
+            "Message": error.message,
+            **error.members,
+        }
+        text = json.dumps(document)
+        return Response(text, error.status, headers, content_type=_JSON)
 
-
-def error_response(error: RefusedError) -> Response:
-    """The error as the protocol of its service has it: JSON, or XML for S3 and for the
-    services with the query protocol.
-    """
-    xml = f"<Error><Code>{error.code}</Code><Message>{error.message}</Message></Error>"
-    if error.code == "InvalidAccessKeyId":
-        return Response(xml, error.status, content_type="text/xml")
-    if error.code == "InvalidClientTokenId":
+    message = html.escape(error.message)
+    xml = f"<Error><Code>{error.code}</Code><Message>{message}</Message></Error>"
+    if "/ec2/" in authorization:
+        xml = f"<Response><Errors>{xml}</Errors></Response>"
+    elif "/s3/" not in authorization and authorization:
         request_id = f"<RequestId>{uuid.uuid4()}</RequestId>"
         xml = f"<ErrorResponse>{xml}{request_id}</ErrorResponse>"
-        return Response(xml, error.status, content_type="text/xml")
+    return Response(xml, error.status, content_type="text/xml")
 
-    # There are two JSON protocols. They read the code from different places, and either
-    # may spell the message's member either way.
-    body = {
-        "__type": error.code,
-        "message": error.message,
-        "Message": error.message,
-        **error.members,
-    }
-    headers = {"x-amzn-errortype": error.code}
-    return Response(json.dumps(body), error.status, headers, content_type=_JSON)
+
+def _cbor(texts: Mapping[str, str]) -> bytes:
+    """A map of texts in CBOR (RFC 8949)."""
+    encoded = bytes([0xA0 + len(texts)])
+    for pair in texts.items():
+        for text in pair:
+            data = text.encode()
+            # A text whose length has two bytes.
+            encoded += b"\x79" + len(data).to_bytes(2) + data
+    return encoded

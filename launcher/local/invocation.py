@@ -1,5 +1,5 @@
-"""InvokeEndpoint and InvokeEndpointAsync: the body goes to a container, and its reply
-or its error comes back.
+"""The operations of SageMaker's runtime: a body goes to a container, and its reply or
+its error comes back: whole, in parts, or later in S3.
 
 Statuses and members of errors follow the runtime's service model: any reply of a
 container but 2xx is a ModelError (424) with the original status and body.
@@ -8,20 +8,27 @@ container but 2xx is a ModelError (424) with the original status and body.
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from werkzeug.wrappers import Request, Response
 
+from launcher.local.cloudwatch import ENDPOINTS
 from launcher.local.deployment import LOG_GROUP, Deployment, Variant
 from launcher.local.endpoints import Endpoints
 from launcher.local.errors import FailureReasonError, RefusedError
+from launcher.local.event_stream import MEDIA_TYPE, event
 from launcher.local.multi_model import TARGET_HEADER
 from launcher.local.service_clients import parse_s3_uri
-from launcher.local.serving_container import Reply, SlowError, UnavailableError
+from launcher.local.serving_container import (
+    Reply,
+    ServingContainer,
+    SlowError,
+    UnavailableError,
+)
 from launcher.local.settings import ACCOUNT, Limits
 from launcher.local.stack_parts import StackParts
 from launcher.s3_uri import S3Uri
@@ -34,9 +41,14 @@ _REQUEST_HEADERS = (
     f"{_PREFIX}-Inference-Id",
     TARGET_HEADER,
 )
-_REPLY_HEADERS = ("content-type", f"{_PREFIX}-Custom-Attributes".lower())
+_REPLY_HEADERS = ("Content-Type", f"{_PREFIX}-Custom-Attributes")
+# What captured data calls them.
+_CAPTURED = {
+    "customAttributes": f"{_PREFIX}-Custom-Attributes",
+    "inferenceId": f"{_PREFIX}-Inference-Id",
+}
 _ASYNC_SECONDS = 900.0
-_ASYNC_AT_ONCE = 4
+_POLL_SECONDS = 0.2
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. "
     "Review the latency metrics for each container in Amazon CloudWatch, resolve the "
@@ -56,6 +68,7 @@ class _AsyncInvocation:
         seconds: how long the container's reply may take.
         output: where the reply goes.
         failure: where the error goes if there is no good reply.
+        key: the KMS key that encrypts both, if there is one.
     """
 
     endpoint: str
@@ -65,16 +78,17 @@ class _AsyncInvocation:
     seconds: float
     output: S3Uri
     failure: S3Uri
+    key: str | None
 
 
 class Invocations:
-    """The two routes of SageMaker's runtime."""
+    """The routes of SageMaker's runtime."""
 
     def __init__(self, parts: StackParts, endpoints: Endpoints) -> None:
         self._clients = parts.clients
         self._settings = parts.settings
         self._endpoints = endpoints
-        self._pool = ThreadPoolExecutor(_ASYNC_AT_ONCE, thread_name_prefix="async")
+        self._watch = parts.watch
 
     def invoke(self, request: Request, endpoint: str) -> Response:
         """Answer ``POST /endpoints/ENDPOINT/invocations``.
@@ -82,6 +96,63 @@ class Invocations:
         Raises:
             RefusedError: if the endpoint or the model refuses it.
         """
+        deployment, variant = self._variant(request, endpoint)
+        body = request.get_data()
+        given = {
+            name: request.headers[name]
+            for name in _REQUEST_HEADERS
+            if name in request.headers
+        }
+        seconds = self._settings.limits.invocation_seconds
+        reply = self._ask(endpoint, variant, body, given, seconds)
+        headers = _passed_on(reply)
+        if deployment.capture is not None:
+            metadata = {
+                name: given[header]
+                for name, header in _CAPTURED.items()
+                if header in given
+            }
+            deployment.capture.keep(
+                variant.name,
+                (body, given.get("Content-Type", "")),
+                (reply.body, headers.get("Content-Type", "")),
+                metadata,
+            )
+        headers["x-Amzn-Invoked-Production-Variant"] = variant.name
+        return Response(reply.body, HTTPStatus.OK, headers)
+
+    def stream(self, request: Request, endpoint: str) -> Response:
+        """Answer ``POST /endpoints/ENDPOINT/invocations-response-stream``: an event for
+        each part of the reply, as it comes.
+
+        Raises:
+            RefusedError: if the endpoint or the model refuses it.
+        """
+        _, variant = self._variant(request, endpoint)
+        # The response has headers of its own kind.
+        given = {
+            "Content-Type": request.headers.get("Content-Type"),
+            "Accept": request.headers.get(f"{_PREFIX}-Accept"),
+            **{name: request.headers.get(name) for name in _REQUEST_HEADERS[2:]},
+        }
+        reply = self._ask(
+            endpoint,
+            variant,
+            request.get_data(),
+            {name: value for name, value in given.items() if value},
+            self._settings.limits.invocation_seconds,
+            is_streamed=True,
+        )
+        headers = _passed_on(reply)
+        content_type = headers.pop("Content-Type", "")
+        headers[f"{_PREFIX}-Content-Type"] = content_type
+        headers["x-Amzn-Invoked-Production-Variant"] = variant.name
+        parts = reply.stream or iter([reply.body])
+        events = (event("PayloadPart", part) for part in parts)
+        return Response(events, HTTPStatus.OK, headers, content_type=MEDIA_TYPE)
+
+    def _variant(self, request: Request, endpoint: str) -> tuple[Deployment, Variant]:
+        """What a request that is answered at once is for."""
         deployment = self._endpoints.deployment(endpoint)
         if deployment.is_async:
             raise RefusedError(
@@ -89,28 +160,8 @@ class Invocations:
                 f"Endpoint {endpoint} is asynchronous: use InvokeEndpointAsync.",
             )
         variant = deployment.choose(request.headers.get(f"{_PREFIX}-Target-Variant"))
-        limits = self._settings.limits
-        _check_size(request.content_length or 0, variant, limits)
-
-        request_headers = {
-            name: request.headers[name]
-            for name in _REQUEST_HEADERS
-            if name in request.headers
-        }
-        reply = self._ask(
-            endpoint,
-            variant,
-            request.get_data(),
-            request_headers,
-            limits.invocation_seconds,
-        )
-        headers = {
-            name: value
-            for name, value in reply.headers.items()
-            if name.lower() in _REPLY_HEADERS
-        }
-        headers["x-Amzn-Invoked-Production-Variant"] = variant.name
-        return Response(reply.body, HTTPStatus.OK, headers)
+        _check_size(request.content_length or 0, variant, self._settings.limits)
+        return deployment, variant
 
     def invoke_later(self, request: Request, endpoint: str) -> Response:
         """Answer ``POST /endpoints/ENDPOINT/async-invocations``.
@@ -147,8 +198,9 @@ class Invocations:
             ),
             output=output_folder / f"{key}.out",
             failure=failure_folder / f"{key}-error.out",
+            key=config.get("KmsKeyId"),
         )
-        self._pool.submit(self._answer_later, invocation)
+        deployment.submit(lambda: self._answer_later(invocation))
 
         inference_id = given.get(f"{_PREFIX}-Inference-Id", str(uuid.uuid4()))
         locations = {
@@ -163,17 +215,23 @@ class Invocations:
         )
 
     def _answer_later(self, invocation: _AsyncInvocation) -> None:
+        deployment = invocation.deployment
+        variant = deployment.choose()
+        # It may be scaled to zero now.
+        while not variant.count and not deployment.is_stopped:
+            time.sleep(_POLL_SECONDS)
         try:
             reply = self._ask(
                 invocation.endpoint,
-                invocation.deployment.choose(),
+                variant,
                 self._clients.read(invocation.body),
                 invocation.headers,
                 invocation.seconds,
             )
-            self._clients.write(reply.body, invocation.output)
+            self._clients.write(reply.body, invocation.output, invocation.key)
         except (RefusedError, FailureReasonError) as error:
-            self._clients.write(str(error).encode(), invocation.failure)
+            text = str(error).encode()
+            self._clients.write(text, invocation.failure, invocation.key)
 
     def _ask(
         self,
@@ -182,42 +240,75 @@ class Invocations:
         body: bytes,
         headers: Mapping[str, str],
         seconds: float,
+        *,
+        is_streamed: bool = False,
     ) -> Reply:
         """The reply of a container of the variant, if it is a good one.
 
         Raises:
-            RefusedError: ModelError or ServiceUnavailable, or if a target model is
-                missing or not expected.
+            RefusedError: if it isn't.
         """
-        container = variant.any_container()
-        models = variant.loaded_models
-        target = headers.get(TARGET_HEADER)
-        if models is not None and target is None:
-            raise RefusedError(
-                "ValidationError", "a multi-model endpoint needs a target model"
-            )
-        if models is None and target is not None:
-            raise RefusedError(
-                "ValidationError", "only a multi-model endpoint takes a target model"
-            )
+        started = time.monotonic()
         try:
-            if models is not None and target is not None:
-                reply = models.invoke(container, target, body, headers, seconds)
-            else:
-                reply = container.request(
-                    "POST", "/invocations", body, headers, seconds=seconds
+            with variant.container() as container:
+                reply = self._reply(
+                    container, variant, body, headers, seconds, is_streamed=is_streamed
                 )
         except SlowError as error:
+            self._measure(endpoint, variant, 500, seconds)
             raise self._model_error(endpoint, 0, _TIMED_OUT) from error
         except UnavailableError as error:
+            self._measure(endpoint, variant, 500, 0)
             raise RefusedError(
                 "ServiceUnavailable",
                 f"no container of endpoint {endpoint} answers",
                 HTTPStatus.SERVICE_UNAVAILABLE,
             ) from error
+        self._measure(endpoint, variant, reply.status, time.monotonic() - started)
         if not HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
             raise self._model_error(endpoint, reply.status, reply.text)
         return reply
+
+    def _reply(
+        self,
+        container: ServingContainer,
+        variant: Variant,
+        body: bytes,
+        headers: Mapping[str, str],
+        seconds: float,
+        *,
+        is_streamed: bool,
+    ) -> Reply:
+        models = variant.loaded_models
+        target = headers.get(TARGET_HEADER)
+        if models is None:
+            return container.request(
+                "POST",
+                "/invocations",
+                body,
+                headers,
+                seconds=seconds,
+                is_streamed=is_streamed,
+            )
+        if target is None:
+            raise RefusedError(
+                "ValidationError", "a multi-model endpoint needs a target model"
+            )
+        return models.invoke(container, target, body, headers, seconds)
+
+    def _measure(
+        self, endpoint: str, variant: Variant, status: int, seconds: float
+    ) -> None:
+        """Tell CloudWatch of an invocation."""
+        values = {
+            "Invocations": 1,
+            "InvocationsPerInstance": 1 / max(1, variant.count),
+            "Invocation4XXErrors": 400 <= status < 500,
+            "Invocation5XXErrors": status >= 500,
+            "ModelLatency": seconds * 1e6,
+        }
+        dimensions = {"EndpointName": endpoint, "VariantName": variant.name}
+        self._watch.record(ENDPOINTS, values, dimensions)
 
     def _model_error(self, endpoint: str, status: int, text: str) -> RefusedError:
         """A ModelError.
@@ -243,6 +334,14 @@ class Invocations:
         return RefusedError(
             "ModelError", message, HTTPStatus.FAILED_DEPENDENCY, members
         )
+
+
+def _passed_on(reply: Reply) -> dict[str, str]:
+    """Those headers of a container's reply that reach the client."""
+    found = {name.lower(): value for name, value in reply.headers.items()}
+    return {
+        name: found[name.lower()] for name in _REPLY_HEADERS if name.lower() in found
+    }
 
 
 def _check_size(size: int, variant: Variant, limits: Limits) -> None:

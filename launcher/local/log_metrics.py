@@ -6,7 +6,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from launcher.local.errors import invalid
@@ -17,12 +17,18 @@ class LogMetrics:
 
     Args:
         definitions: MetricDefinitions of the request.
+        record: is called with the name and the value of each.
 
     Raises:
         RefusedError: if a regular expression isn't one.
     """
 
-    def __init__(self, definitions: Sequence[Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        definitions: Sequence[Mapping[str, str]],
+        record: Callable[[str, float], None] = lambda _name, _value: None,
+    ) -> None:
+        self._record = record
         self._patterns: dict[str, re.Pattern[str]] = {}
         self._lock = threading.Lock()
         # Value and time, by name.
@@ -46,6 +52,7 @@ class LogMetrics:
                 value = float(match[1])
                 with self._lock:
                     self._values[name] = (value, time.time())
+                self._record(name, value)
 
     def final(self) -> list[dict[str, Any]]:
         """FinalMetricDataList, as DescribeTrainingJob answers it."""

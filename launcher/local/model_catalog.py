@@ -13,6 +13,7 @@ from launcher.local.model_container import (
     is_multi_model,
     model_location,
 )
+from launcher.local.model_packages import ModelPackages
 from launcher.local.operation import Operation, Parameters, Result, without_tags
 from launcher.local.stack_parts import StackParts
 
@@ -32,15 +33,14 @@ ENDPOINT_CONFIG = ResourceKind(
     present='Cannot create already existing endpoint configuration "{arn}".',
     has_status=False,
 )
-# Refused, since it would be ignored silently otherwise.
-_NOT_OFFERED = ("EnableNetworkIsolation", "InferenceExecutionConfig")
 
 
 class ModelCatalog:
     """Models and endpoint configurations. Neither changes once it is made."""
 
-    def __init__(self, parts: StackParts) -> None:
+    def __init__(self, parts: StackParts, packages: ModelPackages) -> None:
         self._parts = parts
+        self._packages = packages
         region = parts.settings.region
         self.models = Descriptions(MODEL, region)
         self.configs = Descriptions(ENDPOINT_CONFIG, region)
@@ -61,23 +61,35 @@ class ModelCatalog:
         Raises:
             RefusedError: if it isn't there.
         """
-        return self._parts.images.resolve(container_of(model)["Image"])
+        return self._parts.images.resolve(self.container(model)["Image"])
+
+    def container(self, model: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A model's container, with what it has of its model package.
+
+        Raises:
+            RefusedError: if there is no such package.
+        """
+        container = container_of(model)
+        package = container.get("ModelPackageName")
+        if package is None:
+            return container
+        packaged = self._packages.container(package)
+        environment = {
+            **packaged.get("Environment", {}),
+            **container.get("Environment", {}),
+        }
+        return {**packaged, **container, "Environment": environment}
 
     def _create_model(self, parameters: Parameters) -> Result:
         self.models.check_free(parameters["ModelName"])
-        for member in _NOT_OFFERED:
-            if parameters.get(member):
-                raise invalid(f"{member} isn't offered here for models")
         containers = parameters.get("Containers", [])
         if len(containers) > 1:
             raise invalid("a model of several containers isn't offered here")
         if not containers and "PrimaryContainer" not in parameters:
             raise invalid("You must provide either PrimaryContainer or Containers")
-        container = container_of(parameters)
+        container = self.container(parameters)
         if "Image" not in container:
-            raise invalid(
-                "the container has no Image; model packages aren't offered here"
-            )
+            raise invalid("the container has neither an Image nor a ModelPackageName")
         self._parts.clients.check_role(parameters.get("ExecutionRoleArn", ""))
         self._parts.images.resolve(container["Image"])
         self._check_data(container)
@@ -102,8 +114,6 @@ class ModelCatalog:
 
     def _create_config(self, parameters: Parameters) -> Result:
         self.configs.check_free(parameters["EndpointConfigName"])
-        if parameters.get("ShadowProductionVariants"):
-            raise invalid("shadow variants aren't offered here")
         variants = parameters["ProductionVariants"]
         names = {variant["VariantName"] for variant in variants}
         if len(names) < len(variants):

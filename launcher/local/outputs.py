@@ -22,6 +22,7 @@ def upload_archive(
     folder: S3Uri,
     *,
     even_if_empty: bool,
+    key: str | None,
 ) -> str:
     """Upload the files of all hosts as one archive.
 
@@ -31,6 +32,7 @@ def upload_archive(
         archive: written here first; S3 has it under the same name.
         folder: in S3.
         even_if_empty: whether an archive without files is uploaded too.
+        key: the KMS key that encrypts it, if there is one.
 
     Returns:
         The archive's address.
@@ -41,14 +43,18 @@ def upload_archive(
     target = folder / archive.name
     n_files = pack(directories, archive)
     if n_files or even_if_empty:
-        clients.upload(archive, target)
+        clients.upload(archive, target, key)
     return str(target)
 
 
 def upload_files(
-    clients: ServiceClients, directories: Sequence[Path], folder: S3Uri
+    clients: ServiceClients,
+    directories: Sequence[Path],
+    folder: S3Uri,
+    key: str | None,
 ) -> str:
-    """Upload the files of all hosts as they are, without links.
+    """Upload the files of all hosts as they are, without links, encrypted by a KMS key
+    if there is one.
 
     Returns:
         The folder's address.
@@ -60,7 +66,7 @@ def upload_files(
         for path in sorted(directory.rglob("*")):
             if is_plain(path) and path.is_file():
                 name = str(path.relative_to(directory))
-                clients.upload(path, folder / name)
+                clients.upload(path, folder / name, key)
     return str(folder / "")
 
 

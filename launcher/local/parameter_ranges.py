@@ -50,8 +50,6 @@ def check_ranges(ranges: Mapping[str, Any], fixed: Mapping[str, str]) -> None:
     Raises:
         RefusedError: for the first fault.
     """
-    if ranges.get("AutoParameters"):
-        raise invalid("AutoParameters aren't offered here")
     numeric = [*ranges.get(_INTEGER, []), *ranges.get(_CONTINUOUS, [])]
     entries = [*numeric, *ranges.get(_CATEGORICAL, [])]
     if not entries:

@@ -22,7 +22,6 @@ from http import HTTPStatus
 from pathlib import Path
 
 from launcher.images import MANIFESTS
-from launcher.local.detached import DetachedProcess
 from launcher.local.errors import LocalError
 from launcher.local.loopback import open_url
 from launcher.local.settings import StackSettings
@@ -32,7 +31,8 @@ from movielens.json_text import parse_json
 USER = "AWS"
 # The Debian package of each command.
 _PACKAGES = {"docker-registry": "docker-registry", "htpasswd": "apache2-utils"}
-_REQUEST_SECONDS = 10.0
+_REQUEST_SECONDS = 60.0
+_CONFIGURATION = "registry.yml"
 _NAME = re.compile(
     r"(?P<host>[^/]+)/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
@@ -100,8 +100,13 @@ def authorization(settings: StackSettings) -> str:
     return base64.b64encode(f"{USER}:{settings.registry_password}".encode()).decode()
 
 
-def start_registry(settings: StackSettings) -> DetachedProcess:
-    """Start the registry, without images but with the layers of earlier ones.
+def registry_command(settings: StackSettings) -> tuple[str, ...]:
+    """The registry's command line."""
+    return ("docker-registry", "serve", str(settings.directory / _CONFIGURATION))
+
+
+def configure_registry(settings: StackSettings) -> None:
+    """Write what the registry reads when it starts.
 
     Its Debian packages are installed first if that is possible.
 
@@ -110,9 +115,6 @@ def start_registry(settings: StackSettings) -> DetachedProcess:
     """
     _ensure_commands()
     settings.layers.mkdir(parents=True, exist_ok=True)
-    for images in _repositories(settings).glob("**/_manifests"):
-        shutil.rmtree(images)
-
     users = settings.directory / "registry-users"
     users.touch(mode=0o600)
     users.write_text(_htpasswd_line(settings.registry_password))
@@ -128,14 +130,9 @@ def start_registry(settings: StackSettings) -> DetachedProcess:
         "http": {"addr": f"{LOOPBACK}:{settings.registry_port}"},
         "auth": {"htpasswd": {"realm": "halfstar", "path": str(users)}},
     }
-    path = settings.directory / "registry.yml"
     # JSON is YAML too.
+    path = settings.directory / _CONFIGURATION
     path.write_text(json.dumps(configuration))
-    return DetachedProcess.start(
-        ["docker-registry", "serve", str(path)],
-        settings.directory / "registry.log",
-        os.environ,
-    )
 
 
 def _htpasswd_line(password: str) -> str:
@@ -181,17 +178,12 @@ def _ensure_commands() -> None:
         subprocess.run(command, check=False, stdout=2)
 
 
-def _repositories(settings: StackSettings) -> Path:
-    return settings.layers / "docker" / "registry" / "v2" / "repositories"
-
-
 class RegistryServer:
-    """The registry's HTTP API, and its files for what the API doesn't offer."""
+    """The registry's HTTP API."""
 
     def __init__(self, settings: StackSettings) -> None:
         self._url = f"http://{settings.registry}/v2"
         self._authorization = f"Basic {authorization(settings)}"
-        self._files = _repositories(settings)
 
     def answers(self) -> bool:
         """Whether it runs and accepts the password."""
@@ -207,32 +199,26 @@ class RegistryServer:
         Raises:
             UnreachableError: if the registry doesn't answer.
         """
-        try:
-            with self._request("GET", f"/{repository}/manifests/{reference}") as reply:
-                text = reply.read()
-                media_type = reply.headers["Content-Type"]
-        except urllib.error.HTTPError as error:
-            error.close()
-            # BAD_REQUEST: the reference is malformed.
-            if error.code in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
-                return None
-            raise _unexpected(error) from error
+        reply = self._get(f"/{repository}/manifests/{reference}")
+        if reply is None:
+            return None
+        with reply:
+            text = reply.read()
         digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
-        return ImageManifest(digest, media_type, text.decode())
+        return ImageManifest(digest, reply.headers["Content-Type"], text.decode())
 
     def tags(self, repository: str) -> dict[str, str]:
-        """The digest of each tag."""
-        tags = self._files / repository / "_manifests" / "tags"
-        digests = {}
-        for link in sorted(tags.glob("*/current/link")):
-            tag = link.parent.parent.name
-            digests[tag] = link.read_text()
-        return digests
+        """The digest of each tag.
 
-    def digests(self, repository: str) -> list[str]:
-        """All images, tagged or not; the HTTP API lists only tagged ones."""
-        revisions = self._files / repository / "_manifests" / "revisions"
-        return sorted(link.read_text() for link in revisions.glob("*/*/link"))
+        Raises:
+            UnreachableError: if the registry doesn't answer.
+        """
+        digests = {}
+        for tag in self._names(f"/{repository}/tags/list", "tags"):
+            manifest = self.manifest(repository, tag)
+            if manifest is not None:
+                digests[tag] = manifest.digest
+        return digests
 
     def delete(self, repository: str, digest: str) -> None:
         """Delete an image with all its tags.
@@ -247,13 +233,32 @@ class RegistryServer:
             if error.code != HTTPStatus.NOT_FOUND:
                 raise _unexpected(error) from error
 
-    def untag(self, repository: str, tag: str) -> None:
-        """Delete a tag but not its image, which the HTTP API can't do."""
-        shutil.rmtree(self._files / repository / "_manifests" / "tags" / tag)
+    def delete_images(self) -> None:
+        """Delete all images; their layers stay for the next push."""
+        for repository in self._names("/_catalog?n=1000", "repositories"):
+            for digest in self.tags(repository).values():
+                self.delete(repository, digest)
 
-    def delete_repository(self, repository: str) -> None:
-        """Delete all images of a repository; their layers stay for the next push."""
-        shutil.rmtree(self._files / repository / "_manifests", ignore_errors=True)
+    def _names(self, path: str, member: str) -> list[str]:
+        """What a list of the registry has; nothing if there is no such list."""
+        reply = self._get(path)
+        if reply is None:
+            return []
+        with reply:
+            names: list[str] | None = parse_json(reply.read())[member]
+        # An empty list is null.
+        return sorted(names or [])
+
+    def _get(self, path: str) -> http.client.HTTPResponse | None:
+        """What is there; None if nothing is."""
+        try:
+            return self._request("GET", path)
+        except urllib.error.HTTPError as error:
+            error.close()
+            # BAD_REQUEST: the reference is malformed.
+            if error.code in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
+                return None
+            raise _unexpected(error) from error
 
     def _request(self, method: str, path: str) -> http.client.HTTPResponse:
         headers = {"Accept": ", ".join(MANIFESTS), "Authorization": self._authorization}

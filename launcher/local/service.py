@@ -1,28 +1,36 @@
 """The services' process: ``python -m launcher.local.service DIRECTORY``.
 
-moto's server answers for S3, ECR's repositories, IAM, STS and CloudWatch Logs. The
-gateway before it makes images, jobs and endpoints real. When the process ends, so do
-the containers that it started.
+moto's server answers for S3, ECR's repositories, IAM, STS, CloudWatch, KMS and VPCs.
+The gateway before it makes images, jobs and endpoints real. When the process ends, so
+do the containers that it started.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import os
+import resource
 import signal
 import sys
+import threading
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from werkzeug.wrappers import Request, Response
 
+from launcher.local.access import Access
+from launcher.local.autoscaling import Autoscaling
+from launcher.local.cloudwatch import cloudwatch
 from launcher.local.ecr_images import EcrImages
 from launcher.local.endpoints import Endpoints
 from launcher.local.engine import DockerEngine
-from launcher.local.gateway import Gateway, Route
+from launcher.local.errors import invalid
+from launcher.local.gateway import Gateway, Region, Route, WsgiApplication
 from launcher.local.invocation import Invocations
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_packages import ModelPackages
-from launcher.local.operation import HasOperations, Operation
+from launcher.local.operation import HasOperations, Operation, Parameters, Result
 from launcher.local.registry import RegistryServer
 from launcher.local.service_clients import ServiceClients
 from launcher.local.settings import StackSettings
@@ -32,46 +40,81 @@ from launcher.local.transform import TransformJobs
 from launcher.local.tuning import TuningJobs
 from launcher.ports import LOOPBACK
 
+# Objects of S3 up to this size are kept in memory.
+_IN_MEMORY_BYTES = 16 * 1024
+
 
 def application(settings: StackSettings) -> Gateway:
     """All services of a stack."""
-    from moto.moto_server.werkzeug_app import (
-        DomainDispatcherApplication,
-        create_backend_app,
-    )
+    _forget_what_moto_makes()
+    lock = threading.Lock()
+    regions: dict[str, Region] = {}
 
+    def region(name: str) -> Region:
+        with lock:
+            if name not in regions:
+                its_settings = dataclasses.replace(settings, region=name)
+                is_home = name == settings.region
+                regions[name] = _region(its_settings, is_home=is_home)
+            return regions[name]
+
+    access = Access(settings)
+    return Gateway(settings, _moto(), region, access.check)
+
+
+def _region(settings: StackSettings, *, is_home: bool) -> Region:
+    """What a region has of ours; nothing is shared between regions but S3 and IAM."""
     engine = DockerEngine(settings)
     clients = ServiceClients(settings)
     images = EcrImages(settings, RegistryServer(settings), clients)
-    parts = StackParts(settings, engine, clients, images)
+    watch = cloudwatch(settings.region)
+    parts = StackParts(settings, engine, clients, images, watch)
 
-    catalog = ModelCatalog(parts)
+    packages = ModelPackages(parts)
+    catalog = ModelCatalog(parts, packages)
     endpoints = Endpoints(parts, catalog)
     training = TrainingJobs(parts)
     transform = TransformJobs(parts, catalog)
     tuning = TuningJobs(parts, training)
-    packages = ModelPackages(settings.region)
     jobs: list[HasOperations] = [training, transform, tuning]
-    hosting: list[HasOperations] = [catalog, endpoints]
+    hosting: list[HasOperations] = [packages, catalog, endpoints]
     by_service: dict[str, list[HasOperations]] = {
+        "application-autoscaling": [Autoscaling(parts, endpoints)],
         "ecr": [images],
         "service-quotas": [parts.quotas],
-        "sagemaker": [*jobs, *hosting, packages, parts.tags],
+        "sagemaker": [*jobs, *hosting, parts.tags],
     }
     operations: dict[tuple[str, str], Operation] = {}
     for service, owners in by_service.items():
         for owner in owners:
             for name, operation in owner.operations.items():
-                operations[service, name] = operation
+                operations[service, name] = _checked(clients, name, operation)
+    if not is_home:
+        operations["ecr", "CreateRepository"] = _refuse_repository
 
     invocations = Invocations(parts, endpoints)
     routes: dict[str, Route] = {
         "POST /endpoints/([^/]+)/invocations": invocations.invoke,
+        "POST /endpoints/([^/]+)/invocations-response-stream": invocations.stream,
         "POST /endpoints/([^/]+)/async-invocations": invocations.invoke_later,
         "POST /_local/interrupt/(.+)": _interruption(training),
     }
-    moto = DomainDispatcherApplication(create_backend_app)
-    return Gateway(settings, moto, operations, routes)
+    return Region(operations, routes)
+
+
+def _checked(clients: ServiceClients, name: str, operation: Operation) -> Operation:
+    """An operation that refuses keys and networks that there aren't."""
+
+    def check(parameters: Parameters) -> Result | None:
+        if name.startswith("Create"):
+            clients.check_references(parameters)
+        return operation(parameters)
+
+    return check
+
+
+def _refuse_repository(_parameters: Parameters) -> NoReturn:
+    raise invalid("images are kept in the region that `launcher local up` was given")
 
 
 def _interruption(training: TrainingJobs) -> Route:
@@ -82,6 +125,37 @@ def _interruption(training: TrainingJobs) -> Route:
         return Response(status=204)
 
     return interrupt
+
+
+def _moto() -> WsgiApplication:
+    """moto's services; what they don't have is an error, and no page in HTML."""
+    from moto.moto_server.werkzeug_app import (
+        DomainDispatcherApplication,
+        create_backend_app,
+    )
+
+    def create(service: Any) -> Any:
+        app = create_backend_app(service)
+        app.config["PROPAGATE_EXCEPTIONS"] = True
+        return app
+
+    application: WsgiApplication = DomainDispatcherApplication(create)
+    return application
+
+
+def _forget_what_moto_makes() -> None:
+    """Free what is deleted: moto keeps every object that it ever made, for a dashboard
+    that isn't used here. What S3 holds is in files.
+    """
+    from moto.core.common_models import BaseModel
+
+    def new(cls: type, *_arguments: Any, **_members: Any) -> Any:
+        return object.__new__(cls)
+
+    BaseModel.__new__ = staticmethod(new)  # type: ignore[method-assign]
+    os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(_IN_MEMORY_BYTES)
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
 
 
 def main(arguments: list[str]) -> int:

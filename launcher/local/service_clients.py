@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -123,8 +123,13 @@ class ServiceClients:
         found = self.client("s3").get_object(Bucket=source.bucket, Key=source.key)
         yield from found["Body"].iter_chunks(size)
 
-    def upload(self, path: Path, target: S3Uri) -> None:
+    def upload(self, path: Path, target: S3Uri, key: str | None = None) -> None:
         """Upload a file.
+
+        Args:
+            path: of the file.
+            target: where it goes.
+            key: the KMS key that encrypts it, if there is one.
 
         Raises:
             FailureReasonError: if S3 refuses it.
@@ -133,25 +138,53 @@ class ServiceClients:
         from boto3.exceptions import S3UploadFailedError
 
         try:
-            self.client("s3").upload_file(str(path), target.bucket, target.key)
+            self.client("s3").upload_file(
+                str(path), target.bucket, target.key, ExtraArgs=_encryption(key)
+            )
         except S3UploadFailedError as error:
             raise FailureReasonError(
                 f"ClientError: Failed to upload to {target}: {error}"
             ) from error
 
-    def write(self, data: bytes, target: S3Uri) -> None:
-        """Upload bytes as one object.
+    def write(self, data: bytes, target: S3Uri, key: str | None = None) -> None:
+        """Upload bytes as one object, encrypted by a KMS key if there is one.
 
         Raises:
             FailureReasonError: if S3 refuses it.
         """
         s3 = self.client("s3")
         with _failing_as(f"Failed to upload to {target}"):
-            s3.put_object(Bucket=target.bucket, Key=target.key, Body=data)
+            s3.put_object(
+                Bucket=target.bucket, Key=target.key, Body=data, **_encryption(key)
+            )
 
     def delete(self, target: S3Uri) -> None:
         """Delete an object."""
         self.client("s3").delete_object(Bucket=target.bucket, Key=target.key)
+
+    def check_references(self, parameters: Mapping[str, Any]) -> None:
+        """Return if the keys, subnets and security groups of a request exist.
+
+        Raises:
+            RefusedError: if one doesn't, in the words of its service.
+        """
+        from botocore.exceptions import ClientError
+
+        for name, value in parameters.items():
+            for part in value if isinstance(value, list) else [value]:
+                if isinstance(part, dict):
+                    self.check_references(part)
+            try:
+                if name.endswith("KmsKeyId") and value:
+                    self.client("kms").describe_key(KeyId=value)
+                if name == "VpcConfig":
+                    ec2 = self.client("ec2")
+                    ec2.describe_subnets(SubnetIds=value["Subnets"])
+                    ec2.describe_security_groups(GroupIds=value["SecurityGroupIds"])
+            except ClientError as error:
+                raise invalid(
+                    f"{name}: {error.response['Error']['Message']}"
+                ) from error
 
     def check_role(self, arn: str) -> None:
         """Return if SageMaker may assume the role.
@@ -193,6 +226,12 @@ def _failing_as(action: str) -> Iterator[None]:
     except ClientError as error:
         message = error.response["Error"]["Message"]
         raise FailureReasonError(f"ClientError: {action}: {message}") from error
+
+
+def _encryption(key: str | None) -> dict[str, str]:
+    if not key:
+        return {}
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
 
 
 def _trusts_sagemaker(statement: dict[str, Any]) -> bool:

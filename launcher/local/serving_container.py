@@ -8,7 +8,8 @@ import contextlib
 import http.client
 import threading
 import time
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -21,15 +22,24 @@ _CONTAINER_PORT = 8080
 _PING_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 _RESTART_SECONDS = 1.0
+_PART_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a container replied over HTTP."""
+    """What a container replied over HTTP.
+
+    Attributes:
+        status: of HTTP.
+        headers: of HTTP.
+        body: whole, or empty if the reply is streamed.
+        stream: the parts of the body as they come, if the reply is streamed.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    stream: Iterator[bytes] | None = None
 
     @property
     def text(self) -> str:
@@ -53,6 +63,7 @@ class ServingContainer:
         image: by the engine's name.
         options: of ``docker run``.
         stream: where its log goes; `stop` closes it.
+        is_isolated: whether it has a network of its own, which leads nowhere.
     """
 
     def __init__(
@@ -61,14 +72,25 @@ class ServingContainer:
         image: str,
         options: Sequence[str],
         stream: LogStream,
+        *,
+        is_isolated: bool = False,
     ) -> None:
         self._engine = parts.engine
         self._limits = parts.settings.limits
         self._image = image
-        self._options = [*options, "--publish", f"{LOOPBACK}::{_CONTAINER_PORT}"]
+        self._options = list(options)
         self._stream = stream
         self._container = ""
-        self._port = 0
+        self._address = (LOOPBACK, 0)
+        self._networks = contextlib.ExitStack()
+        self._network = ""
+        if is_isolated:
+            self._network = f"halfstar-{parts.settings.identity}-{uuid.uuid4().hex[:8]}"
+            network = self._engine.network(self._network, is_isolated=True)
+            self._networks.enter_context(network)
+            self._options += ["--network", self._network]
+        else:
+            self._options += ["--publish", f"{LOOPBACK}::{_CONTAINER_PORT}"]
         self._stopped = threading.Event()
         self._restarter: threading.Thread | None = None
 
@@ -100,6 +122,7 @@ class ServingContainer:
         if self._restarter is not None:
             self._restarter.join()
         self._engine.remove(self._container)
+        self._networks.close()
         self._stream.close()
 
     def request(
@@ -110,6 +133,7 @@ class ServingContainer:
         headers: Mapping[str, str] | None = None,
         *,
         seconds: float,
+        is_streamed: bool = False,
     ) -> Reply:
         """Ask the container.
 
@@ -119,23 +143,30 @@ class ServingContainer:
             body: of the request.
             headers: of the request.
             seconds: how long a reply may take.
+            is_streamed: whether a good reply is given before its body is there.
 
         Raises:
             UnavailableError: if there is no connection.
             SlowError: if it doesn't reply in time.
         """
-        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=seconds)
+        host, port = self._address
+        connection = http.client.HTTPConnection(host, port, timeout=seconds)
+        stream = None
         try:
             connection.request(method, path, body or None, dict(headers or {}))
             response = connection.getresponse()
             response_headers = dict(response.headers.items())
+            if is_streamed and response.status == HTTPStatus.OK:
+                stream = _parts(connection, response)
+                return Reply(response.status, response_headers, b"", stream)
             return Reply(response.status, response_headers, response.read())
         except TimeoutError as error:
             raise SlowError from error
         except (OSError, http.client.HTTPException) as error:
             raise UnavailableError from error
         finally:
-            connection.close()
+            if stream is None:
+                connection.close()
 
     def _is_healthy(self) -> bool:
         try:
@@ -150,7 +181,12 @@ class ServingContainer:
             target=self._follow_log, args=[self._container], daemon=True
         )
         self._log_follower.start()
-        self._port = self._engine.port(self._container, _CONTAINER_PORT)
+        if self._network:
+            address = self._engine.address(self._container)
+            self._address = (address, _CONTAINER_PORT)
+        else:
+            port = self._engine.port(self._container, _CONTAINER_PORT)
+            self._address = (LOOPBACK, port)
 
     def _follow_log(self, container: str) -> None:
         for line in self._engine.lines(container):
@@ -166,3 +202,11 @@ class ServingContainer:
             self._engine.remove(self._container)
             with contextlib.suppress(FailureReasonError):
                 self._run()
+
+
+def _parts(
+    connection: http.client.HTTPConnection, response: http.client.HTTPResponse
+) -> Iterator[bytes]:
+    with contextlib.closing(connection):
+        while part := response.read1(_PART_BYTES):
+            yield part

@@ -1,5 +1,5 @@
-"""One running stack: where it listens, its secrets and its processes, kept in
-``stack.json`` of its directory.
+"""One running stack: where it listens, and its secrets, kept in ``stack.json`` of its
+directory.
 
 The directory holds all that the stack writes to disk; `launcher.local.stack.down`
 removes it.
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from launcher.local.detached import DetachedProcess
 from launcher.local.errors import LocalError
 from launcher.ports import LOOPBACK
 from movielens.json_text import parse_json
@@ -21,6 +20,8 @@ from movielens.json_text import parse_json
 # moto's own account.
 ACCOUNT = "123456789012"
 FILE = "stack.json"
+# Answers with the identity of the stack, and touches nothing.
+HEALTH = "/_local/health"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Limits:
         hosting_stop_seconds: the same for an endpoint's container.
         health_seconds: within which ``/ping`` must answer 200.
         invocation_seconds: for one reply of an endpoint.
+        scaling_seconds: from one look of autoscaling at its targets to the next.
         body_bytes: longest body of a real-time request.
         serverless_body_bytes: the same for a serverless endpoint.
     """
@@ -40,6 +42,7 @@ class Limits:
     hosting_stop_seconds: float = 30.0
     health_seconds: float = 240.0
     invocation_seconds: float = 60.0
+    scaling_seconds: float = 60.0
     body_bytes: int = 6 * 2**20
     serverless_body_bytes: int = 4_000_000
 
@@ -55,12 +58,12 @@ class StackSettings:
         port: of the services, on loopback.
         registry_port: of the image registry, on loopback.
         region: the AWS region that it claims to be in.
-        access_key: the only access key that it accepts.
-        secret_key: goes with it; moto doesn't verify signatures.
+        access_key: of the account's administrator.
+        secret_key: goes with it; signatures aren't verified.
         registry_password: of the registry's user ``AWS``.
         limits: the platform's limits.
         layers: the registry's files.
-        processes: the registry's and the services'.
+        enforces_iam: whether policies decide what other access keys may do.
     """
 
     directory: Path
@@ -73,7 +76,7 @@ class StackSettings:
     registry_password: str
     limits: Limits
     layers: Path
-    processes: tuple[DetachedProcess, ...] = ()
+    enforces_iam: bool = False
 
     @property
     def endpoint_url(self) -> str:
@@ -85,10 +88,14 @@ class StackSettings:
         """The registry's host and port."""
         return f"{LOOPBACK}:{self.registry_port}"
 
+    def ecr_host(self, region: str) -> str:
+        """The name that the registry would have on AWS, in a region."""
+        return f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com"
+
     @property
-    def ecr_host(self) -> str:
-        """The name that the registry would have on AWS."""
-        return f"{ACCOUNT}.dkr.ecr.{self.region}.amazonaws.com"
+    def work(self) -> Path:
+        """The files of the region's jobs and endpoints."""
+        return self.directory / "work" / self.region
 
     @property
     def label(self) -> str:
@@ -113,9 +120,10 @@ class StackSettings:
             "directory": str(self.directory),
             "layers": str(self.layers),
         }
-        path = self.directory / FILE
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(document, indent=2))
+        new = self.directory / f"{FILE}.new"
+        new.touch(mode=0o600)
+        new.write_text(json.dumps(document, indent=2))
+        new.replace(self.directory / FILE)
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -141,11 +149,9 @@ class StackSettings:
     @classmethod
     def _parse(cls, text: bytes) -> Self:
         document = parse_json(text)
-        processes = document["processes"]
         converted = {
             "directory": Path(document["directory"]),
             "layers": Path(document["layers"]),
             "limits": Limits(**document["limits"]),
-            "processes": tuple(DetachedProcess(**process) for process in processes),
         }
         return cls(**document | converted)

@@ -8,7 +8,7 @@ containers when they are asked for jobs and endpoints.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import fcntl
 import os
 import secrets
 import shutil
@@ -17,23 +17,29 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from launcher.local.detached import DetachedProcess
+from launcher.local.detached import DetachedProcess, exit_code
 from launcher.local.engine import DockerEngine, write_login
 from launcher.local.errors import LocalError
 from launcher.local.loopback import open_url
-from launcher.local.registry import RegistryServer, authorization, start_registry
-from launcher.local.settings import FILE, Limits, StackSettings
+from launcher.local.registry import (
+    RegistryServer,
+    authorization,
+    configure_registry,
+    registry_command,
+)
+from launcher.local.settings import FILE, HEALTH, Limits, StackSettings
 from launcher.ports import free_port
 from movielens.json_text import parse_json
 
-_START_SECONDS = 60.0
-_REQUEST_SECONDS = 60.0
+_START_SECONDS = 300.0
+_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _LOG_LINES = 5
-_PROCESSES = 2
+# Threads that each have an arena of their own keep most of what they ever freed.
+_MEMORY = {"MALLOC_ARENA_MAX": "2"}
 _REGISTRY = "registry"
 _SERVICE = "service"
 
@@ -46,6 +52,7 @@ def up(
     region: str = "us-east-1",
     layers: Path | None = None,
     limits: Limits | None = None,
+    enforces_iam: bool = False,
 ) -> StackSettings:
     """Start a stack, or find the one that runs there already.
 
@@ -57,6 +64,7 @@ def up(
         layers: where the registry keeps the layers of pushed images. They outlive the
             stack there, so that the next push of a similar image is quick.
         limits: other limits than the platform's.
+        enforces_iam: whether policies decide what other access keys may do.
 
     Raises:
         LocalError: if something that it needs is missing, or doesn't start.
@@ -68,52 +76,94 @@ def up(
         down(Path(".halfstar-local"))
     """
     directory = directory.resolve()
-    if (directory / FILE).exists():
-        return _running_stack(directory)
-
-    settings = StackSettings(
-        directory=directory,
-        identity=secrets.token_hex(4),
-        port=port or free_port(),
-        registry_port=registry_port or free_port(),
-        region=region,
-        access_key=f"AKIALOCAL{secrets.token_hex(6).upper()[:11]}",
-        secret_key=secrets.token_urlsafe(30),
-        registry_password=secrets.token_urlsafe(30),
-        limits=limits or Limits(),
-        layers=(layers or directory / "registry").resolve(),
-    )
-    if not DockerEngine(settings).answers():
-        raise LocalError(
-            "no Docker engine answers: start one (`docker version` then names a server)"
+    with _alone(directory):
+        if (directory / FILE).exists():
+            return _running_stack(directory)
+        settings = StackSettings(
+            directory=directory,
+            identity=secrets.token_hex(4),
+            port=port or free_port(),
+            registry_port=registry_port or free_port(),
+            region=region,
+            access_key=f"AKIALOCAL{secrets.token_hex(6).upper()[:11]}",
+            secret_key=secrets.token_urlsafe(30),
+            registry_password=secrets.token_urlsafe(30),
+            limits=limits or Limits(),
+            layers=(layers or directory / "registry").resolve(),
+            enforces_iam=enforces_iam,
         )
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / ".gitignore").write_text("*\n")
-    settings.save()
-    with contextlib.ExitStack() as undo:
-        undo.callback(down, directory)
-        settings = _start(settings)
-        undo.pop_all()
-    return settings
+        if not DockerEngine(settings).answers():
+            raise LocalError(
+                "no Docker engine answers: start one (`docker version` then names a "
+                "server)"
+            )
+        directory.mkdir(exist_ok=True)
+        settings.save()
+        (directory / ".gitignore").write_text("*\n")
+        with contextlib.ExitStack() as undo:
+            undo.callback(_remove, settings)
+            _start(settings)
+            undo.pop_all()
+        return settings
 
 
 def down(directory: Path) -> None:
-    """End a stack: its processes, its containers and networks, its files.
+    """End a stack: its processes, its containers, networks and images, its files.
 
     Raises:
         LocalError: if there is no stack, or a process doesn't end.
     """
-    settings = StackSettings.load(directory.resolve())
-    for process in settings.processes:
+    directory = directory.resolve()
+    with _alone(directory):
+        _remove(StackSettings.load(directory))
+
+
+def _remove(settings: StackSettings) -> None:
+    for process in reversed(processes(settings).values()):
         process.end()
     DockerEngine(settings).remove_all()
+    # What tells of the stack goes last, so that `down` may be killed and typed again.
+    for path in settings.directory.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != FILE:
+            path.unlink()
     shutil.rmtree(settings.directory)
 
 
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Start and end no other stack in the same place within the block."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    # The folder above is what is locked, since the directory comes and goes.
+    descriptor = os.open(directory.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def processes(settings: StackSettings) -> dict[str, DetachedProcess]:
+    """The stack's processes, by the names of their logs."""
+    service = (sys.executable, "-m", "launcher.local.service", str(settings.directory))
+    commands = {_REGISTRY: registry_command(settings), _SERVICE: service}
+    return {
+        name: DetachedProcess(command, settings.directory / f"{name}.log")
+        for name, command in commands.items()
+    }
+
+
 def is_up(settings: StackSettings) -> bool:
-    """Whether both processes run and answer."""
-    alive = [process for process in settings.processes if process.is_alive()]
-    return len(alive) == _PROCESSES and _answers(settings)
+    """Whether both processes answer."""
+    if not RegistryServer(settings).answers():
+        return False
+    try:
+        with open_url(f"{settings.endpoint_url}{HEALTH}", timeout=_SECONDS) as reply:
+            found: bytes = reply.read()
+    except OSError:
+        return False
+    return found.decode() == settings.identity
 
 
 def containers(settings: StackSettings) -> list[str]:
@@ -131,7 +181,7 @@ def interrupt(settings: StackSettings, job: str) -> None:
     headers = {"Authorization": f"Credential={settings.access_key}/"}
     request = urllib.request.Request(url, method="POST", headers=headers)
     try:
-        open_url(request, timeout=_REQUEST_SECONDS).close()
+        open_url(request, timeout=_SECONDS).close()
     except urllib.error.HTTPError as error:
         with error:
             raise LocalError(parse_json(error.read())["message"]) from error
@@ -146,63 +196,34 @@ def _running_stack(directory: Path) -> StackSettings:
     return settings
 
 
-def _start(settings: StackSettings) -> StackSettings:
+def _start(settings: StackSettings) -> None:
     """Start both processes, and return when they answer."""
     write_login(
         settings.directory / "docker", settings.registry, authorization(settings)
     )
-    # Each process is written down at once, so that `down` finds it whatever happens.
-    processes = {_REGISTRY: start_registry(settings)}
-    _save_processes(settings, processes)
-    processes[_SERVICE] = _start_service(settings)
-    settings = _save_processes(settings, processes)
-
+    configure_registry(settings)
+    # The caller's environment may be set up for real AWS.
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("AWS_")
+    }
+    started = {
+        name: process.start({**environment, **_MEMORY})
+        for name, process in processes(settings).items()
+    }
     deadline = time.monotonic() + _START_SECONDS
-    while not _answers(settings):
-        for name, process in processes.items():
-            if not process.is_alive():
-                raise LocalError(
-                    f"the {name} ended with {process.exit_code()}: "
-                    f"{_last_log_lines(settings, name)}"
-                )
+    while not is_up(settings):
+        for name, pid in started.items():
+            code = exit_code(pid)
+            if code is not None:
+                lines = _last_log_lines(settings, name)
+                raise LocalError(f"the {name} ended with {code}: {lines}")
         if time.monotonic() > deadline:
             raise LocalError(
                 f"the services don't answer after {_START_SECONDS:.0f} s: "
                 f"{_last_log_lines(settings, _SERVICE)}"
             )
         time.sleep(_POLL_SECONDS)
-    return settings
-
-
-def _save_processes(
-    settings: StackSettings, processes: Mapping[str, DetachedProcess]
-) -> StackSettings:
-    settings = dataclasses.replace(settings, processes=tuple(processes.values()))
-    settings.save()
-    return settings
-
-
-def _start_service(settings: StackSettings) -> DetachedProcess:
-    # The caller's environment may be set up for real AWS.
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("AWS_")
-    }
-    return DetachedProcess.start(
-        [sys.executable, "-m", "launcher.local.service", str(settings.directory)],
-        settings.directory / f"{_SERVICE}.log",
-        environment,
-    )
-
-
-def _answers(settings: StackSettings) -> bool:
-    if not RegistryServer(settings).answers():
-        return False
-    url = f"{settings.endpoint_url}/moto-api/data.json"
-    try:
-        open_url(url, timeout=_REQUEST_SECONDS).close()
-    except (urllib.error.URLError, ConnectionError):
-        return False
-    return True
+    RegistryServer(settings).delete_images()
 
 
 def _last_log_lines(settings: StackSettings, name: str) -> str:

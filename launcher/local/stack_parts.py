@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from launcher.local.cloudwatch import CloudWatch
 from launcher.local.ecr_images import EcrImages
 from launcher.local.engine import DockerEngine
 from launcher.local.quotas import Quotas
@@ -21,6 +22,7 @@ class StackParts:
         engine: runs containers.
         clients: of its S3, logs and IAM.
         images: what its registry has.
+        watch: gets the metrics of jobs and endpoints.
         tags: of its resources.
         quotas: how many instances the account may have.
     """
@@ -29,5 +31,6 @@ class StackParts:
     engine: DockerEngine
     clients: ServiceClients
     images: EcrImages
+    watch: CloudWatch
     tags: Tags = field(default_factory=Tags)
     quotas: Quotas = field(default_factory=Quotas)

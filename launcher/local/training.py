@@ -131,10 +131,7 @@ class TrainingJobs:
         self.descriptions.check_free(parameters["TrainingJobName"])
         algorithm = parameters["AlgorithmSpecification"]
         if "TrainingImage" not in algorithm:
-            raise invalid(
-                "AlgorithmSpecification has no TrainingImage; "
-                "no other kind of algorithm is offered here"
-            )
+            raise invalid("AlgorithmSpecification has no TrainingImage")
         self._check_resources(parameters)
         # Compiles the regular expressions.
         LogMetrics(algorithm.get("MetricDefinitions", []))
@@ -147,10 +144,7 @@ class TrainingJobs:
     def _check_resources(self, parameters: Parameters) -> None:
         resources = parameters["ResourceConfig"]
         if "InstanceType" not in resources:
-            raise invalid(
-                "ResourceConfig has no InstanceType; "
-                "groups of instances aren't offered here"
-            )
+            raise invalid("ResourceConfig has no InstanceType")
         is_spot = parameters.get("EnableManagedSpotTraining", False)
         use = "spot training job usage" if is_spot else "training job usage"
         count = resources.get("InstanceCount", 1)
@@ -166,12 +160,6 @@ class TrainingJobs:
             self._check_channel(entry, mode, parameters["RoleArn"])
 
     def _check_channel(self, entry: Mapping[str, Any], mode: str, role: str) -> None:
-        source = entry["DataSource"].get("S3DataSource")
-        if source is None or source["S3DataType"] == "AugmentedManifestFile":
-            raise invalid(
-                f"channel {entry['ChannelName']}: "
-                "only S3Prefix and ManifestFile are offered here"
-            )
         channel = InputChannel.from_request(entry, mode)
         try:
             channel.objects(self._parts.clients)

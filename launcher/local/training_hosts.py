@@ -61,7 +61,8 @@ class TrainingHosts:
             network = "none" if is_isolated else "bridge"
             if has_peers:
                 identity = parts.settings.identity
-                network = f"halfstar-{identity}-{job['TrainingJobName']}"
+                region = parts.settings.region
+                network = f"halfstar-{identity}-{region}-{job['TrainingJobName']}"
                 stack.enter_context(
                     parts.engine.network(network, is_isolated=is_isolated)
                 )

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.local.checkpoint_sync import CheckpointSync
+from launcher.local.cloudwatch import TRAINING_JOBS
 from launcher.local.descriptions import Description, Descriptions
 from launcher.local.errors import FailureReasonError, internal_reason
 from launcher.local.input_channels import InputChannel, InputObject, channels_of
@@ -103,8 +104,8 @@ class TrainingRun(threading.Thread):
         self._job = descriptions.get(name)
         self._channels = channels_of(self._job)
         definitions = self._job["AlgorithmSpecification"].get("MetricDefinitions", [])
-        self._metrics = LogMetrics(definitions)
-        self._directory = parts.settings.directory / "jobs" / name
+        self._metrics = LogMetrics(definitions, self._record)
+        self._directory = parts.settings.work / "jobs" / name
         # Those of each channel, listed anew by each attempt.
         self._objects: dict[str, list[InputObject]] = {}
         # In which containers ran, over all attempts.
@@ -113,6 +114,10 @@ class TrainingRun(threading.Thread):
         self._lock = threading.Lock()
         self._ending: Ending | None = None
         self._running: TrainingHosts | None = None
+
+    def _record(self, name: str, value: float) -> None:
+        dimensions = {"TrainingJobName": self._name}
+        self._parts.watch.record(TRAINING_JOBS, {name: value}, dimensions)
 
     def end(self, ending: Ending) -> None:
         """End the containers that run now, or that are about to start."""
@@ -312,18 +317,19 @@ class TrainingRun(threading.Thread):
     def _upload(self, bases: Mapping[str, Path], directory: str, archive: str) -> str:
         """Upload what all hosts have in a directory; gives the address in S3."""
         config = self._job["OutputDataConfig"]
+        key = config.get("KmsKeyId")
         folder = parse_s3_uri(config["S3OutputPath"]) / f"{self._name}/output"
         directories = [base / directory for base in bases.values()]
         if config.get("CompressionType") == "NONE":
-            return upload_files(
-                self._parts.clients, directories, folder / Path(directory).name
-            )
+            folder /= Path(directory).name
+            return upload_files(self._parts.clients, directories, folder, key)
         return upload_archive(
             self._parts.clients,
             directories,
             self._directory / archive,
             folder,
             even_if_empty=directory == "model",
+            key=key,
         )
 
     def _enter(self, secondary: str, message: str) -> None:

@@ -58,13 +58,8 @@ class TransformJobs:
         """
         self.descriptions.check_free(parameters["TransformJobName"])
         model = self._catalog.models.get(parameters["ModelName"])
-        if parameters.get("DataProcessing"):
-            raise invalid("DataProcessing isn't offered here")
         if is_multi_model(container_of(model)):
             raise invalid("a multi-model container can't be used for batch transform")
-        split_type = parameters["TransformInput"].get("SplitType", "None")
-        if split_type not in ("None", "Line"):
-            raise invalid("SplitType is offered as None and Line here")
         parse_s3_uri(parameters["TransformOutput"]["S3OutputPath"])
         resources = parameters["TransformResources"]
         self._parts.quotas.check(

@@ -31,11 +31,7 @@ from launcher.local.input_channels import (
 )
 from launcher.local.log_stream import LogStream
 from launcher.local.model_catalog import ModelCatalog
-from launcher.local.model_container import (
-    container_of,
-    download_model,
-    environment_options,
-)
+from launcher.local.model_container import download_model, environment_options
 from launcher.local.payloads import PayloadSplitter
 from launcher.local.service_clients import parse_s3_uri
 from launcher.local.serving_container import (
@@ -95,7 +91,7 @@ class TransformRun(threading.Thread):
         self._job = descriptions.get(name)
         self._input = self._job["TransformInput"]
         self._output = self._job["TransformOutput"]
-        self._directory = parts.settings.directory / "transforms" / name
+        self._directory = parts.settings.work / "transforms" / name
         self._log_stream = f"{name}/{uuid.uuid4().hex[:12]}"
         self._stopped = threading.Event()
 
@@ -147,7 +143,7 @@ class TransformRun(threading.Thread):
         image = self._catalog.image(model)
         self._parts.engine.pull(image)
         directory = self._directory / "model"
-        container = container_of(model)
+        container = self._catalog.container(model)
         download_model(self._parts.clients, container, directory)
         environment = environment_options(
             container, self._parts.settings.region, self._environment()
@@ -160,7 +156,13 @@ class TransformRun(threading.Thread):
                 stream = LogStream(
                     self._parts.clients, LOG_GROUP, f"{self._log_stream}-{i}"
                 )
-                serving = ServingContainer(self._parts, image, options, stream)
+                serving = ServingContainer(
+                    self._parts,
+                    image,
+                    options,
+                    stream,
+                    is_isolated=bool(model.get("EnableNetworkIsolation")),
+                )
                 stack.callback(serving.stop)
                 serving.start()
                 containers.append(serving)
@@ -205,7 +207,9 @@ class TransformRun(threading.Thread):
         end = b"\n" if by_line else b""
         assembled = b"".join(answer + end for answer in answers)
         folder = parse_s3_uri(self._output["S3OutputPath"])
-        self._parts.clients.write(assembled, folder / f"{entry.path}.out")
+        self._parts.clients.write(
+            assembled, folder / f"{entry.path}.out", self._output.get("KmsKeyId")
+        )
 
     def _execution_parameters(
         self, container: ServingContainer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from launcher.errors import InvalidRequestError
 from launcher.local.descriptions import Descriptions, ResourceKind, page
 from launcher.local.errors import invalid
+from launcher.local.offered import check_members
 from launcher.local.operation import Operation, Parameters, Result, without_tags
 from launcher.local.parameter_ranges import check_ranges
 from launcher.local.stack_parts import StackParts
@@ -30,9 +31,6 @@ TUNING_JOB = ResourceKind(
         "ResourceLimits",
     ),
 )
-_STRATEGIES = ("Bayesian", "Random")
-# Refused, since it would be ignored silently otherwise.
-_NOT_OFFERED = ("TrainingJobDefinitions", "WarmStartConfig", "Autotune")
 
 
 class TuningJobs:
@@ -77,6 +75,7 @@ class TuningJobs:
         """Refuse now what would be wrong with the training jobs, as SageMaker does."""
         try:
             validate(Request("sagemaker", "CreateTrainingJob", parameters))
+            check_members("CreateTrainingJob", parameters)
         except InvalidRequestError as error:
             raise invalid(f"TrainingJobDefinition: {error}") from error
         self._training.check(parameters)
@@ -109,20 +108,11 @@ def _check(parameters: Parameters) -> None:
     Raises:
         RefusedError: for the first fault.
     """
-    for member in _NOT_OFFERED:
-        if parameters.get(member):
-            raise invalid(f"{member} isn't offered here for tuning jobs")
     definition = parameters.get("TrainingJobDefinition")
     if definition is None:
         raise invalid("a tuning job needs a TrainingJobDefinition")
 
     config = parameters["HyperParameterTuningJobConfig"]
-    has_criteria = bool(config.get("TuningJobCompletionCriteria"))
-    if config["Strategy"] not in _STRATEGIES or has_criteria:
-        raise invalid(
-            f"tuning is offered here as {' and '.join(_STRATEGIES)}, "
-            "without completion criteria"
-        )
     limits = config["ResourceLimits"]
     if limits["MaxParallelTrainingJobs"] > limits.get("MaxNumberOfTrainingJobs", 1):
         raise invalid("MaxParallelTrainingJobs is above MaxNumberOfTrainingJobs")

@@ -37,7 +37,7 @@ _ONLY_FOR_TUNING = (
     "TuningObjective",
     "HyperParameterRanges",
     "StaticHyperParameters",
-    "RetryStrategy",
+    "HyperParameterTuningResourceConfig",
 )
 _ALL_FAILED = (
     "All training jobs failed. Please take a look at the training jobs failures to get "
@@ -86,6 +86,10 @@ class TuningRun(threading.Thread):
             for name, value in self._definition.items()
             if name not in _ONLY_FOR_TUNING
         }
+        # A tuning job's own kind of ResourceConfig has the same members.
+        resources = self._definition.get("HyperParameterTuningResourceConfig")
+        if resources is not None:
+            parameters["ResourceConfig"] = resources
         if self._tags is not None:
             parameters["Tags"] = self._tags
         parameters["TrainingJobName"] = f"{self._tuning_name}-{index + 1:03}"

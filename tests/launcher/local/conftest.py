@@ -16,7 +16,6 @@ import pytest
 from container.image import build
 from launcher.docker import run_docker
 from launcher.local import stack
-from launcher.local.detached import DetachedProcess
 from launcher.local.settings import Limits, StackSettings
 from tests.launcher.local.stack_user import StackUser, clients
 
@@ -29,11 +28,10 @@ STATEMENT = {
 TRUST_SAGEMAKER = {"Version": "2012-10-17", "Statement": [STATEMENT]}
 
 
-@pytest.fixture
-def stack_settings(tmp_path: Path) -> StackSettings:
-    """Of a stack that was never started."""
+def never_started(directory: Path) -> StackSettings:
+    """Settings of a stack that was never started."""
     return StackSettings(
-        directory=tmp_path,
+        directory=directory,
         identity="abc",
         port=1,
         registry_port=2,
@@ -42,9 +40,14 @@ def stack_settings(tmp_path: Path) -> StackSettings:
         secret_key="secret",
         registry_password="password",
         limits=Limits(stop_seconds=6),
-        layers=tmp_path / "layers",
-        processes=(DetachedProcess(7, "123"),),
+        layers=directory / "layers",
     )
+
+
+@pytest.fixture
+def stack_settings(tmp_path: Path) -> StackSettings:
+    """Of a stack that was never started."""
+    return never_started(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,17 @@ import pytest
 from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Request, Response
 
+from launcher.local.access import Access
 from launcher.local.errors import RefusedError
-from launcher.local.gateway import Gateway
+from launcher.local.gateway import Gateway, Region
 from launcher.local.operation import Parameters, Result
-from launcher.local.settings import StackSettings
+from launcher.local.settings import HEALTH, StackSettings
 
 SAGEMAKER_KEY = (
     "AWS4-HMAC-SHA256 Credential={}/20260101/eu-west-1/sagemaker/aws4_request"
 )
+
+SIGNED = {"Authorization": SAGEMAKER_KEY.format("AKIALOCAL")}
 
 
 def describe_model(parameters: Parameters) -> Result:
@@ -44,14 +47,18 @@ def interrupt(_request: Request, job: str) -> Response:
 @pytest.fixture
 def http(stack_settings: StackSettings) -> Client:
     """A client of a gateway with few operations."""
-    gateway = Gateway(
-        stack_settings,
-        Request.application(moto),
+    region = Region(
         {
             ("sagemaker", "DescribeModel"): describe_model,
             ("sagemaker", "ListModels"): leave_to_moto,
         },
         {"POST /_local/interrupt/(.+)": interrupt},
+    )
+    gateway = Gateway(
+        stack_settings,
+        Request.application(moto),
+        lambda name: region if name == "eu-west-1" else Region(),
+        Access(stack_settings).check,
     )
     return Client(gateway)
 
@@ -102,20 +109,22 @@ def test_parameters_are_checked_before_the_operation(http: Client) -> None:
 
 
 def test_a_body_that_is_not_json_is_refused(http: Client) -> None:
-    headers = {"X-Amz-Target": "SageMaker.DescribeModel"}
+    headers = {**SIGNED, "X-Amz-Target": "SageMaker.DescribeModel"}
     response = http.post("/", data="{", headers=headers)
     assert document(response)["__type"] == "SerializationException"
 
 
 def test_moto_gets_what_is_left_to_it_with_its_body(http: Client) -> None:
     assert call(http, "ListModels", MaxResults=3).text == 'moto got {"MaxResults": 3}'
-    assert call(http, "ListActions").text == "moto got {}"
     assert http.put("/bucket/key", data=b"an object").text == "moto got an object"
 
 
 def test_moto_names_our_registry(http: Client, stack_settings: StackSettings) -> None:
-    host = stack_settings.ecr_host
-    headers = {"X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.ListImages"}
+    host = stack_settings.ecr_host("eu-west-1")
+    headers = {
+        "X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.ListImages",
+        "Authorization": "Credential=AKIALOCAL/20260101/eu-west-1/ecr/aws4_request",
+    }
     body = json.dumps({"repositoryName": "halfstar", "nextToken": host})
     response = http.post("/", data=body, headers=headers)
     assert host not in response.text
@@ -123,13 +132,44 @@ def test_moto_names_our_registry(http: Client, stack_settings: StackSettings) ->
 
 
 def test_a_route_gets_the_part_of_its_path(http: Client) -> None:
-    assert http.post("/_local/interrupt/job-1").text == "interrupts job-1"
-    assert http.get("/_local/interrupt/job-1").text == "moto got "
+    path = "/_local/interrupt/job-1"
+    assert http.post(path, headers=SIGNED).text == "interrupts job-1"
+    assert http.get(path, headers=SIGNED).status_code == 400
+    assert http.post(path).status_code == 400
 
 
-@pytest.mark.parametrize("key", ["AKIALOCAL", "ASIATEMPORARY"])
-def test_our_keys_and_temporary_ones_are_accepted(http: Client, key: str) -> None:
-    assert call(http, "DescribeModel", key, ModelName="a").status_code == 200
+def test_health_is_the_identity_of_the_stack_for_everyone(
+    http: Client, stack_settings: StackSettings
+) -> None:
+    assert http.get(HEALTH).text == stack_settings.identity
+
+
+def test_another_region_has_nothing_of_this_one(http: Client) -> None:
+    headers = {
+        "X-Amz-Target": "SageMaker.DescribeModel",
+        "Authorization": SIGNED["Authorization"].replace("eu-west-1", "us-east-1"),
+    }
+    response = http.post("/", data=b'{"ModelName": "a"}', headers=headers)
+    assert response.text.startswith("moto got")
+
+
+def test_what_nobody_offers_is_refused_by_name(http: Client) -> None:
+    response = call(http, "CreateProcessingJob")
+    assert document(response)["__type"] == "UnknownOperationException"
+    assert "sagemaker CreateProcessingJob" in document(response)["message"]
+    path = "/endpoints/a/elsewhere"
+    assert f"sagemaker POST {path}" in http.post(path, headers=SIGNED).text
+
+
+def test_a_service_that_nobody_offers_is_refused_by_name(http: Client) -> None:
+    headers = {"Authorization": SIGNED["Authorization"].replace("sagemaker", "sqs")}
+    assert "doesn&#x27;t offer sqs" in http.post("/", headers=headers).text
+
+
+def test_a_call_without_a_signature_is_refused(http: Client) -> None:
+    headers = {"X-Amz-Target": "SageMaker.DescribeModel"}
+    response = http.post("/", data="{}", headers=headers)
+    assert document(response)["__type"] == "MissingAuthenticationTokenException"
 
 
 @pytest.mark.parametrize(
@@ -139,6 +179,7 @@ def test_our_keys_and_temporary_ones_are_accepted(http: Client, key: str) -> Non
         ("iam", {}, 403, "InvalidClientTokenId"),
         ("sagemaker", {}, 400, "UnrecognizedClientException"),
         ("ecr", {"X-Amz-Target": "ECR.List"}, 400, "UnrecognizedClientException"),
+        ("ec2", {}, 403, "InvalidClientTokenId"),
     ],
 )
 def test_another_key_is_refused_in_the_words_of_the_service(

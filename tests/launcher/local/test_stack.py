@@ -16,10 +16,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from container.image import build
 from launcher.docker import run_docker
 from launcher.local import stack
 from launcher.local.errors import LocalError
-from launcher.local.settings import StackSettings
+from launcher.local.settings import FILE, StackSettings
 from launcher.ports import LOOPBACK
 from tests.launcher.local.conftest import TRUST_SAGEMAKER
 from tests.launcher.local.stack_user import POLL_SECONDS, StackUser, clients, poll
@@ -46,6 +47,17 @@ def local(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def pids(settings: StackSettings) -> list[int]:
+    """The numbers of the registry's process and the services'."""
+    return [pid for each in stack.processes(settings).values() for pid in each.pids()]
+
+
+def image_names(settings: StackSettings) -> list[str]:
+    """The names that this machine's images have of the stack's registry."""
+    listed = run_docker("image", "ls", "--format", "{{.Repository}}")
+    return [name for name in listed.stdout.split() if settings.registry in name]
+
+
 def test_up_prints_what_to_export_and_down_leaves_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "up"
     first = local("up", "--region", "eu-west-1", directory=directory)
@@ -69,10 +81,10 @@ def test_up_prints_what_to_export_and_down_leaves_nothing(tmp_path: Path) -> Non
 
     assert local("up", directory=directory).stdout == first.stdout
     assert local("status", directory=directory).stdout.startswith("up: ")
-    processes = StackSettings.load(directory).processes
-    assert all(process.is_alive() for process in processes)
+    assert len(pids(StackSettings.load(directory))) == 2
+    settings = StackSettings.load(directory)
     assert local("down", directory=directory).returncode == 0
-    assert not any(process.is_alive() for process in processes)
+    assert pids(settings) == []
     assert not directory.exists()
 
 
@@ -80,14 +92,83 @@ def test_a_stack_that_ended_by_itself_is_noticed_and_cleared_away(
     tmp_path: Path,
 ) -> None:
     settings = stack.up(tmp_path / "up")
-    _, service = settings.processes
-    os.kill(service.pid, signal.SIGKILL)
+    _, service = pids(settings)
+    os.kill(service, signal.SIGKILL)
     poll(lambda: not stack.is_up(settings))
     with pytest.raises(LocalError, match="has ended: run `launcher local down` first"):
         stack.up(tmp_path / "up")
     stack.down(tmp_path / "up")
     with pytest.raises(LocalError, match="nothing is up"):
         stack.down(tmp_path / "up")
+
+
+def test_two_at_once_start_one_stack(tmp_path: Path) -> None:
+    directory = tmp_path / "up"
+    command = [sys.executable, "-m", "launcher", "local", "up"]
+    both = [
+        subprocess.Popen(
+            [*command, "--directory", str(directory)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    first, second = (process.communicate()[0] for process in both)
+    assert first == second
+    settings = StackSettings.load(directory)
+    assert len(pids(settings)) == 2
+    stack.down(directory)
+    assert pids(settings) == []
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.6, 0.9])
+def test_down_leaves_nothing_of_an_up_that_was_killed(
+    tmp_path: Path, seconds: float
+) -> None:
+    directory = tmp_path / "up"
+    command = [sys.executable, "-m", "launcher", "local", "up"]
+    with subprocess.Popen(
+        [*command, "--directory", str(directory)], stdout=subprocess.DEVNULL
+    ) as process:
+        poll(lambda: (directory / FILE).exists())
+        time.sleep(seconds)
+        process.kill()
+    settings = StackSettings.load(directory)
+    stack.down(directory)
+    assert pids(settings) == []
+    assert not directory.exists()
+
+
+def test_a_down_that_was_interrupted_is_typed_again(tmp_path: Path) -> None:
+    settings = stack.up(tmp_path / "up")
+    for path in settings.directory.iterdir():
+        if path.is_file() and path.name != FILE:
+            path.unlink()
+    stack.down(settings.directory)
+    assert pids(settings) == []
+    assert not settings.directory.exists()
+
+
+@pytest.mark.usefixtures("settings")
+def test_down_takes_the_names_of_pushed_images_away(tmp_path: Path) -> None:
+    other = stack.up(tmp_path / "up")
+    image = build("halfstar:test").tag
+    run_docker("tag", image, f"{other.registry}/team/halfstar:v1")
+    assert image_names(other) != []
+    stack.down(other.directory)
+    assert image_names(other) == []
+    assert run_docker("image", "inspect", image).returncode == 0
+
+
+def test_it_is_up_whatever_it_holds(
+    settings: StackSettings, user: StackUser, tmp_path: Path
+) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(bytes(9 * 2**20))
+    user.client("s3").upload_file(str(large), user.bucket, "large")
+    assert stack.is_up(settings)
+    user.client("s3").delete_object(Bucket=user.bucket, Key="large")
+    assert stack.is_up(settings)
 
 
 def test_a_taken_port_is_reported(tmp_path: Path, settings: StackSettings) -> None:
@@ -143,7 +224,6 @@ def test_ecr_describes_what_was_pushed(user: StackUser) -> None:
     image_id = {"imageDigest": digest, "imageTag": "v1"}
     assert ecr.list_images(repositoryName="halfstar")["imageIds"] == [image_id]
 
-    assert len(ecr.batch_get_image(**v9)["failures"]) == 1
     with pytest.raises(ecr.exceptions.ImageNotFoundException):
         ecr.describe_images(**v9)
     with pytest.raises(ecr.exceptions.RepositoryNotEmptyException):
@@ -164,8 +244,8 @@ def test_a_job_whose_registry_is_gone_fails_with_the_reason(
             RoleName="training", AssumeRolePolicyDocument=json.dumps(TRUST_SAGEMAKER)
         )
         client("s3").create_bucket(Bucket="ratings")
-        registry, _ = settings.processes
-        os.kill(registry.pid, signal.SIGKILL)
+        registry, _ = pids(settings)
+        os.kill(registry, signal.SIGKILL)
 
         request = user.script("unreachable", "")
         del request["InputDataConfig"]

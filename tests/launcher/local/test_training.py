@@ -521,19 +521,19 @@ def test_a_job_without_an_output_bucket_fails(user: StackUser) -> None:
 
 
 def test_a_full_disk_fails_the_job(user: StackUser) -> None:
-    _, service = user.settings.processes
+    (service,) = stack.processes(user.settings)["service"].pids()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     # The kernel lets no file of the service grow beyond this, as on a full disk.
-    resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (10_000, hard))
+    resource.prlimit(service, resource.RLIMIT_FSIZE, (10_000, hard))
     try:
         job = user.train(user.job("full", QUICK))
     finally:
-        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        resource.prlimit(service, resource.RLIMIT_FSIZE, (soft, hard))
     assert job["TrainingJobStatus"] == "Failed"
     expected = "Failed to download s3://ratings/data/movies.csv to this disk"
     assert expected in job["FailureReason"]
     assert user.containers() == []
-    assert not (user.settings.directory / "jobs" / "full").exists()
+    assert not (user.settings.work / "jobs" / "full").exists()
 
 
 def test_output_can_be_uploaded_without_an_archive(user: StackUser) -> None:

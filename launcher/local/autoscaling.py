@@ -1,0 +1,214 @@
+"""Application Auto Scaling for endpoints: moto keeps targets and policies, and a thread
+obeys them.
+
+Once a period, each variant that is a target gets the number of containers that its
+policies ask for:
+
+- target tracking on SageMakerVariantInvocationsPerInstance: the invocations of the
+  period, made a minute's, share out as the target says;
+- target tracking on ApproximateBacklogSizePerInstance: so do the requests that wait;
+- step scaling: the adjustment is made while an alarm that has the policy as an action
+  is in ALARM.
+
+The most that a policy asks for counts, within the target's bounds.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from launcher.local.cloudwatch import ENDPOINTS
+from launcher.local.deployment import Deployment, Variant
+from launcher.local.endpoints import Endpoints
+from launcher.local.errors import RefusedError, invalid
+from launcher.local.operation import Operation, Parameters
+from launcher.local.stack_parts import StackParts
+
+_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+_INVOCATIONS = "SageMakerVariantInvocationsPerInstance"
+_BACKLOG = "ApproximateBacklogSizePerInstance"
+_TRACKING = "TargetTrackingScalingPolicyConfiguration"
+_STEP = "StepScalingPolicyConfiguration"
+_COOLDOWN_SECONDS = 300
+_MINUTE = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class Autoscaling(threading.Thread):
+    """Of one region; the thread starts with the first target."""
+
+    def __init__(self, parts: StackParts, endpoints: Endpoints) -> None:
+        super().__init__(daemon=True, name="autoscaling")
+        self._parts = parts
+        self._endpoints = endpoints
+        self._lock = threading.Lock()
+        self._is_started = False
+        # By a target's resource: the invocations up to the period before, and when the
+        # number of containers was changed.
+        self._counted: dict[str, int] = {}
+        self._changed: dict[str, float] = {}
+        self.operations: dict[str, Operation] = {
+            "RegisterScalableTarget": self._register,
+            "PutScalingPolicy": self._put_policy,
+            "PutScheduledAction": self._refuse_schedule,
+        }
+
+    def run(self) -> None:
+        """Look after all targets, period after period."""
+        while True:
+            time.sleep(self._parts.settings.limits.scaling_seconds)
+            client = self._parts.clients.client("application-autoscaling")
+            pages = client.get_paginator("describe_scalable_targets").paginate(
+                ServiceNamespace="sagemaker"
+            )
+            for page in pages:
+                for target in page["ScalableTargets"]:
+                    try:
+                        self._look_after(client, target)
+                    except Exception:  # noqa: BLE001 the next target goes on
+                        _log.exception("autoscaling %s", target["ResourceId"])
+
+    def _register(self, parameters: Parameters) -> None:
+        deployment, variant = self._scaled(parameters)
+        if variant.is_serverless:
+            raise invalid("a serverless variant has no instances to scale")
+        least = parameters.get("MinCapacity", 1)
+        if least < 1 and not deployment.is_async:
+            raise invalid("MinCapacity 0 is for asynchronous endpoints alone")
+        variant.check_count(parameters.get("MaxCapacity", 1))
+        with self._lock:
+            if not self._is_started:
+                self._is_started = True
+                self.start()
+
+    def _put_policy(self, parameters: Parameters) -> None:
+        self._scaled(parameters)
+        step = parameters.get(_STEP)
+        if step is not None:
+            if step.get("AdjustmentType") != "ChangeInCapacity":
+                raise invalid("AdjustmentType is offered here as ChangeInCapacity")
+            return
+        tracking = parameters.get(_TRACKING, {})
+        predefined = tracking.get("PredefinedMetricSpecification", {})
+        customized = tracking.get("CustomizedMetricSpecification", {})
+        if (
+            predefined.get("PredefinedMetricType") != _INVOCATIONS
+            and customized.get("MetricName") != _BACKLOG
+        ):
+            raise invalid(
+                f"target tracking is offered here on {_INVOCATIONS}, and on {_BACKLOG}"
+            )
+
+    def _refuse_schedule(self, _parameters: Parameters) -> None:
+        raise invalid("scheduled actions aren't offered here")
+
+    def _scaled(self, parameters: Parameters) -> tuple[Deployment, Variant]:
+        """What a request is about.
+
+        Raises:
+            RefusedError: if it isn't a variant of an endpoint that is in service.
+        """
+        resource = parameters["ResourceId"]
+        parts = resource.split("/")
+        is_variant = len(parts) == 4 and parts[0::2] == ["endpoint", "variant"]
+        if not is_variant or parameters["ScalableDimension"] != _DIMENSION:
+            raise invalid(
+                f"{resource} isn't endpoint/NAME/variant/NAME with the dimension "
+                f"{_DIMENSION}, which is all that is scaled here"
+            )
+        deployment = self._endpoints.deployment(parts[1])
+        return deployment, deployment.choose(parts[3])
+
+    def _look_after(self, client: Any, target: Mapping[str, Any]) -> None:
+        resource = target["ResourceId"]
+        endpoint = resource.split("/")[1]
+        try:
+            deployment, variant = self._scaled(target)
+            self._endpoints.check_in_service(endpoint)
+        except RefusedError:
+            # It is deleted, or is changed now.
+            return
+        self._measure_backlog(endpoint, deployment, variant)
+        per_minute = self._per_minute(resource, variant)
+        policies = client.describe_scaling_policies(
+            ServiceNamespace="sagemaker", ResourceId=resource
+        )["ScalingPolicies"]
+        wanted = []
+        for policy in policies:
+            count = self._wanted(policy, deployment, variant, per_minute)
+            if count is not None:
+                grows = count > variant.count
+                has_cooled = self._has_cooled(policy, resource, grows=grows)
+                wanted.append(count if has_cooled else variant.count)
+        count = max(wanted, default=variant.count)
+        count = min(max(count, target["MinCapacity"]), target["MaxCapacity"])
+        if count != variant.count:
+            _log.info("%s: %d containers become %d", resource, variant.count, count)
+            self._endpoints.scale(endpoint, {variant.name: count})
+            self._changed[resource] = time.monotonic()
+
+    def _per_minute(self, resource: str, variant: Variant) -> float:
+        """Invocations since the period before, made a minute's."""
+        before = self._counted.get(resource, variant.n_invocations)
+        self._counted[resource] = variant.n_invocations
+        # An updated endpoint counts anew.
+        n_invocations = max(0, variant.n_invocations - before)
+        return n_invocations * _MINUTE / self._parts.settings.limits.scaling_seconds
+
+    def _wanted(
+        self,
+        policy: Mapping[str, Any],
+        deployment: Deployment,
+        variant: Variant,
+        per_minute: float,
+    ) -> int | None:
+        """How many containers a policy asks for; None if it is content."""
+        if policy["PolicyType"] == "StepScaling":
+            is_due = any(
+                alarm.state_value == "ALARM"
+                and policy["PolicyARN"] in alarm.alarm_actions
+                for alarm in self._parts.watch.alarms.values()
+            )
+            last_step = policy[_STEP]["StepAdjustments"][-1]
+            return (
+                variant.count + int(last_step["ScalingAdjustment"]) if is_due else None
+            )
+        tracking = policy[_TRACKING]
+        is_backlog = "CustomizedMetricSpecification" in tracking
+        load = deployment.backlog if is_backlog else per_minute
+        wanted: int = math.ceil(load / tracking["TargetValue"])
+        if tracking.get("DisableScaleIn"):
+            wanted = max(wanted, variant.count)
+        return wanted
+
+    def _has_cooled(
+        self, policy: Mapping[str, Any], resource: str, *, grows: bool
+    ) -> bool:
+        """Whether a policy may change the number so soon after the last change."""
+        if policy["PolicyType"] == "StepScaling":
+            seconds = policy[_STEP].get("Cooldown", 0)
+        else:
+            member = "ScaleOutCooldown" if grows else "ScaleInCooldown"
+            seconds = policy[_TRACKING].get(member, _COOLDOWN_SECONDS)
+        changed = self._changed.get(resource)
+        return changed is None or time.monotonic() - changed >= seconds
+
+    def _measure_backlog(
+        self, endpoint: str, deployment: Deployment, variant: Variant
+    ) -> None:
+        """Tell CloudWatch what waits at an asynchronous endpoint."""
+        if not deployment.is_async:
+            return
+        backlog = deployment.backlog
+        values = {
+            "ApproximateBacklogSize": backlog,
+            _BACKLOG: backlog / max(1, variant.count),
+            "HasBacklogWithoutCapacity": backlog > 0 and variant.count == 0,
+        }
+        self._parts.watch.record(ENDPOINTS, values, {"EndpointName": endpoint})
