@@ -116,11 +116,14 @@ class Rounds:
         num_round: rounds of the booster of the classes.
         regression_rounds: rounds of the regression, 0 without one.
         stopped: whether SIGTERM ended training early.
+        validation_losses: with early stopping, the log-loss on its rows after each
+            round of the search; empty without.
     """
 
     num_round: int
     regression_rounds: int = 0
     stopped: bool = False
+    validation_losses: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
