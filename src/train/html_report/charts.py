@@ -414,8 +414,8 @@ def _legend_of_lines(lines: Sequence[Line]) -> list[Markup]:
 def _legend_of_boxes(names: Sequence[str]) -> list[Markup]:
     parts: list[Markup] = []
     for index, (name, left) in enumerate(zip(names, _places(names), strict=True)):
-        parts.append(_part(left, 10, left + 22, index))
-        parts.append(_text(left + 27, 10, name))
+        parts.append(_part(left, 11, left + 22, index))
+        parts.append(_text(left + 27, 11, name))
     return parts
 
 

@@ -59,7 +59,7 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TestedRows:
+class EvaluatedRows:
     """Some of the test rows and how wrong their predictions are.
 
     Attributes:
@@ -83,7 +83,7 @@ class TestedRows:
         test: RatingTable,
         predictions: Predictions,
         most: int = MOST_ROWS,
-    ) -> TestedRows:
+    ) -> EvaluatedRows:
         """At most so many of the test rows, evenly spread.
 
         Args:

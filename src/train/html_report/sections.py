@@ -20,7 +20,7 @@ from train.html_report.charts import (
     span_chart,
     stacked_chart,
 )
-from train.html_report.errors import Bin, TestedRows
+from train.html_report.errors import Bin, EvaluatedRows
 from train.html_report.importance import Importance, measure_importance
 from train.html_report.learning import MOST_ROWS, Point, learning_curve
 from train.html_report.markup import Markup, element, joined
@@ -101,7 +101,7 @@ def errors(material: Material) -> Markup:
     """The error for cold and warm users and movies, genres and times."""
     if not len(material.test):
         return Markup("")
-    rows = TestedRows.of(material.model, material.test, material.predictions)
+    rows = EvaluatedRows.of(material.model, material.test, material.predictions)
     bins = {
         "By ratings of the user": rows.by_user_count(material.train),
         "By ratings of the movie": rows.by_movie_count(material.train),
