@@ -198,6 +198,24 @@ def evaluation_table(figures: Mapping[str, Figures]) -> str:
     return "\n".join(_aligned(line, widths) for line in lines)
 
 
+def confusion_table(figures: Figures) -> str:
+    """How often each true class is predicted as which, in percent, as text.
+
+    A row for each true class, a column for each predicted class.
+    """
+    labels = [f"{value:g}" for value in figures.class_values]
+    lines = [("true", *labels)]
+    for label, counts in zip(labels, figures.confusion_matrix, strict=True):
+        n_rows = max(sum(counts), 1)
+        shares = [f"{100 * count / n_rows:.0f}" for count in counts]
+        lines.append((label, *shares))
+
+    first_width = len("true")
+    widths = [first_width] + [3] * len(labels)
+    title = "of each true class, the percentage that is predicted as each class"
+    return "\n".join([title, *(_aligned(line, widths) for line in lines)])
+
+
 def _table_line(name: str, figures: Figures) -> tuple[str, ...]:
     distance = figures.distance
     shares = [f"{100 * distance[classes]:.1f} %" for classes in DISTANCES]

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from movielens.evaluation import Evaluation, Figures, evaluation_table
+from movielens.evaluation import (
+    Evaluation,
+    Figures,
+    confusion_table,
+    evaluation_table,
+)
 from tests.examples import EVALUATION, FIGURES
 
 
@@ -75,3 +80,14 @@ def test_the_table_has_a_line_for_each_predictor() -> None:
     errors = "1.100  0.750     1.300  0.600"
     assert train == f"train      1,234,567  {shares}  {errors}"
     assert user_mean == f"user_mean          4  {shares}  {errors}"
+
+
+def test_the_confusion_is_in_percent_of_each_true_class() -> None:
+    confusion = [[3, 1, 0, 0, 0], *([0] * 5 for _ in range(3)), [0, 0, 0, 0, 200]]
+    table = confusion_table(replace(FIGURES, confusion_matrix=confusion))
+    _, header, *rows = table.splitlines()
+    assert header.split() == ["true", "1", "2", "3", "4", "5"]
+    assert rows[0].split() == ["1", "75", "25", "0", "0", "0"]
+    assert rows[1].split() == ["2", "0", "0", "0", "0", "0"]
+    assert rows[4].split() == ["5", "0", "0", "0", "0", "100"]
+    assert len({len(row) for row in rows}) == 1
