@@ -28,6 +28,7 @@ from launcher.commands.deploy import deploy
 from launcher.commands.doctor import doctor
 from launcher.commands.init import init
 from launcher.commands.logs import logs
+from launcher.commands.play import play
 from launcher.commands.predict import predict
 from launcher.commands.push import push
 from launcher.commands.recommend import recommend
@@ -118,6 +119,7 @@ app.command()(compare)
 app.command()(deploy)
 app.command()(predict)
 app.command()(recommend)
+app.command()(play)
 app.command()(transform)
 app.command()(register)
 app.command()(status)

@@ -79,10 +79,10 @@ TIME = Reason(
     "the time of the rating speaks for more stars",
     "the time of the rating speaks for fewer stars",
 )
-KNOWN = Reason(
-    "whether the user is known",
-    "what is known of the user speaks for more stars",
-    "what is known of the user speaks for fewer stars",
+UNKNOWN = Reason(
+    "what isn't known",
+    "what isn't known of user and moment speaks for more stars",
+    "what isn't known of user and moment speaks for fewer stars",
 )
 IDS = Reason(
     "raw ids",
@@ -90,9 +90,12 @@ IDS = Reason(
     "trees have learned this very id by heart",
 )
 
+# What is known of a movie though nothing is known of the user.
+OF_THE_MOVIE = (MOVIE, POPULARITY, GENRES, IDS)
+
 # The first pattern that fits the whole name counts.
 _REASONS = (
-    ("knows_user|knows_time", KNOWN),
+    ("knows_user|knows_time", UNKNOWN),
     ("userId|movieId", IDS),
     ("genre_.*|affinity_.*", GENRES),
     ("movie_log_count", POPULARITY),
