@@ -87,12 +87,12 @@ def _model(
     from launcher.play.model_server import model_files, serving
 
     if url is not None:
-        return ServerClient(url), url
+        return stack.enter_context(ServerClient(url)), url
     if model is not None:
         directory = stack.enter_context(model_files(model))
         name = image or names.image(session.config)
         served = stack.enter_context(serving(directory, name, session.say))
-        return ServerClient(served), str(model)
+        return stack.enter_context(ServerClient(served)), str(model)
 
     from launcher.endpoint_client import EndpointClient
 

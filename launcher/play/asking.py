@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from launcher.errors import ConfigError, JobFailedError, LauncherError
@@ -35,7 +35,7 @@ class ServerClient:
     """Asks a server on this machine, over one connection that stays open.
 
     One worker of the server answers all questions then, so what it imports for the
-    first one is there for the next.
+    first one is there for the next. The connection ends with the context.
 
     Args:
         url: of the server, such as ``http://127.0.0.1:8080``.
@@ -55,6 +55,12 @@ class ServerClient:
             parts.hostname, parts.port, timeout=_SECONDS
         )
         self._one_at_a_time = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
 
     def ask(self, question: dict[str, Any]) -> Any:
         """See `Asks.ask`."""

@@ -54,9 +54,7 @@ def model_files(path: Path) -> Iterator[Path]:
         except ValueError as error:
             raise ConfigError(f"{path}: {error}") from error
         if not (directory / _MANIFEST).is_file():
-            raise ConfigError(
-                f"{path} has no {_MANIFEST}: it is no model of this image"
-            )
+            raise ConfigError(f"{path} has no {_MANIFEST}: it is no model of ours")
         yield directory
 
 
