@@ -14,7 +14,7 @@ from movielens.model import Model
 from movielens.tables import RatingTable
 from train.evaluation import SMALLEST_PROBABILITY
 
-MOST_ROWS = 4_000
+MOST_ROWS = 2_500
 # How many points the curve has at most.
 POINTS = 40
 

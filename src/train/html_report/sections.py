@@ -6,6 +6,7 @@ Each function takes the material and gives the HTML of a section.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -90,6 +91,7 @@ def training(material: Material) -> Markup:
         "training",
         "Training",
         _curve(material),
+        stage_figure(material.evaluation.to_json().get("stages", [])),
         Table("rounds of boosting", ("booster", "rounds"), rounds).to_html(),
         Table(
             "versions", ("library", "version"), [*material.evaluation.versions.items()]
@@ -378,6 +380,34 @@ def _curve_note(material: Material) -> str:
     if n_models > 1:
         note += f" The rounds of {n_models} averaged boosters follow one another."
     return note
+
+
+def stage_figure(stages: Sequence[Mapping[str, Any]]) -> Markup:
+    """What the stages of the job have cost.
+
+    Args:
+        stages: each with its name, seconds, cores_busy and peak_mb.
+    """
+    if not stages:
+        return Markup("")
+    bars = [
+        Bar(each["name"], each["seconds"], f"{each['seconds']:.1f} s")
+        for each in stages
+    ]
+    rows = [
+        (
+            each["name"],
+            f"{each['seconds']:.1f}",
+            f"{each['cores_busy']:.2f}",
+            f"{each['peak_mb']:,}",
+        )
+        for each in stages
+    ]
+    title = "Time by stage"
+    header = ("stage", "seconds", "cores busy", "peak MB")
+    table = Table("stages of the job", header, rows)
+    chart = bar_chart(f"{title}, in seconds", bars)
+    return figure(title, chart, table, "Up to the evaluation, on the first host.")
 
 
 def _curve_rows(name: str, curve: Sequence[Point]) -> list[tuple[str, str, str]]:
