@@ -100,6 +100,12 @@ function refresh() {
   recommend();
 }
 
+// Only ratings move movies up and down; other filters make another list.
+function filter() {
+  state.places.clear();
+  recommend();
+}
+
 // Making elements
 
 function make(name, className, ...children) {
@@ -254,7 +260,7 @@ function showBars(answer) {
 }
 
 function showReasons(answer) {
-  byId("base").textContent = `From ${inStars(answer.base)}, which is what it is without any of these:`;
+  byId("base").textContent = `It starts from ${inStars(answer.base)}, the model's average.`;
   const reasons = [...answer.reasons, { words: "all else", detail: "", stars: answer.rest }];
   const most = Math.max(...reasons.map((reason) => Math.abs(reason.stars)), 0.01);
   const items = reasons.map((reason) => {
@@ -429,7 +435,7 @@ byId("clear").addEventListener("click", () => {
   search.focus();
 });
 for (const id of ["year-from", "year-to", "min-ratings"]) {
-  byId(id).addEventListener("input", recommend);
+  byId(id).addEventListener("input", filter);
 }
 
 function makeStars() {
@@ -448,7 +454,7 @@ function makeGenres(genres) {
     input.addEventListener("change", () => {
       const chosen = filters().genres;
       byId("genres-summary").textContent = `Genres: ${chosen.join(", ") || "any"}`;
-      recommend();
+      filter();
     });
     byId("genre-choice").append(make("label", "", input, make("span", "", genre)));
   }
