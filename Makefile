@@ -17,8 +17,8 @@ image: setup ## build halfstar:latest
 compare: setup ## build the image twice and compare the files
 	$(BIN)/python -m container.compare
 
-test-quick: setup ## the tests that need neither Docker nor much time
-	$(BIN)/pytest -n auto -m "not docker and not slow and not sanitizer"
+test-quick: setup ## the tests that need neither Docker, nor a browser, nor much time
+	$(BIN)/pytest -n auto -m "not docker and not browser and not slow and not sanitizer"
 test: setup ## all tests, in Docker too
 	$(BIN)/python -m container.engine
 	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder

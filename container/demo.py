@@ -72,6 +72,7 @@ def main() -> None:
     console.print(evaluation_table(Evaluation.from_json(saved).figures))
     console.print(f"model       {BASE_DIR / 'model'}")
     console.print(f"evaluation  {OUTPUT}")
+    console.print(f"report      {OUTPUT / 'report.html'}")
     console.print(f"done in {time.monotonic() - started:.0f} s")
 
 

@@ -21,16 +21,19 @@ import typer
 from launcher.commands import build as build_command
 from launcher.commands.build import build
 from launcher.commands.cleanup import cleanup
+from launcher.commands.compare import compare
 from launcher.commands.config import config
 from launcher.commands.data import data
 from launcher.commands.deploy import deploy
 from launcher.commands.doctor import doctor
 from launcher.commands.init import init
 from launcher.commands.logs import logs
+from launcher.commands.play import play
 from launcher.commands.predict import predict
 from launcher.commands.push import push
 from launcher.commands.recommend import recommend
 from launcher.commands.register import register
+from launcher.commands.report import report
 from launcher.commands.status import status
 from launcher.commands.stop import stop
 from launcher.commands.train import train
@@ -111,9 +114,12 @@ app.command(context_settings=build_command.CONTEXT_SETTINGS)(build)
 app.command()(push)
 app.command()(train)
 app.command()(tune)
+app.command()(report)
+app.command()(compare)
 app.command()(deploy)
 app.command()(predict)
 app.command()(recommend)
+app.command()(play)
 app.command()(transform)
 app.command()(register)
 app.command()(status)

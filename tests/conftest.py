@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import hypothesis
 import numpy as np
 import pytest
+import xgboost
+from playwright.sync_api import Browser
 
 from container.job_folder import make_job_folder
+from movielens.features import FeatureSpec
+from movielens.model import Model
+from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
+from tests.browser import chromium
 
 # How long an example takes depends on how busy the machine is.
 hypothesis.settings.register_profile(
@@ -82,6 +88,24 @@ def ratings(movies: MovieTable) -> RatingTable:
 
 
 @pytest.fixture(scope="session")
+def small_model(ratings: RatingTable, movies: MovieTable) -> Model:
+    """A model of twelve rounds on the small table."""
+    spec = FeatureSpec.fit(ratings, movies)
+    scale = RatingScale.of(ratings.rating)
+    matrix = xgboost.DMatrix(
+        spec.transform(ratings.queries()).values,
+        scale.to_class(ratings.rating),
+        feature_names=list(spec.names),
+    )
+    params = {
+        "objective": "multi:softprob",
+        "num_class": len(scale.class_values),
+        "max_depth": 4,
+    }
+    return Model(spec, xgboost.train(params, matrix, 12))
+
+
+@pytest.fixture(scope="session")
 def small_data(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A channel directory: ratings of 20 users of ml-latest-small, and all movies."""
     channel = tmp_path_factory.mktemp("small")
@@ -114,3 +138,10 @@ def make_job(tmp_path: Path, small_data: Path) -> MakeJob:
         return base_dir
 
     return make
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, for the tests of one module."""
+    with chromium() as opened:
+        yield opened

@@ -1,7 +1,8 @@
-"""Marks tests ``docker``, ``slow`` or ``sanitizer`` by their place and fixtures.
+"""Marks tests ``docker``, ``browser``, ``slow`` or ``sanitizer`` by their place and
+fixtures.
 
 pytest loads this as a plugin (``addopts`` in pyproject.toml). `make test-quick` runs
-the tests that have none of the three marks. A test that the rules below don't catch
+the tests that have none of these marks. A test that the rules below don't catch
 gets its mark by hand: ``@pytest.mark.slow``.
 """
 
@@ -56,6 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.docker)
             group = "docker"
         item.add_marker(pytest.mark.xdist_group(group))
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
         if ends_with_any(item.path, SLOW_MODULES):
             item.add_marker(pytest.mark.slow)
         if any(word in item.name for word in SANITIZER_WORDS):

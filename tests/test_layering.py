@@ -1,8 +1,8 @@
 """Dependencies point one way, and never in a circle.
 
 train -> movielens <- serve. The launcher knows only what reads MovieLens, JSON and
-archives, and what prints an evaluation. Imports inside functions and under
-``TYPE_CHECKING`` count too.
+archives, what prints an evaluation, and the words for features. Imports inside
+functions and under ``TYPE_CHECKING`` count too.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ LAUNCHER_MAY_READ = {
     "movielens.columns",
     "movielens.errors",
     "movielens.evaluation",
+    "movielens.feature_words",
     "movielens.grammar",
     "movielens.json_text",
     "movielens.packed_files",

@@ -17,8 +17,14 @@ from launcher.options import (
     hyperparameter_settings,
     start_session,
 )
+from launcher.outcome import outcome_text
 from launcher.plans.jobs import plan_training, training_name
-from launcher.world.jobs import read_attempts, read_evaluation, read_inputs
+from launcher.world.jobs import (
+    output_archive,
+    read_attempts,
+    read_evaluation,
+    read_inputs,
+)
 
 
 def train(
@@ -66,7 +72,4 @@ def train(
         "metrics": {metric["MetricName"]: metric["Value"] for metric in metrics},
         "evaluation": evaluation.to_json(),
     }
-
-    from movielens.evaluation import evaluation_table
-
-    session.emit(value, f"{job.name}\n\n{evaluation_table(evaluation.figures)}")
+    session.emit(value, outcome_text(job.name, evaluation, output_archive(described)))

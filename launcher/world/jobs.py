@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _EVALUATION = "evaluation.json"
 _MOST_EVALUATION_BYTES = 2**24
+_REPORT = "report.html"
+_MOST_REPORT_BYTES = 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +174,36 @@ def read_evaluation(aws: Aws, job: dict[str, Any]) -> Evaluation:
     Raises:
         LauncherError: there is none in it, or another version of the job wrote it.
     """
+    archive = output_archive(job)
+    return evaluation_in(aws.get_object(archive), str(archive))
+
+
+def read_report(aws: Aws, job: dict[str, Any]) -> bytes:
+    """The report of a completed job, from its ``output.tar.gz``.
+
+    Raises:
+        LauncherError: there is none in it.
+    """
+    from movielens.packed_files import find
+
+    archive = output_archive(job)
+    try:
+        page = find(aws.get_object(archive), _REPORT, _MOST_REPORT_BYTES)
+    except ValueError as error:
+        raise LauncherError(f"{archive}: {error}; train again") from error
+    if page is None:
+        raise LauncherError(
+            f"{archive} has no {_REPORT}: the log of the job may say why, or an older "
+            "version ran it; train again"
+        )
+    return page
+
+
+def output_archive(job: dict[str, Any]) -> S3Uri:
+    """The ``output.tar.gz`` of a job that was described."""
     outputs = S3Uri.parse(job["OutputDataConfig"]["S3OutputPath"])
-    archive = outputs / job["TrainingJobName"] / "output/output.tar.gz"
-    packed = aws.get_object(archive)
-    return evaluation_in(packed, str(archive))
+    name: str = job["TrainingJobName"]
+    return outputs / name / "output/output.tar.gz"
 
 
 def evaluation_in(archive: bytes, place: str) -> Evaluation:

@@ -116,11 +116,14 @@ class Rounds:
         num_round: rounds of the booster of the classes.
         regression_rounds: rounds of the regression, 0 without one.
         stopped: whether SIGTERM ended training early.
+        validation_losses: with early stopping, the log-loss on its rows after each
+            round of the search; empty without.
     """
 
     num_round: int
     regression_rounds: int = 0
     stopped: bool = False
+    validation_losses: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,24 @@ def _table(lines: Sequence[tuple[str, ...]]) -> str:
     columns = zip(*lines, strict=True)
     widths = [max(len(cell) for cell in column) for column in columns]
     return "\n".join(_aligned(line, widths) for line in lines)
+
+
+def confusion_table(figures: Figures) -> str:
+    """How often each true class is predicted as which, in percent, as text.
+
+    A row for each true class, a column for each predicted class.
+    """
+    labels = [f"{value:g}" for value in figures.class_values]
+    lines = [("true", *labels)]
+    for label, counts in zip(labels, figures.confusion_matrix, strict=True):
+        n_rows = max(sum(counts), 1)
+        shares = [f"{100 * count / n_rows:.0f}" for count in counts]
+        lines.append((label, *shares))
+
+    first_width = len("true")
+    widths = [first_width] + [3] * len(labels)
+    title = "of each true class, the percentage that is predicted as each class"
+    return "\n".join([title, *(_aligned(line, widths) for line in lines)])
 
 
 def _table_line(name: str, figures: Figures) -> tuple[str, ...]:

@@ -51,10 +51,13 @@ class Boosters:
     Attributes:
         classes: gives the distribution over the rating classes.
         regression: estimates the stars; None without a regression.
+        search_losses: the log-loss after each round of early stopping's search; empty
+            without one.
     """
 
     classes: xgboost.Booster
     regression: xgboost.Booster | None = None
+    search_losses: tuple[float, ...] = ()
 
 
 def fit_boosters(
@@ -89,11 +92,13 @@ def fit_boosters(
     n_classes = len(scale.class_values)
     objective = class_objective(hyperparameters, scale.to_class(rating), n_classes)
     classes = fit_booster(objective, blocks, context, earlier_classes)
+    search = context.checkpoints.stages.get(SEARCH_STAGE)
+    boosters = Boosters(classes, search_losses=search.losses if search else ())
 
     if not hyperparameters.regression_rounds:
-        return Boosters(classes)
+        return boosters
     if context.cluster.any(context.stop.requested):
-        return Boosters(classes)
+        return boosters
 
     logger.info("regression on the stars of %d rows", blocks.n_rows)
     objective = regression_objective(hyperparameters, rating)
@@ -101,8 +106,8 @@ def fit_boosters(
         regression = fit_booster(objective, blocks, context, earlier_regression)
     except IncompleteError:
         logger.warning("the regression isn't complete: the model does without it")
-        return Boosters(classes)
-    return Boosters(classes, regression)
+        return boosters
+    return replace(boosters, regression=regression)
 
 
 def fit_booster(

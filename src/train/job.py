@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 BASE_DIR_VARIABLE = "SAGEMAKER_BASE_DIR"
 DEFAULT_BASE_DIR = "/opt/ml"
+NAME_VARIABLE = "TRAINING_JOB_NAME"
 VALIDATION_CHANNEL = "validation"
 MODEL_CHANNEL = "model"
 TABLE_CHANNELS = ("training", "train", "movies")
@@ -46,6 +47,7 @@ _LEFT_BEHIND = (
     SUCCESS,
     "output/data/evaluation.json",
     "output/data/predictions.csv",
+    "output/data/report.html",
     "model/manifest.json",
 )
 
@@ -67,6 +69,7 @@ class TrainingJob:
         failure_file: what SageMaker shows as the reason of a failure.
         checkpoint_dir: where checkpoints go; None if the job keeps none.
         hyperparameters: parsed.
+        name: the platform's name of the job, empty outside of the platform.
     """
 
     hosts: Hosts
@@ -78,6 +81,7 @@ class TrainingJob:
     failure_file: Path
     checkpoint_dir: Path | None
     hyperparameters: Hyperparameters
+    name: str = ""
 
     @classmethod
     def at(cls, base_dir: Path) -> Self:
@@ -109,6 +113,7 @@ class TrainingJob:
             failure_file=base_dir / FAILURE,
             checkpoint_dir=_checkpoint_dir(base_dir, checkpoint_config),
             hyperparameters=Hyperparameters.parse(hyperparameters),
+            name=os.environ.get(NAME_VARIABLE, ""),
         )
 
 

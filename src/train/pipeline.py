@@ -5,7 +5,7 @@
 3. Fit the recipe of features on the training rows.
 4. Boost on the features of the training rows.
 5. Evaluate the model and the baselines.
-6. Write the artifact, the evaluation and the predictions.
+6. Write the artifact, the evaluation, the predictions and the report.
 
 Several hosts do the first four steps together; the first host does the others.
 """
@@ -48,6 +48,8 @@ from train.device import find_device
 from train.errors import JobError
 from train.evaluation import evaluate
 from train.hiding import hide
+from train.html_report.material import Material
+from train.html_report.report import REPORT, write_report
 from train.job import TrainingJob
 from train.predicting import predict
 from train.report import metric_lines, predictions_csv
@@ -101,7 +103,8 @@ def train(
     model = Model(
         spec, boosters.classes, job.hyperparameters.decision, boosters.regression
     )
-    return _evaluate_and_write(job, model, data, _rounds(boosters, stop), stages)
+    rounds = _rounds(boosters, stop)
+    return _evaluate_and_write(job, model, boosters, data, rounds, stages)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -350,6 +353,7 @@ def _rounds(boosters: Boosters, stop: StopSignal) -> Rounds:
         num_round=boosters.classes.num_boosted_rounds(),
         regression_rounds=0 if regression is None else regression.num_boosted_rounds(),
         stopped=stop.requested,
+        validation_losses=list(boosters.search_losses),
     )
 
 
@@ -359,6 +363,7 @@ def _rounds(boosters: Boosters, stop: StopSignal) -> Rounds:
 def _evaluate_and_write(
     job: TrainingJob,
     model: Model,
+    boosters: Boosters,
     data: _TrainingData,
     rounds: Rounds,
     stages: Stages,
@@ -378,6 +383,18 @@ def _evaluate_and_write(
     evaluation = replace(evaluation, stages=stages.costs())
     _log(evaluation, model.decision)
     _write(job, model, evaluation, rows, predictions)
+    material = Material(
+        job=job.name,
+        model=model,
+        booster=boosters.classes,
+        regression=boosters.regression,
+        evaluation=evaluation,
+        train=data.split.train,
+        test=rows.test,
+        predictions=predictions,
+        nthread=job.hyperparameters.nthread,
+    )
+    write_report(job.output_data_dir / REPORT, material)
     return evaluation
 
 

@@ -17,6 +17,10 @@ import pytest
 from container.base import LABEL
 from container.image import ROOT, ImageFacts
 from container.job_folder import make_job_folder
+from launcher.play.answers import Answers
+from launcher.play.asking import ServerClient
+from launcher.play.data import PlayData
+from launcher.play.model_server import serving
 from launcher.source import build_arguments
 from tests.container.image_runner import ImageRunner
 
@@ -149,6 +153,14 @@ def test_our_features_beat_the_tutorials_and_the_baselines(trained: Path) -> Non
         assert test["log_loss"] < baseline["log_loss"]
     assert (trained / "output" / "success").exists()
     assert not (trained / "output" / "failure").exists()
+
+
+def test_the_job_leaves_a_report_of_itself(trained: Path) -> None:
+    report = trained / "output" / "data" / "report.html"
+    page = report.read_text()
+    exact = evaluation(trained)["test"]["accuracy"]
+    assert f"{100 * exact:.1f}\N{NO-BREAK SPACE}%" in page
+    assert report.stat().st_size < 1_500_000
 
 
 def test_without_arguments_it_trains_offline_on_a_read_only_root(
@@ -328,6 +340,21 @@ def test_serve_is_process_1_and_ends_well_on_sigterm(
 
     runner.docker("kill", "--signal", "TERM", container)
     assert runner.wait(container) == 0
+
+
+def test_the_playground_asks_a_container_of_its_own(
+    image: ImageFacts, trained: Path, data_dir: Path
+) -> None:
+    said: list[str] = []
+    with (
+        serving(trained / "model", image.tag, said.append) as url,
+        ServerClient(url) as client,
+    ):
+        answers = Answers(client, PlayData.read(data_dir), "the image")
+        told = answers.predict({"user_id": 1, "movie_id": 318})
+    assert "in a container of" in said[0]
+    assert told["title"] == "Shawshank Redemption, The (1994)"
+    assert told["reasons"][0]["words"]
 
 
 def test_serving_needs_no_network(runner: ImageRunner, trained: Path) -> None:

@@ -18,7 +18,17 @@ from tests.launcher.conftest import Launcher
 COMMANDS = [
     command.callback.__name__ for command in app.registered_commands if command.callback
 ]
-CHANGE_NOTHING = {"config", "doctor", "predict", "recommend", "status", "logs"}
+CHANGE_NOTHING = {
+    "compare",
+    "config",
+    "doctor",
+    "logs",
+    "play",
+    "predict",
+    "recommend",
+    "report",
+    "status",
+}
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -67,6 +77,7 @@ def test_without_a_command_there_is_help(launcher: Launcher) -> None:
         (("--set", "nmae=x", "config"), "nmae is unknown, did you mean name?"),
         (("train", "-p", "eta"), "-p 'eta': expected NAME=VALUE"),
         (("predict",), "give either pairs of ids"),
+        (("compare", "job", "job"), "give at least two training jobs"),
         (("recommend", "one"), "Invalid value for 'USER'"),
         (("recommend", "1", "--count", "0"), "Invalid value for '-n' / '--count'"),
         (("predict", "1-318"), "'1-318' is no pair of ids, expected userId:movieId"),

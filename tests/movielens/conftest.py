@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 import xgboost
 
-from movielens.features import FeatureSpec
 from movielens.model import Model
-from movielens.ratings import RatingScale
-from movielens.tables import MovieTable, RatingTable
+from movielens.tables import RatingTable
 from tests.movielens.samples import Write
 
 
@@ -30,24 +28,6 @@ def write(tmp_path: Path) -> Write:
         return directory
 
     return write_files
-
-
-@pytest.fixture(scope="session")
-def small_model(ratings: RatingTable, movies: MovieTable) -> Model:
-    """A model of twelve rounds on the small table."""
-    spec = FeatureSpec.fit(ratings, movies)
-    scale = RatingScale.of(ratings.rating)
-    matrix = xgboost.DMatrix(
-        spec.transform(ratings.queries()).values,
-        scale.to_class(ratings.rating),
-        feature_names=list(spec.names),
-    )
-    params = {
-        "objective": "multi:softprob",
-        "num_class": len(scale.class_values),
-        "max_depth": 4,
-    }
-    return Model(spec, xgboost.train(params, matrix, 12))
 
 
 @pytest.fixture(scope="session")

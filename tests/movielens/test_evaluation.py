@@ -11,6 +11,7 @@ from movielens.evaluation import (
     Evaluation,
     Figures,
     StageCost,
+    confusion_table,
     evaluation_table,
     stage_table,
 )
@@ -92,3 +93,14 @@ def test_the_table_of_stages_ends_with_all_together() -> None:
     assert boosting.split() == ["boosting", "30.0", "1.00", "1,200"]
     assert together.split() == ["together", "40.0", "1.25", "1,200"]
     assert stage_table([]).splitlines()[1].split() == ["together", "0.0", "0.00", "0"]
+
+
+def test_the_confusion_is_in_percent_of_each_true_class() -> None:
+    confusion = [[3, 1, 0, 0, 0], *([0] * 5 for _ in range(3)), [0, 0, 0, 0, 200]]
+    table = confusion_table(replace(FIGURES, confusion_matrix=confusion))
+    _, header, *rows = table.splitlines()
+    assert header.split() == ["true", "1", "2", "3", "4", "5"]
+    assert rows[0].split() == ["1", "75", "25", "0", "0", "0"]
+    assert rows[1].split() == ["2", "0", "0", "0", "0", "0"]
+    assert rows[4].split() == ["5", "0", "0", "0", "0", "100"]
+    assert len({len(row) for row in rows}) == 1

@@ -228,6 +228,7 @@ def test_a_stopped_regression_is_left_out_and_resumed(
         "num_round": 4,
         "regression_rounds": 9,
         "stopped": False,
+        "validation_losses": [],
     }
 
     among_its_rounds = ASKED_BEFORE_REGRESSION + 2
@@ -238,6 +239,7 @@ def test_a_stopped_regression_is_left_out_and_resumed(
             "num_round": 4,
             "regression_rounds": 0,
             "stopped": True,
+            "validation_losses": [],
         }
         assert artifact.load(base_dir / "model").regression is None
 

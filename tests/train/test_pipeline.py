@@ -57,6 +57,8 @@ def run(base_dir: Path, stop: StopSignal | None = None) -> dict[str, Any]:
     prepare(base_dir)
     evaluation = train(TrainingJob.at(base_dir), stop or StopSignal())
     assert evaluation is not None
+    # A fault in it wouldn't fail the job.
+    assert (base_dir / "output" / "data" / "report.html").exists()
     return evaluation.to_json()
 
 

@@ -8,6 +8,7 @@ import tarfile
 
 import pytest
 
+from movielens.evaluation import Evaluation
 from tests.examples import EVALUATION
 from tests.launcher.conftest import (
     BUCKET,
@@ -22,23 +23,33 @@ IMAGE = ("--set", "image=i@sha256:1")
 IMAGE_AND_ROLE = (*IMAGE, "--set", f"role={ROLE}")
 
 
-def output_archive() -> bytes:
-    """A job's ``output.tar.gz``, with its evaluation."""
-    content = json.dumps(EVALUATION.to_json()).encode()
-    member = tarfile.TarInfo("evaluation.json")
-    member.size = len(content)
+REPORT = "<!DOCTYPE html>\n<title>Training report</title>\n"
+
+
+def output_archive(
+    evaluation: Evaluation = EVALUATION, report: str | None = REPORT
+) -> bytes:
+    """A job's ``output.tar.gz``, with its evaluation and its report."""
+    contents = {"evaluation.json": json.dumps(evaluation.to_json())}
+    if report is not None:
+        contents["report.html"] = report
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
-        tar.addfile(member, io.BytesIO(content))
+        for name, content in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content.encode())
+            tar.addfile(member, io.BytesIO(content.encode()))
     return stream.getvalue()
 
 
-def store_outputs(aws: AwsServer, name: str) -> None:
+def store_outputs(aws: AwsServer, name: str, outputs: bytes | None = None) -> None:
     """Put into the bucket what a job leaves there."""
     s3 = aws.client("s3")
     folder = f"jobs/{name}/output"
     s3.put_object(Bucket=BUCKET, Key=f"{folder}/model.tar.gz", Body=b"model")
-    s3.put_object(Bucket=BUCKET, Key=f"{folder}/output.tar.gz", Body=output_archive())
+    s3.put_object(
+        Bucket=BUCKET, Key=f"{folder}/output.tar.gz", Body=outputs or output_archive()
+    )
 
 
 @pytest.fixture

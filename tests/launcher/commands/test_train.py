@@ -5,7 +5,9 @@ Real jobs are in tests/launcher/local.
 
 from __future__ import annotations
 
-from movielens.evaluation import Evaluation, evaluation_table
+from launcher.outcome import outcome_text
+from launcher.s3_uri import S3Uri
+from movielens.evaluation import Evaluation
 from tests.examples import EVALUATION
 from tests.launcher.commands.conftest import IMAGE, store_outputs
 from tests.launcher.conftest import BUCKET, REGION, AwsServer, Launcher
@@ -51,7 +53,8 @@ def test_a_completed_job_is_shown_with_its_evaluation(
     assert shown.code == 0, shown.err
     already = f"training job {name} is done already; --again does it once more"
     assert already in shown.err
-    assert shown.out == f"{name}\n\n{evaluation_table(EVALUATION.figures)}\n"
+    archive = S3Uri(BUCKET, f"jobs/{name}/output/output.tar.gz")
+    assert shown.out == outcome_text(name, EVALUATION, archive) + "\n"
 
     result = prepared(*IMAGE, "train", "--json").json
     assert (result["training_job"], result["status"]) == (name, "Completed")

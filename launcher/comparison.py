@@ -1,0 +1,112 @@
+"""Several training jobs side by side: their figures, and in what else they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from launcher.tables import text_table
+
+if TYPE_CHECKING:
+    from movielens.evaluation import Evaluation, Figures
+
+_BEST = " *"
+_ABSENT = "-"
+# What decides which rows are tested.
+_OF_THE_SPLIT = ("split", "holdout", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """A row of the table.
+
+    Attributes:
+        name: of the row.
+        value: what is compared.
+        form: how it is written.
+        sign: 1 if more is better, -1 if less is; 0 if neither is better.
+    """
+
+    name: str
+    value: Callable[[Figures], float]
+    form: str
+    sign: int
+
+
+_MEASURES = (
+    _Measure("rows", lambda each: each.n_rows, "{:,}", 0),
+    _Measure("exact", lambda each: each.distance["0"], "{:.1%}", 1),
+    _Measure("1 off", lambda each: each.distance["1"], "{:.1%}", 0),
+    _Measure("2 off", lambda each: each.distance["2"], "{:.1%}", 0),
+    _Measure("more", lambda each: each.distance["more"], "{:.1%}", -1),
+    _Measure("RMSE", lambda each: each.rmse, "{:.4f}", -1),
+    _Measure("MAE", lambda each: each.mae, "{:.4f}", -1),
+    _Measure("log-loss", lambda each: each.log_loss, "{:.4f}", -1),
+    _Measure("kappa", lambda each: each.quadratic_weighted_kappa, "{:.4f}", 1),
+    _Measure("calibration error", lambda each: each.calibration_error, "{:.4f}", -1),
+)
+
+
+def comparison_table(evaluations: Mapping[str, Evaluation]) -> str:
+    """A column for each job; ``*`` marks the best figure of a line.
+
+    The lines are the figures of the test rows (of the training rows if a job has no
+    test rows), then all settings, counts and versions in which the jobs differ.
+
+    Args:
+        evaluations: by the job's name.
+    """
+    header = ("", *evaluations)
+    figures = [each.test or each.train for each in evaluations.values()]
+    rows = [_measure_row(measure, figures) for measure in _MEASURES]
+    rows += differences(list(evaluations.values()))
+    return text_table(header, rows)
+
+
+def differences(evaluations: Sequence[Evaluation]) -> list[tuple[str, ...]]:
+    """The settings, counts and versions that aren't the same in all: a name, then a
+    value for each evaluation.
+    """
+    found: list[tuple[str, ...]] = []
+    by_name = [dict(_facts(each)) for each in evaluations]
+    names = dict.fromkeys(name for facts in by_name for name in facts)
+    for name in names:
+        values = [str(facts.get(name, _ABSENT)) for facts in by_name]
+        if len(set(values)) > 1:
+            found.append((name, *values))
+    return found
+
+
+def are_tested_alike(evaluations: Sequence[Evaluation]) -> bool:
+    """Whether the test rows may be the same ones, by what is known of them."""
+    tested: set[tuple[object, ...]] = set()
+    for each in evaluations:
+        settings = [each.hyperparameters.get(name) for name in _OF_THE_SPLIT]
+        tested.add((each.data.n_test, each.data.n_ratings, *settings))
+    return len(tested) == 1
+
+
+def _measure_row(measure: _Measure, figures: Sequence[Figures]) -> tuple[str, ...]:
+    values = [measure.value(each) for each in figures]
+    best = max(measure.sign * value for value in values)
+    is_compared = measure.sign != 0 and len(set(values)) > 1
+    cells: list[str] = []
+    for value in values:
+        is_best = is_compared and measure.sign * value == best
+        mark = _BEST if is_best else " " * len(_BEST)
+        cells.append(measure.form.format(value) + mark)
+    return (measure.name, *cells)
+
+
+def _facts(evaluation: Evaluation) -> Iterator[tuple[str, Any]]:
+    """What a job was given and what it used, by name."""
+    booster = evaluation.booster
+    yield "rounds", booster.num_round
+    yield "rounds of the regression", booster.regression_rounds
+    yield "stopped early", booster.stopped
+    for name, number in evaluation.data.numbers().items():
+        yield name.replace("_", " "), f"{number:,}"
+    yield from evaluation.hyperparameters.items()
+    for library, version in evaluation.versions.items():
+        yield f"version of {library}", version
