@@ -31,6 +31,29 @@ def memory_bytes(cgroup: Path = CGROUP) -> int:
     return min([machine, *limits])
 
 
+def used_memory_bytes(cgroup: Path = CGROUP) -> int | None:
+    """Memory that this container uses, but for files that the kernel could forget.
+
+    None where no control group says it.
+    """
+    for folder, name, inactive in (
+        (cgroup, "memory.current", "inactive_file"),
+        (cgroup / "memory", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        used = _number(folder / name)
+        if used:
+            statistics = _text(folder / "memory.stat").split()
+            numbers = dict(zip(statistics[::2], statistics[1::2], strict=False))
+            return max(0, used - int(numbers.get(inactive, 0)))
+    return None
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Memory of a process, with what it shares with others; None if it is gone."""
+    fields = _text(Path(f"/proc/{pid}/statm")).split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if fields else None
+
+
 def _quota(cgroup: Path) -> tuple[int, int]:
     """Processor time and the period in which it may be used, in microseconds.
 

@@ -14,8 +14,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from movielens.errors import HalfstarError
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     import socket
 
     from serve.app import Api
+    from serve.operations.instruments import Instruments
+    from serve.operations.observer import Observer
+    from serve.served_model import ServedModel
     from serve.supervisor import Desk
 
 _log = logging.getLogger("serve")
@@ -45,6 +49,7 @@ class _Prepared(NamedTuple):
         workers: the number of such processes.
         description: for the log.
         desk: where workers leave reports and tasks; None if they have none.
+        model: as in `serve.operations.report.Report`.
     """
 
     directory: Path
@@ -52,6 +57,7 @@ class _Prepared(NamedTuple):
     workers: int
     description: str
     desk: Desk | None = None
+    model: Mapping[str, str] = MappingProxyType({})
 
 
 def main() -> None:
@@ -93,6 +99,7 @@ def _serve(settings: ServeSettings) -> None:
             f"can't listen on port {settings.port}: {error.strerror}; "
             "set SAGEMAKER_BIND_TO_PORT"
         ) from None
+    instruments = _instruments(settings, prepared)
     _log.info(
         "serving %s on port %d: %s",
         prepared.directory,
@@ -107,13 +114,43 @@ def _serve(settings: ServeSettings) -> None:
 
     def work(bound: socket.socket, watch: int) -> None:
         gc.enable()
+        if instruments is not None and bound is instruments.bound:
+            instruments.export(bound, watch)
+            return
         application = prepared.make_application()
+        observer: Observer | None = None
+        if instruments is not None:
+            observer = instruments.observer(application, sockets.index(bound))
         server = make_server(
-            application, watch, settings.client_limits, settings.arrived_bytes
+            application,
+            watch,
+            settings.client_limits,
+            settings.arrived_bytes,
+            observer,
         )
         server.run(sockets=[bound])
 
-    Supervisor(sockets, work, desk=prepared.desk).run()
+    if instruments is None or instruments.bound is None:
+        Supervisor(sockets, work, desk=prepared.desk).run()
+    else:
+        Supervisor([*sockets, instruments.bound], work, desk=prepared.desk).run()
+        instruments.close()
+
+
+def _instruments(settings: ServeSettings, prepared: _Prepared) -> Instruments | None:
+    """What counts and logs the requests; None if nothing is to."""
+    operations = settings.operations
+    if not operations.is_observed:
+        return None
+    from serve.operations.instruments import Instruments
+
+    try:
+        return Instruments(settings, prepared.workers, prepared.model)
+    except OSError as error:
+        raise SettingsError(
+            f"can't listen on port {operations.metrics_port}: {error.strerror}; "
+            "set HALFSTAR_METRICS_PORT"
+        ) from None
 
 
 def _one_model(settings: ServeSettings) -> _Prepared:
@@ -136,7 +173,19 @@ def _one_model(settings: ServeSettings) -> _Prepared:
         f"{workers} workers"
     )
     application = Application(served, settings)
-    return _Prepared(settings.model_dir, lambda: application, workers, description)
+    return _Prepared(
+        settings.model_dir,
+        lambda: application,
+        workers,
+        description,
+        model=_described(served) if settings.operations.is_exported else {},
+    )
+
+
+def _described(served: ServedModel) -> dict[str, str]:
+    from serve.operations.report import describe_model
+
+    return describe_model(served.artifact.manifest)
 
 
 def _many_models(settings: ServeSettings) -> _Prepared:

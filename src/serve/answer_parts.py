@@ -18,6 +18,7 @@ from movielens.errors import RequestError
 from serve.contributions import contributions
 from serve.formats.renderer import Frame
 from serve.negotiation import Negotiated
+from serve.operations.tally import Tally
 from serve.predicted_rows import PredictedRows, predict_rows
 from serve.question_answers import QuestionAnswerer
 from serve.questions import Question
@@ -56,17 +57,19 @@ class AnswerWriter:
         negotiated: what the client asked for.
         answerer: answers questions.
         shape: of the request.
+        tally: counts the rows, if it isn't None.
     """
 
     served: ServedModel
     negotiated: Negotiated
     answerer: QuestionAnswerer
     shape: Shape
+    tally: Tally | None = None
 
     def parts(self, blocks: Iterator[PlacedRows]) -> Iterator[Part]:
         """The answer, a part or more for each block; there is at least one part."""
         block = next(blocks, _NO_ROWS)
-        predicted = predict_rows(self.served.model, block.rows.queries)
+        predicted = self._predict(block.rows)
         style = self.negotiated.style
         frame = self.negotiated.renderer.frame(predicted, self.shape, style)
         text = _Text(frame)
@@ -81,9 +84,16 @@ class AnswerWriter:
             if following is not None:
                 yield Part(text.take(), is_last=False)
                 block = following
-                predicted = predict_rows(self.served.model, block.rows.queries)
+                predicted = self._predict(block.rows)
         last = text.take() + frame.after
         yield Part(last.removesuffix(b"\n"), is_last=True)
+
+    def _predict(self, rows: Rows) -> PredictedRows:
+        model = self.served.model
+        if self.tally is not None:
+            self.tally.count_queries(model, rows.queries)
+            self.tally.bad_rows += len(rows.faults)
+        return predict_rows(model, rows.queries)
 
     def _items(
         self, block: PlacedRows, predicted: PredictedRows
@@ -135,7 +145,12 @@ class AnswerWriter:
         try:
             found = self.answerer.answer(question)
         except RequestError as error:
+            if self.tally is not None:
+                self.tally.bad_rows += 1
             return renderer.fault(at_row(place, str(error)))
+        if self.tally is not None:
+            knows_movie = bool((found.rows.movie_index >= 0).all())
+            self.tally.count_question(found.knows_user, knows_movie)
         explained = self._explained(found.rows)
         return renderer.answer(replace(found, rows=explained), self.negotiated.style)
 

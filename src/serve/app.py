@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from movielens.errors import RequestError
-from serve.asgi import Receive, Scope, Send, by_name
+from serve.asgi import TALLY, Receive, Scope, Send, headers_of
 from serve.bodies import (
     ClientDisconnectedError,
     WaitingLine,
@@ -26,7 +28,9 @@ from serve.bodies import (
 )
 from serve.endpoint import AnswerRules, answer
 from serve.errors import HttpError, overloaded
+from serve.inference_id import INFERENCE_ID, inference_id
 from serve.negotiation import RequestHeaders
+from serve.operations.tally import Tally
 from serve.questions import may_be_slow
 from serve.response import Response, error_response, json_response
 from serve.seldom import Seldom
@@ -57,6 +61,7 @@ class Api:
         )
         self._line = WaitingLine(settings.held_bytes)
         self._failures = Seldom()
+        self._in_threads = 0
         self._routes: dict[str, Methods] = {
             "/execution-parameters": {
                 "GET": self._execution_parameters,
@@ -87,7 +92,22 @@ class Api:
             self._log_failure(scope)
             message = "an internal error; its trace is in the log of the container"
             response = error_response(HttpError(500, message))
-        await self._send(response, receive, send)
+        tally: Tally | None = scope.get(TALLY)
+        if tally is not None:
+            tally.status = response.status
+        identified = _with_inference_id(response, scope)
+        await self._send(identified, receive, send)
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a thread, or for memory."""
+        most = self._settings.max_concurrent
+        return max(0, self._in_threads - most) + self._line.length
+
+    @property
+    def n_models(self) -> int:
+        """Models that are loaded."""
+        return 1
 
     def _log_failure(self, scope: Scope) -> None:
         """Log the exception at hand, unless there was another a moment ago."""
@@ -170,28 +190,40 @@ class Api:
         self, served: ServedModel, scope: Scope, receive: Receive
     ) -> Response:
         """Answer a body: here if it is short, in a thread if it is long or slow."""
-        given = by_name(scope["headers"])
+        given = headers_of(scope)
+        tally: Tally | None = scope.get(TALLY)
         headers = RequestHeaders.of(given)
         length = declared_length(given, self._settings.max_body_mib)
         if length < LONG_BODY or not self._settings.is_for_platform:
-            return await self._read_and_answer(served, headers, receive)
+            return await self._read_and_answer(served, headers, receive, tally)
         async with self._line.hold(length):
-            return await self._read_and_answer(served, headers, receive)
+            return await self._read_and_answer(served, headers, receive, tally)
 
     async def _read_and_answer(
-        self, served: ServedModel, headers: RequestHeaders, receive: Receive
-    ) -> Response:
-        body = await read_body(receive, self._settings.max_body_mib)
-        if len(body) >= LONG_BODY or headers.is_slow or may_be_slow(body):
-            return await self._answer_in_thread(served, headers, body, receive)
-        return answer(served, headers, body, self._rules)
-
-    async def _answer_in_thread(
         self,
         served: ServedModel,
         headers: RequestHeaders,
-        body: bytes,
         receive: Receive,
+        tally: Tally | None,
+    ) -> Response:
+        body = await read_body(receive, self._settings.max_body_mib)
+        if len(body) >= LONG_BODY or headers.is_slow or may_be_slow(body):
+            work = partial(answer, served, headers, body, self._rules, tally)
+            with self._takes_thread():
+                return await self._answer_in_thread(work, receive)
+        return answer(served, headers, body, self._rules, tally)
+
+    @contextmanager
+    def _takes_thread(self) -> Iterator[None]:
+        """Count a request that has a thread, or waits for one."""
+        self._in_threads += 1
+        try:
+            yield
+        finally:
+            self._in_threads -= 1
+
+    async def _answer_in_thread(
+        self, work: Callable[[], Response], receive: Receive
     ) -> Response:
         """Answer in a thread.
 
@@ -202,7 +234,7 @@ class Api:
         seconds: float | None = None
         if not self._settings.is_for_platform:
             seconds = self._settings.client_limits.queue_s
-        queued = self._threads.submit(answer, served, headers, body, self._rules)
+        queued = self._threads.submit(work)
         answered = asyncio.wrap_future(queued)
         gone = asyncio.ensure_future(until_gone(receive))
         either: list[asyncio.Future[Any]] = [answered, gone]
@@ -222,7 +254,17 @@ class Api:
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, work, *arguments)
+        with self._takes_thread():
+            return await loop.run_in_executor(self._threads, work, *arguments)
+
+
+def _with_inference_id(response: Response, scope: Scope) -> Response:
+    """The answer with the id that came with the request, if one did."""
+    given = inference_id(headers_of(scope))
+    if given is None:
+        return response
+    header = (INFERENCE_ID, given)
+    return response._replace(headers=(*response.headers, header))
 
 
 class Application(Api):

@@ -18,6 +18,20 @@ Header = tuple[bytes, bytes]
 Headers = Mapping[bytes, bytes]
 """Values by name; names are in lower case."""
 
+# What we put into a scope.
+HEADERS = "halfstar.headers"
+"""The headers by name."""
+TALLY = "halfstar.tally"
+"""What is counted of the request, if anything is."""
+REFUSED = "halfstar.refused"
+"""The status with which the server has answered in the application's place."""
+
+
+def headers_of(scope: Scope) -> Headers:
+    """The headers of a request by name."""
+    found: Headers | None = scope.get(HEADERS)
+    return by_name(scope["headers"]) if found is None else found
+
 
 def by_name(given: Sequence[Header]) -> Headers:
     """Headers by name; several with the same name are joined to a list.

@@ -82,6 +82,11 @@ class WaitingLine:
         self._free = total
         self._line: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    @property
+    def length(self) -> int:
+        """How many stand in line."""
+        return len(self._line)
+
     @asynccontextmanager
     async def hold(self, count: int) -> AsyncIterator[None]:
         """Hold ``count`` bytes, at most all there are, once they are free."""

@@ -25,7 +25,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from serve.asgi import AsgiApplication, Header, Scope
+from serve.asgi import HEADERS, REFUSED, AsgiApplication, Header, Headers, Scope
 from serve.errors import HttpError, overloaded
 from serve.framing import (
     RequestLine,
@@ -69,6 +69,7 @@ class Shared:
         limits: on a client.
         arrived: counts what all clients have sent.
         connections: counts the clients.
+        refused: told the status of a refusal of what isn't a request yet.
         refusals: thins out the log.
     """
 
@@ -76,6 +77,7 @@ class Shared:
     limits: ClientLimits
     arrived: ArrivedBytes
     connections: OpenConnections
+    refused: Callable[[int], None] | None = None
     refusals: Seldom = field(default_factory=Seldom)
 
 
@@ -231,7 +233,7 @@ class Connection(asyncio.Protocol):
         self._is_in_head = False
         is_http_1_0 = self._line.version == "1.0"
         checked = check_headers(self._headers, is_http_1_0)
-        scope = self._scope()
+        scope = self._scope(checked.by_name)
         self._stop_timer()
         self._is_in_body = True
         self._body_left = checked.length
@@ -280,7 +282,7 @@ class Connection(asyncio.Protocol):
         cycle.more_body = False
         cycle.message_event.set()
 
-    def _scope(self) -> Scope:
+    def _scope(self, by_name: Headers) -> Scope:
         path, query = split_target(self._line.target)
         text = path.decode()
         return {
@@ -294,6 +296,7 @@ class Connection(asyncio.Protocol):
             "query_string": query,
             "root_path": "",
             "headers": self._headers,
+            HEADERS: by_name,
         }
 
     # The answer.
@@ -448,6 +451,7 @@ class Connection(asyncio.Protocol):
             return
         self._is_refused = True
         self._log_refusal(error)
+        self._note_refusal(error.status)
 
         cycle = self._cycle
         is_answered = cycle is None or cycle.response_complete
@@ -460,6 +464,13 @@ class Connection(asyncio.Protocol):
         self._transport.write_eof()
         self._flow.resume_reading()
         self._hang_up_after(self._limits.linger_s, self._transport.abort)
+
+    def _note_refusal(self, status: int) -> None:
+        cycle = self._cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.scope[REFUSED] = status  # type: ignore[literal-required]
+        elif self._shared.refused is not None:
+            self._shared.refused(status)
 
     def _log_refusal(self, error: HttpError) -> None:
         count = self._shared.refusals.count()

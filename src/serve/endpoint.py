@@ -13,7 +13,7 @@ Neither the rows of a long body nor its answer are ever held as a whole.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from movielens.errors import RequestError
@@ -22,6 +22,7 @@ from serve.formats.format import BodyParser
 from serve.formats.registry import FORMATS, Formats
 from serve.media_types import check_charset
 from serve.negotiation import Negotiated, RequestHeaders, negotiate
+from serve.operations.tally import Tally
 from serve.predicted_rows import predict_rows
 from serve.question_answers import QuestionAnswerer
 from serve.response import Response
@@ -62,8 +63,11 @@ def answer(
     headers: RequestHeaders,
     body: bytes,
     rules: AnswerRules = AnswerRules(),
+    tally: Tally | None = None,
 ) -> Response:
     """Read, predict and write.
+
+    ``tally`` counts what is predicted, if it is given.
 
     Raises:
         HttpError: 406 or 415, because of the headers.
@@ -76,7 +80,7 @@ def answer(
     check_charset(negotiated.charset, body)
     parsed = _parse(negotiated.parser, body, rules)
     if len(body) <= rules.short_bytes:
-        short = _answer_plain(served, parsed, negotiated, rules)
+        short = _answer_plain(served, parsed, negotiated, rules, tally)
         if short is not None:
             return short
 
@@ -88,7 +92,7 @@ def answer(
             bad_option = str(error)
     refuse_unknown = negotiated.options.refuse_unknown
     answerer = QuestionAnswerer(served.model, served.candidates, refuse_unknown)
-    writer = AnswerWriter(served, negotiated, answerer, parsed.shape)
+    writer = AnswerWriter(served, negotiated, answerer, parsed.shape, tally)
     blocks: Blocks
     if rules.lenient:
         if bad_option is not None:
@@ -100,20 +104,21 @@ def answer(
         blocks = check.read(parsed, keep=len(body) <= rules.kept_bytes)
         check.raise_first(bad_option, _has_header(negotiated))
 
-    def make_parts() -> Iterator[Part]:
+    def make_parts(writer: AnswerWriter) -> Iterator[Part]:
         return writer.parts(_placed(blocks(), rules.block_rows))
 
-    parts = make_parts()
+    parts = make_parts(writer)
     # A bug in a model shows itself here, while the status can still be 500.
     text, is_last = next(parts)
     if is_last:
         return Response(200, text, negotiated.media_type)
+    not_counted = replace(writer, tally=None)
     return Response(
         200,
         text,
         negotiated.media_type,
         more=(part.text for part in parts),
-        again=lambda: (part.text for part in make_parts()),
+        again=lambda: (part.text for part in make_parts(not_counted)),
     )
 
 
@@ -122,6 +127,7 @@ def _answer_plain(
     parsed: ParsedRequest,
     negotiated: Negotiated,
     rules: AnswerRules,
+    tally: Tally | None,
 ) -> Response | None:
     """The answer to a few plain rows, None if there is more to it.
 
@@ -137,6 +143,8 @@ def _answer_plain(
     if not rows.are_plain or len(rows.queries) > rules.block_rows:
         return None
     predicted = predict_rows(served.model, rows.queries)
+    if tally is not None:
+        tally.count_queries(served.model, rows.queries)
     text = negotiated.renderer.whole(predicted, parsed.shape, negotiated.style)
     return Response(200, text, negotiated.media_type)
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serve.asgi import Header, by_name
+from serve.asgi import Header, Headers, by_name
 from serve.errors import HttpError
 from serve.limits import ClientLimits
 
@@ -197,10 +197,12 @@ class BodyHeaders(NamedTuple):
     Attributes:
         length: in bytes, None if it comes in chunks.
         expects_100: whether the client waits for "100 Continue" before it sends it.
+        by_name: all headers by name.
     """
 
     length: int | None
     expects_100: bool
+    by_name: Headers
 
 
 def check_headers(headers: Sequence[Header], is_http_1_0: bool) -> BodyHeaders:
@@ -227,12 +229,12 @@ def check_headers(headers: Sequence[Header], is_http_1_0: bool) -> BodyHeaders:
     coding = given.get(b"transfer-encoding")
     if coding is None:
         length = int(given.get(b"content-length", 0))
-        return BodyHeaders(length, expects_100)
+        return BodyHeaders(length, expects_100, given)
     if is_http_1_0:
         raise HttpError(400, "HTTP/1.0 has no Transfer-Encoding, send Content-Length")
     if coding.lower() != b"chunked":
         raise HttpError(501, "the only Transfer-Encoding is chunked")
-    return BodyHeaders(None, expects_100)
+    return BodyHeaders(None, expects_100, given)
 
 
 def _is_twice(headers: Sequence[Header], wanted: bytes) -> bool:

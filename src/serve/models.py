@@ -217,6 +217,13 @@ class Models:
         with self._lock:
             return _described(self._loaded(name))
 
+    @property
+    def count(self) -> int:
+        """How many are loaded."""
+        with self._lock:
+            states = [entry.state for entry in self._entries.values()]
+        return states.count(_State.LOADED)
+
     def describe_all(self) -> list[dict[str, str]]:
         """All models, by name."""
         with self._lock:

@@ -55,6 +55,11 @@ class MultiModelApplication(Api):
             **self._routes,
         }
 
+    @property
+    def n_models(self) -> int:
+        """Models that are loaded."""
+        return self._models.count
+
     def _methods(self, path: str) -> Methods | None:
         match path.split("/")[1:]:
             case ["models", name] if name:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import resource
 import socket
+from typing import TYPE_CHECKING
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -15,6 +16,9 @@ from serve.connection import Connection, Shared
 from serve.limits import ClientLimits
 from serve.pressure import ArrivedBytes, OpenConnections
 from serve.resources import MIB
+
+if TYPE_CHECKING:
+    from serve.operations.observer import Observer
 
 # Descriptors of a worker for other things than connections: files, pipes, the loop.
 _OTHER_FILES = 48
@@ -31,14 +35,20 @@ class Server(uvicorn.Server):
         shared: by its connections.
         watch: the reading end of a pipe that the parent holds open, or None. It is
             closed when the parent ends, however it ends.
+        observer: told ten times a second what there is to do; or None.
     """
 
     def __init__(
-        self, config: uvicorn.Config, shared: Shared, watch: int | None = None
+        self,
+        config: uvicorn.Config,
+        shared: Shared,
+        watch: int | None = None,
+        observer: Observer | None = None,
     ) -> None:
         super().__init__(config)
         self._shared = shared
         self._watch = watch
+        self._observer = observer
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and watch the parent."""
@@ -51,6 +61,12 @@ class Server(uvicorn.Server):
         """Ten times a second."""
         if counter % 10 == 0:
             self._shared.connections.close_idle(self._shared.limits.keep_alive_s)
+        if self._observer is not None:
+            self._observer.sample(
+                len(self.server_state.tasks),
+                self._shared.connections.count,
+                self._shared.arrived.held,
+            )
         return await super().on_tick(counter)
 
     def _parent_ended(self, loop: asyncio.AbstractEventLoop, watch: int) -> None:
@@ -63,6 +79,7 @@ def make_server(
     watch: int | None = None,
     limits: ClientLimits = _DEFAULT_LIMITS,
     held_bytes: int = _DEFAULT_HELD_BYTES,
+    observer: Observer | None = None,
 ) -> Server:
     """A server; `uvicorn.Server.run` takes its socket.
 
@@ -73,13 +90,15 @@ def make_server(
         watch: as `Server` takes it.
         limits: on what a client may do.
         held_bytes: what all requests together may hold, as they came.
+        observer: of the application, or None.
     """
 
     shared = Shared(
-        application,
+        observer or application,
         limits,
         ArrivedBytes(held_bytes),
         OpenConnections(_most_connections(limits)),
+        None if observer is None else observer.refused,
     )
 
     def connect(
@@ -103,7 +122,7 @@ def make_server(
         proxy_headers=False,
         timeout_graceful_shutdown=limits.drain_s,
     )
-    return Server(config, shared, watch)
+    return Server(config, shared, watch, observer)
 
 
 def _allow_many_files() -> None:

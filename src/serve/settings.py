@@ -33,6 +33,7 @@ _LEAST_HELD_BYTES = 64 * MIB
 
 # Root itself is no user to become, and 2**32 - 1 means no user.
 _USER = re.compile(r"(?P<uid>[1-9][0-9]{0,8}):(?P<gid>[1-9][0-9]{0,8})", re.ASCII)
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII | re.IGNORECASE)
 
 _FLAGS = ("false", "true")
 _STRATEGIES = (MULTI_RECORD, SINGLE_RECORD)
@@ -40,6 +41,33 @@ _STRATEGIES = (MULTI_RECORD, SINGLE_RECORD)
 
 class SettingsError(HalfstarError):
     """Environment variables that can't be used; the message lists all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationsSettings:
+    """What is said of the requests, and where. By default nothing is.
+
+    Attributes:
+        metrics_port: TCP port of ``/metrics``; 0 for none.
+        request_log: whether each request is written to stdout.
+        emf_s: seconds from one line of metrics for CloudWatch to the next; 0 for none.
+        endpoint: the name under which CloudWatch has them.
+    """
+
+    metrics_port: int = 0
+    request_log: bool = False
+    emf_s: int = 0
+    endpoint: str = "halfstar"
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether there are metrics."""
+        return self.metrics_port > 0 or self.emf_s > 0
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether requests are counted or logged."""
+        return self.request_log or self.is_exported
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +86,7 @@ class ServeSettings:
         models_mib: memory for such models, in MiB; 0 for half of what there is.
         client_limits: on what a client may do.
         user: whom a server of one model becomes if it is started as root.
+        operations: what is said of the requests.
     """
 
     model_dir: Path
@@ -71,6 +100,7 @@ class ServeSettings:
     models_mib: int = 0
     client_limits: ClientLimits = ClientLimits()
     user: User | None = None
+    operations: OperationsSettings = OperationsSettings()
 
     @property
     def models_dir(self) -> Path:
@@ -148,10 +178,28 @@ class ServeSettings:
                 "HALFSTAR_MODELS_MIB", default=0, least=0, most=2**24
             ),
             user=reader.user("HALFSTAR_SERVE_USER"),
+            operations=_operations(reader, port),
         )
         if reader.faults:
             raise SettingsError("; ".join(reader.faults))
         return settings
+
+
+def _operations(reader: _Reader, port: int) -> OperationsSettings:
+    metrics_port = reader.number(
+        "HALFSTAR_METRICS_PORT", default=0, least=0, most=65535
+    )
+    if metrics_port == port:
+        reader.faults.append(
+            f"HALFSTAR_METRICS_PORT is {port}, which is the port of the server; "
+            "choose another"
+        )
+    return OperationsSettings(
+        metrics_port=metrics_port,
+        request_log=reader.choice("HALFSTAR_REQUEST_LOG", _FLAGS) == "true",
+        emf_s=reader.number("HALFSTAR_EMF_SECONDS", default=0, least=0, most=3600),
+        endpoint=reader.name("HALFSTAR_EMF_ENDPOINT", default="halfstar"),
+    )
 
 
 class _Reader:
@@ -189,6 +237,16 @@ class _Reader:
             f"{name} is {text!r}, expected a user and a group by number, like 1000:1000"
         )
         return None
+
+    def name(self, name: str, default: str) -> str:
+        """A name as SageMaker's endpoints have."""
+        text = self.env.get(name, "").strip()
+        if not text or _NAME.fullmatch(text):
+            return text or default
+        self.faults.append(
+            f"{name} is {text!r}, expected up to 63 letters, digits and hyphens"
+        )
+        return default
 
     def choice(self, name: str, values: tuple[str, ...]) -> str:
         """One of the values, upper or lower case; the first is the default."""

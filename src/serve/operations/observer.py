@@ -1,0 +1,106 @@
+"""Watches the requests of one worker, and counts them or logs them.
+
+It is an ASGI application around another. A server without metrics has none, so
+watching costs it nothing.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Protocol
+
+from serve.asgi import REFUSED, TALLY, Receive, Scope, Send
+from serve.operations.counters import INVOCATIONS, OTHER, ROUTES, Load, Slot
+from serve.operations.request_log import RequestLog
+from serve.operations.tally import Tally
+
+_ROUTE_OF = {f"/{route}": route for route in ROUTES if route != OTHER}
+_MODELS = "/models/"
+_INVOKE = "/invoke"
+_INTERNAL_ERROR = 500
+
+
+class Watched(Protocol):
+    """What is watched: an ASGI application."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a thread, or for memory."""
+
+    @property
+    def n_models(self) -> int:
+        """Models that are loaded."""
+
+
+class Observer:
+    """Watches an application.
+
+    Args:
+        application: answers the requests.
+        slot: of this worker.
+        log: where requests are written; None if they aren't.
+    """
+
+    def __init__(
+        self, application: Watched, slot: Slot, log: RequestLog | None
+    ) -> None:
+        self._application = application
+        self._slot = slot
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request, and take note of what came of it."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        tally = Tally()
+        scope[TALLY] = tally
+        began = perf_counter()
+        try:
+            await self._application(scope, receive, send)
+        except Exception:
+            tally.status = _INTERNAL_ERROR
+            raise
+        finally:
+            seconds = perf_counter() - began
+            # The server may have answered in the application's place.
+            tally.status = scope.get(REFUSED, tally.status)
+            route = route_of(scope["path"])
+            self._slot.count(route, tally, seconds)
+            if self._log is not None:
+                self._log.write(scope, route, tally, seconds)
+
+    def refused(self, status: int) -> None:
+        """What a client has sent was refused before it became a request."""
+        self._slot.refused(status)
+
+    def sample(self, in_progress: int, connections: int, arrived_bytes: int) -> None:
+        """Take note of what the worker is busy with."""
+        load = Load(
+            in_progress,
+            self._application.queued,
+            connections,
+            arrived_bytes,
+            self._application.n_models,
+        )
+        self._slot.set_load(load)
+
+
+def route_of(path: str) -> str:
+    """The one of `ROUTES` to which a path belongs.
+
+    Example:
+        >>> route_of("/models/a/invoke")
+        'invocations'
+        >>> route_of("/models/a")
+        'models'
+    """
+    route = _ROUTE_OF.get(path)
+    if route is not None:
+        return route
+    if not path.startswith(_MODELS):
+        return OTHER
+    return INVOCATIONS if path.endswith(_INVOKE) else "models"
