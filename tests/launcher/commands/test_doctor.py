@@ -135,3 +135,13 @@ def test_a_missing_docker_command_is_found(
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert "install Docker" in checks(launcher)["docker"]["found"]
+
+
+def test_what_could_not_be_looked_at_is_not_called_missing(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-nowhere-1")
+    lines = launcher("doctor").out.splitlines()
+    verdicts = {line.split()[1]: line.split()[0] for line in lines[1:]}
+    assert verdicts["region"] == "MISSING"
+    assert verdicts["bucket"] == "unknown"
