@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
                 return _fail(f"{where}: {error.strerror or error}", FAILURE)
             case _:
                 said = f"a bug: {type(error).__name__}: {error}"
-                how = "--debug before the command shows the trace"
+                how = "--debug shows the trace"
                 return _fail(f"{said}; {how}", BUG)
 
     if returned == INTERRUPTED:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 from launcher.config import Config
 from launcher.errors import AwsError, ConfigError
 from launcher.kinds import means_absent
+from launcher.permissions import permissions_of
 from launcher.requests import Request
 from launcher.s3_uri import S3Uri
 from launcher.validate import validate
@@ -45,21 +47,11 @@ _BAD_CREDENTIALS = {
     "AuthFailure",
     "InvalidSignatureException",
 }
-# Operations whose IAM permission has another name.
-_PERMISSIONS = {
-    "s3:HeadBucket": "s3:ListBucket",
-    "s3:HeadObject": "s3:GetObject",
-    "s3:ListObjectsV2": "s3:ListBucket",
-    "s3:ListObjectVersions": "s3:ListBucketVersions",
-    "s3:DeleteObjects": "s3:DeleteObjectVersion",
-    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
-    "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
-    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
-    "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
-    "s3:PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
-}
-# Services whose permissions have another prefix than botocore's name.
-_SIGNING_NAMES = {"sagemaker-runtime": "sagemaker"}
+# AWS's own words: what was refused, on what, and by which kind of policy.
+_ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
+_RESOURCE = re.compile(r"on resource: (\S+)")
+_NO_ALLOW = re.compile(r"because no ([\w -]+?) allows")
+_DENY = re.compile(r"with an explicit deny in an? ([\w -]*(?:policy|boundary))")
 _THROTTLED = {"ThrottlingException", "Throttling", "TooManyRequestsException"}
 _ATTEMPTS = 5
 
@@ -75,6 +67,9 @@ _BEGINNINGS = {
 _WEB_PAGE = (b"<html", b"<!doctype html")
 _BEGINNING_BYTES = 1024
 _CHECK_THE_WAY = "check AWS_ENDPOINT_URL and the proxy (HTTPS_PROXY, NO_PROXY)"
+
+
+_log = logging.getLogger(__name__)
 
 
 class Aws:
@@ -177,7 +172,7 @@ class Aws:
             InvalidRequestError: before anything is sent.
             AwsError: with the call, the cause and what to do.
         """
-        validate(request)
+        _check(request)
         client = self.client(request.service)
         method = getattr(client, _method_name(request.operation))
         parameters = {
@@ -232,7 +227,7 @@ class Aws:
             AwsError: as `send`.
         """
         request = Request(service, operation, parameters)
-        validate(request)
+        _check(request)
         client = self.client(service)
         paginator = client.get_paginator(_method_name(operation))
         with _errors_of(request):
@@ -251,7 +246,7 @@ class Aws:
             InvalidRequestError: before anything is sent.
             AwsError: as `send`.
         """
-        validate(request)
+        _check(request)
         from boto3.exceptions import S3UploadFailedError
         from botocore.exceptions import ClientError
 
@@ -272,16 +267,16 @@ class Aws:
             raise AwsError(f"s3 PutObject {key}: {error}") from error
 
 
-def permission(request: Request) -> str:
-    """The IAM action that a request needs.
+def _check(request: Request) -> None:
+    """Check a request before it is sent.
 
-    Example:
-        >>> permission(Request("s3", "HeadObject"))
-        's3:GetObject'
+    Raises:
+        InvalidRequestError: the service model doesn't allow it.
+        LookupError: the table of permissions doesn't have it.
     """
-    service = _SIGNING_NAMES.get(request.service, request.service)
-    action = f"{service}:{request.operation}"
-    return _PERMISSIONS.get(action, action)
+    permissions_of(request)
+    validate(request)
+    _log.debug("%s %s", request.service, request.operation)
 
 
 def _method_name(operation: str) -> str:
@@ -393,7 +388,7 @@ def _client_error(request: Request, response: Mapping[str, Any]) -> AwsError:
     message = " ".join(str(error.get("Message", "")).split())
     call = f"{request.service} {request.operation}"
     if code in _DENIED:
-        advice = _missing_statement(request, message)
+        advice = _advice_on_denial(request, message)
         return AwsError(f"{call}: permission denied ({message}); {advice}", code)
     if code in _BAD_CREDENTIALS:
         return AwsError(
@@ -417,16 +412,30 @@ def _client_error(request: Request, response: Mapping[str, Any]) -> AwsError:
     return AwsError(f"{call}: {code}: {message}", code, is_absent=is_absent)
 
 
-def _missing_statement(request: Request, message: str) -> str:
-    resource = re.search(r"on resource: (arn:\S+)", message)
+def _advice_on_denial(request: Request, message: str) -> str:
+    """What to do about a missing permission, from AWS's own message.
+
+    It names the action, which isn't always the request's: to start a job with a role
+    takes ``iam:PassRole``. Some messages name nothing; then it is the request's action.
+    """
+    denied = _DENY.search(message)
+    if denied is not None:
+        return (
+            f"an explicit deny in a {denied[1]} refuses it, which no other statement "
+            "can allow: ask whoever looks after that policy"
+        )
+    action = _ACTION.search(message)
+    resource = _RESOURCE.search(message)
     statement = {
         "Effect": "Allow",
-        "Action": permission(request),
-        "Resource": resource[1] if resource else "*",
+        "Action": action[1] if action else permissions_of(request)[0].action,
+        "Resource": resource[1].rstrip(".,;") if resource else "*",
     }
+    missing = _NO_ALLOW.search(message)
+    policy = missing[1] if missing else "policy"
     return (
-        "add this statement to the policy of whoever runs the launcher: "
-        f"{json.dumps(statement)}"
+        f"add this statement to the {policy} of whoever runs the launcher: "
+        f"{json.dumps(statement)}; `launcher policy` prints all that it needs"
     )
 
 

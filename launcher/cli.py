@@ -13,8 +13,8 @@ All of these modules are imported for ``launcher --help``, so what is slow to im
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -39,9 +39,8 @@ from launcher.commands.stop import stop
 from launcher.commands.train import train
 from launcher.commands.transform import transform
 from launcher.commands.tune import tune
-from launcher.config import FILE
 from launcher.local.cli import app as local
-from launcher.options import CommandLine, given_settings, parse_assignments
+from launcher.options import with_common_options
 
 app = typer.Typer(
     name="launcher",
@@ -52,78 +51,63 @@ app = typer.Typer(
 )
 
 
-@app.callback()
 def before_the_command(
     context: typer.Context,
-    config_file: Annotated[
-        Path, typer.Option("--config", metavar="FILE", help="Configuration file.")
-    ] = FILE,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Any setting; `launcher config` lists them.",
-        ),
-    ] = None,
-    region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
-    profile: Annotated[
-        str | None, typer.Option(help="Profile of the AWS configuration files.")
-    ] = None,
-    endpoint_url: Annotated[
-        str | None, typer.Option(help="One address for all AWS services.")
-    ] = None,
-    registry: Annotated[
-        str | None,
-        typer.Option(metavar="HOST", help="Registry to use instead of ECR's own host."),
-    ] = None,
-    poll_seconds: Annotated[
-        float, typer.Option(help="Time between two looks at a job.", min=0.05)
-    ] = 5.0,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the trace of an error.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print it.")] = False,
 ) -> None:
     """Build and push the image, run it on SageMaker, and clean up. Each command is
     planned before it is performed.
     """
-    own_options = {
-        "region": region,
-        "profile": profile,
-        "endpoint_url": endpoint_url,
-        "registry": registry,
-    }
-    command_line: CommandLine = context.obj
-    command_line.path = config_file
-    command_line.options = {
-        **given_settings(own_options),
-        **parse_assignments(assignments or [], "--set"),
-    }
-    command_line.poll_seconds = poll_seconds
-    command_line.debug = debug
+    if version:
+        from importlib.metadata import version as version_of
+
+        print(f"launcher {version_of('halfstar')}")
+        raise typer.Exit()
     if context.invoked_subcommand is None:
         print(context.get_help())
 
 
+app.callback()(with_common_options(before_the_command))
+
+
+def add(
+    command: Callable[..., None], *, without: tuple[str, ...] = (), **settings: Any
+) -> None:
+    """Add a command to the list.
+
+    Args:
+        command: its function.
+        without: common options whose names mean something else to it.
+        **settings: of typer's command.
+    """
+    app.command(**settings)(with_common_options(command, without=without))
+
+
 # The list of commands, in the order of `launcher --help`.
-app.command()(init)
-app.command()(config)
-app.command()(doctor)
-app.command()(data)
-app.command(context_settings=build_command.CONTEXT_SETTINGS)(build)
-app.command()(push)
-app.command()(train)
-app.command()(tune)
-app.command()(report)
-app.command()(compare)
-app.command()(deploy)
-app.command()(predict)
-app.command()(recommend)
-app.command()(play)
-app.command()(transform)
-app.command()(register)
-app.command()(status)
-app.command()(logs)
-app.command()(stop)
-app.command()(cleanup)
+add(init)
+add(config)
+add(doctor)
+add(data)
+# Docker has options of its own.
+add(
+    build,
+    without=("output_format",),
+    context_settings=build_command.CONTEXT_SETTINGS,
+)
+add(push)
+add(train)
+add(tune)
+add(report)
+add(compare)
+add(deploy)
+add(predict)
+add(recommend)
+add(play)
+# Its --output is a file.
+add(transform, without=("output_format",))
+add(register)
+add(status)
+add(logs)
+add(stop)
+add(cleanup)
 app.add_typer(local, name="local")

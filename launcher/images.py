@@ -38,6 +38,8 @@ _HELPER = """#!/bin/sh
 printf '{"ServerURL":"%s","Username":"%s","Secret":"%s"}' \
     "$HALFSTAR_REGISTRY_HOST" "$HALFSTAR_REGISTRY_USER" "$HALFSTAR_REGISTRY_PASSWORD"
 """
+# The tag of the newest image.
+LATEST = "latest"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _TIMEOUT_SECONDS = 30
 
@@ -75,9 +77,13 @@ class LocalImage:
             if part not in ("", UNKNOWN)
         ]
         if not known:
-            return ("latest",)
+            return (LATEST,)
         dirty = "-dirty" if self.revision.endswith("-dirty") else ""
-        return ("-".join(known) + dirty, "latest")
+        return ("-".join(known) + dirty, LATEST)
+
+    def own_tag(self, tag: str) -> str:
+        """A tag that no other image has: with the image's id."""
+        return f"{tag}-{self.short_id}"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

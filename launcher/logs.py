@@ -33,12 +33,22 @@ class LogFollower:
         There are none as long as there is no log.
         """
         for stream in self._streams():
-            while events := self._next_events(stream):
-                for message in events:
-                    yield stream, message.rstrip("\n")
+            for message in self._new_messages(stream):
+                yield stream, message.rstrip("\n")
 
-    def _next_events(self, stream: str) -> list[str]:
-        token = self._tokens.get(stream)
+    def _new_messages(self, stream: str) -> Iterator[str]:
+        """The messages of a stream since the last call.
+
+        A page may be empty and yet not be the last: that is the one after which the
+        token stays the same.
+        """
+        while True:
+            before = self._tokens.get(stream)
+            yield from self._next_page(stream, before)
+            if self._tokens[stream] == before:
+                return
+
+    def _next_page(self, stream: str, token: str | None) -> list[str]:
         go_on = {"nextToken": token} if token else {}
         answer = self.aws.read(
             "logs",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from launcher.config import Config
@@ -38,7 +39,18 @@ def tags(config: Config) -> dict[str, str]:
 
 def tag_list(config: Config) -> list[dict[str, str]]:
     """The same tags in the form that most services take."""
-    return [{"Key": key, "Value": value} for key, value in tags(config).items()]
+    return as_list(tags(config))
+
+
+def missing_tags(config: Config, found: Mapping[str, str]) -> list[dict[str, str]]:
+    """Those of our tags that something hasn't got, or with another value."""
+    missing = dict(tags(config).items() - found.items())
+    return as_list(dict(sorted(missing.items())))
+
+
+def as_list(by_key: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags in the form that most services take."""
+    return [{"Key": key, "Value": value} for key, value in by_key.items()]
 
 
 def bucket(config: Config, account_id: str) -> str:
@@ -91,6 +103,17 @@ def search_term(config: Config) -> str:
     return fitted(config.name, TUNING_NAME_LENGTH - _SUFFIX_LENGTH)
 
 
+def is_of_work(config: Config, name: str) -> bool:
+    """Whether only this project names its work so: its whole name, and a hash.
+
+    A tuning job's training jobs have its name and more. False says nothing where the
+    project's name was cut.
+    """
+    whole = re.escape(fitted(config.name, len(config.name)))
+    hashed = rf"[0-9a-f]{{{_HASH_LENGTH}}}(-\d{{1,4}})?(-\d{{3}}-[0-9a-f]{{8}})?"
+    return re.fullmatch(f"{whole}-{hashed}", name) is not None
+
+
 def for_work(
     prefix: str, work: Any, attempt: int = 1, longest: int = NAME_LENGTH
 ) -> str:
@@ -115,9 +138,13 @@ def for_work(
             f"{prefix} has {_MAX_ATTEMPTS} attempts at the same work: "
             "set another `name`"
         )
-    canonical = json.dumps(work, sort_keys=True).encode()
-    digest = hashlib.sha256(canonical).hexdigest()[:_HASH_LENGTH]
-    name = f"{fitted(prefix, longest - _SUFFIX_LENGTH)}-{digest}"
+    canonical = json.dumps(work, sort_keys=True)
+    whole = fitted(prefix, len(prefix))
+    cut = fitted(prefix, longest - _SUFFIX_LENGTH)
+    # Two long names may be cut to the same beginning.
+    told_apart = canonical if cut == whole else f"{whole} {canonical}"
+    digest = hashlib.sha256(told_apart.encode()).hexdigest()[:_HASH_LENGTH]
+    name = f"{cut}-{digest}"
     return name if attempt == 1 else f"{name}-{attempt}"
 
 

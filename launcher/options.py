@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,25 +20,124 @@ if TYPE_CHECKING:
     from launcher.session import Session
 
 
+class OutputFormat(StrEnum):
+    """How results are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 @dataclass
 class CommandLine:
-    """The options before the command, and the session of the command.
+    """The options that every command has, and the session of the command.
 
     Attributes:
         path: the configuration file.
+        path_is_given: whether the user has named it.
         options: settings by key.
+        as_json: print results as JSON.
         poll_seconds: between two looks at something that is waited for.
         debug: show the trace of an error.
         session: the command's, for the entry point to say what was interrupted.
     """
 
     path: Path = FILE
-    options: Mapping[str, object] = field(default_factory=dict)
+    path_is_given: bool = False
+    options: dict[str, object] = field(default_factory=dict)
+    as_json: bool = False
     poll_seconds: float = 5.0
     debug: bool = False
     session: Session | None = None
 
 
+def _take(
+    command_line: CommandLine,
+    *,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help=f"Configuration file ({FILE})."),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Any setting; `launcher config` lists them.",
+        ),
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile of the AWS configuration files.")
+    ] = None,
+    endpoint_url: Annotated[
+        str | None, typer.Option(help="One address for all AWS services.")
+    ] = None,
+    registry: Annotated[
+        str | None,
+        typer.Option(metavar="HOST", help="Registry to use instead of ECR's own host."),
+    ] = None,
+    poll_seconds: Annotated[
+        float | None,
+        typer.Option(help="Time between two looks at a job (5).", min=0.05),
+    ] = None,
+    output_format: Annotated[
+        OutputFormat | None,
+        typer.Option("-o", "--output", help="How results are printed (text)."),
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the trace of an error.")
+    ] = False,
+) -> None:
+    """Add to a command line what was given before or after the command."""
+    if config_file is not None:
+        command_line.path = config_file
+        command_line.path_is_given = True
+    given = {
+        "region": region,
+        "profile": profile,
+        "endpoint_url": endpoint_url,
+        "registry": registry,
+    }
+    command_line.options |= given_settings(given)
+    command_line.options |= parse_assignments(assignments or [], "--set")
+    if poll_seconds is not None:
+        command_line.poll_seconds = poll_seconds
+    if output_format is not None:
+        command_line.as_json = output_format is OutputFormat.JSON
+    command_line.debug |= debug
+
+
+def with_common_options(
+    command: Callable[..., None], *, without: Iterable[str] = ()
+) -> Callable[..., None]:
+    """A command that has the options of every command as well.
+
+    They may stand before the command and after it. After it, they come last in its
+    help.
+
+    Args:
+        command: its first parameter is the context.
+        without: common options whose names mean something else to this command.
+    """
+    common = dict(inspect.signature(_take, eval_str=True).parameters)
+    for name in ("command_line", *without):
+        del common[name]
+
+    @functools.wraps(command)
+    def run(context: typer.Context, **values: Any) -> None:
+        taken = {name: values.pop(name) for name in common}
+        _take(context.obj, **taken)
+        command(context, **values)
+
+    # typer reads the options from the signature, which must not have names of types.
+    own = inspect.signature(command, eval_str=True)
+    parameters = [*own.parameters.values(), *common.values()]
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Ask nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 DryRun = Annotated[
     bool,
@@ -45,7 +147,8 @@ DryRun = Annotated[
     ),
 ]
 Detach = Annotated[
-    bool, typer.Option("--detach", help="Start the job, don't wait for its end.")
+    bool,
+    typer.Option("--detach", "--no-wait", help="Start it, don't wait for its end."),
 ]
 Again = Annotated[
     bool, typer.Option("--again", help="Run work again that is completed already.")
@@ -71,6 +174,7 @@ def start_session(
     *,
     settings: Mapping[str, object] | None = None,
     needs_region: bool = True,
+    writes_file: bool = False,
 ) -> Session:
     """The session of a command.
 
@@ -81,6 +185,7 @@ def start_session(
         settings: settings by key that the command's own options give; None for an
             option that wasn't given.
         needs_region: fail if no region is configured.
+        writes_file: the command makes the configuration file if there is none.
 
     Raises:
         ConfigError: the configuration can't be used.
@@ -88,15 +193,20 @@ def start_session(
     from launcher.session import Session, fill_in_region
 
     command_line: CommandLine = context.obj
+    path = command_line.path
+    if command_line.path_is_given and not writes_file and not path.exists():
+        raise ConfigError(
+            f"{path} doesn't exist: check --config, or run `launcher init`"
+        )
     options = {**command_line.options, **given_settings(settings or {})}
-    config, sources = Config.load(command_line.path, os.environ, options)
+    config, sources = Config.load(path, os.environ, options)
     if needs_region:
         config = fill_in_region(config)
     command_line.session = Session(
         config,
         sources,
-        path=command_line.path,
-        as_json=as_json,
+        path=path,
+        as_json=as_json or command_line.as_json,
         dry_run=dry_run,
         poll_seconds=command_line.poll_seconds,
     )

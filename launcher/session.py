@@ -16,6 +16,7 @@ from typing import Any
 
 from launcher.aws import Aws
 from launcher.config import FILE, Config, Sources
+from launcher.errors import LauncherError
 from launcher.execute import Executor
 from launcher.redaction import redacted
 from launcher.requests import Action
@@ -78,6 +79,18 @@ class Session:
         """Print a line that says what is being done now."""
         self.doing = text.strip()
         self.say(text)
+
+    def confirm(self, question: str) -> None:
+        """Ask on the terminal.
+
+        Raises:
+            LauncherError: the answer isn't yes, or nobody can be asked.
+        """
+        if not sys.stdin.isatty():
+            raise LauncherError("nobody can be asked here: add --yes")
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise LauncherError("nothing was changed")
 
     def perform(
         self, plan: Sequence[Action], if_empty: str

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
-
 import typer
 
-from launcher.errors import LauncherError
-from launcher.options import DryRun, Json, start_session
+from launcher.options import DryRun, Json, Yes, start_session
 from launcher.plans.cleanup import plan_cleanup, plan_stops
 from launcher.session import Session
 from launcher.tables import resource_table
@@ -17,7 +13,7 @@ from launcher.world.inventory import Resource, read_inventory
 
 def cleanup(
     context: typer.Context,
-    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -29,10 +25,10 @@ def cleanup(
         session.emit({list_name: []}, "nothing of ours is left")
         return
 
-    if not dry_run and not as_json:
+    if not dry_run and not session.as_json:
         session.say(resource_table(found))
     if not dry_run and not yes:
-        confirm(f"delete these {len(found)}, with all that is in them?")
+        session.confirm(f"delete these {len(found)}, with all that is in them?")
     stops = plan_stops(found)
     if stops and not dry_run:
         session.executor.perform(stops)
@@ -53,16 +49,3 @@ def _deletable(session: Session) -> list[Resource]:
         for resource in found
         if resource.kind != "transform job" or resource.is_under_way
     ]
-
-
-def confirm(question: str) -> None:
-    """Ask on the terminal.
-
-    Raises:
-        LauncherError: the answer isn't yes, or nobody can be asked.
-    """
-    if not sys.stdin.isatty():
-        raise LauncherError("nobody can be asked here: add --yes")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise LauncherError("nothing was deleted")

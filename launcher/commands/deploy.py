@@ -10,7 +10,11 @@ from launcher import names
 from launcher.kinds import ENDPOINT
 from launcher.options import DryRun, Json, OfJob, start_session
 from launcher.plans.hosting import config_name, model_name, plan_deploy, settle
-from launcher.world.endpoints import read_hosting
+from launcher.world.endpoints import (
+    keep_instance_count,
+    read_endpoint,
+    read_hosting,
+)
 from launcher.world.jobs import chosen_training_job, trained_model
 
 
@@ -44,12 +48,14 @@ def deploy(
     training_job = chosen_training_job(aws, config, job)
     training_job_name = training_job["TrainingJobName"]
     trained = trained_model(aws, config, training_job)
+    found = read_endpoint(aws, config)
+    if found.status in ENDPOINT.under_way and found.ours and not dry_run:
+        session.executor.perform([settle(endpoint)])
+        found = read_endpoint(aws, config)
+    config = keep_instance_count(config, session.sources, found)
     model = model_name(config, trained)
     wanted = config_name(config, account, trained)
-    state = read_hosting(aws, config, model, wanted)
-    if state.status in ENDPOINT.under_way and state.ours and not dry_run:
-        session.executor.perform([settle(endpoint)])
-        state = read_hosting(aws, config, model, wanted)
+    state = read_hosting(aws, found, model, wanted)
 
     plan = plan_deploy(config, account, trained, state)
     session.resume = "SageMaker goes on; run the same command again to wait for it"

@@ -36,11 +36,20 @@ class Finding:
         good: whether it is as it should be.
         found: what it is.
         fix: how to mend a fault, empty if ``found`` says it already.
+        looked: whether it could be looked at.
     """
 
     good: bool
     found: str
     fix: str = ""
+    looked: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """In one word."""
+        if not self.looked:
+            return "unknown"
+        return "ok" if self.good else "MISSING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,8 @@ class Check:
 
         for needed in self.needs:
             if needed in faulty:
-                return Finding(False, "not looked at", f"mend {needed} first")
+                fix = f"mend {needed} first"
+                return Finding(False, "not looked at", fix, looked=False)
         try:
             finding = self.look(session)
         except (LauncherError, HalfstarError) as error:
@@ -77,21 +87,21 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     """
     session = start_session(context, as_json, needs_region=False)
     findings: dict[str, Finding] = {}
-    faulty: list[str] = []
+    unusable: list[str] = []
     for check in _checks(session.config):
-        finding = check.run(session, faulty)
+        finding = check.run(session, unusable)
         findings[check.what] = finding
         if not finding.good:
-            faulty.append(check.what)
+            unusable.append(check.what)
 
     value = [{"what": what, **asdict(each)} for what, each in findings.items()]
     rows: list[tuple[str, str, str]] = []
     for what, each in findings.items():
         said = f"{each.found}; {each.fix}" if each.fix else each.found
-        rows.append(("ok" if each.good else "MISSING", what, said))
+        rows.append((each.verdict, what, said))
     session.emit(value, text_table(("", "what", "found"), rows))
-    if faulty:
-        raise LauncherError(f"not ready: {', '.join(faulty)}")
+    if unusable:
+        raise LauncherError(f"not ready: {', '.join(unusable)}")
 
 
 def _checks(config: Config) -> list[Check]:
@@ -245,9 +255,11 @@ def _quota(session: Session, name: str, needed: int) -> Finding:
         limits = {quota["QuotaName"]: quota["Value"] for quota in quotas}
     except AwsError as error:
         # Nothing else needs the quotas, so they may stay unknown.
-        return Finding(True, f"the quota can't be read ({error.code or error})")
+        found = f"the quota can't be read ({error.code or error})"
+        return Finding(True, found, looked=False)
     if name not in limits:
-        return Finding(True, f"AWS lists no quota named {name!r}")
+        found = f"AWS lists no quota named {name!r}"
+        return Finding(True, found, looked=False)
     limit = limits[name]
     if limit < needed:
         return Finding(

@@ -20,7 +20,7 @@ def init(
     """Write halfstar.toml; create the bucket, the execution role and the ECR
     repository.
     """
-    session = start_session(context, as_json, dry_run)
+    session = start_session(context, as_json, dry_run, writes_file=True)
     config = session.config
     account = session.account
     aws = session.aws

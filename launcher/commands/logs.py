@@ -31,7 +31,7 @@ def logs(
     while True:
         for stream, message in follower.new_lines():
             is_empty = False
-            _print_line(stream, message, as_json)
+            _print_line(stream, message, session.as_json)
         may_say_more = resource.is_under_way or resource.state == IN_SERVICE
         if not follow or not may_say_more:
             break

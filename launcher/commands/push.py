@@ -12,6 +12,7 @@ from launcher.images import local_image, registry_access, remote_image
 from launcher.options import DryRun, Json, start_session
 from launcher.plans.images import plan_push
 from launcher.plans.setup import plan_repository
+from launcher.requests import PushImage
 from launcher.world.images import repository_uri
 from launcher.world.resources import read_repository
 
@@ -37,17 +38,27 @@ def push(
     repository = names.repository(config)
     plan = plan_repository(config, read_repository(aws, config))
     access = registry_access(aws, config.registry)
-    found = {tag: remote_image(access, repository, tag) for tag in local.tags}
+    # The tag with the image's id is needed only where the one without is taken.
+    candidates = {*local.tags, *(local.own_tag(tag) for tag in local.tags)}
+    found = {tag: remote_image(access, repository, tag) for tag in sorted(candidates)}
     uri = repository_uri(aws, config, session.account)
     plan += plan_push(config, local, uri, found)
     answers = session.perform(plan, "the registry has this image already")
     if answers is None:
         return
 
-    # What was pushed now, or else before. By now all tags name the same image.
+    # What was pushed now, or else before.
     pushed = [answer["digest"] for answer in answers if "digest" in answer]
-    earlier = [remote.digest for remote in found.values() if remote]
-    digest = (pushed or earlier)[0]
+    earlier = {
+        tag: remote.digest
+        for tag, remote in found.items()
+        if remote is not None and remote.is_of(local)
+    }
+    tags = set(earlier)
+    for action in plan:
+        if isinstance(action, PushImage):
+            tags.update(action.tags)
+    digest = [*pushed, *earlier.values()][0]
     image_uri = f"{uri}@{digest}"
-    value = {"image_uri": image_uri, "digest": digest, "tags": list(local.tags)}
+    value = {"image_uri": image_uri, "digest": digest, "tags": sorted(tags)}
     session.emit(value, image_uri)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,7 @@ from launcher.aws import Aws
 from launcher.errors import ForeignError
 from launcher.kinds import MODEL_PACKAGE, MODEL_PACKAGE_GROUP
 from launcher.options import DryRun, Json, OfJob, start_session
-from launcher.plans.model_package import plan_register
+from launcher.plans.model_package import plan_approval, plan_register
 from launcher.world.inventory import packages_of
 from launcher.world.jobs import chosen_training_job, read_evaluation, trained_model
 from launcher.world.resources import is_ours
@@ -41,10 +41,14 @@ def register(
         )
 
     registered = _packages_by_model(aws, group) if found else {}
-    arn = registered.get(trained.model_data)
-    if arn is not None:
+    package = registered.get(trained.model_data)
+    if package is not None:
         name = training_job["TrainingJobName"]
-        if session.perform([], f"{name} is registered already") is not None:
+        status = package.get("ModelApprovalStatus", "")
+        arn = package["ModelPackageArn"]
+        approval = plan_approval(arn, status) if approve else []
+        said = f"{name} is registered already, and {status}"
+        if session.perform(approval, said) is not None:
             session.emit({"model_package": arn}, arn)
         return
 
@@ -64,13 +68,13 @@ def register(
         session.emit({"model_package": arn}, arn)
 
 
-def _packages_by_model(aws: Aws, group: str) -> dict[str, str]:
-    """The ARN of each package of a group, by the address of its model archive."""
-    found: dict[str, str] = {}
+def _packages_by_model(aws: Aws, group: str) -> dict[str, dict[str, Any]]:
+    """Each package of a group as described, by the address of its model archive."""
+    found: dict[str, dict[str, Any]] = {}
     for entry in packages_of(aws, group):
         arn = entry["ModelPackageArn"]
         described = aws.send(MODEL_PACKAGE.request("Describe", arn))
         inference = described.get("InferenceSpecification", {})
         for container in inference.get("Containers", []):
-            found[container.get("ModelDataUrl", "")] = arn
+            found[container.get("ModelDataUrl", "")] = described
     return found

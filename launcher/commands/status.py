@@ -25,6 +25,9 @@ def status(
     if name:
         found = [find_job_or_endpoint(aws, config, name)]
     else:
-        found = [*read_jobs(aws, config), *read_endpoints(aws, config)]
+        jobs = read_jobs(aws, config, trust_names=True)
+        found = [*jobs, *read_endpoints(aws, config)]
     shown = resource_table(found) if found else "no jobs, no endpoints"
+    if name and found[0].reason:
+        shown += f"\n\n{found[0].reason}"
     session.emit([resource.to_json() for resource in found], shown)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from launcher.kinds import ABSENT
 from launcher.options import DryRun, Json, start_session
 from launcher.plans.cleanup import plan_stops
 from launcher.plans.hosting import plan_deletion
@@ -26,5 +27,11 @@ def stop(
     else:
         plan = plan_stops([resource])
     what = f"{resource.kind} {name}"
-    if session.perform(plan, f"{what} is {resource.state} already") is not None:
-        session.emit({"stopped": name, "kind": resource.kind}, f"{what} is stopped")
+    answers = session.perform(plan, f"{what} has ended already")
+    if answers is None:
+        return
+    # The last action waits for the state in which it ends.
+    state = answers[-1]["state"] if answers else resource.state
+    shown = "deleted" if state == ABSENT else state
+    value = {"kind": resource.kind, "name": name, "state": shown}
+    session.emit(value, f"{what} is {shown}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -65,11 +65,31 @@ def train(
     described = follow(session, "training job", job.name)
     evaluation = read_evaluation(session.aws, described)
     metrics = described.get("FinalMetricDataList", [])
+    billed = billing_line(described)
     value = {
         "training_job": job.name,
         "status": described["TrainingJobStatus"],
         "model": described["ModelArtifacts"]["S3ModelArtifacts"],
         "metrics": {metric["MetricName"]: metric["Value"] for metric in metrics},
+        "billable_seconds": described.get("BillableTimeInSeconds"),
         "evaluation": evaluation.to_json(),
     }
-    session.emit(value, outcome_text(job.name, evaluation, output_archive(described)))
+    outcome = outcome_text(job.name, evaluation, output_archive(described))
+    session.emit(value, f"{outcome}\n{billed}" if billed else outcome)
+
+
+def billing_line(job: dict[str, Any]) -> str:
+    """What a job is billed for, for people; empty if SageMaker doesn't say.
+
+    Spot jobs are billed for less time than they took.
+    """
+    billed = job.get("BillableTimeInSeconds")
+    if billed is None:
+        return ""
+    resources = job["ResourceConfig"]
+    count = resources["InstanceCount"]
+    said = f"billed: {billed:,} s of {count} x {resources['InstanceType']}"
+    took = job.get("TrainingTimeInSeconds", 0)
+    if billed < took:
+        said += f", {1 - billed / took:.0%} less than the {took:,} s that it took"
+    return said

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from launcher import names
+from launcher.config import Config
 from launcher.following import already_there, follow
 from launcher.kinds import TUNING_JOB
 from launcher.options import (
@@ -15,6 +17,7 @@ from launcher.options import (
     DryRun,
     Hyperparameters,
     Json,
+    Yes,
     hyperparameter_settings,
     start_session,
 )
@@ -35,6 +38,7 @@ def tune(
     objective: Annotated[
         str | None, typer.Option(help="Metric, such as test:rmse.")
     ] = None,
+    yes: Yes = False,
     detach: Detach = False,
     again: Again = False,
     as_json: Json = False,
@@ -56,6 +60,11 @@ def tune(
     search_term = names.search_term(config)
     found = read_attempts(session.aws, TUNING_JOB, containing=search_term)
     job = plan_tuning(config, inputs, found, again)
+    if job.actions and not session.dry_run:
+        session.say(most_work(config))
+        # A script has decided already.
+        if not yes and sys.stdin.isatty():
+            session.confirm("start it?")
     if session.perform(job.actions, already_there("tuning job", job)) is None:
         return
     if detach:
@@ -78,3 +87,15 @@ def tune(
     table = text_table(("hyperparameter", "value"), rows)
     session.say("`launcher deploy` serves the best model")
     session.emit(value, f"{job.name}: best is {best_name}\n\n{table}")
+
+
+def most_work(config: Config) -> str:
+    """How much a tuning job can come to, for people."""
+    jobs = config.tuning_max_jobs
+    count = config.training_instance_count
+    hours = jobs * count * config.training_max_seconds / 3600
+    return (
+        f"at most {jobs} training jobs, {config.tuning_parallel_jobs} at a time, each "
+        f"up to {config.training_max_seconds:,} s on {count} x "
+        f"{config.training_instance_type}: at most {hours:,.1f} instance hours"
+    )

@@ -121,4 +121,5 @@ def _empty_bucket(account: Account, bucket: Resource) -> Iterator[Action]:
         yield Call(
             f"delete {len(objects)} objects and versions of bucket {bucket.name}",
             Request("s3", "DeleteObjects", parameters),
+            deletes=True,
         )

@@ -44,20 +44,25 @@ def plan_model(config: Config, trained: TrainedModel, has_model: bool) -> list[A
     if has_model:
         return []
     name = model_name(config, trained)
+    parameters = {
+        "ModelName": name,
+        "PrimaryContainer": container_of(config, trained),
+        "ExecutionRoleArn": trained.role_arn,
+        "Tags": names.tag_list(config),
+    }
+    request = Request("sagemaker", "CreateModel", parameters)
+    return [Call(f"create model {name}", request)]
+
+
+def container_of(config: Config, trained: TrainedModel) -> dict[str, Any]:
+    """Image, archive and variables of what serves a model."""
     container: dict[str, Any] = {
         "Image": trained.image,
         "ModelDataUrl": trained.model_data,
     }
     if config.environment:
         container["Environment"] = dict(config.environment)
-    parameters = {
-        "ModelName": name,
-        "PrimaryContainer": container,
-        "ExecutionRoleArn": trained.role_arn,
-        "Tags": names.tag_list(config),
-    }
-    request = Request("sagemaker", "CreateModel", parameters)
-    return [Call(f"create model {name}", request)]
+    return container
 
 
 def plan_deploy(

@@ -1,5 +1,8 @@
 """What ``launcher push`` sends: the image, under those tags that the registry doesn't
 have for it yet.
+
+Only ``latest`` moves from image to image. Jobs are described by the other tags, so one
+that names another image already gets the new image's id as well.
 """
 
 from __future__ import annotations
@@ -8,7 +11,7 @@ from collections.abc import Mapping
 
 from launcher.config import Config
 from launcher.errors import ImageError
-from launcher.images import LocalImage, RemoteImage
+from launcher.images import LATEST, LocalImage, RemoteImage
 from launcher.requests import Action, PushImage
 
 
@@ -40,6 +43,9 @@ def plan_push(
     missing: list[str] = []
     for tag in image.tags:
         remote = found.get(tag)
+        if remote is not None and not remote.is_of(image) and tag != LATEST:
+            tag = image.own_tag(tag)
+            remote = found.get(tag)
         if remote is None or not remote.is_of(image):
             missing.append(tag)
     if not missing:

@@ -15,7 +15,7 @@ from typing import Any
 
 from launcher import names
 from launcher.config import Config
-from launcher.errors import LauncherError
+from launcher.errors import ConfigError, LauncherError
 from launcher.kinds import COMPLETED, TRAINING_JOB
 from launcher.plans.data import PREFIX
 from launcher.redaction import without_secrets
@@ -131,15 +131,15 @@ def plan_tuning(
     others are searched. The arguments are those of `plan_training`.
 
     Raises:
-        ConfigError: hyperparameters that the job would refuse.
-        LauncherError: there is no data in the bucket, or the job doesn't report the
-            objective.
+        ConfigError: hyperparameters that the job would refuse, or an objective that it
+            doesn't report.
+        LauncherError: there is no data in the bucket.
     """
     check_hyperparameters(config.hyperparameters)
     objective = config.tuning_objective
     metrics = [definition["Name"] for definition in metric_definitions()]
     if objective not in metrics:
-        raise LauncherError(
+        raise ConfigError(
             f"tuning.objective is {objective!r}, expected one of {', '.join(metrics)}"
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from launcher import names
 from launcher.config import Config
+from launcher.plans.hosting import container_of
 from launcher.requests import Action, Call, Request
 from launcher.s3_uri import S3Uri
 from launcher.world.account import Account
@@ -17,7 +18,17 @@ from launcher.world.jobs import TrainedModel
 if TYPE_CHECKING:
     from movielens.evaluation import Evaluation
 
+_APPROVED = "Approved"
 _CONTENT_TYPES = ["text/csv", "application/json", "application/jsonlines"]
+
+
+def plan_approval(arn: str, status: str) -> list[Action]:
+    """Mark a registered package as approved, unless it is."""
+    if status == _APPROVED:
+        return []
+    parameters = {"ModelPackageArn": arn, "ModelApprovalStatus": _APPROVED}
+    request = Request("sagemaker", "UpdateModelPackage", parameters)
+    return [Call(f"approve model package {arn.partition('/')[2]}", request)]
 
 
 def plan_register(
@@ -60,7 +71,6 @@ def plan_register(
     )
 
     instances = sorted({config.hosting_instance_type, config.transform_instance_type})
-    container = {"Image": trained.image, "ModelDataUrl": trained.model_data}
     statistics = {"ContentType": "application/json", "S3Uri": str(uploaded)}
     # Names of properties have no colons.
     properties = {
@@ -72,7 +82,7 @@ def plan_register(
         "ModelPackageGroupName": group,
         "ModelPackageDescription": f"Trained by {job_name}",
         "InferenceSpecification": {
-            "Containers": [container],
+            "Containers": [container_of(config, trained)],
             "SupportedContentTypes": _CONTENT_TYPES,
             "SupportedResponseMIMETypes": _CONTENT_TYPES,
             "SupportedRealtimeInferenceInstanceTypes": instances,
@@ -80,7 +90,7 @@ def plan_register(
         },
         "ModelMetrics": {"ModelQuality": {"Statistics": statistics}},
         "CustomerMetadataProperties": properties,
-        "ModelApprovalStatus": "Approved" if approve else "PendingManualApproval",
+        "ModelApprovalStatus": _APPROVED if approve else "PendingManualApproval",
     }
     register = Call(
         f"register the model of {job_name}",

@@ -22,6 +22,7 @@ from launcher.world.resources import (
     Ownership,
     RepositoryState,
     RoleState,
+    missing_role,
 )
 
 REPOSITORY_LIFECYCLE = {
@@ -109,9 +110,10 @@ def _complete_bucket(
         request = Request("s3", operation, {**account.owned(name), **parameters})
         plan.append(Call(f"{verb} bucket {name}", request))
 
-    if not state.tagged:
-        tags = {"TagSet": names.tag_list(config)}
-        put("tag", "PutBucketTagging", Tagging=tags)
+    if names.missing_tags(config, state.tags):
+        # The request replaces all tags, also those that others have set.
+        tags = names.as_list({**state.tags, **names.tags(config)})
+        put("tag", "PutBucketTagging", Tagging={"TagSet": tags})
     if not state.private:
         put(
             "block public access to",
@@ -148,10 +150,7 @@ def plan_role(config: Config, account: Account, state: RoleState) -> list[Action
     name = names.role(config)
     if config.role:
         if state.ownership == "absent":
-            raise LauncherError(
-                f"role {config.role} doesn't exist: create it, "
-                "or remove `role` from the configuration"
-            )
+            raise LauncherError(missing_role(config))
         return []
 
     trust = trust_policy(account)
@@ -177,6 +176,10 @@ def plan_role(config: Config, account: Account, state: RoleState) -> list[Action
 
     _is_managed(state.ownership, "role", name, named=False)
     plan: list[Action] = []
+    missing = names.missing_tags(config, state.tags)
+    if missing:
+        tags = {"RoleName": name, "Tags": missing}
+        plan.append(Call(f"tag role {name}", Request("iam", "TagRole", tags)))
     if state.trust != trust:
         update = {"RoleName": name, "PolicyDocument": json.dumps(trust)}
         request = Request("iam", "UpdateAssumeRolePolicy", update)
@@ -222,6 +225,11 @@ def plan_repository(config: Config, state: RepositoryState) -> list[Action]:
     if not _is_managed(state.ownership, "repository", name, named=named):
         return []
     plan: list[Action] = []
+    missing = names.missing_tags(config, state.tags)
+    if missing:
+        tagging = {"resourceArn": state.arn, "tags": missing}
+        request = Request("ecr", "TagResource", tagging)
+        plan.append(Call(f"tag repository {name}", request))
     if not state.scans:
         scan = {"repositoryName": name, "imageScanningConfiguration": scanning}
         request = Request("ecr", "PutImageScanningConfiguration", scan)

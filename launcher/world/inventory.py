@@ -9,7 +9,7 @@ from typing import Any
 from launcher import names
 from launcher.aws import Aws
 from launcher.config import Config
-from launcher.errors import LauncherError
+from launcher.errors import AwsError, InvalidRequestError, LauncherError
 from launcher.kinds import (
     ENDPOINT,
     ENDPOINT_CONFIG,
@@ -25,6 +25,8 @@ from launcher.logs import log_of
 from launcher.world.account import Account
 from launcher.world.resources import is_ours, read_bucket, read_repository, read_role
 
+_ENDPOINTS: dict[Kind, SageMakerKind] = {"endpoint": ENDPOINT}
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -35,6 +37,7 @@ class Resource:
         name: its name, or its ARN if it has no name.
         state: its state in its service's words, or what it holds.
         created: ISO 8601, empty if its service doesn't say.
+        reason: why it failed, empty if it hasn't.
         parts: what must be deleted before it. A bucket has ``(key, version)`` pairs,
             log streams have ``(group, stream)`` pairs.
     """
@@ -43,6 +46,7 @@ class Resource:
     name: str
     state: str = ""
     created: str = ""
+    reason: str = ""
     parts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
@@ -53,12 +57,15 @@ class Resource:
 
     def to_json(self) -> dict[str, str]:
         """For ``--json``, without the parts."""
-        return {
+        described = {
             "kind": self.kind,
             "name": self.name,
             "state": self.state,
             "created": self.created,
         }
+        if self.reason:
+            described["reason"] = self.reason
+        return described
 
 
 def read_inventory(aws: Aws, config: Config, account: Account) -> list[Resource]:
@@ -76,20 +83,38 @@ def read_inventory(aws: Aws, config: Config, account: Account) -> list[Resource]
     ]
 
 
-def read_jobs(aws: Aws, config: Config) -> Iterator[Resource]:
-    """Training, tuning and transform jobs."""
+def read_jobs(
+    aws: Aws, config: Config, *, trust_names: bool = False
+) -> Iterator[Resource]:
+    """Training, tuning and transform jobs.
+
+    Args:
+        aws: where to look.
+        config: whose jobs.
+        trust_names: take a job for ours if only we give such a name, without asking for
+            its tags. That is enough to show it, but not to delete it.
+    """
     for label, kind in JOBS.items():
-        for entry in _listed(aws, config, kind):
-            state = entry[kind.state_member]
-            yield Resource(label, entry[kind.name_member], state, _created(entry))
+        for entry in _listed(aws, config, kind, trust_names=trust_names):
+            yield _resource(label, kind, entry)
 
 
 def read_endpoints(aws: Aws, config: Config) -> Iterator[Resource]:
     """Endpoints of any kind."""
     # An endpoint can have been given a name of its own, so the search isn't narrowed.
     for entry in _listed(aws, config, ENDPOINT, narrowed=False):
-        state = entry["EndpointStatus"]
-        yield Resource("endpoint", entry["EndpointName"], state, _created(entry))
+        yield _resource("endpoint", ENDPOINT, entry)
+
+
+def _resource(label: Kind, kind: SageMakerKind, entry: dict[str, Any]) -> Resource:
+    """A job or an endpoint, from an entry of a list or a description."""
+    return Resource(
+        label,
+        entry[kind.name_member],
+        entry[kind.state_member],
+        _created(entry),
+        reason=entry.get("FailureReason", ""),
+    )
 
 
 def find_job_or_endpoint(aws: Aws, config: Config, name: str) -> Resource:
@@ -98,9 +123,13 @@ def find_job_or_endpoint(aws: Aws, config: Config, name: str) -> Resource:
     Raises:
         LauncherError: there is none.
     """
-    for resource in (*read_endpoints(aws, config), *read_jobs(aws, config)):
-        if resource.name == name:
-            return resource
+    for label, kind in {**JOBS, **_ENDPOINTS}.items():
+        try:
+            described = aws.send_or_none(kind.request("Describe", name))
+        except InvalidRequestError:  # nothing of this kind can have that name
+            continue
+        if described and is_ours(aws, config, described[kind.arn_member]):
+            return _resource(label, kind, described)
     raise LauncherError(
         f"none of our jobs and endpoints is named {name}: `launcher status` lists them"
     )
@@ -131,12 +160,13 @@ def _packages(aws: Aws, config: Config) -> Iterator[Resource]:
 
 def packages_of(aws: Aws, group: str) -> Iterator[dict[str, Any]]:
     """The entries of ListModelPackages for a group."""
-    return aws.pages(
+    listed = aws.pages(
         "sagemaker",
         MODEL_PACKAGE.list_operation,
         MODEL_PACKAGE.list_member,
         ModelPackageGroupName=group,
     )
+    return _while_there(listed)
 
 
 def _job_logs(aws: Aws, jobs: list[Resource]) -> Iterator[Resource]:
@@ -176,7 +206,7 @@ def _streams(aws: Aws, group: str, prefix: str) -> tuple[tuple[str, str], ...]:
         logGroupName=group,
         logStreamNamePrefix=prefix,
     )
-    return tuple((group, stream["logStreamName"]) for stream in listed)
+    return tuple((group, stream["logStreamName"]) for stream in _while_there(listed))
 
 
 def _has_log_group(aws: Aws, name: str) -> bool:
@@ -200,7 +230,8 @@ def _storage(aws: Aws, config: Config, account: Account) -> Iterator[Resource]:
     if read_repository(aws, config).ownership == "ours":
         name = names.repository(config)
         images = aws.pages("ecr", "ListImages", "imageIds", repositoryName=name)
-        yield Resource("repository", name, f"{len(list(images))} images")
+        n_images = len(list(_while_there(images)))
+        yield Resource("repository", name, f"{n_images} images")
 
     if not config.role and read_role(aws, config).ownership == "ours":
         yield Resource("role", names.role(config))
@@ -210,12 +241,27 @@ def _versions(aws: Aws, bucket: str, account: Account) -> Iterator[tuple[str, st
     """Key and version of everything in a bucket."""
     for member in ("Versions", "DeleteMarkers"):
         owned = account.owned(bucket)
-        for entry in aws.pages("s3", "ListObjectVersions", member, **owned):
+        listed = aws.pages("s3", "ListObjectVersions", member, **owned)
+        for entry in _while_there(listed):
             yield entry["Key"], entry["VersionId"]
 
 
+def _while_there(listed: Iterator[Any]) -> Iterator[Any]:
+    """The entries of a list, which ends if what it is about is deleted meanwhile."""
+    try:
+        yield from listed
+    except AwsError as error:
+        if not error.is_absent:
+            raise
+
+
 def _listed(
-    aws: Aws, config: Config, kind: SageMakerKind, *, narrowed: bool = True
+    aws: Aws,
+    config: Config,
+    kind: SageMakerKind,
+    *,
+    narrowed: bool = True,
+    trust_names: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """The entries of a list operation that carry our tag.
 
@@ -225,7 +271,8 @@ def _listed(
     search = {"NameContains": names.search_term(config)} if narrowed else {}
     listed = aws.pages("sagemaker", kind.list_operation, kind.list_member, **search)
     for entry in listed:
-        if is_ours(aws, config, entry[kind.arn_member]):
+        trusted = trust_names and names.is_of_work(config, entry[kind.name_member])
+        if trusted or is_ours(aws, config, entry[kind.arn_member]):
             yield entry
 
 

@@ -127,7 +127,7 @@ def chosen_training_job(aws: Aws, config: Config, name: str | None) -> dict[str,
         LauncherError: there is no such job.
     """
     if name is not None:
-        return describe_training_job(aws, name)
+        return _completed(describe_training_job(aws, name))
 
     listed = aws.pages(
         "sagemaker",
@@ -146,6 +146,24 @@ def chosen_training_job(aws: Aws, config: Config, name: str | None) -> dict[str,
             return _best_of_its_search(aws, describe_training_job(aws, found))
     raise LauncherError(
         "there is no completed training job with a model: run `launcher train`"
+    )
+
+
+def _completed(job: dict[str, Any]) -> dict[str, Any]:
+    """The job, if it is completed.
+
+    Raises:
+        LauncherError: it isn't, so it has no model.
+    """
+    state = job["TrainingJobStatus"]
+    if state == COMPLETED:
+        return job
+    name = job["TrainingJobName"]
+    reason = job.get("FailureReason")
+    said = f"{state}: {reason}" if reason else state
+    raise LauncherError(
+        f"training job {name} has no model to use, it is {said}; "
+        "`launcher status` lists those that are Completed"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from launcher import names
@@ -33,7 +33,7 @@ class BucketState:
 
     ownership: Ownership
     region: str = ""
-    tagged: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
     private: bool = False
     encrypted: bool = False
     versioned: bool = False
@@ -48,6 +48,7 @@ class RoleState:
     arn: str = ""
     trust: Mapping[str, Any] | None = None
     policy: Mapping[str, Any] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,13 @@ class RepositoryState:
     uri: str = ""
     scans: bool = False
     lifecycle: Mapping[str, Any] | None = None
+    arn: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_bucket(aws: Aws, config: Config, account: Account) -> BucketState:
     """The bucket; one of another account is foreign, whether or not we may look."""
-    name = names.bucket(config, account.id)
-    owned = account.owned(name)
+    owned = account.owned(names.bucket(config, account.id))
     try:
         aws.read("s3", "HeadBucket", **owned)
     except AwsError as error:
@@ -72,13 +74,22 @@ def read_bucket(aws: Aws, config: Config, account: Account) -> BucketState:
         if error.code in _CLOSED_BUCKET_CODES:
             return BucketState("foreign")
         raise
+    try:
+        return _read_properties(aws, config, owned)
+    except AwsError as error:
+        # Somebody else's `cleanup` may have deleted it since.
+        if error.is_absent:
+            return BucketState("absent")
+        raise
 
+
+def _read_properties(aws: Aws, config: Config, owned: Mapping[str, str]) -> BucketState:
+    """The properties of a bucket that lets us look."""
     tags = (aws.read_or_none("s3", "GetBucketTagging", **owned) or {}).get("TagSet", [])
-    tagged = _has_our_tag(config, tags)
     versions = aws.read("s3", "ListObjectVersions", **owned, MaxKeys=1)
     is_empty = not versions.keys() & {"Versions", "DeleteMarkers"}
     ownership: Ownership = "foreign"
-    if tagged:
+    if _has_our_tag(config, tags):
         ownership = "ours"
     elif is_empty and not tags:
         ownership = "unclaimed"
@@ -93,7 +104,7 @@ def read_bucket(aws: Aws, config: Config, account: Account) -> BucketState:
     return BucketState(
         ownership,
         region=str(location or "us-east-1"),
-        tagged=tagged,
+        tags=_by_key(tags),
         private=len(blocked) == 4 and all(blocked.values()),
         encrypted=encryption is not None,
         versioned=versioning.get("Status") == "Enabled",
@@ -109,7 +120,7 @@ def read_role(aws: Aws, config: Config) -> RoleState:
         return RoleState("absent")
 
     role = answer["Role"]
-    tags = aws.pages("iam", "ListRoleTags", "Tags", RoleName=name)
+    tags = list(aws.pages("iam", "ListRoleTags", "Tags", RoleName=name))
     policy = aws.read_or_none(
         "iam", "GetRolePolicy", RoleName=name, PolicyName=names.ROLE_POLICY
     )
@@ -118,6 +129,7 @@ def read_role(aws: Aws, config: Config) -> RoleState:
         role["Arn"],
         trust=_document(role["AssumeRolePolicyDocument"]),
         policy=_document(policy["PolicyDocument"]) if policy else None,
+        tags=_by_key(tags),
     )
 
 
@@ -130,12 +142,22 @@ def role_arn(aws: Aws, config: Config) -> str:
     if config.role.startswith("arn:"):
         return config.role
     role = read_role(aws, config)
+    if role.ownership == "absent" and config.role:
+        raise LauncherError(missing_role(config))
     if role.ownership == "absent":
         raise LauncherError(
             f"role {names.role(config)} doesn't exist: "
             "run `launcher init`, or set `role`"
         )
     return role.arn
+
+
+def missing_role(config: Config) -> str:
+    """What is said of a role that the user named and that doesn't exist."""
+    return (
+        f"role {config.role} doesn't exist: create it, "
+        "or mend or remove `role` in the configuration"
+    )
 
 
 def read_repository(aws: Aws, config: Config) -> RepositoryState:
@@ -155,18 +177,34 @@ def read_repository(aws: Aws, config: Config) -> RepositoryState:
         facts["repositoryUri"],
         scans=scanning.get("scanOnPush", False),
         lifecycle=parse_json(lifecycle["lifecyclePolicyText"]) if lifecycle else None,
+        arn=arn,
+        tags=_by_key(tags),
     )
 
 
 def is_ours(aws: Aws, config: Config, arn: str) -> bool:
-    """Whether a SageMaker resource carries our tag."""
-    tags = aws.pages("sagemaker", "ListTags", "Tags", ResourceArn=arn)
-    return _has_our_tag(config, tags)
+    """Whether a SageMaker resource carries our tag; one that is gone doesn't."""
+    ours = (names.TAG_KEY, config.name)
+    return ours in tags_of(aws, arn).items()
+
+
+def tags_of(aws: Aws, arn: str) -> dict[str, str]:
+    """The tags of a SageMaker resource; none if it is gone."""
+    try:
+        return _by_key(aws.pages("sagemaker", "ListTags", "Tags", ResourceArn=arn))
+    except AwsError as error:
+        if error.is_absent:
+            return {}
+        raise
 
 
 def _has_our_tag(config: Config, tags: Iterable[Mapping[str, str]]) -> bool:
     ours = (names.TAG_KEY, config.name)
     return any((tag["Key"], tag["Value"]) == ours for tag in tags)
+
+
+def _by_key(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in tags}
 
 
 def _document(policy: Any) -> Mapping[str, Any]:

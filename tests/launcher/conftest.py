@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -229,8 +229,7 @@ class Launcher:
 
     def __call__(self, *arguments: str) -> Result:
         self._capture.readouterr()
-        config = str(self.folder / "halfstar.toml")
-        code = main(["--config", config, "--poll-seconds", "0.05", *arguments])
+        code = main(["--poll-seconds", "0.05", *arguments])
         said = self._capture.readouterr()
         return Result(code, said.out, said.err)
 
@@ -260,6 +259,7 @@ def launcher(
 ) -> Launcher:
     point_environment_to(aws, tmp_path, monkeypatch)
     monkeypatch.setenv("HALFSTAR_DATA", str(small_csvs))
+    monkeypatch.chdir(tmp_path)
     return Launcher(tmp_path, capfd)
 
 
@@ -276,6 +276,15 @@ def connection(aws: AwsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The launcher's own way to the server."""
     point_environment_to(aws, tmp_path, monkeypatch)
     return Aws(Config(region=REGION, endpoint_url=aws.url))
+
+
+@pytest.fixture
+def connection_of(
+    aws: AwsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Aws]:
+    """The launcher's own way to an address."""
+    point_environment_to(aws, tmp_path, monkeypatch)
+    return lambda url: Aws(Config(region=REGION, endpoint_url=url))
 
 
 @pytest.fixture

@@ -55,7 +55,9 @@ def running(server: ThreadingHTTPServer) -> Iterator[None]:
     """Answers requests until the ``with`` block ends."""
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield
-    server.shutdown()
-    thread.join()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
     server.server_close()

@@ -9,22 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
-from launcher.aws import Aws, permission
-from launcher.config import Config
+from launcher.aws import Aws
 from launcher.errors import AwsError
 from launcher.ports import LOOPBACK, free_port
-from launcher.requests import Request
 from launcher.s3_uri import S3Uri
 from tests.launcher.conftest import (
-    REGION,
     AwsServer,
     Launcher,
     Result,
-    point_environment_to,
 )
 from tests.launcher.page_server import PageServer, running
 
@@ -66,15 +61,6 @@ def server() -> Iterator[RefusingServer]:
         yield server
 
 
-@pytest.fixture
-def connection_of(
-    aws: AwsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], Aws]:
-    """The launcher's own way to an address."""
-    point_environment_to(aws, tmp_path, monkeypatch)
-    return lambda url: Aws(Config(region=REGION, endpoint_url=url))
-
-
 def refused(
     launcher: Launcher, server: RefusingServer, code: str, message: str
 ) -> Result:
@@ -108,17 +94,46 @@ def test_credentials_that_are_refused_are_to_be_renewed(
     assert "is expired); renew them, or choose another profile" in said
 
 
-def test_a_denial_names_the_statement_for_the_very_resource(
+PASS_ROLE = "User: u is not authorized to perform: iam:PassRole on resource: arn:aws:r"
+
+
+def test_a_denial_is_answered_with_the_action_and_resource_that_the_service_names(
     launcher: Launcher, server: RefusingServer
 ) -> None:
-    action = "sagemaker:ListHyperParameterTuningJobs"
-    arn = "arn:aws:sagemaker:eu-central-1:123456789012:hyper-parameter-tuning-job/*"
-    message = (
-        f"User: u is not authorized to perform: {action} on resource: {arn} because"
-    )
+    because = "because no identity-based policy allows the iam:PassRole action"
+    message = f"{PASS_ROLE} {because}"
     said = refused(launcher, server, "AccessDeniedException", message).err
-    statement = json.loads(said[said.rindex("{") :])
-    assert statement == {"Effect": "Allow", "Action": action, "Resource": arn}
+    statement, _ = json.JSONDecoder().raw_decode(said[said.index("{") :])
+    assert statement == {
+        "Effect": "Allow",
+        "Action": "iam:PassRole",
+        "Resource": "arn:aws:r",
+    }
+    assert "add this statement to the identity-based policy" in said
+
+
+@pytest.mark.parametrize(
+    "policy", ["permissions boundary", "service control policy", "session policy"]
+)
+def test_a_denial_names_the_kind_of_policy_that_lacks_the_statement(
+    launcher: Launcher, server: RefusingServer, policy: str
+) -> None:
+    message = f"{PASS_ROLE} because no {policy} allows the iam:PassRole action"
+    said = refused(launcher, server, "AccessDeniedException", message).err
+    assert f"add this statement to the {policy} of" in said
+
+
+@pytest.mark.parametrize(
+    "policy",
+    ["identity-based policy", "service control policy", "permissions boundary"],
+)
+def test_an_explicit_deny_is_not_answered_with_an_allow(
+    launcher: Launcher, server: RefusingServer, policy: str
+) -> None:
+    message = f"{PASS_ROLE} with an explicit deny in a {policy}"
+    said = refused(launcher, server, "AccessDeniedException", message).err
+    assert f"an explicit deny in a {policy} refuses it" in said
+    assert "Allow" not in said
 
 
 @pytest.mark.slow
@@ -316,17 +331,3 @@ def test_a_proxy_that_nobody_runs_is_named(
     assert result.code == 1
     assert f'Failed to connect to proxy URL: "{nowhere}"' in result.err
     assert len(result.err.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("service", "operation", "action"),
-    [
-        ("sagemaker", "CreateModel", "sagemaker:CreateModel"),
-        ("sagemaker-runtime", "InvokeEndpoint", "sagemaker:InvokeEndpoint"),
-        ("s3", "HeadBucket", "s3:ListBucket"),
-    ],
-)
-def test_the_permission_of_a_call_is_what_iam_names_it(
-    service: str, operation: str, action: str
-) -> None:
-    assert permission(Request(service, operation)) == action

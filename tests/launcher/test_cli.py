@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -225,9 +226,9 @@ def test_ctrl_c_says_what_was_being_done(tmp_path: Path, data_dir: Path) -> None
             "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{silent.getsockname()[1]}",
             "HALFSTAR_DATA": str(data_dir),
         }
-        config = ("--config", str(tmp_path / "none.toml"))
         with subprocess.Popen(
-            [sys.executable, "-m", "launcher", *config, "data"],
+            [sys.executable, "-m", "launcher", "data"],
+            cwd=tmp_path,
             stderr=subprocess.PIPE,
             text=True,
             env=environment,
@@ -241,3 +242,68 @@ def test_ctrl_c_says_what_was_being_done(tmp_path: Path, data_dir: Path) -> None
             assert process.wait(30) == 130
     assert said.startswith("launcher: interrupted while: check ")
     assert said.strip().endswith("run the same command again to go on")
+
+
+@pytest.mark.parametrize(
+    "command", [command for command in COMMANDS if command != "init"]
+)
+def test_a_configuration_file_that_does_not_exist_is_wrong_input(
+    launcher: Launcher, command: str
+) -> None:
+    arguments = {
+        "predict": ("1:318",),
+        "recommend": ("1",),
+        "transform": ("rows.csv",),
+        "logs": ("name",),
+        "stop": ("name",),
+    }
+    (launcher.folder / "rows.csv").write_text("1,318\n")
+    given = ("--config", "prod.tmol", command, *arguments.get(command, ()))
+    result = launcher(*given)
+    assert (result.code, result.out) == (2, "")
+    assert "prod.tmol doesn't exist: check --config" in result.err
+
+
+def test_init_writes_the_configuration_file_that_does_not_exist(
+    launcher: Launcher,
+) -> None:
+    assert launcher("--config", "prod.toml", "init").code == 0
+    assert launcher("--config", "prod.toml", "status").code == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_options_of_every_command_are_in_its_help(
+    launcher: Launcher, command: str
+) -> None:
+    shown = launcher(command, "--help").out
+    for option in ("--config", "--set", "--region", "--profile", "--debug"):
+        assert option in shown
+
+
+def test_the_options_of_every_command_may_stand_after_it(launcher: Launcher) -> None:
+    options = ("--region", "eu-west-1", "--set", "name=mine", "-o", "json")
+    shown = launcher("config", *options).json
+    assert shown["region"]["value"] == "eu-west-1"
+    assert shown["name"]["value"] == "mine"
+    shown = launcher("--set", "tags.x=1", "config", "--set", "name=b", "--json").json
+    assert (shown["tags.x"]["value"], shown["name"]["value"]) == ("1", "b")
+
+
+def test_the_version_is_printed(launcher: Launcher) -> None:
+    assert launcher("--version").out == f"launcher {version('halfstar')}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (("trian",), "train"),
+        (("train", "--regoin", "x"), "--region"),
+        (("cleanup", "--yess"), "--yes"),
+    ],
+)
+def test_what_is_mistyped_is_answered_with_what_was_meant(
+    launcher: Launcher, typed: tuple[str, ...], meant: str
+) -> None:
+    result = launcher(*typed)
+    assert result.code == 2
+    assert meant in result.err

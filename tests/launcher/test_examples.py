@@ -7,11 +7,11 @@ from types import ModuleType
 
 import pytest
 
-from launcher import aws, kinds, names, options, queries, s3_uri, tables
+from launcher import kinds, names, options, permissions, queries, s3_uri, tables
 
 
 @pytest.mark.parametrize(
-    "module", [aws, kinds, names, options, queries, s3_uri, tables]
+    "module", [kinds, names, options, permissions, queries, s3_uri, tables]
 )
 def test_the_examples_of_a_module_are_true(module: ModuleType) -> None:
     result = doctest.testmod(module)

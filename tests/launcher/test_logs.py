@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -8,6 +10,8 @@ from launcher.aws import Aws
 from launcher.kinds import Kind
 from launcher.logs import LogFollower, log_of, metrics_of
 from tests.launcher.conftest import AwsServer
+from tests.launcher.page_server import running
+from tests.launcher.scripted_server import ScriptedServer
 from train.report import METRIC_NAMES, metric_line
 
 GROUP = "/aws/sagemaker/TrainingJobs"
@@ -39,6 +43,22 @@ def test_each_line_is_given_once(connection: Aws, aws: AwsServer) -> None:
 
     write(aws, "job/algo-2", "third")
     assert list(follower.new_lines()) == [("job/algo-2", "third")]
+
+
+def test_an_empty_page_is_not_the_end_of_a_log(
+    connection_of: Callable[[str], Aws],
+) -> None:
+    event = {"timestamp": 1, "message": "late", "ingestionTime": 1}
+    pages: list[dict[str, Any]] = [
+        {"events": [], "nextForwardToken": "f/1", "nextBackwardToken": "b/1"},
+        {"events": [event], "nextForwardToken": "f/2", "nextBackwardToken": "b/1"},
+        {"events": [], "nextForwardToken": "f/2", "nextBackwardToken": "b/1"},
+    ]
+    streams = {"logStreams": [{"logStreamName": "job/algo-1"}]}
+    server = ScriptedServer(DescribeLogStreams=[streams], GetLogEvents=pages)
+    with running(server):
+        follower = LogFollower(connection_of(server.url), GROUP, "job/")
+        assert list(follower.new_lines()) == [("job/algo-1", "late")]
 
 
 @pytest.mark.parametrize(

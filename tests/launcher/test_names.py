@@ -95,3 +95,26 @@ def test_the_search_term_is_in_every_name(project: str) -> None:
         return
     for longest in LONGEST:
         assert search_term in names.for_work(project, {}, 9999, longest)
+
+
+def test_names_that_are_cut_to_the_same_beginning_differ() -> None:
+    dev, prod = "recommendations-of-movies-dev", "recommendations-of-movies-prod"
+    derived = {names.for_work(name, {}, longest=32) for name in (dev, prod)}
+    assert len(derived) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "is_ours"),
+    [
+        ("halfstar-0123456789", True),
+        ("halfstar-0123456789-2", True),
+        ("halfstar-0123456789-2-001-0a1b2c3d", True),
+        ("halfstar-prod-0123456789", False),
+        ("halfstar-trained", False),
+        ("halfstar", False),
+    ],
+)
+def test_the_name_of_our_work_is_told_from_others(
+    config: Config, name: str, is_ours: bool
+) -> None:
+    assert names.is_of_work(config, name) is is_ours

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from launcher.aws import Aws
+from launcher.config import Config
+from launcher.execute import Executor
+from launcher.plans.cleanup import plan_cleanup
+from launcher.world.account import Account
+from launcher.world.inventory import packages_of, read_inventory
 from tests.launcher.conftest import BUCKET, REGION, AwsServer, Launcher, create_endpoint
 
 
@@ -75,3 +81,20 @@ def test_the_log_of_a_foreign_endpoint_is_left_alone(
     # Nobody's endpoint has the name now, so the log is what ours has left.
     deleted = launcher("cleanup", "--yes", "--json").json["deleted"]
     assert [entry["kind"] for entry in deleted] == ["log streams"]
+
+
+def test_what_somebody_else_deletes_meanwhile_is_no_failure(
+    prepared: Launcher, connection: Aws, config: Config, account: Account
+) -> None:
+    plan = plan_cleanup(account, read_inventory(connection, config, account))
+    assert len(plan) > 3
+    assert prepared("cleanup", "-y").code == 0
+    Executor(connection, report=lambda _: None).perform(plan)
+
+
+def test_a_list_ends_where_what_it_is_about_has_gone(
+    prepared: Launcher, connection: Aws, config: Config, account: Account
+) -> None:
+    assert prepared("cleanup", "--yes").code == 0
+    assert list(packages_of(connection, "halfstar")) == []
+    assert read_inventory(connection, config, account) == []

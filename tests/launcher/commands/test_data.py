@@ -89,3 +89,11 @@ def test_a_share_of_bad_rows_that_the_job_would_refuse_is_refused(
     result = launcher("--set", "hyperparameters.bad_row_share=2", "data")
     assert result.code == 2
     assert "hyperparameter bad_row_share is '2', expected a number" in result.err
+
+
+def test_a_missing_bucket_is_named_with_what_to_do(launcher: Launcher) -> None:
+    result = launcher("data")
+    assert result.code == 1
+    assert result.err.endswith(
+        f"launcher: there is no bucket {BUCKET}: run `launcher init`\n"
+    )

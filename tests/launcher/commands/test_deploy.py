@@ -5,6 +5,8 @@ Real endpoints are in tests/launcher/local.
 
 from __future__ import annotations
 
+import pytest
+
 from tests.launcher.commands.conftest import IMAGE_AND_ROLE
 from tests.launcher.conftest import AwsServer, Launcher
 
@@ -48,3 +50,13 @@ def test_a_foreign_endpoint_with_our_name_is_refused(
     result = launcher(*IMAGE_AND_ROLE, "deploy")
     assert result.code == 1
     assert "endpoint halfstar exists, but isn't ours" in result.err
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_number_of_instances_holds_until_another_is_given(launcher: Launcher) -> None:
+    assert launcher(*IMAGE_AND_ROLE, "deploy", "--instance-count", "2").code == 0
+    assert launcher(*IMAGE_AND_ROLE, "deploy", "--dry-run").json == {"plan": []}
+    one = ("deploy", "--instance-count", "1", "--dry-run")
+    plan = launcher(*IMAGE_AND_ROLE, *one).json["plan"]
+    variants = plan[0]["parameters"]["ProductionVariants"]
+    assert variants[0]["InitialInstanceCount"] == 1

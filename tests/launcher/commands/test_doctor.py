@@ -169,3 +169,13 @@ def test_an_image_for_gpus_fits_both(launcher: Launcher, tiny_image: str) -> Non
     finally:
         remove = ["docker", "image", "rm", "--force", name]
         subprocess.run(remove, check=True, capture_output=True)
+
+
+def test_what_could_not_be_looked_at_is_not_called_missing(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-nowhere-1")
+    lines = launcher("doctor").out.splitlines()
+    verdicts = {line.split()[1]: line.split()[0] for line in lines[1:]}
+    assert verdicts["region"] == "MISSING"
+    assert verdicts["bucket"] == "unknown"

@@ -76,7 +76,7 @@ def test_init_writes_a_file_that_is_read_again_and_left_alone(
     written = path.read_text()
     shown = launcher("config", "--json").json
     assert shown["region"] == {"value": REGION, "source": "$AWS_REGION"}
-    assert shown["hyperparameters.eta"] == {"value": "0.2", "source": str(path)}
+    assert shown["hyperparameters.eta"] == {"value": "0.2", "source": path.name}
     assert launcher("init").code == 0
     assert path.read_text() == written
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from movielens.evaluation import Evaluation
 from tests.examples import EVALUATION
 from tests.launcher.commands.conftest import IMAGE_AND_ROLE
@@ -31,3 +33,26 @@ def test_a_foreign_package_group_with_our_name_is_refused(
     result = launcher(*IMAGE_AND_ROLE, "register", "--job", trained)
     assert result.code == 1
     assert "model package group halfstar exists, but isn't ours" in result.err
+
+
+def test_a_registered_model_is_approved_afterwards(
+    launcher: Launcher, trained: str, aws: AwsServer
+) -> None:
+    arn = launcher(*IMAGE_AND_ROLE, "register", "--json").json["model_package"]
+    again = launcher(*IMAGE_AND_ROLE, "register", "--approve", "--json")
+    assert again.json == {"model_package": arn}
+    described = aws.client("sagemaker").describe_model_package(ModelPackageName=arn)
+    assert described["ModelApprovalStatus"] == "Approved"
+    third = launcher(*IMAGE_AND_ROLE, "register", "--approve")
+    assert f"{trained} is registered already, and Approved" in third.err
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_package_has_the_variables_of_the_containers(
+    launcher: Launcher, aws: AwsServer
+) -> None:
+    key = ("--set", "environment.HALFSTAR_SIGNING_KEY=00ff")
+    arn = launcher(*IMAGE_AND_ROLE, *key, "register", "--json").json["model_package"]
+    described = aws.client("sagemaker").describe_model_package(ModelPackageName=arn)
+    container = described["InferenceSpecification"]["Containers"][0]
+    assert container["Environment"] == {"HALFSTAR_SIGNING_KEY": "00ff"}

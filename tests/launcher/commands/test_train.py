@@ -5,6 +5,9 @@ Real jobs are in tests/launcher/local.
 
 from __future__ import annotations
 
+import pytest
+
+from launcher.commands.train import billing_line
 from launcher.outcome import outcome_text
 from launcher.s3_uri import S3Uri
 from movielens.evaluation import Evaluation
@@ -60,3 +63,32 @@ def test_a_completed_job_is_shown_with_its_evaluation(
     assert (result["training_job"], result["status"]) == (name, "Completed")
     assert result["model"] == f"s3://{BUCKET}/jobs/{name}/output/model.tar.gz"
     assert Evaluation.from_json(result["evaluation"]) == EVALUATION
+
+
+def test_a_role_that_is_set_and_does_not_exist_is_not_left_to_init(
+    launcher: Launcher,
+) -> None:
+    result = launcher(*IMAGE, "--set", "role=wrong", "train")
+    assert result.code == 1
+    assert "role wrong doesn't exist: create it, or mend or remove `role`" in result.err
+    assert "launcher init" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("took", "billed", "said"),
+    [
+        (100, 100, "billed: 100 s of 2 x ml.m5.large"),
+        (2000, 500, "500 s of 2 x ml.m5.large, 75% less than the 2,000 s that it took"),
+    ],
+)
+def test_what_a_job_is_billed_for_is_said(took: int, billed: int, said: str) -> None:
+    job = {
+        "BillableTimeInSeconds": billed,
+        "TrainingTimeInSeconds": took,
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2},
+    }
+    assert billing_line(job).endswith(said)
+
+
+def test_nothing_is_said_of_billing_where_sagemaker_says_nothing() -> None:
+    assert billing_line({}) == ""

@@ -23,3 +23,19 @@ def test_a_tuning_job_ends_with_its_best_training_job(prepared: Launcher) -> Non
     shown = prepared(*IMAGE, "tune")
     assert "is done already" in shown.err
     assert shown.out == started.out
+
+
+def test_how_much_a_search_can_come_to_is_said_before_it_starts(
+    prepared: Launcher,
+) -> None:
+    said = prepared(*IMAGE, "tune", "--max-jobs", "4", "--detach").err
+    assert (
+        "at most 4 training jobs, 2 at a time, each up to 3,600 s on 1 x ml.m5.large: "
+        "at most 4.0 instance hours" in said
+    )
+
+
+def test_a_metric_that_no_job_reports_is_wrong_input(prepared: Launcher) -> None:
+    result = prepared(*IMAGE, "tune", "--objective", "rmse")
+    assert result.code == 2
+    assert "tuning.objective is 'rmse', expected one of" in result.err

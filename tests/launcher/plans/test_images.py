@@ -15,6 +15,7 @@ IMAGE = LocalImage("sha256:" + "1" * 64, "linux/amd64", "0.1.0", "abcdef01234567
 SAME = RemoteImage(MANIFEST, IMAGE.image_id)
 OTHER = RemoteImage(MANIFEST, "sha256:other")
 VERSION, LATEST = IMAGE.tags
+OWN_TAG = IMAGE.own_tag(VERSION)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,9 @@ VERSION, LATEST = IMAGE.tags
         ({VERSION: SAME, LATEST: OTHER}, (LATEST,)),
         ({VERSION: None, LATEST: SAME}, (VERSION,)),
         ({VERSION: SAME, LATEST: SAME}, ()),
+        # Only `latest` moves: another image of this version keeps its tag.
+        ({VERSION: OTHER, LATEST: OTHER}, (OWN_TAG, LATEST)),
+        ({VERSION: OTHER, OWN_TAG: SAME, LATEST: SAME}, ()),
     ],
 )
 def test_an_image_is_pushed_under_the_tags_that_lack_it(

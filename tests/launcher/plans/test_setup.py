@@ -24,10 +24,14 @@ from launcher.validate import validate
 from launcher.world.account import Account
 from launcher.world.resources import BucketState, RepositoryState, RoleState
 
+OUR_TAGS = {"halfstar": "halfstar"}
+REPOSITORY = RepositoryState(
+    "ours", "uri", True, REPOSITORY_LIFECYCLE, arn="arn", tags=OUR_TAGS
+)
 COMPLETE = BucketState(
     "ours",
     "eu-central-1",
-    tagged=True,
+    tags={"halfstar": "halfstar"},
     private=True,
     encrypted=True,
     versioned=True,
@@ -141,13 +145,13 @@ def test_a_role_is_created_with_its_policy(config: Config, account: Account) -> 
 
 
 def test_a_half_made_role_gets_its_policy(config: Config, account: Account) -> None:
-    state = RoleState("ours", "arn", trust_policy(account), policy=None)
+    state = RoleState("ours", "arn", trust_policy(account), policy=None, tags=OUR_TAGS)
     assert operations(plan_role(config, account, state)) == ["PutRolePolicy"]
 
 
 def test_a_role_that_was_changed_is_corrected(config: Config, account: Account) -> None:
     policy = role_policy(config, account)
-    right = RoleState("ours", "arn", trust_policy(account), policy)
+    right = RoleState("ours", "arn", trust_policy(account), policy, OUR_TAGS)
     assert plan_role(config, account, right) == []
     changed = replace(right, trust={"Version": "2012-10-17", "Statement": []})
     assert operations(plan_role(config, account, changed)) == ["UpdateAssumeRolePolicy"]
@@ -186,12 +190,12 @@ def test_the_role_may_do_what_a_job_does_and_nothing_else(
     ("state", "expected"),
     [
         (RepositoryState("absent"), ["CreateRepository", "PutLifecyclePolicy"]),
-        (RepositoryState("ours", "uri", scans=True), ["PutLifecyclePolicy"]),
+        (replace(REPOSITORY, lifecycle=None), ["PutLifecyclePolicy"]),
         (
-            RepositoryState("ours", "uri", lifecycle=REPOSITORY_LIFECYCLE),
+            replace(REPOSITORY, scans=False),
             ["PutImageScanningConfiguration"],
         ),
-        (RepositoryState("ours", "uri", True, REPOSITORY_LIFECYCLE), []),
+        (REPOSITORY, []),
     ],
 )
 def test_a_repository_is_created_completed_or_left_alone(
@@ -207,3 +211,23 @@ def test_a_foreign_repository_is_refused_unless_the_user_named_it(
     with pytest.raises(ForeignError, match="repository halfstar"):
         plan_repository(config, foreign)
     assert plan_repository(replace(config, repository="theirs"), foreign) == []
+
+
+def test_tags_that_are_added_later_are_applied_beside_those_of_others(
+    config: Config, account: Account
+) -> None:
+    tagged = replace(config, tags={"team": "a"})
+    theirs = {"halfstar": "halfstar", "cost-centre": "7"}
+    (put,) = calls(plan_bucket(tagged, account, replace(COMPLETE, tags=theirs)))
+    pairs = put.request.parameters["Tagging"]["TagSet"]
+    assert {pair["Key"]: pair["Value"] for pair in pairs} == theirs | {"team": "a"}
+
+    (tag,) = calls(plan_repository(tagged, REPOSITORY))
+    assert tag.request.operation == "TagResource"
+    assert tag.request.parameters["tags"] == [{"Key": "team", "Value": "a"}]
+
+    policy = role_policy(tagged, account)
+    role = RoleState("ours", "arn", trust_policy(account), policy, OUR_TAGS)
+    (tag,) = calls(plan_role(tagged, account, role))
+    assert tag.request.operation == "TagRole"
+    assert tag.request.parameters["Tags"] == [{"Key": "team", "Value": "a"}]

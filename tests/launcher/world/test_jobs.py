@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Callable
 
 import pytest
 
@@ -28,6 +29,8 @@ from tests.launcher.conftest import (
     create_bucket,
     create_training_job,
 )
+from tests.launcher.page_server import running
+from tests.launcher.scripted_server import ScriptedServer
 
 
 def archive(name: str, text: str) -> bytes:
@@ -133,3 +136,25 @@ def test_a_model_is_served_by_the_jobs_own_image(
         model_data=f"s3://{BUCKET}/jobs/halfstar-1/output/model.tar.gz",
         role_arn=ROLE,
     )
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (
+            {"TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: why"},
+            "training job x has no model to use, it is Failed: AlgorithmError: why; ",
+        ),
+        ({"TrainingJobStatus": "InProgress"}, "it is InProgress; `launcher status`"),
+    ],
+)
+def test_a_job_that_has_not_completed_is_named_with_its_state_and_reason(
+    connection_of: Callable[[str], Aws],
+    config: Config,
+    facts: dict[str, str],
+    said: str,
+) -> None:
+    job = {"TrainingJobName": "x", "ModelArtifacts": {}, **facts}
+    server = ScriptedServer(DescribeTrainingJob=[job])
+    with running(server), pytest.raises(LauncherError, match=said):
+        chosen_training_job(connection_of(server.url), config, "x")

@@ -43,7 +43,7 @@ def test_an_empty_bucket_without_tags_is_unclaimed(
     create_bucket(aws)
     state = read_bucket(connection, config, account)
     assert (state.ownership, state.region) == ("unclaimed", REGION)
-    assert not state.tagged
+    assert not state.tags
     assert not state.versioned
 
 
@@ -63,7 +63,7 @@ def test_what_init_made_is_ours_and_complete(
     assert read_bucket(connection, config, account) == BucketState(
         "ours",
         REGION,
-        tagged=True,
+        tags={"halfstar": "halfstar"},
         private=True,
         encrypted=True,
         versioned=True,
