@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from movielens.machine import memory_bytes, resident_bytes, used_memory_bytes
 from movielens.manifest import Manifest
 from serve.operations.counters import Board, Totals
 from serve.proving import fingerprint
-from movielens.machine import memory_bytes, resident_bytes, used_memory_bytes
 
 # Enough to tell models apart, and short enough to read out.
 _SHOWN_DIGITS = 12
