@@ -21,7 +21,7 @@ test-quick: setup ## the tests that need neither Docker, nor a browser, nor much
 	$(BIN)/pytest -n auto -m "not docker and not browser and not slow and not sanitizer"
 test: setup ## all tests, in Docker too
 	$(BIN)/python -m container.engine
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
 test-sdk: setup ## AWS's own SDKs in local mode
 	$(BIN)/python -m container.engine
 	$(MAKE) -C tests/sdk environments

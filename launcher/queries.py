@@ -23,7 +23,7 @@ from movielens.columns import (
     TITLE,
     USER_ID,
 )
-from movielens.grammar import BLANKS, parse_id, parse_time
+from movielens.grammar import BLANKS, csv_fault, parse_id, parse_time
 
 COLUMNS = (USER_ID, MOVIE_ID, TIMESTAMP)
 # A first row that has one of these is a header.
@@ -181,16 +181,10 @@ def _rows(path: Path) -> Iterator[_Row]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise PairError(f"{place}: {_csv_fault(error)}") from error
+            raise PairError(f"{place}: {csv_fault(error)}") from error
         # A line break in quotes is no blank.
         if len(cells) > 1 or "".join(cells).strip(BLANKS):
             yield _Row(place, cells)
-
-
-def _csv_fault(error: csv.Error) -> str:
-    if str(error) == "unexpected end of data":
-        return "a quote is left open in the row that begins here: close it"
-    return f"{error}, expected CSV"
 
 
 def _no_rows(path: Path) -> PairError:

@@ -8,9 +8,7 @@ import codecs
 from pathlib import Path
 
 from launcher.errors import LauncherError
-from movielens.grammar import lone_cr_line
-
-_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+from movielens.grammar import is_utf_16, lone_cr_line
 
 
 def read_text(path: Path, fault: type[LauncherError]) -> str:
@@ -26,8 +24,7 @@ def read_text(path: Path, fault: type[LauncherError]) -> str:
         OSError: the file can't be read.
     """
     data = path.read_bytes()
-    # Without a mark, UTF-16 has a NUL beside each letter of the first word.
-    if data.startswith(_UTF_16_MARKS) or b"\0" in data[:4]:
+    if is_utf_16(data):
         raise fault(f"{path} is UTF-16, expected UTF-8: save it as UTF-8")
     try:
         text = data.decode("utf-8-sig")

@@ -42,11 +42,20 @@ SLOW_MODULES = {
 SANITIZER_WORDS = ("sanitizer", "hostile")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test the marks that apply to it."""
+    """Give each test the marks that apply to it, and its group.
+
+    `make test` runs each group in one process. Tests with Docker are one group, since
+    they share an image. It takes longest and comes first. Otherwise a module is a
+    group, since its tests share fixtures.
+    """
     for item in items:
+        group = item.path.stem
         if needs_docker(item):
             item.add_marker(pytest.mark.docker)
+            group = "docker"
+        item.add_marker(pytest.mark.xdist_group(group))
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
         if ends_with_any(item.path, SLOW_MODULES):

@@ -6,7 +6,6 @@ the channel (tags, links, a README, archives) is ignored. Files may be packed wi
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
 import gzip
@@ -34,7 +33,7 @@ from movielens.formats import (
     is_archive,
     sniff,
 )
-from movielens.grammar import is_blank, lone_cr_line
+from movielens.grammar import is_blank, is_utf_16, lone_cr_line
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,6 @@ HEAD_BYTES = 65_536
 PARQUET_MAGIC = b"PAR1"
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MOST_SHOWN = 60
 # ML-100K repeats u.data in ready-made splits: u1.base, u1.test and so on.
 _ML_100K_SPLIT = re.compile(r"u[1-5ab]\.(base|test)")
@@ -174,7 +172,7 @@ def _recognise(path: Path, name: str) -> ChannelFile:
         return ChannelFile(path, name, role, None, begins=",".join(columns))
     if is_archive(head):
         return ChannelFile(path, name, None, None, begins="", is_archive=True)
-    if head.startswith(_UTF_16_MARKS):
+    if is_utf_16(head):
         _check_that_utf_16_is_not_ours(head, name)
 
     text = head.decode("utf-8-sig", errors="replace")
@@ -186,8 +184,9 @@ def _recognise(path: Path, name: str) -> ChannelFile:
 
 def _check_that_utf_16_is_not_ours(head: bytes, name: str) -> None:
     """Raise a DataError if these are ratings or movies, which would be passed over."""
-    text = head.decode("utf-16", errors="replace")
-    if sniff(text) is not None:
+    # Without the marks and the NULs, the ASCII in it is left, in any byte order.
+    ascii_text = bytes(byte for byte in head if 0 < byte < 128).decode()
+    if sniff(ascii_text) is not None:
         raise DataError(f"{name} is UTF-16, not UTF-8: save the file as UTF-8")
 
 

@@ -22,10 +22,14 @@ on them.
 
 from __future__ import annotations
 
+import codecs
+import csv
 import re
 from datetime import UTC, datetime
 
 BLANKS = " \t\x1a"
+
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 _ID = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 _DECIMAL = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
@@ -112,3 +116,27 @@ def lone_cr_line(data: bytes) -> int | None:
     if found is None:
         return None
     return data.count(b"\n", 0, found.start()) + 1
+
+
+def is_utf_16(data: bytes) -> bool:
+    """Whether data that should be text in UTF-8 is UTF-16, or UTF-32.
+
+    Such data begins with a mark, or it has a NUL beside its first letter.
+
+    Example:
+        >>> is_utf_16("userId,movieId".encode("utf-16-le")), is_utf_16(b"userId")
+        (True, False)
+    """
+    return data.startswith(_UTF_16_MARKS) or b"\0" in data[:4]
+
+
+def csv_fault(error: csv.Error) -> str:
+    """What is wrong with a row of CSV, and what to do.
+
+    Example:
+        >>> csv_fault(csv.Error("unexpected end of data"))
+        'a quote is left open in the row that begins here: close it'
+    """
+    if str(error) == "unexpected end of data":
+        return "a quote is left open in the row that begins here: close it"
+    return f"{error}, expected CSV"

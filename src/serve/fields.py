@@ -6,6 +6,7 @@ row means the same however it is sent.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -102,14 +103,27 @@ def shown(value: object) -> object:
         >>> shown("x" * 50)
         'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…'
         >>> shown([1, 2, 3])
-        '[…]'
+        […]
+        >>> shown(None)
+        null
     """
     match value:
         case str() if len(value) > _LONGEST_SHOWN:
             return value[:_LONGEST_SHOWN] + "…"
         case list():
-            return "[…]"
+            return _Json("[…]")
         case dict():
-            return "{…}"
+            return _Json("{…}")
+        case None | bool() | float():
+            return _Json(json.dumps(value))
         case _:
             return value
+
+
+class _Json(str):
+    """A value as JSON writes it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)

@@ -4,7 +4,6 @@ configuration, checked before work begins.
 
 from __future__ import annotations
 
-import codecs
 import json
 import logging
 import os
@@ -17,6 +16,7 @@ from typing import Any, Self
 
 from movielens.channel import Channel
 from movielens.errors import DataError
+from movielens.grammar import is_utf_16
 from movielens.json_text import is_too_deep, parse_json
 from movielens.regular_files import read_regular
 from train.errors import JobError
@@ -53,7 +53,6 @@ _LEFT_BEHIND = (
 
 # The platform's own limits allow a quarter of it.
 _MOST_CONFIG_BYTES = 2**22
-_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +259,7 @@ def _text_of(path: Path) -> str | None:
 
 def _utf_8_text(path: Path, data: bytes) -> str:
     """The text of a configuration file, without its byte order mark."""
-    # Every character of ASCII has a NUL in UTF-16, and no JSON in UTF-8 has one.
-    if data.startswith(_UTF_16_MARKS) or b"\0" in data:
+    if is_utf_16(data):
         raise JobError(f"{path} is UTF-16 or UTF-32, expected UTF-8: save it as UTF-8")
     try:
         return data.decode("utf-8-sig")

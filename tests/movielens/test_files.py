@@ -52,10 +52,13 @@ def test_files_are_recognised_by_their_content(write: Write) -> None:
     ]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_ratings_in_utf_16_are_not_passed_over(write: Write, encoding: str) -> None:
-    marked = f"\ufeff{RATINGS}".encode(encoding)
-    base = write({"b.csv": marked, "ratings.csv": RATINGS, "movies.csv": MOVIES})
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_ratings_in_utf_16_are_not_passed_over(
+    write: Write, encoding: str, mark: str
+) -> None:
+    text = (mark + RATINGS).encode(encoding)
+    base = write({"b.csv": text, "ratings.csv": RATINGS, "movies.csv": MOVIES})
     expected = "training/b.csv is UTF-16, not UTF-8: save the file as UTF-8"
     assert fault(base) == expected
 

@@ -55,7 +55,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
         {"userId": 1, "recommend": 0},
         r"line 1: recommend is 0, expected how many movies, from 1 to 1000",
     ),
-    ({"userId": 1, "recommend": True}, r"recommend is True"),
+    ({"userId": 1, "recommend": True}, r"recommend is true"),
     ({"recommend": 1}, r"userId is missing, .* or a history"),
     ({"userId": "1", "recommend": 1}, r"userId is '1', .* as JSON numbers"),
     (
@@ -69,7 +69,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"userId": 1, "recommend": 1, "year_to": 1990.5}, r"year_to is 1990.5"),
     ({"userId": 1, "recommend": 1, "min_ratings": -1}, r"min_ratings is -1"),
     ({"userId": 1, "history": []}, r"movieId is missing"),
-    ({"movieId": 1, "history": {}}, r"history is '\{…\}', expected a list of objects"),
+    ({"movieId": 1, "history": {}}, r"history is \{…\}, expected a list of objects"),
     (
         {"movieId": 1, "history": [7]},
         r"history\[0\] is 7, expected an object with movieId and rating",

@@ -53,5 +53,5 @@ def test_a_question_that_cannot_be_answered_is_found_first(
 
 
 def test_a_bad_body_is_worse_than_a_bad_row(served: ServedModel) -> None:
-    with pytest.raises(RequestError, match="line 2: unexpected end of data"):
+    with pytest.raises(RequestError, match="line 2: a quote is left open"):
         answer(served, RequestHeaders("text/csv"), b'1,x\n"')

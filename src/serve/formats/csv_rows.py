@@ -35,7 +35,13 @@ from movielens.columns import (
     USER_ID,
 )
 from movielens.errors import RequestError
-from movielens.grammar import BLANKS, lone_cr_line, parse_id, parse_time
+from movielens.grammar import (
+    BLANKS,
+    csv_fault,
+    lone_cr_line,
+    parse_id,
+    parse_time,
+)
 from movielens.queries import RatingQueries
 from serve.fields import FIELDS, RULES, TIMESTAMP_BOUND, shown
 from serve.formats.format import BodyParser
@@ -74,7 +80,7 @@ _OUR_COLUMNS = (USER_ID, MOVIE_ID, RATING, TIMESTAMP, TITLE, GENRES_COLUMN)
 
 
 class NumberedCells(NamedTuple):
-    """The cells of a row, and the line on which it ends, counted from 1."""
+    """The cells of a row, and the line on which it begins, counted from 1."""
 
     line: int
     cells: Cells
@@ -299,22 +305,25 @@ class _RowBlocks:
 
     def __iter__(self) -> Iterator[list[NumberedCells]]:
         reader = csv.reader(self._lines(), strict=True)
-        lines_before = self._stretch.first - 1
+        first = self._stretch.first
+        begin = first  # the line on which the row begins; quotes may hold line breaks
         rows: list[NumberedCells] = []
         n_cells = 0
         try:
             for cells in reader:
                 self._n_commas = 0
+                line = begin
+                begin = first + reader.line_num
                 if _is_blank(cells):
                     continue
-                rows.append(NumberedCells(lines_before + reader.line_num, cells))
+                rows.append(NumberedCells(line, cells))
                 n_cells += len(cells)
                 if len(rows) == BLOCK_LINES or n_cells >= _BLOCK_CELLS:
                     yield rows
                     rows = []
                     n_cells = 0
         except csv.Error as error:
-            raise _csv_error(lines_before + reader.line_num, error) from None
+            raise _csv_error(begin, error) from None
         if rows:
             yield rows
 
@@ -409,7 +418,7 @@ def _split_line(line: NumberedLine) -> NumberedCells:
 
 
 def _csv_error(line: int, error: csv.Error) -> RequestError:
-    return RequestError(f"line {line}: {error}, expected CSV")
+    return RequestError(f"line {line}: {csv_fault(error)}")
 
 
 # Places of columns

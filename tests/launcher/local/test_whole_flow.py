@@ -133,8 +133,8 @@ def endpoint(project: Project, trained: str) -> str:
     return str(project.good("deploy", "--job", trained, "--json").json["endpoint"])
 
 
-def test_train_ends_with_the_metrics_and_the_evaluation(
-    project: Project, trained: str
+def test_train_ends_with_the_metrics_the_evaluation_and_a_report(
+    project: Project, trained: str, tmp_path: Path
 ) -> None:
     again = project.good(*TEN_ROUNDS, "--json")
     assert again.json["training_job"] == trained
@@ -144,6 +144,9 @@ def test_train_ends_with_the_metrics_and_the_evaluation(
     table = project.good(*TEN_ROUNDS).out
     assert re.search(r"^test +[0-9,]+ +[0-9.]+ % ", table, re.MULTILINE)
     assert "train.pipeline" in project.good("logs", trained).out
+    page = tmp_path / "report.html"
+    project.good("report", trained, "--no-open", "--output", str(page))
+    assert f"Training report: {trained}" in page.read_text()
 
 
 @pytest.mark.usefixtures("endpoint")

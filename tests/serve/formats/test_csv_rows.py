@@ -87,7 +87,7 @@ FAULTS = [
     (b"9223372036854775808,1", f"line 1: userId is '9223372036854775808', {ID}"),
     (b"1,2,nan", f"line 1: timestamp is 'nan', {TIME}"),
     (b"1,2,inf", f"line 1: timestamp is 'inf', {TIME}"),
-    (b'1,2,"\n"', f"line 2: timestamp is '\\n', {TIME}"),
+    (b'1,2,"\n"', f"line 1: timestamp is '\\n', {TIME}"),
     (b"1,2,-1", f"line 1: timestamp is '-1', {TIME}"),
     (b"1,2,1500000000000", f"line 1: timestamp is '1500000000000', {TIME}"),
     (
@@ -122,9 +122,9 @@ FAULTS = [
     ),
     (
         b'userId,movieId,title\n1,318,"Shawshank\n1,296,Pulp Fiction',
-        "line 3: unexpected end of data, expected CSV",
+        "line 2: a quote is left open in the row that begins here",
     ),
-    (b'1,2\n3,"4', "line 2: unexpected end of data, expected CSV"),
+    (b'1,2\n3,"4', "line 2: a quote is left open in the row that begins here"),
     (b"1,2\n\xff,3", "line 2: byte 0xff isn't UTF-8"),
     (b"\xef\xbb\xbf1,2\n\xff,3", "line 2: byte 0xff isn't UTF-8"),
 ]

@@ -27,7 +27,7 @@ FAULTS = [
     (b"\n", "the body is empty"),
     (
         b'{"userId": 1, "movieId": 2}\n\n{"userId": 1, "movieId": null}',
-        "line 3: movieId is None, expected a whole number; send raw MovieLens ids",
+        "line 3: movieId is null, expected a whole number; send raw MovieLens ids",
     ),
     (b'{"userId": 1, "movieId": 2}\n{"userId"', "line 2 isn't JSON"),
     (b'{"userId": 1,\n "movieId": 2}', "line 1 isn't JSON"),
