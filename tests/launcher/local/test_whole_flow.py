@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import httpx
 import pytest
 
 from container.image import ImageFacts, build
 from launcher.docker import run_docker
 from launcher.local.settings import StackSettings
+from launcher.ports import LOOPBACK, free_port
 from launcher.s3_uri import S3Uri
 from tests.launcher.conftest import Result
 from tests.launcher.local.stack_user import clients
@@ -213,6 +215,23 @@ def test_recommendations_are_the_best_of_what_the_user_has_not_rated(
 
 
 @pytest.mark.usefixtures("endpoint")
+@pytest.mark.usefixtures("endpoint")
+def test_the_playground_asks_the_endpoint(project: Project) -> None:
+    port = free_port()
+    with project.start("play", "--no-open", "--port", str(port)) as play:
+        assert any("Ctrl-C ends it" in line for line in stderr_of(play))
+        told = httpx.post(
+            f"http://{LOOPBACK}:{port}/api/predict",
+            json={"user_id": 1, "movie_id": 318},
+            timeout=60,
+            trust_env=False,
+        ).json()
+        play.send_signal(signal.SIGINT)
+    assert play.returncode == 130
+    assert told["title"] == "Shawshank Redemption, The (1994)"
+    assert told["known_user"]
+
+
 def test_deploy_is_done_once_and_updates_in_place(project: Project) -> None:
     assert "already" in project.good("deploy").err
     first = project.good("deploy", "--json").json["config"]
