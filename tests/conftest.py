@@ -101,6 +101,7 @@ def small_model(ratings: RatingTable, movies: MovieTable) -> Model:
         "objective": "multi:softprob",
         "num_class": len(scale.class_values),
         "max_depth": 4,
+        "nthread": 1,
     }
     return Model(spec, xgboost.train(params, matrix, 12))
 

@@ -22,7 +22,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from launcher.errors import LauncherError
 from launcher.play.answers import Answers, WrongQuestionError
@@ -113,14 +113,14 @@ class Application:
 
     def _respond(self, request: Request) -> Response:
         self._check_source(request)
-        parts = urlsplit(request.target)
+        path, _, query = request.target.partition("?")
         if request.method == "POST":
-            return self._answer(parts.path, request)
+            return self._answer(path, request)
         if request.method != "GET":
             raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "expected GET or POST")
-        if parts.path.startswith("/api/"):
-            return self._look_up(parts.path, parse_qs(parts.query))
-        return _file(parts.path)
+        if path.startswith("/api/"):
+            return self._look_up(path, parse_qs(query))
+        return _file(path)
 
     def _check_source(self, request: Request) -> None:
         """Return if the request comes from this server's own page, or from no page."""
@@ -240,8 +240,7 @@ def _file(path: str) -> Response:
 
 
 def _json(value: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    body = json.dumps(value, ensure_ascii=False).encode()
-    return Response(status, _JSON, body)
+    return Response(status, _JSON, json.dumps(value).encode())
 
 
 def _error(status: HTTPStatus, message: str) -> Response:

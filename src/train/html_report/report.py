@@ -6,6 +6,7 @@ import logging
 import time
 from pathlib import Path
 
+from movielens import durable
 from train.html_report.material import Material
 from train.html_report.page import make_page
 
@@ -26,7 +27,7 @@ def write_report(path: Path, material: Material) -> bool:
     """
     began = time.monotonic()
     try:
-        path.write_text(make_page(material), encoding="utf-8")
+        durable.write_whole(path, make_page(material).encode())
     except Exception:  # whatever it is, the model is there
         logger.exception("no report: %s can't be made; the model isn't affected", path)
         return False

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from movielens.assembly import DUPLICATE
+from movielens.bad_rows import BAD_ROW
 from movielens.evaluation import DISTANCES, Figures
 from train.html_report.charts import (
     Bar,
@@ -42,6 +44,12 @@ _WORDS = {
     "movie_mean": "movie's mean",
     "base": "time, genres, year",
     "blend": "blends of groups",
+}
+# By the end of the reason, which may begin with a channel.
+_WHY_DROPPED = {
+    DUPLICATE: "the user rated the movie again later",
+    BAD_ROW: "a value can't be used; on_bad_row is drop",
+    "also in validation": "tested, so not trained on",
 }
 _DISTANCE_WORDS = ("exact", "1 class off", "2 off", "more")
 
@@ -155,9 +163,12 @@ def data(material: Material) -> Markup:
     }
     rows = [(name, f"{number:,}") for name, number in numbers.items()]
     dropped = [
-        (reason.replace("_", " "), f"{n_rows:,}")
+        (reason.replace("_", " "), f"{n_rows:,}", _why_dropped(reason))
         for reason, n_rows in counts.dropped.items()
     ]
+    dropped_table = Table(
+        "dropped rows", ("reason", "rows", "why"), dropped, is_text=True
+    )
     names = [(name,) for name in counts.files[:_SHOWN_FILES]]
     files = Table(f"files ({len(counts.files):,})", ("file",), names, is_text=True)
     return section(
@@ -165,7 +176,7 @@ def data(material: Material) -> Markup:
         "Data",
         _histogram(material),
         Table("counts", ("what", "number"), rows).to_html(),
-        Table("dropped rows", ("reason", "rows"), dropped).to_html(),
+        dropped_table.to_html(),
         files.to_html(),
     )
 
@@ -527,6 +538,11 @@ def _histogram(material: Material) -> Markup:
     title = "Ratings of the training rows"
     table = Table("rows by rating", ("stars", "training rows", "test rows"), rows)
     return figure(title, bar_chart(title, bars), table)
+
+
+def _why_dropped(reason: str) -> str:
+    found = [why for name, why in _WHY_DROPPED.items() if reason.endswith(name)]
+    return found[0] if found else ""
 
 
 def _plain(value: object) -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from launcher import names
 from launcher.config import Config
-from launcher.errors import ConfigError
+from launcher.errors import ConfigError, JobFailedError
 from launcher.local.descriptions import page
 from launcher.local.errors import RefusedError
 from launcher.local.registry import ImageName
 from launcher.local.service_clients import parse_s3_uri
+from launcher.play.answers import Answers
+from launcher.play.data import PlayData
+from launcher.play.server import Application, Request
 from launcher.queries import Pair, PairError, parse_pairs, read_pairs
 from launcher.s3_uri import S3Uri
 from movielens.errors import RequestError
@@ -152,6 +156,42 @@ def _page_tokens() -> Iterator[bytes]:
     yield b'{"NextToken": "' + b"9" * 5000 + b'"}'
 
 
+class _Unwilling:
+    """A model that refuses all questions, as a server does with what it can't use."""
+
+    def ask(self, question: dict[str, Any]) -> Any:
+        raise JobFailedError(f"not {json.dumps(question)[:20]}")
+
+
+def playground(data: bytes) -> None:
+    """A request to the playground is answered or refused, and is no bug.
+
+    The first line is the target; what follows is a question.
+    """
+    target, _, body = data.partition(b"\n")
+    answers = Answers(_Unwilling(), PlayData({}, {}, {}), "nothing")
+    request = Request(
+        method="POST" if body else "GET",
+        target=target.decode("latin-1"),
+        headers={"host": "localhost:1", "content-type": "application/json"},
+        body=body,
+    )
+    response = Application(answers, port=1).respond(request)
+    assert response.status < 500 or response.status == 502
+    if response.status != 200:
+        assert json.loads(response.body)["error"]
+
+
+def _playground() -> Iterator[bytes]:
+    yield b"/"
+    yield b"/api/start"
+    yield b"/api/movies?text=the%20god&text=%ff"
+    yield b"/api/user?id=17"
+    yield b'/api/predict\n{"user_id": 1, "movie_id": 318}'
+    yield b'/api/recommend\n{"rated": [[1, 4.5]], "count": 3, "genres": ["War"]}'
+    yield b"http://[::1/api\n[]"
+
+
 _KEYS = (b"[training]", b"name = ", b"hyperparameters.", b'"""', b"true")
 _ROW_WORDS = (b"userId", b"movieId", b"timestamp", b'"', b"\r\n", b"\x1a", b"T00:00Z")
 
@@ -160,5 +200,6 @@ TARGETS = [
     Target(query_rows, _query_rows, _ROW_WORDS, weight=3, most_bytes=300),
     Target(query_arguments, _query_arguments, (b":", b"T00:00Z"), most_bytes=100),
     Target(addresses, _addresses, (b"s3://", b"@sha256:"), most_bytes=100),
+    Target(playground, _playground, (b"/api/user?id=", b'"rated": ['), most_bytes=300),
     Target(page_tokens, _page_tokens, (b'"NextToken"',), most_bytes=5100),
 ]

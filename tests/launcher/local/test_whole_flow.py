@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import httpx
 import pytest
 
 from container.image import ImageFacts, build
 from launcher.docker import run_docker
 from launcher.local.settings import StackSettings
+from launcher.ports import LOOPBACK, free_port
 from launcher.s3_uri import S3Uri
 from tests.launcher.conftest import Result
 from tests.launcher.local.stack_user import clients
@@ -133,8 +135,8 @@ def endpoint(project: Project, trained: str) -> str:
     return str(project.good("deploy", "--job", trained, "--json").json["endpoint"])
 
 
-def test_train_ends_with_the_metrics_and_the_evaluation(
-    project: Project, trained: str
+def test_train_ends_with_the_metrics_the_evaluation_and_a_report(
+    project: Project, trained: str, tmp_path: Path
 ) -> None:
     again = project.good(*TEN_ROUNDS, "--json")
     assert again.json["training_job"] == trained
@@ -144,6 +146,9 @@ def test_train_ends_with_the_metrics_and_the_evaluation(
     table = project.good(*TEN_ROUNDS).out
     assert re.search(r"^test +[0-9,]+ +[0-9.]+ % ", table, re.MULTILINE)
     assert "train.pipeline" in project.good("logs", trained).out
+    page = tmp_path / "report.html"
+    project.good("report", trained, "--no-open", "--output", str(page))
+    assert f"Training report: {trained}" in page.read_text()
 
 
 @pytest.mark.usefixtures("endpoint")
@@ -210,6 +215,23 @@ def test_recommendations_are_the_best_of_what_the_user_has_not_rated(
 
 
 @pytest.mark.usefixtures("endpoint")
+@pytest.mark.usefixtures("endpoint")
+def test_the_playground_asks_the_endpoint(project: Project) -> None:
+    port = free_port()
+    with project.start("play", "--no-open", "--port", str(port)) as play:
+        assert any("Ctrl-C ends it" in line for line in stderr_of(play))
+        told = httpx.post(
+            f"http://{LOOPBACK}:{port}/api/predict",
+            json={"user_id": 1, "movie_id": 318},
+            timeout=60,
+            trust_env=False,
+        ).json()
+        play.send_signal(signal.SIGINT)
+    assert play.returncode == 130
+    assert told["title"] == "Shawshank Redemption, The (1994)"
+    assert told["known_user"]
+
+
 def test_deploy_is_done_once_and_updates_in_place(project: Project) -> None:
     assert "already" in project.good("deploy").err
     first = project.good("deploy", "--json").json["config"]

@@ -47,8 +47,11 @@ def rate_first(page: Page, stars: str) -> str:
     return title
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [(DESKTOP, "light"), (PHONE, "dark")],
+    ids=["desktop-light", "phone-dark"],
+)
 def test_axe_finds_nothing_serious(
     browser: Browser, playground: PlayServer, size: dict[str, int], scheme: str
 ) -> None:

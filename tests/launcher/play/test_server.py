@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from launcher.play.server import PlayServer
+from launcher.play.server import PlayServer, Request
 from launcher.ports import LOOPBACK
 
 JSON = {"Content-Type": "application/json"}
@@ -121,6 +121,15 @@ def test_what_is_not_there_is_said(
     client: httpx.Client, target: str, status: int
 ) -> None:
     assert client.get(target).status_code == status
+
+
+@pytest.mark.parametrize("target", ["http://[::1/api", "//", "", "*", "\ud800"])
+def test_a_target_that_is_no_address_is_not_there(
+    playground: PlayServer, target: str
+) -> None:
+    headers = {"host": f"localhost:{playground.server_port}"}
+    response = playground.application.respond(Request("GET", target, headers))
+    assert response.status == (404 if target else 200)
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,11 @@ def opened(browser: Browser, address: str, **options: Any) -> Page:
     return page
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [(DESKTOP, "light"), (PHONE, "dark")],
+    ids=["desktop-light", "phone-dark"],
+)
 def test_axe_finds_nothing_serious(
     browser: Browser, address: str, size: dict[str, int], scheme: str
 ) -> None:
