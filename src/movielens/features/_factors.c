@@ -23,6 +23,8 @@
 
 #define MOST_D 32
 #define MOST_PAIRS (MOST_D * (MOST_D + 1) / 2)
+/* How many ratings ahead the squares are fetched. */
+#define N_AHEAD 4
 #define MOST_BLOCKS (MOST_PAIRS / N_LANES + 3)
 
 /* The expected squares of the other side's vectors */
@@ -163,8 +165,20 @@ typedef struct {
     Lanes unexplained;
 } Batch;
 
+/* Fetches what a later rating needs into the cache, if it is before the end. */
+static inline __attribute__((always_inline)) void fetch(const Given *given, size_t at,
+                                                        size_t end) {
+    if (at < end) {
+        size_t other = (size_t)*int32(&given->other, at);
+        const Lanes *square = (const Lanes *)float64(&given->square, other);
+        for (size_t block = 0; block < given->square.width / N_LANES; block++) {
+            __builtin_prefetch(square + block);
+        }
+    }
+}
+
 static inline __attribute__((always_inline)) void
-sum_ratings(const Given *given, size_t item, RatingSums *sums) {
+sum_ratings(const Given *given, size_t item, size_t end, RatingSums *sums) {
     size_t d = given->shift.width;
     size_t n_first = n_first_blocks(d);
     size_t n_all = n_blocks(d);
@@ -174,6 +188,7 @@ sum_ratings(const Given *given, size_t item, RatingSums *sums) {
 
     const int64_t *bounds = int64(&given->start, item);
     for (size_t at = (size_t)bounds[0]; at < (size_t)bounds[1]; at++) {
+        fetch(given, at + N_AHEAD, end);
         size_t other = (size_t)*int32(&given->other, at);
         const double *elements = float64(&given->square, other);
         const Lanes *square = (const Lanes *)elements;
@@ -208,8 +223,8 @@ put_into_lane(const Given *given, size_t item, const RatingSums *sums,
 }
 
 /* The expected sums of squares that the vectors don't explain. */
-static inline __attribute__((always_inline)) Lanes unexplained_by(const Batch *batch,
-                                                                  size_t d) {
+static inline __attribute__((always_inline)) void find_unexplained(Batch *batch,
+                                                                   size_t d) {
     const Lanes *vector = batch->vector;
     Lanes explained = {0};
     size_t k = 0;
@@ -221,7 +236,7 @@ static inline __attribute__((always_inline)) Lanes unexplained_by(const Batch *b
             explained -= n_times * expected_square * batch->square[k];
         }
     }
-    return batch->total - explained;
+    batch->unexplained = batch->total - explained;
 }
 
 static inline __attribute__((always_inline)) void solve(const Given *given,
@@ -246,7 +261,7 @@ static inline __attribute__((always_inline)) void solve(const Given *given,
         }
         batch->vector[i] = sum;
     }
-    batch->unexplained = unexplained_by(batch, d);
+    find_unexplained(batch, d);
 }
 
 static void take_from_lane(const Batch *batch, int lane, size_t item,
@@ -267,10 +282,11 @@ WIDE static void find_batch(const Given *given, const size_t *places, Range item
                             Batch *batch, const Found *found) {
     RatingSums sums;
     size_t n_items = items.end - items.first;
+    size_t end = (size_t)*int64(&given->start, items.end);
     for (int lane = 0; lane < N_LANES; lane++) {
         /* Lanes that are left over have the last item again. */
         size_t place = (size_t)lane < n_items ? (size_t)lane : n_items - 1;
-        sum_ratings(given, items.first + place, &sums);
+        sum_ratings(given, items.first + place, end, &sums);
         put_into_lane(given, items.first + place, &sums, places, lane, batch);
     }
     solve(given, batch);

@@ -151,8 +151,8 @@ typedef float Floats __attribute__((vector_size(N_AT_ONCE * sizeof(float))));
 typedef int32_t Flags __attribute__((vector_size(N_AT_ONCE * sizeof(int32_t))));
 
 /* How similar the items are by their sums; 0 if that doesn't count. */
-static inline __attribute__((always_inline)) Floats
-find_similarities(const Ratings *ratings, const Sums *sums) {
+static inline __attribute__((always_inline)) void
+find_similarities(const Ratings *ratings, const Sums *sums, float *similarities) {
     Floats product, own_square, other_square, n_common;
     for (int i = 0; i < N_AT_ONCE; i++) {
         product[i] = sums[i][PRODUCT];
@@ -170,7 +170,8 @@ find_similarities(const Ratings *ratings, const Sums *sums) {
     Floats similarity = product / norm * confidence;
 
     Flags counts = (n_common >= 2) & (product > 0);
-    return (Floats)((Flags)similarity & counts);
+    similarity = (Floats)((Flags)similarity & counts);
+    memcpy(similarities, &similarity, sizeof similarity);
 }
 
 /* `sums` are 0 before and after. `heap` has room for one more than are kept. Returns
@@ -188,7 +189,8 @@ choose(const Ratings *ratings, size_t item, Sums *sums, const int32_t *met,
             taken[i] = sums[met[first + i]];
             sums[met[first + i]] = (Sums){0};
         }
-        Floats similarity = find_similarities(ratings, taken);
+        float similarity[N_AT_ONCE];
+        find_similarities(ratings, taken, similarity);
         for (size_t i = 0; i < n_taken; i++) {
             float least = n == most ? heap[0].similarity : 0;
             /* Most are too little alike, which a single comparison finds out. */

@@ -272,7 +272,7 @@ def _find_vectors(
     def find(part: tuple[int, int]) -> None:
         extension().find_vectors(given, results, *part)
 
-    workers.map(find, parts_of(opinions.start, workers))
+    workers.map(find, parts_of(opinions.start, workers.n_parts()))
     return found
 
 
@@ -286,7 +286,7 @@ def _squares(vectors: Vectors, workers: Workers) -> Matrix:
     def fill(part: tuple[int, int]) -> None:
         extension().square_vectors(given, {"square": square}, *part)
 
-    workers.map(fill, parts_of(np.zeros(n + 1, dtype=np.int64), workers))
+    workers.map(fill, parts_of(np.zeros(n + 1, np.int64), workers.n_parts()))
     return square
 
 

@@ -52,5 +52,5 @@ def find_most_similar(
     def find(part: tuple[int, int]) -> None:
         extension().find_most_similar(ratings, found, *part)
 
-    workers.map(find, parts_of(items.start, workers))
+    workers.map(find, parts_of(items.start, workers.n_parts()))
     return neighbour, similarity

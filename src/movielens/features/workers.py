@@ -71,7 +71,7 @@ class Workers:
             EndedError: if the work was given up.
         """
         waiting = list(items)
-        n_helpers = min(self._n_idle(), self.n_threads - 1, len(waiting) - 1)
+        n_helpers = min(self.n_free(), len(waiting)) - 1
         if n_helpers <= 0:
             return [self._done(function, item) for item in waiting]
 
@@ -125,8 +125,15 @@ class Workers:
                 break
             yield result
 
-    def _n_idle(self) -> int:
-        return self.n_threads - self._n_busy
+    def n_free(self) -> int:
+        """How many threads could share work now, with the one that asks; at least 1."""
+        n_idle = self.n_threads - self._n_busy
+        return max(1, min(n_idle + 1, self.n_threads))
+
+    def n_parts(self) -> int:
+        """Into how many parts to divide work that is shared now."""
+        n_free = self.n_free()
+        return 1 if n_free == 1 else n_free * PARTS_A_THREAD
 
     def _submit(
         self, function: Callable[..., Result], *arguments: object
@@ -154,23 +161,21 @@ ONE_THREAD = Workers()
 
 
 def parts_of(
-    start: NDArray[np.int64], workers: Workers, work_of_each: int = 16
+    start: NDArray[np.int64], n_parts: int, work_of_each: int = 16
 ) -> list[tuple[int, int]]:
-    """Ranges of users or movies of about the same work, for the threads.
+    """Ranges of users or movies of about the same work.
 
     Args:
         start: int64 (n + 1,), where the ratings of each begin.
-        workers: who will do it.
+        n_parts: how many there are at most; there is always one.
         work_of_each: of a user or movie, besides a rating's.
 
     Returns:
         The first of each part, and the one after its last.
     """
     n = len(start) - 1
-    if workers.n_threads == 1:
-        return [(0, n)]
-    n_parts = workers.n_threads * PARTS_A_THREAD
     work = start + work_of_each * np.arange(n + 1)
-    marks = np.linspace(0, work[-1], n_parts + 1)
-    bounds = np.unique(np.searchsorted(work, marks)).tolist()
-    return list(itertools.pairwise(bounds))
+    marks = np.linspace(0, work[-1], n_parts + 1)[1:-1]
+    inner = np.searchsorted(work, marks).tolist()
+    bounds = sorted({0, *inner, n})
+    return list(itertools.pairwise(bounds)) or [(0, 0)]

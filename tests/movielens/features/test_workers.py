@@ -103,16 +103,24 @@ def test_work_that_is_given_up_ends() -> None:
 def test_parts_cover_each_once(workers: Workers, n: int) -> None:
     counts = np.random.default_rng(n).integers(0, 30, n)
     start = np.concatenate([[0], np.cumsum(counts)])
-    parts = parts_of(start, workers)
+    parts = parts_of(start, workers.n_parts())
     covered = [index for first, end in parts for index in range(first, end)]
     assert covered == list(range(n))
 
 
-def test_parts_have_about_the_same_work(two: Workers) -> None:
+def test_parts_have_about_the_same_work() -> None:
     counts = np.zeros(1000, dtype=np.int64)
     counts[:10] = 5000
     start = np.concatenate([[0], np.cumsum(counts)])
-    parts = parts_of(start, two)
+    parts = parts_of(start, 8)
     work = [start[end] - start[first] for first, end in parts]
     assert max(work) <= 10_000
-    assert parts_of(start, ONE_THREAD) == [(0, 1000)]
+    assert parts_of(start, 1) == [(0, 1000)]
+
+
+def test_work_is_divided_for_the_threads_that_are_free(two: Workers) -> None:
+    assert two.n_free() == 2
+    (free_meanwhile,) = two.ahead(lambda _: two.n_free(), range(1), 2)
+    assert free_meanwhile == 2  # the one that asks, and the other
+    assert two.n_parts() > 2
+    assert ONE_THREAD.n_free() == ONE_THREAD.n_parts() == 1
