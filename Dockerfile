@@ -59,7 +59,7 @@ RUN find /opt/halfstar -name '*.py' | LC_ALL=C sort \
 
 
 FROM dependencies AS package
-COPY pyproject.toml README.md LICENSE /build/source/
+COPY pyproject.toml README.md LICENSE NOTICE /build/source/
 COPY src /build/source/src
 COPY container/entrypoint.py container/health.py /build/staged/opt/halfstar/
 ARG SOURCE_DATE_EPOCH=315532800

@@ -39,7 +39,7 @@ check: setup ## linters, formatting of Python and C, types, density
 	$(BIN)/mypy
 	$(BIN)/python -m tools.density
 docs: ## build the docs as a site, in site/; warnings are errors
-	$(MAKE) -C docs site
+	$(MAKE) -C tools/docs site
 
 specification: setup ## write what is generated from declarations in the code
 	$(BIN)/python -m train.specification > launcher/training.json.new
@@ -49,7 +49,7 @@ specification: setup ## write what is generated from declarations in the code
 	$(BIN)/python -m tools.diagrams
 lock: setup ## resolve the locks again: with hashes, without index addresses
 	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.txt
-	set -e; for each in container docs tests/http tests/sdk tests/fuzz benchmarks; do $(MAKE) -C $$each lock; done
+	set -e; for each in container tools/docs tests/http tests/sdk tests/fuzz benchmarks; do $(MAKE) -C $$each lock; done
 bench: bench-tutorial ## accuracy and features beside the notebook tutorial
 soak: bench-soak ## ten minutes of right and wrong requests
 bench-%: ## any other benchmark; `make -C benchmarks` lists them

@@ -13,10 +13,8 @@ where it is used, so that all but those functions work without it.
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +26,7 @@ from launcher.config import Config
 from launcher.errors import ConfigError, LauncherError
 from launcher.s3_uri import S3Uri
 from launcher.specification import check_hyperparameters, metric_definitions
+from launcher.world.jobs import evaluation_in
 from movielens.columns import MOVIE_ID, RATING, TIMESTAMP, USER_ID
 from movielens.evaluation import DISTANCES, Evaluation, Figures
 from movielens.json_text import parse_json
@@ -43,7 +42,6 @@ History = pd.DataFrame | Iterable[tuple[int, float]]
 """
 
 CHANNEL = "training"
-EVALUATION = "evaluation.json"
 JSON = "application/json"
 VARIANT = "main"
 PROBABILITY = "probability_"
@@ -212,16 +210,13 @@ def read_evaluation(model_data: str, session: Any = None) -> Evaluation:
         session: of the SDK, for an address in S3.
 
     Raises:
-        LauncherError: it isn't there, or has no evaluation.
+        LauncherError: it isn't there, has no evaluation, or one of another version.
     """
     try:
-        archive = io.BytesIO(_bytes_of(model_data, session))
-        with tarfile.open(fileobj=archive) as files:
-            member = files.extractfile(EVALUATION)
-            text = member.read().decode() if member else ""
-    except (OSError, tarfile.TarError, KeyError) as error:
-        raise LauncherError(f"{model_data} has no {EVALUATION}: {error}") from error
-    return Evaluation.from_json(parse_json(text))
+        archive = _bytes_of(model_data, session)
+    except OSError as error:
+        raise LauncherError(f"{model_data} can't be read: {error}") from error
+    return evaluation_in(archive, model_data)
 
 
 def distances(evaluation: Evaluation) -> pd.DataFrame:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+DOCS = ROOT / "docs"
+PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+NAVIGATION = ROOT / "mkdocs.yml"
 
 LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 
@@ -25,7 +27,7 @@ def anchor(heading: str) -> str:
     return plain.replace(" ", "-")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files_and_headings(page: Path) -> None:
     for text, target, heading in links_of(page):
         path = page.parent / target if target else page
@@ -35,10 +37,16 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
             assert heading in map(anchor, headings), f"{target} has no {heading}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_tests_that_are_named_exist(page: Path) -> None:
     for text, target, _ in links_of(page):
         name = text.strip("`")
         if name.startswith("test_") and not name.endswith(".py"):
             module = (page.parent / target).read_text()
             assert f"def {name}(" in module, f"{target} has no {name}"
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    listed = re.findall(r"^ +- ([\w/-]+\.md)$", NAVIGATION.read_text(), re.MULTILINE)
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    assert sorted(listed) == sorted(pages)

@@ -89,8 +89,9 @@ def test_a_bad_row_is_located_as_in_ours(small_data: Path, tmp_path: Path) -> No
 
 def test_it_answers_pairs(address: str) -> None:
     pairs = [{"userId": 1, "movieId": 1}, {"userId": 10**9, "movieId": 10**9}]
-    answered = httpx.post(f"{address}/invocations", json=pairs, trust_env=False)
-    known, unknown = answered.json()
+    asked = {"instances": pairs}
+    answered = httpx.post(f"{address}/invocations", json=asked, trust_env=False)
+    known, unknown = answered.json()["predictions"]
     assert known["movieId"] == 1
     assert known["expected_rating"] != unknown["expected_rating"]
     assert known["rating"] % 0.5 == 0

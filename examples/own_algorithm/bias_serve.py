@@ -1,8 +1,8 @@
 """Serves the model of `bias_train`: all that SageMaker asks of a server.
 
 It answers ``GET /ping`` with 200 once the model is loaded, and ``POST /invocations``
-with JSON. It takes ``{"userId": 1, "movieId": 318}`` or a list of such objects, so that
-`launcher predict` works with it.
+with JSON. It takes ``{"userId": 1, "movieId": 318}``, or ``{"instances": [...]}`` with
+a list of such objects, as `launcher predict` sends it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,12 @@ class Model:
         user = self.users.get(pair["userId"], 0.0)
         movie = self.movies.get(pair["movieId"], 0.0)
         expected = min(max(self.mean + user + movie, 0.5), 5.0)
-        return {**pair, "rating": round(2 * expected) / 2, "expected_rating": expected}
+        return {
+            **pair,
+            "title": None,
+            "rating": round(2 * expected) / 2,
+            "expected_rating": expected,
+        }
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -52,8 +57,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         try:
             asked = json.loads(body)
-            if isinstance(asked, list):
-                answered: Any = [self.model.answer(pair) for pair in asked]
+            if "instances" in asked:
+                answers = [self.model.answer(pair) for pair in asked["instances"]]
+                answered = {"predictions": answers}
             else:
                 answered = self.model.answer(asked)
         except (ValueError, TypeError, KeyError) as error:

@@ -1,18 +1,14 @@
-"""The table of hyperparameters in the docs, made from their declarations.
+"""Tables in the docs that are made from declarations in the code.
 
-``python -m train.hyperparameter_table docs/training.md`` writes it into the file,
-between two comments that mark its place; ``make specification`` runs this.
+`table` is that of the hyperparameters. `with_table` writes one between two comments
+that mark its place.
 """
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from train.declaration import Declaration
 from train.hyperparameters import Hyperparameters
 
-BEGIN = "<!-- hyperparameters: made by make specification -->"
 END = "<!-- end -->"
 
 
@@ -30,7 +26,7 @@ def table(hyperparameters: type[Hyperparameters] = Hyperparameters) -> str:
     return "\n".join(lines)
 
 
-def with_table(text: str, new_table: str, begin: str = BEGIN) -> str:
+def with_table(text: str, new_table: str, begin: str) -> str:
     """The same Markdown with ``new_table`` between two comments.
 
     Args:
@@ -51,8 +47,3 @@ def with_table(text: str, new_table: str, begin: str = BEGIN) -> str:
 def _default(declaration: Declaration) -> str:
     # The long list of groups has a name of its own.
     return "default" if declaration.kind == "FreeText" else declaration.default_text
-
-
-if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(with_table(path.read_text(), table()))

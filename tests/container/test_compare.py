@@ -14,7 +14,14 @@ from container.image import ROOT, ImageFacts, build
 from launcher.docker import run_docker
 from launcher.source import build_arguments
 
-COPIED = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "LICENSE")
+COPIED = (
+    "Dockerfile",
+    ".dockerignore",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "NOTICE",
+)
 FILE = Entry(content="ab", kind="0", mode="0644", owner=(0, 0), time=5)
 
 

@@ -167,11 +167,16 @@ def test_the_evaluation_of_a_model_is_read(model_dir: Path, tmp_path: Path) -> N
 
 
 def test_a_model_without_an_evaluation_is_refused(tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "empty.tar.gz", "w:gz"):
+    empty = tmp_path / "empty.tar.gz"
+    with tarfile.open(empty, "w:gz"):
         pass
-    for name in ("empty.tar.gz", "none.tar.gz"):
-        with pytest.raises(LauncherError, match=r"has no evaluation\.json"):
-            sdk.read_evaluation(str(tmp_path / name))
+    with pytest.raises(LauncherError, match=r"has no evaluation\.json"):
+        sdk.read_evaluation(str(empty))
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LauncherError, match="can't be read"):
+        sdk.read_evaluation(str(tmp_path / "model.tar.gz"))
 
 
 def test_an_evaluation_becomes_frames() -> None:

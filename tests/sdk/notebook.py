@@ -19,11 +19,28 @@ from typing import Any
 import pytest
 
 from container.image import build
+from launcher.specification import metric_definitions
 from tests.sdk.compose import docker_environment
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "examples" / "movielens.ipynb"
 SCRIPTS = ROOT / ".venv-sdk2" / "bin"
+IMPORTS = os.pathsep.join((str(ROOT), str(ROOT / "src")))
+
+# Version 3 has no notebook. This makes its trainer, and asks for what it refuses.
+TRAINER = """
+from launcher import sdk
+from launcher.errors import ConfigError
+
+session = sdk.local_session()
+trainer = sdk.trainer("halfstar:latest", session=session, hyperparameters={"eta": 0.1})
+print(trainer.hyperparameters, len(trainer._metric_definitions))
+for make, given in ((sdk.trainer, {"etta": 1}), (sdk.estimator, {})):
+    try:
+        make("halfstar:latest", session=session, hyperparameters=given)
+    except ConfigError as error:
+        print(error)
+"""
 
 # So far may a share of rows be from the stored one, in percentage points.
 TOLERANCE = 0.5
@@ -47,7 +64,7 @@ def execute(image: str, output: Path, temporary: Path) -> None:
     environment = {
         **docker_environment(ROOT / "build" / "compose", inherited),
         "HALFSTAR_IMAGE": image,
-        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src"))),
+        "PYTHONPATH": IMPORTS,
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(configuration),
         "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
         "TMPDIR": str(temporary),
@@ -135,6 +152,28 @@ def test_every_cell_is_stored_with_its_output(
         assert now["source"] == then["source"]
         if now["cell_type"] == "code":
             assert len(now["outputs"]) == len(then["outputs"])
+
+
+def test_version_3_has_a_trainer_of_its_own(tmp_path: Path) -> None:
+    configuration = tmp_path / "config.yaml"
+    configuration.write_text(NO_TELEMETRY)
+    ended = subprocess.run(
+        [str(ROOT / ".venv-sdk3" / "bin" / "python"), "-c", TRAINER],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "PYTHONPATH": IMPORTS,
+            "SAGEMAKER_USER_CONFIG_OVERRIDE": str(configuration),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    made, unknown, other_version = ended.stdout.splitlines()[-3:]
+    assert made == f"{{'eta': '0.1'}} {len(metric_definitions())}"
+    assert unknown == "hyperparameter etta is unknown, known are eta"
+    assert "use launcher.sdk.trainer" in other_version
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 from serve.formats.registry import FORMATS
 from tools.reference.markdown import block, code, page, table
 from tools.reference.openapi import (
+    ANYWHERE,
     EXAMPLES,
     MODEL_SCHEMAS,
     SCHEMAS,
@@ -17,6 +18,9 @@ from tools.reference.openapi import (
 
 SINGLE_FILE = "openapi.json"
 MULTI_FILE = "openapi-multi-model.json"
+
+# The statuses of any request.
+COMMON = [str(status) for status in ANYWHERE]
 
 # Beyond this, digits say less than the number of bits.
 _LONG = 2**53
@@ -30,6 +34,10 @@ Two documents describe the HTTP API in the form of OpenAPI 3.1:
 Any tool for OpenAPI reads them. `make test-http` sends requests made from them to the
 image, and checks that it answers as they say. [Serving](../serving.md) explains what
 the fields mean together, and how bodies in CSV look."""
+
+_STATUSES = f"""\
+Any request may also get one of {", ".join(COMMON)}, because of its form or the state of
+the server. [Errors](errors.md#http) says what each status means."""
 
 _SCHEMAS = """\
 What isn't required may be left out. A request with other fields is refused; only
@@ -57,6 +65,7 @@ def http_page() -> str:
         _operations(single_model()),
         "## Many models",
         _operations(multi_model()),
+        _STATUSES,
         "## Media types",
         table(("media type", "other names"), media_types),
         "## Examples",
@@ -64,8 +73,6 @@ def http_page() -> str:
         "## Fields",
         _SCHEMAS,
         *fields,
-        "## Statuses",
-        "[Errors](errors.md#http) lists the statuses and codes of refusals.",
     )
 
 
@@ -74,7 +81,8 @@ def _operations(document: dict[str, Any]) -> str:
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if method != "parameters":
-                statuses = ", ".join(operation["responses"])
+                own = [each for each in operation["responses"] if each not in COMMON]
+                statuses = ", ".join(own)
                 name = code(f"{method.upper()} {path}")
                 rows.append((name, operation["summary"], statuses))
     return table(("request", "does", "statuses"), rows)
