@@ -22,10 +22,10 @@ test-quick: setup ## the tests that need neither Docker nor much time
 test: setup ## all tests, in Docker too
 	$(BIN)/python -m container.engine
 	$(BIN)/pytest
-test-sdk: setup ## AWS's own SDKs in local mode
+test-sdk: setup ## AWS's own SDKs in local mode, and against `launcher local`
 	$(BIN)/python -m container.engine
 	$(MAKE) -C tests/sdk environments
-	$(BIN)/pytest tests/sdk/local_mode.py
+	$(BIN)/pytest --timeout 0 tests/sdk/local_mode.py tests/sdk/services.py
 fuzz: setup ## mutated inputs for every reader of anything, for MINUTES=60
 	$(MAKE) -C tests/fuzz fuzz
 check: setup ## linters, formatting of Python and C, types, density

@@ -85,7 +85,6 @@ class Invocations:
     """The routes of SageMaker's runtime."""
 
     def __init__(self, parts: StackParts, endpoints: Endpoints) -> None:
-        self._clients = parts.clients
         self._settings = parts.settings
         self._endpoints = endpoints
         self._watch = parts.watch
@@ -224,14 +223,14 @@ class Invocations:
             reply = self._ask(
                 invocation.endpoint,
                 variant,
-                self._clients.read(invocation.body),
+                variant.clients.read(invocation.body),
                 invocation.headers,
                 invocation.seconds,
             )
-            self._clients.write(reply.body, invocation.output, invocation.key)
+            variant.clients.write(reply.body, invocation.output, invocation.key)
         except (RefusedError, FailureReasonError) as error:
             text = str(error).encode()
-            self._clients.write(text, invocation.failure, invocation.key)
+            variant.clients.write(text, invocation.failure, invocation.key)
 
     def _ask(
         self,

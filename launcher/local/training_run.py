@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import logging
+import math
 import shutil
 import threading
 import time
@@ -97,11 +98,11 @@ class TrainingRun(threading.Thread):
         image: str,
     ) -> None:
         super().__init__(daemon=True, name=f"training-{name}")
-        self._parts = parts
         self._descriptions = descriptions
         self._name = name
         self._image = image
         self._job = descriptions.get(name)
+        self._parts = parts.as_role(self._job["RoleArn"])
         self._channels = channels_of(self._job)
         definitions = self._job["AlgorithmSpecification"].get("MetricDefinitions", [])
         self._metrics = LogMetrics(definitions, self._record)
@@ -353,7 +354,7 @@ class TrainingRun(threading.Thread):
 
     def _close(self, status: str, secondary: str, message: str, **members: Any) -> None:
         """Reach a final state; ``members`` are added to the description."""
-        seconds = round(self._seconds)
+        seconds = math.ceil(self._seconds)
 
         def change(description: Description) -> None:
             last = _add_transition(description, secondary, message)

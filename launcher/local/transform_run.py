@@ -84,11 +84,12 @@ class TransformRun(threading.Thread):
         name: str,
     ) -> None:
         super().__init__(daemon=True, name=f"transform-{name}")
-        self._parts = parts
         self._catalog = catalog
         self._descriptions = descriptions
         self._name = name
         self._job = descriptions.get(name)
+        model = catalog.models.get(self._job["ModelName"])
+        self._parts = parts.as_role(model["ExecutionRoleArn"])
         self._input = self._job["TransformInput"]
         self._output = self._job["TransformOutput"]
         self._directory = parts.settings.work / "transforms" / name
