@@ -68,6 +68,7 @@ class TrainingJobs:
             "SecondaryStatus": "Starting",
             "SecondaryStatusTransitions": [],
             "ModelArtifacts": {"S3ModelArtifacts": ""},
+            "ProfilingStatus": "Disabled",
         }
         arn = self.descriptions.add(description)
         self._parts.tags.put(arn, parameters)

@@ -152,7 +152,7 @@ def numeric_range(kind: str, name: str, low: str, high: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"Strategy": "Grid"}, "offered here as Bayesian and Random"),
+        ({"Strategy": "Grid"}, "Strategy Grid, only Bayesian and Random"),
         ({"ResourceLimits": limits(1, at_once=2)}, "is above"),
         (
             {
