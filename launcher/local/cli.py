@@ -10,14 +10,13 @@ from typing import Annotated
 
 import typer
 
-from launcher.options import Json
-
 app = typer.Typer(
     no_args_is_help=True,
     help="SageMaker on this machine: no AWS account, jobs run for real.",
 )
 
 DEFAULT_DIRECTORY = Path(".halfstar-local")
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Directory = Annotated[
     Path, typer.Option("--directory", help="Where all its files are.")
 ]
