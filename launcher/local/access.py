@@ -6,6 +6,7 @@ what these may do: by action, resource, and the role that is passed.
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -128,14 +129,7 @@ def _parameters(request: Request) -> dict[str, Any]:
             return {}
     if request.path.startswith("/service/"):
         return {}
-    return dict(call_form(request))
-
-
-def call_form(request: Request) -> Iterator[tuple[str, str]]:
-    """The members of a form."""
-    from urllib.parse import parse_qsl
-
-    yield from parse_qsl(body_of(request).decode(errors="replace"))
+    return dict(urllib.parse.parse_qsl(body_of(request).decode(errors="replace")))
 
 
 def _resource(call: Call, arn: str, parameters: Mapping[str, Any]) -> str | None:

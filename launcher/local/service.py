@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any, NoReturn
@@ -179,6 +180,8 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
     settings = StackSettings.load(Path(arguments[0]))
+    # Where S3's objects are.
+    tempfile.tempdir = str(settings.directory)
     server = make_server(
         LOOPBACK,
         settings.port,
