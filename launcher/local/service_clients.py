@@ -39,6 +39,7 @@ class ServiceClients:
         self._token = token
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
+        self._of_roles: dict[str, ServiceClients] = {}
 
     def client(self, service: str) -> Any:
         """The boto3 client of a service.
@@ -70,14 +71,17 @@ class ServiceClients:
         """Clients with a role's keys, if IAM is enforced."""
         if not self._settings.enforces_iam:
             return self
-        made = self.client("sts").assume_role(RoleArn=role, RoleSessionName="SageMaker")
-        keys = made["Credentials"]
-        settings = dataclasses.replace(
-            self._settings,
-            access_key=keys["AccessKeyId"],
-            secret_key=keys["SecretAccessKey"],
-        )
-        return ServiceClients(settings, keys["SessionToken"])
+        if role not in self._of_roles:
+            sts = self.client("sts")
+            made = sts.assume_role(RoleArn=role, RoleSessionName="SageMaker")
+            keys = made["Credentials"]
+            settings = dataclasses.replace(
+                self._settings,
+                access_key=keys["AccessKeyId"],
+                secret_key=keys["SecretAccessKey"],
+            )
+            self._of_roles[role] = ServiceClients(settings, keys["SessionToken"])
+        return self._of_roles[role]
 
     def objects(self, prefix: S3Uri) -> list[S3Uri]:
         """The objects whose keys begin with the prefix's, sorted.

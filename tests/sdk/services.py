@@ -36,7 +36,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackSettings
     """A stack with the platform's limits, which enforces IAM."""
     settings = stack.up(
         tmp_path_factory.mktemp("judged") / "up",
-        layers=ROOT / "build" / "layers",
+        layers=ROOT / "build" / "judged-layers",
         limits=Limits(scaling_seconds=2),
         enforces_iam=True,
     )
@@ -107,23 +107,24 @@ def found(
     running = {}
     for name, place in JUDGES.items():
         script = Path(__file__).with_name(f"judge_{name}.py")
-        log = (directory / f"{name}.log").open("w")
-        running[name] = subprocess.Popen(
-            [str(ROOT / place / "bin" / "python"), str(script), *arguments],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env=environment,
-            cwd=directory,
-        )
-    results = {}
+        with (directory / f"{name}.log").open("w") as log:
+            running[name] = subprocess.Popen(
+                [str(ROOT / place / "bin" / "python"), str(script), *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=environment,
+                cwd=directory,
+            )
+    printed = {name: judge.communicate()[0] for name, judge in running.items()}
     for name, judge in running.items():
-        printed, _ = judge.communicate()
         log_text = (directory / f"{name}.log").read_text()
-        assert judge.returncode == 0, printed + log_text
-        last_line = printed.splitlines()[-1]
-        results[name] = dict(json.loads(last_line[last_line.index('{"') :]))
-    return results
+        assert judge.returncode == 0, printed[name] + log_text
+    # What the SDKs print themselves may precede it on the same line.
+    lines = {name: text.splitlines()[-1] for name, text in printed.items()}
+    return {
+        name: dict(json.loads(line[line.index('{"') :])) for name, line in lines.items()
+    }
 
 
 Found = Mapping[str, dict[str, Any]]
