@@ -58,7 +58,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackSettings
     limits = Limits(
         stop_seconds=6,
         hosting_stop_seconds=6,
-        health_seconds=20,
+        health_seconds=120,
         invocation_seconds=5,
         scaling_seconds=1,
     )
