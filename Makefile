@@ -22,10 +22,10 @@ test-quick: setup ## the tests that need neither Docker, nor a browser, nor much
 test: setup ## all tests, in Docker too
 	$(BIN)/python -m container.engine
 	$(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
-test-sdk: setup ## AWS's own SDKs in local mode
+test-sdk: setup ## AWS's own SDKs in local mode, and against `launcher local`
 	$(BIN)/python -m container.engine
 	$(MAKE) -C tests/sdk environments
-	$(BIN)/pytest tests/sdk/local_mode.py tests/sdk/notebook.py
+	$(BIN)/pytest --timeout 0 tests/sdk/local_mode.py tests/sdk/services.py tests/sdk/notebook.py
 test-http: setup ## requests made from the OpenAPI documents, to the image
 	$(BIN)/python -m container.engine
 	$(MAKE) -C tests/http environment

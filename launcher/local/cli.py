@@ -10,14 +10,13 @@ from typing import Annotated
 
 import typer
 
-from launcher.options import Json
-
 app = typer.Typer(
     no_args_is_help=True,
     help="SageMaker on this machine: no AWS account, jobs run for real.",
 )
 
 DEFAULT_DIRECTORY = Path(".halfstar-local")
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Directory = Annotated[
     Path, typer.Option("--directory", help="Where all its files are.")
 ]
@@ -39,6 +38,9 @@ def up(
         Path | None,
         typer.Option(help="Keep pushed layers there, for quicker pushes next time."),
     ] = None,
+    iam: Annotated[
+        bool, typer.Option("--iam", help="Let policies decide, for keys of IAM users.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Start it, and print what to export: ``eval "$(launcher local up)"``."""
@@ -46,7 +48,12 @@ def up(
     from launcher.local.loopback import no_proxy
 
     settings = stack.up(
-        directory, port=port, registry_port=registry_port, region=region, layers=layers
+        directory,
+        port=port,
+        registry_port=registry_port,
+        region=region,
+        layers=layers,
+        enforces_iam=iam,
     )
     environment = {**settings.environment(), **no_proxy(os.environ)}
     if as_json:

@@ -76,7 +76,6 @@ class CloudWatch(CloudWatchBackend):
         dimensions: Mapping[str, str],
         *,
         when: float | None = None,
-        count: int = 1,
     ) -> None:
         """Add a value to each of some metrics.
 
@@ -85,7 +84,6 @@ class CloudWatch(CloudWatchBackend):
             values: by the metric's name; four digits of each are kept.
             dimensions: of the metrics.
             when: in seconds; now by default.
-            count: how often the values came.
         """
         now = time.time()
         minute = int(now if when is None else when) // _MINUTE * _MINUTE
@@ -97,26 +95,13 @@ class CloudWatch(CloudWatchBackend):
                     for old in [each for each in minutes if each < now - _KEPT_SECONDS]:
                         del minutes[old]
                     minutes[minute] = Counter()
-                minutes[minute][float(f"{value:.4g}")] += count
+                minutes[minute][float(f"{value:.4g}")] += 1
 
     def put_metric_data(
         self, namespace: str, metric_data: list[dict[str, Any]]
     ) -> None:
-        """The operation."""
-        for datum in metric_data:
-            if "StatisticValues" in datum:
-                raise InvalidParameterValue("StatisticValues aren't offered here.")
-            values = datum.get("Values") or [datum.get("Value", 0)]
-            counts = datum.get("Counts") or [1] * len(values)
-            when = datum.get("Timestamp")
-            for value, count in zip(values, counts, strict=True):
-                self.record(
-                    namespace,
-                    {datum["MetricName"]: float(value)},
-                    _dimensions(datum.get("Dimensions", [])),
-                    when=when.timestamp() if when else None,
-                    count=int(count),
-                )
+        """Not offered: metrics are those of jobs and endpoints."""
+        raise NotImplementedError("PutMetricData isn't offered here")
 
     def get_metric_data(
         self,
@@ -180,7 +165,13 @@ class CloudWatch(CloudWatchBackend):
         with self._lock:
             keys = list(self._series)
         return [
-            MetricDatum(namespace, name, 0, _dimension_list(dimensions), None)
+            MetricDatum(
+                namespace,
+                name,
+                0,
+                [{"Name": each, "Value": value} for each, value in dimensions],
+                None,
+            )
             for namespace, name, dimensions in keys
         ]
 
@@ -301,7 +292,3 @@ def _series_of(metric: Mapping[str, Any]) -> _Series:
 
 def _dimensions(entries: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return {entry["Name"]: entry["Value"] for entry in entries}
-
-
-def _dimension_list(dimensions: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
-    return [{"Name": name, "Value": value} for name, value in dimensions]

@@ -52,6 +52,7 @@ class Variant:
         is_serverless: whether it has a ServerlessConfig.
         desired_count: how many containers it is to have.
         n_invocations: how often it was asked.
+        clients: with the model's role.
         loaded_models: of a multi-model container, else None; set by `start`.
     """
 
@@ -69,12 +70,13 @@ class Variant:
         self.desired_count: int = entry.get("InitialInstanceCount", 1)
         self.n_invocations = 0
         self.loaded_models: LoadedModels | None = None
-        self._parts = parts
         self._log_group = f"{LOG_GROUP}/{endpoint}"
         self._log_stream = f"{self.name}/{uuid.uuid4().hex[:12]}"
         self._entry = entry
         self._directory = directory / self.name
         model = catalog.models.get(entry["ModelName"])
+        self._parts = parts.as_role(model["ExecutionRoleArn"])
+        self.clients = self._parts.clients
         self._model_container = catalog.container(model)
         self._image = catalog.image(model)
         self._is_isolated = bool(model.get("EnableNetworkIsolation"))
@@ -265,7 +267,6 @@ class Deployment:
             for entry in config["ProductionVariants"]
         ]
         self.capture: DataCapture | None = None
-        self._clients = parts.clients
         self._endpoint = endpoint
         self._capture_config = config.get("DataCaptureConfig", {})
         client = config.get("AsyncInferenceConfig", {}).get("ClientConfig", {})
@@ -290,7 +291,7 @@ class Deployment:
             undo.callback(self.stop)
             if self._capture_config.get("EnableCapture"):
                 self.capture = DataCapture(
-                    self._clients, self._endpoint, self._capture_config
+                    self.variants[0].clients, self._endpoint, self._capture_config
                 )
             for variant in self.variants:
                 variant.start()

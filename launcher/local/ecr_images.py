@@ -160,31 +160,14 @@ class EcrImages:
         return name
 
     def _existing(self, repository: str, image_id: Mapping[str, str]) -> ImageManifest:
-        manifest = self._find(repository, image_id)
+        reference = image_id.get("imageDigest") or image_id["imageTag"]
+        manifest = self._registry.manifest(repository, reference)
         if manifest is None:
             raise RefusedError(
                 "ImageNotFoundException",
                 f"The image with imageId {dict(image_id)} does not exist",
             )
         return manifest
-
-    def _find(
-        self, repository: str, image_id: Mapping[str, str]
-    ) -> ImageManifest | None:
-        digest = image_id.get("imageDigest")
-        tag = image_id.get("imageTag")
-        if digest and tag:
-            # An image id may have both, which then must belong together.
-            tags = self._registry.tags(repository)
-            if tags.get(tag) != digest:
-                return None
-        return self._manifest(repository, digest or tag or "latest")
-
-    def _manifest(self, repository: str, reference: str) -> ImageManifest | None:
-        try:
-            return self._registry.manifest(repository, reference)
-        except UnreachableError as error:
-            raise RefusedError("ServerException", str(error), 500) from error
 
 
 def _tags_of(manifest: ImageManifest, tags: Mapping[str, str]) -> list[str]:

@@ -103,14 +103,14 @@ class Call:
             # CBOR has it at the end of its path.
             operation = request.path.rpartition("/")[2]
         elif service in ("ec2", "iam", "sts"):
-            form = urllib.parse.parse_qs(_body(request).decode(errors="replace"))
+            form = urllib.parse.parse_qs(body_of(request).decode(errors="replace"))
             operation = form.get("Action", [""])[0]
         elif service == "sagemaker" and not operation:
             operation = f"{request.method} {request.path}"
         return cls(key, region, service, operation)
 
 
-def _body(request: Request) -> bytes:
+def body_of(request: Request) -> bytes:
     """The body, which whoever comes next may read again."""
     body = request.get_data()
     request.environ["wsgi.input"] = io.BytesIO(body)
@@ -175,7 +175,7 @@ class Gateway:
         service = _SERVICES.get(target)
         if service is None:
             return Response.from_app(self._moto, request.environ)
-        result = self._operate(region, service, call.operation, _body(request))
+        result = self._operate(region, service, call.operation, body_of(request))
         if result is not None:
             return Response(json.dumps(result), content_type=_JSON)
         response = Response.from_app(self._moto, request.environ)

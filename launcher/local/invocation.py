@@ -11,7 +11,6 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from werkzeug.wrappers import Request, Response
@@ -31,7 +30,6 @@ from launcher.local.serving_container import (
 )
 from launcher.local.settings import ACCOUNT, Limits
 from launcher.local.stack_parts import StackParts
-from launcher.s3_uri import S3Uri
 
 _PREFIX = "X-Amzn-SageMaker"
 _REQUEST_HEADERS = (
@@ -56,36 +54,10 @@ _TIMED_OUT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _AsyncInvocation:
-    """An invocation that is answered later.
-
-    Attributes:
-        endpoint: its name.
-        deployment: that answers, even if the endpoint is updated meanwhile.
-        body: where the request's body is.
-        headers: of the request to the container.
-        seconds: how long the container's reply may take.
-        output: where the reply goes.
-        failure: where the error goes if there is no good reply.
-        key: the KMS key that encrypts both, if there is one.
-    """
-
-    endpoint: str
-    deployment: Deployment
-    body: S3Uri
-    headers: Mapping[str, str]
-    seconds: float
-    output: S3Uri
-    failure: S3Uri
-    key: str | None
-
-
 class Invocations:
     """The routes of SageMaker's runtime."""
 
     def __init__(self, parts: StackParts, endpoints: Endpoints) -> None:
-        self._clients = parts.clients
         self._settings = parts.settings
         self._endpoints = endpoints
         self._watch = parts.watch
@@ -178,34 +150,37 @@ class Invocations:
                 f"Endpoint {endpoint} isn't asynchronous: use InvokeEndpoint.",
             )
         given = request.headers
-        passed_on = {
-            "Content-Type": given.get(f"{_PREFIX}-Content-Type", ""),
-            "Accept": given.get(f"{_PREFIX}-Accept", ""),
+        headers = {
+            name: given[f"{_PREFIX}-{name}"]
+            for name in ("Content-Type", "Accept")
+            if f"{_PREFIX}-{name}" in given
         }
         config = deployment.config["AsyncInferenceConfig"]["OutputConfig"]
-        output_folder = parse_s3_uri(config["S3OutputPath"])
-        failure_folder = parse_s3_uri(
-            config.get("S3FailurePath", config["S3OutputPath"])
-        )
         key = uuid.uuid4()
-        invocation = _AsyncInvocation(
-            endpoint=endpoint,
-            deployment=deployment,
-            body=parse_s3_uri(given[f"{_PREFIX}-InputLocation"]),
-            headers={name: value for name, value in passed_on.items() if value},
-            seconds=float(
-                given.get(f"{_PREFIX}-InvocationTimeoutSeconds", _ASYNC_SECONDS)
-            ),
-            output=output_folder / f"{key}.out",
-            failure=failure_folder / f"{key}-error.out",
-            key=config.get("KmsKeyId"),
-        )
-        deployment.submit(lambda: self._answer_later(invocation))
+        output = parse_s3_uri(config["S3OutputPath"]) / f"{key}.out"
+        failures = parse_s3_uri(config.get("S3FailurePath", config["S3OutputPath"]))
+        failure = failures / f"{key}-error.out"
+        source = parse_s3_uri(given[f"{_PREFIX}-InputLocation"])
+        timeout = given.get(f"{_PREFIX}-InvocationTimeoutSeconds", _ASYNC_SECONDS)
+        kms_key = config.get("KmsKeyId")
 
+        def answer() -> None:
+            variant = deployment.choose()
+            # It may be scaled to zero now.
+            while not variant.count and not deployment.is_stopped:
+                time.sleep(_POLL_SECONDS)
+            try:
+                body = variant.clients.read(source)
+                reply = self._ask(endpoint, variant, body, headers, float(timeout))
+                variant.clients.write(reply.body, output, kms_key)
+            except (RefusedError, FailureReasonError) as error:
+                variant.clients.write(str(error).encode(), failure, kms_key)
+
+        deployment.submit(answer)
         inference_id = given.get(f"{_PREFIX}-Inference-Id", str(uuid.uuid4()))
         locations = {
-            f"{_PREFIX}-OutputLocation": str(invocation.output),
-            f"{_PREFIX}-FailureLocation": str(invocation.failure),
+            f"{_PREFIX}-OutputLocation": str(output),
+            f"{_PREFIX}-FailureLocation": str(failure),
         }
         return Response(
             json.dumps({"InferenceId": inference_id}),
@@ -213,25 +188,6 @@ class Invocations:
             locations,
             content_type="application/json",
         )
-
-    def _answer_later(self, invocation: _AsyncInvocation) -> None:
-        deployment = invocation.deployment
-        variant = deployment.choose()
-        # It may be scaled to zero now.
-        while not variant.count and not deployment.is_stopped:
-            time.sleep(_POLL_SECONDS)
-        try:
-            reply = self._ask(
-                invocation.endpoint,
-                variant,
-                self._clients.read(invocation.body),
-                invocation.headers,
-                invocation.seconds,
-            )
-            self._clients.write(reply.body, invocation.output, invocation.key)
-        except (RefusedError, FailureReasonError) as error:
-            text = str(error).encode()
-            self._clients.write(text, invocation.failure, invocation.key)
 
     def _ask(
         self,

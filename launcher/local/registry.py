@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from launcher.images import MANIFESTS
 from launcher.local.errors import LocalError
 from launcher.local.loopback import open_url
 from launcher.local.settings import StackSettings
@@ -29,6 +28,12 @@ from launcher.ports import LOOPBACK
 from movielens.json_text import parse_json
 
 USER = "AWS"
+_MANIFESTS = (
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+)
 # The Debian package of each command.
 _PACKAGES = {"docker-registry": "docker-registry", "htpasswd": "apache2-utils"}
 _REQUEST_SECONDS = 60.0
@@ -261,7 +266,10 @@ class RegistryServer:
             raise _unexpected(error) from error
 
     def _request(self, method: str, path: str) -> http.client.HTTPResponse:
-        headers = {"Accept": ", ".join(MANIFESTS), "Authorization": self._authorization}
+        headers = {
+            "Accept": ", ".join(_MANIFESTS),
+            "Authorization": self._authorization,
+        }
         request = urllib.request.Request(
             f"{self._url}{path}", headers=headers, method=method
         )

@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,6 +32,7 @@ from launcher.local.invocation import Invocations
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_packages import ModelPackages
 from launcher.local.operation import HasOperations, Operation, Parameters, Result
+from launcher.local.policies import offer_simulation
 from launcher.local.registry import RegistryServer
 from launcher.local.service_clients import ServiceClients
 from launcher.local.settings import StackSettings
@@ -47,6 +49,7 @@ _IN_MEMORY_BYTES = 16 * 1024
 def application(settings: StackSettings) -> Gateway:
     """All services of a stack."""
     _forget_what_moto_makes()
+    offer_simulation()
     lock = threading.Lock()
     regions: dict[str, Region] = {}
 
@@ -177,6 +180,8 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
     settings = StackSettings.load(Path(arguments[0]))
+    # Where S3's objects are.
+    tempfile.tempdir = str(settings.directory)
     server = make_server(
         LOOPBACK,
         settings.port,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -32,10 +33,13 @@ def parse_s3_uri(uri: str) -> S3Uri:
 class ServiceClients:
     """Clients that reach the services over HTTP, like anyone's."""
 
-    def __init__(self, settings: StackSettings) -> None:
+    def __init__(self, settings: StackSettings, token: str | None = None) -> None:
         self._settings = settings
+        # Of a role's keys.
+        self._token = token
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
+        self._of_roles: dict[str, ServiceClients] = {}
 
     def client(self, service: str) -> Any:
         """The boto3 client of a service.
@@ -57,10 +61,27 @@ class ServiceClients:
             region_name=self._settings.region,
             aws_access_key_id=self._settings.access_key,
             aws_secret_access_key=self._settings.secret_key,
+            aws_session_token=self._token,
             config=Config(
                 s3={"addressing_style": "path"}, proxies={}, max_pool_connections=50
             ),
         )
+
+    def of_role(self, role: str) -> ServiceClients:
+        """Clients with a role's keys, if IAM is enforced."""
+        if not self._settings.enforces_iam:
+            return self
+        if role not in self._of_roles:
+            sts = self.client("sts")
+            made = sts.assume_role(RoleArn=role, RoleSessionName="SageMaker")
+            keys = made["Credentials"]
+            settings = dataclasses.replace(
+                self._settings,
+                access_key=keys["AccessKeyId"],
+                secret_key=keys["SecretAccessKey"],
+            )
+            self._of_roles[role] = ServiceClients(settings, keys["SessionToken"])
+        return self._of_roles[role]
 
     def objects(self, prefix: S3Uri) -> list[S3Uri]:
         """The objects whose keys begin with the prefix's, sorted.
@@ -68,20 +89,16 @@ class ServiceClients:
         Entries that S3's console makes for folders are left out.
 
         Raises:
-            FailureReasonError: if there is no such bucket.
+            FailureReasonError: if there is no such bucket, or it isn't to be read.
         """
         s3 = self.client("s3")
         pages = s3.get_paginator("list_objects_v2").paginate(
             Bucket=prefix.bucket, Prefix=prefix.key
         )
         keys: list[str] = []
-        try:
+        with _failing_as(f"Failed to list {prefix}"):
             for page in pages:
                 keys += [entry["Key"] for entry in page.get("Contents", [])]
-        except s3.exceptions.NoSuchBucket as error:
-            raise FailureReasonError(
-                f"The specified bucket does not exist: {prefix.bucket}"
-            ) from error
         return [
             S3Uri(prefix.bucket, key) for key in sorted(keys) if not key.endswith("/")
         ]
@@ -210,7 +227,7 @@ class ServiceClients:
             policy = parse_json(urllib.parse.unquote(policy))
         trusts = any(
             _trusts_sagemaker(statement)
-            for statement in _as_list(policy.get("Statement"))
+            for statement in as_list(policy.get("Statement"))
         )
         if role["Arn"] != arn or not trusts:
             raise refusal
@@ -238,10 +255,10 @@ def _trusts_sagemaker(statement: dict[str, Any]) -> bool:
     principal = statement.get("Principal")
     if statement.get("Effect") != "Allow" or not isinstance(principal, dict):
         return False
-    return _SAGEMAKER in _as_list(principal.get("Service"))
+    return _SAGEMAKER in as_list(principal.get("Service"))
 
 
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """IAM's policies have one value where they could have a list of one."""
     if value is None:
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from launcher.local.cloudwatch import CloudWatch
 from launcher.local.ecr_images import EcrImages
@@ -34,3 +34,7 @@ class StackParts:
     watch: CloudWatch
     tags: Tags = field(default_factory=Tags)
     quotas: Quotas = field(default_factory=Quotas)
+
+    def as_role(self, role: str) -> StackParts:
+        """The same with a role's clients, for what a job or an endpoint does."""
+        return replace(self, clients=self.clients.of_role(role))

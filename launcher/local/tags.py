@@ -1,10 +1,11 @@
-"""The tags of the stack's own resources, by ARN; other resources' are moto's."""
+"""The tags of the stack's own resources, by ARN."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
 
+from launcher.local.descriptions import page
 from launcher.local.errors import invalid
 from launcher.local.operation import Operation, Parameters, Result
 
@@ -31,38 +32,36 @@ class Tags:
         tags = _as_dict(entries)
         if len(tags) < len(entries):
             raise invalid("Duplicate tag keys")
-        with self._lock:
-            self._by_arn[arn] = tags
+        self._by_arn[arn] = tags
 
     def drop(self, arn: str) -> None:
         """Forget a resource."""
-        with self._lock:
-            self._by_arn.pop(arn, None)
+        self._by_arn.pop(arn, None)
 
-    def _add(self, parameters: Parameters) -> Result | None:
-        with self._lock:
-            tags = self._by_arn.get(parameters["ResourceArn"])
-            if tags is not None:
-                tags |= _as_dict(parameters["Tags"])
-        return self._list(parameters)
+    def _tags(self, parameters: Parameters) -> dict[str, str]:
+        arn = parameters["ResourceArn"]
+        if arn not in self._by_arn:
+            raise invalid(f"Could not find resource {arn}")
+        return self._by_arn[arn]
 
-    def _list(self, parameters: Parameters) -> Result | None:
+    def _add(self, parameters: Parameters) -> Result:
         with self._lock:
-            tags = self._by_arn.get(parameters["ResourceArn"])
-            if tags is None:
-                return None
-            entries = [{"Key": key, "Value": value} for key, value in tags.items()]
-            return {"Tags": entries}
+            self._tags(parameters).update(_as_dict(parameters["Tags"]))
+        return {"Tags": _as_entries(self._tags(parameters))}
 
-    def _delete(self, parameters: Parameters) -> Result | None:
+    def _list(self, parameters: Parameters) -> Result:
+        return page(_as_entries(self._tags(parameters)), parameters, "Tags")
+
+    def _delete(self, parameters: Parameters) -> Result:
         with self._lock:
-            tags = self._by_arn.get(parameters["ResourceArn"])
-            if tags is None:
-                return None
             for key in parameters["TagKeys"]:
-                tags.pop(key, None)
-            return {}
+                self._tags(parameters).pop(key, None)
+        return {}
 
 
 def _as_dict(entries: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {entry["Key"]: entry["Value"] for entry in entries}
+
+
+def _as_entries(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in dict(tags).items()]

@@ -68,6 +68,7 @@ class TrainingJobs:
             "SecondaryStatus": "Starting",
             "SecondaryStatusTransitions": [],
             "ModelArtifacts": {"S3ModelArtifacts": ""},
+            "ProfilingStatus": "Disabled",
         }
         arn = self.descriptions.add(description)
         self._parts.tags.put(arn, parameters)
@@ -162,7 +163,7 @@ class TrainingJobs:
     def _check_channel(self, entry: Mapping[str, Any], mode: str, role: str) -> None:
         channel = InputChannel.from_request(entry, mode)
         try:
-            channel.objects(self._parts.clients)
+            channel.objects(self._parts.clients.of_role(role))
         except FailureReasonError as error:
             bucket = parse_s3_uri(channel.uri).bucket
             region = self._parts.settings.region

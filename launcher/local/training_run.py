@@ -17,10 +17,11 @@ from __future__ import annotations
 import contextlib
 import enum
 import logging
+import math
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,11 @@ class TrainingRun(threading.Thread):
         image: str,
     ) -> None:
         super().__init__(daemon=True, name=f"training-{name}")
-        self._parts = parts
         self._descriptions = descriptions
         self._name = name
         self._image = image
         self._job = descriptions.get(name)
+        self._parts = parts.as_role(self._job["RoleArn"])
         self._channels = channels_of(self._job)
         definitions = self._job["AlgorithmSpecification"].get("MetricDefinitions", [])
         self._metrics = LogMetrics(definitions, self._record)
@@ -217,8 +218,8 @@ class TrainingRun(threading.Thread):
     def _train(self, bases: Mapping[str, Path]) -> dict[str, int]:
         """Run the containers; gives their exit statuses, by host."""
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self._checkpoints(bases))
-            stack.enter_context(self._pipes(bases))
+            self._sync_checkpoints(bases, stack)
+            self._feed_pipes(bases, stack)
             streams = self._log_streams(bases)
             for stream in streams.values():
                 stack.callback(stream.close)
@@ -235,37 +236,31 @@ class TrainingRun(threading.Thread):
                 self._running = hosts
                 if self._ending is not None:
                     hosts.terminate()
-            stack.enter_context(self._time_limits())
+            self._limit_time(stack)
             statuses = hosts.run(streams, self._metrics.read)
             with self._lock:
                 self._running = None
             self._seconds += time.time() - started
         return statuses
 
-    @contextlib.contextmanager
-    def _checkpoints(self, bases: Mapping[str, Path]) -> Iterator[None]:
-        """Keep every host's checkpoints and S3 the same within the block."""
+    def _sync_checkpoints(
+        self, bases: Mapping[str, Path], stack: contextlib.ExitStack
+    ) -> None:
+        """Keep every host's checkpoints and S3 the same until the stack is closed."""
         if "CheckpointConfig" not in self._job:
-            yield
             return
         remote = parse_s3_uri(self._job["CheckpointConfig"]["S3Uri"])
-        syncs = [
-            CheckpointSync(self._parts.clients, remote, checkpoints_on_host(base))
-            for base in bases.values()
-        ]
-        for sync in syncs:
+        for base in bases.values():
+            directory = checkpoints_on_host(base)
+            sync = CheckpointSync(self._parts.clients, remote, directory)
             sync.restore()
             sync.start()
-        try:
-            yield
-        finally:
-            for sync in syncs:
-                sync.stop()
+            stack.callback(sync.stop)
 
-    @contextlib.contextmanager
-    def _pipes(self, bases: Mapping[str, Path]) -> Iterator[None]:
-        """Feed every host's pipes within the block."""
-        feeders = []
+    def _feed_pipes(
+        self, bases: Mapping[str, Path], stack: contextlib.ExitStack
+    ) -> None:
+        """Feed every host's pipes until the stack is closed."""
         for index, base in enumerate(bases.values()):
             for channel in self._channels:
                 if channel.mode != "Pipe":
@@ -273,17 +268,10 @@ class TrainingRun(threading.Thread):
                 shard = channel.shard(self._objects[channel.name], index, len(bases))
                 data_dir = base / "input" / "data"
                 feeder = PipeFeeder(self._parts.clients, channel, shard, data_dir)
-                feeders.append(feeder)
-        for feeder in feeders:
-            feeder.start()
-        try:
-            yield
-        finally:
-            for feeder in feeders:
-                feeder.stop()
+                feeder.start()
+                stack.callback(feeder.stop)
 
-    @contextlib.contextmanager
-    def _time_limits(self) -> Iterator[None]:
+    def _limit_time(self, stack: contextlib.ExitStack) -> None:
         """End the containers when the time of the job's StoppingCondition is up."""
         condition = self._job["StoppingCondition"]
         runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS)
@@ -291,18 +279,11 @@ class TrainingRun(threading.Thread):
         if "MaxWaitTimeInSeconds" in condition:
             waited = time.time() - self._job["CreationTime"]
             limits[Ending.MAX_WAIT] = condition["MaxWaitTimeInSeconds"] - waited
-
-        timers = []
         for ending, seconds in limits.items():
             timer = threading.Timer(max(0, seconds), self.end, [ending])
             timer.daemon = True
             timer.start()
-            timers.append(timer)
-        try:
-            yield
-        finally:
-            for timer in timers:
-                timer.cancel()
+            stack.callback(timer.cancel)
 
     def _log_streams(self, bases: Mapping[str, Path]) -> dict[str, LogStream]:
         """A new stream for each host; a further attempt has further streams."""
@@ -353,7 +334,7 @@ class TrainingRun(threading.Thread):
 
     def _close(self, status: str, secondary: str, message: str, **members: Any) -> None:
         """Reach a final state; ``members`` are added to the description."""
-        seconds = round(self._seconds)
+        seconds = math.ceil(self._seconds)
 
         def change(description: Description) -> None:
             last = _add_transition(description, secondary, message)

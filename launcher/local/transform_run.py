@@ -18,7 +18,6 @@ import uuid
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -53,19 +52,6 @@ _FAILED = "See job logs for more information"
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _ExecutionParameters:
-    """How a container is asked.
-
-    Attributes:
-        splitter: splits objects into bodies.
-        n_concurrent: requests at the same time.
-    """
-
-    splitter: PayloadSplitter
-    n_concurrent: int
-
-
 class TransformRun(threading.Thread):
     """Runs a job.
 
@@ -84,11 +70,12 @@ class TransformRun(threading.Thread):
         name: str,
     ) -> None:
         super().__init__(daemon=True, name=f"transform-{name}")
-        self._parts = parts
         self._catalog = catalog
         self._descriptions = descriptions
         self._name = name
         self._job = descriptions.get(name)
+        model = catalog.models.get(self._job["ModelName"])
+        self._parts = parts.as_role(model["ExecutionRoleArn"])
         self._input = self._job["TransformInput"]
         self._output = self._job["TransformOutput"]
         self._directory = parts.settings.work / "transforms" / name
@@ -189,13 +176,13 @@ class TransformRun(threading.Thread):
     def _transform_object(
         self, container: ServingContainer, entry: InputObject
     ) -> None:
-        parameters = self._execution_parameters(container)
+        splitter, n_concurrent = self._execution_parameters(container)
         data = self._parts.clients.read(entry.source)
         if self._input.get("CompressionType") == "Gzip":
             data = _decompress(entry, data)
 
-        bodies = parameters.splitter.split(data)
-        with ThreadPoolExecutor(parameters.n_concurrent) as pool:
+        bodies = splitter.split(data)
+        with ThreadPoolExecutor(n_concurrent) as pool:
             answers = list(
                 pool.map(lambda body: self._ask(container, body, entry), bodies)
             )
@@ -213,9 +200,11 @@ class TransformRun(threading.Thread):
 
     def _execution_parameters(
         self, container: ServingContainer
-    ) -> _ExecutionParameters:
-        """The job's parameters; the container's where the job has none; SageMaker's
-        defaults where neither has any.
+    ) -> tuple[PayloadSplitter, int]:
+        """What splits objects into bodies, and how many requests go at the same time.
+
+        The job says so; where it doesn't, the container; else SageMaker's defaults are
+        used.
         """
         reply = container.request(
             "GET", "/execution-parameters", seconds=_REQUEST_SECONDS
@@ -237,7 +226,7 @@ class TransformRun(threading.Thread):
             many_lines=strategy == "MultiRecord",
             max_bytes=max_mib * _MIB,
         )
-        return _ExecutionParameters(splitter, n_concurrent)
+        return splitter, n_concurrent
 
     def _ask(
         self, container: ServingContainer, body: bytes, entry: InputObject

@@ -96,7 +96,6 @@ def run_example(
         capture_output=True,
         text=True,
         env=environment,
-        timeout=300,
         check=False,
     )
 

@@ -56,7 +56,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackSettings
     compressing them takes a minute.
     """
     limits = Limits(
-        stop_seconds=6, hosting_stop_seconds=6, health_seconds=20, invocation_seconds=5
+        stop_seconds=6,
+        hosting_stop_seconds=6,
+        health_seconds=120,
+        invocation_seconds=5,
+        scaling_seconds=1,
     )
     settings = stack.up(
         tmp_path_factory.mktemp("stack") / "up",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -47,10 +48,15 @@ class Hosting:
         # Each with the function that deletes it.
         self.made: list[tuple[str, str]] = []
 
-    def model(self, name: str, data: str, **container: Any) -> str:
+    def model(
+        self, name: str, data: str, *, isolated: bool = False, **container: Any
+    ) -> str:
         primary = {"Image": self.user.image, "ModelDataUrl": data, **container}
         self.sagemaker.create_model(
-            ModelName=name, PrimaryContainer=primary, ExecutionRoleArn=self.user.role
+            ModelName=name,
+            PrimaryContainer=primary,
+            ExecutionRoleArn=self.user.role,
+            EnableNetworkIsolation=isolated,
         )
         self.made.append(("model", name))
         return name
@@ -107,6 +113,26 @@ class Hosting:
     def ask(self, name: str, body: bytes = b"1,318", **members: Any) -> bytes:
         """The body of the answer."""
         return bytes(self.invoke(name, body, **members)["Body"].read())
+
+    def count(self, name: str) -> int:
+        """How many containers its only variant has."""
+        return int(self.describe(name)["ProductionVariants"][0]["CurrentInstanceCount"])
+
+    def total(self, name: str, metric: str) -> float:
+        """The sum of a metric of its only variant."""
+        now = datetime.now(UTC)
+        hour = timedelta(hours=1)
+        dimensions = {"EndpointName": name, "VariantName": "main"}
+        points = self.user.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName=metric,
+            Dimensions=[{"Name": k, "Value": v} for k, v in dimensions.items()],
+            StartTime=now - hour,
+            EndTime=now + hour,
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return float(sum(point["Sum"] for point in points))
 
     def delete(self, kind: str, name: str) -> None:
         # A test may have deleted it already.
@@ -370,7 +396,215 @@ def test_several_models_are_served_by_one_endpoint(
     poll(answers_the_same)
 
 
+def test_requests_are_captured_measured_and_streamed(
+    hosting: Hosting, model_data: str
+) -> None:
+    user = hosting.user
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": user.uri("capture"),
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"]},
+    }
+    found = hosting.deploy("watched", model_data, DataCaptureConfig=capture)
+    assert found["DataCaptureConfig"]["CaptureStatus"] == "Started"
+    answer = hosting.ask("watched", Accept="text/csv")
+    with pytest.raises(hosting.runtime.exceptions.ModelError):
+        hosting.ask("watched", b"1,x")
+
+    poll(lambda: user.keys("capture/watched/main/") != [])
+    (key,) = user.keys("capture/")
+    line = json.loads(user.read(f"capture/{key}"))
+    assert line["captureData"]["endpointInput"]["data"] == "1,318"
+    assert line["captureData"]["endpointOutput"]["data"] == answer.decode()
+
+    streamed = hosting.runtime.invoke_endpoint_with_response_stream(
+        EndpointName="watched", Body=b"1,318", ContentType="text/csv", Accept="text/csv"
+    )
+    parts = [event["PayloadPart"]["Bytes"] for event in streamed["Body"]]
+    assert b"".join(parts) == answer
+    assert streamed["InvokedProductionVariant"] == "main"
+
+    names = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors")
+    assert [hosting.total("watched", name) for name in names] == [3, 1, 0]
+
+
+def test_variants_are_scaled_by_hand_and_by_policy(
+    hosting: Hosting, model_data: str
+) -> None:
+    hosting.deploy("scaled", model_data)
+    hosting.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName="scaled",
+        DesiredWeightsAndCapacities=[
+            {"VariantName": "main", "DesiredInstanceCount": 2, "DesiredWeight": 0.5}
+        ],
+    )
+    (variant,) = hosting.settled("scaled")["ProductionVariants"]
+    assert variant["CurrentInstanceCount"] == 2
+    assert variant["CurrentWeight"] == 0.5
+    assert len(hosting.user.containers()) == 2
+
+    # An update may keep that.
+    hosting.sagemaker.update_endpoint(
+        EndpointName="scaled",
+        EndpointConfigName="scaled",
+        RetainAllVariantProperties=True,
+        ExcludeRetainedVariantProperties=[{"VariantPropertyType": "DesiredWeight"}],
+    )
+    (variant,) = hosting.settled("scaled")["ProductionVariants"]
+    assert variant["CurrentInstanceCount"] == 2
+    assert variant["CurrentWeight"] == 1
+
+    # Without invocations, target tracking goes down to the least that is allowed.
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/scaled/variant/main",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    autoscaling = hosting.user.client("application-autoscaling")
+    with pytest.raises(ClientError, match="for asynchronous endpoints alone"):
+        autoscaling.register_scalable_target(**target, MinCapacity=0, MaxCapacity=2)
+    autoscaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=2)
+    invocations = "SageMakerVariantInvocationsPerInstance"
+    tracking = {
+        "TargetValue": 10.0,
+        "PredefinedMetricSpecification": {"PredefinedMetricType": invocations},
+        "ScaleInCooldown": 0,
+        "ScaleOutCooldown": 0,
+    }
+    policy = {
+        "PolicyName": "tracking",
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": tracking,
+    }
+    autoscaling.put_scaling_policy(**target, **policy)
+    poll(lambda: hosting.count("scaled") == 1)
+
+    # Asked often, it grows.
+    def has_grown() -> bool:
+        hosting.ask("scaled")
+        return hosting.count("scaled") == 2
+
+    poll(has_grown)
+    autoscaling.deregister_scalable_target(**target)
+    hosting.settled("scaled")
+
+
+def test_an_asynchronous_endpoint_scales_to_zero_and_back(
+    hosting: Hosting, model_data: str
+) -> None:
+    user = hosting.user
+    output = {"S3OutputPath": user.uri("zero")}
+    hosting.deploy("zero", model_data, AsyncInferenceConfig={"OutputConfig": output})
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/zero/variant/main",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    autoscaling = user.client("application-autoscaling")
+    autoscaling.register_scalable_target(**target, MinCapacity=0, MaxCapacity=1)
+    backlog = {
+        "MetricName": "ApproximateBacklogSizePerInstance",
+        "Namespace": "AWS/SageMaker",
+        "Dimensions": [{"Name": "EndpointName", "Value": "zero"}],
+        "Statistic": "Average",
+    }
+    tracking = {
+        "TargetValue": 5.0,
+        "CustomizedMetricSpecification": backlog,
+        "ScaleInCooldown": 0,
+        "ScaleOutCooldown": 0,
+    }
+    policy = {
+        "PolicyName": "backlog",
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": tracking,
+    }
+    autoscaling.put_scaling_policy(**target, **policy)
+    poll(lambda: hosting.count("zero") == 0)
+    accepted = hosting.runtime.invoke_endpoint_async(
+        EndpointName="zero",
+        InputLocation=user.put("zero/input.csv", b"1,318"),
+        ContentType="text/csv",
+        Accept="text/csv",
+    )
+    key = S3Uri.parse(accepted["OutputLocation"]).key
+    poll(lambda: user.keys(key) != [])
+    assert 0.5 <= float(user.read(key)) <= 5
+    autoscaling.deregister_scalable_target(**target)
+    hosting.settled("zero")
+
+
+def test_an_isolated_model_is_served_from_a_network_that_leads_nowhere(
+    hosting: Hosting, model_data: str
+) -> None:
+    hosting.model("isolated", model_data, isolated=True)
+    hosting.endpoint("isolated", hosting.config("isolated", "isolated"))
+    assert hosting.ask("isolated")
+    (container,) = hosting.user.containers()
+    template = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}"
+    network = run_docker("inspect", "--format", template, container).stdout.strip()
+    shown = run_docker("network", "inspect", "--format", "{{.Internal}}", network)
+    assert shown.stdout.strip() == "true"
+    hosting.delete("endpoint", "isolated")
+    assert run_docker("network", "inspect", network).returncode != 0
+
+
 # What is refused
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (
+            {"VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}},
+            "subnet-1",
+        ),
+        (
+            {
+                "EnableNetworkIsolation": False,
+                "InferenceExecutionConfig": {"Mode": "Direct"},
+            },
+            "only Serial",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_as_it_says_is_refused(
+    hosting: Hosting, members: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ClientError, match=message):
+        hosting.sagemaker.create_model(
+            ModelName="refused",
+            PrimaryContainer={"Image": hosting.user.image},
+            ExecutionRoleArn=hosting.user.role,
+            **members,
+        )
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"KmsKeyId": "nokey"}, "KmsKeyId: Invalid keyId nokey"),
+        (
+            {"ShadowProductionVariants": [{"VariantName": "a", "ModelName": "b"}]},
+            "Shadow",
+        ),
+        (
+            {
+                "ExplainerConfig": {
+                    "ClarifyExplainerConfig": {"EnableExplanations": "a"}
+                }
+            },
+            "Explainer",
+        ),
+    ],
+)
+def test_a_configuration_that_is_not_offered_is_refused_by_name(
+    hosting: Hosting, members: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ClientError, match=message):
+        hosting.config("refused", "any", **members)
 
 
 def test_names_are_used_once_and_must_be_those_of_something(

@@ -106,7 +106,9 @@ def test_a_channel_without_objects_fails(service_clients: ServiceClients) -> Non
 def test_the_objects_of_a_bucket_that_is_absent_fail(
     service_clients: ServiceClients,
 ) -> None:
-    with pytest.raises(FailureReasonError, match="bucket does not exist: nowhere"):
+    with pytest.raises(
+        FailureReasonError, match="list s3://nowhere/data: The specified bucket"
+    ):
         objects_under_prefix(service_clients, "s3://nowhere/data")
 
 

@@ -36,15 +36,20 @@ def test_tags_are_added_replaced_and_deleted(tags: Tags) -> None:
     assert list_tags(RESOURCE) == {"Tags": [stage]}
 
 
-def test_other_resources_are_left_to_moto(tags: Tags) -> None:
-    other = {"ResourceArn": "arn:other", "Tags": [], "TagKeys": []}
-    for operation in tags.operations.values():
-        assert operation(other) is None
+def test_tags_come_in_pages(tags: Tags) -> None:
+    list_tags = tags.operations["ListTags"]
+    tags.operations["AddTags"]({**RESOURCE, "Tags": [tag("stage", "test")]})
+    first = list_tags({**RESOURCE, "MaxResults": 1})
+    assert first is not None
+    assert first["Tags"] == [tag("team", "a")]
+    last = list_tags({**RESOURCE, "NextToken": first["NextToken"]})
+    assert last == {"Tags": [tag("stage", "test")]}
 
 
 def test_a_dropped_resource_is_forgotten(tags: Tags) -> None:
     tags.drop(ARN)
-    assert tags.operations["ListTags"](RESOURCE) is None
+    with pytest.raises(RefusedError, match="Could not find resource"):
+        tags.operations["ListTags"](RESOURCE)
 
 
 def test_a_key_that_occurs_twice_is_refused() -> None:

@@ -120,12 +120,17 @@ def test_the_best_of_its_training_jobs_is_reported(user: StackUser) -> None:
 
 def test_a_search_fails_when_all_its_jobs_fail(user: StackUser) -> None:
     search = request(user, "vain", ResourceLimits=limits(1, at_once=1))
-    search["TrainingJobDefinition"]["StaticHyperParameters"] = {"features": "colour"}
+    definition = search["TrainingJobDefinition"]
+    definition["StaticHyperParameters"] = {"features": "colour"}
+    # The SDK's tuner sends its resources under this name.
+    resources = definition.pop("ResourceConfig")
+    definition["HyperParameterTuningResourceConfig"] = resources
     user.client("sagemaker").create_hyper_parameter_tuning_job(**search)
     job = finished(user, "vain")
     assert job["HyperParameterTuningJobStatus"] == "Failed"
     assert "All training jobs failed" in job["FailureReason"]
     assert "BestTrainingJob" not in job
+    assert user.describe("vain-001")["ResourceConfig"] == resources
 
 
 def test_a_stop_ends_what_runs_and_starts_no_more(user: StackUser) -> None:
@@ -152,7 +157,7 @@ def numeric_range(kind: str, name: str, low: str, high: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"Strategy": "Grid"}, "offered here as Bayesian and Random"),
+        ({"Strategy": "Grid"}, "Strategy Grid, only Bayesian and Random"),
         ({"ResourceLimits": limits(1, at_once=2)}, "is above"),
         (
             {
