@@ -112,18 +112,13 @@ class Slot:
         self._cells[Cell.PID] = pid
         self.set_load(Load())
 
-    def count(self, route: str, tally: Tally, seconds: float) -> None:
-        """A request is over.
-
-        Args:
-            route: one of `ROUTES`.
-            tally: of the request.
-            seconds: since its headers had come.
-        """
+    def count(self, route: str, tally: Tally) -> None:
+        """A request is over; its route is one of `ROUTES`."""
         cells = self._cells
         cells[_REQUESTS[route, tally.status]] += 1
         if route != INVOCATIONS or tally.status == GONE:
             return
+        seconds = tally.seconds
         cells[Cell.SECONDS] += seconds
         cells[_FIRST_BUCKET + bisect_left(BOUNDS, seconds)] += 1
         cells[Cell.PREDICTIONS] += tally.predictions

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 
+from movielens.artifact import BOOSTER, FEATURES
 from movielens.manifest import Manifest
 from serve.operations.counters import Board, Totals
-from serve.proving import fingerprint
 from serve.resources import memory_bytes, resident_bytes, used_memory_bytes
 
 # Enough to tell models apart, and short enough to read out.
@@ -70,8 +71,9 @@ class Reporter:
 
 
 def describe_model(manifest: Manifest) -> dict[str, str]:
-    """What says which model this is."""
-    versions = {
-        name: manifest.versions.get(name, "") for name in ("halfstar", "xgboost")
+    """What says which model this is: digests of its files, as sha256sum gives them."""
+    described = {
+        name: manifest.files[file].sha256[:_SHOWN_DIGITS]
+        for name, file in (("booster", BOOSTER), ("features", FEATURES))
     }
-    return {"fingerprint": fingerprint(manifest)[:_SHOWN_DIGITS], **versions}
+    return {**described, "decision": manifest.decision, "version": version("halfstar")}
