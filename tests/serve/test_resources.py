@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from serve.resources import MIB, choose_workers, cpus, is_serverless, memory_bytes
+from serve.resources import (
+    MIB,
+    choose_workers,
+    cpus,
+    is_serverless,
+    memory_bytes,
+    resident_bytes,
+    used_memory_bytes,
+)
 
 ALL = len(os.sched_getaffinity(0))
 
@@ -60,3 +68,33 @@ def test_serverless_is_recognised_by_its_surroundings(tmp_path: Path) -> None:
     assert not is_serverless({}, tmp_path)
     assert is_serverless({"AWS_LAMBDA_FUNCTION_NAME": "x"}, tmp_path)
     assert is_serverless({}, tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "inactive"),
+    [
+        (".", "memory.current", "inactive_file"),
+        ("memory", "memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_used_memory_leaves_out_files_that_could_be_forgotten(
+    tmp_path: Path, folder: str, name: str, inactive: str
+) -> None:
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / name).write_text("1000\n")
+    assert used_memory_bytes(tmp_path) == 1000
+    (tmp_path / folder / "memory.stat").write_text(f"anon 600\n{inactive} 300\n")
+    assert used_memory_bytes(tmp_path) == 700
+
+
+def test_used_memory_is_unknown_without_control_groups(tmp_path: Path) -> None:
+    assert used_memory_bytes(tmp_path) is None
+
+
+def test_a_process_that_is_gone_has_no_memory() -> None:
+    assert (resident_bytes(os.getpid()) or 0) > MIB
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert resident_bytes(pid) is None
