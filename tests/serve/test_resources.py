@@ -87,8 +87,8 @@ def test_used_memory_leaves_out_files_that_could_be_forgotten(
     assert used_memory_bytes(tmp_path) == 700
 
 
-def test_used_memory_is_unknown_without_control_groups(tmp_path: Path) -> None:
-    assert used_memory_bytes(tmp_path) is None
+def test_used_memory_is_the_machines_without_control_groups(tmp_path: Path) -> None:
+    assert MIB < used_memory_bytes(tmp_path) < memory_bytes(tmp_path)
 
 
 def test_a_process_that_is_gone_has_no_memory() -> None:

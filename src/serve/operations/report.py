@@ -24,14 +24,14 @@ class Report:
         totals: what its workers have counted.
         model: names and values that say which model it serves; empty if it has many.
         resident: bytes of memory of each process, with what it shares, by a name.
-        memory: bytes of memory that the container uses; None where nothing says it.
+        memory: bytes of memory that the container uses.
         memory_limit: bytes that it may use.
     """
 
     totals: Totals
     model: Mapping[str, str]
     resident: Mapping[str, int]
-    memory: int | None
+    memory: int
     memory_limit: int
 
 
