@@ -74,20 +74,18 @@ class Observer:
             raise
         finally:
             tally.ended = perf_counter()
-            # The server may have answered in the application's place.
-            tally.status = scope.get(REFUSED, tally.status)
-            self._note(scope, tally)
+            if REFUSED in scope:
+                # The server has answered in the application's place.
+                tally.status = scope[REFUSED]
+            path = scope["path"]
+            route = _ROUTE_OF.get(path) or other_route(path)
+            self._slot.count(route, tally)
+            if self._log is not None and is_worth_a_line(route, tally):
+                self._lines.append(self._log.line(scope, route, tally))
 
     def refused(self, status: int) -> None:
         """What a client has sent was refused before it became a request."""
         self._slot.refused(status)
-
-    def _note(self, scope: Scope, tally: Tally) -> None:
-        """A request is over."""
-        route = route_of(scope["path"])
-        self._slot.count(route, tally)
-        if self._log is not None and is_worth_a_line(route, tally):
-            self._lines.append(self._log.line(scope, route, tally))
 
     def flush(self) -> None:
         """Write the lines of the log that were made since the last time."""
@@ -109,18 +107,17 @@ class Observer:
         self._slot.set_load(load)
 
 
-def route_of(path: str) -> str:
-    """The one of `ROUTES` to which a path belongs.
+def other_route(path: str) -> str:
+    """The one of `ROUTES` to which a path belongs that isn't a route itself.
 
     Example:
-        >>> route_of("/models/a/invoke")
+        >>> other_route("/models/a/invoke")
         'invocations'
-        >>> route_of("/models/a")
+        >>> other_route("/models/a")
         'models'
+        >>> other_route("/favicon.ico")
+        'other'
     """
-    route = _ROUTE_OF.get(path)
-    if route is not None:
-        return route
     if not path.startswith(_MODELS):
         return OTHER
     return INVOCATIONS if path.endswith(_INVOKE) else "models"
