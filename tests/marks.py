@@ -29,6 +29,8 @@ DOCKER_MODULES = {"test_doctor.py", "launcher/test_images.py"}
 # Modules of whole jobs and servers, or of jobs over several hosts.
 SLOW_MODULES = {
     "local/test_stack.py",
+    "operations/test_alerts.py",
+    "operations/test_exporter.py",
     "serve/test_main.py",
     "train/test_booster.py",
     "train/test_checkpoint.py",

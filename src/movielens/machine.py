@@ -31,21 +31,17 @@ def memory_bytes(cgroup: Path = CGROUP) -> int:
     return min([machine, *limits])
 
 
-def used_memory_bytes(cgroup: Path = CGROUP) -> int | None:
-    """Memory that this container uses, but for files that the kernel could forget.
-
-    None where no control group says it.
-    """
+def used_memory_bytes(cgroup: Path = CGROUP) -> int:
+    """Memory that this container uses, but for files that the kernel could forget."""
     for folder, name, inactive in (
         (cgroup, "memory.current", "inactive_file"),
         (cgroup / "memory", "memory.usage_in_bytes", "total_inactive_file"),
     ):
         used = _number(folder / name)
         if used:
-            statistics = _text(folder / "memory.stat").split()
-            numbers = dict(zip(statistics[::2], statistics[1::2], strict=False))
-            return max(0, used - int(numbers.get(inactive, 0)))
-    return None
+            return max(0, used - _numbers(folder / "memory.stat").get(inactive, 0))
+    machine = _numbers(Path("/proc/meminfo"))
+    return 1024 * (machine["MemTotal"] - machine["MemAvailable"])
 
 
 def resident_bytes(pid: int) -> int | None:
@@ -72,6 +68,12 @@ def _quota(cgroup: Path) -> tuple[int, int]:
 def _number(path: Path) -> int:
     text = _text(path)
     return int(text) if text.isdecimal() else 0
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Lines of a name and a number, and perhaps a unit."""
+    lines = [line.split() for line in _text(path).splitlines()]
+    return {name.rstrip(":"): int(number) for name, number, *_ in lines}
 
 
 def _text(path: Path) -> str:

@@ -129,6 +129,8 @@ def _serve(settings: ServeSettings) -> None:
             observer,
         )
         server.run(sockets=[bound])
+        if observer is not None:
+            observer.flush()
 
     if instruments is None or instruments.bound is None:
         Supervisor(sockets, work, desk=prepared.desk).run()

@@ -260,7 +260,10 @@ class Api:
 
 def _with_inference_id(response: Response, scope: Scope) -> Response:
     """The answer with the id that came with the request, if one did."""
-    given = inference_id(headers_of(scope))
+    headers = headers_of(scope)
+    if INFERENCE_ID not in headers:
+        return response
+    given = inference_id(headers)
     if given is None:
         return response
     header = (INFERENCE_ID, given)

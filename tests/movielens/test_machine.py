@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from movielens.machine import cpus, memory_bytes
+from movielens.machine import (
+    cpus,
+    memory_bytes,
+    resident_bytes,
+    used_memory_bytes,
+)
 
 ALL = len(os.sched_getaffinity(0))
 
@@ -46,3 +51,33 @@ def test_memory_is_the_machines_or_the_lowest_limit(tmp_path: Path) -> None:
     (tmp_path / "memory").mkdir()
     (tmp_path / "memory" / "memory.limit_in_bytes").write_text("4096")
     assert memory_bytes(tmp_path) == 4096
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "inactive"),
+    [
+        (".", "memory.current", "inactive_file"),
+        ("memory", "memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_used_memory_leaves_out_files_that_could_be_forgotten(
+    tmp_path: Path, folder: str, name: str, inactive: str
+) -> None:
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / name).write_text("1000\n")
+    assert used_memory_bytes(tmp_path) == 1000
+    (tmp_path / folder / "memory.stat").write_text(f"anon 600\n{inactive} 300\n")
+    assert used_memory_bytes(tmp_path) == 700
+
+
+def test_used_memory_is_the_machines_without_control_groups(tmp_path: Path) -> None:
+    assert 2**20 < used_memory_bytes(tmp_path) < memory_bytes(tmp_path)
+
+
+def test_a_process_that_is_gone_has_no_memory() -> None:
+    assert (resident_bytes(os.getpid()) or 0) > 2**20
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert resident_bytes(pid) is None

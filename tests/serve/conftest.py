@@ -27,6 +27,7 @@ from serve.app import Api, Application
 from serve.model_places import ModelPlaces
 from serve.models import ModelLimits, Models
 from serve.multi_model import MultiModelApplication
+from serve.operations.observer import Observer
 from serve.predicted_rows import PredictedRows, predict_rows
 from serve.registry import Kept, Line
 from serve.resources import MODEL_FACTOR
@@ -157,7 +158,11 @@ def make_models(line: Line, model_dir: Path) -> MakeModels:
 
 
 @contextlib.contextmanager
-def _serving(served: ServedModel | Models, **settings: Any) -> Iterator[Address]:
+def _serving(
+    served: ServedModel | Models,
+    observe: Callable[[Api], Observer] | None = None,
+    **settings: Any,
+) -> Iterator[Address]:
     (bound,) = bind(0)
     bound.listen()  # from here on connections wait for the server, so we needn't
     chosen = ServeSettings(Path("unused"), **settings)
@@ -166,7 +171,10 @@ def _serving(served: ServedModel | Models, **settings: Any) -> Iterator[Address]
     else:
         application = Application(served, chosen)
     server = make_server(
-        application, limits=chosen.client_limits, held_bytes=chosen.arrived_bytes
+        application,
+        limits=chosen.client_limits,
+        held_bytes=chosen.arrived_bytes,
+        observer=None if observe is None else observe(application),
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
@@ -182,7 +190,7 @@ def serving() -> Serving:
     """Serve a model over HTTP in a thread.
 
     Use it as ``with serving(served, max_body_mib=1) as (host, port)``. The names are
-    those of `ServeSettings`.
+    those of `ServeSettings`. ``observe`` makes what watches the application.
     """
     return _serving
 

@@ -523,3 +523,18 @@ def test_a_batch_of_single_records_refuses_a_header_of_its_own(
                 response = ask(client, body, content_type="text/csv")
                 is_refused = strategy == "SINGLE_RECORD" and status == 400
                 assert response.status_code == (400 if is_refused else 200)
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"1,2", 200), (b"1,x", 400)])
+def test_an_inference_id_comes_back_with_the_answer(
+    client: httpx.Client, body: bytes, status: int
+) -> None:
+    name = "x-amzn-sagemaker-inference-id"
+    headers = {"content-type": "text/csv", name: "order 7"}
+    response = client.post("/invocations", content=body, headers=headers)
+    assert (response.status_code, response.headers[name]) == (status, "order 7")
+
+    too_long = {**headers, name: 65 * "x"}
+    response = client.post("/invocations", content=body, headers=too_long)
+    assert response.status_code == status
+    assert name not in response.headers

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from serve.privileges import User
-from serve.settings import ServeSettings, SettingsError
+from serve.settings import OperationsSettings, ServeSettings, SettingsError
 
 
 def test_defaults() -> None:
@@ -114,3 +114,39 @@ def test_long_bodies_and_batches_are_sent_by_the_platform_alone(
     settings = ServeSettings.from_environment(environment)
     assert settings.is_for_platform == is_for_platform
     assert (settings.arrived_bytes > settings.held_bytes) == is_for_platform
+
+
+def test_nothing_is_said_of_requests_unless_it_is_asked_for() -> None:
+    operations = ServeSettings.from_environment({}).operations
+    assert operations == OperationsSettings()
+    assert not operations.is_observed
+
+
+def test_operations_are_asked_for_one_by_one() -> None:
+    env = {
+        "HALFSTAR_METRICS_PORT": "9090",
+        "HALFSTAR_REQUEST_LOG": "True",
+        "HALFSTAR_EMF_SECONDS": "60",
+        "HALFSTAR_EMF_ENDPOINT": "movies-1",
+    }
+    operations = ServeSettings.from_environment(env).operations
+    assert operations == OperationsSettings(9090, True, 60, "movies-1")
+    log_alone = OperationsSettings(request_log=True)
+    assert log_alone.is_observed
+    assert not log_alone.is_exported
+
+
+def test_bad_settings_of_operations_are_named() -> None:
+    env = {
+        "SAGEMAKER_BIND_TO_PORT": "9000",
+        "HALFSTAR_METRICS_PORT": "9000",
+        "HALFSTAR_REQUEST_LOG": "yes",
+        "HALFSTAR_EMF_SECONDS": "-1",
+        "HALFSTAR_EMF_ENDPOINT": "no name",
+    }
+    with pytest.raises(SettingsError) as raised:
+        ServeSettings.from_environment(env)
+    message = str(raised.value)
+    assert "HALFSTAR_METRICS_PORT is 9000, which is the port of the server" in message
+    for name in list(env)[2:]:
+        assert f"{name} is {env[name]!r}, expected " in message

@@ -80,6 +80,11 @@ _REQUESTS = {place: _FIRST_REQUEST + n for n, place in enumerate(_PLACES)}
 N_CELLS = _FIRST_REQUEST + len(_PLACES)
 _CELL_BYTES = 8
 
+# Plain numbers, for what is done with each request. Members of an enumeration are
+# looked up more slowly.
+_SECONDS = int(Cell.SECONDS)
+_PREDICTIONS = int(Cell.PREDICTIONS)
+
 
 class Load(NamedTuple):
     """What a worker is busy with at a moment.
@@ -112,29 +117,27 @@ class Slot:
         self._cells[Cell.PID] = pid
         self.set_load(Load())
 
-    def count(self, route: str, tally: Tally, seconds: float) -> None:
-        """A request is over.
-
-        Args:
-            route: one of `ROUTES`.
-            tally: of the request.
-            seconds: since its headers had come.
-        """
+    def count(self, route: str, tally: Tally) -> None:
+        """A request is over; its route is one of `ROUTES`."""
         cells = self._cells
         cells[_REQUESTS[route, tally.status]] += 1
         if route != INVOCATIONS or tally.status == GONE:
             return
-        cells[Cell.SECONDS] += seconds
+        seconds = tally.ended - tally.began
+        cells[_SECONDS] += seconds
         cells[_FIRST_BUCKET + bisect_left(BOUNDS, seconds)] += 1
-        cells[Cell.PREDICTIONS] += tally.predictions
-        if tally.questions:
-            cells[Cell.QUESTIONS] += tally.questions
-        if tally.bad_rows:
-            cells[Cell.BAD_ROWS] += tally.bad_rows
-        if tally.unknown_rows:
-            cells[Cell.UNKNOWN_ROWS] += tally.unknown_rows
-            cells[Cell.UNKNOWN_USERS] += tally.unknown_users
-            cells[Cell.UNKNOWN_MOVIES] += tally.unknown_movies
+        cells[_PREDICTIONS] += tally.predictions
+        if tally.questions or tally.bad_rows or tally.unknown_rows:
+            self._count_rows(tally)
+
+    def _count_rows(self, tally: Tally) -> None:
+        """Count the rows that few requests have."""
+        cells = self._cells
+        cells[Cell.QUESTIONS] += tally.questions
+        cells[Cell.BAD_ROWS] += tally.bad_rows
+        cells[Cell.UNKNOWN_ROWS] += tally.unknown_rows
+        cells[Cell.UNKNOWN_USERS] += tally.unknown_users
+        cells[Cell.UNKNOWN_MOVIES] += tally.unknown_movies
 
     def refused(self, status: int) -> None:
         """What a client has sent was refused before it became a request."""

@@ -76,14 +76,13 @@ def _values(report: Report) -> dict[str, Any]:
         "RequestsInProgress": totals.number(Cell.IN_PROGRESS),
         "RequestsQueued": totals.number(Cell.QUEUED),
         "WorkerRestarts": totals.number(Cell.RESTARTS),
+        "MemoryUsed": report.memory,
+        "MemoryShare": 100 * report.memory / report.memory_limit,
     }
     if n_rows:
         values["UnknownShare"] = 100 * totals.number(Cell.UNKNOWN_ROWS) / n_rows
     if any(totals.buckets):
         values["Latency"] = _latency(totals)
-    if report.memory is not None:
-        values["MemoryUsed"] = report.memory
-        values["MemoryShare"] = 100 * report.memory / report.memory_limit
     return values
 
 

@@ -17,7 +17,7 @@ from serve.asgi import Receive, Scope
 from serve.operations.emf import emf_line
 from serve.operations.prometheus import MEDIA_TYPE, to_text
 from serve.operations.report import Reporter
-from serve.operations.stdout import write_line
+from serve.operations.stdout import write_lines
 from serve.response import Response
 from serve.server import bind, make_server
 from serve.settings import OperationsSettings, ServeSettings
@@ -41,18 +41,18 @@ class Exporter:
     Args:
         reporter: makes them.
         settings: where they go.
-        write: takes a line for CloudWatch.
+        write_lines: takes lines for CloudWatch.
     """
 
     def __init__(
         self,
         reporter: Reporter,
         settings: ServeSettings,
-        write: Callable[[bytes], object] = write_line,
+        write_lines: Callable[[list[bytes]], None] = write_lines,
     ) -> None:
         self._reporter = reporter
         self._settings = settings
-        self._write = write
+        self._write_lines = write_lines
 
     def run(self, bound: socket.socket, watch: int) -> None:
         """Export until process 1 ends, or this process is told to.
@@ -63,7 +63,7 @@ class Exporter:
         """
         operations = self._settings.operations
         if operations.emf_s:
-            threading.Thread(target=self._write_lines, daemon=True).start()
+            threading.Thread(target=self._repeat, daemon=True).start()
         if operations.metrics_port:
             application = MetricsApplication(self._reporter, self._settings)
             make_server(application, watch).run(sockets=[bound])
@@ -76,9 +76,10 @@ class Exporter:
         if operations.emf_s:
             milliseconds = time.time_ns() // 1_000_000
             report = self._reporter.since_last()
-            self._write(emf_line(report, operations.endpoint, milliseconds))
+            line = emf_line(report, operations.endpoint, milliseconds)
+            self._write_lines([line])
 
-    def _write_lines(self) -> None:
+    def _repeat(self) -> None:
         while True:
             time.sleep(self._settings.operations.emf_s)
             self.write_line()

@@ -6,12 +6,14 @@ watching costs it nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Protocol
 
 from serve.asgi import REFUSED, TALLY, Receive, Scope, Send
 from serve.operations.counters import INVOCATIONS, OTHER, ROUTES, Load, Slot
-from serve.operations.request_log import RequestLog
+from serve.operations.request_log import RequestLog, is_worth_a_line
+from serve.operations.stdout import write_lines
 from serve.operations.tally import Tally
 
 _ROUTE_OF = {f"/{route}": route for route in ROUTES if route != OTHER}
@@ -41,44 +43,60 @@ class Observer:
     Args:
         application: answers the requests.
         slot: of this worker.
-        log: where requests are written; None if they aren't.
+        log: makes a line of each request; None if they aren't logged.
+        write_lines: takes such lines.
     """
 
     def __init__(
-        self, application: Watched, slot: Slot, log: RequestLog | None
+        self,
+        application: Watched,
+        slot: Slot,
+        log: RequestLog | None,
+        write_lines: Callable[[list[bytes]], None] = write_lines,
     ) -> None:
         self._application = application
         self._slot = slot
         self._log = log
+        self._write_lines = write_lines
+        self._lines: list[bytes] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request, and take note of what came of it."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        tally = Tally()
+        tally = Tally(perf_counter())
         scope[TALLY] = tally
-        began = perf_counter()
         try:
             await self._application(scope, receive, send)
         except Exception:
             tally.status = _INTERNAL_ERROR
             raise
         finally:
-            seconds = perf_counter() - began
-            # The server may have answered in the application's place.
-            tally.status = scope.get(REFUSED, tally.status)
-            route = route_of(scope["path"])
-            self._slot.count(route, tally, seconds)
-            if self._log is not None:
-                self._log.write(scope, route, tally, seconds)
+            tally.ended = perf_counter()
+            if REFUSED in scope:
+                # The server has answered in the application's place.
+                tally.status = scope[REFUSED]
+            path = scope["path"]
+            route = _ROUTE_OF.get(path) or other_route(path)
+            self._slot.count(route, tally)
+            if self._log is not None and is_worth_a_line(route, tally):
+                self._lines.append(self._log.line(scope, route, tally))
 
     def refused(self, status: int) -> None:
         """What a client has sent was refused before it became a request."""
         self._slot.refused(status)
 
+    def flush(self) -> None:
+        """Write the lines of the log that were made since the last time."""
+        if self._lines:
+            lines = self._lines
+            self._lines = []
+            self._write_lines(lines)
+
     def sample(self, in_progress: int, connections: int, arrived_bytes: int) -> None:
-        """Take note of what the worker is busy with."""
+        """Take note of what the worker is busy with; called ten times a second."""
+        self.flush()
         load = Load(
             in_progress,
             self._application.queued,
@@ -89,18 +107,17 @@ class Observer:
         self._slot.set_load(load)
 
 
-def route_of(path: str) -> str:
-    """The one of `ROUTES` to which a path belongs.
+def other_route(path: str) -> str:
+    """The one of `ROUTES` to which a path belongs that isn't a route itself.
 
     Example:
-        >>> route_of("/models/a/invoke")
+        >>> other_route("/models/a/invoke")
         'invocations'
-        >>> route_of("/models/a")
+        >>> other_route("/models/a")
         'models'
+        >>> other_route("/favicon.ico")
+        'other'
     """
-    route = _ROUTE_OF.get(path)
-    if route is not None:
-        return route
     if not path.startswith(_MODELS):
         return OTHER
     return INVOCATIONS if path.endswith(_INVOKE) else "models"

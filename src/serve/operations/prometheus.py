@@ -160,13 +160,12 @@ def _memory(report: Report) -> Iterator[Metric]:
         "Memory of each process, with what it shares with others.",
         [Sample(size, {"process": name}) for name, size in report.resident.items()],
     )
-    if report.memory is not None:
-        yield Metric(
-            "memory_bytes",
-            "gauge",
-            "Memory of the container, without files that the kernel could forget.",
-            [Sample(report.memory)],
-        )
+    yield Metric(
+        "memory_bytes",
+        "gauge",
+        "Memory of the container, without files that the kernel could forget.",
+        [Sample(report.memory)],
+    )
     yield Metric(
         "memory_limit_bytes",
         "gauge",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 
+from movielens.artifact import BOOSTER, FEATURES
 from movielens.machine import memory_bytes, resident_bytes, used_memory_bytes
 from movielens.manifest import Manifest
 from serve.operations.counters import Board, Totals
-from serve.proving import fingerprint
 
 # Enough to tell models apart, and short enough to read out.
 _SHOWN_DIGITS = 12
@@ -23,14 +24,14 @@ class Report:
         totals: what its workers have counted.
         model: names and values that say which model it serves; empty if it has many.
         resident: bytes of memory of each process, with what it shares, by a name.
-        memory: bytes of memory that the container uses; None where nothing says it.
+        memory: bytes of memory that the container uses.
         memory_limit: bytes that it may use.
     """
 
     totals: Totals
     model: Mapping[str, str]
     resident: Mapping[str, int]
-    memory: int | None
+    memory: int
     memory_limit: int
 
 
@@ -70,8 +71,9 @@ class Reporter:
 
 
 def describe_model(manifest: Manifest) -> dict[str, str]:
-    """What says which model this is."""
-    versions = {
-        name: manifest.versions.get(name, "") for name in ("halfstar", "xgboost")
+    """What says which model this is: digests of its files, as sha256sum gives them."""
+    described = {
+        name: manifest.files[file].sha256[:_SHOWN_DIGITS]
+        for name, file in (("booster", BOOSTER), ("features", FEATURES))
     }
-    return {"fingerprint": fingerprint(manifest)[:_SHOWN_DIGITS], **versions}
+    return {**described, "decision": manifest.decision, "version": version("halfstar")}

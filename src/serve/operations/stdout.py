@@ -1,17 +1,41 @@
-"""Lines of JSON on stdout, from several processes."""
+"""Lines of JSON on stdout, from several processes.
+
+What is written at once, up to the length that a pipe takes in one piece, isn't mixed
+with what others write.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
+from collections.abc import Iterable, Iterator
 
 _STDOUT = 1
 
 
-def write_line(line: bytes) -> None:
-    """Write a line at once and in one piece, so those of several processes don't mix.
+def write_lines(lines: Iterable[bytes]) -> None:
+    """Write lines, each with its end.
 
-    It is lost if nobody reads them. Requests are answered all the same.
+    They are lost if nobody reads them. Requests are answered all the same.
     """
     with contextlib.suppress(OSError):
-        os.write(_STDOUT, line)
+        for piece in pieces(lines, select.PIPE_BUF):
+            os.write(_STDOUT, piece)
+
+
+def pieces(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
+    r"""As many lines as fit into so many bytes, again and again.
+
+    Example:
+        >>> list(pieces([b"1\n", b"2\n", b"3\n"], 4))
+        [b'1\n2\n', b'3\n']
+    """
+    piece = b""
+    for line in lines:
+        if piece and len(piece) + len(line) > most:
+            yield piece
+            piece = b""
+        piece += line
+    if piece:
+        yield piece

@@ -27,6 +27,8 @@ class Tally:
     """Counts of one request.
 
     Attributes:
+        began: when its headers had come, in seconds by `time.perf_counter`.
+        ended: when its answer was sent.
         status: of the answer; `GONE` until there is one.
         predictions: rows that asked for one rating.
         questions: rows that sent a history or asked for recommendations.
@@ -36,6 +38,8 @@ class Tally:
         unknown_movies: those whose movie isn't in the catalogue.
     """
 
+    began: float = 0.0
+    ended: float = 0.0
     status: int = GONE
     predictions: int = 0
     questions: int = 0
@@ -43,6 +47,11 @@ class Tally:
     unknown_rows: int = 0
     unknown_users: int = 0
     unknown_movies: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ended - self.began
 
     @property
     def unknown_share(self) -> float | None:
