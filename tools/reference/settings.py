@@ -77,6 +77,22 @@ CONTAINER = {
         "none",
         "a file that has the key instead",
     ),
+    "HALFSTAR_METRICS_PORT": (
+        "none",
+        "the port of `/metrics`, for Prometheus ([operations](../operations.md))",
+    ),
+    "HALFSTAR_EMF_SECONDS": (
+        "none",
+        "seconds from one line of metrics for CloudWatch to the next",
+    ),
+    "HALFSTAR_EMF_ENDPOINT": (
+        "`halfstar`",
+        "the endpoint's name in those lines",
+    ),
+    "HALFSTAR_REQUEST_LOG": (
+        "false",
+        "write a line of JSON for each request to stdout",
+    ),
     "OMP_NUM_THREADS": (
         "1 in `serve`",
         "threads of XGBoost per request, where XGBoost itself predicts",
