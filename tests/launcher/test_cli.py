@@ -19,7 +19,15 @@ from tests.launcher.conftest import Launcher
 COMMANDS = [
     command.callback.__name__ for command in app.registered_commands if command.callback
 ]
-CHANGE_NOTHING = {"config", "doctor", "predict", "recommend", "status", "logs"}
+CHANGE_NOTHING = {
+    "config",
+    "doctor",
+    "logs",
+    "policy",
+    "predict",
+    "recommend",
+    "status",
+}
 
 
 def test_help_imports_nothing_heavy() -> None:
