@@ -164,7 +164,7 @@ def _is_needed(config: Config, permission: Permission) -> bool:
         case Target.NETWORK:
             return bool(config.network_subnets)
         case Target.KEYS:
-            return bool(_keys(config))
+            return bool(keys_of(config))
         case Target.BOUNDARY:
             return bool(config.iam_boundary)
         case Target.ROLE if config.role:
@@ -191,8 +191,8 @@ def _on_keys(
     """Statements for keys by ARN, and for those that have an alias."""
     statements: list[dict[str, Any]] = []
     all_keys = f"arn:{account.partition}:kms:{account.region}:{account.id}:key/"
-    aliases = [key for key in _keys(config) if key.startswith("alias/")]
-    ids = [key for key in _keys(config) if key not in aliases]
+    aliases = [key for key in keys_of(config) if key.startswith("alias/")]
+    ids = [key for key in keys_of(config) if key not in aliases]
     arns = [key if key.startswith("arn:") else all_keys + key for key in ids]
     if arns:
         statements.append(_allow(Target.KEYS, arns, actions))
@@ -204,7 +204,8 @@ def _on_keys(
     return statements
 
 
-def _keys(config: Config) -> list[str]:
+def keys_of(config: Config) -> list[str]:
+    """The configured KMS keys, each once."""
     keys = {
         config.keys_bucket,
         config.keys_output,
@@ -265,7 +266,7 @@ def _role_policy(
     statements.append(metrics)
     if config.network_subnets:
         statements.append(_allow("Network", ["*"], _NETWORK_INTERFACES))
-    if _keys(config):
+    if keys_of(config):
         statements += _on_keys(config, account, _KEY_USES)
     return _policy(statements)
 

@@ -27,6 +27,8 @@ _JAVA_CLASSES = {
     r"\p{S}": r"\W",
     r"\p{Alnum}": "a-zA-Z0-9",
     r"\p{ASCII}": r"[\x00-\x7f]",
+    # Outside of brackets.
+    r"\p{Print}+": r"[\x20-\x7e]+",
     r"\p{Print}": r"\x20-\x7e",
     r"\z": r"\Z",
     r"[\w-_]": r"[\w_-]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -9,6 +10,9 @@ import typer
 from launcher.errors import ConfigError
 from launcher.options import Json, start_session
 from launcher.policies import boundary_policy, operator_policy, role_policy
+
+# Blanks don't count.
+_MANAGED_POLICY_CHARACTERS = 6144
 
 
 def policy(
@@ -32,4 +36,11 @@ def policy(
         make = role_policy
     if boundary:
         make = boundary_policy
-    session.emit(make(session.config, session.account))
+    document = make(session.config, session.account)
+    session.emit(document)
+    size = len(json.dumps(document, separators=(",", ":")))
+    if size > _MANAGED_POLICY_CHARACTERS:
+        session.say(
+            f"{size:,} characters without blanks, a managed policy holds "
+            f"{_MANAGED_POLICY_CHARACTERS:,}: make two of its statements"
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from launcher.config import Config
+from launcher.errors import ConfigError
 
 
 def network(config: Config) -> dict[str, Any]:
@@ -15,8 +16,15 @@ def network(config: Config) -> dict[str, Any]:
 
     Without subnets that is SageMaker's own. With isolation the containers reach nothing
     at all; SageMaker itself brings the data and takes the results.
+
+    Raises:
+        ConfigError: subnets without security groups, or the other way round.
     """
     members: dict[str, Any] = {}
+    if bool(config.network_subnets) != bool(config.network_security_groups):
+        raise ConfigError(
+            "network.subnets and network.security_groups go together: set both"
+        )
     if config.network_subnets:
         members["VpcConfig"] = {
             "Subnets": list(config.network_subnets),

@@ -79,8 +79,12 @@ def plan_bucket(config: Config, account: Account, state: BucketState) -> list[Ac
             f"bucket {name} is in {state.region}, the jobs are in {account.region}: "
             "set another bucket"
         )
-    # One that doesn't let us look can't be used, whoever named it.
-    named = bool(config.bucket) and bool(state.region)
+    if not state.region:
+        raise ForeignError(
+            f"bucket {name} lets nobody look: it is another account's, or you lack "
+            "s3:ListBucket (`launcher policy` prints what you need)"
+        )
+    named = bool(config.bucket)
     if not _is_managed(state.ownership, "bucket", name, named=named):
         return []
     return _complete_bucket(config, account, name, state)

@@ -106,12 +106,15 @@ def test_an_empty_bucket_without_tags_is_an_unfinished_one_of_ours(
     assert operations(plan_bucket(config, account, state))[0] == "PutBucketTagging"
 
 
-@pytest.mark.parametrize("region", ["", "eu-central-1"])
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [("", "lets nobody look"), ("eu-central-1", "exists, but isn't ours")],
+)
 def test_a_foreign_bucket_with_our_name_is_refused(
-    config: Config, account: Account, region: str
+    config: Config, account: Account, region: str, said: str
 ) -> None:
     name = "halfstar-123456789012-eu-central-1"
-    with pytest.raises(ForeignError, match=f"bucket {name} exists, but isn't ours"):
+    with pytest.raises(ForeignError, match=f"bucket {name} {said}"):
         plan_bucket(config, account, BucketState("foreign", region))
 
 
