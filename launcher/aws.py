@@ -345,9 +345,10 @@ def _is_of_the_service(operation_model: Any, response: Mapping[str, Any]) -> boo
     # A gate in front of a service may say its errors in another form than the service.
     if is_error:
         return beginning.startswith((_JSON, _XML))
-    return beginning.startswith(_BEGINNINGS[protocol]) and _has_result(
-        operation_model, body
-    )
+    if not beginning.startswith(_BEGINNINGS[protocol]):
+        return False
+    # Some services speak JSON and XML, and only XML wraps its results.
+    return _BEGINNINGS[protocol] == _JSON or _has_result(operation_model, body)
 
 
 def _has_result(operation_model: Any, body: bytes) -> bool:

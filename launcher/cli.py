@@ -29,11 +29,13 @@ from launcher.commands.doctor import doctor
 from launcher.commands.init import init
 from launcher.commands.logs import logs
 from launcher.commands.play import play
+from launcher.commands.policy import policy
 from launcher.commands.predict import predict
 from launcher.commands.push import push
 from launcher.commands.recommend import recommend
 from launcher.commands.register import register
 from launcher.commands.report import report
+from launcher.commands.rollback import rollback
 from launcher.commands.status import status
 from launcher.commands.stop import stop
 from launcher.commands.train import train
@@ -100,12 +102,14 @@ add(tune)
 add(report)
 add(compare)
 add(deploy)
+add(rollback)
 add(predict)
 add(recommend)
 add(play)
 # Its --output is a file.
 add(transform, without=("output_format",))
 add(register)
+add(policy)
 add(status)
 add(logs)
 add(stop)

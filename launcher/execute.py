@@ -7,8 +7,8 @@ so the same command, run again after a failure or Ctrl-C, plans the rest.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -16,7 +16,14 @@ from launcher.aws import Aws
 from launcher.errors import AwsError, JobFailedError
 from launcher.images import push
 from launcher.kinds import ABSENT
-from launcher.requests import Action, Call, PushImage, Wait, WriteFile
+from launcher.requests import (
+    Action,
+    Call,
+    PushImage,
+    Wait,
+    WriteFile,
+    with_answers,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,16 @@ class Executor:
         Raises:
             LauncherError: from the first action that fails.
         """
-        return [self._perform(action) for action in plan]
+        answers: list[dict[str, Any]] = []
+        by_operation: dict[str, dict[str, Any]] = {}
+        for action in plan:
+            if isinstance(action, Call):
+                action = _with_answers(action, by_operation)
+            answer = self._perform(action)
+            answers.append(answer)
+            if isinstance(action, Call):
+                by_operation[action.request.operation] = answer
+        return answers
 
     def _perform(self, action: Action) -> dict[str, Any]:
         self.report(action.says)
@@ -122,6 +138,11 @@ class Executor:
             self.perform(action.fallback)
             reason += "; the last good configuration is in service again"
         raise JobFailedError(f"{action.says}: {state}: {reason}")
+
+
+def _with_answers(call: Call, answers: Mapping[str, dict[str, Any]]) -> Call:
+    parameters = with_answers(call.request.parameters, answers)
+    return replace(call, request=replace(call.request, parameters=parameters))
 
 
 def _role_is_new(error: AwsError) -> bool:

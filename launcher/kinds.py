@@ -28,6 +28,8 @@ Kind = Literal[
     "repository",
     "role",
     "log streams",
+    "alarm",
+    "scaling",
 ]
 
 # The state of a resource that doesn't exist. AWS answers with an error instead.

@@ -5,11 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from launcher.aws import Aws
 from launcher.errors import AwsError
 from launcher.kinds import SAGEMAKER_KINDS, Kind
 from launcher.specification import metric_definitions
+
+
+class LogLine(NamedTuple):
+    """A line of a log.
+
+    Attributes:
+        stream: the stream that it is in.
+        message: its text.
+    """
+
+    stream: str
+    message: str
+
+    @property
+    def host(self) -> str:
+        """What in the stream's name tells hosts of a job apart, such as ``algo-1``.
+
+        The rest is the job's name and a number that nobody needs.
+        """
+        last = self.stream.rpartition("/")[2]
+        return re.sub(r"^(algo-\d+)-\d+$", r"\1", last)
 
 
 @dataclass(slots=True)
@@ -20,21 +42,23 @@ class LogFollower:
         aws: where the log is.
         group: the log's group.
         prefix: the beginning of the names of its streams.
+        start: seconds since 1970 of the first lines to read, None for all.
     """
 
     aws: Aws
     group: str
     prefix: str = ""
+    start: float | None = None
     _tokens: dict[str, str] = field(default_factory=dict)
 
-    def new_lines(self) -> Iterator[tuple[str, str]]:
-        """The stream's name and the text of each line since the last call.
+    def new_lines(self) -> Iterator[LogLine]:
+        """Each line since the last call.
 
         There are none as long as there is no log.
         """
         for stream in self._streams():
             for message in self._new_messages(stream):
-                yield stream, message.rstrip("\n")
+                yield LogLine(stream, message.rstrip("\n"))
 
     def _new_messages(self, stream: str) -> Iterator[str]:
         """The messages of a stream since the last call.
@@ -49,7 +73,9 @@ class LogFollower:
                 return
 
     def _next_page(self, stream: str, token: str | None) -> list[str]:
-        go_on = {"nextToken": token} if token else {}
+        go_on: dict[str, Any] = {"nextToken": token} if token else {}
+        if self.start is not None:
+            go_on["startTime"] = int(1000 * self.start)
         answer = self.aws.read(
             "logs",
             "GetLogEvents",

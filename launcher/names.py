@@ -18,6 +18,8 @@ from launcher.config import Config
 from launcher.errors import ConfigError
 
 TAG_KEY = "halfstar"
+# The tag of an endpoint that names the configuration before the last update.
+BEFORE_KEY = f"{TAG_KEY}-before"
 # The inline policy of the execution role.
 ROLE_POLICY = "halfstar"
 # The input channel of training jobs.

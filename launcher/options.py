@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from launcher.config import FILE, Config
+from launcher.config import ENVIRONMENT_VARIABLE, FILE, Config
 from launcher.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class CommandLine:
     Attributes:
         path: the configuration file.
         path_is_given: whether the user has named it.
+        environment: whose table of the file counts; None for what HALFSTAR_ENV says.
         options: settings by key.
         as_json: print results as JSON.
         poll_seconds: between two looks at something that is waited for.
@@ -43,6 +44,7 @@ class CommandLine:
 
     path: Path = FILE
     path_is_given: bool = False
+    environment: str | None = None
     options: dict[str, object] = field(default_factory=dict)
     as_json: bool = False
     poll_seconds: float = 5.0
@@ -64,6 +66,10 @@ def _take(
             metavar="KEY=VALUE",
             help="Any setting; `launcher config` lists them.",
         ),
+    ] = None,
+    environment: Annotated[
+        str | None,
+        typer.Option("--env", metavar="NAME", help="[environments.NAME] of the file."),
     ] = None,
     region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
     profile: Annotated[
@@ -100,6 +106,8 @@ def _take(
     }
     command_line.options |= given_settings(given)
     command_line.options |= parse_assignments(assignments or [], "--set")
+    if environment is not None:
+        command_line.environment = environment
     if poll_seconds is not None:
         command_line.poll_seconds = poll_seconds
     if output_format is not None:
@@ -159,6 +167,10 @@ Hyperparameters = Annotated[
         "-p", "--hyperparameter", metavar="NAME=VALUE", help="A hyperparameter."
     ),
 ]
+EndpointName = Annotated[
+    str | None,
+    typer.Option("--endpoint", metavar="NAME", help="Setting: hosting.endpoint."),
+]
 OfJob = Annotated[
     str | None,
     typer.Option(
@@ -199,7 +211,10 @@ def start_session(
             f"{path} doesn't exist: check --config, or run `launcher init`"
         )
     options = {**command_line.options, **given_settings(settings or {})}
-    config, sources = Config.load(path, os.environ, options)
+    environment = command_line.environment
+    if environment is None:
+        environment = os.environ.get(ENVIRONMENT_VARIABLE, "")
+    config, sources = Config.load(path, os.environ, options, environment)
     if needs_region:
         config = fill_in_region(config)
     command_line.session = Session(

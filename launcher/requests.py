@@ -40,6 +40,35 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerOf:
+    """A value that the service gives in its answer to an earlier call of the plan.
+
+    Attributes:
+        operation: of that call.
+        member: of its answer.
+    """
+
+    operation: str
+    member: str
+
+
+def with_answers(value: Any, answers: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Parameters with the values that earlier calls were answered with.
+
+    Args:
+        value: the parameters, or a part of them.
+        answers: the latest answer of each operation.
+    """
+    if isinstance(value, AnswerOf):
+        return answers[value.operation][value.member]
+    if isinstance(value, Mapping):
+        return {name: with_answers(item, answers) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_answers(item, answers) for item in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Send a request.
 
@@ -141,6 +170,8 @@ def _plain(value: Any) -> Any:
         return shown
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, AnswerOf):
+        return f"{value.member} of {value.operation}"
     if isinstance(value, Path):
         return f"file://{value}"
     return value

@@ -75,6 +75,11 @@ class Session:
         """Print a line for people."""
         print(redacted(text), file=sys.stderr, flush=True)
 
+    def hint(self, text: str) -> None:
+        """Say what to do next, to people who read along."""
+        if not self.as_json and not self.dry_run:
+            self.say(f"next: {text}")
+
     def say_doing(self, text: str) -> None:
         """Print a line that says what is being done now."""
         self.doing = text.strip()

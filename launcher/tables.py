@@ -31,6 +31,13 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
+def aligned(rows: Iterable[tuple[str, str]]) -> str:
+    """A name and a text on each line, the texts below each other."""
+    pairs = list(rows)
+    width = max(len(name) for name, _ in pairs)
+    return "\n".join(f"{name.ljust(width)}  {text}" for name, text in pairs)
+
+
 def resource_table(resources: Iterable[Resource]) -> str:
     """A line for each resource."""
     rows = [(each.kind, each.name, each.state, each.created) for each in resources]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.errors import InvalidRequestError
-from launcher.requests import Action, Call, Request, Wait
+from launcher.requests import Action, AnswerOf, Call, Request, Wait
 
 # The models' patterns are Java's. These are Java's character classes in Python's words.
 # Inside brackets `\w` is used for letters and marks, and `\W` for signs.
@@ -79,6 +79,8 @@ def _faults(shape: Any, value: Any, place: str) -> Iterator[str]:
 
     ``place`` is where the value is in the request, such as ``Tags[0].Key``.
     """
+    if isinstance(value, AnswerOf):  # the service's own
+        return
     match shape.type_name:
         case "structure":
             yield from _structure_faults(shape, value, place)

@@ -24,7 +24,7 @@ def config(context: typer.Context, as_json: Json = False) -> None:
         if isinstance(value, str):
             value = HIDDEN if is_secret(key) else redacted(value)
         found[key] = {"value": value, "source": source}
-        shown = str(value)
+        shown = ", ".join(value) if isinstance(value, tuple) else str(value)
         if isinstance(value, bool):  # as in the file
             shown = shown.lower()
         rows.append((key, shown, source, meanings.get(key, "")))

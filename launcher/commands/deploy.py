@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from launcher import names
-from launcher.kinds import ENDPOINT
-from launcher.options import DryRun, Json, OfJob, start_session
+from launcher.kinds import ENDPOINT, IN_SERVICE
+from launcher.options import (
+    Detach,
+    DryRun,
+    EndpointName,
+    Json,
+    OfJob,
+    start_session,
+)
+from launcher.plans.alarms import plan_alarms
 from launcher.plans.hosting import config_name, model_name, plan_deploy, settle
+from launcher.plans.scaling import plan_scaling
+from launcher.requests import Action, Wait
 from launcher.world.endpoints import (
     keep_instance_count,
     read_endpoint,
     read_hosting,
 )
 from launcher.world.jobs import chosen_training_job, trained_model
+from launcher.world.operation import read_alarms, read_scaling
 
 
 def deploy(
@@ -28,6 +41,8 @@ def deploy(
         str | None, typer.Option(help="Such as ml.m5.large.")
     ] = None,
     instance_count: Annotated[int | None, typer.Option(help="How many.", min=1)] = None,
+    endpoint: EndpointName = None,
+    detach: Detach = False,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -36,6 +51,7 @@ def deploy(
     """
     settings = {
         "hosting.kind": kind,
+        "hosting.endpoint": endpoint,
         "hosting.instance_type": instance_type,
         "hosting.instance_count": instance_count,
     }
@@ -43,33 +59,58 @@ def deploy(
     config = session.config
     account = session.account
     aws = session.aws
-    endpoint = names.endpoint(config)
+    name = names.endpoint(config)
 
     training_job = chosen_training_job(aws, config, job)
     training_job_name = training_job["TrainingJobName"]
     trained = trained_model(aws, config, training_job)
     found = read_endpoint(aws, config)
     if found.status in ENDPOINT.under_way and found.ours and not dry_run:
-        session.executor.perform([settle(endpoint)])
+        session.executor.perform([settle(name)])
         found = read_endpoint(aws, config)
+    alarms = read_alarms(aws, config, name)
+    scaling = read_scaling(aws, name, alarms)
+    found = replace(found, scales=scaling.bounds is not None)
     config = keep_instance_count(config, session.sources, found)
     model = model_name(config, trained)
     wanted = config_name(config, account, trained)
     state = read_hosting(aws, found, model, wanted)
 
-    plan = plan_deploy(config, account, trained, state)
+    tags = names.tag_list(config)
+    plan = [
+        *plan_deploy(config, account, trained, state),
+        # An endpoint can be scaled only once it is in service.
+        *plan_scaling(config, name, scaling, tags),
+        *plan_alarms(config, name, alarms, tags),
+    ]
+    if detach:
+        plan = until_first_wait(plan)
     session.resume = "SageMaker goes on; run the same command again to wait for it"
-    if_empty = f"endpoint {endpoint} serves {training_job_name} already"
+    if_empty = f"endpoint {name} serves {training_job_name} already"
     if session.perform(plan, if_empty) is None:
         return
 
-    described = aws.send(ENDPOINT.request("Describe", endpoint))
+    described = aws.send(ENDPOINT.request("Describe", name))
     status = described["EndpointStatus"]
     in_service = described["EndpointConfigName"]
     value = {
-        "endpoint": endpoint,
+        "endpoint": name,
         "status": status,
         "config": in_service,
         "training_job": training_job_name,
     }
-    session.emit(value, f"{endpoint}  {status}  {training_job_name}  {in_service}")
+    session.emit(value, f"{name}  {status}  {training_job_name}  {in_service}")
+    if status == IN_SERVICE:
+        session.hint("`launcher predict 1:318` asks it, `launcher status` watches it")
+    else:
+        session.hint("`launcher deploy` waits until it serves, and sets the rest")
+
+
+def until_first_wait(plan: Sequence[Action]) -> list[Action]:
+    """What can be done at once; the same command, run again, does the rest."""
+    begun: list[Action] = []
+    for action in plan:
+        if isinstance(action, Wait):
+            break
+        begun.append(action)
+    return begun

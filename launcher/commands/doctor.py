@@ -19,7 +19,9 @@ from launcher.errors import AwsError, LauncherError
 from launcher.images import local_image, registry_access, remote_image
 from launcher.instance_types import has_gpu, runs
 from launcher.options import Json, start_session
+from launcher.plans.protection import network
 from launcher.plans.setup import plan_bucket, plan_repository, plan_role
+from launcher.policies import keys_of
 from launcher.redaction import redacted
 from launcher.requests import Action
 from launcher.session import Session, fill_in_region
@@ -121,6 +123,12 @@ def _checks(config: Config) -> list[Check]:
         Check("registry", _registry, needs=in_aws),
         Check("training quota", _training_quota, needs=in_aws),
     ]
+    if config.network_subnets:
+        checks.append(Check("network", _network, needs=in_aws))
+    if keys_of(config):
+        checks.append(Check("keys", _key_states, needs=in_aws))
+    if config.iam_boundary:
+        checks.append(Check("boundary", _boundary, needs=in_aws))
     if config.hosting_kind != "serverless":
         checks.append(Check("hosting quota", _hosting_quota, needs=in_aws))
     return checks
@@ -231,6 +239,42 @@ def _registry(session: Session) -> Finding:
     image = remote_image(access, names.repository(session.config), "latest")
     held = image.digest if image else "nothing was pushed yet"
     return Finding(True, f"{access.host}: {held}")
+
+
+def _network(session: Session) -> Finding:
+    """Whether subnets and security groups exist, in one network."""
+    config = session.config
+    network(config)
+    subnets = session.aws.read(
+        "ec2", "DescribeSubnets", SubnetIds=list(config.network_subnets)
+    )["Subnets"]
+    groups = session.aws.read(
+        "ec2", "DescribeSecurityGroups", GroupIds=list(config.network_security_groups)
+    )["SecurityGroups"]
+    networks = sorted({each["VpcId"] for each in (*subnets, *groups)})
+    found = f"{len(subnets)} subnets, {len(groups)} groups of {', '.join(networks)}"
+    if len(networks) > 1:
+        return Finding(False, found, "set subnets and groups of one network")
+    if config.network_isolation:
+        found += "; containers reach no network"
+    return Finding(True, found)
+
+
+def _key_states(session: Session) -> Finding:
+    """Whether the keys exist and can be used."""
+    states: dict[str, str] = {}
+    for key in keys_of(session.config):
+        answer = session.aws.read("kms", "DescribeKey", KeyId=key)
+        states[key] = answer["KeyMetadata"]["KeyState"]
+    found = ", ".join(f"{key} {state}" for key, state in states.items())
+    is_good = set(states.values()) == {"Enabled"}
+    return Finding(is_good, found, "" if is_good else "enable the key, or set another")
+
+
+def _boundary(session: Session) -> Finding:
+    arn = session.config.iam_boundary
+    session.aws.read("iam", "GetPolicy", PolicyArn=arn)
+    return Finding(True, arn)
 
 
 def _training_quota(session: Session) -> Finding:

@@ -9,7 +9,7 @@ import typer
 
 from launcher.endpoint_client import EndpointClient
 from launcher.errors import ConfigError
-from launcher.options import Json, start_session
+from launcher.options import EndpointName, Json, start_session
 from launcher.queries import parse_pairs, read_pairs
 from launcher.tables import text_table
 
@@ -25,13 +25,15 @@ def predict(
     file: Annotated[
         Path | None, typer.Option("--file", help="CSV of userId,movieId[,timestamp].")
     ] = None,
+    endpoint: EndpointName = None,
     as_json: Json = False,
 ) -> None:
     """Ask the endpoint for raw ids: `launcher predict 1:318 1:296`."""
     if bool(pairs) == (file is not None):
         raise ConfigError("give either pairs of ids, such as 1:318, or --file")
     asked = read_pairs(file) if file else parse_pairs(pairs or [])
-    session = start_session(context, as_json)
+    settings = {"hosting.endpoint": endpoint}
+    session = start_session(context, as_json, settings=settings)
 
     client = EndpointClient(session)
     answers: list[dict[str, Any]] = []

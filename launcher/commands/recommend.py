@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from launcher.endpoint_client import EndpointClient
-from launcher.options import Json, start_session
+from launcher.options import EndpointName, Json, start_session
 from launcher.queries import RecommendationQuery, parse_raw_id
 from launcher.tables import text_table
 
@@ -35,12 +35,14 @@ def recommend(
         int | None,
         typer.Option(help="Only movies with at least this many ratings in training."),
     ] = None,
+    endpoint: EndpointName = None,
     as_json: Json = False,
 ) -> None:
     """Ask the endpoint for the movies that a user would like best and hasn't rated:
     `launcher recommend 1`.
     """
-    session = start_session(context, as_json)
+    settings = {"hosting.endpoint": endpoint}
+    session = start_session(context, as_json, settings=settings)
     genres = tuple(genre or ())
     query = RecommendationQuery(user, count, genres, year_from, year_to, min_ratings)
     answer = EndpointClient(session).ask(query.as_json())

@@ -8,9 +8,12 @@ import typer
 
 from launcher.kinds import ABSENT
 from launcher.options import DryRun, Json, start_session
+from launcher.plans.alarms import plan_no_alarms
 from launcher.plans.cleanup import plan_stops
 from launcher.plans.hosting import plan_deletion
+from launcher.plans.scaling import plan_no_scaling
 from launcher.world.inventory import find_job_or_endpoint
+from launcher.world.operation import read_alarms, read_scaling
 
 
 def stop(
@@ -23,7 +26,13 @@ def stop(
     session = start_session(context, as_json, dry_run)
     resource = find_job_or_endpoint(session.aws, session.config, name)
     if resource.kind == "endpoint":
-        plan = plan_deletion(name, resource.state)
+        alarms = read_alarms(session.aws, session.config, name)
+        scaling = read_scaling(session.aws, name, alarms)
+        plan = [
+            *plan_no_scaling(name, scaling),
+            *plan_no_alarms([each for each in alarms if alarms[each].ours]),
+            *plan_deletion(name, resource.state),
+        ]
     else:
         plan = plan_stops([resource])
     what = f"{resource.kind} {name}"

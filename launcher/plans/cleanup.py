@@ -9,10 +9,13 @@ from typing import assert_never
 
 from launcher import names
 from launcher.kinds import ABSENT, JOBS, SAGEMAKER_KINDS
+from launcher.plans.alarms import plan_no_alarms
 from launcher.plans.hosting import plan_deletion
+from launcher.plans.scaling import plan_no_scaling
 from launcher.requests import Action, Call, Request, Wait
 from launcher.world.account import Account
 from launcher.world.inventory import Resource
+from launcher.world.operation import ScalingState
 
 # One DeleteObjects takes so many objects.
 _OBJECTS_A_CALL = 1000
@@ -77,6 +80,10 @@ def _delete(account: Account, resource: Resource) -> Iterator[Action]:
         ):
             request = SAGEMAKER_KINDS[kind].request("Delete", name)
             yield Call(says, request, deletes=True)
+        case "alarm":
+            yield from plan_no_alarms([name])
+        case "scaling":
+            yield from plan_no_scaling(name, ScalingState(bounds=(0, 0)))
         case "log streams":
             yield from _delete_logs(resource)
         case "bucket":

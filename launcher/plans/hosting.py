@@ -15,12 +15,15 @@ from launcher import names
 from launcher.config import Config
 from launcher.errors import ForeignError, LauncherError
 from launcher.kinds import ABSENT, ENDPOINT, IN_SERVICE
+from launcher.plans.protection import key, network
+from launcher.plans.scaling import check_scaling
 from launcher.redaction import without_secrets
 from launcher.requests import Action, Call, Request, Wait
 from launcher.s3_uri import S3Uri
 from launcher.world.account import Account
 from launcher.world.endpoints import HostingState
 from launcher.world.jobs import TrainedModel
+from launcher.world.operation import VARIANT
 
 
 def model_name(config: Config, trained: TrainedModel) -> str:
@@ -28,6 +31,9 @@ def model_name(config: Config, trained: TrainedModel) -> str:
     variables. Secrets have no part in the hash, which everybody sees.
     """
     parts: list[Any] = [trained.image, trained.model_data, trained.role_arn]
+    # A model never changes, so one in another network is another model.
+    if members := network(config):
+        parts.append(members)
     if config.environment:
         parts.append(without_secrets(config.environment))
     return names.for_work(config.name, parts)
@@ -48,6 +54,7 @@ def plan_model(config: Config, trained: TrainedModel, has_model: bool) -> list[A
         "ModelName": name,
         "PrimaryContainer": container_of(config, trained),
         "ExecutionRoleArn": trained.role_arn,
+        **network(config),
         "Tags": names.tag_list(config),
     }
     request = Request("sagemaker", "CreateModel", parameters)
@@ -87,12 +94,14 @@ def plan_deploy(
             "run the command again when it has settled"
         )
 
+    check_scaling(config)
     plan = plan_model(config, trained, state.has_model)
     if not state.has_config:
         plan.append(_create_config(config, account, trained, wanted))
     if state.status == IN_SERVICE:
+        plan += _missing_tags(config, state)
         if state.config_name != wanted:
-            plan += _update(config, endpoint, wanted, last_good=state.config_name)
+            plan += plan_update(config, state, wanted)
         return plan
     if state.status:  # it is broken, and SageMaker allows nothing but its deletion
         plan += plan_deletion(endpoint, state.status)
@@ -160,15 +169,48 @@ def _create(config: Config, endpoint: str, wanted: str) -> list[Action]:
     return [create, _wait_in_service(endpoint, wanted)]
 
 
-def _update(config: Config, endpoint: str, wanted: str, last_good: str) -> list[Action]:
-    parameters = {"EndpointName": endpoint, "EndpointConfigName": wanted}
+def plan_update(config: Config, state: HostingState, wanted: str) -> list[Action]:
+    """Give an endpoint in service another configuration that exists.
+
+    The configuration before is kept in a tag, for ``launcher rollback``.
+    """
+    endpoint = names.endpoint(config)
+    before = state.config_name
+    parameters: dict[str, Any] = {
+        "EndpointName": endpoint,
+        "EndpointConfigName": wanted,
+    }
+    if state.scales:
+        # All but the number of instances comes from the new configuration.
+        parameters["RetainAllVariantProperties"] = True
+        parameters["ExcludeRetainedVariantProperties"] = [
+            {"VariantPropertyType": "DesiredWeight"},
+            {"VariantPropertyType": "DataCaptureConfig"},
+        ]
     update = Call(
         f"update endpoint {endpoint} to {wanted}",
         Request("sagemaker", "UpdateEndpoint", parameters),
     )
     deletion = plan_deletion(endpoint, IN_SERVICE)
-    roll_back = (*deletion, *_create(config, endpoint, last_good))
-    return [update, _wait_in_service(endpoint, wanted, roll_back)]
+    fallback = (*deletion, *_create(config, endpoint, before))
+    tags = {
+        "ResourceArn": state.arn,
+        "Tags": names.as_list({names.BEFORE_KEY: before}),
+    }
+    remember = Call(
+        f"remember {before}, for `launcher rollback`",
+        Request("sagemaker", "AddTags", tags),
+    )
+    return [update, _wait_in_service(endpoint, wanted, fallback), remember]
+
+
+def _missing_tags(config: Config, state: HostingState) -> list[Action]:
+    missing = names.missing_tags(config, state.tags)
+    if not missing:
+        return []
+    tags = {"ResourceArn": state.arn, "Tags": missing}
+    request = Request("sagemaker", "AddTags", tags)
+    return [Call(f"tag endpoint {names.endpoint(config)}", request)]
 
 
 def _wait_in_service(
@@ -187,13 +229,16 @@ def _wait_in_service(
 
 def _variants(config: Config, account: Account, model: str) -> dict[str, Any]:
     """The part of an endpoint configuration that says what runs."""
-    variant: dict[str, Any] = {"VariantName": "main", "ModelName": model}
+    protection: dict[str, Any] = key("KmsKeyId", config.keys_endpoint)
+    if config.capture_percent:
+        protection["DataCaptureConfig"] = _capture(config, account)
+    variant: dict[str, Any] = {"VariantName": VARIANT, "ModelName": model}
     if config.hosting_kind == "serverless":
         variant["ServerlessConfig"] = {
             "MemorySizeInMB": config.hosting_memory_mb,
             "MaxConcurrency": config.hosting_max_concurrency,
         }
-        return {"ProductionVariants": [variant]}
+        return {"ProductionVariants": [variant], **protection}
 
     variant |= {
         "InstanceType": config.hosting_instance_type,
@@ -201,7 +246,7 @@ def _variants(config: Config, account: Account, model: str) -> dict[str, Any]:
         "InitialVariantWeight": 1.0,
     }
     if config.hosting_kind == "real-time":
-        return {"ProductionVariants": [variant]}
+        return {"ProductionVariants": [variant], **protection}
 
     answers = S3Uri(names.bucket(config, account.id), "async")
     concurrency = {
@@ -214,6 +259,24 @@ def _variants(config: Config, account: Account, model: str) -> dict[str, Any]:
             "OutputConfig": {
                 "S3OutputPath": str(answers / "output"),
                 "S3FailurePath": str(answers / "failure"),
+                **key("KmsKeyId", config.keys_output),
             },
         },
+        **protection,
+    }
+
+
+def _capture(config: Config, account: Account) -> dict[str, Any]:
+    """Keep a share of requests and answers in the bucket, as text where they are."""
+    place = S3Uri(names.bucket(config, account.id), "capture")
+    return {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": config.capture_percent,
+        "DestinationS3Uri": str(place),
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {
+            "CsvContentTypes": ["text/csv"],
+            "JsonContentTypes": ["application/json", "application/jsonlines"],
+        },
+        **key("KmsKeyId", config.keys_output),
     }

@@ -18,6 +18,7 @@ from launcher.config import Config
 from launcher.errors import ConfigError, LauncherError
 from launcher.kinds import COMPLETED, TRAINING_JOB
 from launcher.plans.data import PREFIX
+from launcher.plans.protection import key, network, traffic
 from launcher.redaction import without_secrets
 from launcher.requests import Action, Call, Request
 from launcher.s3_uri import S3Uri
@@ -117,9 +118,24 @@ def training_name(config: Config, inputs: JobInputs, number: int = 1) -> str:
         "instances": [config.training_instance_type, config.training_instance_count],
         "input_mode": config.training_input_mode,
     }
-    if config.environment:
-        work["environment"] = without_secrets(config.environment)
+    work |= _surroundings(config)
     return names.for_work(config.name, work, number)
+
+
+def _surroundings(config: Config) -> dict[str, Any]:
+    """What a job runs in, as part of its work: a job in another network is another."""
+    parts: dict[str, Any] = {}
+    if config.environment:
+        parts["environment"] = without_secrets(config.environment)
+    protection = {
+        **network(config),
+        **traffic(config),
+        **key("output", config.keys_output),
+        **key("volume", config.keys_volume),
+    }
+    if protection:
+        parts["protection"] = protection
+    return parts
 
 
 def plan_tuning(
@@ -149,8 +165,7 @@ def plan_tuning(
         "fixed": dict(config.hyperparameters),
         "jobs": [config.tuning_max_jobs, objective],
     }
-    if config.environment:
-        work["environment"] = without_secrets(config.environment)
+    work |= _surroundings(config)
 
     def name_of(number: int) -> str:
         return names.for_work(config.name, work, number, names.TUNING_NAME_LENGTH)
@@ -229,6 +244,8 @@ def plan_transform(
         "model": model,
         "input": rows.sha256,
         "payload": config.transform_payload_mb,
+        **key("output", config.keys_output),
+        **key("volume", config.keys_volume),
     }
 
     def name_of(number: int) -> str:
@@ -264,10 +281,12 @@ def plan_transform(
             "S3OutputPath": str(bucket / f"transform/{name}/output"),
             "Accept": "application/jsonlines",
             "AssembleWith": "Line",
+            **key("KmsKeyId", config.keys_output),
         },
         "TransformResources": {
             "InstanceType": config.transform_instance_type,
             "InstanceCount": config.transform_instance_count,
+            **key("VolumeKmsKeyId", config.keys_volume),
         },
         "Tags": names.tag_list(config),
     }
@@ -305,14 +324,20 @@ def _training_definition(config: Config, inputs: JobInputs) -> dict[str, Any]:
         },
         "RoleArn": inputs.role_arn,
         "InputDataConfig": [channel],
-        "OutputDataConfig": {"S3OutputPath": str(bucket / "jobs")},
+        "OutputDataConfig": {
+            "S3OutputPath": str(bucket / "jobs"),
+            **key("KmsKeyId", config.keys_output),
+        },
         "ResourceConfig": {
             "InstanceType": config.training_instance_type,
             "InstanceCount": config.training_instance_count,
             "VolumeSizeInGB": config.training_volume_gb,
+            **key("VolumeKmsKeyId", config.keys_volume),
         },
         "StoppingCondition": stopping,
         "EnableManagedSpotTraining": config.training_spot,
+        **network(config),
+        **traffic(config),
     }
     if config.environment:
         definition["Environment"] = dict(config.environment)

@@ -15,6 +15,8 @@ from typing import Any
 from launcher import names
 from launcher.config import Config
 from launcher.errors import ForeignError, LauncherError
+from launcher.plans.protection import bucket_encryption
+from launcher.policies import role_policy
 from launcher.requests import Action, Call, Request
 from launcher.world.account import Account
 from launcher.world.resources import (
@@ -57,9 +59,6 @@ _NO_PUBLIC_ACCESS = {
     "BlockPublicPolicy": True,
     "RestrictPublicBuckets": True,
 }
-_BUCKET_ENCRYPTION = {
-    "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
-}
 
 
 def plan_bucket(config: Config, account: Account, state: BucketState) -> list[Action]:
@@ -80,8 +79,12 @@ def plan_bucket(config: Config, account: Account, state: BucketState) -> list[Ac
             f"bucket {name} is in {state.region}, the jobs are in {account.region}: "
             "set another bucket"
         )
-    # One that doesn't let us look can't be used, whoever named it.
-    named = bool(config.bucket) and bool(state.region)
+    if not state.region:
+        raise ForeignError(
+            f"bucket {name} lets nobody look: it is another account's, or you lack "
+            "s3:ListBucket (`launcher policy` prints what you need)"
+        )
+    named = bool(config.bucket)
     if not _is_managed(state.ownership, "bucket", name, named=named):
         return []
     return _complete_bucket(config, account, name, state)
@@ -120,11 +123,11 @@ def _complete_bucket(
             "PutPublicAccessBlock",
             PublicAccessBlockConfiguration=_NO_PUBLIC_ACCESS,
         )
-    if not state.encrypted:
+    if state.key != config.keys_bucket:
         put(
             "encrypt",
             "PutBucketEncryption",
-            ServerSideEncryptionConfiguration=_BUCKET_ENCRYPTION,
+            ServerSideEncryptionConfiguration=bucket_encryption(config),
         )
     if not state.versioned:
         enabled = {"Status": "Enabled"}
@@ -169,8 +172,11 @@ def plan_role(config: Config, account: Account, state: RoleState) -> list[Action
             "RoleName": name,
             "AssumeRolePolicyDocument": json.dumps(trust),
             "Description": f"Jobs and endpoints of {config.name}",
+            "Path": config.iam_path,
             "Tags": names.tag_list(config),
         }
+        if config.iam_boundary:
+            role["PermissionsBoundary"] = config.iam_boundary
         create = Call(f"create role {name}", Request("iam", "CreateRole", role))
         return [create, grant]
 
@@ -180,6 +186,16 @@ def plan_role(config: Config, account: Account, state: RoleState) -> list[Action
     if missing:
         tags = {"RoleName": name, "Tags": missing}
         plan.append(Call(f"tag role {name}", Request("iam", "TagRole", tags)))
+    if state.path != config.iam_path:
+        raise LauncherError(
+            f"role {name} has the path {state.path}, the configuration says "
+            f"{config.iam_path}, and AWS can't change it: delete the role, then run "
+            "`launcher init`"
+        )
+    if config.iam_boundary and state.boundary != config.iam_boundary:
+        bound = {"RoleName": name, "PermissionsBoundary": config.iam_boundary}
+        request = Request("iam", "PutRolePermissionsBoundary", bound)
+        plan.append(Call(f"put the boundary on role {name}", request))
     if state.trust != trust:
         update = {"RoleName": name, "PolicyDocument": json.dumps(trust)}
         request = Request("iam", "UpdateAssumeRolePolicy", update)
@@ -266,46 +282,3 @@ def trust_policy(account: Account) -> dict[str, Any]:
         "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
     }
     return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-def role_policy(config: Config, account: Account) -> dict[str, Any]:
-    """Least privilege: our bucket, our repository, SageMaker's own logs and metrics."""
-    arn = f"arn:{account.partition}"
-    here = f"{account.region}:{account.id}"
-    bucket = f"{arn}:s3:::{names.bucket(config, account.id)}"
-    repository = f"{arn}:ecr:{here}:repository/{names.repository(config)}"
-    log_groups = f"{arn}:logs:{here}:log-group:/aws/sagemaker/*"
-
-    statements = [
-        _allow(bucket, "s3:ListBucket", "s3:GetBucketLocation"),
-        _allow(
-            f"{bucket}/*",
-            "s3:GetObject",
-            "s3:PutObject",
-            "s3:DeleteObject",
-            "s3:AbortMultipartUpload",
-        ),
-        _allow("*", "ecr:GetAuthorizationToken"),
-        _allow(
-            repository,
-            "ecr:BatchGetImage",
-            "ecr:GetDownloadUrlForLayer",
-            "ecr:BatchCheckLayerAvailability",
-        ),
-        _allow(
-            log_groups,
-            "logs:CreateLogGroup",
-            "logs:CreateLogStream",
-            "logs:PutLogEvents",
-            "logs:DescribeLogStreams",
-        ),
-    ]
-    # Metrics have no ARN, so a condition narrows this one.
-    namespaces = ["/aws/sagemaker/*", "AWS/SageMaker", "aws/sagemaker/*"]
-    metrics = _allow("*", "cloudwatch:PutMetricData")
-    metrics["Condition"] = {"StringLike": {"cloudwatch:namespace": namespaces}}
-    return {"Version": "2012-10-17", "Statement": [*statements, metrics]}
-
-
-def _allow(resource: str, *actions: str) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}

@@ -23,6 +23,7 @@ class HostingState:
         config_name: the configuration that the endpoint has now.
         ours: whether the endpoint is ours, or its name is free.
         instance_count: that its configuration says, None without instances.
+        scales: whether something changes its number of instances.
         arn: of the endpoint.
         tags: of the endpoint.
     """
@@ -33,8 +34,14 @@ class HostingState:
     config_name: str = ""
     ours: bool = True
     instance_count: int | None = None
+    scales: bool = False
     arn: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def before(self) -> str:
+        """The configuration before the last update, empty if there was none."""
+        return self.tags.get(names.BEFORE_KEY, "")
 
 
 def has_model(aws: Aws, name: str) -> bool:

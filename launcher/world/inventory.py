@@ -23,6 +23,7 @@ from launcher.kinds import (
 )
 from launcher.logs import log_of
 from launcher.world.account import Account
+from launcher.world.operation import read_alarms, read_scaling
 from launcher.world.resources import is_ours, read_bucket, read_repository, read_role
 
 _ENDPOINTS: dict[Kind, SageMakerKind] = {"endpoint": ENDPOINT}
@@ -71,14 +72,18 @@ class Resource:
 def read_inventory(aws: Aws, config: Config, account: Account) -> list[Resource]:
     """Everything of ours, in an order in which it can be deleted."""
     jobs = list(read_jobs(aws, config))
+    endpoints = list(read_endpoints(aws, config))
+    # What an endpoint that is gone has left is known by the configured name.
+    endpoint_names = {each.name for each in endpoints} | {names.endpoint(config)}
     return [
-        *read_endpoints(aws, config),
+        *_operations(aws, config, sorted(endpoint_names)),
+        *endpoints,
         *_endpoint_configs(aws, config),
         *_models(aws, config),
         *_packages(aws, config),
         *jobs,
         *_job_logs(aws, jobs),
-        *_endpoint_logs(aws, config),
+        *_endpoint_logs(aws, config, sorted(endpoint_names)),
         *_storage(aws, config, account),
     ]
 
@@ -181,19 +186,40 @@ def _job_logs(aws: Aws, jobs: list[Resource]) -> Iterator[Resource]:
             yield Resource("log streams", group, held, parts=streams)
 
 
-def _endpoint_logs(aws: Aws, config: Config) -> Iterator[Resource]:
-    """The log group of our endpoint.
+def _operations(aws: Aws, config: Config, endpoints: list[str]) -> Iterator[Resource]:
+    """What scales and watches our endpoints."""
+    for endpoint in endpoints:
+        if _is_foreign(aws, config, endpoint):
+            continue
+        alarms = read_alarms(aws, config, endpoint)
+        scaling = read_scaling(aws, endpoint, alarms)
+        if scaling.bounds is not None:
+            least, most = scaling.bounds
+            yield Resource("scaling", endpoint, f"{least} to {most} instances")
+        for name, alarm in alarms.items():
+            if alarm.ours:
+                yield Resource("alarm", name, alarm.state)
 
-    The group outlives the endpoint and carries no tag, so it is known by its name. It
-    isn't ours if somebody else's endpoint has that name now.
+
+def _endpoint_logs(
+    aws: Aws, config: Config, endpoints: list[str]
+) -> Iterator[Resource]:
+    """The log groups of our endpoints.
+
+    A group outlives its endpoint and carries no tag, so it is known by its name.
     """
-    endpoint = names.endpoint(config)
+    for endpoint in endpoints:
+        if _is_foreign(aws, config, endpoint):
+            continue
+        group, _ = log_of("endpoint", endpoint)
+        if _has_log_group(aws, group):
+            yield Resource("log streams", group, "all")
+
+
+def _is_foreign(aws: Aws, config: Config, endpoint: str) -> bool:
+    """Whether somebody else's endpoint has that name now."""
     described = aws.send_or_none(ENDPOINT.request("Describe", endpoint))
-    if described and not is_ours(aws, config, described["EndpointArn"]):
-        return
-    group, _ = log_of("endpoint", endpoint)
-    if _has_log_group(aws, group):
-        yield Resource("log streams", group, "all")
+    return described is not None and not is_ours(aws, config, described["EndpointArn"])
 
 
 def _streams(aws: Aws, group: str, prefix: str) -> tuple[tuple[str, str], ...]:

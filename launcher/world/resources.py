@@ -11,6 +11,7 @@ from launcher import names
 from launcher.aws import Aws
 from launcher.config import Config
 from launcher.errors import AwsError, LauncherError
+from launcher.plans.protection import encryption_key
 from launcher.world.account import Account
 from movielens.json_text import parse_json
 
@@ -28,14 +29,15 @@ _CLOSED_BUCKET_CODES = ("403", "301", "AccessDenied", "PermanentRedirect")
 class BucketState:
     """The bucket, and which of its properties are as they should be.
 
-    ``region`` is empty if the bucket doesn't let us look.
+    ``region`` is empty if the bucket doesn't let us look. ``key`` is the KMS key that
+    encrypts it, empty for S3's own, None without encryption.
     """
 
     ownership: Ownership
     region: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     private: bool = False
-    encrypted: bool = False
+    key: str | None = None
     versioned: bool = False
     has_lifecycle: bool = False
 
@@ -48,6 +50,8 @@ class RoleState:
     arn: str = ""
     trust: Mapping[str, Any] | None = None
     policy: Mapping[str, Any] | None = None
+    boundary: str = ""
+    path: str = "/"
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -106,7 +110,7 @@ def _read_properties(aws: Aws, config: Config, owned: Mapping[str, str]) -> Buck
         region=str(location or "us-east-1"),
         tags=_by_key(tags),
         private=len(blocked) == 4 and all(blocked.values()),
-        encrypted=encryption is not None,
+        key=encryption_key(encryption),
         versioned=versioning.get("Status") == "Enabled",
         has_lifecycle=lifecycle is not None,
     )
@@ -129,6 +133,8 @@ def read_role(aws: Aws, config: Config) -> RoleState:
         role["Arn"],
         trust=_document(role["AssumeRolePolicyDocument"]),
         policy=_document(policy["PolicyDocument"]) if policy else None,
+        boundary=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
+        path=role.get("Path", "/"),
         tags=_by_key(tags),
     )
 

@@ -68,13 +68,18 @@ class AwsServer:
     url: str
     process: subprocess.Popen[bytes] = field(repr=False)
 
-    def client(self, service: str, region: str = REGION) -> Any:
+    def client(
+        self,
+        service: str,
+        region: str = REGION,
+        key: tuple[str, str] = ("test", "test"),
+    ) -> Any:
         return boto3.client(
             service,
             region_name=region,
             endpoint_url=self.url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
+            aws_access_key_id=key[0],
+            aws_secret_access_key=key[1],
         )
 
     def post(self, path: str, body: bytes = b"") -> None:

@@ -25,6 +25,7 @@ CHANGE_NOTHING = {
     "doctor",
     "logs",
     "play",
+    "policy",
     "predict",
     "recommend",
     "report",

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from launcher import names
 from launcher.config import Config, describe_settings
 from launcher.errors import ConfigError
+from launcher.world.account import Account
 
 
 def load(
@@ -209,3 +212,99 @@ def test_an_odd_file_is_a_fault_of_one_line(tmp_path: Path, text: str) -> None:
     assert "halfstar.toml" in said
     assert "\n" not in said
     assert len(said) < 2000
+
+
+ENVIRONMENTS = """
+[training]
+instance_type = "ml.m5.large"
+spot = true
+
+[environments.dev]
+
+[environments.prod]
+name = "stars"
+training.spot = false
+network.subnets = ["subnet-1", "subnet-2"]
+"""
+
+
+def load_environment(tmp_path: Path, text: str, environment: str) -> Config:
+    path = tmp_path / "halfstar.toml"
+    path.write_text(text)
+    return Config.load(path, {}, {}, environment)[0]
+
+
+def test_an_environment_is_laid_over_what_all_have(tmp_path: Path) -> None:
+    shared = load_environment(tmp_path, ENVIRONMENTS, "")
+    prod = load_environment(tmp_path, ENVIRONMENTS, "prod")
+    assert (shared.training_spot, prod.training_spot) == (True, False)
+    assert prod.training_instance_type == "ml.m5.large"
+    assert (shared.network_subnets, prod.network_subnets) == (
+        (),
+        ("subnet-1", "subnet-2"),
+    )
+
+
+def test_an_environment_has_a_name_of_its_own(tmp_path: Path, account: Account) -> None:
+    configs = [
+        load_environment(tmp_path, ENVIRONMENTS, name) for name in ("", "dev", "prod")
+    ]
+    assert [each.name for each in configs] == ["halfstar", "halfstar-dev", "stars"]
+    derived = [
+        {
+            names.bucket(each, account.id),
+            names.role(each),
+            names.repository(each),
+            names.endpoint(each),
+            names.package_group(each),
+            *names.tags(each).values(),
+        }
+        for each in (replace(each, region="eu-central-1") for each in configs)
+    ]
+    assert not derived[0] & derived[1]
+    assert not derived[1] & derived[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[environments.dev]", "has no .environments.prod.; it has dev"),
+        ("[environments.Prod]", "isn't the table of an environment"),
+        ("environments = 3", "isn't the table of an environment"),
+        (
+            "[environments.prod]\n[environments.dev]\nnmae = 1",
+            "environments.dev.: nmae is unknown, did you mean name?",
+        ),
+        (
+            'bucket = "mine"\n[environments.prod]',
+            "bucket would be shared by all environments: set it in .environments.prod",
+        ),
+        (
+            'name = "recommendations-of-all-movies-2026"\n[environments.prod]',
+            "expected at most 34 characters",
+        ),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_refused(
+    tmp_path: Path, text: str, fault: str
+) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        load_environment(tmp_path, text, "prod")
+
+
+@pytest.mark.parametrize(
+    ("key", "raw", "expected"),
+    [
+        ("network.subnets", "subnet-1, sg-2", "a list of ids such as subnet-0a1b2c3d"),
+        ("network.subnets", 3, "a list of ids such as subnet-0a1b2c3d"),
+        ("capture.percent", 101, "a whole number from 0 to 100"),
+        ("scaling.min", -1, "a whole number"),
+        ("keys.volume", "my key", "id, ARN or alias of a key"),
+        ("iam.path", "teams", "a path such as /teams/recommendations/"),
+    ],
+)
+def test_a_setting_of_an_account_has_a_form(
+    tmp_path: Path, key: str, raw: object, expected: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"{key} is .*, expected {expected}"):
+        load(tmp_path, options={key: raw})

@@ -37,7 +37,12 @@ def test_another_kind_of_endpoint_is_an_update(
     options = ("--job", trained, "--kind", "serverless", "--dry-run")
     plan = launcher(*IMAGE_AND_ROLE, "deploy", *options).json["plan"]
     operations = [step["operation"] for step in plan]
-    assert operations == ["CreateEndpointConfig", "UpdateEndpoint", "DescribeEndpoint"]
+    assert operations == [
+        "CreateEndpointConfig",
+        "UpdateEndpoint",
+        "DescribeEndpoint",
+        "AddTags",
+    ]
 
 
 def test_a_foreign_endpoint_with_our_name_is_refused(

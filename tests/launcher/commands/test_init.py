@@ -142,4 +142,4 @@ def test_a_bucket_of_another_account_is_foreign(
     other.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=location)
     result = launcher("init")
     assert result.code == 1
-    assert f"bucket {BUCKET} exists, but isn't ours" in result.err
+    assert f"bucket {BUCKET} lets nobody look" in result.err

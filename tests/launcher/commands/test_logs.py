@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from launcher.logs import LogLine
 from tests.launcher.conftest import AwsServer, Launcher
 
 GROUP = "/aws/sagemaker/TrainingJobs"
@@ -50,3 +51,49 @@ def test_a_job_without_a_log_has_said_nothing_yet(
     result = launcher("logs", trained)
     assert (result.code, result.out) == (0, "")
     assert f"training job {trained} (Completed) has said nothing yet" in result.err
+
+
+@pytest.mark.usefixtures("log")
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        (("--tail", "1"), ["second"]),
+        (("--tail", "0"), []),
+        (("--grep", "^f"), ["first"]),
+        (("--grep", "irst|econ", "--tail", "1"), ["second"]),
+        (("--since", "1h"), ["first", "second"]),
+        (("--since", "0s"), []),
+    ],
+)
+def test_lines_are_chosen_by_age_number_and_pattern(
+    launcher: Launcher, trained: str, options: tuple[str, ...], shown: list[str]
+) -> None:
+    result = launcher("logs", trained, *options)
+    assert [line.split()[-1] for line in result.out.splitlines()] == shown
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--since", "yesterday", "expected an age such as 90s, 10m, 2h, 1d"),
+        ("--grep", "(", "missing )"),
+    ],
+)
+def test_a_choice_that_cannot_be_read_is_wrong_input(
+    launcher: Launcher, option: str, value: str, said: str
+) -> None:
+    result = launcher("logs", "name", option, value)
+    assert result.code == 2
+    assert said in result.err
+
+
+@pytest.mark.parametrize(
+    ("stream", "host"),
+    [
+        ("halfstar-1/algo-1-1700000000", "algo-1"),
+        ("halfstar-1/algo-12-1700000000", "algo-12"),
+        ("main/i-0123456789abcdef0", "i-0123456789abcdef0"),
+    ],
+)
+def test_a_line_has_its_host_and_not_the_whole_stream(stream: str, host: str) -> None:
+    assert LogLine(stream, "").host == host

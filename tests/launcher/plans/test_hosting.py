@@ -19,6 +19,14 @@ TRAINED = TrainedModel(
     model_data="s3://bucket/model.tar.gz",
     role_arn="arn:aws:iam::123456789012:role/halfstar",
 )
+IN_SERVICE = HostingState(
+    has_model=True,
+    has_config=True,
+    status="InService",
+    config_name="last-good",
+    arn="arn:aws:sagemaker:eu-central-1:123456789012:endpoint/halfstar",
+    tags={"halfstar": "halfstar"},
+)
 
 
 def steps(plan: list[Action]) -> list[str]:
@@ -64,29 +72,33 @@ def test_nothing_is_done_if_the_model_is_served_already(
     config: Config, account: Account
 ) -> None:
     wanted = config_name(config, account, TRAINED)
-    assert deploy(config, account, HostingState(True, True, "InService", wanted)) == []
+    state = replace(IN_SERVICE, config_name=wanted)
+    assert deploy(config, account, state) == []
 
 
 def test_an_endpoint_in_service_is_updated(config: Config, account: Account) -> None:
-    state = HostingState(False, False, "InService", "last-good")
+    state = replace(IN_SERVICE, has_model=False, has_config=False)
     plan = plan_deploy(config, account, TRAINED, state)
     assert steps(plan) == [
         "CreateModel",
         "CreateEndpointConfig",
         "UpdateEndpoint",
         "wait:InService",
+        "AddTags",
     ]
-    wait = plan[-1]
+    wait, remember = plan[-2:]
     assert isinstance(wait, Wait)
     wanted = config_name(config, account, TRAINED)
     assert wait.required == ("EndpointConfigName", wanted)
+    assert isinstance(remember, Call)
+    tags = [{"Key": "halfstar-before", "Value": "last-good"}]
+    assert remember.request.parameters == {"ResourceArn": IN_SERVICE.arn, "Tags": tags}
 
 
 def test_an_update_falls_back_to_the_last_good_configuration(
     config: Config, account: Account
 ) -> None:
-    state = HostingState(True, True, "InService", "last-good")
-    wait = plan_deploy(config, account, TRAINED, state)[-1]
+    wait = plan_deploy(config, account, TRAINED, IN_SERVICE)[-2]
     assert isinstance(wait, Wait)
     assert steps(list(wait.fallback)) == [
         "DeleteEndpoint",

@@ -16,9 +16,9 @@ from launcher.plans.setup import (
     plan_bucket,
     plan_repository,
     plan_role,
-    role_policy,
     trust_policy,
 )
+from launcher.policies import role_policy
 from launcher.requests import Action, Call
 from launcher.validate import validate
 from launcher.world.account import Account
@@ -33,7 +33,7 @@ COMPLETE = BucketState(
     "eu-central-1",
     tags={"halfstar": "halfstar"},
     private=True,
-    encrypted=True,
+    key="",
     versioned=True,
     has_lifecycle=True,
 )
@@ -84,7 +84,7 @@ def test_a_bucket_in_us_east_1_is_created_without_naming_the_region(
     ("state", "operation"),
     [
         (replace(COMPLETE, private=False), "PutPublicAccessBlock"),
-        (replace(COMPLETE, encrypted=False), "PutBucketEncryption"),
+        (replace(COMPLETE, key=None), "PutBucketEncryption"),
         (replace(COMPLETE, versioned=False), "PutBucketVersioning"),
         (replace(COMPLETE, has_lifecycle=False), "PutBucketLifecycleConfiguration"),
     ],
@@ -102,16 +102,19 @@ def test_a_complete_bucket_is_left_alone(config: Config, account: Account) -> No
 def test_an_empty_bucket_without_tags_is_an_unfinished_one_of_ours(
     config: Config, account: Account
 ) -> None:
-    state = BucketState("unclaimed", "eu-central-1", encrypted=True)
+    state = BucketState("unclaimed", "eu-central-1", key="")
     assert operations(plan_bucket(config, account, state))[0] == "PutBucketTagging"
 
 
-@pytest.mark.parametrize("region", ["", "eu-central-1"])
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [("", "lets nobody look"), ("eu-central-1", "exists, but isn't ours")],
+)
 def test_a_foreign_bucket_with_our_name_is_refused(
-    config: Config, account: Account, region: str
+    config: Config, account: Account, region: str, said: str
 ) -> None:
     name = "halfstar-123456789012-eu-central-1"
-    with pytest.raises(ForeignError, match=f"bucket {name} exists, but isn't ours"):
+    with pytest.raises(ForeignError, match=f"bucket {name} {said}"):
         plan_bucket(config, account, BucketState("foreign", region))
 
 
@@ -151,7 +154,7 @@ def test_a_half_made_role_gets_its_policy(config: Config, account: Account) -> N
 
 def test_a_role_that_was_changed_is_corrected(config: Config, account: Account) -> None:
     policy = role_policy(config, account)
-    right = RoleState("ours", "arn", trust_policy(account), policy, OUR_TAGS)
+    right = RoleState("ours", "arn", trust_policy(account), policy, tags=OUR_TAGS)
     assert plan_role(config, account, right) == []
     changed = replace(right, trust={"Version": "2012-10-17", "Statement": []})
     assert operations(plan_role(config, account, changed)) == ["UpdateAssumeRolePolicy"]
@@ -227,7 +230,7 @@ def test_tags_that_are_added_later_are_applied_beside_those_of_others(
     assert tag.request.parameters["tags"] == [{"Key": "team", "Value": "a"}]
 
     policy = role_policy(tagged, account)
-    role = RoleState("ours", "arn", trust_policy(account), policy, OUR_TAGS)
+    role = RoleState("ours", "arn", trust_policy(account), policy, tags=OUR_TAGS)
     (tag,) = calls(plan_role(tagged, account, role))
     assert tag.request.operation == "TagRole"
     assert tag.request.parameters["Tags"] == [{"Key": "team", "Value": "a"}]

@@ -65,7 +65,7 @@ def test_what_init_made_is_ours_and_complete(
         REGION,
         tags={"halfstar": "halfstar"},
         private=True,
-        encrypted=True,
+        key="",
         versioned=True,
         has_lifecycle=True,
     )
