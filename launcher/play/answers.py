@@ -60,7 +60,7 @@ class Answers:
     def start(self) -> dict[str, Any]:
         """What the page needs to know once."""
         years = [movie.year for movie in self.data.movies.values() if movie.year]
-        users = sorted(self.data.ratings)
+        users = self.data.ratings.users.tolist()
         return {
             "source": self.source,
             "n_movies": len(self.data.movies),
@@ -76,7 +76,7 @@ class Answers:
 
     def user(self, user_id: int) -> dict[str, Any]:
         """What the files say of a user."""
-        rated = self.data.ratings.get(user_id, {})
+        rated = self.data.ratings.by_movie(user_id)
         favourites = [
             {**_movie(movie), "stars": stars}
             for movie, stars in self.data.favourites(user_id)

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from launcher.names import CHANNEL
-
-if TYPE_CHECKING:
-    from movielens.readers import Dataset
+from movielens.channel import Channel
+from movielens.readers import Dataset, read_dataset
 
 _SEPARATORS = re.compile(r"[^0-9a-z]+")
 # MovieLens puts the article of a title behind it: "Godfather, The (1972)".
@@ -40,17 +42,59 @@ class Movie:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class UserRatings:
+    """The ratings of all users, 5 bytes each, user by user.
+
+    Attributes:
+        users: int32 (n_users,), raw ids, rising.
+        start: int64 (n_users + 1,), user u has the rows start[u] to start[u + 1].
+        movie_id: int32 (n_rows,).
+        half_stars: uint8 (n_rows,).
+    """
+
+    users: NDArray[np.int32]
+    start: NDArray[np.int64]
+    movie_id: NDArray[np.int32]
+    half_stars: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Self:
+        """The ratings of the files."""
+        table = dataset.ratings
+        order = np.argsort(table.user_id, kind="stable")
+        users, start = np.unique(table.user_id[order], return_index=True)
+        return cls(
+            users=users,
+            start=np.append(start, len(order)),
+            movie_id=table.movie_id[order],
+            half_stars=table.half_stars[order],
+        )
+
+    def by_movie(self, user_id: int) -> dict[int, float]:
+        """The stars that a user gave, by movie; nothing for an unknown user."""
+        place = int(np.searchsorted(self.users, user_id))
+        is_known = place < len(self.users) and self.users[place] == user_id
+        if not is_known:
+            return {}
+        first = self.start[place]
+        end = self.start[place + 1]
+        movies: list[int] = self.movie_id[first:end].tolist()
+        stars: list[float] = (self.half_stars[first:end] / 2).tolist()
+        return dict(zip(movies, stars, strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PlayData:
     """What the page can look up without the model.
 
     Attributes:
         movies: by raw id; the most rated first.
-        ratings: stars by movie, of each user.
+        ratings: of all users.
         words: the title of each movie as `search` compares it, by raw id.
     """
 
     movies: Mapping[int, Movie]
-    ratings: Mapping[int, Mapping[int, float]]
+    ratings: UserRatings
     words: Mapping[int, str]
 
     @classmethod
@@ -64,26 +108,14 @@ class PlayData:
         Raises:
             DataError: a file or a value that can't be used.
         """
-        from movielens.channel import Channel
-        from movielens.readers import read_dataset
-
         channel = Channel(CHANNEL, directory)
         return cls.of(read_dataset([channel], most_bad))
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
         """What the page needs of the files."""
-        ratings: dict[int, dict[int, float]] = {}
-        n_ratings: dict[int, int] = {}
-        table = dataset.ratings
-        for user, movie, stars in zip(
-            table.user_id.tolist(),
-            table.movie_id.tolist(),
-            table.rating.tolist(),
-            strict=True,
-        ):
-            ratings.setdefault(user, {})[movie] = stars
-            n_ratings[movie] = n_ratings.get(movie, 0) + 1
+        rated, counts = np.unique(dataset.ratings.movie_id, return_counts=True)
+        n_ratings = dict(zip(rated.tolist(), counts.tolist(), strict=True))
 
         listed = dataset.movies
         found = [
@@ -99,7 +131,7 @@ class PlayData:
         found.sort(key=lambda movie: -movie.n_ratings)
         movies = {movie.movie_id: movie for movie in found}
         words = {movie.movie_id: search_words(movie.title) for movie in found}
-        return cls(movies, ratings, words)
+        return cls(movies, UserRatings.of(dataset), words)
 
     def search(self, text: str, count: int = 12) -> list[Movie]:
         """Movies whose titles have words that begin with all words of ``text``.
@@ -129,13 +161,13 @@ class PlayData:
         """The stars that a user gave a movie, if both are in the files."""
         if user_id is None:
             return None
-        return self.ratings.get(user_id, {}).get(movie_id)
+        return self.ratings.by_movie(user_id).get(movie_id)
 
     def favourites(self, user_id: int, count: int = 5) -> list[tuple[Movie, float]]:
         """A user's best rated movies; of equal ones those that are rated most."""
         rated = [
             (self.movies[movie_id], stars)
-            for movie_id, stars in self.ratings.get(user_id, {}).items()
+            for movie_id, stars in self.ratings.by_movie(user_id).items()
         ]
         rated.sort(key=_best_first)
         return rated[:count]

@@ -22,6 +22,8 @@ from launcher.play.server import Application, Request
 from launcher.queries import Pair, PairError, parse_pairs, read_pairs
 from launcher.s3_uri import S3Uri
 from movielens.errors import RequestError
+from movielens.readers import Dataset
+from movielens.tables import MovieTable, RatingTable
 from serve.formats.csv_rows import PAIRS
 from serve.rows import Rows
 from tests.fuzz import samples
@@ -156,6 +158,15 @@ def _page_tokens() -> Iterator[bytes]:
     yield b'{"NextToken": "' + b"9" * 5000 + b'"}'
 
 
+_NOTHING = np.empty(0)
+_NO_DATA = Dataset(
+    RatingTable.of(_NOTHING, _NOTHING, _NOTHING, None),
+    MovieTable(np.empty(0, np.int32), (), (), np.empty(0, np.int16)),
+    files=(),
+    dropped={},
+)
+
+
 class _Unwilling:
     """A model that refuses all questions, as a server does with what it can't use."""
 
@@ -169,7 +180,7 @@ def playground(data: bytes) -> None:
     The first line is the target; what follows is a question.
     """
     target, _, body = data.partition(b"\n")
-    answers = Answers(_Unwilling(), PlayData({}, {}, {}), "nothing")
+    answers = Answers(_Unwilling(), PlayData.of(_NO_DATA), "nothing")
     request = Request(
         method="POST" if body else "GET",
         target=target.decode("latin-1"),

@@ -81,7 +81,8 @@ def test_a_users_ratings_are_known(known: PlayData) -> None:
     assert known.rating(7, 1) == 4.5
     assert known.rating(8, 4) is None
     assert known.rating(None, 1) is None
-    assert known.favourites(99) == []
+    assert known.favourites(99) == known.favourites(7**20) == []
+    assert known.ratings.by_movie(7) == {1: 4.5, 4: 5.0}
 
 
 def test_files_are_read_as_a_job_reads_them(tmp_path: Path) -> None:
@@ -89,6 +90,8 @@ def test_files_are_read_as_a_job_reads_them(tmp_path: Path) -> None:
     (tmp_path / "movies.csv").write_text(
         "movieId,title,genres\n10,GoldenEye (1995),Action\n"
     )
-    assert PlayData.read(tmp_path, most_bad=1.0).ratings == {1: {10: 4.0}}
+    read = PlayData.read(tmp_path, most_bad=1.0)
+    assert read.ratings.by_movie(1) == {10: 4.0}
+    assert read.ratings.users.tolist() == [1]
     with pytest.raises(DataError, match=r"ratings\.csv line 3"):
         PlayData.read(tmp_path)
