@@ -86,6 +86,7 @@ def test_it_has_its_labels_entry_point_and_command(runner: ImageRunner) -> None:
     assert labels["org.opencontainers.image.version"] == "0.1.0"
     built = build_arguments(ROOT, os.environ)
     assert labels["org.opencontainers.image.created"] == built["CREATED"]
+    assert labels["org.halfstar.gpu"] == ""
     assert config["Entrypoint"][0] == PYTHON
     assert config["Cmd"] == ["train"]
     assert config["User"] == ""

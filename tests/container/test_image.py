@@ -41,6 +41,12 @@ def test_a_lock_has_no_address_of_an_index(lock: str) -> None:
         assert word not in text
 
 
+def test_the_build_gets_the_locks_of_both_images() -> None:
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    for lock in LOCKS[:2]:
+        assert f"!{lock}" in sent
+
+
 def test_the_locks_of_both_images_differ_in_xgboost_alone() -> None:
     locks = [(ROOT / lock).read_text() for lock in LOCKS[:2]]
     packages = [set(re.findall(r"^([a-z0-9.-]+)==(\S+)", lock, re.M)) for lock in locks]
