@@ -24,12 +24,12 @@ from launcher.local.errors import FailureReasonError
 from launcher.local.service_clients import ServiceClients, parse_s3_uri
 
 _BATCH_SECONDS = 1.0
-
-_log = logging.getLogger(__name__)
-# What CaptureOptions call them, and what the files do.
+# The values of CaptureMode.
 _INPUT = "Input"
 _OUTPUT = "Output"
 _BOTH = "InputAndOutput"
+
+_log = logging.getLogger(__name__)
 
 
 class DataCapture(threading.Thread):
@@ -56,15 +56,14 @@ class DataCapture(threading.Thread):
 
     def describe(self) -> dict[str, Any]:
         """DataCaptureConfig in the result of DescribeEndpoint."""
-        description = {
+        return {
             "EnableCapture": True,
             "CaptureStatus": "Started",
             "CurrentSamplingPercentage": self._config["InitialSamplingPercentage"],
             "DestinationS3Uri": self._config["DestinationS3Uri"],
+            # The summary must have it, though the configuration needn't.
+            "KmsKeyId": self._config.get("KmsKeyId", ""),
         }
-        # The summary must have it, though the configuration needn't.
-        description["KmsKeyId"] = self._config.get("KmsKeyId", "")
-        return description
 
     def keep(
         self,

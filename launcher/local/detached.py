@@ -20,6 +20,8 @@ from launcher.local.errors import LocalError
 
 _POLL_SECONDS = 0.1
 _PROC = Path("/proc")
+# The number of a descriptor that a process holds.
+_HELD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,18 @@ class DetachedProcess:
     command: tuple[str, ...]
     log: Path
 
-    def start(self, environment: Mapping[str, str]) -> int:
+    def start(self, environment: Mapping[str, str], held: int | None = None) -> int:
         """Start it; gives its number.
+
+        Args:
+            environment: of the process.
+            held: a descriptor that it holds until it ends, such as a lock's.
 
         Raises:
             FileNotFoundError: if there is no such command.
         """
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        holding = [] if held is None else [(os.POSIX_SPAWN_DUP2, held, _HELD)]
         return os.posix_spawnp(
             self.command[0],
             list(self.command),
@@ -49,6 +56,7 @@ class DetachedProcess:
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, str(self.log), append, 0o666),
                 (os.POSIX_SPAWN_DUP2, 1, 2),
+                *holding,
             ],
             setsid=True,
             # Python ignores these itself, and a child would inherit that.

@@ -99,14 +99,16 @@ class Call:
 
         key, region, service = match.groups()
         operation = request.headers.get("X-Amz-Target", "").partition(".")[2]
+        if operation or service == "s3":
+            return cls(key, region, service, operation)
         if request.path.startswith("/service/"):
             # CBOR has it at the end of its path.
             operation = request.path.rpartition("/")[2]
-        elif service in ("ec2", "iam", "sts"):
+        elif service == "sagemaker":
+            operation = f"{request.method} {request.path}"
+        else:
             form = urllib.parse.parse_qs(body_of(request).decode(errors="replace"))
             operation = form.get("Action", [""])[0]
-        elif service == "sagemaker" and not operation:
-            operation = f"{request.method} {request.path}"
         return cls(key, region, service, operation)
 
 

@@ -144,6 +144,21 @@ def _alone(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _lock_of_layers(settings: StackSettings) -> Iterator[int]:
+    """A lock for the registry, since two of them would delete each other's images."""
+    descriptor = os.open(settings.layers, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield descriptor
+    except BlockingIOError as error:
+        raise LocalError(
+            f"the layers in {settings.layers} are another stack's: name another folder"
+        ) from error
+    finally:
+        os.close(descriptor)
+
+
 def processes(settings: StackSettings) -> dict[str, DetachedProcess]:
     """The stack's processes, by the names of their logs."""
     service = (sys.executable, "-m", "launcher.local.service", str(settings.directory))
@@ -206,10 +221,13 @@ def _start(settings: StackSettings) -> None:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("AWS_")
     }
-    started = {
-        name: process.start({**environment, **_MEMORY})
-        for name, process in processes(settings).items()
-    }
+    with _lock_of_layers(settings) as lock:
+        started = {
+            name: process.start(
+                {**environment, **_MEMORY}, lock if name == _REGISTRY else None
+            )
+            for name, process in processes(settings).items()
+        }
     deadline = time.monotonic() + _START_SECONDS
     while not is_up(settings):
         for name, pid in started.items():

@@ -590,14 +590,7 @@ def test_a_model_that_cannot_be_as_it_says_is_refused(
             {"ShadowProductionVariants": [{"VariantName": "a", "ModelName": "b"}]},
             "Shadow",
         ),
-        (
-            {
-                "ExplainerConfig": {
-                    "ClarifyExplainerConfig": {"EnableExplanations": "a"}
-                }
-            },
-            "Explainer",
-        ),
+        ({"EnableNetworkIsolation": True}, "with EnableNetworkIsolation"),
     ],
 )
 def test_a_configuration_that_is_not_offered_is_refused_by_name(

@@ -171,6 +171,14 @@ def test_it_is_up_whatever_it_holds(
     assert stack.is_up(settings)
 
 
+def test_two_stacks_never_share_their_layers(
+    tmp_path: Path, settings: StackSettings
+) -> None:
+    with pytest.raises(LocalError, match="are another stack's"):
+        stack.up(tmp_path / "up", layers=settings.layers)
+    assert not (tmp_path / "up").exists()
+
+
 def test_a_taken_port_is_reported(tmp_path: Path, settings: StackSettings) -> None:
     with pytest.raises(
         LocalError, match=r"the registry ended with 1: .* address already in use"
