@@ -128,9 +128,11 @@ def _serve(settings: ServeSettings) -> None:
             settings.arrived_bytes,
             observer,
         )
-        server.run(sockets=[bound])
-        if observer is not None:
-            observer.flush()
+        try:
+            server.run(sockets=[bound])
+        finally:
+            if observer is not None:
+                observer.flush()
 
     if instruments is None or instruments.bound is None:
         Supervisor(sockets, work, desk=prepared.desk).run()

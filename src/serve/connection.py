@@ -22,10 +22,10 @@ from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from serve.asgi import HEADERS, REFUSED, AsgiApplication, Header, Headers, Scope
+from serve.cycle import Cycle
 from serve.errors import HttpError, overloaded
 from serve.framing import (
     RequestLine,
@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
         # The present request.
         self._line = RequestLine("", b"", "1.1")
         self._headers: list[Header] = []
-        self._cycle: RequestResponseCycle | None = None
+        self._cycle: Cycle | None = None
         self._is_in_head = False
         self._is_in_body = False
         self._body_left: int | None = 0  # None for a body in chunks
@@ -239,7 +239,7 @@ class Connection(asyncio.Protocol):
         self._body_left = checked.length
         self._body_bytes = 0
         self._chunk_bytes = 0
-        self._cycle = RequestResponseCycle(
+        self._cycle = Cycle(
             scope=scope,  # type: ignore[arg-type]
             transport=self._transport,
             flow=self._flow,
