@@ -37,8 +37,8 @@ Block = tuple[Rows, FeatureMatrix]
 KEPT_VALUES = 2**29
 
 # What fitting a fold takes for each of its rows, with what is kept of it until its
-# features are made. Measured by `benchmarks.cores`.
-FOLD_BYTES_A_ROW = 220
+# features are made. Measured by `benchmarks.growth`.
+FOLD_BYTES_A_ROW = 160
 # The rest is for boosting, and for what isn't counted.
 _SHARE_OF_MEMORY = 0.75
 

@@ -340,7 +340,8 @@ class Hyperparameters:
         default=0,
         low=0,
         high=1_024,
-        meaning="threads of XGBoost; 0 for as many as the container has CPUs",
+        meaning="threads that make features and trees; 0 for as many as the "
+        "container has CPUs",
         passed_to_xgboost=True,
         shapes_model=False,
         other_names=("n_jobs",),

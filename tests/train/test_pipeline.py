@@ -71,6 +71,11 @@ def copy_of(base_dir: Path, name: str, hyperparameters: dict[str, str] = QUICK) 
     return copy
 
 
+def without_stages(evaluation: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(evaluation.read_bytes())
+    return value | {"stages": []}
+
+
 def ratings_file(base_dir: Path) -> Path:
     return base_dir / "input" / "data" / "training" / "ratings.csv"
 
@@ -226,6 +231,7 @@ def test_the_decision_leaves_the_expected_rating_as_it_is(make_job: MakeJob) -> 
 
 
 def test_the_same_job_writes_the_same_bytes(make_job: MakeJob) -> None:
+    """Only what the stages have cost differs."""
     base_dir = make_job(QUICK)
     again = copy_of(base_dir, "again")
     run(base_dir)
@@ -248,6 +254,16 @@ def outputs_without_times(base_dir: Path) -> dict[str, object]:
     page = (folder / "report.html").read_text()
     outputs["report.html"] = re.sub(figure, "", page)
     return outputs
+
+
+def test_the_number_of_threads_changes_no_byte_of_a_model(make_job: MakeJob) -> None:
+    base_dir = make_job({**QUICK, "nthread": "1"})
+    other = copy_of(base_dir, "other", {**QUICK, "nthread": "3"})
+    run(base_dir)
+    run(other)
+    for name in ("booster.ubj", "features.npz"):
+        path = base_dir / "model" / name
+        assert path.read_bytes() == (other / "model" / name).read_bytes(), name
 
 
 def test_metric_lines_are_logged(

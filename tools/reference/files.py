@@ -53,7 +53,7 @@ MODEL = {
 }
 
 OUTPUT = {
-    "output/data/evaluation.json": "the same evaluation",
+    "output/data/evaluation.json": "the same evaluation, and what each stage has cost",
     "output/data/predictions.csv": (
         "with `save_predictions=true`: "
         "`userId,movieId,rating,predicted,expected_rating` of every test row"

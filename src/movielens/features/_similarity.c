@@ -148,9 +148,8 @@ static inline __attribute__((always_inline)) size_t compare(const Ratings *ratin
 #define N_AT_ONCE 8
 
 typedef float Floats __attribute__((vector_size(N_AT_ONCE * sizeof(float))));
-typedef int32_t Flags __attribute__((vector_size(N_AT_ONCE * sizeof(int32_t))));
 
-/* How similar the items are by their sums; 0 if that doesn't count. */
+/* How similar the items are by their sums. */
 static inline __attribute__((always_inline)) void
 find_similarities(const Ratings *ratings, const Sums *sums, float *similarities) {
     Floats product, own_square, other_square, n_common;
@@ -169,48 +168,65 @@ find_similarities(const Ratings *ratings, const Sums *sums, float *similarities)
     Floats confidence = n_common / (n_common + number(&ratings->shrinkage));
     Floats similarity = product / norm * confidence;
 
-    Flags counts = (n_common >= 2) & (product > 0);
-    similarity = (Floats)((Flags)similarity & counts);
     memcpy(similarities, &similarity, sizeof similarity);
 }
 
-/* `sums` are 0 before and after. `heap` has room for one more than are kept. Returns
- * how many it has then. */
-static inline __attribute__((always_inline)) size_t
-choose(const Ratings *ratings, size_t item, Sums *sums, const int32_t *met,
-       size_t n_met, Candidate *heap, size_t most) {
-    size_t n = 0;
-    sums[item] = (Sums){0};
-    for (size_t first = 0; first < n_met; first += N_AT_ONCE) {
-        Sums taken[N_AT_ONCE] = {{0}};
-        size_t n_left = n_met - first;
-        size_t n_taken = n_left < N_AT_ONCE ? n_left : N_AT_ONCE;
-        for (size_t i = 0; i < n_taken; i++) {
-            taken[i] = sums[met[first + i]];
-            sums[met[first + i]] = (Sums){0};
-        }
-        float similarity[N_AT_ONCE];
-        find_similarities(ratings, taken, similarity);
-        for (size_t i = 0; i < n_taken; i++) {
-            float least = n == most ? heap[0].similarity : 0;
-            /* Most are too little alike, which a single comparison finds out. */
-            if (similarity[i] >= least && similarity[i] > 0) {
-                Candidate candidate = {similarity[i], met[first + i]};
-                n = offer(heap, n, most, candidate);
-            }
+/* Some items that were met, and a heap of the best. */
+typedef struct {
+    Sums sums[N_AT_ONCE];
+    int32_t items[N_AT_ONCE];
+    size_t n; /* how many are waiting to be offered to the heap */
+    Candidate *heap;
+    size_t n_kept;
+    size_t most;
+} Choice;
+
+static inline __attribute__((always_inline)) void offer_waiting(const Ratings *ratings,
+                                                                Choice *choice) {
+    float similarities[N_AT_ONCE];
+    find_similarities(ratings, choice->sums, similarities);
+    for (size_t i = 0; i < choice->n; i++) {
+        Candidate candidate = {similarities[i], choice->items[i]};
+        int is_full = choice->n_kept == choice->most;
+        /* Most are too little alike, which a single comparison finds out. */
+        float least = is_full ? choice->heap[0].similarity : 0;
+        if (candidate.similarity >= least && candidate.similarity > 0) {
+            choice->n_kept =
+                offer(choice->heap, choice->n_kept, choice->most, candidate);
         }
     }
-    return n;
+    choice->n = 0;
+}
+
+/* `sums` are 0 before and after. */
+static inline __attribute__((always_inline)) void choose(const Ratings *ratings,
+                                                         Sums *sums, const int32_t *met,
+                                                         size_t n_met, Choice *choice) {
+    for (size_t i = 0; i < n_met; i++) {
+        Sums sum = sums[met[i]];
+        sums[met[i]] = (Sums){0};
+        /* It takes a place, where the next one follows if it doesn't count. */
+        choice->sums[choice->n] = sum;
+        choice->items[choice->n] = met[i];
+        choice->n += (sum[N_COMMON] >= 2) & (sum[PRODUCT] > 0);
+        if (choice->n == N_AT_ONCE) {
+            offer_waiting(ratings, choice);
+        }
+    }
+    offer_waiting(ratings, choice);
 }
 
 WIDE static void find_neighbours(const Ratings *ratings, size_t item, Sums *sums,
                                  int32_t *met, Candidate *heap,
                                  const MostSimilar *found) {
     size_t n_met = compare(ratings, item, sums, met);
-    size_t n = choose(ratings, item, sums, met, n_met, heap, found->neighbour.width);
+    sums[item] = (Sums){0};
+    Choice choice = {.heap = heap, .most = found->neighbour.width};
+    choose(ratings, sums, met, n_met, &choice);
 
     int32_t *neighbour = (int32_t *)int32(&found->neighbour, item);
     float *similarity = (float *)float32(&found->similarity, item);
+    size_t n = choice.n_kept;
     while (n--) { /* the worst that is left goes to the last place that is left */
         neighbour[n] = heap[0].item;
         similarity[n] = heap[0].similarity;
