@@ -26,7 +26,9 @@ def cleanup(
         return
 
     if not dry_run and not session.as_json:
+        # So each thing has its line already.
         session.say(resource_table(found))
+        session.quiet = True
     if not dry_run and not yes:
         session.confirm(f"delete these {len(found)}, with all that is in them?")
     stops = plan_stops(found)

@@ -30,4 +30,4 @@ def config(context: typer.Context, as_json: Json = False) -> None:
         rows.append((key, shown, source, meanings.get(key, "")))
 
     header = ("setting", "value", "source", "meaning")
-    session.emit(found, text_table(header, rows))
+    session.emit(found, text_table(header, rows, session.width))

@@ -66,6 +66,8 @@ def register(
     if answers is not None:
         arn = answers[-1]["ModelPackageArn"]
         session.emit({"model_package": arn}, arn)
+        if not approve:
+            session.hint("`launcher register --approve` approves it")
 
 
 def _packages_by_model(aws: Aws, group: str) -> dict[str, dict[str, Any]]:

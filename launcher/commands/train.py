@@ -54,6 +54,7 @@ def train(
         return
     if detach:
         session.emit({"training_job": job.name}, job.name)
+        session.hint("`launcher train` follows it, `launcher stop` ends it")
         return
 
     described = follow(session, "training job", job.name)
@@ -73,6 +74,7 @@ def train(
 
     said = f"{job.name}\n\n{evaluation_table(evaluation.figures)}"
     session.emit(value, f"{said}\n\n{billed}" if billed else said)
+    session.hint("`launcher deploy` serves this model, `launcher register` keeps it")
 
 
 def billing_line(job: dict[str, Any]) -> str:
