@@ -87,8 +87,9 @@ def _say_line(session: Session, message: str) -> None:
 def _progress(state: str, described: dict[str, Any]) -> str:
     """How far a job is, on one line."""
     words = [state]
-    if described.get("SecondaryStatus"):
-        words.append(described["SecondaryStatus"])
+    secondary = described.get("SecondaryStatus", state)
+    if secondary != state:
+        words.append(secondary)
     counters = described.get("TrainingJobStatusCounters")
     if counters:
         completed = counters.get("Completed", 0)

@@ -78,13 +78,18 @@ def aligned(rows: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"{name.ljust(width)}  {text}" for name, text in pairs)
 
 
-def resource_table(resources: Iterable[Resource]) -> str:
-    """A line for each resource."""
+def resource_table(resources: Iterable[Resource], width: int | None = None) -> str:
+    """A line for each resource; without times if it would be wider than ``width``."""
     rows = [
         (each.kind, _short_name(each), each.state, _short_time(each.created))
         for each in resources
     ]
-    return text_table(("kind", "name", "state", "created"), rows)
+    header = ("kind", "name", "state", "created")
+    table = text_table(header, rows)
+    longest = max(len(line) for line in table.splitlines())
+    if width is None or longest <= width:
+        return table
+    return text_table(header[:-1], [row[:-1] for row in rows])
 
 
 def _short_name(resource: Resource) -> str:

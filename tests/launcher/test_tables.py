@@ -59,3 +59,9 @@ def test_a_package_is_named_without_the_beginning_of_its_arn() -> None:
 )
 def test_numbers_have_three_digits(value: object, shown: str) -> None:
     assert three_digits(value) == shown
+
+
+def test_times_are_left_out_where_they_do_not_fit() -> None:
+    job = Resource("training job", "stars-1", "Completed", "2026-01-01T00:00:00")
+    assert "created" in resource_table([job], width=80)
+    assert "created" not in resource_table([job], width=40)
