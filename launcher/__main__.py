@@ -81,7 +81,10 @@ def _interrupted(command_line: CommandLine) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"launcher: {redacted(message)}", file=sys.stderr)
+    from launcher.terminal import has_colours, red
+
+    name = red("launcher:") if has_colours(sys.stderr) else "launcher:"
+    print(f"{name} {redacted(message)}", file=sys.stderr)
     return code
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from typing import Any
 
 from launcher.errors import JobFailedError, LauncherError
 from launcher.kinds import COMPLETED, FAILED, JOBS, Kind
-from launcher.logs import LogFollower, log_of, metrics_of
+from launcher.logs import LogFollower, log_of, metrics_of, without_prefix
 from launcher.plans.jobs import JobPlan
+from launcher.redaction import redacted
 from launcher.session import Session
-from launcher.tables import text_table
+from launcher.terminal import show_progress
+
+_ROUND = re.compile(r"\bround \d+ of \d+\b")
 
 
 def already_there(kind: Kind, job: JobPlan) -> str:
@@ -34,7 +39,6 @@ def follow(session: Session, kind: Kind, name: str) -> dict[str, Any]:
     job = JOBS[kind]
     group, prefix = log_of(kind, name)
     follower = LogFollower(session.aws, group, prefix)
-    metrics: dict[str, float] = {}
     last_said = ""
     while True:
         described = session.aws.send_or_none(job.request("Describe", name))
@@ -48,17 +52,14 @@ def follow(session: Session, kind: Kind, name: str) -> dict[str, Any]:
             last_said = said
         # A tuning job runs several training jobs at once: too many lines to follow.
         if kind != "tuning job":
-            for _, line in follower.new_lines():
-                session.say(f"  {line}")
-                metrics |= dict(metrics_of(line))
+            for line in follower.new_lines():
+                _say_line(session, line.message)
 
         if state not in job.under_way:
             break
         session.executor.sleep(session.poll_seconds)
 
-    if metrics:
-        rows = [(metric, f"{value:.4f}") for metric, value in metrics.items()]
-        session.say(text_table(("metric", "value"), rows))
+    show_progress("")
     if state != COMPLETED:
         said = f"{kind} {name} is {state}"
         if state == FAILED:
@@ -68,14 +69,34 @@ def follow(session: Session, kind: Kind, name: str) -> dict[str, Any]:
     return described
 
 
+def _say_line(session: Session, message: str) -> None:
+    """Say a line of the log; on a terminal a round replaces the one before.
+
+    The evaluation at the end has the metrics again, so they aren't said.
+    """
+    if any(metrics_of(message)):
+        return
+    said = f"  {without_prefix(message)}"
+    if _ROUND.search(said) and sys.stderr.isatty():
+        show_progress(redacted(said))
+        return
+    show_progress("")
+    session.say(said)
+
+
 def _progress(state: str, described: dict[str, Any]) -> str:
     """How far a job is, on one line."""
     words = [state]
-    if described.get("SecondaryStatus"):
-        words.append(described["SecondaryStatus"])
+    secondary = described.get("SecondaryStatus", state)
+    if secondary != state:
+        words.append(secondary)
     counters = described.get("TrainingJobStatusCounters")
     if counters:
         completed = counters.get("Completed", 0)
         running = counters.get("InProgress", 0)
         words.append(f"({completed} completed, {running} running)")
+    best = described.get("BestTrainingJob", {})
+    metric = best.get("FinalHyperParameterTuningJobObjectiveMetric")
+    if metric:
+        words.append(f"best so far {metric['MetricName']} {metric['Value']:.3g}")
     return " ".join(words)

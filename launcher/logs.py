@@ -12,6 +12,13 @@ from launcher.errors import AwsError
 from launcher.kinds import SAGEMAKER_KINDS, Kind
 from launcher.specification import metric_definitions
 
+_PREFIX = re.compile(
+    r"\d{4}-\d\d-\d\d (?P<time>\d\d:\d\d:\d\d)[,.]?\d* +"
+    r"(?:(?P<level>[A-Z]{4,8}) +[\w.-]+:|[\w.-]+ +(?P<level_after>[A-Z]{4,8})) +"
+    r"(?P<text>.*)",
+    re.DOTALL,
+)
+
 
 class LogLine(NamedTuple):
     """A line of a log.
@@ -115,6 +122,23 @@ def log_of(kind: Kind, name: str) -> tuple[str, str]:
     if kind == "endpoint":
         return f"{group}/{name}", ""
     return group, f"{name}/"
+
+
+def without_prefix(line: str) -> str:
+    """A line of a log without date, level and module, which tell a reader little.
+
+    Example:
+        >>> without_prefix("2026-11-26 15:00:01,123 INFO train.pipeline: read ratings")
+        '15:00:01 read ratings'
+        >>> without_prefix("2026-11-26 15:00:01,123 train.split WARNING  few ratings")
+        '15:00:01 WARNING few ratings'
+    """
+    match = _PREFIX.match(line)
+    if match is None:
+        return line
+    level = match["level"] or match["level_after"]
+    words = [match["time"], "" if level == "INFO" else level, match["text"]]
+    return " ".join(word for word in words if word)
 
 
 def metrics_of(line: str) -> Iterator[tuple[str, float]]:

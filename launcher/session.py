@@ -20,6 +20,7 @@ from launcher.errors import LauncherError
 from launcher.execute import Executor
 from launcher.redaction import redacted
 from launcher.requests import Action
+from launcher.terminal import dim, has_colours, width_of, with_states
 from launcher.validate import validate_plan
 from launcher.world.account import Account, read_account
 
@@ -36,6 +37,7 @@ class Session:
         dry_run: print plans instead of performing them.
         poll_seconds: between two looks at something that is waited for.
         progress: called with the number of bytes that were just uploaded.
+        quiet: don't say what is being done, since it was listed before.
         doing: what is being done now. It is said when the command is interrupted.
         resume: said after it; how to go on.
     """
@@ -47,6 +49,7 @@ class Session:
     dry_run: bool = False
     poll_seconds: float = 5.0
     progress: Callable[[int], None] = field(default=lambda _: None)
+    quiet: bool = False
     doing: str = ""
     resume: str = "run the same command again to go on"
 
@@ -77,13 +80,21 @@ class Session:
 
     def hint(self, text: str) -> None:
         """Say what to do next, to people who read along."""
-        if not self.as_json and not self.dry_run:
-            self.say(f"next: {text}")
+        if self.as_json or self.dry_run:
+            return
+        line = f"next: {text}"
+        self.say(dim(line) if has_colours(sys.stderr) else line)
+
+    @property
+    def width(self) -> int | None:
+        """How wide results may be; None where no terminal shows them."""
+        return width_of(sys.stdout)
 
     def say_doing(self, text: str) -> None:
         """Print a line that says what is being done now."""
         self.doing = text.strip()
-        self.say(text)
+        if not self.quiet:
+            self.say(text)
 
     def confirm(self, question: str) -> None:
         """Ask on the terminal.
@@ -114,6 +125,8 @@ class Session:
         """
         validate_plan(plan)
         if self.dry_run:
+            for action in plan:
+                self.say(f"would {action.says}")
             self.emit({"plan": [action.to_json() for action in plan]})
             return None
         if not plan:
@@ -129,6 +142,8 @@ class Session:
         """
         if text is None or self.as_json or self.dry_run:
             print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+        elif has_colours(sys.stdout):
+            print(with_states(text))
         else:
             print(text)
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from launcher.world.inventory import Resource
 
+# A column that is narrower than this isn't wrapped.
+_NARROWEST = 20
 
-def text_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+
+def text_table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    width: int | None = None,
+) -> str:
     """Aligned columns, numbers to the right.
 
-    The table is as wide as its content, not as the terminal, so that it can be piped.
+    Args:
+        header: the names of the columns.
+        rows: a cell for each column.
+        width: the last column is wrapped so that no line is longer; None for a table
+            as wide as its content, which can be piped.
 
     Example:
         >>> print(text_table(("movie", "stars"), [("Heat", 4.5), ("Cats", 10)]))
@@ -27,8 +40,35 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
     lines: list[str] = []
     for cells_of_line in zip(*columns, strict=True):
-        lines.append("  ".join(cells_of_line).rstrip())
+        line = "  ".join(cells_of_line).rstrip()
+        indent = len("  ".join([*cells_of_line[:-1], ""]))
+        lines += _wrapped(line, indent, width)
     return "\n".join(lines)
+
+
+def _wrapped(line: str, indent: int, width: int | None) -> list[str]:
+    """A line, or several with the last column below itself."""
+    if width is None or len(line) <= width or width - indent < _NARROWEST:
+        return [line]
+    words = line[indent:]
+    parts = textwrap.wrap(words, width - indent, break_on_hyphens=False)
+    first, *rest = parts
+    return [line[:indent] + first, *(" " * indent + part for part in rest)]
+
+
+def three_digits(value: object) -> str:
+    """A number with three digits that count; anything else as it is.
+
+    Example:
+        >>> three_digits("0.07234567890123456"), three_digits("gbtree")
+        ('0.0723', 'gbtree')
+    """
+    text = str(value)
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return text if text.lstrip("-").isdigit() else f"{number:.3g}"
 
 
 def aligned(rows: Iterable[tuple[str, str]]) -> str:
@@ -38,10 +78,36 @@ def aligned(rows: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"{name.ljust(width)}  {text}" for name, text in pairs)
 
 
-def resource_table(resources: Iterable[Resource]) -> str:
-    """A line for each resource."""
-    rows = [(each.kind, each.name, each.state, each.created) for each in resources]
-    return text_table(("kind", "name", "state", "created"), rows)
+def resource_table(resources: Iterable[Resource], width: int | None = None) -> str:
+    """A line for each resource; without times if it would be wider than ``width``."""
+    rows = [
+        (each.kind, _short_name(each), each.state, _short_time(each.created))
+        for each in resources
+    ]
+    header = ("kind", "name", "state", "created")
+    table = text_table(header, rows)
+    longest = max(len(line) for line in table.splitlines())
+    if width is None or longest <= width:
+        return table
+    return text_table(header[:-1], [row[:-1] for row in rows])
+
+
+def _short_name(resource: Resource) -> str:
+    """A name; of an ARN what comes after the kind."""
+    name = resource.name
+    return name.partition("/")[2] if name.startswith("arn:") else name
+
+
+def _short_time(iso: str) -> str:
+    """A time to the minute, in this machine's own zone.
+
+    Example:
+        >>> _short_time("")
+        ''
+    """
+    if not iso:
+        return ""
+    return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _cell(value: object) -> str:

@@ -82,3 +82,4 @@ def build(
     }
     tags = ", ".join(image.tags)
     session.emit(value, f"{name}  {image.image_id}  {image.platform}  {tags}")
+    session.hint("`launcher push` pushes it")

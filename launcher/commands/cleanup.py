@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from launcher.options import DryRun, Json, Yes, start_session
 from launcher.plans.cleanup import plan_cleanup, plan_stops
 from launcher.session import Session
 from launcher.tables import resource_table
+from launcher.terminal import width_of
 from launcher.world.inventory import Resource, read_inventory
 
 
@@ -26,7 +29,9 @@ def cleanup(
         return
 
     if not dry_run and not session.as_json:
-        session.say(resource_table(found))
+        # So each thing has its line already.
+        session.say(resource_table(found, width_of(sys.stderr)))
+        session.quiet = True
     if not dry_run and not yes:
         session.confirm(f"delete these {len(found)}, with all that is in them?")
     stops = plan_stops(found)

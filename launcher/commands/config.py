@@ -9,6 +9,9 @@ from launcher.options import Json, start_session
 from launcher.redaction import HIDDEN, is_secret, redacted
 from launcher.tables import text_table
 
+# For what settings mean, beside their values.
+_WIDE_ENOUGH = 100
+
 
 def config(context: typer.Context, as_json: Json = False) -> None:
     """Show every setting, its value, and where it comes from."""
@@ -22,7 +25,9 @@ def config(context: typer.Context, as_json: Json = False) -> None:
     for key, value in session.config.items():
         source = session.sources.get(key, "default")
         if isinstance(value, str):
-            value = HIDDEN if is_secret(key) else redacted(value)
+            # Only what the user names can be a secret; our own settings are none.
+            is_hidden = key not in meanings and is_secret(key)
+            value = HIDDEN if is_hidden else redacted(value)
         found[key] = {"value": value, "source": source}
         shown = ", ".join(value) if isinstance(value, tuple) else str(value)
         if isinstance(value, bool):  # as in the file
@@ -30,4 +35,8 @@ def config(context: typer.Context, as_json: Json = False) -> None:
         rows.append((key, shown, source, meanings.get(key, "")))
 
     header = ("setting", "value", "source", "meaning")
-    session.emit(found, text_table(header, rows))
+    if session.width is not None and session.width < _WIDE_ENOUGH:
+        session.emit(found, text_table(header[:-1], [row[:-1] for row in rows]))
+        session.hint("a wider terminal shows what each setting means")
+    else:
+        session.emit(found, text_table(header, rows, session.width))

@@ -56,6 +56,7 @@ def data(
         },
         "\n".join(_line(file) for file in local.files),
     )
+    session.hint("`launcher train` trains on it")
 
 
 def dropped_line(local: LocalData) -> str:

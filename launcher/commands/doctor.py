@@ -101,7 +101,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     for what, each in findings.items():
         said = f"{each.found}; {each.fix}" if each.fix else each.found
         rows.append((each.verdict, what, said))
-    session.emit(value, text_table(("", "what", "found"), rows))
+    session.emit(value, text_table(("", "what", "found"), rows, session.width))
     if unusable:
         raise LauncherError(f"not ready: {', '.join(unusable)}")
 

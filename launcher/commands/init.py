@@ -42,6 +42,7 @@ def init(
         "region": account.region,
     }
     session.emit(made, "\n".join(f"{name:10}  {value}" for name, value in made.items()))
+    session.hint("`launcher data` uploads ratings, `launcher build` makes the image")
 
 
 def _initial_file(config: Config) -> str:

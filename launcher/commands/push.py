@@ -62,3 +62,4 @@ def push(
     image_uri = f"{uri}@{digest}"
     value = {"image_uri": image_uri, "digest": digest, "tags": sorted(tags)}
     session.emit(value, image_uri)
+    session.hint("`launcher train` trains with it")

@@ -8,13 +8,15 @@ import typer
 
 from launcher import names
 from launcher.aws import Aws
+from launcher.config import Config
 from launcher.errors import ForeignError
 from launcher.kinds import MODEL_PACKAGE, MODEL_PACKAGE_GROUP
 from launcher.options import DryRun, Json, OfJob, start_session
 from launcher.plans.model_package import plan_approval, plan_register
+from launcher.requests import Action, Call, Request
 from launcher.world.inventory import packages_of
 from launcher.world.jobs import chosen_training_job, read_evaluation, trained_model
-from launcher.world.resources import is_ours
+from launcher.world.resources import is_ours, tags_of
 
 
 def register(
@@ -40,6 +42,7 @@ def register(
             f"model package group {group} exists, but isn't ours: set another `name`"
         )
 
+    tagging = _missing_tags(aws, config, found) if found else []
     registered = _packages_by_model(aws, group) if found else {}
     package = registered.get(trained.model_data)
     if package is not None:
@@ -48,7 +51,7 @@ def register(
         arn = package["ModelPackageArn"]
         approval = plan_approval(arn, status) if approve else []
         said = f"{name} is registered already, and {status}"
-        if session.perform(approval, said) is not None:
+        if session.perform([*tagging, *approval], said) is not None:
             session.emit({"model_package": arn}, arn)
         return
 
@@ -62,10 +65,23 @@ def register(
         has_group=found is not None,
         approve=approve,
     )
-    answers = session.perform(plan, if_empty="")
+    answers = session.perform([*tagging, *plan], if_empty="")
     if answers is not None:
         arn = answers[-1]["ModelPackageArn"]
         session.emit({"model_package": arn}, arn)
+        if not approve:
+            session.hint("`launcher register --approve` approves it")
+
+
+def _missing_tags(aws: Aws, config: Config, group: dict[str, Any]) -> list[Action]:
+    """Give the group those of our tags that it hasn't got."""
+    arn = group["ModelPackageGroupArn"]
+    missing = names.missing_tags(config, tags_of(aws, arn))
+    if not missing:
+        return []
+    request = Request("sagemaker", "AddTags", {"ResourceArn": arn, "Tags": missing})
+    name = group["ModelPackageGroupName"]
+    return [Call(f"tag model package group {name}", request)]
 
 
 def _packages_by_model(aws: Aws, group: str) -> dict[str, dict[str, Any]]:

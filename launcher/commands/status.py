@@ -36,7 +36,7 @@ def status(
         found = [*jobs, *read_endpoints(aws, config)]
 
     values: list[dict[str, Any]] = []
-    parts = [resource_table(found) if found else "no jobs, no endpoints"]
+    parts = [resource_table(found, session.width) if found else "no jobs, no endpoints"]
     for resource in found:
         value: dict[str, Any] = {**resource.to_json()}
         view = _view(session, resource)

@@ -60,6 +60,7 @@ def train(
         return
     if detach:
         session.emit({"training_job": job.name}, job.name)
+        session.hint("`launcher train` follows it, `launcher stop` ends it")
         return
 
     described = follow(session, "training job", job.name)
@@ -76,6 +77,7 @@ def train(
     }
     outcome = outcome_text(job.name, evaluation, output_archive(described))
     session.emit(value, f"{outcome}\n{billed}" if billed else outcome)
+    session.hint("`launcher deploy` serves this model, `launcher register` keeps it")
 
 
 def billing_line(job: dict[str, Any]) -> str:

@@ -59,6 +59,7 @@ def transform(
             return
     if detach:
         session.emit({"transform_job": planned.name}, planned.name)
+        session.hint("the same command without --detach follows it")
         return
 
     described = follow(session, "transform job", planned.name)

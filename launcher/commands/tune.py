@@ -22,7 +22,7 @@ from launcher.options import (
     start_session,
 )
 from launcher.plans.jobs import plan_tuning
-from launcher.tables import text_table
+from launcher.tables import text_table, three_digits
 from launcher.world.jobs import read_attempts, read_inputs
 
 
@@ -69,6 +69,7 @@ def tune(
         return
     if detach:
         session.emit({"tuning_job": job.name}, job.name)
+        session.hint("`launcher tune` follows it, `launcher stop` ends it")
         return
 
     described = follow(session, "tuning job", job.name)
@@ -79,14 +80,14 @@ def tune(
         "best": best,
     }
     metric = best.get("FinalHyperParameterTuningJobObjectiveMetric", {})
-    rows = [
-        *best.get("TunedHyperParameters", {}).items(),
-        (metric.get("MetricName", "objective"), metric.get("Value", "")),
-    ]
+    tuned = best.get("TunedHyperParameters", {})
+    rows = [(name, three_digits(value)) for name, value in tuned.items()]
+    value_of_best = metric.get("Value", "")
+    rows.append((metric.get("MetricName", "objective"), three_digits(value_of_best)))
     best_name = best.get("TrainingJobName", "none")
     table = text_table(("hyperparameter", "value"), rows)
-    session.say("`launcher deploy` serves the best model")
     session.emit(value, f"{job.name}: best is {best_name}\n\n{table}")
+    session.hint("`launcher deploy` serves the best model")
 
 
 def most_work(config: Config) -> str:

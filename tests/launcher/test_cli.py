@@ -308,3 +308,12 @@ def test_what_is_mistyped_is_answered_with_what_was_meant(
     result = launcher(*typed)
     assert result.code == 2
     assert meant in result.err
+
+
+def test_keys_of_kms_are_shown_and_secrets_of_containers_are_not(
+    launcher: Launcher,
+) -> None:
+    settings = ("--set", "keys.bucket=alias/stars", "--set", "environment.A_KEY=00ff")
+    shown = launcher("config", *settings, "--json").json
+    assert shown["keys.bucket"]["value"] == "alias/stars"
+    assert shown["environment.A_KEY"]["value"] == "***"

@@ -9,6 +9,7 @@ import pytest
 from launcher import names
 from launcher.config import Config, describe_settings
 from launcher.errors import ConfigError
+from launcher.plans.scaling import check_scaling
 from launcher.world.account import Account
 
 
@@ -308,3 +309,16 @@ def test_a_setting_of_an_account_has_a_form(
 ) -> None:
     with pytest.raises(ConfigError, match=f"{key} is .*, expected {expected}"):
         load(tmp_path, options={key: raw})
+
+
+@pytest.mark.parametrize("environment", ["", "dev", "prod"])
+def test_the_example_in_the_documentation_can_be_used(
+    tmp_path: Path, environment: str
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "account.md"
+    example = page.read_text().partition("```toml\n")[2].partition("```")[0]
+    config = load_environment(tmp_path, example, environment)
+    assert config.name == "-".join(filter(None, ["stars", environment]))
+    assert config.network_isolation is (environment == "prod")
+    assert dict(config.tags) == {"cost-centre": "4711"}
+    check_scaling(config)

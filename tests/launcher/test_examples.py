@@ -7,11 +7,22 @@ from types import ModuleType
 
 import pytest
 
-from launcher import kinds, names, options, permissions, queries, s3_uri, tables
+from launcher import (
+    kinds,
+    logs,
+    names,
+    options,
+    permissions,
+    queries,
+    s3_uri,
+    tables,
+    terminal,
+)
 
 
 @pytest.mark.parametrize(
-    "module", [kinds, names, options, permissions, queries, s3_uri, tables]
+    "module",
+    [kinds, logs, names, options, permissions, queries, s3_uri, tables, terminal],
 )
 def test_the_examples_of_a_module_are_true(module: ModuleType) -> None:
     result = doctest.testmod(module)

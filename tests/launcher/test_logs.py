@@ -8,7 +8,7 @@ import pytest
 
 from launcher.aws import Aws
 from launcher.kinds import Kind
-from launcher.logs import LogFollower, log_of, metrics_of
+from launcher.logs import LogFollower, log_of, metrics_of, without_prefix
 from tests.launcher.conftest import AwsServer
 from tests.launcher.page_server import running
 from tests.launcher.scripted_server import ScriptedServer
@@ -84,3 +84,19 @@ def test_every_metric_of_the_job_is_read_from_its_line(name: str) -> None:
 
 def test_a_line_without_metrics_has_none() -> None:
     assert dict(metrics_of("100 rounds/s")) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("2026-11-26 15:00:01,123 INFO train.rounds: round 1", "15:00:01 round 1"),
+        ("2026-11-26 15:00:01 train.rounds INFO     round 1", "15:00:01 round 1"),
+        (
+            "2026-11-26 15:00:01,123 train.split WARNING  few",
+            "15:00:01 WARNING few",
+        ),
+        ("Traceback (most recent call last):", "Traceback (most recent call last):"),
+    ],
+)
+def test_a_line_is_said_without_date_and_module(line: str, said: str) -> None:
+    assert without_prefix(line) == said

@@ -42,13 +42,15 @@ def output_archive(
     return stream.getvalue()
 
 
-def store_outputs(aws: AwsServer, name: str, outputs: bytes | None = None) -> None:
+def store_outputs(
+    aws: AwsServer, name: str, outputs: bytes | None = None, bucket: str = BUCKET
+) -> None:
     """Put into the bucket what a job leaves there."""
     s3 = aws.client("s3")
     folder = f"jobs/{name}/output"
-    s3.put_object(Bucket=BUCKET, Key=f"{folder}/model.tar.gz", Body=b"model")
+    s3.put_object(Bucket=bucket, Key=f"{folder}/model.tar.gz", Body=b"model")
     s3.put_object(
-        Bucket=BUCKET, Key=f"{folder}/output.tar.gz", Body=outputs or output_archive()
+        Bucket=bucket, Key=f"{folder}/output.tar.gz", Body=outputs or output_archive()
     )
 
 
@@ -60,3 +62,15 @@ def trained(aws: AwsServer) -> str:
     create_training_job(aws, name)
     store_outputs(aws, name)
     return name
+
+
+def disown_what_cannot_be_deleted(aws: AwsServer, beginning: str) -> None:
+    """Take our tag from jobs and packages, which this server can't delete."""
+    sagemaker = aws.client("sagemaker")
+    jobs = sagemaker.list_training_jobs(NameContains=beginning)
+    groups = sagemaker.list_model_package_groups(NameContains=beginning)
+    arns = [job["TrainingJobArn"] for job in jobs["TrainingJobSummaries"]]
+    for group in groups["ModelPackageGroupSummaryList"]:
+        arns.append(group["ModelPackageGroupArn"])
+    for arn in arns:
+        sagemaker.delete_tags(ResourceArn=arn, TagKeys=["halfstar"])

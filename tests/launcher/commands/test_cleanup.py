@@ -98,3 +98,23 @@ def test_a_list_ends_where_what_it_is_about_has_gone(
     assert prepared("cleanup", "--yes").code == 0
     assert list(packages_of(connection, "halfstar")) == []
     assert read_inventory(connection, config, account) == []
+
+
+def test_a_dry_run_says_the_plan_in_words_beside_the_requests(
+    prepared: Launcher,
+) -> None:
+    result = prepared("cleanup", "--dry-run")
+    said = [step["says"] for step in result.json["plan"]]
+    assert result.err.splitlines() == [f"would {each}" for each in said]
+
+
+def test_each_thing_has_one_line(prepared: Launcher) -> None:
+    result = prepared("cleanup", "--yes")
+    lines = result.err.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "kind",
+        "bucket",
+        "repository",
+        "role",
+    ]
+    assert result.out == "3 deleted\n"

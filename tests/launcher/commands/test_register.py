@@ -56,3 +56,25 @@ def test_a_package_has_the_variables_of_the_containers(
     described = aws.client("sagemaker").describe_model_package(ModelPackageName=arn)
     container = described["InferenceSpecification"]["Containers"][0]
     assert container["Environment"] == {"HALFSTAR_SIGNING_KEY": "00ff"}
+
+
+@pytest.mark.usefixtures("trained")
+def test_tags_that_are_added_later_reach_endpoint_and_group(
+    launcher: Launcher, aws: AwsServer
+) -> None:
+    commands = [("deploy",), ("register",)]
+    for command in commands:
+        assert launcher(*IMAGE_AND_ROLE, *command).code == 0
+    later = (*IMAGE_AND_ROLE, "--set", "tags.team=a")
+    for command in commands:
+        result = launcher(*later, *command)
+        assert result.code == 0, result.err
+
+    sagemaker = aws.client("sagemaker")
+    endpoint = sagemaker.describe_endpoint(EndpointName="halfstar")
+    group = sagemaker.describe_model_package_group(ModelPackageGroupName="halfstar")
+    for arn in (endpoint["EndpointArn"], group["ModelPackageGroupArn"]):
+        tags = sagemaker.list_tags(ResourceArn=arn)["Tags"]
+        assert {"Key": "team", "Value": "a"} in tags
+    for command in commands:
+        assert launcher(*later, *command, "--dry-run").json == {"plan": []}

@@ -237,6 +237,11 @@ def test_deploy_is_done_once_and_updates_in_place(project: Project) -> None:
     first = project.good("deploy", "--json").json["config"]
     second = project.good("deploy", "--kind", "serverless", "--json").json["config"]
     assert second != first
+    assert project.good("rollback", "--json").json["config"] == first
+    assert project.good("rollback", "--json").json["config"] == second
+    (shown,) = project.good("status", NAME, "--json").json
+    assert shown["endpoint"]["config"] == second
+    assert shown["endpoint"]["before"] == first
     answer = project.good("predict", "1:1", "--json").json
     assert answer[0]["movieId"] == 1
 
@@ -297,6 +302,11 @@ def test_a_job_that_fails_gives_its_reason_and_code_3(project: Project) -> None:
         r".*device is cuda, but "
     )
     assert re.match(expected, last)
+    name = last.split()[3]
+    assert "device is cuda, but " in project.good("status", name).out
+    refused = project("deploy", "--job", name)
+    assert refused.code == 1
+    assert f"training job {name} has no model to use, it is Failed" in refused.err
 
 
 def test_a_job_whose_container_is_killed_has_failed(project: Project) -> None:

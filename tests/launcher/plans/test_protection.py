@@ -29,9 +29,8 @@ from launcher.world.resources import BucketState, RoleState
 KEYS = {name: f"alias/{name}" for name in ("bucket", "output", "volume", "endpoint")}
 BOUNDARY = "arn:aws:iam::123456789012:policy/teams"
 VPC = {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
-TRAINED = TrainedModel(
-    "i@sha256:1", "s3://b/model.tar.gz", "arn:aws:iam::123456789012:role/r"
-)
+ROLE = "arn:aws:iam::123456789012:role/r"
+TRAINED = TrainedModel("i@sha256:1", "s3://b/model.tar.gz", ROLE)
 
 
 @pytest.fixture
