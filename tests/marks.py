@@ -38,6 +38,9 @@ SLOW_MODULES = {
     "train/test_watch.py",
 }
 
+# Of a value in the name of a test.
+LONGEST_ID = 100
+
 # Words in the name of a test that runs a kernel under the sanitizers.
 SANITIZER_WORDS = ("sanitizer", "hostile")
 
@@ -62,6 +65,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if any(word in item.name for word in SANITIZER_WORDS):
             item.add_marker(pytest.mark.sanitizer)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long values by their argument.
+
+    Zip files hold the time at which they were made, and all processes have to find the
+    same tests.
+    """
+    is_long = isinstance(val, bytes | str) and len(val) > LONGEST_ID
+    return argname if is_long else None
 
 
 def needs_docker(item: pytest.Item) -> bool:

@@ -73,10 +73,10 @@ def _usable_values(
     column: str, values: NDArray[Any], known: KnownMovies
 ) -> NDArray[np.bool_]:
     if column == RATING:
-        # In floats, because a byte would overflow.
-        half_stars = 2.0 * values
-        is_whole = half_stars == np.floor(half_stars)
-        return np.asarray((half_stars >= 1) & (half_stars <= 10) & is_whole)
+        usable = (values >= 0.5) & (values <= 5)
+        # In floats, because a byte would overflow. Others may be too large to double.
+        half_stars = 2.0 * np.where(usable, values, 0.0)
+        return np.asarray(usable & (half_stars == np.floor(half_stars)))
 
     low, high = _BOUNDS[column]
     if column == TIMESTAMP:

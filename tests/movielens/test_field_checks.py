@@ -47,9 +47,9 @@ def test_ratings_are_usable_as_text_and_as_numbers_alike(quarter_stars: int) -> 
     assert as_text == as_number == (rating in HALF_STARS)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.finfo(float).max])
 @pytest.mark.parametrize("column", ["userId", "movieId", "rating", "timestamp"])
-def test_no_column_takes_special_numbers(column: str, value: float) -> None:
+def test_no_column_takes_special_or_huge_numbers(column: str, value: float) -> None:
     assert not usable_rows(columns_of_one_row(**{column: value}), None)[0]
 
 
