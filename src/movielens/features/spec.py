@@ -333,7 +333,8 @@ class FeatureSpec:
             return self.refitted(ratings.take(others), workers)
 
         specs = workers.ahead(fitted_without, folds, folds_at_once)
-        for held_out, spec in zip(folds, specs, strict=True):
+        for held_out in folds:
+            spec = next(specs)
             is_asked = fold == held_out
             if wanted is not None:
                 is_asked &= wanted
@@ -342,6 +343,9 @@ class FeatureSpec:
                 positions = rows[first : first + block_rows]
                 values = spec._shared_values(queries.take(positions), workers)
                 yield positions, FeatureMatrix(values, self.columns)
+                del values
+            # What is fitted on the other folds shall not be in memory twice.
+            del spec
 
     def refitted(self, ratings: RatingTable, workers: Workers = ONE_THREAD) -> Self:
         """The same recipe, fitted on other rows of the same users and movies."""

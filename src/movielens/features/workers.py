@@ -124,6 +124,8 @@ class Workers:
                 begun.append(self._submit(self._done, function, item))
                 break
             yield result
+            # It may be large, and the next one takes a while.
+            del result
 
     def n_free(self) -> int:
         """How many threads could share work now, with the one that asks; at least 1."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -124,3 +125,15 @@ def test_work_is_divided_for_the_threads_that_are_free(two: Workers) -> None:
     assert free_meanwhile == 2  # the one that asks, and the other
     assert two.n_parts() > 2
     assert ONE_THREAD.n_free() == ONE_THREAD.n_parts() == 1
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_what_was_taken_is_not_kept(two: Workers, most: int) -> None:
+    class Large:
+        pass
+
+    taken: list[weakref.ref[Large]] = []
+    for result in two.ahead(lambda _: Large(), range(5), most):
+        assert all(earlier() is None for earlier in taken)
+        taken.append(weakref.ref(result))
+        del result
