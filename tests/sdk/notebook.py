@@ -73,7 +73,7 @@ def execute(image: str, output: Path, temporary: Path) -> None:
         str(SCRIPTS / "jupyter-execute"),
         str(NOTEBOOK),
         f"--output={output}",
-        "--timeout=900",
+        "--timeout=-1",
     ]
     ended = subprocess.run(
         command, capture_output=True, text=True, env=environment, check=False
