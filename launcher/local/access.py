@@ -106,6 +106,11 @@ def _needed(
             context[f"aws:requesttag/{str(tag.get('Key')).lower()}"] = str(
                 tag.get("Value")
             )
+    role = _role(parameters.get("RoleName"))
+    boundary = getattr(role, "permissions_boundary_arn", None)
+    boundary = parameters.get("PermissionsBoundary", boundary)
+    if boundary:
+        context["iam:permissionsboundary"] = boundary
     prefix = _PREFIXES.get(call.service, call.service)
     yield f"{prefix}:{call.operation}", _resource(call, arn, parameters), context
     passed = [
@@ -140,13 +145,15 @@ def _resource(call: Call, arn: str, parameters: Mapping[str, Any]) -> str | None
         case "sagemaker":
             return _sagemaker_resource(call, arn, parameters)
         case "iam" if "RoleName" in parameters:
-            return _role_arn(parameters["RoleName"], parameters.get("Path", "/"))
+            return _role_arn(parameters["RoleName"], parameters.get("Path"))
         case "iam" if "PolicyArn" in parameters:
             return str(parameters["PolicyArn"])
         case "sts" if "RoleArn" in parameters:
             return str(parameters["RoleArn"])
         case "ecr" if "repositoryName" in parameters:
             return f"{arn}:repository/{parameters['repositoryName']}"
+        case "ecr" if "repositoryNames" in parameters:
+            return f"{arn}:repository/{parameters['repositoryNames'][0]}"
         case "ecr" if "resourceArn" in parameters:
             return str(parameters["resourceArn"])
         case "logs" if "logGroupName" in parameters:
@@ -169,28 +176,37 @@ def _sagemaker_resource(call: Call, arn: str, parameters: Mapping[str, Any]) -> 
         for name in parameters
         if name.endswith("Name") and name.removesuffix("Name") in call.operation
     ]
-    if not nouns:
-        return (
-            f"{arn}:model-package/*" if call.operation == "CreateModelPackage" else "*"
+    if call.operation == "CreateModelPackage":
+        name = parameters.get(
+            "ModelPackageGroupName", parameters.get("ModelPackageName")
         )
+        return f"{arn}:model-package/{str(name).rpartition('/')[2]}/*"
+    if not nouns:
+        return "*"
     noun = max(nouns, key=len)
     value = str(parameters[f"{noun}Name"])
     if value.startswith("arn:"):
         return value
     kind = re.sub(r"(?<!^)(?=[A-Z])", "-", noun).lower()
-    if call.operation == "CreateModelPackage":
-        return f"{arn}:model-package/{value}/*"
     return f"{arn}:{kind}/{value}"
 
 
-def _role_arn(name: str, path: str) -> str:
-    """A role's ARN, which has its path; of one that there isn't yet, the given one."""
+def _role(name: str | None) -> Any:
+    """moto's role of a name; None if there is none."""
     from moto.iam.models import iam_backends
 
-    for role in iam_backends[ACCOUNT]["aws"].roles.values():
-        if role.name == name:
-            return str(role.arn)
-    return f"arn:aws:iam::{ACCOUNT}:role{path}{name}"
+    roles = iam_backends[ACCOUNT]["aws"].roles.values()
+    return next((role for role in roles if role.name == name), None)
+
+
+def _role_arn(name: str, path: str | None) -> str | None:
+    """A role's ARN, which has its path; without one, that of a role that there isn't
+    can't be told.
+    """
+    role = _role(name)
+    if role is not None:
+        return str(role.arn)
+    return f"arn:aws:iam::{ACCOUNT}:role{path}{name}" if path else None
 
 
 def _s3_action(request: Request) -> tuple[str, str]:
