@@ -115,6 +115,11 @@ def _take(
     command_line.debug |= debug
 
 
+@functools.cache
+def _common_parameters() -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(_take, eval_str=True).parameters
+
+
 def with_common_options(
     command: Callable[..., None], *, without: Iterable[str] = ()
 ) -> Callable[..., None]:
@@ -127,7 +132,7 @@ def with_common_options(
         command: its first parameter is the context.
         without: common options whose names mean something else to this command.
     """
-    common = dict(inspect.signature(_take, eval_str=True).parameters)
+    common = dict(_common_parameters())
     for name in ("command_line", *without):
         del common[name]
 

@@ -8,7 +8,7 @@ import typer
 
 from launcher import names
 from launcher.errors import ImageError
-from launcher.images import local_image, registry_access, remote_image
+from launcher.images import LATEST, local_image, registry_access, remote_image
 from launcher.options import DryRun, Json, start_session
 from launcher.plans.images import plan_push
 from launcher.plans.setup import plan_repository
@@ -39,7 +39,8 @@ def push(
     plan = plan_repository(config, read_repository(aws, config))
     access = registry_access(aws, config.registry)
     # The tag with the image's id is needed only where the one without is taken.
-    candidates = {*local.tags, *(local.own_tag(tag) for tag in local.tags)}
+    own_tags = [local.own_tag(tag) for tag in local.tags if tag != LATEST]
+    candidates = {*local.tags, *own_tags}
     found = {tag: remote_image(access, repository, tag) for tag in sorted(candidates)}
     uri = repository_uri(aws, config, session.account)
     plan += plan_push(config, local, uri, found)

@@ -35,6 +35,8 @@ def configuration(data: bytes) -> None:
     path = samples.folder("project") / "halfstar.toml"
     path.write_bytes(data)
     try:
+        with contextlib.suppress(ConfigError):
+            Config.load(path, {}, {}, "prod")
         found, sources = Config.load(path, {}, {})
     except ConfigError:
         return
@@ -47,6 +49,8 @@ def configuration(data: bytes) -> None:
 def _configurations() -> Iterator[bytes]:
     yield b'name = "stars"\n[training]\nspot = true\nvolume_gb = 20\n'
     yield b'[hyperparameters]\neta = 0.1\n[tags]\n"a b" = "c"\n'
+    yield b'name = "a"\n[environments.prod]\nnetwork.subnets = ["subnet-1"]\n'
+    yield b'bucket = "b"\n[environments.prod]\nname = "c"\ncapture.percent = 20\n'
     yield b'hosting.kind = "async"\nendpoint_url = "http://x:1"\nhost = 1979-05-27\n'
     yield b"a = " + b"[" * 2000
     yield b"a." * 1200 + b"a = 1"

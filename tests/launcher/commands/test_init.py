@@ -38,15 +38,20 @@ def test_the_bucket_is_private_encrypted_versioned_and_tagged(
     assert tags == [{"Key": "halfstar", "Value": "halfstar"}]
 
 
-def test_the_role_may_use_the_bucket(launcher: Launcher, aws: AwsServer) -> None:
+def test_the_role_may_use_the_bucket_by_prefix(
+    launcher: Launcher, aws: AwsServer
+) -> None:
     result = launcher("init", "--json")
     assert result.json["role"].endswith(f":role/halfstar-{REGION}")
     policy = aws.client("iam").get_role_policy(
         RoleName=f"halfstar-{REGION}", PolicyName="halfstar"
     )
     statements = policy["PolicyDocument"]["Statement"]
-    resources = [statement["Resource"] for statement in statements]
-    assert f"arn:aws:s3:::{BUCKET}/*" in resources
+    resources = {each["Sid"]: each["Resource"] for each in statements}
+    data = f"arn:aws:s3:::{BUCKET}/data/*"
+    assert data in resources["Read"]
+    assert data not in resources["Write"]
+    assert resources["Delete"] == f"arn:aws:s3:::{BUCKET}/checkpoints/*"
 
 
 def test_the_repository_scans_and_expires_untagged_images(
