@@ -52,6 +52,10 @@ CONTAINER = {
         "ours, in the image",
         "what AWS's training toolkit calls",
     ),
+    "TRAINING_JOB_NAME": (
+        "none",
+        "the job's name, which its report shows",
+    ),
     "HALFSTAR_MAX_BODY_MIB": (
         "6",
         "the longest body of a request, 1 to 1024 MiB",
