@@ -99,7 +99,8 @@ add(
 add(push)
 add(train)
 add(tune)
-add(report)
+# Its --output is a file.
+add(report, without=("output_format",))
 add(compare)
 add(deploy)
 add(rollback)

@@ -252,6 +252,7 @@ def test_a_configuration_file_that_does_not_exist_is_wrong_input(
     launcher: Launcher, command: str
 ) -> None:
     arguments = {
+        "compare": ("name", "other"),
         "predict": ("1:318",),
         "recommend": ("1",),
         "transform": ("rows.csv",),
