@@ -55,7 +55,7 @@ soak: bench-soak ## ten minutes of right and wrong requests
 bench-%: ## any other benchmark; `make -C benchmarks` lists them
 	$(MAKE) -C benchmarks $*
 clean: ## remove what these verbs have made here
-	rm -rf .venv .venv-* build dist site src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* build dist site .cache src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/.dependencies: requirements-dev.txt container/requirements-build.txt
 	$(PYTHON) -m venv --clear .venv

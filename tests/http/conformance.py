@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,13 +94,16 @@ def send(document: str, address: str, phases: str, *checks: str) -> None:
         "--continue-on-failure",
         "--no-shrink",
     ]
-    sent = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
-        check=False,
-    )
+    # It keeps what it found where it runs, and each run should begin anew.
+    with tempfile.TemporaryDirectory() as directory:
+        sent = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd=directory,
+            env={**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
+            check=False,
+        )
     assert sent.returncode == 0, sent.stdout + sent.stderr
     generated = re.search(r"(\d+) generated", sent.stdout)
     assert generated, sent.stdout
