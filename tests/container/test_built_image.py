@@ -144,7 +144,7 @@ def test_the_tutorials_features_reach_the_tutorials_true_accuracy(
 def test_our_features_beat_the_tutorials_and_the_baselines(trained: Path) -> None:
     figures = evaluation(trained)
     test = figures["test"]
-    assert figures["train"]["n_rows"] == 70_585
+    assert figures["data"]["n_train"] == 70_585
     assert test["n_rows"] == 30_251
     assert test["accuracy"] >= 0.37
     assert test["rmse"] <= 0.82

@@ -20,7 +20,9 @@ import xgboost
 
 from movielens import artifact
 from movielens.errors import DataError
+from movielens.evaluation import Rounds
 from movielens.queries import RatingQueries
+from movielens.tables import RatingTable
 from tests.train.conftest import (
     ASKED_BEFORE_BOOSTING,
     StopAfter,
@@ -29,7 +31,8 @@ from tests.train.conftest import (
 )
 from train.errors import JobError
 from train.job import TrainingJob, prepare
-from train.pipeline import _FitProgress, train
+from train.pipeline import _FitProgress, _rows_to_evaluate, train
+from train.split import Split
 from train.stop import StoppedError, StopSignal
 
 MakeJob = Callable[..., Path]
@@ -155,6 +158,17 @@ def test_the_stages_and_what_they_have_cost_are_shown_and_written(
     assert table[0] == "what the stages have cost"
     for line, name in zip(table[2:], [*names, "together"], strict=True):
         assert line.startswith(name)
+
+
+@pytest.mark.parametrize(("stopped", "n_test"), [(False, 150_000), (True, 75_000)])
+def test_some_of_the_training_rows_are_evaluated(stopped: bool, n_test: int) -> None:
+    """And of the test rows too, after a stop."""
+    ids = np.arange(150_000, dtype=np.int32)
+    ratings = RatingTable.of(ids, ids, np.full(len(ids), 3.0), None)
+    rows = _rows_to_evaluate(Split(ratings, ratings), Rounds(8, stopped=stopped))
+    assert len(rows.test) == n_test
+    assert len(rows.train) == 18_750
+    assert np.unique(np.diff(rows.train.user_id)).tolist() == [8]
 
 
 def test_a_long_fit_says_where_it_is(caplog: pytest.LogCaptureFixture) -> None:
