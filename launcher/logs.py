@@ -59,16 +59,22 @@ class LogFollower:
     _tokens: dict[str, str] = field(default_factory=dict)
 
     def new_lines(self) -> Iterator[LogLine]:
-        """Each line since the last call.
+        """Each line since the last call, those of all streams by their time.
 
         There are none as long as there is no log.
         """
+        found: list[tuple[int, LogLine]] = []
         for stream in self._streams():
-            for message in self._new_messages(stream):
-                yield LogLine(stream, message.rstrip("\n"))
+            for event in self._new_events(stream):
+                line = LogLine(stream, event["message"].rstrip("\n"))
+                found.append((event["timestamp"], line))
+        # Lines of the same millisecond keep their order.
+        found.sort(key=lambda timed: timed[0])
+        for _, line in found:
+            yield line
 
-    def _new_messages(self, stream: str) -> Iterator[str]:
-        """The messages of a stream since the last call.
+    def _new_events(self, stream: str) -> Iterator[dict[str, Any]]:
+        """The events of a stream since the last call.
 
         A page may be empty and yet not be the last: that is the one after which the
         token stays the same.
@@ -79,7 +85,7 @@ class LogFollower:
             if self._tokens[stream] == before:
                 return
 
-    def _next_page(self, stream: str, token: str | None) -> list[str]:
+    def _next_page(self, stream: str, token: str | None) -> list[dict[str, Any]]:
         go_on: dict[str, Any] = {"nextToken": token} if token else {}
         if self.start is not None:
             go_on["startTime"] = int(1000 * self.start)
@@ -92,7 +98,7 @@ class LogFollower:
             **go_on,
         )
         self._tokens[stream] = answer["nextForwardToken"]
-        return [event["message"] for event in answer["events"]]
+        return list(answer["events"])
 
     def _streams(self) -> list[str]:
         narrowed = {"logStreamNamePrefix": self.prefix} if self.prefix else {}

@@ -100,3 +100,20 @@ def test_a_line_without_metrics_has_none() -> None:
 )
 def test_a_line_is_said_without_date_and_module(line: str, said: str) -> None:
     assert without_prefix(line) == said
+
+
+def test_lines_of_several_hosts_are_in_the_order_of_their_time(
+    connection: Aws, aws: AwsServer
+) -> None:
+    logs = aws.client("logs")
+    logs.create_log_group(logGroupName=GROUP)
+    now = int(1000 * time.time())
+    for host, offsets in (("algo-1", (0, 20)), ("algo-2", (10, 30))):
+        stream = f"job/{host}"
+        logs.create_log_stream(logGroupName=GROUP, logStreamName=stream)
+        events = [
+            {"timestamp": now + offset, "message": str(offset)} for offset in offsets
+        ]
+        logs.put_log_events(logGroupName=GROUP, logStreamName=stream, logEvents=events)
+    lines = LogFollower(connection, GROUP, "job/").new_lines()
+    assert [line.message for line in lines] == ["0", "10", "20", "30"]
