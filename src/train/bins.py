@@ -16,7 +16,6 @@ missing values there (`train.model_surgery.GrowingBooster`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.features import FeatureMatrix
+from movielens.machine import cpus
 from train.blocks import FeatureBlocks, Rows
 
 # uint8 or uint16 (n_features, n_rows).
@@ -83,7 +83,7 @@ class Cuts:
             bins[feature] = np.searchsorted(inner, values, side="right")
 
         # Searching releases the GIL.
-        with ThreadPoolExecutor(_n_cpus()) as threads:
+        with ThreadPoolExecutor(cpus()) as threads:
             list(threads.map(fill, range(n_features)))
         return bins
 
@@ -134,7 +134,3 @@ def _binned(blocks: FeatureBlocks, cuts: Cuts) -> Iterator[tuple[Rows, Bins]]:
         # A host without rows needs a matrix too.
         rows, features = blocks.no_rows()
         yield rows, cuts.bins(features)
-
-
-def _n_cpus() -> int:
-    return len(os.sched_getaffinity(0))
