@@ -1,10 +1,14 @@
-"""TCP ports of this machine."""
+"""TCP ports of this machine, and HTTP to them."""
 
 from __future__ import annotations
 
 import socket
+import urllib.request
 
 LOOPBACK = "127.0.0.1"
+
+# Past any proxy that the environment names.
+open_url = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
 def free_port() -> int:

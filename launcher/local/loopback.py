@@ -1,13 +1,10 @@
-"""HTTP to the stack's own ports, past any proxy that the environment names."""
+"""The variables that let programs reach the stack's ports past a proxy."""
 
 from __future__ import annotations
 
-import urllib.request
 from collections.abc import Mapping
 
 from launcher.ports import LOOPBACK
-
-open_url = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 # Programs read one or the other.
 _VARIABLES = ("NO_PROXY", "no_proxy")

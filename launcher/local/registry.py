@@ -22,9 +22,8 @@ from http import HTTPStatus
 from pathlib import Path
 
 from launcher.local.errors import LocalError
-from launcher.local.loopback import open_url
 from launcher.local.settings import StackSettings
-from launcher.ports import LOOPBACK
+from launcher.ports import LOOPBACK, open_url
 from movielens.json_text import parse_json
 
 USER = "AWS"

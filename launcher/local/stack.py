@@ -23,7 +23,6 @@ from pathlib import Path
 from launcher.local.detached import DetachedProcess, exit_code
 from launcher.local.engine import DockerEngine, write_login
 from launcher.local.errors import LocalError
-from launcher.local.loopback import open_url
 from launcher.local.registry import (
     RegistryServer,
     authorization,
@@ -31,7 +30,7 @@ from launcher.local.registry import (
     registry_command,
 )
 from launcher.local.settings import FILE, HEALTH, Limits, StackSettings
-from launcher.ports import free_port
+from launcher.ports import free_port, open_url
 from movielens.json_text import parse_json
 
 _START_SECONDS = 300.0

@@ -18,8 +18,7 @@ from pathlib import Path
 from launcher.docker import last_line, run_docker
 from launcher.errors import ConfigError, ImageError, LauncherError
 from launcher.images import local_image
-from launcher.local.loopback import open_url
-from launcher.ports import LOOPBACK, free_port
+from launcher.ports import LOOPBACK, free_port, open_url
 from movielens.packed_files import unpack
 
 _MANIFEST = "manifest.json"
