@@ -26,8 +26,10 @@ DOCKER_FIXTURES = {
 # Modules that ask the engine without such a fixture, by the end of their path.
 DOCKER_MODULES = {"test_doctor.py", "launcher/test_images.py"}
 
-# Modules of whole jobs and servers, or of jobs over several hosts.
+# Modules of whole jobs and servers, of jobs over several hosts, and of replayed inputs.
 SLOW_MODULES = {
+    "commands/test_company.py",
+    "fuzz/test_targets.py",
     "local/test_stack.py",
     "operations/test_alerts.py",
     "operations/test_exporter.py",

@@ -115,6 +115,7 @@ def test_sizes_are_those_of_the_files_and_not_of_the_manifest(
     assert status_of(raised) == 507
 
 
+@pytest.mark.slow
 def test_a_model_in_use_takes_memory_after_it_is_unloaded(
     make_models: MakeModels, model_dir: Path
 ) -> None:
