@@ -165,13 +165,18 @@ class FeatureBlocks:
     def together(self, cluster: Cluster = ALONE) -> FeatureBlocks:
         """The rows of all hosts as one block on each host, rising."""
         made = [self.no_rows(), *self.make()]
-        own_rows = np.concatenate([rows for rows, _ in made])
-        own_values = np.concatenate([features.values for _, features in made])
+        own_rows = np.sort(np.concatenate([rows for rows, _ in made]))
+        own_values = np.empty((len(own_rows), len(self.columns)), dtype=np.float32)
+        while made:  # so that a block is freed when it is copied
+            rows, features = made.pop()
+            own_values[np.searchsorted(own_rows, rows)] = features.values
 
-        rows = _joined(cluster, own_rows)
-        values = _joined(cluster, own_values)
-        order = np.argsort(rows)
-        block = rows[order], FeatureMatrix(values[order], self.columns)
+        block = own_rows, FeatureMatrix(own_values, self.columns)
+        if len(cluster) > 1:
+            all_rows = _joined(cluster, own_rows)
+            order = np.argsort(all_rows)
+            values = _joined(cluster, own_values)[order]
+            block = all_rows[order], FeatureMatrix(values, self.columns)
         return replace(self, make=lambda: iter([block]))
 
 
