@@ -10,15 +10,13 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
-import xgboost
 from playwright.sync_api import Browser
 
 from container.job_folder import make_job_folder
-from movielens.features import FeatureSpec
 from movielens.model import Model
-from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
 from tests.browser import chromium
+from tests.small_models import train_small
 
 # How long an example takes depends on how busy the machine is.
 hypothesis.settings.register_profile(
@@ -90,20 +88,7 @@ def ratings(movies: MovieTable) -> RatingTable:
 @pytest.fixture(scope="session")
 def small_model(ratings: RatingTable, movies: MovieTable) -> Model:
     """A model of twelve rounds on the small table."""
-    spec = FeatureSpec.fit(ratings, movies)
-    scale = RatingScale.of(ratings.rating)
-    matrix = xgboost.DMatrix(
-        spec.transform(ratings.queries()).values,
-        scale.to_class(ratings.rating),
-        feature_names=list(spec.names),
-    )
-    params = {
-        "objective": "multi:softprob",
-        "num_class": len(scale.class_values),
-        "max_depth": 4,
-        "nthread": 1,
-    }
-    return Model(spec, xgboost.train(params, matrix, 12))
+    return train_small(ratings, movies, 12)
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ from movielens.predictions import Decision
 # How many classes a prediction is away from the true one.
 DISTANCES = ("0", "1", "2", "more")
 
-_HEADER: tuple[str, ...] = (
-    "",
+# The figures that tables show, in their order.
+FIGURE_NAMES: tuple[str, ...] = (
     "rows",
     "exact",
     "1 off",
@@ -210,7 +210,7 @@ def evaluation_table(figures: Mapping[str, Figures]) -> str:
     Args:
         figures: by the predictor's name.
     """
-    lines = [_HEADER]
+    lines = [("", *FIGURE_NAMES)]
     for name, each in figures.items():
         lines.append(_table_line(name, each))
     return _table(lines)

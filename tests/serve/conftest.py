@@ -15,13 +15,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import xgboost
 
 from movielens import artifact
 from movielens.features import FeatureSpec
 from movielens.model import Model
 from movielens.queries import RatingQueries
-from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
 from serve.app import Api, Application
 from serve.model_places import ModelPlaces
@@ -35,6 +33,7 @@ from serve.served_model import ServedModel, load
 from serve.server import bind, make_server
 from serve.settings import ServeSettings
 from tests.examples import EVALUATION
+from tests.small_models import train_small
 from train.blocks import FeatureBlocks
 from train.booster import fit_boosters
 from train.context import TrainingContext
@@ -47,20 +46,7 @@ Serving = Callable[..., AbstractContextManager[Address]]
 @pytest.fixture(scope="session")
 def model(ratings: RatingTable, movies: MovieTable) -> Model:
     """A small model: eight rounds of trees, no regression."""
-    spec = FeatureSpec.fit(ratings, movies)
-    scale = RatingScale.of(ratings.rating)
-    matrix = xgboost.DMatrix(
-        spec.transform(ratings.queries()).values,
-        scale.to_class(ratings.rating),
-        feature_names=list(spec.names),
-    )
-    params = {
-        "objective": "multi:softprob",
-        "num_class": len(scale.class_values),
-        "max_depth": 4,
-        "nthread": 1,
-    }
-    return Model(spec, xgboost.train(params, matrix, 8))
+    return train_small(ratings, movies, 8)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import numpy as np
 
 from movielens.assembly import DUPLICATE
 from movielens.bad_rows import BAD_ROW
-from movielens.evaluation import DISTANCES, Figures
+from movielens.evaluation import DISTANCES, FIGURE_NAMES, Figures
 from train.html_report.charts import (
     Bar,
     Line,
@@ -257,19 +257,7 @@ def _shown(name: str, value: float) -> str:
 
 
 def _figures_table(figures: Mapping[str, Figures]) -> Table:
-    header = (
-        "predictor",
-        "rows",
-        "exact",
-        "1 off",
-        "2 off",
-        "more",
-        "RMSE",
-        "MAE",
-        "log-loss",
-        "kappa",
-        "calibration error",
-    )
+    header = ("predictor", *FIGURE_NAMES, "calibration error")
     rows = [
         _figures_row(_WORDS.get(name, name), each) for name, each in figures.items()
     ]
