@@ -97,12 +97,6 @@ class CloudWatch(CloudWatchBackend):
                     minutes[minute] = Counter()
                 minutes[minute][float(f"{value:.4g}")] += 1
 
-    def put_metric_data(
-        self, namespace: str, metric_data: list[dict[str, Any]]
-    ) -> None:
-        """Not offered: metrics are those of jobs and endpoints."""
-        raise NotImplementedError("PutMetricData isn't offered here")
-
     def get_metric_data(
         self,
         queries: list[dict[str, Any]],

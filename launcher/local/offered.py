@@ -36,7 +36,8 @@ _SERVICES = {
     "iam": ".*",
     "kms": ".*",
     "logs": ".*",
-    "monitoring": ".*",
+    # Metrics are those of jobs and endpoints.
+    "monitoring": "(?!PutMetricData$).*",
     "s3": ".*",
     "sagemaker": "",
     "servicequotas": "ListServiceQuotas",

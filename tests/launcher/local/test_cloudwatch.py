@@ -99,11 +99,6 @@ def test_what_is_older_than_cloudwatch_keeps_it_is_forgotten(watch: CloudWatch) 
     assert result["values"] == [1]
 
 
-def test_users_put_no_metrics(watch: CloudWatch) -> None:
-    with pytest.raises(NotImplementedError, match="PutMetricData isn't offered"):
-        watch.put_metric_data(NAMESPACE, [{"MetricName": "a", "Value": 5.0}])
-
-
 def test_expressions_are_refused(watch: CloudWatch) -> None:
     start, end = around_now()
     with pytest.raises(InvalidParameterValue, match="Expressions aren't offered"):
