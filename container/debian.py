@@ -6,15 +6,21 @@ their two formats. It is never written anywhere.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 APT_DIR = Path("/etc/apt")
+# Held while we install.
+_LOCK = Path(tempfile.gettempdir()) / "halfstar-apt.lock"
+# Seconds for the installations of others, such as a machine's own updates.
+_WAIT_FOR_OTHERS = ("-o", "DPkg::Lock::Timeout=600")
 ONE_LINE = re.compile(r"deb\s+(?:\[[^\]]*\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)")
 
 
@@ -50,17 +56,22 @@ def ensure_commands(packages: Mapping[str, tuple[str, ...]]) -> None:
 def install(*packages: str) -> None:
     """Install the given packages, but for those that this release of Debian lacks.
 
+    Tests run in several processes. Whoever comes while another installs waits, since
+    apt-get itself gives up.
+
     Raises:
         subprocess.CalledProcessError: if apt-get fails; it has printed why.
     """
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "--quiet=2"], check=True, env=environment)
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["apt-get", "update", "--quiet=2"], check=True, env=environment)
 
-    available = [name for name in packages if _is_available(name)]
-    options = ["--yes", "--quiet", "--no-install-recommends"]
-    subprocess.run(
-        ["apt-get", "install", *options, *available], check=True, env=environment
-    )
+        available = [name for name in packages if _is_available(name)]
+        options = ["--yes", "--quiet", "--no-install-recommends", *_WAIT_FOR_OTHERS]
+        subprocess.run(
+            ["apt-get", "install", *options, *available], check=True, env=environment
+        )
 
 
 def may_install() -> bool:

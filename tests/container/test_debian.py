@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ Components: main
 """
 SOURCES = "sources.list.d/debian.sources"
 HOST = "http://127.0.0.1"
+# Writes to $LOG when it begins and when it ends.
+APT_GET = """\
+#!/bin/sh
+echo begin >> "$LOG"
+sleep 0.05
+echo end >> "$LOG"
+"""
 
 
 def write_sources(folder: Path, files: dict[str, str]) -> Path:
@@ -93,3 +101,20 @@ def test_a_missing_command_is_named_with_its_package(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(debian.MissingCommandError, match="apt-get install the-package"):
         debian.ensure_commands({"no-such-command": ("the-package",)})
+
+
+def test_only_one_process_installs_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    for command in ("apt-get", "apt-cache"):
+        program = tmp_path / command
+        program.write_text(APT_GET)
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("LOG", str(log))
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(debian.install, ["one", "two", "three"]))
+    # Each updates, looks for its package, and installs it.
+    assert log.read_text().split() == ["begin", "end"] * 9
