@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             arguments, "launcher", standalone_mode=False, obj=command_line
         )
     except TyperException as error:
-        message = error.format_message()
+        message = error.format_message().removesuffix(".")
         said = f"{message}; `launcher COMMAND --help` lists arguments and options"
         return _fail(said, error.exit_code)
     except BrokenPipeError:  # whoever read our output has seen enough
