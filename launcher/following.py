@@ -48,6 +48,7 @@ def follow(session: Session, kind: Kind, name: str) -> dict[str, Any]:
         state = described[job.state_member]
         said = _progress(state, described)
         if said != last_said:
+            show_progress("")
             session.say(f"{name}: {said}")
             last_said = said
         # A tuning job runs several training jobs at once: too many lines to follow.
@@ -76,7 +77,7 @@ def _say_line(session: Session, message: str) -> None:
     """
     if any(metrics_of(message)):
         return
-    said = f"  {without_prefix(message)}"
+    said = without_prefix(message)
     if _ROUND.search(said) and sys.stderr.isatty():
         show_progress(redacted(said))
         return

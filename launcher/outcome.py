@@ -28,6 +28,7 @@ def outcome_text(name: str, evaluation: Evaluation, archive: S3Uri) -> str:
             "",
             confusion_table(evaluation.test or evaluation.train),
             "",
-            f"report  `launcher report {name}` opens it (report.html in {archive})",
+            f"report  `launcher report {name}` opens it, from",
+            f"        {archive}",
         )
     )

@@ -230,7 +230,8 @@ def _repository(session: Session) -> Finding:
 def _finding_of_plan(name: str, plan: Sequence[Action]) -> Finding:
     if not plan:
         return Finding(True, name)
-    to_do = ", ".join(action.says for action in plan)
+    # The name is said once.
+    to_do = ", ".join(action.says.replace(f" {name}", "") for action in plan)
     return Finding(False, f"{name}: to do: {to_do}", "run `launcher init`")
 
 

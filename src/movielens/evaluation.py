@@ -29,6 +29,13 @@ FIGURE_NAMES: tuple[str, ...] = (
     "kappa",
 )
 
+# What tables call the baselines.
+BASELINE_WORDS = {
+    "most_frequent_class": "most frequent",
+    "user_mean": "user's mean",
+    "movie_mean": "movie's mean",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -203,7 +210,7 @@ class Evaluation:
 
 
 def evaluation_table(figures: Mapping[str, Figures]) -> str:
-    """A table for people, with a line for each predictor.
+    """A table for people, with a line for each predictor; it fits 80 columns.
 
     It has the shares of rows by distance in classes, then the errors in stars.
 
@@ -259,14 +266,15 @@ def confusion_table(figures: Figures) -> str:
 
 def _table_line(name: str, figures: Figures) -> tuple[str, ...]:
     distance = figures.distance
-    shares = [f"{100 * distance[classes]:.1f} %" for classes in DISTANCES]
+    shares = [f"{100 * distance[classes]:.1f}%" for classes in DISTANCES]
     errors = [
         f"{figures.rmse:.3f}",
         f"{figures.mae:.3f}",
         f"{figures.log_loss:.3f}",
         f"{figures.quadratic_weighted_kappa:.3f}",
     ]
-    return name, f"{figures.n_rows:,}", *shares, *errors
+    shown = BASELINE_WORDS.get(name, name)
+    return shown, f"{figures.n_rows:,}", *shares, *errors
 
 
 def _aligned(line: tuple[str, ...], widths: list[int]) -> str:

@@ -17,8 +17,8 @@ def test_a_job_ends_with_figures_confusion_and_its_report() -> None:
     assert evaluation_table(EVALUATION.figures) in text
     assert confusion_table(EVALUATION.test) in text
     assert text.endswith(
-        "report  `launcher report job` opens it "
-        "(report.html in s3://bucket/jobs/job/output/output.tar.gz)"
+        "report  `launcher report job` opens it, from\n"
+        "        s3://bucket/jobs/job/output/output.tar.gz"
     )
 
 

@@ -79,10 +79,17 @@ def test_the_table_has_a_line_for_each_predictor() -> None:
     names = re.split(r" {2,}", header.strip())
     assert names[:5] == ["rows", "exact", "1 off", "2 off", "more"]
     assert names[5:] == ["RMSE", "MAE", "log-loss", "kappa"]
-    shares = "50.0 %  25.0 %  25.0 %  0.0 %"
+    shares = "50.0%  25.0%  25.0%  0.0%"
     errors = "1.100  0.750     1.300  0.600"
-    assert train == f"train      1,234,567  {shares}  {errors}"
-    assert user_mean == f"user_mean          4  {shares}  {errors}"
+    assert train == f"train        1,234,567  {shares}  {errors}"
+    assert user_mean == f"user's mean          4  {shares}  {errors}"
+
+
+def test_the_table_fits_a_terminal_of_80_columns() -> None:
+    many = replace(FIGURES, n_rows=30_251)
+    names = ("train", "test", "most_frequent_class", "user_mean", "movie_mean")
+    table = evaluation_table(dict.fromkeys(names, many))
+    assert max(map(len, table.splitlines())) <= 80
 
 
 def test_the_table_of_stages_ends_with_all_together() -> None:

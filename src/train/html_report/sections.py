@@ -12,7 +12,7 @@ import numpy as np
 
 from movielens.assembly import DUPLICATE
 from movielens.bad_rows import BAD_ROW
-from movielens.evaluation import DISTANCES, FIGURE_NAMES, Figures
+from movielens.evaluation import BASELINE_WORDS, DISTANCES, FIGURE_NAMES, Figures
 from train.html_report.charts import (
     Bar,
     Line,
@@ -39,9 +39,7 @@ _SHOWN_FILES = 50
 _WORDS = {
     "test": "model",
     "train": "model on training rows",
-    "most_frequent_class": "most frequent",
-    "user_mean": "user's mean",
-    "movie_mean": "movie's mean",
+    **BASELINE_WORDS,
     "base": "time, genres, year",
     "blend": "blends of groups",
 }

@@ -46,7 +46,7 @@ def test_a_property_that_is_missing_is_named(
     bucket = launcher("init", "--json").json["bucket"]
     aws.client("s3").delete_public_access_block(Bucket=bucket)
     found = checks(launcher)["bucket"]
-    assert f"to do: block public access to bucket {bucket}" in found["found"]
+    assert found["found"] == f"{bucket}: to do: block public access to bucket"
     assert found["fix"] == "run `launcher init`"
 
 
