@@ -40,7 +40,7 @@ def build(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Build the image; arguments that aren't ours go to `docker build`, such as
+    """Build the image. Arguments that aren't ours go to `docker build`, such as
     --build-arg=...
     """
     session = start_session(context, as_json, dry_run, needs_region=False)

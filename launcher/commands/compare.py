@@ -19,7 +19,7 @@ def compare(
     ],
     as_json: Json = False,
 ) -> None:
-    """Put the figures of several training jobs side by side, and what else differs."""
+    """Put several training jobs side by side, and what differs."""
     names = list(dict.fromkeys(jobs))
     if len(names) < 2:
         raise ConfigError(

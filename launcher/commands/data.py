@@ -25,8 +25,8 @@ def data(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Check raw MovieLens files with the reader that training uses; upload those that
-    changed.
+    """Check raw MovieLens files, and upload those that changed. The reader is the
+    one that training uses.
     """
     settings = {"data": str(directory)} if directory else {}
     session = start_session(context, as_json, dry_run, settings=settings)

@@ -46,8 +46,8 @@ def deploy(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Serve the newest model; update without downtime, and go back to the last good one
-    when that fails.
+    """Serve the newest model. An update has no downtime, and goes back to the last
+    good one when it fails.
     """
     settings = {
         "hosting.kind": kind,

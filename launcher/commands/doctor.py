@@ -84,8 +84,8 @@ class Check:
 
 
 def doctor(context: typer.Context, as_json: Json = False) -> None:
-    """Look at Docker, image, data, region, credentials, bucket, role, repository,
-    registry, quotas; say how to mend.
+    """Say what is missing, and how to mend it. It looks at Docker, image, data,
+    region, credentials, bucket, role, repository, registry and quotas.
     """
     session = start_session(context, as_json, needs_region=False)
     findings: dict[str, Finding] = {}

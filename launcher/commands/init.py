@@ -17,9 +17,7 @@ from launcher.world.resources import read_bucket, read_repository, read_role
 def init(
     context: typer.Context, as_json: Json = False, dry_run: DryRun = False
 ) -> None:
-    """Write halfstar.toml; create the bucket, the execution role and the ECR
-    repository.
-    """
+    """Write halfstar.toml; create bucket, role and repository."""
     session = start_session(context, as_json, dry_run, writes_file=True)
     config = session.config
     account = session.account

@@ -42,8 +42,9 @@ def play(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Try a model in the browser, until Ctrl-C: movies by title, users, why a rating
-    is predicted, recommendations. Without --model or --url it is our endpoint.
+    """Try a model in the browser, until Ctrl-C. It shows movies by title, users,
+    why a rating is predicted, and recommendations. Without --model or --url it is
+    our endpoint.
     """
     from launcher.play.answers import Answers
     from launcher.play.data import PlayData

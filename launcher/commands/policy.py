@@ -25,7 +25,7 @@ def policy(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the IAM policy that you need to run the launcher with this
+    """Print the IAM policy that the launcher's user needs. It is made for this
     configuration.
     """
     if role and boundary:

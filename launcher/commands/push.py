@@ -25,7 +25,9 @@ def push(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Push the image to ECR, verify it there, and print its URI with the digest."""
+    """Push the image to ECR, and print its URI with the digest. The pushed image is
+    verified there.
+    """
     session = start_session(context, as_json, dry_run)
     config = session.config
     aws = session.aws

@@ -38,8 +38,8 @@ def recommend(
     endpoint: EndpointName = None,
     as_json: Json = False,
 ) -> None:
-    """Ask the endpoint for the movies that a user would like best and hasn't rated:
-    `launcher recommend 1`.
+    """Ask for the movies that a user would like best. Those that the user has rated
+    are left out: `launcher recommend 1`.
     """
     settings = {"hosting.endpoint": endpoint}
     session = start_session(context, as_json, settings=settings)

@@ -28,7 +28,7 @@ def register(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Register the newest model as a model package, its evaluation with it."""
+    """Register the newest model and its evaluation as a package."""
     session = start_session(context, as_json, dry_run)
     config = session.config
     aws = session.aws

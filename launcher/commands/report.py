@@ -28,7 +28,7 @@ def report(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Fetch the training report of a job and open it: `launcher report`."""
+    """Fetch the training report of a job and open it."""
     session = start_session(context, as_json)
     described = chosen_training_job(session.aws, session.config, job)
     name = described["TrainingJobName"]

@@ -27,8 +27,8 @@ def rollback(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Give the endpoint the configuration back that it had before the last update, or a
-    named one.
+    """Give the endpoint an earlier configuration back. It is the one before the
+    last update, or a named one.
     """
     settings = {"hosting.endpoint": endpoint}
     session = start_session(context, as_json, dry_run, settings=settings)

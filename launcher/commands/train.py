@@ -42,7 +42,7 @@ def train(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Run a training job, follow its log and metrics, end with its evaluation."""
+    """Run a training job, follow it, and show its evaluation."""
     settings = {
         "training.spot": spot,
         "training.instance_type": instance_type,

@@ -44,8 +44,8 @@ def tune(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Search hyperparameters; those given with -p are fixed, the other declared ranges
-    are searched.
+    """Search hyperparameters. Those given with -p are fixed, the other declared
+    ranges are searched.
     """
     settings = {
         "tuning.max_jobs": max_jobs,
