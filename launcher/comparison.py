@@ -40,9 +40,11 @@ class Measure:
     def best(self, figures: Sequence[Figures]) -> set[int]:
         """The places of the best figures; empty if neither is better, or all are."""
         values = [self.sign * self.value(each) for each in figures]
-        if self.sign == 0 or len(set(values)) == 1:
+        if len(set(values)) == 1:
             return set()
-        return {place for place, value in enumerate(values) if value == max(values)}
+        most = max(values)
+        places = range(len(values))
+        return {place for place in places if values[place] == most}
 
 
 MEASURES = (

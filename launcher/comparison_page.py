@@ -23,7 +23,7 @@ from movielens.pages.charts import (
 from movielens.pages.document import make_document
 from movielens.pages.markup import Markup, element, joined
 from movielens.pages.tables import Table, figure, paragraph, percent, section
-from movielens.report_numbers import Bin, ReportNumbers
+from movielens.report_numbers import Bin, Point, ReportNumbers
 
 _TITLE = "Comparison of training jobs"
 _HEADLINE = ("exact", "RMSE", "MAE", "log-loss")
@@ -173,11 +173,13 @@ def _calibration(jobs: Sequence[ComparedJob]) -> Markup:
     lines: list[Line] = []
     rows: list[tuple[str, ...]] = []
     for job, (style, mark) in zip(jobs, SERIES, strict=False):
-        bins = job.figures.reliability
-        points = [(sure, right) for sure, right, _ in bins]
+        points: list[Point] = []
+        for sure, right, n_rows in job.figures.reliability:
+            points.append((sure, right))
+            cells = (f"{sure:.3f}", f"{right:.3f}", f"{n_rows:,.0f}")
+            rows.append((job.label, *cells))
         lines.append(Line(job.label, points, style, mark))
-        for sure, right, n_rows in bins:
-            rows.append((job.label, f"{sure:.3f}", f"{right:.3f}", f"{n_rows:,.0f}"))
+
     lines.append(Line("if perfectly calibrated", [(0.0, 0.0), (1.0, 1.0)], "faint"))
 
     axes = ("mean probability of the most likely class", "share of rows that are right")
