@@ -479,11 +479,15 @@ def _line(line: Line, x: Scale, y: Scale) -> list[Markup]:
 
 
 def _mark(x: float, y: float, mark: Mark) -> Markup:
-    if mark in ("disc", "ring"):
+    outline = _OUTLINES.get(mark)
+    if outline is None:
         return element("circle", {"class": mark, "cx": x, "cy": y, "r": 4})
-    place = f"translate({x:.1f},{y:.1f})"
-    outline = {"class": mark, "transform": place, "d": _OUTLINES[mark]}
-    return element("path", outline)
+    attributes = {
+        "class": mark,
+        "transform": f"translate({x:.1f},{y:.1f})",
+        "d": outline,
+    }
+    return element("path", attributes)
 
 
 def _legend_of_lines(lines: Sequence[Line]) -> list[Markup]:
