@@ -4,6 +4,7 @@ failed.
 
 from __future__ import annotations
 
+import functools
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 from launcher.redaction import redacted
 
 if TYPE_CHECKING:
+    from typer._click.core import Command
+
     from launcher.options import CommandLine
 
 FAILURE = 1
@@ -28,19 +31,16 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: those of the command line, ``sys.argv`` by default.
     """
-    import typer
     from typer.exceptions import TyperException
 
-    from launcher.cli import app
     from launcher.errors import LauncherError
     from launcher.options import CommandLine
     from movielens.errors import HalfstarError
 
     command_line = CommandLine()
-    command = typer.main.get_command(app)
     try:
         # Not standalone, so errors arrive here. Ctrl-C arrives as its exit code.
-        returned = command.main(
+        returned = _commands().main(
             arguments, "launcher", standalone_mode=False, obj=command_line
         )
     except TyperException as error:
@@ -71,6 +71,16 @@ def main(arguments: list[str] | None = None) -> int:
     if returned == INTERRUPTED:
         return _fail(_interrupted(command_line), INTERRUPTED)
     return int(returned or 0)
+
+
+@functools.cache
+def _commands() -> Command:
+    """All commands, which typer makes from the signatures of functions."""
+    import typer
+
+    from launcher.cli import app
+
+    return typer.main.get_command(app)
 
 
 def _interrupted(command_line: CommandLine) -> str:

@@ -81,6 +81,7 @@ class Aws:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._clients: dict[str, Any] = {}
 
     @functools.cached_property
     def session(self) -> Any:
@@ -91,12 +92,15 @@ class Aws:
                 broken.
         """
         import boto3
+        import botocore.session
         from botocore.exceptions import BotoCoreError, ProfileNotFound
 
         try:
+            core = botocore.session.Session(profile=self._config.profile or None)
+            folders = core.get_config_variable("data_path")
+            core.register_component("data_loader", _descriptions(folders))
             return boto3.Session(
-                profile_name=self._config.profile or None,
-                region_name=self._config.region or None,
+                botocore_session=core, region_name=self._config.region or None
             )
         except ProfileNotFound as error:
             raise ConfigError(
@@ -128,7 +132,6 @@ class Aws:
             found += self.session.get_available_regions(service, partition)
         return sorted(found)
 
-    @functools.cache  # noqa: B019 - one object of this class lives as long as the process
     def client(self, service: str) -> Any:
         """The boto3 client of a service, one for all calls.
 
@@ -136,6 +139,13 @@ class Aws:
             ConfigError: a setting isn't one that botocore takes, such as an address
                 without its scheme.
         """
+        client = self._clients.get(service)
+        if client is None:
+            client = self._new_client(service)
+            self._clients[service] = client
+        return client
+
+    def _new_client(self, service: str) -> Any:
         from botocore.config import Config as ClientConfig
         from botocore.exceptions import BotoCoreError
 
@@ -265,6 +275,18 @@ class Aws:
             if isinstance(cause, ClientError):
                 raise _client_error(request, cause.response) from error
             raise AwsError(f"s3 PutObject {key}: {error}") from error
+
+
+@functools.cache
+def _descriptions(folders: str | None) -> Any:
+    """Reads botocore's descriptions of services, each once for all sessions.
+
+    Args:
+        folders: more places to look, as botocore's setting ``data_path`` has them.
+    """
+    from botocore.loaders import create_loader
+
+    return create_loader(folders)
 
 
 def _check(request: Request) -> None:

@@ -18,11 +18,11 @@ _OF_THE_SPLIT = ("split", "holdout", "seed")
 
 
 @dataclass(frozen=True, slots=True)
-class _Measure:
-    """A row of the table.
+class Measure:
+    """A figure by which jobs are compared.
 
     Attributes:
-        name: of the row.
+        name: as tables have it.
         value: what is compared.
         form: how it is written.
         sign: 1 if more is better, -1 if less is; 0 if neither is better.
@@ -33,18 +33,31 @@ class _Measure:
     form: str
     sign: int
 
+    def text(self, figures: Figures) -> str:
+        """The value as it is written."""
+        return self.form.format(self.value(figures))
 
-_MEASURES = (
-    _Measure("rows", lambda each: each.n_rows, "{:,}", 0),
-    _Measure("exact", lambda each: each.distance["0"], "{:.1%}", 1),
-    _Measure("1 off", lambda each: each.distance["1"], "{:.1%}", 0),
-    _Measure("2 off", lambda each: each.distance["2"], "{:.1%}", 0),
-    _Measure("more", lambda each: each.distance["more"], "{:.1%}", -1),
-    _Measure("RMSE", lambda each: each.rmse, "{:.4f}", -1),
-    _Measure("MAE", lambda each: each.mae, "{:.4f}", -1),
-    _Measure("log-loss", lambda each: each.log_loss, "{:.4f}", -1),
-    _Measure("kappa", lambda each: each.quadratic_weighted_kappa, "{:.4f}", 1),
-    _Measure("calibration error", lambda each: each.calibration_error, "{:.4f}", -1),
+    def best(self, figures: Sequence[Figures]) -> set[int]:
+        """The places of the best figures; empty if neither is better, or all are."""
+        values = [self.sign * self.value(each) for each in figures]
+        if len(set(values)) == 1:
+            return set()
+        most = max(values)
+        places = range(len(values))
+        return {place for place in places if values[place] == most}
+
+
+MEASURES = (
+    Measure("rows", lambda each: each.n_rows, "{:,}", 0),
+    Measure("exact", lambda each: each.distance["0"], "{:.1%}", 1),
+    Measure("1 off", lambda each: each.distance["1"], "{:.1%}", 0),
+    Measure("2 off", lambda each: each.distance["2"], "{:.1%}", 0),
+    Measure("more", lambda each: each.distance["more"], "{:.1%}", -1),
+    Measure("RMSE", lambda each: each.rmse, "{:.4f}", -1),
+    Measure("MAE", lambda each: each.mae, "{:.4f}", -1),
+    Measure("log-loss", lambda each: each.log_loss, "{:.4f}", -1),
+    Measure("kappa", lambda each: each.quadratic_weighted_kappa, "{:.4f}", 1),
+    Measure("calibration error", lambda each: each.calibration_error, "{:.4f}", -1),
 )
 
 
@@ -59,7 +72,7 @@ def comparison_table(evaluations: Mapping[str, Evaluation]) -> str:
     """
     header = ("", *evaluations)
     figures = [each.test or each.train for each in evaluations.values()]
-    rows = [_measure_row(measure, figures) for measure in _MEASURES]
+    rows = [_measure_row(measure, figures) for measure in MEASURES]
     rows += differences(list(evaluations.values()))
     return text_table(header, rows)
 
@@ -87,15 +100,12 @@ def are_tested_alike(evaluations: Sequence[Evaluation]) -> bool:
     return len(tested) == 1
 
 
-def _measure_row(measure: _Measure, figures: Sequence[Figures]) -> tuple[str, ...]:
-    values = [measure.value(each) for each in figures]
-    best = max(measure.sign * value for value in values)
-    is_compared = measure.sign != 0 and len(set(values)) > 1
+def _measure_row(measure: Measure, figures: Sequence[Figures]) -> tuple[str, ...]:
+    best = measure.best(figures)
     cells: list[str] = []
-    for value in values:
-        is_best = is_compared and measure.sign * value == best
-        mark = _BEST if is_best else " " * len(_BEST)
-        cells.append(measure.form.format(value) + mark)
+    for place, each in enumerate(figures):
+        mark = _BEST if place in best else " " * len(_BEST)
+        cells.append(measure.text(each) + mark)
     return (measure.name, *cells)
 
 

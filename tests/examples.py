@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from movielens.evaluation import DataCounts, Evaluation, Figures, Rounds
+from movielens.report_numbers import Bin, ReportNumbers
 
 FIGURES = Figures(
     n_rows=4,
@@ -32,4 +33,12 @@ EVALUATION = Evaluation(
         files=["training/ratings.csv", "training/movies.csv"],
     ),
     booster=Rounds(num_round=3),
+)
+NUMBERS = ReportNumbers(
+    learning_curve=[(1.0, 2.2), (2.0, 1.8), (3.0, 1.5)],
+    by_user_ratings=[
+        Bin("0", 1, 1.4, (1.0, 1.8), 0.0),
+        Bin("1 to 4", 3, 0.9, (0.5, 1.2), 0.5),
+    ],
+    by_movie_ratings=[Bin("5 to 9", 4, 1.1, (0.8, 1.4), 0.5)],
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,13 @@ from movielens.json_text import parse_json
 
 if TYPE_CHECKING:
     from movielens.evaluation import Evaluation
+    from movielens.report_numbers import ReportNumbers
 
 _EVALUATION = "evaluation.json"
 _MOST_EVALUATION_BYTES = 2**24
 _REPORT = "report.html"
 _MOST_REPORT_BYTES = 2**24
+_MOST_NUMBERS_BYTES = 2**22
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +199,23 @@ def read_evaluation(aws: Aws, job: dict[str, Any]) -> Evaluation:
     return evaluation_in(aws.get_object(archive), str(archive))
 
 
+def read_results(
+    aws: Aws, job: dict[str, Any]
+) -> tuple[Evaluation, ReportNumbers | None]:
+    """The evaluation of a completed job, and what its report measured besides.
+
+    An older version, or a job whose report failed, has left no such numbers.
+
+    Raises:
+        LauncherError: there is no evaluation, or another version of the job wrote one
+            of both.
+    """
+    archive = output_archive(job)
+    content = aws.get_object(archive)
+    place = str(archive)
+    return evaluation_in(content, place), report_numbers_in(content, place)
+
+
 def read_report(aws: Aws, job: dict[str, Any]) -> bytes:
     """The report of a completed job, from its ``output.tar.gz``.
 
@@ -235,17 +255,51 @@ def evaluation_in(archive: bytes, place: str) -> Evaluation:
         LauncherError: there is none in it, or another version of the job wrote it.
     """
     from movielens.evaluation import Evaluation
+
+    found = _json_in(archive, place, _EVALUATION, _MOST_EVALUATION_BYTES)
+    if found is None:
+        raise LauncherError(
+            f"{place} has no {_EVALUATION}; train again with this version"
+        )
+    with _read_by_this_version(place, _EVALUATION):
+        return Evaluation.from_json(found)
+
+
+def report_numbers_in(archive: bytes, place: str) -> ReportNumbers | None:
+    """What the report of a job measured, in the bytes of an ``output.tar.gz``.
+
+    Args:
+        archive: the bytes.
+        place: where they come from, for the error message.
+
+    Raises:
+        LauncherError: another version of the job wrote it.
+    """
+    from movielens.report_numbers import REPORT_NUMBERS, ReportNumbers
+
+    found = _json_in(archive, place, REPORT_NUMBERS, _MOST_NUMBERS_BYTES)
+    if found is None:
+        return None
+    with _read_by_this_version(place, REPORT_NUMBERS):
+        return ReportNumbers.from_json(found)
+
+
+def _json_in(archive: bytes, place: str, name: str, most_bytes: int) -> Any:
+    """The value of a JSON file in an archive; None if there is no such file."""
     from movielens.packed_files import find
 
+    with _read_by_this_version(place, name):
+        text = find(archive, name, most_bytes)
+        return None if text is None else parse_json(text)
+
+
+@contextlib.contextmanager
+def _read_by_this_version(place: str, name: str) -> Iterator[None]:
+    """Says of a file that can't be read which it is, and what to do."""
     try:
-        text = find(archive, _EVALUATION, _MOST_EVALUATION_BYTES)
-        if text is None:
-            raise LauncherError(
-                f"{place} has no {_EVALUATION}; train again with this version"
-            )
-        return Evaluation.from_json(parse_json(text))
+        yield
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise LauncherError(
-            f"{place}: {_EVALUATION} isn't one that this version reads "
+            f"{place}: {name} isn't one that this version reads "
             f"({type(error).__name__}: {error}); train again with this version"
         ) from error

@@ -44,6 +44,8 @@ Methods = dict[str, Handler]
 # takes a tenth of one.
 LONG_BODY = 4096
 
+_INTERNAL_ERROR = 500
+
 _log = logging.getLogger(__name__)
 
 
@@ -95,8 +97,13 @@ class Api:
         tally: Tally | None = scope.get(TALLY)
         if tally is not None:
             tally.status = response.status
-        identified = _with_inference_id(response, scope)
-        await self._send(identified, receive, send)
+        try:
+            identified = _with_inference_id(response, scope)
+            await self._send(identified, receive, send)
+        except Exception:
+            if tally is not None:
+                tally.status = _INTERNAL_ERROR
+            raise
 
     @property
     def queued(self) -> int:

@@ -18,6 +18,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote
 
 import httptools
@@ -40,6 +41,9 @@ from serve.limits import ClientLimits
 from serve.pressure import ArrivedBytes, OpenConnections
 from serve.resources import MIB
 from serve.seldom import Seldom
+
+if TYPE_CHECKING:
+    from serve.operations.observer import Observer
 
 # Shorter bodies that are complete aren't counted. There is at most one a connection.
 _COUNTED_BYTES = 4096
@@ -69,7 +73,8 @@ class Shared:
         limits: on a client.
         arrived: counts what all clients have sent.
         connections: counts the clients.
-        refused: told the status of a refusal of what isn't a request yet.
+        observer: is told when a request is over, and what was refused before that;
+            None if nobody watches.
         refusals: thins out the log.
     """
 
@@ -77,7 +82,7 @@ class Shared:
     limits: ClientLimits
     arrived: ArrivedBytes
     connections: OpenConnections
-    refused: Callable[[int], None] | None = None
+    observer: Observer | None = None
     refusals: Seldom = field(default_factory=Seldom)
 
 
@@ -103,6 +108,7 @@ class Connection(asyncio.Protocol):
         self._line = RequestLine("", b"", "1.1")
         self._headers: list[Header] = []
         self._cycle: Cycle | None = None
+        self._task: asyncio.Task[None] | None = None
         self._is_in_head = False
         self._is_in_body = False
         self._body_left: int | None = 0  # None for a body in chunks
@@ -254,6 +260,7 @@ class Connection(asyncio.Protocol):
         )
         application = self._shared.application
         task = self._loop.create_task(self._cycle.run_asgi(application))  # type: ignore[arg-type]
+        self._task = task
         self._state.tasks.add(task)
         task.add_done_callback(self._request_done)
 
@@ -304,6 +311,7 @@ class Connection(asyncio.Protocol):
     def _response_complete(self) -> None:
         """The answer was sent; the next request's turn has come."""
         self._state.total_requests += 1
+        self._observe_end()
         self._release_complete()
         if self._transport.is_closing():
             return
@@ -318,8 +326,18 @@ class Connection(asyncio.Protocol):
     def _request_done(self, task: asyncio.Task[None]) -> None:
         """The application is done with a request, whether it is answered or not."""
         self._state.tasks.discard(task)
+        cycle = self._cycle
+        is_present = task is self._task  # otherwise the next request has come already
+        if is_present and cycle is not None and not cycle.response_complete:
+            self._observe_end()
         if self._is_refused or self._transport.is_closing():
             self._release_complete()  # there is no other request
+
+    def _observe_end(self) -> None:
+        """The present request is over: tell who watches."""
+        observer = self._shared.observer
+        if observer is not None and self._cycle is not None:
+            observer.over(cast("Scope", self._cycle.scope))
 
     def _disconnect_application(self) -> None:
         """Tell the application that nobody waits for its answer any more."""
@@ -469,8 +487,8 @@ class Connection(asyncio.Protocol):
         cycle = self._cycle
         if cycle is not None and not cycle.response_complete:
             cycle.scope[REFUSED] = status  # type: ignore[literal-required]
-        elif self._shared.refused is not None:
-            self._shared.refused(status)
+        elif self._shared.observer is not None:
+            self._shared.observer.refused(status)
 
     def _log_refusal(self, error: HttpError) -> None:
         count = self._shared.refusals.count()

@@ -98,7 +98,7 @@ def make_server(
         limits,
         ArrivedBytes(held_bytes),
         OpenConnections(_most_connections(limits)),
-        None if observer is None else observer.refused,
+        observer,
     )
 
     def connect(

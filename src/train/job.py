@@ -48,6 +48,7 @@ _LEFT_BEHIND = (
     "output/data/evaluation.json",
     "output/data/predictions.csv",
     "output/data/report.html",
+    "output/data/report.json",
     "model/manifest.json",
 )
 

@@ -58,6 +58,8 @@ OUTPUT = {
         "with `save_predictions=true`: "
         "`userId,movieId,rating,predicted,expected_rating` of every test row"
     ),
+    "output/data/report.html": "the [report](../training.md#report)",
+    "output/data/report.json": "what `launcher compare` draws of it",
     FAILURE: (
         "the reason, if the job failed. While the job runs: what would be the reason "
         "if it were killed"

@@ -2,7 +2,8 @@
 
 Each worker has a slot in memory that all processes see. It is the only one that writes
 there, a number at a time, so there are no locks. The worker that takes the place of a
-dead one goes on in its slot: what was counted stays.
+dead one goes on in its slot: what was counted stays. A worker counts ten times a second
+(`serve.operations.observer`), so what a dead one answered in its last tenth is lost.
 
 Why not the library prometheus_client? With several processes it keeps a file for each,
 in a directory that must be writable and emptied, and the files of dead workers stay. It

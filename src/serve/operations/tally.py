@@ -1,28 +1,31 @@
 """What is counted of one request while it is answered.
 
 A request has a tally only if the server was asked for metrics or for a log of requests.
-It has numbers alone: no ids, no ratings.
+It has numbers alone, no ids and no ratings, but for one row: a request that asks for
+one rating keeps its ids until they are looked up, with those of other requests.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movielens.model import Model
 from movielens.queries import RatingQueries
+from serve.asgi import Scope
 
 # The client hung up before it was answered. HTTP has no such status; nginx writes it.
 GONE = 499
 
-# Up to so many rows are looked up one by one. NumPy takes ten times as long for one.
-_FEW_ROWS = 8
+Flags = NDArray[np.bool_]
+Ids = NDArray[np.int64]
 
 
-@dataclass(slots=True)
+@dataclass
 class Tally:
     """Counts of one request.
 
@@ -36,6 +39,11 @@ class Tally:
         unknown_rows: predictions and questions whose user or movie isn't known.
         unknown_users: those whose user has no ratings, in training or in the history.
         unknown_movies: those whose movie isn't in the catalogue.
+        model: what has predicted a row that isn't looked up yet, which is the only one.
+        user_id: of this row.
+        movie_id: of this row.
+        path: of the request, once it is over.
+        scope: of the request, if its line in the log needs it.
     """
 
     began: float = 0.0
@@ -47,6 +55,22 @@ class Tally:
     unknown_rows: int = 0
     unknown_users: int = 0
     unknown_movies: int = 0
+    model: Model | None = None
+    user_id: int = 0
+    movie_id: int = 0
+    path: str = ""
+    scope: Scope | None = None
+
+    @classmethod
+    def begin(cls, began: float) -> Self:
+        """The tally of a request that begins.
+
+        What is still as it was by default is read from the class, so nothing else has
+        to be written.
+        """
+        tally = cls.__new__(cls)
+        tally.began = began
+        return tally
 
     @property
     def seconds(self) -> float:
@@ -61,20 +85,15 @@ class Tally:
 
     def count_queries(self, model: Model, queries: RatingQueries) -> None:
         """Rows that ask for one rating were predicted."""
-        n_rows = len(queries)
-        self.predictions += n_rows
-        if n_rows > _FEW_ROWS:
-            self._count_many(model, queries)
+        n_rows = len(queries.user_id)
+        if n_rows == 1 and not self.predictions:
+            self.predictions = 1
+            self.model = model
+            self.user_id = queries.user_id.item()
+            self.movie_id = queries.movie_id.item()
             return
-        users = model.spec.users.ids.data
-        movies = model.spec.movie_index.ids.data
-        user_ids = queries.user_id.tolist()
-        movie_ids = queries.movie_id.tolist()
-        for user_id, movie_id in zip(user_ids, movie_ids, strict=True):
-            knows_user = _is_among(users, user_id)
-            knows_movie = _is_among(movies, movie_id)
-            if not (knows_user and knows_movie):
-                self._count_unknown(knows_user, knows_movie)
+        self.predictions += n_rows
+        self._look_up(model, queries.user_id, queries.movie_id)
 
     def count_question(self, knows_user: bool, knows_movie: bool) -> None:
         """A question was answered."""
@@ -87,19 +106,39 @@ class Tally:
         self.unknown_users += not knows_user
         self.unknown_movies += not knows_movie
 
-    def _count_many(self, model: Model, queries: RatingQueries) -> None:
-        user_is_unknown = ~model.knows_user(queries.user_id)
-        movie_is_unknown = model.movie_index(queries.movie_id) < 0
+    def _look_up(self, model: Model, user_id: Ids, movie_id: Ids) -> None:
+        user_is_unknown = ~model.knows_user(user_id)
+        movie_is_unknown = model.movie_index(movie_id) < 0
         self.unknown_rows += _count(user_is_unknown | movie_is_unknown)
         self.unknown_users += _count(user_is_unknown)
         self.unknown_movies += _count(movie_is_unknown)
 
 
-def _is_among(ids: memoryview, wanted: int) -> bool:
-    """Whether a number is among others, which rise."""
-    place = bisect_left(ids, wanted)
-    return place < len(ids) and ids[place] == wanted
+def settle(tallies: Sequence[Tally]) -> None:
+    """Look up the rows that tallies keep, of all requests to a model at once."""
+    by_model: dict[int, list[Tally]] = {}
+    for tally in tallies:
+        if tally.model is not None:
+            by_model.setdefault(id(tally.model), []).append(tally)
+    for of_model in by_model.values():
+        model = of_model[0].model
+        assert model is not None
+        _settle(of_model, model)
 
 
-def _count(values: NDArray[np.bool_]) -> int:
+def _settle(tallies: Sequence[Tally], model: Model) -> None:
+    user_id = np.array([tally.user_id for tally in tallies], dtype=np.int64)
+    movie_id = np.array([tally.movie_id for tally in tallies], dtype=np.int64)
+    user_is_unknown = ~model.knows_user(user_id)
+    movie_is_unknown = model.movie_index(movie_id) < 0
+
+    for row in np.flatnonzero(user_is_unknown | movie_is_unknown).tolist():
+        knows_user = not user_is_unknown[row]
+        knows_movie = not movie_is_unknown[row]
+        tallies[row]._count_unknown(knows_user, knows_movie)
+    for tally in tallies:
+        tally.model = None
+
+
+def _count(values: Flags) -> int:
     return int(np.count_nonzero(values))

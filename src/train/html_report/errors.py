@@ -20,6 +20,7 @@ from movielens.columns import GENRES
 from movielens.features import IdIndex
 from movielens.model import Model
 from movielens.predictions import Predictions
+from movielens.report_numbers import Bin
 from movielens.tables import RatingTable
 
 MOST_ROWS = 200_000
@@ -37,25 +38,6 @@ _MOST_COUNTED_ID = 50_000_000
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """The errors of some rows.
-
-    Attributes:
-        label: which rows these are.
-        n_rows: how many.
-        rmse: root mean squared error of the expected rating, in stars.
-        interval: where the RMSE of many such rows would be, with 95 % probability.
-        exact: share of rows whose class is right.
-    """
-
-    label: str
-    n_rows: int
-    rmse: float
-    interval: tuple[float, float]
-    exact: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,14 +11,13 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.model import Model
+from movielens.report_numbers import Point
 from movielens.tables import RatingTable
 from train.evaluation import SMALLEST_PROBABILITY
 
 MOST_ROWS = 2_500
 # How many points the curve has at most.
 POINTS = 40
-
-Point = tuple[float, float]
 
 
 def learning_curve(

@@ -1,60 +1,21 @@
-"""The page: a head, a list of contents, and the sections."""
+"""The page: the sections of the report in one file."""
 
 from __future__ import annotations
 
-import re
-from importlib import resources
-
-from train.html_report.markup import Markup, element, joined
+from movielens.pages.document import make_document
+from movielens.report_numbers import ReportNumbers
 from train.html_report.material import Material
 from train.html_report.sections import everything
 
-_HEADING = re.compile(r'<h2 id="([a-z]+)"(?: class="[a-z]+")?>([^<]+)</h2>')
-# What the page may load: nothing.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
+def make_page(material: Material, numbers: ReportNumbers) -> str:
+    """All of the file.
 
-def make_page(material: Material) -> str:
-    """All of the file."""
-    sections = everything(material)
+    Args:
+        material: what the report is made from.
+        numbers: those that were measured for it.
+    """
     title = "Training report"
     if material.job:
         title += f": {material.job}"
-
-    head = element(
-        "head",
-        None,
-        element("meta", {"charset": "utf-8"}),
-        element("meta", {"name": "viewport", "content": "width=device-width"}),
-        element("meta", {"name": "color-scheme", "content": "light dark"}),
-        element("meta", {"http-equiv": "Content-Security-Policy", "content": _POLICY}),
-        element("title", None, title),
-        element("style", None, Markup(_style())),
-    )
-    body = element(
-        "body",
-        None,
-        element(
-            "header",
-            None,
-            element("h1", None, title),
-            _contents(sections),
-        ),
-        element("main", None, sections),
-    )
-    page = element("html", {"lang": "en"}, head, body)
-    return f"<!DOCTYPE html>\n{page}\n"
-
-
-def _contents(sections: Markup) -> Markup:
-    links = [
-        element("li", None, element("a", {"href": f"#{name}"}, Markup(title)))
-        for name, title in _HEADING.findall(sections)
-    ]
-    return element(
-        "nav", {"aria-label": "Contents"}, element("ul", None, joined(links))
-    )
-
-
-def _style() -> str:
-    return (resources.files(__package__) / "style.css").read_text()
+    return make_document(title, everything(material, numbers))

@@ -1,6 +1,7 @@
 """The sections of the page, from the headline to the versions of libraries.
 
-Each function takes the material and gives the HTML of a section.
+Each function takes the material, and the numbers that were measured for the report
+where it needs them, and gives the HTML of a section.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from movielens.assembly import DUPLICATE
 from movielens.bad_rows import BAD_ROW
 from movielens.evaluation import BASELINE_WORDS, DISTANCES, FIGURE_NAMES, Figures
-from train.html_report.charts import (
+from movielens.pages.charts import (
     Bar,
     Line,
     Span,
@@ -23,12 +24,13 @@ from train.html_report.charts import (
     span_chart,
     stacked_chart,
 )
-from train.html_report.errors import Bin, EvaluatedRows
+from movielens.pages.markup import Markup, element, joined
+from movielens.pages.tables import Table, figure, paragraph, percent, section
+from movielens.report_numbers import Bin, Point, ReportNumbers
+from train.html_report.errors import EvaluatedRows
 from train.html_report.importance import Importance, measure_importance
-from train.html_report.learning import MOST_ROWS, Point, learning_curve
-from train.html_report.markup import Markup, element, joined
+from train.html_report.learning import MOST_ROWS
 from train.html_report.material import Material
-from train.html_report.tables import Table, figure, paragraph, percent, section
 from train.hyperparameters import Hyperparameters
 
 # How many features a chart shows.
@@ -86,7 +88,7 @@ def classes(material: Material) -> Markup:
     )
 
 
-def training(material: Material) -> Markup:
+def training(material: Material, numbers: ReportNumbers) -> Markup:
     """The loss over the rounds, on test rows and on those for early stopping."""
     booster = material.evaluation.booster
     rounds = [
@@ -96,7 +98,7 @@ def training(material: Material) -> Markup:
     return section(
         "training",
         "Training",
-        _curve(material),
+        _curve(material, numbers.learning_curve),
         stage_figure(material.evaluation.to_json().get("stages", [])),
         Table("rounds of boosting", ("booster", "rounds"), rounds).to_html(),
         Table(
@@ -105,14 +107,14 @@ def training(material: Material) -> Markup:
     )
 
 
-def errors(material: Material) -> Markup:
+def errors(material: Material, numbers: ReportNumbers) -> Markup:
     """The error for cold and warm users and movies, genres and times."""
     if not len(material.test):
         return Markup("")
     rows = EvaluatedRows.of(material.model, material.test, material.predictions)
     bins = {
-        "By ratings of the user": rows.by_user_count(material.train),
-        "By ratings of the movie": rows.by_movie_count(material.train),
+        "By ratings of the user": numbers.by_user_ratings,
+        "By ratings of the movie": numbers.by_movie_ratings,
         "By genre": rows.by_genre(),
         "By decade of the movie": rows.by_movie_year(),
         "By year of the rating": rows.by_rating_year(),
@@ -335,11 +337,10 @@ def _calibration(figures: Figures) -> Markup:
 # Training
 
 
-def _curve(material: Material) -> Markup:
+def _curve(material: Material, curve: Sequence[Point]) -> Markup:
     lines: list[Line] = []
     marks: list[tuple[float, str]] = []
-    if len(material.test):
-        curve = learning_curve(material.model, material.booster, material.test)
+    if curve:
         lines.append(Line("test rows", curve, "one"))
     search = _search(material)
     if search:
@@ -537,15 +538,15 @@ def _plain(value: object) -> str:
     return str(value).replace(",", ", ")
 
 
-def everything(material: Material) -> Markup:
+def everything(material: Material, numbers: ReportNumbers) -> Markup:
     """All sections, in the order of the page."""
     parts = (
-        headline,
-        classes,
-        training,
-        errors,
-        importance,
-        data,
-        settings,
+        headline(material),
+        classes(material),
+        training(material, numbers),
+        errors(material, numbers),
+        importance(material),
+        data(material),
+        settings(material),
     )
-    return joined(make(material) for make in parts)
+    return joined(parts)

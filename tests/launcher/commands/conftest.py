@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 
 from movielens.evaluation import Evaluation
+from movielens.report_numbers import REPORT_NUMBERS, ReportNumbers
 from tests.examples import EVALUATION
 from tests.launcher.conftest import (
     BUCKET,
@@ -27,12 +29,16 @@ REPORT = "<!DOCTYPE html>\n<title>Training report</title>\n"
 
 
 def output_archive(
-    evaluation: Evaluation = EVALUATION, report: str | None = REPORT
+    evaluation: Evaluation = EVALUATION,
+    report: str | None = REPORT,
+    numbers: ReportNumbers | None = None,
 ) -> bytes:
     """A job's ``output.tar.gz``, with its evaluation and its report."""
     contents = {"evaluation.json": json.dumps(evaluation.to_json())}
     if report is not None:
         contents["report.html"] = report
+    if numbers is not None:
+        contents[REPORT_NUMBERS] = json.dumps(numbers.to_json())
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for name, content in contents.items():
@@ -62,6 +68,30 @@ def trained(aws: AwsServer) -> str:
     create_training_job(aws, name)
     store_outputs(aws, name)
     return name
+
+
+@pytest.fixture(scope="session")
+def fake_browser(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A browser that writes what it is to open into the file ``$OPENED``.
+
+    Python's webbrowser looks for browsers once a process.
+    """
+    browser = tmp_path_factory.mktemp("browser") / "browser"
+    browser.write_text('#!/bin/sh\nprintf %s "$1" > "$OPENED"\n')
+    browser.chmod(0o755)
+    return browser
+
+
+@pytest.fixture
+def opened(fake_browser: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file into which the browser writes what it is to open; the working directory
+    is that of the test.
+    """
+    shown = tmp_path / "opened"
+    monkeypatch.setenv("OPENED", str(shown))
+    monkeypatch.setenv("BROWSER", f"{fake_browser} %s")
+    monkeypatch.chdir(tmp_path)
+    return shown
 
 
 def disown_what_cannot_be_deleted(aws: AwsServer, beginning: str) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from movielens.evaluation import Evaluation
-from tests.examples import EVALUATION, FIGURES
+from tests.examples import EVALUATION, FIGURES, NUMBERS
 from tests.launcher.commands.conftest import output_archive, store_outputs
 from tests.launcher.conftest import AwsServer, Launcher, create_training_job
 
@@ -26,7 +27,7 @@ def two(aws: AwsServer, trained: str) -> tuple[str, str]:
 
 
 def test_jobs_are_put_side_by_side(launcher: Launcher, two: tuple[str, str]) -> None:
-    result = launcher("compare", *two)
+    result = launcher("compare", *two, "--no-open")
     assert result.code == 0, result.err
     header, *lines = result.out.splitlines()
     assert header.split() == [*two]
@@ -39,5 +40,40 @@ def test_jobs_are_put_side_by_side(launcher: Launcher, two: tuple[str, str]) -> 
 def test_the_evaluations_are_given_as_json(
     launcher: Launcher, two: tuple[str, str]
 ) -> None:
-    result = launcher("compare", *two, "--json").json
+    result = launcher("compare", *two, "--no-open", "--json").json
     assert Evaluation.from_json(result[two[1]]) == OTHER
+
+
+def test_the_page_of_the_comparison_is_opened(
+    launcher: Launcher, two: tuple[str, str], opened: Path
+) -> None:
+    result = launcher("compare", *two)
+    assert result.code == 0, result.err
+    path = Path("comparison.html").resolve()
+    assert "the page is comparison.html" in result.err
+    assert opened.read_text() == path.as_uri()
+    page = path.read_text(encoding="utf-8")
+    assert all(name in page for name in two)
+    assert "Learning curves" not in page
+
+
+def test_what_the_reports_measured_is_drawn(
+    launcher: Launcher, aws: AwsServer, two: tuple[str, str]
+) -> None:
+    outputs = output_archive(OTHER, numbers=NUMBERS)
+    store_outputs(aws, two[1], outputs)
+    result = launcher("compare", *two, "--no-open", "--page", "mine.html")
+    assert result.code == 0, result.err
+    page = Path("mine.html").read_text(encoding="utf-8")
+    assert "Learning curves" in page
+    assert "Not shown: job 1" in page
+
+
+def test_numbers_that_another_version_wrote_are_refused(
+    launcher: Launcher, aws: AwsServer, two: tuple[str, str]
+) -> None:
+    broken = replace(NUMBERS, learning_curve=[("one", 2.0)])  # type: ignore[list-item]
+    store_outputs(aws, two[1], output_archive(OTHER, numbers=broken))
+    result = launcher("compare", *two, "--no-open")
+    assert result.code == 1
+    assert "report.json isn't one that this version reads" in result.err

@@ -2,24 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.launcher.commands.conftest import REPORT, output_archive, store_outputs
 from tests.launcher.conftest import AwsServer, Launcher
-
-
-@pytest.fixture
-def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file into which the browser writes what it is to open; the working directory
-    is that of the test.
-    """
-    shown = tmp_path / "opened"
-    browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {shown}\n')
-    browser.chmod(0o755)
-    monkeypatch.setenv("BROWSER", f"{browser} %s")
-    monkeypatch.chdir(tmp_path)
-    return shown
 
 
 def test_the_report_of_a_job_is_fetched_and_opened(

@@ -207,6 +207,22 @@ def test_answers_are_byte_for_byte_those_of_a_server_without_metrics(
         assert answers_of(address) == answers_of(without)
 
 
+def test_unknown_ids_of_single_rows_are_counted_once(
+    address: Address, watch: Watch
+) -> None:
+    n_requests = 1500  # more than are put aside at most
+    row = b"999999999,88888"
+    csv = ("content-type: text/csv", f"content-length: {len(row)}")
+    request = head(*csv) + row
+    last = head(*csv, "connection: close") + row
+    found = statuses(exchange(address, request * (n_requests - 1) + last))
+    assert found == [200] * n_requests
+    watch.until_counted("invocations", 200, n_requests)
+    totals = watch.board.totals()
+    for cell in (Cell.PREDICTIONS, Cell.UNKNOWN_ROWS, Cell.UNKNOWN_USERS):
+        assert totals.number(cell) == n_requests
+
+
 def test_models_are_counted(
     serving: Serving, make_models: MakeModels, model_dir: Path, watch: Watch
 ) -> None:

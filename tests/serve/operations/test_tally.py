@@ -9,7 +9,7 @@ from movielens.model import Model
 from movielens.queries import RatingQueries
 from serve.endpoint import AnswerRules, answer
 from serve.negotiation import RequestHeaders
-from serve.operations.tally import Tally
+from serve.operations.tally import Tally, settle
 from serve.served_model import ServedModel
 
 JSON = RequestHeaders("application/json")
@@ -36,6 +36,37 @@ def test_unknown_ids_are_counted_alike_in_few_rows_and_in_many(model: Model) -> 
     assert few.unknown_share == many.unknown_share == pytest.approx(4 / 6)
 
 
+def test_single_rows_of_several_requests_are_looked_up_together(
+    model: Model, small_model: Model
+) -> None:
+    movie = int(model.movies.movie_id[0])
+    user = int(model.spec.users.ids[0])
+
+    def asked(user_id: int, movie_id: int) -> RatingQueries:
+        return RatingQueries(np.array([user_id]), np.array([movie_id]), np.zeros(1))
+
+    tallies = [Tally() for _ in range(5)]
+    tallies[0].count_queries(model, asked(user, movie))
+    tallies[1].count_queries(small_model, asked(user, NOBODY))
+    tallies[2].count_queries(model, asked(NOBODY, movie))
+    tallies[3].count_queries(model, asked(NOBODY, NOBODY))
+    tallies[3].count_queries(model, asked(user, NOBODY))
+    assert not any(each.unknown_users for each in tallies)
+
+    settle(tallies)
+    settle(tallies)  # what was looked up isn't counted again
+    names = ("predictions", "unknown_rows", "unknown_users", "unknown_movies")
+    found = [tuple(getattr(each, name) for name in names) for each in tallies]
+    assert found == [
+        (1, 0, 0, 0),
+        (1, 1, 0, 1),
+        (1, 1, 1, 0),
+        (2, 2, 1, 2),
+        (0, 0, 0, 0),
+    ]
+    assert all(each.model is None for each in tallies)
+
+
 def test_a_share_of_no_rows_is_none() -> None:
     assert Tally().unknown_share is None
 
@@ -59,6 +90,7 @@ def test_questions_are_counted_by_what_is_known_of_them(served: ServedModel) -> 
     ]
     tally = Tally()
     answer(served, JSON, json.dumps(rows).encode(), tally=tally)
+    settle([tally])
     assert (tally.predictions, tally.questions) == (1, 4)
     unknown = (tally.unknown_rows, tally.unknown_users, tally.unknown_movies)
     assert unknown == (2, 1, 1)

@@ -11,11 +11,13 @@ import xgboost
 from movielens.evaluation import Evaluation
 from movielens.features import FeatureSpec
 from movielens.model import Model
+from movielens.report_numbers import ReportNumbers
 from movielens.tables import RatingTable
 from tests.examples import EVALUATION
 from train.baselines import evaluate_baselines
 from train.evaluation import evaluate
 from train.html_report.material import Material
+from train.html_report.numbers import measure
 from train.predicting import predict
 
 N_ROUNDS = 6
@@ -67,6 +69,12 @@ def material(spec: FeatureSpec, ratings: RatingTable) -> Material:
         predictions=predictions,
         nthread=1,
     )
+
+
+@pytest.fixture(scope="session")
+def numbers(material: Material) -> ReportNumbers:
+    """What is measured for its report."""
+    return measure(material)
 
 
 def with_evaluation(material: Material, **changes: object) -> Material:

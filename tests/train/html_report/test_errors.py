@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from movielens.report_numbers import Bin
 from movielens.tables import RatingTable
-from train.html_report.errors import Bin, EvaluatedRows
+from train.html_report.errors import EvaluatedRows
 from train.html_report.material import Material
 
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from movielens.predictions import Predictions
+from movielens.report_numbers import ReportNumbers
 from tests.train.html_report.conftest import with_evaluation
 from train.html_report.material import Material
+from train.html_report.numbers import measure
 from train.html_report.page import make_page
 from train.html_report.sections import training
 
@@ -39,8 +41,8 @@ class Balanced(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(material: Material) -> str:
-    return make_page(material)
+def page(material: Material, numbers: ReportNumbers) -> str:
+    return make_page(material, numbers)
 
 
 def test_every_figure_has_its_table(page: str) -> None:
@@ -67,41 +69,43 @@ def test_the_headline_names_the_best_baseline(page: str, material: Material) -> 
 
 
 def test_early_stopping_is_drawn_with_the_round_that_it_chose(
-    material: Material,
+    material: Material, numbers: ReportNumbers
 ) -> None:
-    chart = training(material)
+    chart = training(material, numbers)
     assert "rows for early stopping" in chart
     assert "chosen: 6" in chart
 
 
-def test_names_from_outside_cannot_become_elements(material: Material) -> None:
+def test_names_from_outside_cannot_become_elements(
+    material: Material, numbers: ReportNumbers
+) -> None:
     hostile = "<img onerror=alert(1)>"
     data = replace(material.evaluation.data, files=[hostile], dropped={hostile: 1})
-    page = make_page(replace(with_evaluation(material, data=data), job=hostile))
+    named = replace(with_evaluation(material, data=data), job=hostile)
+    page = make_page(named, numbers)
     assert "<img" not in page
     assert page.count("&lt;img onerror=alert(1)&gt;") == 4
 
 
 def test_the_same_job_gives_the_same_bytes(page: str, material: Material) -> None:
-    assert make_page(material) == page
+    assert make_page(material, measure(material)) == page
 
 
 def test_a_job_without_test_rows_has_a_report(material: Material) -> None:
     no_rows = material.test.take(np.arange(0))
     nothing = with_evaluation(material, test=None, baselines={})
-    page = make_page(
-        replace(
-            nothing, test=no_rows, predictions=material.predictions.take(np.arange(0))
-        )
-    )
+    predictions = material.predictions.take(np.arange(0))
+    empty = replace(nothing, test=no_rows, predictions=predictions)
+    page = make_page(empty, measure(empty))
     Balanced(page)
     assert "There are no test rows" in page
     assert "Where it errs" not in page
 
 
-def test_a_stopped_job_says_so(material: Material) -> None:
+def test_a_stopped_job_says_so(material: Material, numbers: ReportNumbers) -> None:
     rounds = replace(material.evaluation.booster, stopped=True)
-    assert "stopped early" in make_page(with_evaluation(material, booster=rounds))
+    stopped = with_evaluation(material, booster=rounds)
+    assert "stopped early" in make_page(stopped, numbers)
 
 
 def test_a_million_rows_give_no_larger_page(page: str, material: Material) -> None:
@@ -118,6 +122,6 @@ def test_a_million_rows_give_no_larger_page(page: str, material: Material) -> No
             estimate=predictions.estimate[many],
         ),
     )
-    size = len(make_page(larger).encode())
+    size = len(make_page(larger, measure(larger)).encode())
     assert size < MOST_BYTES
     assert size < 1.1 * len(page.encode())

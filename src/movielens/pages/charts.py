@@ -13,18 +13,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from train.html_report.markup import Markup, element
+from movielens.pages.markup import Markup, element
 
 WIDTH = 360.0
 _LABELS = 114.0  # to the left of bars
 _VALUES = 52.0  # to the right of bars
 _ROW = 22.0
 _BAR = 14.0
+_DOT_STEP = 2.5
 _BASELINE = 4.0  # from the middle of a line of text down to its base
 _LEGEND = 24.0
 _DARKEST = 0.6  # how much of a cell's colour leaves its number readable
 
-Mark = Literal["none", "disc", "ring"]
+Mark = Literal["none", "disc", "ring", "square", "diamond", "triangle", "cross"]
+
+# Lines and marks that can be told apart without their colours.
+SERIES: tuple[tuple[str, Mark], ...] = (
+    ("one", "disc"),
+    ("two", "ring"),
+    ("three", "square"),
+    ("four", "diamond"),
+    ("five", "triangle"),
+    ("six", "cross"),
+)
+# The outlines of marks that are no circles, around their middle.
+_OUTLINES = {
+    "square": "M-4,-4 4,-4 4,4 -4,4z",
+    "diamond": "M0,-5.5 5.5,0 0,5.5 -5.5,0z",
+    "triangle": "M0,-5 5,4.5 -5,4.5z",
+    "cross": "M-4,-4 4,4 M-4,4 4,-4",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +69,7 @@ class Line:
     Attributes:
         name: as the legend has it.
         points: x and y, by x.
-        style: its class in the style sheet, ``one``, ``two`` or ``faint``.
+        style: its class in the style sheet, ``faint`` or one of `SERIES`.
         mark: at each point.
     """
 
@@ -59,6 +77,21 @@ class Line:
     points: Sequence[tuple[float, float]]
     style: str = "one"
     mark: Mark = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """Marks of one kind, at most one in each row.
+
+    Attributes:
+        name: as the legend has it.
+        values: one for each row; None leaves it out.
+        mark: at each value.
+    """
+
+    name: str
+    values: Sequence[float | None]
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +209,15 @@ def line_chart(
         marks: places on the x axis that have a name.
         limits: of x and of y; by default those of the points.
     """
-    height = 250.0
-    left, right, top, bottom = 44.0, WIDTH - 8, 22.0 + _LEGEND, height - 36
+    legend = _legend_height([line.name for line in lines])
+    height = 226.0 + legend
+    left, right, top, bottom = 44.0, WIDTH - 8, 22.0 + legend, height - 36
     (x_from, x_to), (y_from, y_to) = limits or _limits(lines)
     x = _scale((x_from, x_to), (left, right))
     y = _scale((y_from, y_to), (bottom, top))
 
     parts = _legend_of_lines(lines)
-    parts.append(_text(0, _LEGEND + 8, axes[1]))
+    parts.append(_text(0, legend + 8, axes[1]))
     for value in ticks(y_from, y_to):
         parts += [
             _stroke(left, y(value), right, y(value), "grid"),
@@ -204,6 +238,50 @@ def line_chart(
     return _svg(name, height, parts)
 
 
+def dot_chart(
+    name: str, labels: Sequence[str], series: Sequence[Dots], axis: str
+) -> Markup:
+    """A row for each label, with a mark for each series.
+
+    Args:
+        name: of the chart.
+        labels: of the rows, to their left.
+        series: at least one value in all.
+        axis: what the values are.
+    """
+    found = [value for dots in series for value in dots.values if value is not None]
+    low, high = _with_margin(min(found), max(found))
+    scale = _scale((low, high), (_LABELS, WIDTH - 8))
+    top = _legend_height([dots.name for dots in series])
+    bottom = top + len(labels) * _ROW
+
+    parts: list[Markup] = []
+    places = _places([dots.name for dots in series])
+    for (left, middle), dots in zip(places, series, strict=True):
+        parts += [
+            _mark(left + 11, middle, dots.mark),
+            _text(left + 27, middle, dots.name),
+        ]
+    for value in ticks(low, high):
+        parts += [
+            _stroke(scale(value), top, scale(value), bottom, "grid"),
+            _text(scale(value), bottom + 10, f"{value:g}", anchor="middle"),
+        ]
+    for row, label in enumerate(labels):
+        middle = top + (row + 0.5) * _ROW
+        parts.append(_label(label, middle))
+        parts.append(_stroke(_LABELS, middle, WIDTH - 8, middle, "grid"))
+        for place, dots in enumerate(series):
+            value_here = dots.values[row]
+            # Below each other, so that equal values don't hide each other.
+            down = middle + (place - (len(series) - 1) / 2) * _DOT_STEP
+            if value_here is not None:
+                parts.append(_mark(scale(value_here), down, dots.mark))
+    center = (_LABELS + WIDTH) / 2
+    parts.append(_text(center, bottom + 28, axis, anchor="middle"))
+    return _svg(name, bottom + 38, parts)
+
+
 def span_chart(name: str, spans: Sequence[Span], names: tuple[str, str]) -> Markup:
     """A ring and a disc in each row, on both sides of 0.
 
@@ -219,9 +297,9 @@ def span_chart(name: str, spans: Sequence[Span], names: tuple[str, str]) -> Mark
 
     height = _LEGEND + len(spans) * _ROW
     parts = [
-        _dot(labels + 14, 10, "ring"),
+        _mark(labels + 14, 10, "ring"),
         _text(labels + 22, 10, names[0]),
-        _dot(labels + 114, 10, "disc"),
+        _mark(labels + 114, 10, "disc"),
         _text(labels + 122, 10, names[1]),
         _stroke(scale(0), _LEGEND, scale(0), height, "axis"),
     ]
@@ -230,8 +308,8 @@ def span_chart(name: str, spans: Sequence[Span], names: tuple[str, str]) -> Mark
         parts += [
             _text(labels, middle, span.label, anchor="end"),
             _stroke(scale(span.low), middle, scale(span.high), middle, "whisker"),
-            _dot(scale(span.high), middle, "disc"),
-            _dot(scale(span.low), middle, "ring"),
+            _mark(scale(span.high), middle, "disc"),
+            _mark(scale(span.low), middle, "ring"),
             _text(WIDTH, middle, span.text, anchor="end"),
         ]
     return _svg(name, height, parts)
@@ -283,8 +361,12 @@ def _limits(lines: Sequence[Line]) -> tuple[tuple[float, float], tuple[float, fl
     low, high = min(ys), max(ys)
     if first == last:
         last = first + 1
+    return (first, last), _with_margin(low, high)
+
+
+def _with_margin(low: float, high: float) -> tuple[float, float]:
     margin = 0.05 * (high - low) or 0.1
-    return (first, last), (low - margin, high + margin)
+    return low - margin, high + margin
 
 
 def _end(bar: Bar) -> float:
@@ -392,36 +474,62 @@ def _line(line: Line, x: Scale, y: Scale) -> list[Markup]:
     if line.mark == "none":
         return parts
     for left, top in places:
-        parts.append(_dot(left, top, line.mark))
+        parts.append(_mark(left, top, line.mark))
     return parts
 
 
-def _dot(x: float, y: float, mark: Mark) -> Markup:
-    return element("circle", {"class": mark, "cx": x, "cy": y, "r": 4})
+def _mark(x: float, y: float, mark: Mark) -> Markup:
+    outline = _OUTLINES.get(mark)
+    if outline is None:
+        return element("circle", {"class": mark, "cx": x, "cy": y, "r": 4})
+    attributes = {
+        "class": mark,
+        "transform": f"translate({x:.1f},{y:.1f})",
+        "d": outline,
+    }
+    return element("path", attributes)
 
 
 def _legend_of_lines(lines: Sequence[Line]) -> list[Markup]:
     parts: list[Markup] = []
-    for line, left in zip(lines, _places([line.name for line in lines]), strict=True):
+    places = _places([line.name for line in lines])
+    for line, (left, middle) in zip(lines, places, strict=True):
         end = left + 22
-        parts.append(_stroke(left, 10, end, 10, f"line-{line.style}"))
+        parts.append(_stroke(left, middle, end, middle, f"line-{line.style}"))
         if line.mark != "none":
-            parts.append(_dot((left + end) / 2, 10, line.mark))
-        parts.append(_text(end + 5, 10, line.name))
+            parts.append(_mark((left + end) / 2, middle, line.mark))
+        parts.append(_text(end + 5, middle, line.name))
     return parts
 
 
 def _legend_of_boxes(names: Sequence[str]) -> list[Markup]:
     parts: list[Markup] = []
-    for index, (name, left) in enumerate(zip(names, _places(names), strict=True)):
-        parts.append(_part(left, 11, left + 22, index))
-        parts.append(_text(left + 27, 11, name))
+    for index, (name, place) in enumerate(zip(names, _places(names), strict=True)):
+        left, middle = place
+        parts.append(_part(left, middle + 1, left + 22, index))
+        parts.append(_text(left + 27, middle + 1, name))
     return parts
 
 
-def _places(names: Sequence[str]) -> list[float]:
-    """Where the entries of a legend begin, by the length of their names."""
-    places = [0.0]
+def _places(names: Sequence[str]) -> list[tuple[float, float]]:
+    """Where the entries of a legend begin, and the middles of their lines.
+
+    How wide an entry is goes by the length of its name. What doesn't fit into a line
+    begins the next.
+    """
+    places: list[tuple[float, float]] = []
+    left = 0.0
+    middle = 10.0
     for name in names:
-        places.append(places[-1] + 40 + 6.2 * len(name))
-    return places[:-1]
+        width = 40 + 6.2 * len(name)
+        if places and left + width > WIDTH + 10:  # the gap behind a name
+            left = 0.0
+            middle += _LEGEND
+        places.append((left, middle))
+        left += width
+    return places
+
+
+def _legend_height(names: Sequence[str]) -> float:
+    lines = {middle for _, middle in _places(names)}
+    return _LEGEND * max(len(lines), 1)

@@ -8,21 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.html_report.charts import (
+from movielens.pages.charts import (
+    SERIES,
     WIDTH,
     Bar,
+    Dots,
     Line,
     Span,
     bar_chart,
+    dot_chart,
     heat_map,
     line_chart,
     span_chart,
     stacked_chart,
     ticks,
 )
-from train.html_report.markup import Markup
+from movielens.pages.markup import Markup
 
 POINTS = [(0.0, 2.0), (5.0, 1.0), (10.0, 1.5)]
+DOTS = [
+    Dots(f"a rather long name {place}", [1.0, None], mark)
+    for place, (_, mark) in enumerate(SERIES)
+]
 CHARTS = {
     "bars": bar_chart("bars", [Bar("a", 1.0, "1"), Bar("b & c", 0.0, "0", (0, 2))]),
     "nothing": bar_chart("nothing", [Bar("a", 0.0, "0")]),
@@ -30,6 +37,7 @@ CHARTS = {
     "cells": heat_map("cells", ["1", "2"], [[1.0, 0.0], [0.25, 0.75]]),
     "lines": line_chart("lines", [Line("l", POINTS)], ("x", "y"), marks=[(9.0, "m")]),
     "point": line_chart("point", [Line("l", [(1.0, 1.0)], mark="disc")], ("x", "y")),
+    "dots": dot_chart("dots", ["a", "b & c"], DOTS, "stars"),
     "spans": span_chart("spans", [Span("s", -0.1, 0.2, "0.1")], ("low", "high")),
 }
 
@@ -91,3 +99,18 @@ def test_ticks_are_few_and_between_the_ends(low: float, width: float) -> None:
     slack = 1e-6 * max(abs(low), abs(high), 1)
     assert low - slack <= found[0]
     assert found[-1] <= high + slack
+
+
+def test_a_value_that_is_missing_has_no_mark() -> None:
+    root = parsed(CHARTS["dots"])
+    marks = [mark for _, mark in SERIES]
+    drawn = [each.get("class") for each in root.iter() if each.get("class") in marks]
+    assert sorted(map(str, drawn)) == sorted([*marks, *marks])  # one in the legend
+
+
+def test_a_legend_that_is_too_wide_goes_on_in_the_next_line() -> None:
+    lines = [Line(dots.name, POINTS, "one", dots.mark) for dots in DOTS]
+    root = parsed(line_chart("lines", lines, ("x", "y")))
+    said = [each for each in root.iter("text") if "rather long" in str(each.text)]
+    assert len({each.get("y") for each in said}) == 3
+    assert len({(each.get("x"), each.get("y")) for each in said}) == len(DOTS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from train.html_report.markup import Markup, element
+from movielens.pages.markup import Markup, element
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from train.html_report.markup import Markup, element, joined
+from movielens.pages.markup import Markup, element, joined
 
 
 def test_text_becomes_no_element() -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from train.html_report.charts import Bar, bar_chart
-from train.html_report.tables import Table, figure, percent, section
+from movielens.pages.charts import Bar, bar_chart
+from movielens.pages.tables import Table, figure, percent, section
 
 TABLE = Table("rows by <genre>", ("genre", "rows"), [("War", "1"), ("Crime", "2")])
 
