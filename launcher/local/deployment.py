@@ -13,22 +13,14 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from launcher.local.data_capture import DataCapture
 from launcher.local.descriptions import Description
 from launcher.local.errors import FailureReasonError, RefusedError
-from launcher.local.log_stream import LogStream
 from launcher.local.model_catalog import ModelCatalog
-from launcher.local.model_container import (
-    download_model,
-    environment_options,
-    is_multi_model,
-    model_location,
-)
-from launcher.local.multi_model import MOUNTED, LoadedModels
-from launcher.local.serving_container import ServingContainer, UnavailableError
+from launcher.local.model_container import ModelContainers
+from launcher.local.serving_container import ServingContainer
 from launcher.local.stack_parts import StackParts
 
 LOG_GROUP = "/aws/sagemaker/Endpoints"
@@ -41,49 +33,31 @@ class Variant:
 
     Args:
         parts: of the stack.
-        catalog: has the variant's model.
-        endpoint: the endpoint's name.
+        models: runs containers of the variant's model.
         entry: of ProductionVariants.
-        directory: for the files of the deployment.
 
     Attributes:
         name: of the variant.
+        models: see above.
         weight: its share of the requests, relative to the other variants'.
         is_serverless: whether it has a ServerlessConfig.
         desired_count: how many containers it is to have.
         n_invocations: how often it was asked.
-        clients: with the model's role.
-        loaded_models: of a multi-model container, else None; set by `start`.
     """
 
     def __init__(
-        self,
-        parts: StackParts,
-        catalog: ModelCatalog,
-        endpoint: str,
-        entry: Mapping[str, Any],
-        directory: Path,
+        self, parts: StackParts, models: ModelContainers, entry: Mapping[str, Any]
     ) -> None:
         self.name: str = entry["VariantName"]
+        self.models = models
         self.weight = float(entry.get("InitialVariantWeight", 1.0))
         self.is_serverless = "ServerlessConfig" in entry
         self.desired_count: int = entry.get("InitialInstanceCount", 1)
         self.n_invocations = 0
-        self.loaded_models: LoadedModels | None = None
-        self._log_group = f"{LOG_GROUP}/{endpoint}"
-        self._log_stream = f"{self.name}/{uuid.uuid4().hex[:12]}"
+        self._parts = parts
         self._entry = entry
-        self._directory = directory / self.name
-        model = catalog.models.get(entry["ModelName"])
-        self._parts = parts.as_role(model["ExecutionRoleArn"])
-        self.clients = self._parts.clients
-        self._model_container = catalog.container(model)
-        self._image = catalog.image(model)
-        self._is_isolated = bool(model.get("EnableNetworkIsolation"))
         self._resolved = time.time()
-        self._options: list[str] = []
         self._scaling = threading.Lock()
-        self._n_started = 0
         self._containers: list[ServingContainer] = []
         serverless = entry.get("ServerlessConfig", {})
         self._free = threading.Semaphore(
@@ -111,8 +85,11 @@ class Variant:
         Raises:
             FailureReasonError: if one isn't.
         """
-        self._parts.engine.pull(self._image)
-        self._options = [*self._memory_options(), *self._model_options()]
+        options = []
+        if self.is_serverless:
+            mebibytes = self._entry["ServerlessConfig"]["MemorySizeInMB"]
+            options = ["--memory", f"{mebibytes}m"]
+        self.models.prepare({}, options)
         self.scale(self.desired_count)
 
     def scale(self, count: int) -> None:
@@ -123,52 +100,30 @@ class Variant:
         """
         with self._scaling:
             self.desired_count = count
-            while len(self._containers) < count:
-                self._containers.append(self._new_container())
             while len(self._containers) > count:
                 self._containers.pop().stop()
-
-    def _new_container(self) -> ServingContainer:
-        self._n_started += 1
-        stream = LogStream(
-            self._parts.clients,
-            self._log_group,
-            f"{self._log_stream}-{self._n_started}",
-        )
-        container = ServingContainer(
-            self._parts,
-            self._image,
-            self._options,
-            stream,
-            is_isolated=self._is_isolated,
-        )
-        try:
-            container.start()
-        except FailureReasonError as error:
-            container.stop()
-            raise FailureReasonError(
-                f"The primary container for production variant {self.name} did "
-                f"not pass the ping health check: {error}. Please check "
-                "CloudWatch logs for this endpoint."
-            ) from error
-        return container
-
-    def stop(self) -> None:
-        """End the containers."""
-        self.scale(0)
+            try:
+                while len(self._containers) < count:
+                    self._containers.append(self.models.start())
+            except FailureReasonError as error:
+                raise FailureReasonError(
+                    f"The primary container for production variant {self.name} did "
+                    f"not pass the ping health check: {error}. Please check "
+                    "CloudWatch logs for this endpoint."
+                ) from error
 
     @contextlib.contextmanager
     def container(self) -> Iterator[ServingContainer]:
         """One of the containers, at random, for one request.
 
         Raises:
-            RefusedError: if a serverless variant has as many requests as it takes.
-            UnavailableError: if there is no container.
+            RefusedError: if a serverless variant has as many requests as it takes, or
+                there is no container.
         """
         self.n_invocations += 1
         containers = list(self._containers)
         if not containers:
-            raise UnavailableError
+            raise unavailable(f"variant {self.name} has no container now")
         if not self._free.acquire(blocking=False):
             raise RefusedError(
                 "ThrottlingException",
@@ -183,8 +138,8 @@ class Variant:
     def describe(self) -> dict[str, Any]:
         """The variant's entry in the result of DescribeEndpoint."""
         image = {
-            "SpecifiedImage": self._model_container["Image"],
-            "ResolvedImage": self._image,
+            "SpecifiedImage": self.models.container["Image"],
+            "ResolvedImage": self.models.image,
             "ResolutionTime": self._resolved,
         }
         description = {
@@ -200,39 +155,11 @@ class Variant:
             description["DesiredInstanceCount"] = self.desired_count
         return description
 
-    def _memory_options(self) -> list[str]:
-        if not self.is_serverless:
-            return []
-        mebibytes = self._entry["ServerlessConfig"]["MemorySizeInMB"]
-        return ["--memory", f"{mebibytes}m"]
 
-    def _model_options(self) -> list[str]:
-        """Options that mount the model, which is downloaded, or the place for several
-        models, which is empty at first.
-        """
-        added = {}
-        if is_multi_model(self._model_container):
-            directory = self._directory / "models"
-            directory.mkdir(parents=True)
-            self.loaded_models = self._no_models_yet(directory)
-            mounted = MOUNTED
-            added["SAGEMAKER_MULTI_MODEL"] = "true"
-        else:
-            directory = self._directory / "model"
-            download_model(self._parts.clients, self._model_container, directory)
-            mounted = "/opt/ml/model"
-        environment = environment_options(
-            self._model_container, self._parts.settings.region, added
-        )
-        return ["--volume", f"{directory}:{mounted}:ro", *environment]
-
-    def _no_models_yet(self, directory: Path) -> LoadedModels:
-        prefix = model_location(self._model_container)
-        if prefix is None:
-            raise FailureReasonError(
-                "a multi-model endpoint needs a ModelDataUrl, the prefix of its models"
-            )
-        return LoadedModels(self._parts.clients, prefix, directory)
+def unavailable(message: str) -> RefusedError:
+    """What is said when no container answers."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    return RefusedError("ServiceUnavailable", message, status)
 
 
 class Deployment:
@@ -262,10 +189,15 @@ class Deployment:
         # An endpoint has two deployments for a while when it is updated.
         name = f"{endpoint}-{uuid.uuid4().hex[:8]}"
         self._directory = parts.settings.work / "endpoints" / name
-        self.variants = [
-            Variant(parts, catalog, endpoint, entry, self._directory)
-            for entry in config["ProductionVariants"]
-        ]
+        self.variants = []
+        for entry in config["ProductionVariants"]:
+            variant = entry["VariantName"]
+            models = catalog.containers(
+                entry["ModelName"],
+                self._directory / variant,
+                (f"{LOG_GROUP}/{endpoint}", variant),
+            )
+            self.variants.append(Variant(parts, models, entry))
         self.capture: DataCapture | None = None
         self._endpoint = endpoint
         self._capture_config = config.get("DataCaptureConfig", {})
@@ -291,7 +223,9 @@ class Deployment:
             undo.callback(self.stop)
             if self._capture_config.get("EnableCapture"):
                 self.capture = DataCapture(
-                    self.variants[0].clients, self._endpoint, self._capture_config
+                    self.variants[0].models.clients,
+                    self._endpoint,
+                    self._capture_config,
                 )
             for variant in self.variants:
                 variant.start()
@@ -302,7 +236,7 @@ class Deployment:
         self.is_stopped = True
         self._pool.shutdown()
         for variant in self.variants:
-            variant.stop()
+            variant.scale(0)
         if self.capture is not None:
             self.capture.stop()
         shutil.rmtree(self._directory, ignore_errors=True)

@@ -4,19 +4,13 @@ one is healthy.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from launcher.local.deployment import Deployment
 from launcher.local.descriptions import Description, Descriptions, ResourceKind
-from launcher.local.errors import (
-    FailureReasonError,
-    RefusedError,
-    internal_reason,
-    invalid,
-)
+from launcher.local.errors import RefusedError, reason_of
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.operation import Operation, Parameters, Result
 from launcher.local.stack_parts import StackParts
@@ -27,10 +21,8 @@ ENDPOINT = ResourceKind(
     summaries="Endpoints",
     absent='Could not find endpoint "{arn}".',
     present='Cannot create already existing endpoint "{arn}".',
+    busy='Cannot update in-progress endpoint "{arn}".',
 )
-_CHANGING = ("Creating", "Updating", "Deleting")
-
-_log = logging.getLogger(__name__)
 
 
 class Endpoints:
@@ -41,11 +33,11 @@ class Endpoints:
         self._catalog = catalog
         self._lock = threading.Lock()
         self._deployments: dict[str, Deployment] = {}
-        self.descriptions = Descriptions(ENDPOINT, parts.settings.region)
+        self.descriptions = Descriptions(ENDPOINT, parts.settings.region, parts.tags)
         self.operations: dict[str, Operation] = {
+            **self.descriptions.operations,
             "CreateEndpoint": self._create,
             "DescribeEndpoint": self._describe,
-            "ListEndpoints": self.descriptions.list,
             "UpdateEndpoint": self._update,
             "UpdateEndpointWeightsAndCapacities": self._resize,
             "DeleteEndpoint": self._delete,
@@ -71,10 +63,7 @@ class Endpoints:
         Raises:
             RefusedError: if there is none of that name, or it is in another state.
         """
-        description = self.descriptions.get(name)
-        if description["EndpointStatus"] != "InService":
-            raise _is_changing(description)
-        return description
+        return self.descriptions.check(name, ["InService"])
 
     def _describe(self, parameters: Parameters) -> Result:
         description = self.descriptions.describe(parameters)
@@ -90,26 +79,29 @@ class Endpoints:
 
     def _create(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
-        self.descriptions.check_free(name)
         deployment = self._new_deployment(parameters)
-        members = {
-            "EndpointName": name,
-            "EndpointConfigName": parameters["EndpointConfigName"],
-            "EndpointStatus": "Creating",
-        }
-        arn = self.descriptions.add(members)
-        self._parts.tags.put(arn, parameters)
+        result = self.descriptions.add({**parameters, "EndpointStatus": "Creating"})
         _in_thread(self._bring_up, name, deployment)
-        return {"EndpointArn": arn}
+        return result
 
     def _bring_up(self, name: str, deployment: Deployment) -> None:
-        reason = _start(deployment)
-        if reason is not None:
-            self.descriptions.set(name, EndpointStatus="Failed", FailureReason=reason)
+        """Start a deployment. One that there is already answers until the new one is
+        healthy, and goes on if it isn't.
+        """
+        try:
+            deployment.start()
+        except Exception as error:  # noqa: BLE001 a bug mustn't leave it Creating
+            status = "InService" if name in self._deployments else "Failed"
+            self.descriptions.set(
+                name, EndpointStatus=status, FailureReason=reason_of(error)
+            )
             return
         with self._lock:
+            old = self._deployments.get(name)
             self._deployments[name] = deployment
         self._describe_in_service(name, deployment)
+        if old is not None:
+            old.stop()
 
     def _update(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
@@ -122,39 +114,22 @@ class Endpoints:
             ]
             deployment.retain(self.deployment(name), excluded)
         self.descriptions.set(name, EndpointStatus="Updating")
-        _in_thread(self._replace, name, deployment)
+        _in_thread(self._bring_up, name, deployment)
         return {"EndpointArn": description["EndpointArn"]}
-
-    def _replace(self, name: str, deployment: Deployment) -> None:
-        """The old deployment answers until the new one is healthy, and goes on if it
-        isn't.
-        """
-        reason = _start(deployment)
-        if reason is not None:
-            self.descriptions.set(
-                name, EndpointStatus="InService", FailureReason=reason
-            )
-            return
-        with self._lock:
-            old = self._deployments[name]
-            self._deployments[name] = deployment
-        self._describe_in_service(name, deployment)
-        old.stop()
 
     def _resize(self, parameters: Parameters) -> Result:
         """Change weights and numbers of containers of variants."""
         name = parameters["EndpointName"]
         description = self.check_in_service(name)
         deployment = self.deployment(name)
+        entries = parameters["DesiredWeightsAndCapacities"]
+        variants = [deployment.choose(entry["VariantName"]) for entry in entries]
         counts: dict[str, int] = {}
-        for entry in parameters["DesiredWeightsAndCapacities"]:
-            variant = deployment.choose(entry["VariantName"])
+        for variant, entry in zip(variants, entries, strict=True):
             if "DesiredInstanceCount" in entry:
-                count = entry["DesiredInstanceCount"]
-                variant.check_count(count)
-                counts[variant.name] = count
-        for entry in parameters["DesiredWeightsAndCapacities"]:
-            variant = deployment.choose(entry["VariantName"])
+                counts[variant.name] = entry["DesiredInstanceCount"]
+                variant.check_count(counts[variant.name])
+        for variant, entry in zip(variants, entries, strict=True):
             variant.weight = entry.get("DesiredWeight", variant.weight)
         self.descriptions.set(name, EndpointStatus="Updating")
         _in_thread(self.scale, name, counts)
@@ -170,27 +145,24 @@ class Endpoints:
         try:
             for variant, count in counts.items():
                 deployment.choose(variant).scale(count)
-        except FailureReasonError as error:
-            members["FailureReason"] = str(error)
+        except Exception as error:  # noqa: BLE001 a bug mustn't leave it Updating
+            members["FailureReason"] = reason_of(error)
         self.descriptions.set(name, **members)
 
     def _delete(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
-        description = self.descriptions.get(name)
-        if description["EndpointStatus"] in _CHANGING:
-            raise _is_changing(description)
+        self.descriptions.check(name, ["InService", "Failed"])
         self.descriptions.set(name, EndpointStatus="Deleting")
         with self._lock:
             # There is none if it has failed.
             deployment = self._deployments.pop(name, None)
-        _in_thread(self._take_down, name, deployment)
+        _in_thread(self._take_down, parameters, deployment)
         return {}
 
-    def _take_down(self, name: str, deployment: Deployment | None) -> None:
+    def _take_down(self, parameters: Parameters, deployment: Deployment | None) -> None:
         if deployment is not None:
             deployment.stop()
-        removed = self.descriptions.remove(name)
-        self._parts.tags.drop(removed["EndpointArn"])
+        self.descriptions.delete(parameters)
 
     def _new_deployment(self, parameters: Parameters) -> Deployment:
         config = self._catalog.configs.get(parameters["EndpointConfigName"])
@@ -214,23 +186,6 @@ class Endpoints:
                 description["AsyncInferenceConfig"] = config["AsyncInferenceConfig"]
 
         self.descriptions.update(name, change)
-
-
-def _start(deployment: Deployment) -> str | None:
-    """Start a deployment; gives the FailureReason if that fails."""
-    try:
-        deployment.start()
-    except FailureReasonError as error:
-        return str(error)
-    except Exception as error:  # noqa: BLE001 a bug mustn't leave an endpoint Creating
-        _log.exception("endpoint")
-        return internal_reason(error)
-    return None
-
-
-def _is_changing(description: Description) -> RefusedError:
-    arn = description["EndpointArn"]
-    return invalid(f'Cannot update in-progress endpoint "{arn}".')
 
 
 def _in_thread(target: Callable[..., None], *arguments: Any) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from launcher.docker import docker, last_line, run_docker
@@ -182,6 +182,15 @@ class DockerEngine:
     def answers(self) -> bool:
         """Whether there is an engine behind the client."""
         return run_docker("version", "--format", "{{.Server.Version}}").returncode == 0
+
+
+def variables(environment: Mapping[str, str]) -> list[str]:
+    """The ``--env`` options of ``docker run``."""
+    return [
+        option
+        for name, value in environment.items()
+        for option in ("--env", f"{name}={value}")
+    ]
 
 
 def write_login(directory: Path, registry: str, authorization: str) -> None:

@@ -4,10 +4,16 @@ and endpoints that fail.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from launcher.errors import LauncherError
+
+# SageMaker's own limit of a FailureReason.
+REASON_CHARACTERS = 1024
+
+_log = logging.getLogger(__name__)
 
 
 class LocalError(LauncherError):
@@ -42,8 +48,13 @@ class FailureReasonError(Exception):
     """A job or an endpoint fails; the message becomes its FailureReason."""
 
 
-def internal_reason(error: Exception) -> str:
-    """The FailureReason of what a bug has ended."""
+def reason_of(error: Exception) -> str:
+    """The FailureReason of a job or an endpoint that an error has ended; what isn't a
+    FailureReasonError is a bug, and logged.
+    """
+    if isinstance(error, FailureReasonError):
+        return str(error)[:REASON_CHARACTERS]
+    _log.error("this is a bug", exc_info=error)
     return f"InternalServerError: {type(error).__name__}: {error}"
 
 

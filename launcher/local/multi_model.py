@@ -11,19 +11,22 @@ import hashlib
 import json
 import shutil
 import threading
-from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
+
+from urllib3 import BaseHTTPResponse
 
 from launcher.local.archives import unpack
 from launcher.local.errors import FailureReasonError, RefusedError
 from launcher.local.service_clients import ServiceClients
-from launcher.local.serving_container import Reply, ServingContainer
+from launcher.local.serving_container import Question, ServingContainer
 from launcher.s3_uri import S3Uri
 
 MOUNTED = "/opt/ml/models"
 TARGET_HEADER = "X-Amzn-SageMaker-Target-Model"
 _LOAD_SECONDS = 60.0
+# CONFLICT: it is loaded already.
+_LOADED = (HTTPStatus.OK, HTTPStatus.CONFLICT)
 
 
 class LoadedModels:
@@ -44,77 +47,57 @@ class LoadedModels:
         self._names: dict[str, None] = {}
 
     def invoke(
-        self,
-        container: ServingContainer,
-        target: str,
-        body: bytes,
-        headers: Mapping[str, str],
-        seconds: float,
-    ) -> Reply:
+        self, container: ServingContainer, target: str, question: Question
+    ) -> BaseHTTPResponse:
         """Ask one model.
 
         Args:
             container: where the models are loaded.
             target: the model's archive, below the prefix.
-            body: of the request.
-            headers: of the request.
-            seconds: how long a reply may take.
+            question: for the model.
 
         Raises:
-            RefusedError: if there is no such model, or it can't be loaded.
-            UnavailableError: if there is no connection.
-            SlowError: if the container doesn't reply in time.
+            RefusedError: if there is no such model.
+            urllib3.exceptions.HTTPError: if the container doesn't reply.
         """
         name = hashlib.sha256(target.encode()).hexdigest()[:32]
         path = f"/models/{name}/invoke"
-        with self._lock:
-            if name not in self._names:
-                self._load(container, name, target)
-            self._mark_as_used(name)
-        reply = container.request("POST", path, body, headers, seconds=seconds)
+        reply = self._load(container, name, target) or container.ask(path, question)
         if reply.status == HTTPStatus.NOT_FOUND:
             # The container was started anew since, and has no model.
-            with self._lock:
-                self._names.pop(name, None)
-                self._load(container, name, target)
-                self._mark_as_used(name)
-            reply = container.request("POST", path, body, headers, seconds=seconds)
+            self._names.pop(name, None)
+            reply = self._load(container, name, target) or container.ask(path, question)
         return reply
 
-    def _mark_as_used(self, name: str) -> None:
-        self._names.pop(name, None)
-        self._names[name] = None
+    def _load(
+        self, container: ServingContainer, name: str, target: str
+    ) -> BaseHTTPResponse | None:
+        """Have the container load a model, if it hasn't; others make room for it.
 
-    def _load(self, container: ServingContainer, name: str, target: str) -> None:
-        """Have the container load a model; others make room for it."""
-        self._download(name, target)
+        Returns:
+            The container's reply if it refuses.
+        """
         model = {"model_name": name, "url": f"{MOUNTED}/{name}/model"}
         body = json.dumps(model).encode()
         headers = {"Content-Type": "application/json"}
-        while True:
-            reply = container.request(
-                "POST", "/models", body, headers, seconds=_LOAD_SECONDS
-            )
-            # CONFLICT: it is loaded already.
-            if reply.status in (HTTPStatus.OK, HTTPStatus.CONFLICT):
-                return
-            is_full = reply.status == HTTPStatus.INSUFFICIENT_STORAGE
-            if not is_full or not self._names:
-                raise RefusedError(
-                    "ModelError",
-                    f"Received server error ({reply.status}) from model with message "
-                    f'"{reply.text}"',
-                    HTTPStatus.FAILED_DEPENDENCY,
-                    {
-                        "OriginalStatusCode": reply.status,
-                        "OriginalMessage": reply.text,
-                    },
-                )
-            unused_for_longest = next(iter(self._names))
-            self._unload(container, unused_for_longest)
+        question = Question(_LOAD_SECONDS, body, headers)
+        with self._lock:
+            while name not in self._names:
+                self._download(name, target)
+                reply = container.ask("/models", question)
+                is_full = reply.status == HTTPStatus.INSUFFICIENT_STORAGE
+                if reply.status in _LOADED:
+                    break
+                if not is_full or not self._names:
+                    return reply
+                self._unload(container, next(iter(self._names)))
+            # It is the last to be unloaded now.
+            self._names.pop(name, None)
+            self._names[name] = None
+        return None
 
     def _unload(self, container: ServingContainer, name: str) -> None:
-        container.request("DELETE", f"/models/{name}", seconds=_LOAD_SECONDS)
+        container.ask(f"/models/{name}", Question(_LOAD_SECONDS), "DELETE")
         del self._names[name]
         shutil.rmtree(self._directory / name, ignore_errors=True)
 

@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from launcher.local.archives import is_plain, pack
+from launcher.local.errors import REASON_CHARACTERS
 from launcher.local.service_clients import ServiceClients
 from launcher.s3_uri import S3Uri
-
-# SageMaker's own limit.
-REASON_CHARACTERS = 1024
 
 
 def upload_archive(

@@ -9,9 +9,8 @@ from __future__ import annotations
 import functools
 import re
 
-from launcher.local.descriptions import page
 from launcher.local.errors import RefusedError
-from launcher.local.operation import Operation, Parameters, Result
+from launcher.local.operation import Operation, Parameters, Result, page
 
 _INSTANCES = 20
 # Families with GPUs and other accelerators, such as g4dn, p5, trn1 and inf2.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
-from launcher.local.descriptions import page
 from launcher.local.errors import invalid
-from launcher.local.operation import Operation, Parameters, Result
+from launcher.local.operation import Operation, Parameters, Result, page
 
 
 class Tags:
@@ -22,13 +21,12 @@ class Tags:
             "DeleteTags": self._delete,
         }
 
-    def put(self, arn: str, parameters: Parameters) -> None:
-        """Keep the tags of a request that makes a resource.
+    def put(self, arn: str, entries: Sequence[Mapping[str, str]]) -> None:
+        """Keep the tags of a new resource.
 
         Raises:
             RefusedError: if a key occurs twice.
         """
-        entries = parameters.get("Tags", [])
         tags = _as_dict(entries)
         if len(tags) < len(entries):
             raise invalid("Duplicate tag keys")

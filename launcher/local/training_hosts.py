@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from launcher.local.engine import variables
 from launcher.local.input_channels import InputChannel
 from launcher.local.log_stream import LogStream
 from launcher.local.opt_ml import checkpoints_in_container, checkpoints_on_host
@@ -159,9 +160,7 @@ def _job_options(
         "TRAINING_JOB_ARN": job["TrainingJobArn"],
         **job.get("Environment", {}),
     }
-    options = ["--volume", f"{base}:/opt/ml"]
-    for name, value in environment.items():
-        options += ["--env", f"{name}={value}"]
+    options = ["--volume", f"{base}:/opt/ml", *variables(environment)]
     for channel in channels:
         if channel.mode == "FastFile":
             path = f"input/data/{channel.name}"

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import logging
 import math
 import shutil
 import threading
@@ -28,17 +27,13 @@ from typing import Any
 from launcher.local.checkpoint_sync import CheckpointSync
 from launcher.local.cloudwatch import TRAINING_JOBS
 from launcher.local.descriptions import Description, Descriptions
-from launcher.local.errors import FailureReasonError, internal_reason
-from launcher.local.input_channels import InputChannel, InputObject, channels_of
+from launcher.local.errors import FailureReasonError
+from launcher.local.input_channels import InputObject, channels_of
+from launcher.local.jobs import JobRun
 from launcher.local.log_metrics import LogMetrics
 from launcher.local.log_stream import LogStream
 from launcher.local.opt_ml import checkpoints_on_host, make_directories
-from launcher.local.outputs import (
-    REASON_CHARACTERS,
-    failure_reason,
-    upload_archive,
-    upload_files,
-)
+from launcher.local.outputs import failure_reason, upload_archive, upload_files
 from launcher.local.pipe_feeder import PipeFeeder
 from launcher.local.service_clients import parse_s3_uri
 from launcher.local.stack_parts import StackParts
@@ -46,8 +41,6 @@ from launcher.local.training_hosts import TrainingHosts
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 DEFAULT_RUNTIME_SECONDS = 86_400
-
-_log = logging.getLogger(__name__)
 
 
 class Ending(enum.Enum):
@@ -80,7 +73,7 @@ class Ending(enum.Enum):
         return self.value[1]
 
 
-class TrainingRun(threading.Thread):
+class TrainingRun(JobRun):
     """Runs a job.
 
     Args:
@@ -91,20 +84,13 @@ class TrainingRun(threading.Thread):
     """
 
     def __init__(
-        self,
-        parts: StackParts,
-        descriptions: Descriptions,
-        name: str,
-        image: str,
+        self, parts: StackParts, descriptions: Descriptions, name: str, image: str
     ) -> None:
-        super().__init__(daemon=True, name=f"training-{name}")
-        self._descriptions = descriptions
-        self._name = name
+        super().__init__(descriptions, name)
         self._image = image
-        self._job = descriptions.get(name)
-        self._parts = parts.as_role(self._job["RoleArn"])
-        self._channels = channels_of(self._job)
-        definitions = self._job["AlgorithmSpecification"].get("MetricDefinitions", [])
+        self._parts = parts.as_role(self.job["RoleArn"])
+        self._channels = channels_of(self.job)
+        definitions = self.job["AlgorithmSpecification"].get("MetricDefinitions", [])
         self._metrics = LogMetrics(definitions, self._record)
         self._directory = parts.settings.work / "jobs" / name
         # Those of each channel, listed anew by each attempt.
@@ -117,7 +103,7 @@ class TrainingRun(threading.Thread):
         self._running: TrainingHosts | None = None
 
     def _record(self, name: str, value: float) -> None:
-        dimensions = {"TrainingJobName": self._name}
+        dimensions = {"TrainingJobName": self.job_name}
         self._parts.watch.record(TRAINING_JOBS, {name: value}, dimensions)
 
     def end(self, ending: Ending) -> None:
@@ -130,30 +116,38 @@ class TrainingRun(threading.Thread):
             if self._running is not None:
                 self._running.terminate()
 
-    def run(self) -> None:
-        """Run the job. Whatever happens, it reaches a final state and its files are
-        removed.
-        """
+    def stop(self) -> None:
+        """End the containers; what they wrote is kept."""
+        self.descriptions.set(self.job_name, SecondaryStatus="Stopping")
+        self.end(Ending.STOPPED)
+
+    def work(self) -> str:
+        """Make attempts until one isn't interrupted."""
         try:
-            ending = self._attempt()
-            while ending is Ending.INTERRUPTED:
+            while (ending := self._attempt()) is Ending.INTERRUPTED:
                 self._enter(ending.secondary_status, ending.message)
                 with self._lock:
                     self._ending = None
-                ending = self._attempt()
-        except FailureReasonError as error:
-            self._fail(str(error))
-        except Exception as error:
-            _log.exception("training job %s", self._name)
-            self._fail(internal_reason(error))
-            raise
-        else:
-            if ending is None:
-                self._close("Completed", "Completed", "Training job completed")
-            else:
-                self._close("Stopped", ending.secondary_status, ending.message)
         finally:
             shutil.rmtree(self._directory, ignore_errors=True)
+        return "Completed" if ending is None else "Stopped"
+
+    def close(self, description: Description) -> None:
+        """Say how and when it ended."""
+        status = description["TrainingJobStatus"]
+        secondary, message = status, f"Training job {status.lower()}"
+        if status == "Stopped" and self._ending is not None:
+            secondary, message = self._ending.value
+        last = _add_transition(description, secondary, message)
+        last["EndTime"] = last["StartTime"]
+        seconds = math.ceil(self._seconds)
+        description |= {
+            "SecondaryStatus": secondary,
+            "TrainingEndTime": last["EndTime"],
+            "TrainingTimeInSeconds": seconds,
+            "BillableTimeInSeconds": seconds,
+            "FinalMetricDataList": self._metrics.final(),
+        }
 
     def _attempt(self) -> Ending | None:
         """Go through all states once; gives what ended the containers early, if
@@ -182,21 +176,22 @@ class TrainingRun(threading.Thread):
         if failed and self._ending is None:
             raise FailureReasonError(failure_reason(bases, failed))
         artifacts = self._upload(bases, "model", "model.tar.gz")
-        self._descriptions.set(
-            self._name, ModelArtifacts={"S3ModelArtifacts": artifacts}
+        self.descriptions.set(
+            self.job_name, ModelArtifacts={"S3ModelArtifacts": artifacts}
         )
         return self._ending
 
     def _make_hosts(self) -> dict[str, Path]:
         """Each host's ``/opt/ml``, with the channels that aren't pipes."""
-        count = self._job["ResourceConfig"].get("InstanceCount", 1)
+        count = self.job["ResourceConfig"].get("InstanceCount", 1)
         hosts = [f"algo-{i + 1}" for i in range(count)]
         bases = {host: self._directory / host for host in hosts}
         self._objects = {
-            channel.name: self._list_objects(channel) for channel in self._channels
+            channel.name: channel.objects(self._parts.clients)
+            for channel in self._channels
         }
         for index, (host, base) in enumerate(bases.items()):
-            make_directories(base, self._job, self._channels, hosts, host)
+            make_directories(base, self.job, self._channels, hosts, host)
             for channel in self._channels:
                 if channel.mode == "Pipe":
                     continue
@@ -207,14 +202,6 @@ class TrainingRun(threading.Thread):
                     self._parts.clients.download(entry.source, directory / entry.path)
         return bases
 
-    def _list_objects(self, channel: InputChannel) -> list[InputObject]:
-        try:
-            return channel.objects(self._parts.clients)
-        except FailureReasonError as error:
-            raise FailureReasonError(
-                f"ClientError: Data download failed: {channel.uri}: {error}"
-            ) from error
-
     def _train(self, bases: Mapping[str, Path]) -> dict[str, int]:
         """Run the containers; gives their exit statuses, by host."""
         with contextlib.ExitStack() as stack:
@@ -224,14 +211,14 @@ class TrainingRun(threading.Thread):
             for stream in streams.values():
                 stack.callback(stream.close)
             started_hosts = TrainingHosts.started(
-                self._parts, self._image, self._job, bases, self._channels
+                self._parts, self._image, self.job, bases, self._channels
             )
             hosts = stack.enter_context(started_hosts)
 
             started = time.time()
             # An interrupted job started when its first attempt did.
-            first_started = self._job.setdefault("TrainingStartTime", started)
-            self._descriptions.set(self._name, TrainingStartTime=first_started)
+            first_started = self.job.setdefault("TrainingStartTime", started)
+            self.descriptions.set(self.job_name, TrainingStartTime=first_started)
             with self._lock:
                 self._running = hosts
                 if self._ending is not None:
@@ -247,9 +234,9 @@ class TrainingRun(threading.Thread):
         self, bases: Mapping[str, Path], stack: contextlib.ExitStack
     ) -> None:
         """Keep every host's checkpoints and S3 the same until the stack is closed."""
-        if "CheckpointConfig" not in self._job:
+        if "CheckpointConfig" not in self.job:
             return
-        remote = parse_s3_uri(self._job["CheckpointConfig"]["S3Uri"])
+        remote = parse_s3_uri(self.job["CheckpointConfig"]["S3Uri"])
         for base in bases.values():
             directory = checkpoints_on_host(base)
             sync = CheckpointSync(self._parts.clients, remote, directory)
@@ -273,11 +260,11 @@ class TrainingRun(threading.Thread):
 
     def _limit_time(self, stack: contextlib.ExitStack) -> None:
         """End the containers when the time of the job's StoppingCondition is up."""
-        condition = self._job["StoppingCondition"]
+        condition = self.job["StoppingCondition"]
         runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS)
         limits = {Ending.MAX_RUNTIME: runtime - self._seconds}
         if "MaxWaitTimeInSeconds" in condition:
-            waited = time.time() - self._job["CreationTime"]
+            waited = time.time() - self.job["CreationTime"]
             limits[Ending.MAX_WAIT] = condition["MaxWaitTimeInSeconds"] - waited
         for ending, seconds in limits.items():
             timer = threading.Timer(max(0, seconds), self.end, [ending])
@@ -290,16 +277,16 @@ class TrainingRun(threading.Thread):
         now = int(time.time())
         return {
             host: LogStream(
-                self._parts.clients, LOG_GROUP, f"{self._name}/{host}-{now}"
+                self._parts.clients, LOG_GROUP, f"{self.job_name}/{host}-{now}"
             )
             for host in bases
         }
 
     def _upload(self, bases: Mapping[str, Path], directory: str, archive: str) -> str:
         """Upload what all hosts have in a directory; gives the address in S3."""
-        config = self._job["OutputDataConfig"]
+        config = self.job["OutputDataConfig"]
         key = config.get("KmsKeyId")
-        folder = parse_s3_uri(config["S3OutputPath"]) / f"{self._name}/output"
+        folder = parse_s3_uri(config["S3OutputPath"]) / f"{self.job_name}/output"
         directories = [base / directory for base in bases.values()]
         if config.get("CompressionType") == "NONE":
             folder /= Path(directory).name
@@ -322,34 +309,7 @@ class TrainingRun(threading.Thread):
             if description["TrainingJobStatus"] == "InProgress":
                 description["SecondaryStatus"] = secondary
 
-        self._descriptions.update(self._name, change)
-
-    def _fail(self, reason: str) -> None:
-        self._close(
-            "Failed",
-            "Failed",
-            "Training job failed",
-            FailureReason=reason[:REASON_CHARACTERS],
-        )
-
-    def _close(self, status: str, secondary: str, message: str, **members: Any) -> None:
-        """Reach a final state; ``members`` are added to the description."""
-        seconds = math.ceil(self._seconds)
-
-        def change(description: Description) -> None:
-            last = _add_transition(description, secondary, message)
-            last["EndTime"] = last["StartTime"]
-            description |= {
-                **members,
-                "TrainingJobStatus": status,
-                "SecondaryStatus": secondary,
-                "TrainingEndTime": last["EndTime"],
-                "TrainingTimeInSeconds": seconds,
-                "BillableTimeInSeconds": seconds,
-                "FinalMetricDataList": self._metrics.final(),
-            }
-
-        self._descriptions.update(self._name, change)
+        self.descriptions.update(self.job_name, change)
 
 
 def _add_transition(

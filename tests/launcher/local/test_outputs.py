@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.local.outputs import REASON_CHARACTERS, failure_reason
+from launcher.local.errors import REASON_CHARACTERS
+from launcher.local.outputs import failure_reason
 
 
 @pytest.fixture
