@@ -46,15 +46,18 @@ def up(
     """Start it, and print what to export: ``eval "$(launcher local up)"``."""
     from launcher.local import stack
     from launcher.local.loopback import no_proxy
+    from launcher.local.settings import StackSettings
+    from launcher.ports import free_port
 
-    settings = stack.up(
-        directory,
-        port=port,
-        registry_port=registry_port,
-        region=region,
-        layers=layers,
+    wanted = StackSettings(
+        directory.resolve(),
+        region,
         enforces_iam=iam,
+        layers=layers and layers.resolve(),
+        port=port or free_port(),
+        registry_port=registry_port or free_port(),
     )
+    settings = stack.up(wanted)
     environment = {**settings.environment(), **no_proxy(os.environ)}
     if as_json:
         typer.echo(json.dumps(environment, indent=2))

@@ -69,7 +69,7 @@ def _region(settings: StackSettings, *, is_home: bool) -> Region:
     """What a region has of ours; nothing is shared between regions but S3 and IAM."""
     engine = DockerEngine(settings)
     clients = ServiceClients(settings)
-    images = EcrImages(settings, RegistryServer(settings), clients)
+    images = EcrImages(settings, RegistryServer(settings))
     watch = cloudwatch(settings.region)
     parts = StackParts(settings, engine, clients, images, watch)
 

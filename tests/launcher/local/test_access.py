@@ -30,7 +30,8 @@ DENIED = ("AccessDenied", "AccessDeniedException")
 
 @pytest.fixture(scope="module")
 def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackSettings]:
-    settings = stack.up(tmp_path_factory.mktemp("iam") / "up", enforces_iam=True)
+    directory = tmp_path_factory.mktemp("iam") / "up"
+    settings = stack.up(StackSettings(directory, enforces_iam=True))
     admin = clients(settings)
     admin("s3").create_bucket(Bucket="mine")
     admin("iam").create_role(
