@@ -29,8 +29,6 @@ from launcher.local.errors import RefusedError, invalid
 from launcher.local.operation import Operation, Parameters
 from launcher.local.stack_parts import StackParts
 
-_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
-_INVOCATIONS = "SageMakerVariantInvocationsPerInstance"
 _BACKLOG = "ApproximateBacklogSizePerInstance"
 _TRACKING = "TargetTrackingScalingPolicyConfiguration"
 _STEP = "StepScalingPolicyConfiguration"
@@ -56,7 +54,6 @@ class Autoscaling(threading.Thread):
         self.operations: dict[str, Operation] = {
             "RegisterScalableTarget": self._register,
             "PutScalingPolicy": self._put_policy,
-            "PutScheduledAction": self._refuse_schedule,
         }
 
     def run(self) -> None:
@@ -89,24 +86,9 @@ class Autoscaling(threading.Thread):
 
     def _put_policy(self, parameters: Parameters) -> None:
         self._scaled(parameters)
-        step = parameters.get(_STEP)
-        if step is not None:
-            if step.get("AdjustmentType") != "ChangeInCapacity":
-                raise invalid("AdjustmentType is offered here as ChangeInCapacity")
-            return
-        tracking = parameters.get(_TRACKING, {})
-        predefined = tracking.get("PredefinedMetricSpecification", {})
-        customized = tracking.get("CustomizedMetricSpecification", {})
-        if (
-            predefined.get("PredefinedMetricType") != _INVOCATIONS
-            and customized.get("MetricName") != _BACKLOG
-        ):
-            raise invalid(
-                f"target tracking is offered here on {_INVOCATIONS}, and on {_BACKLOG}"
-            )
-
-    def _refuse_schedule(self, _parameters: Parameters) -> None:
-        raise invalid("scheduled actions aren't offered here")
+        steps = parameters.get(_STEP, {}).get("StepAdjustments", [])
+        if parameters.get("PolicyType") == "StepScaling" and len(steps) != 1:
+            raise invalid("step scaling is offered here with one step")
 
     def _scaled(self, parameters: Parameters) -> tuple[Deployment, Variant]:
         """What a request is about.
@@ -116,12 +98,8 @@ class Autoscaling(threading.Thread):
         """
         resource = parameters["ResourceId"]
         parts = resource.split("/")
-        is_variant = len(parts) == 4 and parts[0::2] == ["endpoint", "variant"]
-        if not is_variant or parameters["ScalableDimension"] != _DIMENSION:
-            raise invalid(
-                f"{resource} isn't endpoint/NAME/variant/NAME with the dimension "
-                f"{_DIMENSION}, which is all that is scaled here"
-            )
+        if len(parts) != 4 or parts[0::2] != ["endpoint", "variant"]:
+            raise invalid(f"{resource} isn't endpoint/NAME/variant/NAME")
         deployment = self._endpoints.deployment(parts[1])
         return deployment, deployment.choose(parts[3])
 
@@ -172,6 +150,7 @@ class Autoscaling(threading.Thread):
         if policy["PolicyType"] == "StepScaling":
             is_due = any(
                 alarm.state_value == "ALARM"
+                and alarm.actions_enabled
                 and policy["PolicyARN"] in alarm.alarm_actions
                 for alarm in self._parts.watch.alarms.values()
             )

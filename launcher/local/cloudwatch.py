@@ -104,11 +104,9 @@ class CloudWatch(CloudWatchBackend):
         end_time: datetime,
         scan_by: str = "TimestampAscending",
     ) -> list[dict[str, Any]]:
-        """The operation, without expressions."""
+        """The operation, without expressions, which are refused before."""
         results = []
         for query in queries:
-            if "Expression" in query:
-                raise InvalidParameterValue("Expressions aren't offered here.")
             metric_stat = query["MetricStat"]
             metric = metric_stat["Metric"]
             found = self._points(
@@ -140,10 +138,6 @@ class CloudWatch(CloudWatchBackend):
     ) -> list[dict[str, Any]]:
         """The operation, for the five plain statistics."""
         del unit
-        if not stats:
-            raise InvalidParameterValue(
-                "ExtendedStatistics are offered by GetMetricData alone."
-            )
         key = (namespace, metric_name, frozenset(_dimensions(dimensions).items()))
         points = self._points(key, start_time, end_time, period)
         return [
@@ -170,11 +164,13 @@ class CloudWatch(CloudWatchBackend):
         ]
 
     def put_metric_alarm(self, *arguments: Any, **members: Any) -> Alarm:
-        """The operation, for alarms on one metric."""
-        if members.get("metric_data_queries") or members.get("rule"):
-            raise InvalidParameterValue("Alarms are offered here on one metric only.")
-        if members["comparison_operator"] not in _COMPARISONS:
-            raise InvalidParameterValue("Anomaly detection isn't offered here.")
+        """The operation, for actions that are performed."""
+        for action in members["alarm_actions"]:
+            if ":scalingPolicy:" not in action:
+                raise InvalidParameterValue(
+                    f"AlarmActions: {action} isn't performed here, only scaling "
+                    "policies are."
+                )
         # The method that is overridden puts it among `alarms`.
         return super().put_metric_alarm(*arguments, **members)
 

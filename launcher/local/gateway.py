@@ -39,12 +39,14 @@ WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 # Gets the request, and the path's part that the route's pattern has as its group.
 Route = Callable[[Request, str], Response]
 
-# botocore's name of a service, by the first part of the header X-Amz-Target.
+# The services whose requests are checked: botocore's name, by the name that they are
+# signed for.
 _SERVICES = {
-    "SageMaker": "sagemaker",
-    "AmazonEC2ContainerRegistry_V20150921": "ecr",
-    "AnyScaleFrontendService": "application-autoscaling",
-    "ServiceQuotasV20190624": "service-quotas",
+    "application-autoscaling": "application-autoscaling",
+    "ecr": "ecr",
+    "monitoring": "cloudwatch",
+    "sagemaker": "sagemaker",
+    "servicequotas": "service-quotas",
 }
 _JSON = "application/x-amz-json-1.1"
 # Key, date, region, service and the word aws4_request.
@@ -101,10 +103,7 @@ class Call:
         operation = request.headers.get("X-Amz-Target", "").partition(".")[2]
         if operation or service == "s3":
             return cls(key, region, service, operation)
-        if request.path.startswith("/service/"):
-            # CBOR has it at the end of its path.
-            operation = request.path.rpartition("/")[2]
-        elif service == "sagemaker":
+        if service == "sagemaker":
             operation = f"{request.method} {request.path}"
         else:
             form = urllib.parse.parse_qs(body_of(request).decode(errors="replace"))
@@ -173,30 +172,27 @@ class Gateway:
                 return route(request, match[1])
 
         check_service(call.service, call.operation)
-        target = request.headers.get("X-Amz-Target", "").partition(".")[0]
-        service = _SERVICES.get(target)
-        if service is None:
-            return Response.from_app(self._moto, request.environ)
-        result = self._operate(region, service, call.operation, body_of(request))
-        if result is not None:
-            return Response(json.dumps(result), content_type=_JSON)
+        if call.service in _SERVICES:
+            result = self._operate(region, call, request)
+            if result is not None:
+                return Response(json.dumps(result), content_type=_JSON)
         response = Response.from_app(self._moto, request.environ)
-        return self._with_our_registry(response, call.region)
+        if call.service == "ecr":
+            return self._with_our_registry(response, call.region)
+        return response
 
-    def _operate(
-        self, region: Region, service: str, name: str, body: bytes
-    ) -> Result | None:
+    def _operate(self, region: Region, call: Call, request: Request) -> Result | None:
         """The operation's result; None if moto is to answer."""
+        service = _SERVICES[call.service]
         try:
-            parameters = dict(parse_json(body or b"{}"))
-            validate(ApiRequest(service, name, parameters))
+            parameters = _parameters(service, call.operation, request)
+            validate(ApiRequest(service, call.operation, parameters))
         except (TypeError, ValueError) as error:
             raise RefusedError("SerializationException", str(error)) from error
         except InvalidRequestError as error:
             raise invalid(f"validation error detected: {error}") from error
-        if service == "sagemaker":
-            check_members(name, parameters)
-        operation = region.operations.get((service, name))
+        check_members(call.service, call.operation, parameters)
+        operation = region.operations.get((service, call.operation))
         return operation(parameters) if operation else None
 
     def _with_our_registry(self, response: Response, region: str) -> Response:
@@ -207,15 +203,38 @@ class Gateway:
         return response
 
 
+def _parameters(service: str, operation: str, request: Request) -> dict[str, Any]:
+    """Of a request in JSON or of a form.
+
+    Raises:
+        TypeError: if it isn't JSON of an object.
+        ValueError: if it isn't JSON.
+    """
+    body = body_of(request)
+    if "X-Amz-Target" in request.headers:
+        return dict(parse_json(body or b"{}"))
+    from moto.core.parse import QueryParser
+    from moto.core.utils import get_service_model
+
+    model = get_service_model(service).operation_model(operation)
+    read = QueryParser(model).parse(
+        {
+            "method": request.method,
+            "url_path": request.path,
+            "url_params": {},
+            "headers": request.headers,
+            "values": request.values,
+            "body": body,
+        }
+    )
+    return dict(read)
+
+
 def error_response(error: RefusedError, request: Request) -> Response:
     """The error as the protocol of its request has it."""
     headers = {"x-amzn-errortype": error.code}
     authorization = request.headers.get("Authorization", "")
     is_json = "X-Amz-Target" in request.headers or "/sagemaker/" in authorization
-    if request.path.startswith("/service/"):
-        headers["smithy-protocol"] = "rpc-v2-cbor"
-        body = _cbor({"__type": error.code, "message": error.message})
-        return Response(body, error.status, headers, content_type="application/cbor")
     if is_json or request.path.startswith("/_local/"):
         # There are two JSON protocols. They read the code from different places, and
         # either may spell the message's member either way.
@@ -228,22 +247,12 @@ def error_response(error: RefusedError, request: Request) -> Response:
         text = json.dumps(document)
         return Response(text, error.status, headers, content_type=_JSON)
 
-    message = html.escape(error.message)
-    xml = f"<Error><Code>{error.code}</Code><Message>{message}</Message></Error>"
-    if "/ec2/" in authorization:
-        xml = f"<Response><Errors>{xml}</Errors></Response>"
-    elif "/s3/" not in authorization and authorization:
-        request_id = f"<RequestId>{uuid.uuid4()}</RequestId>"
-        xml = f"<ErrorResponse>{xml}{request_id}</ErrorResponse>"
+    xml = (
+        f"<Error><Code>{error.code}</Code>"
+        f"<Message>{html.escape(error.message)}</Message></Error>"
+    )
+    if "/s3/" not in authorization:
+        xml = (
+            f"<ErrorResponse>{xml}<RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
+        )
     return Response(xml, error.status, content_type="text/xml")
-
-
-def _cbor(texts: Mapping[str, str]) -> bytes:
-    """A map of texts in CBOR (RFC 8949)."""
-    encoded = bytes([0xA0 + len(texts)])
-    for pair in texts.items():
-        for text in pair:
-            data = text.encode()
-            # A text whose length has two bytes.
-            encoded += b"\x79" + len(data).to_bytes(2) + data
-    return encoded

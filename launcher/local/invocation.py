@@ -15,7 +15,7 @@ from http import HTTPStatus
 
 from moto.core.eventstream import EventStreamEncoder
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError, TimeoutError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from werkzeug.wrappers import Request, Response
 
 from launcher.local.cloudwatch import ENDPOINTS
@@ -226,7 +226,7 @@ class Invocations:
                     reply = models.invoke(container, target, question)
                 else:
                     reply = container.ask("/invocations", question)
-        except TimeoutError as error:
+        except ReadTimeoutError as error:
             self._measure(endpoint, variant, 500, question.seconds)
             raise self._model_error(endpoint, 0, _TIMED_OUT) from error
         except HTTPError as error:

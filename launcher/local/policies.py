@@ -21,8 +21,8 @@ from launcher.local.settings import ACCOUNT
 ALLOWED = "allowed"
 _EXPLICIT = "explicitDeny"
 _IMPLICIT = "implicitDeny"
-# What is known of a call, by the lower-case name of a condition's key.
-Context = Mapping[str, str]
+# What is known of a call, by the lower-case name of a condition's key: a text, or some.
+Context = Mapping[str, Any]
 
 
 def decide(
@@ -136,7 +136,7 @@ _OPERATORS: dict[str, Callable[[str, str], bool]] = {
 def _holds(statement: Mapping[str, Any], context: Context) -> bool:
     """Whether all conditions of a statement hold."""
     for operator, tests in statement.get("Condition", {}).items():
-        name = operator.removesuffix("IfExists")
+        name = operator.removesuffix("IfExists").removeprefix("ForAnyValue:")
         negated = name.replace("Not", "", 1)
         compare = _OPERATORS.get(negated)
         if compare is None:
@@ -145,10 +145,14 @@ def _holds(statement: Mapping[str, Any], context: Context) -> bool:
             given = context.get(key.lower())
             if given is None:
                 # A negated condition holds for what isn't there.
-                if operator == name == negated:
+                if name == negated and not operator.endswith("IfExists"):
                     return False
                 continue
-            is_equal = any(compare(str(each), given) for each in as_list(values))
+            is_equal = any(
+                compare(str(expected), each)
+                for expected in as_list(values)
+                for each in as_list(given)
+            )
             if is_equal is (name != negated):
                 return False
     return True

@@ -118,7 +118,7 @@ class ServingContainer:
         """Ask the container.
 
         Raises:
-            urllib3.exceptions.TimeoutError: if it doesn't reply in time.
+            urllib3.exceptions.ReadTimeoutError: if it doesn't reply in time.
             urllib3.exceptions.HTTPError: if there is no connection.
         """
         seconds = question.seconds

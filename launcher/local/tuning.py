@@ -111,7 +111,7 @@ class TuningJobs(Jobs):
         """Refuse now what would be wrong with the training jobs, as SageMaker does."""
         try:
             validate(Request("sagemaker", "CreateTrainingJob", parameters))
-            check_members("CreateTrainingJob", parameters)
+            check_members("sagemaker", "CreateTrainingJob", parameters)
         except InvalidRequestError as error:
             raise invalid(f"TrainingJobDefinition: {error}") from error
         self._training.check(parameters)
