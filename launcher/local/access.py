@@ -10,11 +10,15 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from moto.iam.access_control import CreateAccessKeyFailure, create_access_key
+from moto.iam.models import iam_backends
+from moto.s3.responses import ACTION_MAP
 from werkzeug.wrappers import Request
 
 from launcher.local.errors import RefusedError
 from launcher.local.gateway import Call, body_of
-from launcher.local.service_clients import as_list
+from launcher.local.moto_tables import as_list, find_key, find_role
+from launcher.local.policies import allows
 from launcher.local.settings import ACCOUNT, StackSettings
 from movielens.json_text import parse_json
 
@@ -75,8 +79,6 @@ class Access:
                     "Missing Authentication Token",
                 )
             return
-        from moto.iam.access_control import CreateAccessKeyFailure, create_access_key
-
         headers = dict(request.headers)
         try:
             owner = create_access_key(ACCOUNT, "aws", call.key, headers)
@@ -92,14 +94,15 @@ class Access:
 def _is_allowed(
     owner: Any, action: str, resource: str | None, context: Mapping[str, Any]
 ) -> bool:
-    from launcher.local.policies import ALLOWED, decide, decide_for_role
-
     if action == "sts:GetCallerIdentity":
         return True
+    layers = [owner.collect_policies()]
     if ":assumed-role/" in owner.arn:
-        role = owner.arn.rpartition("/")[0]
-        return decide_for_role(role, action, resource, context) == ALLOWED
-    return decide(owner.collect_policies(), action, resource, context) == ALLOWED
+        role = find_role(owner.arn.split("/")[1])
+        if role is not None and role.permissions_boundary_arn:
+            iam = iam_backends[ACCOUNT]["aws"]
+            layers.append([iam.get_policy(role.permissions_boundary_arn)])
+    return all(allows(policies, action, resource, context) for policies in layers)
 
 
 def _needed(
@@ -123,13 +126,13 @@ def _needed(
         if isinstance(tag, dict):
             name = f"aws:requesttag/{str(tag.get('Key')).lower()}"
             context[name] = str(tag.get("Value"))
-    role = _role(parameters.get("RoleName"))
+    role = find_role(parameters.get("RoleName", ""))
     boundary = getattr(role, "permissions_boundary_arn", None)
     boundary = parameters.get("PermissionsBoundary", boundary)
     if boundary:
         context["iam:permissionsboundary"] = boundary
     if call.service == "kms" and "KeyId" in parameters:
-        key = _kms_key(parameters["KeyId"], call.region)
+        key = find_key(parameters["KeyId"], call.region)
         parameters["KeyId"] = getattr(key, "arn", parameters["KeyId"])
         context["kms:resourcealiases"] = list(getattr(key, "aliases", []))
     for resource in _resources(call, arn, parameters):
@@ -167,7 +170,7 @@ def _resources(
     it can't be told.
     """
     if call.service == "iam" and "RoleName" in parameters:
-        role = _role(parameters["RoleName"])
+        role = find_role(parameters["RoleName"])
         if role is None and "Path" not in parameters:
             # Its ARN would have a path.
             return [None]
@@ -204,26 +207,8 @@ def _sagemaker_members(operation: str, parameters: Mapping[str, Any]) -> dict[st
     return members
 
 
-def _role(name: str | None) -> Any:
-    """moto's role of a name; None if there is none."""
-    from moto.iam.models import iam_backends
-
-    roles = iam_backends[ACCOUNT]["aws"].roles.values()
-    return next((role for role in roles if role.name == name), None)
-
-
-def _kms_key(name: str, region: str) -> Any:
-    """moto's key of an ID, an ARN or an alias; None if there is none."""
-    from moto.kms.models import kms_backends
-
-    kms = kms_backends[ACCOUNT][region]
-    return kms.keys.get(kms.any_id_to_key_id(name))
-
-
 def _s3_action(request: Request) -> tuple[str, str]:
     """Action and resource of a request to S3."""
-    from moto.s3.responses import ACTION_MAP
-
     bucket, _, key = request.path.lstrip("/").partition("/")
     if not bucket:
         return "s3:ListAllMyBuckets", "*"

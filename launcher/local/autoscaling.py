@@ -23,8 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from launcher.local.cloudwatch import ENDPOINTS
-from launcher.local.deployment import Deployment, Variant
-from launcher.local.endpoints import Endpoints
+from launcher.local.endpoints import Deployment, Endpoints, Variant
 from launcher.local.errors import RefusedError, invalid
 from launcher.local.operation import Operation, Parameters
 from launcher.local.stack_parts import StackParts

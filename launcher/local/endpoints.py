@@ -1,19 +1,297 @@
-"""The operations on endpoints: a deployment behind a name, replaced only when the new
-one is healthy.
+"""Endpoints: the containers of all variants of one endpoint configuration, and the
+operations that put them behind a name. They are replaced only when new ones are
+healthy.
 """
 
 from __future__ import annotations
 
+import contextlib
+import random
+import shutil
 import threading
-from collections.abc import Callable, Mapping
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any
 
-from launcher.local.deployment import Deployment
+from launcher.local.data_capture import DataCapture
 from launcher.local.descriptions import Description, Descriptions, ResourceKind
-from launcher.local.errors import RefusedError, reason_of
+from launcher.local.errors import FailureReasonError, RefusedError, reason_of
 from launcher.local.model_catalog import ModelCatalog
+from launcher.local.model_container import ModelContainers
 from launcher.local.operation import Operation, Parameters, Result
+from launcher.local.serving_container import ServingContainer
 from launcher.local.stack_parts import StackParts
+
+LOG_GROUP = "/aws/sagemaker/Endpoints"
+_MOST_AT_ONCE = 1000
+_ASYNC_AT_ONCE = 4
+
+
+class Variant:
+    """The containers of one production variant.
+
+    Args:
+        parts: of the stack.
+        models: runs containers of the variant's model.
+        entry: of ProductionVariants.
+
+    Attributes:
+        name: of the variant.
+        models: see above.
+        weight: its share of the requests, relative to the other variants'.
+        is_serverless: whether it has a ServerlessConfig.
+        desired_count: how many containers it is to have.
+        n_invocations: how often it was asked.
+    """
+
+    def __init__(
+        self, parts: StackParts, models: ModelContainers, entry: Mapping[str, Any]
+    ) -> None:
+        self.name: str = entry["VariantName"]
+        self.models = models
+        self.weight = float(entry.get("InitialVariantWeight", 1.0))
+        self.is_serverless = "ServerlessConfig" in entry
+        self.desired_count: int = entry.get("InitialInstanceCount", 1)
+        self.n_invocations = 0
+        self._parts = parts
+        self._entry = entry
+        self._resolved = time.time()
+        self._scaling = threading.Lock()
+        self._containers: list[ServingContainer] = []
+        serverless = entry.get("ServerlessConfig", {})
+        self._free = threading.Semaphore(
+            serverless.get("MaxConcurrency", _MOST_AT_ONCE)
+        )
+
+    @property
+    def count(self) -> int:
+        """How many containers it has; 0 for a serverless variant is none as well."""
+        return len(self._containers)
+
+    def check_count(self, count: int) -> None:
+        """Return if the account may have so many instances.
+
+        Raises:
+            RefusedError: if it may not.
+        """
+        if not self.is_serverless:
+            instance_type = self._entry["InstanceType"]
+            self._parts.quotas.check(instance_type, "endpoint usage", count)
+
+    def start(self) -> None:
+        """Return when all containers are healthy.
+
+        Raises:
+            FailureReasonError: if one isn't.
+        """
+        options = []
+        if self.is_serverless:
+            mebibytes = self._entry["ServerlessConfig"]["MemorySizeInMB"]
+            options = ["--memory", f"{mebibytes}m"]
+        self.models.prepare({}, options)
+        self.scale(self.desired_count)
+
+    def scale(self, count: int) -> None:
+        """Start or end containers until there are so many.
+
+        Raises:
+            FailureReasonError: if a new one isn't healthy.
+        """
+        with self._scaling:
+            self.desired_count = count
+            while len(self._containers) > count:
+                self._containers.pop().stop()
+            try:
+                while len(self._containers) < count:
+                    self._containers.append(self.models.start())
+            except FailureReasonError as error:
+                raise FailureReasonError(
+                    f"The primary container for production variant {self.name} did "
+                    f"not pass the ping health check: {error}. Please check "
+                    "CloudWatch logs for this endpoint."
+                ) from error
+
+    @contextlib.contextmanager
+    def container(self) -> Iterator[ServingContainer]:
+        """One of the containers, at random, for one request.
+
+        Raises:
+            RefusedError: if a serverless variant has as many requests as it takes, or
+                there is no container.
+        """
+        self.n_invocations += 1
+        containers = list(self._containers)
+        if not containers:
+            raise unavailable(f"variant {self.name} has no container now")
+        if not self._free.acquire(blocking=False):
+            raise RefusedError(
+                "ThrottlingException",
+                "Rate exceeded: the variant's MaxConcurrency is reached",
+                HTTPStatus.TOO_MANY_REQUESTS,
+            )
+        try:
+            yield random.choice(containers)
+        finally:
+            self._free.release()
+
+    def describe(self) -> dict[str, Any]:
+        """The variant's entry in the result of DescribeEndpoint."""
+        image = {
+            "SpecifiedImage": self.models.container["Image"],
+            "ResolvedImage": self.models.image,
+            "ResolutionTime": self._resolved,
+        }
+        description = {
+            "VariantName": self.name,
+            "DeployedImages": [image],
+            "CurrentWeight": self.weight,
+            "DesiredWeight": self.weight,
+        }
+        if self.is_serverless:
+            description["CurrentServerlessConfig"] = self._entry["ServerlessConfig"]
+        else:
+            description["CurrentInstanceCount"] = self.count
+            description["DesiredInstanceCount"] = self.desired_count
+        return description
+
+
+def unavailable(message: str) -> RefusedError:
+    """What is said when no container answers."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    return RefusedError("ServiceUnavailable", message, status)
+
+
+class Deployment:
+    """All variants of one endpoint configuration.
+
+    Args:
+        parts: of the stack.
+        catalog: has the variants' models.
+        endpoint: the endpoint's name.
+        config: the endpoint configuration.
+
+    Attributes:
+        config: the endpoint configuration.
+        variants: in their order.
+        capture: of requests and answers, if the configuration asks for it.
+        backlog: how many asynchronous requests aren't answered yet.
+    """
+
+    def __init__(
+        self,
+        parts: StackParts,
+        catalog: ModelCatalog,
+        endpoint: str,
+        config: Description,
+    ) -> None:
+        self.config = config
+        # An endpoint has two deployments for a while when it is updated.
+        name = f"{endpoint}-{uuid.uuid4().hex[:8]}"
+        self._directory = parts.settings.work / "endpoints" / name
+        self.variants = []
+        for entry in config["ProductionVariants"]:
+            variant = entry["VariantName"]
+            models = catalog.containers(
+                entry["ModelName"],
+                self._directory / variant,
+                (f"{LOG_GROUP}/{endpoint}", variant),
+            )
+            self.variants.append(Variant(parts, models, entry))
+        self.capture: DataCapture | None = None
+        self._endpoint = endpoint
+        self._capture_config = config.get("DataCaptureConfig", {})
+        client = config.get("AsyncInferenceConfig", {}).get("ClientConfig", {})
+        at_once = client.get("MaxConcurrentInvocationsPerInstance", _ASYNC_AT_ONCE)
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="async")
+        self._lock = threading.Lock()
+        self.backlog = 0
+        self.is_stopped = False
+
+    @property
+    def is_async(self) -> bool:
+        """Whether answers go to S3."""
+        return "AsyncInferenceConfig" in self.config
+
+    def start(self) -> None:
+        """Return when all containers are healthy; if one isn't, all are ended.
+
+        Raises:
+            FailureReasonError: if one isn't healthy.
+        """
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.stop)
+            if self._capture_config.get("EnableCapture"):
+                self.capture = DataCapture(
+                    self.variants[0].models.clients,
+                    self._endpoint,
+                    self._capture_config,
+                )
+            for variant in self.variants:
+                variant.start()
+            undo.pop_all()
+
+    def stop(self) -> None:
+        """End all containers once the queue is empty, and remove their files."""
+        self.is_stopped = True
+        self._pool.shutdown()
+        for variant in self.variants:
+            variant.scale(0)
+        if self.capture is not None:
+            self.capture.stop()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def submit(self, answer: Callable[[], None]) -> None:
+        """Answer an asynchronous request when its turn comes."""
+
+        def run() -> None:
+            try:
+                answer()
+            finally:
+                with self._lock:
+                    self.backlog -= 1
+
+        with self._lock:
+            self.backlog += 1
+        self._pool.submit(run)
+
+    def retain(self, old: Deployment, excluded: Collection[str]) -> None:
+        """Keep what the variants of an older deployment came to have.
+
+        Args:
+            old: the deployment before.
+            excluded: which of their properties aren't kept.
+        """
+        before = {variant.name: variant for variant in old.variants}
+        for variant in self.variants:
+            if variant.name not in before:
+                continue
+            if "DesiredInstanceCount" not in excluded and not variant.is_serverless:
+                variant.desired_count = before[variant.name].desired_count
+            if "DesiredWeight" not in excluded:
+                variant.weight = before[variant.name].weight
+        if "DataCaptureConfig" not in excluded:
+            self._capture_config = old._capture_config
+
+    def choose(self, wanted: str | None = None) -> Variant:
+        """The variant of a name, or one drawn by the weights.
+
+        Raises:
+            RefusedError: if there is none of that name.
+        """
+        if wanted is None:
+            weights = [variant.weight for variant in self.variants]
+            # Without any weight, none is preferred.
+            return random.choices(self.variants, weights if any(weights) else None)[0]
+        for variant in self.variants:
+            if variant.name == wanted:
+                return variant
+        raise RefusedError(
+            "ValidationError", f"Variant {wanted} is not a variant of this endpoint."
+        )
+
 
 ENDPOINT = ResourceKind(
     noun="endpoint",

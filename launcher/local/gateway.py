@@ -28,6 +28,7 @@ from werkzeug.wrappers import Request, Response
 
 from launcher.errors import InvalidRequestError
 from launcher.local.errors import RefusedError, invalid
+from launcher.local.moto_tables import check_references
 from launcher.local.offered import check_members, check_service
 from launcher.local.operation import Operation, Result
 from launcher.local.settings import HEALTH, StackSettings
@@ -192,6 +193,8 @@ class Gateway:
         except InvalidRequestError as error:
             raise invalid(f"validation error detected: {error}") from error
         check_members(call.service, call.operation, parameters)
+        if call.operation.startswith("Create"):
+            check_references(parameters, call.region)
         operation = region.operations.get((service, call.operation))
         return operation(parameters) if operation else None
 

@@ -19,12 +19,16 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from werkzeug.wrappers import Request, Response
 
 from launcher.local.cloudwatch import ENDPOINTS
-from launcher.local.deployment import LOG_GROUP, Deployment, Variant, unavailable
-from launcher.local.endpoints import Endpoints
+from launcher.local.endpoints import (
+    LOG_GROUP,
+    Deployment,
+    Endpoints,
+    Variant,
+    unavailable,
+)
 from launcher.local.errors import FailureReasonError, RefusedError
-from launcher.local.multi_model import TARGET_HEADER
 from launcher.local.service_clients import parse_s3_uri
-from launcher.local.serving_container import Question
+from launcher.local.serving_container import TARGET_HEADER, Question
 from launcher.local.settings import ACCOUNT, Limits
 from launcher.local.stack_parts import StackParts
 

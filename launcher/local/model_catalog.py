@@ -15,6 +15,7 @@ from launcher.local.model_container import (
     model_location,
 )
 from launcher.local.model_packages import ModelPackages
+from launcher.local.moto_tables import check_role
 from launcher.local.operation import Operation, Parameters, Result
 from launcher.local.stack_parts import StackParts
 
@@ -96,7 +97,7 @@ class ModelCatalog:
         container = self.container(parameters)
         if "Image" not in container:
             raise invalid("the container has neither an Image nor a ModelPackageName")
-        self._parts.clients.check_role(parameters.get("ExecutionRoleArn", ""))
+        check_role(parameters.get("ExecutionRoleArn", ""))
         self._parts.images.resolve(container["Image"])
         self._check_data(container)
         return self.models.add(parameters)

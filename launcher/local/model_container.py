@@ -11,9 +11,8 @@ from launcher.local.archives import unpack
 from launcher.local.engine import variables
 from launcher.local.errors import FailureReasonError
 from launcher.local.log_stream import LogStream
-from launcher.local.multi_model import MOUNTED, LoadedModels
 from launcher.local.service_clients import ServiceClients, parse_s3_uri
-from launcher.local.serving_container import ServingContainer
+from launcher.local.serving_container import MOUNTED, LoadedModels, ServingContainer
 from launcher.local.stack_parts import StackParts
 from launcher.s3_uri import S3Uri
 

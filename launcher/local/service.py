@@ -31,8 +31,7 @@ from launcher.local.gateway import Gateway, Region, Route, WsgiApplication
 from launcher.local.invocation import Invocations
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_packages import ModelPackages
-from launcher.local.operation import HasOperations, Operation, Parameters, Result
-from launcher.local.policies import offer_simulation
+from launcher.local.operation import HasOperations, Operation, Parameters
 from launcher.local.registry import RegistryServer
 from launcher.local.service_clients import ServiceClients
 from launcher.local.settings import StackSettings
@@ -49,7 +48,6 @@ _IN_MEMORY_BYTES = 16 * 1024
 def application(settings: StackSettings) -> Gateway:
     """All services of a stack."""
     _forget_what_moto_makes()
-    offer_simulation()
     lock = threading.Lock()
     regions: dict[str, Region] = {}
 
@@ -87,11 +85,12 @@ def _region(settings: StackSettings, *, is_home: bool) -> Region:
         "service-quotas": [parts.quotas],
         "sagemaker": [*jobs, *hosting, parts.tags],
     }
-    operations: dict[tuple[str, str], Operation] = {}
-    for service, owners in by_service.items():
-        for owner in owners:
-            for name, operation in owner.operations.items():
-                operations[service, name] = _checked(clients, name, operation)
+    operations: dict[tuple[str, str], Operation] = {
+        (service, name): operation
+        for service, owners in by_service.items()
+        for owner in owners
+        for name, operation in owner.operations.items()
+    }
     if not is_home:
         operations["ecr", "CreateRepository"] = _refuse_repository
 
@@ -103,17 +102,6 @@ def _region(settings: StackSettings, *, is_home: bool) -> Region:
         "POST /_local/interrupt/(.+)": _interruption(training),
     }
     return Region(operations, routes)
-
-
-def _checked(clients: ServiceClients, name: str, operation: Operation) -> Operation:
-    """An operation that refuses keys and networks that there aren't."""
-
-    def check(parameters: Parameters) -> Result | None:
-        if name.startswith("Create"):
-            clients.check_references(parameters)
-        return operation(parameters)
-
-    return check
 
 
 def _refuse_repository(_parameters: Parameters) -> NoReturn:

@@ -1,19 +1,50 @@
-"""The operations on training jobs."""
+"""Training jobs: their operations, and the jobs themselves.
+
+An attempt goes through these states, which the job's description shows:
+
+1. Starting: the image is pulled.
+2. Downloading: every host's ``/opt/ml`` is made.
+3. Training: the containers run.
+4. Uploading: what they wrote goes to S3.
+
+Containers may be ended early: by a request to stop, a time limit or a spot
+interruption. That is kept as the `Ending`, and decides how the job goes on. Only an
+interrupted job makes another attempt.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import enum
+import math
+import shutil
+import threading
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from launcher.local.descriptions import ResourceKind
+from launcher.local.checkpoint_sync import CheckpointSync
+from launcher.local.cloudwatch import TRAINING_JOBS
+from launcher.local.descriptions import Description, Descriptions, ResourceKind
 from launcher.local.errors import FailureReasonError, invalid
-from launcher.local.input_channels import InputChannel
-from launcher.local.jobs import Jobs
+from launcher.local.input_channels import InputChannel, InputObject, channels_of
+from launcher.local.jobs import JobRun, Jobs
 from launcher.local.log_metrics import LogMetrics
+from launcher.local.log_stream import LogStream
+from launcher.local.moto_tables import check_role
 from launcher.local.operation import Parameters, Result
+from launcher.local.opt_ml import (
+    checkpoints_on_host,
+    failure_reason,
+    make_directories,
+    upload_archive,
+    upload_files,
+)
+from launcher.local.pipe_feeder import PipeFeeder
 from launcher.local.service_clients import parse_s3_uri
 from launcher.local.stack_parts import StackParts
-from launcher.local.training_run import DEFAULT_RUNTIME_SECONDS, Ending, TrainingRun
+from launcher.local.training_hosts import TrainingHosts
 
 TRAINING_JOB = ResourceKind(
     noun="training-job",
@@ -96,7 +127,7 @@ class TrainingJobs(Jobs):
         # Compiles the regular expressions.
         LogMetrics(algorithm.get("MetricDefinitions", []))
         _check_spot(parameters)
-        self.parts.clients.check_role(parameters["RoleArn"])
+        check_role(parameters["RoleArn"])
         parse_s3_uri(parameters["OutputDataConfig"]["S3OutputPath"])
         self._check_channels(parameters)
         return self.parts.images.resolve(algorithm["TrainingImage"])
@@ -147,3 +178,289 @@ def _check_spot(parameters: Parameters) -> None:
             "MaxWaitTimeInSeconds may only be given when EnableManagedSpotTraining "
             "is true"
         )
+
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+DEFAULT_RUNTIME_SECONDS = 86_400
+
+
+class Ending(enum.Enum):
+    """Why containers are ended early: the secondary status that follows from it, and
+    the message that goes with that.
+    """
+
+    STOPPED = ("Stopped", "Training job stopped")
+    MAX_RUNTIME = (
+        "MaxRuntimeExceeded",
+        "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    )
+    MAX_WAIT = (
+        "MaxWaitTimeExceeded",
+        "Training job wait time exceeded MaxWaitTimeInSeconds provided",
+    )
+    INTERRUPTED = (
+        "Interrupted",
+        "Spot capacity was taken back; the job goes on when there is some again",
+    )
+
+    @property
+    def secondary_status(self) -> str:
+        """SecondaryStatus of the job."""
+        return self.value[0]
+
+    @property
+    def message(self) -> str:
+        """The StatusMessage that goes with it."""
+        return self.value[1]
+
+
+class TrainingRun(JobRun):
+    """Runs a job.
+
+    Args:
+        parts: of the stack.
+        descriptions: where the job's description is kept.
+        name: the job's.
+        image: by the engine's name.
+    """
+
+    def __init__(
+        self, parts: StackParts, descriptions: Descriptions, name: str, image: str
+    ) -> None:
+        super().__init__(descriptions, name)
+        self._image = image
+        self._parts = parts.as_role(self.job["RoleArn"])
+        self._channels = channels_of(self.job)
+        definitions = self.job["AlgorithmSpecification"].get("MetricDefinitions", [])
+        self._metrics = LogMetrics(definitions, self._record)
+        self._directory = parts.settings.work / "jobs" / name
+        # Those of each channel, listed anew by each attempt.
+        self._objects: dict[str, list[InputObject]] = {}
+        # In which containers ran, over all attempts.
+        self._seconds = 0.0
+        # The lock is for these two, which other threads read and change.
+        self._lock = threading.Lock()
+        self._ending: Ending | None = None
+        self._running: TrainingHosts | None = None
+
+    def _record(self, name: str, value: float) -> None:
+        dimensions = {"TrainingJobName": self.job_name}
+        self._parts.watch.record(TRAINING_JOBS, {name: value}, dimensions)
+
+    def end(self, ending: Ending) -> None:
+        """End the containers that run now, or that are about to start."""
+        with self._lock:
+            # The first ending counts, but an interrupted job may still be stopped.
+            if self._ending not in (None, Ending.INTERRUPTED):
+                return
+            self._ending = ending
+            if self._running is not None:
+                self._running.terminate()
+
+    def stop(self) -> None:
+        """End the containers; what they wrote is kept."""
+        self.descriptions.set(self.job_name, SecondaryStatus="Stopping")
+        self.end(Ending.STOPPED)
+
+    def work(self) -> str:
+        """Make attempts until one isn't interrupted."""
+        try:
+            while (ending := self._attempt()) is Ending.INTERRUPTED:
+                self._enter(ending.secondary_status, ending.message)
+                with self._lock:
+                    self._ending = None
+        finally:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        return "Completed" if ending is None else "Stopped"
+
+    def close(self, description: Description) -> None:
+        """Say how and when it ended."""
+        status = description["TrainingJobStatus"]
+        secondary, message = status, f"Training job {status.lower()}"
+        if status == "Stopped" and self._ending is not None:
+            secondary, message = self._ending.value
+        last = _add_transition(description, secondary, message)
+        last["EndTime"] = last["StartTime"]
+        seconds = math.ceil(self._seconds)
+        description |= {
+            "SecondaryStatus": secondary,
+            "TrainingEndTime": last["EndTime"],
+            "TrainingTimeInSeconds": seconds,
+            "BillableTimeInSeconds": seconds,
+            "FinalMetricDataList": self._metrics.final(),
+        }
+
+    def _attempt(self) -> Ending | None:
+        """Go through all states once; gives what ended the containers early, if
+        anything did.
+        """
+        self._enter("Starting", "Preparing the instances for training")
+        self._parts.engine.pull(self._image)
+
+        self._enter("Downloading", "Downloading input data")
+        shutil.rmtree(self._directory, ignore_errors=True)
+        bases = self._make_hosts()
+        if self._ending is not None:
+            return self._ending
+
+        self._enter(
+            "Training", "Training image download completed. Training in progress."
+        )
+        statuses = self._train(bases)
+        if self._ending is Ending.INTERRUPTED:
+            return self._ending
+
+        self._enter("Uploading", "Uploading generated training model")
+        self._upload(bases, "output/data", "output.tar.gz")
+        failed = {host: status for host, status in statuses.items() if status}
+        # A job that is stopped keeps what it wrote in the time that it had.
+        if failed and self._ending is None:
+            raise FailureReasonError(failure_reason(bases, failed))
+        artifacts = self._upload(bases, "model", "model.tar.gz")
+        self.descriptions.set(
+            self.job_name, ModelArtifacts={"S3ModelArtifacts": artifacts}
+        )
+        return self._ending
+
+    def _make_hosts(self) -> dict[str, Path]:
+        """Each host's ``/opt/ml``, with the channels that aren't pipes."""
+        count = self.job["ResourceConfig"].get("InstanceCount", 1)
+        hosts = [f"algo-{i + 1}" for i in range(count)]
+        bases = {host: self._directory / host for host in hosts}
+        self._objects = {
+            channel.name: channel.objects(self._parts.clients)
+            for channel in self._channels
+        }
+        for index, (host, base) in enumerate(bases.items()):
+            make_directories(base, self.job, self._channels, hosts, host)
+            for channel in self._channels:
+                if channel.mode == "Pipe":
+                    continue
+                directory = base / "input" / "data" / channel.name
+                directory.mkdir()
+                objects = self._objects[channel.name]
+                for entry in channel.shard(objects, index, count):
+                    self._parts.clients.download(entry.source, directory / entry.path)
+        return bases
+
+    def _train(self, bases: Mapping[str, Path]) -> dict[str, int]:
+        """Run the containers; gives their exit statuses, by host."""
+        with contextlib.ExitStack() as stack:
+            self._sync_checkpoints(bases, stack)
+            self._feed_pipes(bases, stack)
+            streams = self._log_streams(bases)
+            for stream in streams.values():
+                stack.callback(stream.close)
+            started_hosts = TrainingHosts.started(
+                self._parts, self._image, self.job, bases, self._channels
+            )
+            hosts = stack.enter_context(started_hosts)
+
+            started = time.time()
+            # An interrupted job started when its first attempt did.
+            first_started = self.job.setdefault("TrainingStartTime", started)
+            self.descriptions.set(self.job_name, TrainingStartTime=first_started)
+            with self._lock:
+                self._running = hosts
+                if self._ending is not None:
+                    hosts.terminate()
+            self._limit_time(stack)
+            statuses = hosts.run(streams, self._metrics.read)
+            with self._lock:
+                self._running = None
+            self._seconds += time.time() - started
+        return statuses
+
+    def _sync_checkpoints(
+        self, bases: Mapping[str, Path], stack: contextlib.ExitStack
+    ) -> None:
+        """Keep every host's checkpoints and S3 the same until the stack is closed."""
+        if "CheckpointConfig" not in self.job:
+            return
+        remote = parse_s3_uri(self.job["CheckpointConfig"]["S3Uri"])
+        for base in bases.values():
+            directory = checkpoints_on_host(base)
+            sync = CheckpointSync(self._parts.clients, remote, directory)
+            sync.restore()
+            sync.start()
+            stack.callback(sync.stop)
+
+    def _feed_pipes(
+        self, bases: Mapping[str, Path], stack: contextlib.ExitStack
+    ) -> None:
+        """Feed every host's pipes until the stack is closed."""
+        for index, base in enumerate(bases.values()):
+            for channel in self._channels:
+                if channel.mode != "Pipe":
+                    continue
+                shard = channel.shard(self._objects[channel.name], index, len(bases))
+                data_dir = base / "input" / "data"
+                feeder = PipeFeeder(self._parts.clients, channel, shard, data_dir)
+                feeder.start()
+                stack.callback(feeder.stop)
+
+    def _limit_time(self, stack: contextlib.ExitStack) -> None:
+        """End the containers when the time of the job's StoppingCondition is up."""
+        condition = self.job["StoppingCondition"]
+        runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS)
+        limits = {Ending.MAX_RUNTIME: runtime - self._seconds}
+        if "MaxWaitTimeInSeconds" in condition:
+            waited = time.time() - self.job["CreationTime"]
+            limits[Ending.MAX_WAIT] = condition["MaxWaitTimeInSeconds"] - waited
+        for ending, seconds in limits.items():
+            timer = threading.Timer(max(0, seconds), self.end, [ending])
+            timer.daemon = True
+            timer.start()
+            stack.callback(timer.cancel)
+
+    def _log_streams(self, bases: Mapping[str, Path]) -> dict[str, LogStream]:
+        """A new stream for each host; a further attempt has further streams."""
+        now = int(time.time())
+        return {
+            host: LogStream(
+                self._parts.clients, LOG_GROUP, f"{self.job_name}/{host}-{now}"
+            )
+            for host in bases
+        }
+
+    def _upload(self, bases: Mapping[str, Path], directory: str, archive: str) -> str:
+        """Upload what all hosts have in a directory; gives the address in S3."""
+        config = self.job["OutputDataConfig"]
+        key = config.get("KmsKeyId")
+        folder = parse_s3_uri(config["S3OutputPath"]) / f"{self.job_name}/output"
+        directories = [base / directory for base in bases.values()]
+        if config.get("CompressionType") == "NONE":
+            folder /= Path(directory).name
+            return upload_files(self._parts.clients, directories, folder, key)
+        return upload_archive(
+            self._parts.clients,
+            directories,
+            self._directory / archive,
+            folder,
+            even_if_empty=directory == "model",
+            key=key,
+        )
+
+    def _enter(self, secondary: str, message: str) -> None:
+        """Begin a state on the way."""
+
+        def change(description: Description) -> None:
+            _add_transition(description, secondary, message)
+            # A job that is Stopping goes on to say so.
+            if description["TrainingJobStatus"] == "InProgress":
+                description["SecondaryStatus"] = secondary
+
+        self.descriptions.update(self.job_name, change)
+
+
+def _add_transition(
+    description: Description, secondary: str, message: str
+) -> dict[str, Any]:
+    """Note that a state begins now, and the one before it ends."""
+    now = time.time()
+    transitions = description["SecondaryStatusTransitions"]
+    if transitions:
+        transitions[-1]["EndTime"] = now
+    transition = {"Status": secondary, "StartTime": now, "StatusMessage": message}
+    transitions.append(transition)
+    return transition

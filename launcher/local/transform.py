@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import shutil
 import threading
 import time
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -27,11 +30,57 @@ from launcher.local.jobs import JobRun, Jobs
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_container import container_of, is_multi_model
 from launcher.local.operation import Parameters, Result
-from launcher.local.payloads import PayloadSplitter
 from launcher.local.service_clients import parse_s3_uri
 from launcher.local.serving_container import Question, ServingContainer
 from launcher.local.stack_parts import StackParts
 from movielens.json_text import parse_json
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadSplitter:
+    r"""The rules of one job.
+
+    Attributes:
+        by_line: whether objects are split at line ends (SplitType ``Line``).
+        many_lines: whether a body holds as many lines as fit (BatchStrategy
+            ``MultiRecord``), or one.
+        max_bytes: of a body; 0 is no limit.
+
+    Example:
+        >>> list(PayloadSplitter(True, True, max_bytes=8).split(b"1,2\n3,4\n5,6\n"))
+        [b'1,2\n3,4\n', b'5,6\n']
+    """
+
+    by_line: bool
+    many_lines: bool
+    max_bytes: int
+
+    def split(self, data: bytes) -> Iterator[bytes]:
+        """The bodies, in order; lines keep their ends.
+
+        Raises:
+            FailureReasonError: if a line, or an object that isn't split, is too long.
+        """
+        # A line ends in LF; bytes.splitlines would also split at a CR alone.
+        pieces = io.BytesIO(data).readlines() if self.by_line else [data]
+        gathered: list[bytes] = []
+        size = 0
+        for piece in pieces:
+            if self.max_bytes and len(piece) > self.max_bytes:
+                raise FailureReasonError(
+                    "ClientError: the payload is larger than MaxPayloadInMB: "
+                    "split the object by line, or allow more"
+                )
+            is_full = self.max_bytes and size + len(piece) > self.max_bytes
+            if gathered and (is_full or not self.many_lines):
+                yield b"".join(gathered)
+                gathered = []
+                size = 0
+            gathered.append(piece)
+            size += len(piece)
+        if gathered:
+            yield b"".join(gathered)
+
 
 TRANSFORM_JOB = ResourceKind(
     noun="transform-job",

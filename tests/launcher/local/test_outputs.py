@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from launcher.local.errors import REASON_CHARACTERS
-from launcher.local.outputs import failure_reason
+from launcher.local.opt_ml import failure_reason
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher.local.errors import FailureReasonError
-from launcher.local.payloads import PayloadSplitter
+from launcher.local.transform import PayloadSplitter
 
 LINES = st.lists(st.from_regex(rb"[^\r\n]{0,8}\n", fullmatch=True))
 
