@@ -120,8 +120,7 @@ class Autoscaling(threading.Thread):
         for policy in policies:
             count = self._wanted(policy, deployment, variant, per_minute)
             if count is not None:
-                grows = count > variant.count
-                has_cooled = self._has_cooled(policy, resource, grows=grows)
+                has_cooled = self._has_cooled(policy, resource, count, variant)
                 wanted.append(count if has_cooled else variant.count)
         count = max(wanted, default=variant.count)
         count = min(max(count, target["MinCapacity"]), target["MaxCapacity"])
@@ -166,12 +165,13 @@ class Autoscaling(threading.Thread):
         return wanted
 
     def _has_cooled(
-        self, policy: Mapping[str, Any], resource: str, *, grows: bool
+        self, policy: Mapping[str, Any], resource: str, count: int, variant: Variant
     ) -> bool:
         """Whether a policy may change the number so soon after the last change."""
         if policy["PolicyType"] == "StepScaling":
             seconds = policy[_STEP].get("Cooldown", 0)
         else:
+            grows = count > variant.count
             member = "ScaleOutCooldown" if grows else "ScaleInCooldown"
             seconds = policy[_TRACKING].get(member, _COOLDOWN_SECONDS)
         changed = self._changed.get(resource)

@@ -25,29 +25,35 @@ class ResourceKind:
 
     Attributes:
         noun: its name in an ARN, such as ``training-job``.
-        prefix: of the members of its requests, such as ``TrainingJob``.
-        summaries: the member of a List operation's result with the summaries.
-        absent: what the service says if there is no resource of a name; ``{arn}`` and
-            ``{name}`` are filled in.
+        listed: the end of the name of the List operation's member with the summaries.
+        absent: what the service says if there is no resource of a name; ``{noun}``,
+            ``{arn}`` and ``{name}`` are filled in.
         present: what it says if a name is taken, likewise.
         busy: what it says if the status isn't one for a request, likewise.
         absent_code: the error code that goes with ``absent``.
         present_code: the error code that goes with ``present``.
-        has_status: whether resources of this kind ever change.
         summarized: members of a summary besides name, ARN, times and status. A list can
             be filtered by their values.
     """
 
     noun: str
-    prefix: str
-    summaries: str
-    absent: str
-    present: str
+    listed: str = "s"
+    absent: str = 'Could not find {noun} "{arn}".'
+    present: str = 'Cannot create already existing {noun} "{arn}".'
     busy: str = "The request was rejected because {name} is in status {status}."
     absent_code: str = "ValidationException"
     present_code: str = "ValidationException"
-    has_status: bool = True
     summarized: tuple[str, ...] = ()
+
+    @property
+    def prefix(self) -> str:
+        """Of the members of its requests, such as ``TrainingJob``."""
+        return "".join(word.capitalize() for word in self.noun.split("-"))
+
+    @property
+    def summaries(self) -> str:
+        """The member of a List operation's result with the summaries."""
+        return f"{self.prefix}{self.listed}"
 
     @property
     def name(self) -> str:
@@ -101,14 +107,13 @@ class Descriptions:
         name = members[self.kind.name]
         arn = self.arn_of(name)
         now = time.time()
+        times = {"CreationTime": now, "LastModifiedTime": now}
         description = copy.deepcopy(dict(members))
         tags = description.pop("Tags", [])
-        description |= {self.kind.arn: arn, "CreationTime": now}
-        if self.kind.has_status:
-            description["LastModifiedTime"] = now
+        description |= {self.kind.arn: arn, **times}
         with self._lock:
             if name in self._by_name:
-                message = self.kind.present.format(arn=arn, name=name)
+                message = self._filled_in(self.kind.present, name)
                 raise RefusedError(self.kind.present_code, message)
             self._tags.put(arn, tags)
             self._by_name[name] = description
@@ -123,7 +128,7 @@ class Descriptions:
         name = name.removeprefix(self._arns)
         with self._lock:
             if name not in self._by_name:
-                message = self.kind.absent.format(arn=self.arn_of(name), name=name)
+                message = self._filled_in(self.kind.absent, name)
                 raise RefusedError(self.kind.absent_code, message)
             return copy.deepcopy(self._by_name[name])
 
@@ -136,9 +141,13 @@ class Descriptions:
         found = self.get(name)
         status = found[self.kind.status]
         if status not in statuses:
-            arn = found[self.kind.arn]
-            raise invalid(self.kind.busy.format(name=name, arn=arn, status=status))
+            raise invalid(self._filled_in(self.kind.busy, name, status))
         return found
+
+    def _filled_in(self, text: str, name: str, status: str = "") -> str:
+        noun = self.kind.noun.replace("-", " ")
+        arn = self.arn_of(name)
+        return text.format(noun=noun, arn=arn, name=name, status=status)
 
     def update(self, name: str, change: Callable[[Description], None]) -> None:
         """Change a description in place; nothing happens if it is gone."""

@@ -293,14 +293,7 @@ class Deployment:
         )
 
 
-ENDPOINT = ResourceKind(
-    noun="endpoint",
-    prefix="Endpoint",
-    summaries="Endpoints",
-    absent='Could not find endpoint "{arn}".',
-    present='Cannot create already existing endpoint "{arn}".',
-    busy='Cannot update in-progress endpoint "{arn}".',
-)
+ENDPOINT = ResourceKind("endpoint", busy='Cannot update in-progress endpoint "{arn}".')
 
 
 class Endpoints:

@@ -119,27 +119,21 @@ def body_of(request: Request) -> bytes:
     return body
 
 
+@dataclass(frozen=True, slots=True)
 class Gateway:
     """A WSGI application.
 
-    Args:
+    Attributes:
         settings: of the stack.
         moto: answers what we don't.
-        region: gives what a region has, by its name.
+        region_of: gives what a region has, by its name.
         check_access: returns if a call is allowed.
     """
 
-    def __init__(
-        self,
-        settings: StackSettings,
-        moto: WsgiApplication,
-        region: Callable[[str], Region],
-        check_access: Callable[[Call, Request], None],
-    ) -> None:
-        self._settings = settings
-        self._moto = moto
-        self._region = region
-        self._check_access = check_access
+    settings: StackSettings
+    moto: WsgiApplication
+    region_of: Callable[[str], Region]
+    check_access: Callable[[Call, Request], None]
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -163,10 +157,10 @@ class Gateway:
 
     def _respond(self, request: Request) -> Response:
         if request.path == HEALTH:
-            return Response(self._settings.identity)
-        call = Call.of(request, self._settings.region)
-        self._check_access(call, request)
-        region = self._region(call.region)
+            return Response(self.settings.identity)
+        call = Call.of(request, self.settings.region)
+        self.check_access(call, request)
+        region = self.region_of(call.region)
         for pattern, route in region.routes.items():
             match = re.fullmatch(pattern, f"{request.method} {request.path}")
             if match is not None:
@@ -177,7 +171,7 @@ class Gateway:
             result = self._operate(region, call, request)
             if result is not None:
                 return Response(json.dumps(result), content_type=_JSON)
-        response = Response.from_app(self._moto, request.environ)
+        response = Response.from_app(self.moto, request.environ)
         if call.service == "ecr":
             return self._with_our_registry(response, call.region)
         return response
@@ -200,8 +194,8 @@ class Gateway:
 
     def _with_our_registry(self, response: Response, region: str) -> Response:
         """The response with our registry in place of AWS's, which moto names."""
-        aws_host = self._settings.ecr_host(region).encode()
-        our_host = self._settings.registry.encode()
+        aws_host = self.settings.ecr_host(region).encode()
+        our_host = self.settings.registry.encode()
         response.set_data(response.get_data().replace(aws_host, our_host))
         return response
 

@@ -63,14 +63,14 @@ class JobRun(threading.Thread, ABC):
         self.descriptions.update(self.job_name, change)
 
 
-class Jobs:
+class Jobs(ABC):
     """The jobs of one kind.
 
     Attributes:
         parts: of the stack.
         descriptions: of the jobs.
         runs: the thread of each job.
-        operations: all but Create.
+        operations: those that all kinds have.
     """
 
     def __init__(self, parts: StackParts, kind: ResourceKind) -> None:
@@ -79,21 +79,30 @@ class Jobs:
         self.runs: dict[str, JobRun] = {}
         self.operations: dict[str, Operation] = {
             **self.descriptions.operations,
+            f"Create{kind.prefix}": self.create,
             f"Stop{kind.prefix}": self.stop,
             f"Delete{kind.prefix}": self.delete,
         }
 
+    @abstractmethod
+    def create(self, parameters: Parameters) -> Result:
+        """Check a request, and run the job.
+
+        Raises:
+            RefusedError: if the request isn't one that can be run.
+        """
+
     def begin(
         self,
+        new_run: Callable[[Descriptions, str], JobRun],
         parameters: Parameters,
-        new_run: Callable[[str], JobRun],
         **members: Any,
     ) -> Result:
         """Describe a job and run it.
 
         Args:
-            parameters: of the request.
             new_run: gives what runs the job of a name.
+            parameters: of the request.
             members: of the description, beside the request's.
 
         Raises:
@@ -103,7 +112,7 @@ class Jobs:
         name = parameters[kind.name]
         described = {**parameters, kind.status: "InProgress", **members}
         result = self.descriptions.add(described)
-        self.runs[name] = new_run(name)
+        self.runs[name] = new_run(self.descriptions, name)
         self.runs[name].start()
         return result
 

@@ -19,21 +19,11 @@ from launcher.local.moto_tables import check_role
 from launcher.local.operation import Operation, Parameters, Result
 from launcher.local.stack_parts import StackParts
 
-MODEL = ResourceKind(
-    noun="model",
-    prefix="Model",
-    summaries="Models",
-    absent='Could not find model "{arn}".',
-    present='Cannot create already existing model "{arn}".',
-    has_status=False,
-)
+MODEL = ResourceKind("model")
 ENDPOINT_CONFIG = ResourceKind(
-    noun="endpoint-config",
-    prefix="EndpointConfig",
-    summaries="EndpointConfigs",
+    "endpoint-config",
     absent='Could not find endpoint configuration "{arn}".',
     present='Cannot create already existing endpoint configuration "{arn}".',
-    has_status=False,
 )
 
 

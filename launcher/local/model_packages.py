@@ -13,16 +13,14 @@ from launcher.local.stack_parts import StackParts
 
 GROUP = ResourceKind(
     noun="model-package-group",
-    prefix="ModelPackageGroup",
-    summaries="ModelPackageGroupSummaryList",
+    listed="SummaryList",
     absent="ModelPackageGroup {arn} does not exist.",
     present="Model Package Group already exists: {arn}",
     summarized=("ModelPackageGroupDescription",),
 )
 PACKAGE = ResourceKind(
     noun="model-package",
-    prefix="ModelPackage",
-    summaries="ModelPackageSummaryList",
+    listed="SummaryList",
     absent="ModelPackage {arn} does not exist.",
     present="Model Package already exists: {arn}",
     summarized=(

@@ -27,7 +27,10 @@ def find_role(name: str) -> Role | None:
 def find_key(name: str, region: str) -> Key | None:
     """The KMS key of an ID, an ARN or an alias, if there is one."""
     kms = kms_backends[ACCOUNT][region]
-    return kms.keys.get(kms.any_id_to_key_id(name))
+    key_id = name.rpartition(":")[2].removeprefix("key/")
+    if key_id.startswith("alias/"):
+        key_id = kms.get_key_id_from_alias(key_id) or ""
+    return kms.keys.get(key_id)
 
 
 def check_role(arn: str) -> None:

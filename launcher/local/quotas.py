@@ -38,10 +38,9 @@ class Quotas:
         model = botocore.session.get_session().get_service_model("sagemaker")
         values = {}
         for use, shape in _INSTANCE_TYPES.items():
-            for instance_type in model.shape_for(shape).enum:
-                is_accelerated = _ACCELERATED.match(instance_type)
-                name = f"{instance_type} for {use}"
-                values[name] = 0 if is_accelerated else _INSTANCES
+            for each in model.shape_for(shape).enum:
+                is_accelerated = _ACCELERATED.match(each)
+                values[f"{each} for {use}"] = 0 if is_accelerated else _INSTANCES
         return values
 
     def check(self, instance_type: str, use: str, count: int) -> None:
@@ -56,8 +55,7 @@ class Quotas:
             raise RefusedError(
                 "ResourceLimitExceeded",
                 f"The account-level service limit '{name}' is {limit} Instances, "
-                f"and the request is for {count} Instances. Please use AWS Service "
-                "Quotas to request an increase for this quota.",
+                f"and the request is for {count} Instances.",
             )
 
     def _list(self, parameters: Parameters) -> Result:

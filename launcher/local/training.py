@@ -20,39 +20,33 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from launcher.local.checkpoint_sync import CheckpointSync
 from launcher.local.cloudwatch import TRAINING_JOBS
 from launcher.local.descriptions import Description, Descriptions, ResourceKind
 from launcher.local.errors import FailureReasonError, invalid
-from launcher.local.input_channels import InputChannel, InputObject, channels_of
+from launcher.local.input_channels import InputChannel, channels_of
 from launcher.local.jobs import JobRun, Jobs
 from launcher.local.log_metrics import LogMetrics
-from launcher.local.log_stream import LogStream
 from launcher.local.moto_tables import check_role
 from launcher.local.operation import Parameters, Result
 from launcher.local.opt_ml import (
-    checkpoints_on_host,
     failure_reason,
-    make_directories,
     upload_archive,
     upload_files,
 )
-from launcher.local.pipe_feeder import PipeFeeder
 from launcher.local.service_clients import parse_s3_uri
 from launcher.local.stack_parts import StackParts
-from launcher.local.training_hosts import TrainingHosts
+from launcher.local.training_hosts import TrainingHost, TrainingHosts
 
 TRAINING_JOB = ResourceKind(
     noun="training-job",
-    prefix="TrainingJob",
-    summaries="TrainingJobSummaries",
+    listed="Summaries",
     absent="Requested resource not found.",
-    present="Training job names must be unique within an AWS account and region, and "
-    "a training job with this name already exists ({arn})",
+    present="Training job names must be unique, and {arn} already exists.",
     present_code="ResourceInUse",
     summarized=("TrainingEndTime", "SecondaryStatus"),
 )
@@ -68,7 +62,6 @@ class TrainingJobs(Jobs):
 
     def __init__(self, parts: StackParts) -> None:
         super().__init__(parts, TRAINING_JOB)
-        self.operations["CreateTrainingJob"] = self.create
 
     def create(self, parameters: Parameters, **members: Any) -> Result:
         """Check a request, and run the job.
@@ -81,13 +74,9 @@ class TrainingJobs(Jobs):
             RefusedError: if the request isn't one that can be run.
         """
         image = self.check(parameters)
-
-        def new_run(name: str) -> TrainingRun:
-            return TrainingRun(self.parts, self.descriptions, name, image)
-
         return self.begin(
+            partial(TrainingRun, self.parts, image),
             {**dict.fromkeys(_FLAGS, False), **parameters},
-            new_run,
             **members,
             SecondaryStatus="Starting",
             SecondaryStatusTransitions=[],
@@ -180,7 +169,6 @@ def _check_spot(parameters: Parameters) -> None:
         )
 
 
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 DEFAULT_RUNTIME_SECONDS = 86_400
 
 
@@ -203,29 +191,19 @@ class Ending(enum.Enum):
         "Spot capacity was taken back; the job goes on when there is some again",
     )
 
-    @property
-    def secondary_status(self) -> str:
-        """SecondaryStatus of the job."""
-        return self.value[0]
-
-    @property
-    def message(self) -> str:
-        """The StatusMessage that goes with it."""
-        return self.value[1]
-
 
 class TrainingRun(JobRun):
     """Runs a job.
 
     Args:
         parts: of the stack.
+        image: by the engine's name.
         descriptions: where the job's description is kept.
         name: the job's.
-        image: by the engine's name.
     """
 
     def __init__(
-        self, parts: StackParts, descriptions: Descriptions, name: str, image: str
+        self, parts: StackParts, image: str, descriptions: Descriptions, name: str
     ) -> None:
         super().__init__(descriptions, name)
         self._image = image
@@ -234,8 +212,6 @@ class TrainingRun(JobRun):
         definitions = self.job["AlgorithmSpecification"].get("MetricDefinitions", [])
         self._metrics = LogMetrics(definitions, self._record)
         self._directory = parts.settings.work / "jobs" / name
-        # Those of each channel, listed anew by each attempt.
-        self._objects: dict[str, list[InputObject]] = {}
         # In which containers ran, over all attempts.
         self._seconds = 0.0
         # The lock is for these two, which other threads read and change.
@@ -266,9 +242,11 @@ class TrainingRun(JobRun):
         """Make attempts until one isn't interrupted."""
         try:
             while (ending := self._attempt()) is Ending.INTERRUPTED:
-                self._enter(ending.secondary_status, ending.message)
+                self._enter(*ending.value)
                 with self._lock:
-                    self._ending = None
+                    # It may have been stopped since.
+                    if self._ending is Ending.INTERRUPTED:
+                        self._ending = None
         finally:
             shutil.rmtree(self._directory, ignore_errors=True)
         return "Completed" if ending is None else "Stopped"
@@ -299,18 +277,19 @@ class TrainingRun(JobRun):
 
         self._enter("Downloading", "Downloading input data")
         shutil.rmtree(self._directory, ignore_errors=True)
-        bases = self._make_hosts()
+        hosts = self._make_hosts()
         if self._ending is not None:
             return self._ending
 
         self._enter(
             "Training", "Training image download completed. Training in progress."
         )
-        statuses = self._train(bases)
+        statuses = self._train(hosts)
         if self._ending is Ending.INTERRUPTED:
             return self._ending
 
         self._enter("Uploading", "Uploading generated training model")
+        bases = {host.name: host.base for host in hosts}
         self._upload(bases, "output/data", "output.tar.gz")
         failed = {host: status for host, status in statuses.items() if status}
         # A job that is stopped keeps what it wrote in the time that it had.
@@ -322,82 +301,41 @@ class TrainingRun(JobRun):
         )
         return self._ending
 
-    def _make_hosts(self) -> dict[str, Path]:
-        """Each host's ``/opt/ml``, with the channels that aren't pipes."""
+    def _make_hosts(self) -> list[TrainingHost]:
         count = self.job["ResourceConfig"].get("InstanceCount", 1)
-        hosts = [f"algo-{i + 1}" for i in range(count)]
-        bases = {host: self._directory / host for host in hosts}
-        self._objects = {
-            channel.name: channel.objects(self._parts.clients)
-            for channel in self._channels
-        }
-        for index, (host, base) in enumerate(bases.items()):
-            make_directories(base, self.job, self._channels, hosts, host)
-            for channel in self._channels:
-                if channel.mode == "Pipe":
-                    continue
-                directory = base / "input" / "data" / channel.name
-                directory.mkdir()
-                objects = self._objects[channel.name]
-                for entry in channel.shard(objects, index, count):
-                    self._parts.clients.download(entry.source, directory / entry.path)
-        return bases
+        names = [f"algo-{i + 1}" for i in range(count)]
+        listed = [(each, each.objects(self._parts.clients)) for each in self._channels]
+        hosts = []
+        for index, name in enumerate(names):
+            shards = [
+                (channel, channel.shard(objects, index, count))
+                for channel, objects in listed
+            ]
+            base = self._directory / name
+            hosts.append(TrainingHost(self._parts, self.job, name, base, shards))
+            hosts[-1].prepare(names)
+        return hosts
 
-    def _train(self, bases: Mapping[str, Path]) -> dict[str, int]:
+    def _train(self, hosts: Sequence[TrainingHost]) -> dict[str, int]:
         """Run the containers; gives their exit statuses, by host."""
         with contextlib.ExitStack() as stack:
-            self._sync_checkpoints(bases, stack)
-            self._feed_pipes(bases, stack)
-            streams = self._log_streams(bases)
-            for stream in streams.values():
-                stack.callback(stream.close)
-            started_hosts = TrainingHosts.started(
-                self._parts, self._image, self.job, bases, self._channels
+            running = stack.enter_context(
+                TrainingHosts.started(self._parts, self._image, hosts)
             )
-            hosts = stack.enter_context(started_hosts)
-
             started = time.time()
             # An interrupted job started when its first attempt did.
             first_started = self.job.setdefault("TrainingStartTime", started)
             self.descriptions.set(self.job_name, TrainingStartTime=first_started)
             with self._lock:
-                self._running = hosts
+                self._running = running
                 if self._ending is not None:
-                    hosts.terminate()
+                    running.terminate()
             self._limit_time(stack)
-            statuses = hosts.run(streams, self._metrics.read)
+            statuses = running.run(self._metrics.read)
             with self._lock:
                 self._running = None
             self._seconds += time.time() - started
         return statuses
-
-    def _sync_checkpoints(
-        self, bases: Mapping[str, Path], stack: contextlib.ExitStack
-    ) -> None:
-        """Keep every host's checkpoints and S3 the same until the stack is closed."""
-        if "CheckpointConfig" not in self.job:
-            return
-        remote = parse_s3_uri(self.job["CheckpointConfig"]["S3Uri"])
-        for base in bases.values():
-            directory = checkpoints_on_host(base)
-            sync = CheckpointSync(self._parts.clients, remote, directory)
-            sync.restore()
-            sync.start()
-            stack.callback(sync.stop)
-
-    def _feed_pipes(
-        self, bases: Mapping[str, Path], stack: contextlib.ExitStack
-    ) -> None:
-        """Feed every host's pipes until the stack is closed."""
-        for index, base in enumerate(bases.values()):
-            for channel in self._channels:
-                if channel.mode != "Pipe":
-                    continue
-                shard = channel.shard(self._objects[channel.name], index, len(bases))
-                data_dir = base / "input" / "data"
-                feeder = PipeFeeder(self._parts.clients, channel, shard, data_dir)
-                feeder.start()
-                stack.callback(feeder.stop)
 
     def _limit_time(self, stack: contextlib.ExitStack) -> None:
         """End the containers when the time of the job's StoppingCondition is up."""
@@ -412,16 +350,6 @@ class TrainingRun(JobRun):
             timer.daemon = True
             timer.start()
             stack.callback(timer.cancel)
-
-    def _log_streams(self, bases: Mapping[str, Path]) -> dict[str, LogStream]:
-        """A new stream for each host; a further attempt has further streams."""
-        now = int(time.time())
-        return {
-            host: LogStream(
-                self._parts.clients, LOG_GROUP, f"{self.job_name}/{host}-{now}"
-            )
-            for host in bases
-        }
 
     def _upload(self, bases: Mapping[str, Path], directory: str, archive: str) -> str:
         """Upload what all hosts have in a directory; gives the address in S3."""

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -84,11 +85,9 @@ class PayloadSplitter:
 
 TRANSFORM_JOB = ResourceKind(
     noun="transform-job",
-    prefix="TransformJob",
-    summaries="TransformJobSummaries",
+    listed="Summaries",
     absent="Could not find requested job with name: {name}",
-    present="Job name must be unique within an AWS account and region, and a job with "
-    "this name already exists ({arn})",
+    present="Job name must be unique, and {arn} already exists.",
     absent_code="ResourceNotFound",
     present_code="ResourceInUse",
     summarized=("TransformEndTime", "FailureReason"),
@@ -109,9 +108,9 @@ class TransformJobs(Jobs):
     def __init__(self, parts: StackParts, catalog: ModelCatalog) -> None:
         super().__init__(parts, TRANSFORM_JOB)
         self._catalog = catalog
-        self.operations["CreateTransformJob"] = self._create
 
-    def _create(self, parameters: Parameters) -> Result:
+    def create(self, parameters: Parameters) -> Result:
+        """Check a request, and run the job."""
         model = self._catalog.models.get(parameters["ModelName"])
         if is_multi_model(container_of(model)):
             raise invalid("a multi-model container can't be used for batch transform")
@@ -121,10 +120,7 @@ class TransformJobs(Jobs):
             resources["InstanceType"], "transform job usage", resources["InstanceCount"]
         )
 
-        def new_run(name: str) -> TransformRun:
-            return TransformRun(self.parts, self._catalog, self.descriptions, name)
-
-        return self.begin(parameters, new_run)
+        return self.begin(partial(TransformRun, self.parts, self._catalog), parameters)
 
 
 class TransformRun(JobRun):

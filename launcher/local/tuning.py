@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -30,11 +31,9 @@ from launcher.validate import validate
 
 TUNING_JOB = ResourceKind(
     noun="hyper-parameter-tuning-job",
-    prefix="HyperParameterTuningJob",
-    summaries="HyperParameterTuningJobSummaries",
+    listed="Summaries",
     absent="Amazon SageMaker can't find a tuning job with the name {name}.",
-    present="Hyperparameter tuning job names must be unique within an AWS account and "
-    "region, and a job with this name already exists ({arn})",
+    present="Tuning job names must be unique, and {arn} already exists.",
     absent_code="ResourceNotFound",
     present_code="ResourceInUse",
     summarized=(
@@ -65,10 +64,7 @@ _ONLY_FOR_TUNING = (
     "StaticHyperParameters",
     "HyperParameterTuningResourceConfig",
 )
-_ALL_FAILED = (
-    "All training jobs failed. Please take a look at the training jobs failures to get "
-    "more details."
-)
+_ALL_FAILED = "All training jobs failed. Please take a look at their failures."
 
 _log = logging.getLogger(__name__)
 
@@ -79,12 +75,11 @@ class TuningJobs(Jobs):
     def __init__(self, parts: StackParts, training: TrainingJobs) -> None:
         super().__init__(parts, TUNING_JOB)
         self._training = training
-        self.operations |= {
-            "CreateHyperParameterTuningJob": self._create,
-            "ListTrainingJobsForHyperParameterTuningJob": self._list_training,
-        }
+        listing = "ListTrainingJobsForHyperParameterTuningJob"
+        self.operations[listing] = self._list_training
 
-    def _create(self, parameters: Parameters) -> Result:
+    def create(self, parameters: Parameters) -> Result:
+        """Check a request, and run the job."""
         _check(parameters)
         requests = training_requests(parameters)
         self._check_training(requests[0])
@@ -95,12 +90,9 @@ class TuningJobs(Jobs):
             "TrainingJobEarlyStoppingType": "Off",
         }
 
-        def new_run(name: str) -> TuningRun:
-            return TuningRun(self._training, self.descriptions, name, requests)
-
         return self.begin(
+            partial(TuningRun, self._training, requests),
             {**parameters, "HyperParameterTuningJobConfig": config},
-            new_run,
             Strategy="Random",
             ResourceLimits=config["ResourceLimits"],
             TrainingJobStatusCounters={},
@@ -165,11 +157,10 @@ def training_requests(tuning_job: Mapping[str, Any]) -> list[dict[str, Any]]:
         common["ResourceConfig"] = resources
     if "Tags" in tuning_job:
         common["Tags"] = tuning_job["Tags"]
+    metric = config["HyperParameterTuningJobObjective"]["MetricName"]
     fixed = {
         **definition.get("StaticHyperParameters", {}),
-        OBJECTIVE_HYPERPARAMETER: config["HyperParameterTuningJobObjective"][
-            "MetricName"
-        ],
+        OBJECTIVE_HYPERPARAMETER: metric,
     }
     draws = random_draws(config["ParameterRanges"], config.get("RandomSeed", name))
     n_jobs = config["ResourceLimits"].get("MaxNumberOfTrainingJobs", 1)
@@ -188,17 +179,17 @@ class TuningRun(JobRun):
 
     Args:
         training: creates the training jobs.
+        requests: for all training jobs.
         descriptions: where the tuning job's description is kept.
         name: the tuning job's.
-        requests: for all training jobs.
     """
 
     def __init__(
         self,
         training: TrainingJobs,
+        requests: Sequence[Parameters],
         descriptions: Descriptions,
         name: str,
-        requests: Sequence[Parameters],
     ) -> None:
         super().__init__(descriptions, name)
         self._training = training
@@ -207,6 +198,7 @@ class TuningRun(JobRun):
         config = self.job["HyperParameterTuningJobConfig"]
         self._objective = config["HyperParameterTuningJobObjective"]
         self._limits = config["ResourceLimits"]
+        self._fixed = self.job["TrainingJobDefinition"].get("StaticHyperParameters", {})
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -289,25 +281,18 @@ class TuningRun(JobRun):
     def _summary(self, job: Description) -> dict[str, Any]:
         """The summary of a training job; with its objective if it completed."""
         summary = {member: job[member] for member in _SUMMARIZED if member in job}
-        fixed = self.job["TrainingJobDefinition"].get("StaticHyperParameters", {})
         summary["TunedHyperParameters"] = {
             name: value
             for name, value in job["HyperParameters"].items()
-            if name not in fixed and name != OBJECTIVE_HYPERPARAMETER
+            if name not in self._fixed and name != OBJECTIVE_HYPERPARAMETER
         }
-        metrics = {
-            metric["MetricName"]: metric["Value"]
-            for metric in job.get("FinalMetricDataList", [])
-        }
-        name = self._objective["MetricName"]
-        status = job["TrainingJobStatus"]
-        if status == "Completed" and name in metrics:
-            summary["ObjectiveStatus"] = "Succeeded"
-            summary[_FINAL_METRIC] = {**self._objective, "Value": metrics[name]}
-        elif status in UNDER_WAY:
-            summary["ObjectiveStatus"] = "Pending"
-        else:
-            summary["ObjectiveStatus"] = "Failed"
+        is_running = job["TrainingJobStatus"] in UNDER_WAY
+        summary["ObjectiveStatus"] = "Pending" if is_running else "Failed"
+        for metric in job.get("FinalMetricDataList", []):
+            is_objective = metric["MetricName"] == self._objective["MetricName"]
+            if is_objective and job["TrainingJobStatus"] == "Completed":
+                summary["ObjectiveStatus"] = "Succeeded"
+                summary[_FINAL_METRIC] = {**self._objective, "Value": metric["Value"]}
         return summary
 
     def _jobs(self) -> list[Description]:

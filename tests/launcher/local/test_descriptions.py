@@ -12,8 +12,7 @@ from launcher.local.tags import Tags
 
 JOB = ResourceKind(
     noun="toy-job",
-    prefix="ToyJob",
-    summaries="ToyJobSummaries",
+    listed="Summaries",
     absent="no job {name}",
     present="{arn} is taken",
     absent_code="ResourceNotFound",
