@@ -33,10 +33,7 @@ class CheckpointSync:
     def restore(self) -> None:
         """Download what S3 has, before the container starts."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        folder = self._remote / ""
-        for found in self._clients.objects(folder):
-            name = found.key.removeprefix(folder.key)
-            self._clients.download(found, self._directory / name)
+        self._clients.download_folder(self._remote / "", self._directory)
         self._synced = self._local_files()
 
     def start(self) -> None:

@@ -5,6 +5,7 @@ changed by requests and by running jobs at the same time.
 from __future__ import annotations
 
 import copy
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -205,25 +206,21 @@ class Descriptions:
         return page(summaries, parameters, self.kind.summaries)
 
     def _is_wanted(self, entry: Description, parameters: Parameters) -> bool:
-        filters: dict[str, Callable[[Any], bool]] = {
-            "NameContains": lambda text: text.lower() in entry[self.kind.name].lower(),
-            "StatusEquals": lambda status: entry[self.kind.status] == status,
-            "CreationTimeAfter": lambda when: entry["CreationTime"] >= when,
-            "CreationTimeBefore": lambda when: entry["CreationTime"] <= when,
-            "LastModifiedTimeAfter": lambda when: entry["LastModifiedTime"] >= when,
-            "LastModifiedTimeBefore": lambda when: entry["LastModifiedTime"] <= when,
+        kind = self.kind
+        contained = parameters.get("NameContains", "")
+        checks = [contained.lower() in entry[kind.name].lower()]
+        for time_of in ("CreationTime", "LastModifiedTime"):
+            after = parameters.get(f"{time_of}After", -math.inf)
+            before = parameters.get(f"{time_of}Before", math.inf)
+            checks.append(after <= entry[time_of] <= before)
+        equal = {
+            "StatusEquals": kind.status,
+            **{name: name for name in kind.summarized},
         }
-        passed = [
-            passes(parameters[name])
-            for name, passes in filters.items()
-            if name in parameters
-        ]
-        same = [
-            entry.get(name) == parameters[name]
-            for name in self.kind.summarized
-            if name in parameters
-        ]
-        return all(passed + same)
+        for name, member in equal.items():
+            if name in parameters:
+                checks.append(entry.get(member) == parameters[name])
+        return all(checks)
 
     def _summary(self, entry: Description) -> Result:
         members = (

@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from launcher.local.errors import invalid
 from launcher.local.operation import Operation, Parameters, Result
-from launcher.local.registry import ImageName, RegistryServer, authorization
+from launcher.local.registry import ImageName, RegistryServer, authorization, digest_of
 from launcher.local.settings import ACCOUNT, StackSettings
 from movielens.json_text import parse_json
 
@@ -101,16 +101,11 @@ class EcrImages:
             manifest = self._registry.manifest(name, tag)
             if manifest is None:
                 continue
-            if manifest.digest not in images:
-                images[manifest.digest] = PushedImage(
-                    ACCOUNT,
-                    tag,
-                    manifest.text,
-                    name,
-                    manifest.media_type,
-                    manifest.digest,
-                )
-            images[manifest.digest].update_tag(tag)
+            digest = digest_of(manifest)
+            text = manifest.data.decode()
+            media_type = manifest.headers["Content-Type"]
+            image = PushedImage(ACCOUNT, tag, text, name, media_type, digest)
+            images.setdefault(digest, image).update_tag(tag)
         repository.images = list(images.values())
 
     def _empty(self, parameters: Parameters) -> None:

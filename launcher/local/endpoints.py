@@ -243,6 +243,18 @@ class Deployment:
             self.capture.stop()
         shutil.rmtree(self._directory, ignore_errors=True)
 
+    def describe(self) -> dict[str, Any]:
+        """What DescribeEndpoint says about it."""
+        members = {
+            "EndpointConfigName": self.config["EndpointConfigName"],
+            "ProductionVariants": [variant.describe() for variant in self.variants],
+        }
+        if self.is_async:
+            members["AsyncInferenceConfig"] = self.config["AsyncInferenceConfig"]
+        if self.capture is not None:
+            members["DataCaptureConfig"] = self.capture.describe()
+        return members
+
     def submit(self, answer: Callable[[], None]) -> None:
         """Answer an asynchronous request when its turn comes."""
 
@@ -340,13 +352,7 @@ class Endpoints:
         description = self.descriptions.describe(parameters)
         with self._lock:
             deployment = self._deployments.get(parameters["EndpointName"])
-        if deployment is not None:
-            description["ProductionVariants"] = [
-                variant.describe() for variant in deployment.variants
-            ]
-            if deployment.capture is not None:
-                description["DataCaptureConfig"] = deployment.capture.describe()
-        return description
+        return {**description, **(deployment.describe() if deployment else {})}
 
     def _create(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
@@ -370,7 +376,8 @@ class Endpoints:
         with self._lock:
             old = self._deployments.get(name)
             self._deployments[name] = deployment
-        self._describe_in_service(name, deployment)
+        # There may be a reason why an update before has failed.
+        self.descriptions.set(name, EndpointStatus="InService", FailureReason=None)
         if old is not None:
             old.stop()
 
@@ -443,20 +450,6 @@ class Endpoints:
         for variant in deployment.variants:
             variant.check_count(variant.desired_count)
         return deployment
-
-    def _describe_in_service(self, name: str, deployment: Deployment) -> None:
-        config = deployment.config
-
-        def change(description: Description) -> None:
-            # The configuration before, or the update before, may have left these.
-            description.pop("AsyncInferenceConfig", None)
-            description.pop("FailureReason", None)
-            description["EndpointStatus"] = "InService"
-            description["EndpointConfigName"] = config["EndpointConfigName"]
-            if deployment.is_async:
-                description["AsyncInferenceConfig"] = config["AsyncInferenceConfig"]
-
-        self.descriptions.update(name, change)
 
 
 def _in_thread(target: Callable[..., None], *arguments: Any) -> None:

@@ -156,18 +156,13 @@ class DockerEngine:
             run_docker("image", "rm", "--force", "--no-prune", *images)
 
     def _image_names(self) -> list[str]:
-        template = "{{.Repository}} {{.Tag}} {{.Digest}}"
+        template = "{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}"
         listed = run_docker("image", "ls", "--digests", "--format", template)
-        names = []
-        for line in listed.stdout.splitlines():
-            repository, tag, digest = line.split()
-            if not repository.startswith(f"{self._registry}/"):
-                continue
-            if tag != _NONE:
-                names.append(f"{repository}:{tag}")
-            if digest != _NONE:
-                names.append(f"{repository}@{digest}")
-        return names
+        return [
+            name
+            for name in listed.stdout.split()
+            if name.startswith(f"{self._registry}/") and _NONE not in name
+        ]
 
     def _ids(self, kind: str, *options: str) -> list[str]:
         listed = run_docker(kind, "ls", "--quiet", *self._filter, *options)

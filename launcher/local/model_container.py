@@ -57,9 +57,7 @@ def download_model(
     source = _data_source(container)
     is_prefix = source.get("S3DataType") == "S3Prefix"
     if is_prefix or source.get("CompressionType") == "None":
-        for found in clients.objects(location):
-            name = found.key.removeprefix(location.key).lstrip("/")
-            clients.download(found, directory / name)
+        clients.download_folder(location, directory)
         return
 
     archive = directory.with_name("model.tar.gz")

@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from launcher.local.archives import is_plain, pack
+from launcher.local.archives import is_plain
 from launcher.local.errors import REASON_CHARACTERS
 from launcher.local.input_channels import InputChannel
-from launcher.local.service_clients import ServiceClients
-from launcher.s3_uri import S3Uri
 
 _DEFAULT_CHECKPOINTS = "/opt/ml/checkpoints"
 _INSTANCE_GROUP = "homogeneousCluster"
@@ -76,61 +74,6 @@ def checkpoints_in_container(job: Mapping[str, Any]) -> str:
 def checkpoints_on_host(base: Path) -> Path:
     """The directory on this machine that is mounted there: a neighbour of ``base``."""
     return base.with_name(f"{base.name}-checkpoints")
-
-
-def upload_archive(
-    clients: ServiceClients,
-    directories: Sequence[Path],
-    archive: Path,
-    folder: S3Uri,
-    *,
-    even_if_empty: bool,
-    key: str | None,
-) -> str:
-    """Upload the files of all hosts as one archive.
-
-    Args:
-        clients: to write to S3.
-        directories: one a host.
-        archive: written here first; S3 has it under the same name.
-        folder: in S3.
-        even_if_empty: whether an archive without files is uploaded too.
-        key: the KMS key that encrypts it, if there is one.
-
-    Returns:
-        The archive's address.
-
-    Raises:
-        FailureReasonError: if it can't be written or uploaded.
-    """
-    target = folder / archive.name
-    n_files = pack(directories, archive)
-    if n_files or even_if_empty:
-        clients.upload(archive, target, key)
-    return str(target)
-
-
-def upload_files(
-    clients: ServiceClients,
-    directories: Sequence[Path],
-    folder: S3Uri,
-    key: str | None,
-) -> str:
-    """Upload the files of all hosts as they are, without links, encrypted by a KMS key
-    if there is one.
-
-    Returns:
-        The folder's address.
-
-    Raises:
-        FailureReasonError: if S3 refuses one.
-    """
-    for directory in directories:
-        for path in sorted(directory.rglob("*")):
-            if is_plain(path) and path.is_file():
-                name = str(path.relative_to(directory))
-                clients.upload(path, folder / name, key)
-    return str(folder / "")
 
 
 def failure_reason(bases: Mapping[str, Path], statuses: Mapping[str, int]) -> str:

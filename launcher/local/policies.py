@@ -43,17 +43,18 @@ def allows(
 def _applies(
     statement: Mapping[str, Any], action: str, resource: str | None, context: Context
 ) -> bool:
-    if "NotAction" in statement:
-        is_concerned = not _matches_any(statement["NotAction"], action.lower())
-    else:
-        is_concerned = _matches_any(statement["Action"], action.lower())
-    if resource is None:
-        is_its_resource = True
-    elif "NotResource" in statement:
-        is_its_resource = not _matches_any(statement["NotResource"], resource)
-    else:
-        is_its_resource = _matches_any(statement["Resource"], resource)
-    return is_concerned and is_its_resource and _holds(statement, context)
+    is_its_resource = resource is None or _concerns(statement, "Resource", resource)
+    return (
+        _concerns(statement, "Action", action.lower())
+        and is_its_resource
+        and _holds(statement, context)
+    )
+
+
+def _concerns(statement: Mapping[str, Any], member: str, text: str) -> bool:
+    if f"Not{member}" in statement:
+        return not _matches_any(statement[f"Not{member}"], text)
+    return _matches_any(statement[member], text)
 
 
 def _matches_any(patterns: Any, text: str) -> bool:

@@ -8,7 +8,6 @@ Docker accepts a registry on loopback without TLS, so an ordinary ``docker login
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import re
@@ -40,21 +39,6 @@ _CONFIGURATION = "registry.yml"
 _NAME = re.compile(
     r"(?P<host>[^/]+)/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ImageManifest:
-    """The manifest of an image.
-
-    Attributes:
-        digest: ``sha256:...`` of the text.
-        media_type: Docker's or OCI's.
-        text: the JSON document.
-    """
-
-    digest: str
-    media_type: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +152,11 @@ def _ensure_commands() -> None:
         subprocess.run(command, check=False, stdout=2)
 
 
+def digest_of(manifest: BaseHTTPResponse) -> str:
+    """``sha256:...`` of a manifest."""
+    return manifest.headers["Docker-Content-Digest"]
+
+
 class RegistryServer:
     """The registry's HTTP API. If the registry doesn't answer, or not as a registry
     should, every method but `answers` raises urllib3's HTTPError.
@@ -193,14 +182,9 @@ class RegistryServer:
         except HTTPError:
             return False
 
-    def manifest(self, repository: str, reference: str) -> ImageManifest | None:
-        """The manifest of a tag or digest; None if there is none."""
-        reply = self._request("GET", f"/{repository}/manifests/{reference}")
-        if reply is None:
-            return None
-        digest = f"sha256:{hashlib.sha256(reply.data).hexdigest()}"
-        media_type = reply.headers["Content-Type"]
-        return ImageManifest(digest, media_type, reply.data.decode())
+    def manifest(self, repository: str, reference: str) -> BaseHTTPResponse | None:
+        """The reply with the manifest of a tag or digest; None if there is none."""
+        return self._request("GET", f"/{repository}/manifests/{reference}")
 
     def tags(self, repository: str) -> list[str]:
         """The tags of a repository's images."""
@@ -216,7 +200,7 @@ class RegistryServer:
             for tag in self.tags(repository):
                 manifest = self.manifest(repository, tag)
                 if manifest is not None:
-                    self.delete(repository, manifest.digest)
+                    self.delete(repository, digest_of(manifest))
 
     def _names(self, path: str, member: str) -> list[str]:
         """What a list of the registry has; nothing if there is no such list."""

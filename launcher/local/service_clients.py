@@ -120,6 +120,16 @@ class ServiceClients:
                 f"ClientError: {action} to this disk: {error.strerror}"
             ) from error
 
+    def download_folder(self, prefix: S3Uri, directory: Path) -> None:
+        """Download the objects below a prefix, as they lie there.
+
+        Raises:
+            FailureReasonError: as `objects` and `download`.
+        """
+        for found in self.objects(prefix):
+            name = found.key.removeprefix(prefix.key).lstrip("/")
+            self.download(found, directory / name)
+
     def read(self, source: S3Uri) -> bytes:
         """An object's bytes.
 

@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from launcher.local.archives import contents, pack
 from launcher.local.cloudwatch import TRAINING_JOBS
 from launcher.local.descriptions import Description, Descriptions, ResourceKind
 from launcher.local.errors import FailureReasonError, invalid
@@ -35,8 +36,6 @@ from launcher.local.moto_tables import check_role
 from launcher.local.operation import Parameters, Result
 from launcher.local.opt_ml import (
     failure_reason,
-    upload_archive,
-    upload_files,
 )
 from launcher.local.service_clients import parse_s3_uri
 from launcher.local.stack_parts import StackParts
@@ -359,15 +358,14 @@ class TrainingRun(JobRun):
         directories = [base / directory for base in bases.values()]
         if config.get("CompressionType") == "NONE":
             folder /= Path(directory).name
-            return upload_files(self._parts.clients, directories, folder, key)
-        return upload_archive(
-            self._parts.clients,
-            directories,
-            self._directory / archive,
-            folder,
-            even_if_empty=directory == "model",
-            key=key,
-        )
+            for name, path in contents(directories).items():
+                if path.is_file():
+                    self._parts.clients.upload(path, folder / name, key)
+            return str(folder / "")
+        packed = self._directory / archive
+        if pack(directories, packed) or directory == "model":
+            self._parts.clients.upload(packed, folder / archive, key)
+        return str(folder / archive)
 
     def _enter(self, secondary: str, message: str) -> None:
         """Begin a state on the way."""

@@ -179,20 +179,15 @@ class TransformRun(JobRun):
         contract_words = {api: contract for contract, api in _STRATEGIES.items()}
         strategy = self.job.get("BatchStrategy", "")
         given = {
+            "SAGEMAKER_BATCH": "true",
             "SAGEMAKER_MAX_PAYLOAD_IN_MB": self.job.get("MaxPayloadInMB"),
             "SAGEMAKER_BATCH_STRATEGY": contract_words.get(strategy),
             "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": self.job.get(
                 "MaxConcurrentTransforms"
             ),
         }
-        variables = {
-            name: str(value) for name, value in given.items() if value is not None
-        }
-        return {
-            "SAGEMAKER_BATCH": "true",
-            **variables,
-            **self.job.get("Environment", {}),
-        }
+        variables = {name: str(value) for name, value in given.items() if value}
+        return {**variables, **self.job.get("Environment", {})}
 
     def _transform_object(
         self, container: ServingContainer, entry: InputObject
@@ -229,18 +224,19 @@ class TransformRun(JobRun):
         """
         question = Question(_REQUEST_SECONDS)
         reply = container.ask("/execution-parameters", question, "GET")
-        preferred = {}
+        preferred: dict[str, Any] = {
+            "BatchStrategy": "MULTI_RECORD",
+            "MaxPayloadInMB": _DEFAULT_PAYLOAD_MIB,
+            "MaxConcurrentTransforms": 1,
+        }
         if reply.status == HTTPStatus.OK:
-            preferred = _json_object(reply.data)
-        preferred_strategy = preferred.get("BatchStrategy", "MULTI_RECORD")
-        strategy = self.job.get("BatchStrategy") or _STRATEGIES[preferred_strategy]
-        max_mib = self.job.get(
-            "MaxPayloadInMB", preferred.get("MaxPayloadInMB", _DEFAULT_PAYLOAD_MIB)
-        )
+            preferred |= _json_object(reply.data)
+        strategy = self.job.get("BatchStrategy")
+        strategy = strategy or _STRATEGIES[preferred["BatchStrategy"]]
+        max_mib = self.job.get("MaxPayloadInMB", preferred["MaxPayloadInMB"])
         # A job's 0 is the same as none.
-        n_concurrent = self.job.get("MaxConcurrentTransforms") or preferred.get(
-            "MaxConcurrentTransforms", 1
-        )
+        n_concurrent = self.job.get("MaxConcurrentTransforms")
+        n_concurrent = n_concurrent or preferred["MaxConcurrentTransforms"]
         splitter = PayloadSplitter(
             by_line=self._input.get("SplitType") == "Line",
             many_lines=strategy == "MultiRecord",
