@@ -197,7 +197,8 @@ class Deployment:
             models = catalog.containers(
                 entry["ModelName"],
                 self._directory / variant,
-                (f"{LOG_GROUP}/{endpoint}", variant),
+                f"{LOG_GROUP}/{endpoint}",
+                variant,
             )
             self.variants.append(Variant(parts, models, entry))
         self.capture: DataCapture | None = None

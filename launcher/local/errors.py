@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from launcher.errors import LauncherError
@@ -20,6 +21,7 @@ class LocalError(LauncherError):
     """The stack can't be started, ended or found; the message says what to do."""
 
 
+@dataclass(eq=False)
 class RefusedError(Exception):
     """A request that the service refuses.
 
@@ -30,18 +32,13 @@ class RefusedError(Exception):
         members: further members of the response's body.
     """
 
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        status: int = 400,
-        members: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = status
-        self.members = dict(members or {})
+    code: str
+    message: str
+    status: int = 400
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class FailureReasonError(Exception):

@@ -44,21 +44,23 @@ class ModelCatalog:
         }
 
     def containers(
-        self, model: str, directory: Path, logs: tuple[str, str]
+        self, model: str, directory: Path, log_group: str, log_stream: str
     ) -> ModelContainers:
         """Runs containers of a model.
 
         Args:
             model: its name.
             directory: for the model's files.
-            logs: the log group, and the beginning of its streams' names.
+            log_group: of the containers.
+            log_stream: the beginning of its streams' names.
 
         Raises:
             RefusedError: if there is no such model, or its image isn't there.
         """
         found = self.models.get(model)
+        container = self.container(found)
         return ModelContainers(
-            self._parts, found, self.container(found), directory, logs
+            self._parts, found, container, directory, log_group, log_stream
         )
 
     def container(self, model: Mapping[str, Any]) -> Mapping[str, Any]:

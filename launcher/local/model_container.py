@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,42 +82,37 @@ def environment_of(
     }
 
 
+@dataclass
 class ModelContainers:
     """Runs containers of one model.
 
-    Args:
-        parts: of the stack.
+    Attributes:
+        parts: of the stack, with the model's role.
         model: its description.
         container: the model's, with what it has of its model package.
         directory: for the model's files; made by `prepare`.
-        logs: the log group, and the beginning of its streams' names.
-
-    Attributes:
-        clients: with the model's role.
-        image: by the engine's name.
-        container: see above.
+        log_group: of the containers.
+        log_stream: the beginning of its streams' names.
         loaded_models: of a multi-model container, else None; set by `prepare`.
+        image: by the engine's name.
+        clients: with the model's role.
     """
 
-    def __init__(
-        self,
-        parts: StackParts,
-        model: Mapping[str, Any],
-        container: Mapping[str, Any],
-        directory: Path,
-        logs: tuple[str, str],
-    ) -> None:
-        self._parts = parts.as_role(model["ExecutionRoleArn"])
-        self._is_isolated = bool(model.get("EnableNetworkIsolation"))
-        self._directory = directory
-        self._log_group, stream = logs
-        self._log_stream = f"{stream}/{uuid.uuid4().hex[:12]}"
+    parts: StackParts
+    model: Mapping[str, Any]
+    container: Mapping[str, Any]
+    directory: Path
+    log_group: str
+    log_stream: str
+    loaded_models: LoadedModels | None = None
+
+    def __post_init__(self) -> None:
+        self.image = self.parts.images.resolve(self.container["Image"])
+        self.parts = self.parts.as_role(self.model["ExecutionRoleArn"])
+        self.clients = self.parts.clients
+        self.log_stream = f"{self.log_stream}/{uuid.uuid4().hex[:12]}"
         self._n_started = 0
         self._options: list[str] = []
-        self.clients = self._parts.clients
-        self.image = parts.images.resolve(container["Image"])
-        self.container = container
-        self.loaded_models: LoadedModels | None = None
 
     def prepare(self, added: Mapping[str, str], options: Sequence[str] = ()) -> None:
         """Pull the image, and download the model, if it is a single one.
@@ -128,24 +124,24 @@ class ModelContainers:
         Raises:
             FailureReasonError: if that fails.
         """
-        self._parts.engine.pull(self.image)
+        self.parts.engine.pull(self.image)
         location = model_location(self.container)
         mounted = "/opt/ml/model"
         if is_multi_model(self.container) and location is not None:
-            self._directory.mkdir(parents=True)
-            self.loaded_models = LoadedModels(self.clients, location, self._directory)
+            self.directory.mkdir(parents=True)
+            self.loaded_models = LoadedModels(self.clients, location, self.directory)
             mounted = MOUNTED
             added = {**added, "SAGEMAKER_MULTI_MODEL": "true"}
         else:
-            download_model(self.clients, self.container, self._directory)
-        region = self._parts.settings.region
+            download_model(self.clients, self.container, self.directory)
+        region = self.parts.settings.region
         environment = environment_of(self.container, region, added)
-        volume = f"{self._directory}:{mounted}:ro"
+        volume = f"{self.directory}:{mounted}:ro"
         self._options = [*options, "--volume", volume, *variables(environment)]
 
     def log(self, name: str) -> LogStream:
         """A stream beside those of the containers."""
-        return LogStream(self.clients, self._log_group, f"{self._log_stream}{name}")
+        return LogStream(self.clients, self.log_group, f"{self.log_stream}{name}")
 
     def start(self) -> ServingContainer:
         """A further container, once it is healthy.
@@ -155,11 +151,11 @@ class ModelContainers:
         """
         self._n_started += 1
         serving = ServingContainer(
-            self._parts,
+            self.parts,
             self.image,
             self._options,
             self.log(f"-{self._n_started}"),
-            is_isolated=self._is_isolated,
+            is_isolated=bool(self.model.get("EnableNetworkIsolation")),
         )
         try:
             serving.start()

@@ -88,7 +88,6 @@ def configure_registry(settings: StackSettings) -> None:
         LocalError: if a command is missing.
     """
     _ensure_commands()
-    settings.layers_directory.mkdir(parents=True, exist_ok=True)
     users = settings.directory / "registry-users"
     users.touch(mode=0o600)
     users.write_text(_htpasswd_line(settings.registry_password))

@@ -18,8 +18,6 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-from werkzeug.wrappers import Request, Response
-
 from launcher.local.access import Access
 from launcher.local.autoscaling import Autoscaling
 from launcher.local.cloudwatch import cloudwatch
@@ -99,23 +97,13 @@ def _region(settings: StackSettings, *, is_home: bool) -> Region:
         "POST /endpoints/([^/]+)/invocations": invocations.invoke,
         "POST /endpoints/([^/]+)/invocations-response-stream": invocations.stream,
         "POST /endpoints/([^/]+)/async-invocations": invocations.invoke_later,
-        "POST /_local/interrupt/(.+)": _interruption(training),
+        "POST /_local/interrupt/(.+)": training.interrupt,
     }
     return Region(operations, routes)
 
 
 def _refuse_repository(_parameters: Parameters) -> NoReturn:
     raise invalid("images are kept in the region that `launcher local up` was given")
-
-
-def _interruption(training: TrainingJobs) -> Route:
-    """The stack's own route, behind ``launcher local interrupt``."""
-
-    def interrupt(_request: Request, job: str) -> Response:
-        training.interrupt(job)
-        return Response(status=204)
-
-    return interrupt
 
 
 def _moto() -> WsgiApplication:

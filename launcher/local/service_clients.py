@@ -91,10 +91,8 @@ class ServiceClients:
         pages = s3.get_paginator("list_objects_v2").paginate(
             Bucket=prefix.bucket, Prefix=prefix.key
         )
-        keys: list[str] = []
         with _failing_as(f"Failed to list {prefix}"):
-            for page in pages:
-                keys += [entry["Key"] for entry in page.get("Contents", [])]
+            keys = [key for key in pages.search("Contents[].Key") if key]
         return [
             S3Uri(prefix.bucket, key) for key in sorted(keys) if not key.endswith("/")
         ]

@@ -57,7 +57,8 @@ def up(wanted: StackSettings) -> StackSettings:
         down(settings.directory)
     """
     directory = wanted.directory
-    with _alone(directory):
+    # The folder above is locked, since the directory comes and goes.
+    with _locked(directory.parent):
         if (directory / FILE).exists():
             return _running_stack(directory)
         if not DockerEngine(wanted).answers():
@@ -82,7 +83,7 @@ def down(directory: Path) -> None:
         LocalError: if there is no stack, or a process doesn't end.
     """
     directory = directory.resolve()
-    with _alone(directory):
+    with _locked(directory.parent):
         _remove(StackSettings.load(directory))
 
 
@@ -100,30 +101,13 @@ def _remove(settings: StackSettings) -> None:
 
 
 @contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Start and end no other stack in the same place within the block."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    # The folder above is what is locked, since the directory comes and goes.
-    descriptor = os.open(directory.parent, os.O_RDONLY)
+def _locked(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
+    """A lock on a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _lock_of_layers(settings: StackSettings) -> Iterator[int]:
-    """A lock for the registry, since two of them would delete each other's images."""
-    layers = settings.layers_directory
-    descriptor = os.open(layers, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how)
         yield descriptor
-    except BlockingIOError as error:
-        raise LocalError(
-            f"the layers in {layers} are another stack's: name another folder"
-        ) from error
     finally:
         os.close(descriptor)
 
@@ -195,13 +179,20 @@ def _start(settings: StackSettings) -> None:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("AWS_")
     }
-    with _lock_of_layers(settings) as lock:
-        started = {
-            name: process.start(
-                {**environment, **_MEMORY}, lock if name == _REGISTRY else None
-            )
-            for name, process in processes(settings).items()
-        }
+    layers = settings.layers_directory
+    try:
+        # The registry holds the lock: two would delete each other's images.
+        with _locked(layers, fcntl.LOCK_EX | fcntl.LOCK_NB) as lock:
+            started = {
+                name: process.start(
+                    {**environment, **_MEMORY}, lock if name == _REGISTRY else None
+                )
+                for name, process in processes(settings).items()
+            }
+    except BlockingIOError as error:
+        raise LocalError(
+            f"the layers in {layers} are another stack's: name another folder"
+        ) from error
     deadline = time.monotonic() + _START_SECONDS
     while not is_up(settings):
         for name, pid in started.items():

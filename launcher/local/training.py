@@ -22,8 +22,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+
+from werkzeug.wrappers import Request, Response
 
 from launcher.local.archives import contents, pack
 from launcher.local.cloudwatch import TRAINING_JOBS
@@ -83,8 +86,9 @@ class TrainingJobs(Jobs):
             ProfilingStatus="Disabled",
         )
 
-    def interrupt(self, name: str) -> None:
-        """Take a managed spot job's capacity away, as AWS may at any moment.
+    def interrupt(self, _request: Request, name: str) -> Response:
+        """Take a managed spot job's capacity away, as AWS may at any moment: the
+        stack's own route, behind ``launcher local interrupt``.
 
         Raises:
             RefusedError: if there is no such job, or it doesn't run on spot capacity.
@@ -98,6 +102,7 @@ class TrainingJobs(Jobs):
                 f"{name} is {status}; only a running managed spot job is interrupted"
             )
         run.end(Ending.INTERRUPTED)
+        return Response(status=HTTPStatus.NO_CONTENT)
 
     def check(self, parameters: Parameters) -> str:
         """Check all that can be checked before a job runs.

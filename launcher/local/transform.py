@@ -145,7 +145,7 @@ class TransformRun(JobRun):
         self._output = self.job["TransformOutput"]
         self._directory = parts.settings.work / "transforms" / name
         self._models = catalog.containers(
-            self.job["ModelName"], self._directory / "model", (LOG_GROUP, name)
+            self.job["ModelName"], self._directory / "model", LOG_GROUP, name
         )
         self._clients = self._models.clients
         self._stopped = threading.Event()
