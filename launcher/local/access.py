@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request
 from launcher.local.errors import RefusedError
 from launcher.local.gateway import Call, body_of
 from launcher.local.moto_tables import as_list, find_key, find_role
-from launcher.local.policies import allows
+from launcher.local.policies import Need, allows
 from launcher.local.settings import ACCOUNT, StackSettings
 from movielens.json_text import parse_json
 
@@ -86,15 +86,13 @@ class Access:
             raise _unknown_key(call, request) from error
         if not self._settings.enforces_iam:
             return
-        for action, resource, context in _needed(call, request):
-            if not _is_allowed(owner, action, resource, context):
-                raise _denied(call, owner.arn, action, resource)
+        for need in _needed(call, request):
+            if not _is_allowed(owner, need):
+                raise _denied(call, owner.arn, need)
 
 
-def _is_allowed(
-    owner: Any, action: str, resource: str | None, context: Mapping[str, Any]
-) -> bool:
-    if action == "sts:GetCallerIdentity":
+def _is_allowed(owner: Any, need: Need) -> bool:
+    if need.action == "sts:GetCallerIdentity":
         return True
     layers = [owner.collect_policies()]
     if ":assumed-role/" in owner.arn:
@@ -102,23 +100,20 @@ def _is_allowed(
         if role is not None and role.permissions_boundary_arn:
             iam = iam_backends[ACCOUNT]["aws"]
             layers.append([iam.get_policy(role.permissions_boundary_arn)])
-    return all(allows(policies, action, resource, context) for policies in layers)
+    return all(allows(policies, need) for policies in layers)
 
 
-def _needed(
-    call: Call, request: Request
-) -> Iterator[tuple[str, str | None, dict[str, Any]]]:
-    """The actions that a call needs, each with its resource and what is known of it."""
+def _needed(call: Call, request: Request) -> Iterator[Need]:
     context: dict[str, Any] = {"aws:requestedregion": call.region}
     prefix = _PREFIXES.get(call.service, call.service)
     arn = f"arn:aws:{prefix}:{call.region}:{ACCOUNT}:"
     if call.service == "s3":
-        yield (*_s3_action(request), context)
+        yield Need(*_s3_action(request), context)
         return
     if request.path.startswith("/endpoints/"):
         _, _, endpoint, kind = request.path.split("/", 3)
         action = f"sagemaker:{_RUNTIME.get(kind, kind)}"
-        yield action, f"{arn}endpoint/{endpoint}", context
+        yield Need(action, f"{arn}endpoint/{endpoint}", context)
         return
 
     parameters = _parameters(request)
@@ -136,13 +131,13 @@ def _needed(
         parameters["KeyId"] = getattr(key, "arn", parameters["KeyId"])
         context["kms:resourcealiases"] = list(getattr(key, "aliases", []))
     for resource in _resources(call, arn, parameters):
-        yield f"{prefix}:{call.operation}", resource, context
+        yield Need(f"{prefix}:{call.operation}", resource, context)
     if call.service == "sagemaker":
         to_sagemaker = {"iam:passedtoservice": "sagemaker.amazonaws.com"}
         for part in (parameters, parameters.get("TrainingJobDefinition", {})):
             for name in _PASSED_ROLES:
                 if name in part:
-                    yield "iam:PassRole", part[name], {**context, **to_sagemaker}
+                    yield Need("iam:PassRole", part[name], context | to_sagemaker)
 
 
 def _parameters(request: Request) -> dict[str, Any]:
@@ -230,14 +225,15 @@ def _s3_action(request: Request) -> tuple[str, str]:
     return f"s3:{action}", resource
 
 
-def _denied(call: Call, who: str, action: str, resource: str | None) -> RefusedError:
+def _denied(call: Call, who: str, need: Need) -> RefusedError:
     message = (
-        f"User: {who} is not authorized to perform: {action} on resource: "
-        f"{resource or '*'} because no identity-based policy allows the {action} action"
+        f"User: {who} is not authorized to perform: {need.action} on resource: "
+        f"{need.resource or '*'} because no identity-based policy allows the "
+        f"{need.action} action"
     )
     if call.service in ("s3", "iam", "sts", "ec2", "monitoring"):
         return RefusedError("AccessDenied", message, 403)
-    return RefusedError("AccessDeniedException", message, 400)
+    return RefusedError("AccessDeniedException", message)
 
 
 def _unknown_key(call: Call, request: Request) -> RefusedError:

@@ -10,45 +10,46 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from moto.iam.access_control import IAMPolicy
 
 from launcher.local.moto_tables import as_list
 
-# What is known of a call, by the lower-case name of a condition's key: a text, or some.
-Context = Mapping[str, Any]
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a call needs.
 
-def allows(
-    policies: Iterable[Any], action: str, resource: str | None, context: Context
-) -> bool:
-    """Whether policies allow an action.
-
-    Args:
-        policies: as moto has them.
+    Attributes:
         action: such as ``sagemaker:CreateModel``.
         resource: an ARN, or None if that can't be told, and any will do.
-        context: of the call.
+        context: what is known of the call, by the lower-case name of a condition's
+            key: a text, or some.
     """
+
+    action: str
+    resource: str | None
+    context: Mapping[str, Any]
+
+
+def allows(policies: Iterable[Any], need: Need) -> bool:
+    """Whether policies, as moto has them, allow what a call needs."""
     effects = {
         statement["Effect"]
         for policy in policies
         for statement in as_list(IAMPolicy(policy)._policy_json["Statement"])
-        if _applies(statement, action, resource, context)
+        if _applies(statement, need)
     }
     return effects == {"Allow"}
 
 
-def _applies(
-    statement: Mapping[str, Any], action: str, resource: str | None, context: Context
-) -> bool:
+def _applies(statement: Mapping[str, Any], need: Need) -> bool:
+    resource = need.resource
     is_its_resource = resource is None or _concerns(statement, "Resource", resource)
-    return (
-        _concerns(statement, "Action", action.lower())
-        and is_its_resource
-        and _holds(statement, context)
-    )
+    is_its_action = _concerns(statement, "Action", need.action.lower())
+    return is_its_action and is_its_resource and _holds(statement, need.context)
 
 
 def _concerns(statement: Mapping[str, Any], member: str, text: str) -> bool:
@@ -85,7 +86,7 @@ _OPERATORS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def _holds(statement: Mapping[str, Any], context: Context) -> bool:
+def _holds(statement: Mapping[str, Any], context: Mapping[str, Any]) -> bool:
     """Whether all conditions of a statement hold."""
     for name, tests in statement.get("Condition", {}).items():
         plain = name.removesuffix("IfExists").removeprefix("ForAnyValue:")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from launcher.local.policies import allows
+from launcher.local.policies import Need, allows
 
 REGION = "aws:RequestedRegion"
 ROLE = "arn:aws:iam::123456789012:role/halfstar-eu-west-1"
@@ -19,7 +19,7 @@ def decision(
     resource: str | None = ROLE,
 ) -> bool:
     document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-    return allows([document], action, resource, {REGION.lower(): "eu-west-1"})
+    return allows([document], Need(action, resource, {REGION.lower(): "eu-west-1"}))
 
 
 def allow(action: Any, resource: Any = "*", **members: Any) -> dict[str, Any]:

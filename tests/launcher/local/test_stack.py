@@ -4,6 +4,7 @@ commands that people type.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,11 +20,18 @@ from botocore.exceptions import ClientError
 from container.image import build
 from launcher.docker import run_docker
 from launcher.local import stack
+from launcher.local.engine import DockerEngine
 from launcher.local.errors import LocalError
 from launcher.local.settings import FILE, StackSettings
 from launcher.ports import LOOPBACK
 from tests.launcher.local.conftest import TRUST_SAGEMAKER
-from tests.launcher.local.stack_user import POLL_SECONDS, StackUser, clients, poll
+from tests.launcher.local.stack_user import (
+    POLL_SECONDS,
+    PYTHON,
+    StackUser,
+    clients,
+    poll,
+)
 
 # An operation of each service, with what it needs.
 OPERATIONS = {
@@ -158,6 +166,29 @@ def test_down_takes_the_names_of_pushed_images_away(tmp_path: Path) -> None:
     stack.down(other.directory)
     assert image_names(other) == []
     assert run_docker("image", "inspect", image).returncode == 0
+
+
+@pytest.mark.usefixtures("settings")
+def test_down_leaves_nothing_of_a_stack_that_was_killed_at_work(tmp_path: Path) -> None:
+    other = stack.up(StackSettings(tmp_path / "up"))
+    image = build("halfstar:test").tag
+    run_docker("tag", image, f"{other.registry}/halfstar:v1")
+    engine = DockerEngine(other)
+    network = f"halfstar-{other.identity}-job"
+    with contextlib.ExitStack() as left_behind:
+        left_behind.enter_context(engine.network(network, is_isolated=True))
+        sleeping = [PYTHON, "-c", "import time; time.sleep(600)"]
+        options = ["--network", network, "--entrypoint", sleeping[0]]
+        engine.start(f"{other.registry}/halfstar:v1", sleeping[1:], options)
+        left_behind.pop_all()
+    for pid in pids(other):
+        os.kill(pid, signal.SIGKILL)
+    stack.down(other.directory)
+    assert pids(other) == []
+    assert stack.containers(other) == []
+    assert image_names(other) == []
+    assert run_docker("network", "inspect", network).returncode != 0
+    assert not other.directory.exists()
 
 
 def test_it_is_up_whatever_it_holds(
