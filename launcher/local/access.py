@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from moto.iam.access_control import CreateAccessKeyFailure, create_access_key
@@ -58,11 +59,11 @@ _S3_SETTINGS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class Access:
     """Checks every call."""
 
-    def __init__(self, settings: StackSettings) -> None:
-        self._settings = settings
+    settings: StackSettings
 
     def check(self, call: Call, request: Request) -> None:
         """Return if a call is allowed. S3 also takes some without a signature.
@@ -70,7 +71,7 @@ class Access:
         Raises:
             RefusedError: if it isn't, in the words of the service that is called.
         """
-        if call.key == self._settings.access_key:
+        if call.key == self.settings.access_key:
             return
         if not call.key:
             if "X-Amz-Target" in request.headers or request.path.startswith(_SIGNED):
@@ -84,7 +85,7 @@ class Access:
             owner = create_access_key(ACCOUNT, "aws", call.key, headers)
         except (CreateAccessKeyFailure, KeyError) as error:
             raise _unknown_key(call, request) from error
-        if not self._settings.enforces_iam:
+        if not self.settings.enforces_iam:
             return
         for need in _needed(call, request):
             if not _is_allowed(owner, need):

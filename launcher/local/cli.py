@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -82,24 +82,22 @@ def status(directory: Directory = DEFAULT_DIRECTORY, as_json: Json = False) -> N
     from launcher.local.settings import StackSettings
 
     settings = StackSettings.load(directory)
-    is_up = stack.is_up(settings)
-    services = settings.endpoint_url
-    registry = settings.registry
-    containers = stack.containers(settings)
+    found: dict[str, Any] = {
+        "up": stack.is_up(settings),
+        "services": settings.endpoint_url,
+        "registry": settings.registry,
+        "containers": stack.containers(settings),
+    }
     if as_json:
-        found = {
-            "up": is_up,
-            "services": services,
-            "registry": registry,
-            "containers": containers,
-        }
         typer.echo(json.dumps(found, indent=2))
     else:
-        state = "up" if is_up else "not up"
-        typer.echo(f"{state}: services {services}, registry {registry}")
-        for line in containers:
+        state = "up" if found["up"] else "not up"
+        typer.echo(
+            f"{state}: services {found['services']}, registry {found['registry']}"
+        )
+        for line in found["containers"]:
             typer.echo(line)
-    raise typer.Exit(not is_up)
+    raise typer.Exit(not found["up"])
 
 
 @app.command()

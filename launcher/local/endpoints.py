@@ -18,7 +18,7 @@ from typing import Any
 
 from launcher.local.data_capture import DataCapture
 from launcher.local.descriptions import Description, Descriptions, ResourceKind
-from launcher.local.errors import FailureReasonError, RefusedError, reason_of
+from launcher.local.errors import FailureReasonError, RefusedError, reason_of, unusable
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_container import ModelContainers
 from launcher.local.operation import Operation, Parameters, Result
@@ -301,9 +301,7 @@ class Deployment:
         for variant in self.variants:
             if variant.name == wanted:
                 return variant
-        raise RefusedError(
-            "ValidationError", f"Variant {wanted} is not a variant of this endpoint."
-        )
+        raise unusable(f"Variant {wanted} is not a variant of this endpoint.")
 
 
 ENDPOINT = ResourceKind("endpoint", busy='Cannot update in-progress endpoint "{arn}".')
@@ -336,9 +334,7 @@ class Endpoints:
         with self._lock:
             deployment = self._deployments.get(name)
         if deployment is None:
-            raise RefusedError(
-                "ValidationError", f"Endpoint {name} of account not found."
-            )
+            raise unusable(f"Endpoint {name} of account not found.")
         return deployment
 
     def check_in_service(self, name: str) -> Description:

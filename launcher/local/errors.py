@@ -55,6 +55,11 @@ def reason_of(error: Exception) -> str:
     return f"InternalServerError: {type(error).__name__}: {error}"
 
 
+def unusable(message: str) -> RefusedError:
+    """A ValidationError, which is what most refusals of the runtime are."""
+    return RefusedError("ValidationError", message)
+
+
 def invalid(message: str) -> RefusedError:
     """A ValidationException, which is what most refusals are."""
     return RefusedError("ValidationException", message)

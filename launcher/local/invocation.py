@@ -26,7 +26,7 @@ from launcher.local.endpoints import (
     Variant,
     unavailable,
 )
-from launcher.local.errors import FailureReasonError, RefusedError
+from launcher.local.errors import FailureReasonError, RefusedError, unusable
 from launcher.local.service_clients import parse_s3_uri
 from launcher.local.serving_container import TARGET_HEADER, Question
 from launcher.local.settings import ACCOUNT, Limits
@@ -129,8 +129,7 @@ class Invocations:
         """
         deployment = self._endpoints.deployment(endpoint)
         if not deployment.is_async:
-            raise RefusedError(
-                "ValidationError",
+            raise unusable(
                 f"Endpoint {endpoint} isn't asynchronous: use InvokeEndpoint.",
             )
         question = self._question(request, b"")
@@ -174,8 +173,7 @@ class Invocations:
         """What a request that is answered at once is for."""
         deployment = self._endpoints.deployment(endpoint)
         if deployment.is_async:
-            raise RefusedError(
-                "ValidationError",
+            raise unusable(
                 f"Endpoint {endpoint} is asynchronous: use InvokeEndpointAsync.",
             )
         variant = deployment.choose(request.headers.get(_VARIANT))
@@ -194,9 +192,7 @@ class Invocations:
         for name, _ in headers:
             name = name.lower()
             if name.startswith(_PREFIX.lower()) and name not in _HONOURED:
-                raise RefusedError(
-                    "ValidationError", f"`launcher local` doesn't offer {name}"
-                )
+                raise unusable(f"`launcher local` doesn't offer {name}")
         given = {
             name: headers.get(f"{_PREFIX}-{name}") or headers.get(name)
             for name in _GIVEN
@@ -220,8 +216,7 @@ class Invocations:
         models = variant.models.loaded_models
         target = question.headers.get(TARGET_HEADER)
         if (models is None) != (target is None):
-            raise RefusedError(
-                "ValidationError",
+            raise unusable(
                 "a multi-model endpoint needs a target model, and no other has one",
             )
         try:
@@ -297,9 +292,7 @@ def _check_size(size: int, variant: Variant, limits: Limits) -> None:
             except for a serverless variant.
     """
     if variant.is_serverless and size > limits.serverless_body_bytes:
-        raise RefusedError(
-            "ValidationError", f"Request {uuid.uuid4()} has oversize body."
-        )
+        raise unusable(f"Request {uuid.uuid4()} has oversize body.")
     if size > limits.body_bytes:
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         raise RefusedError(

@@ -25,7 +25,7 @@ from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 
 from launcher.local.archives import unpack
-from launcher.local.errors import FailureReasonError, RefusedError
+from launcher.local.errors import FailureReasonError, unusable
 from launcher.local.log_stream import LogStream
 from launcher.local.service_clients import ServiceClients
 from launcher.local.stack_parts import StackParts
@@ -267,8 +267,8 @@ class LoadedModels:
             unpack(archive, directory)
         except FailureReasonError as error:
             shutil.rmtree(directory.parent, ignore_errors=True)
-            raise RefusedError(
-                "ValidationError", f"Failed to download model data({source}): {error}"
+            raise unusable(
+                f"Failed to download model data({source}): {error}"
             ) from error
         finally:
             archive.unlink(missing_ok=True)

@@ -60,7 +60,12 @@ def up(wanted: StackSettings) -> StackSettings:
     # The folder above is locked, since the directory comes and goes.
     with _locked(directory.parent):
         if (directory / FILE).exists():
-            return _running_stack(directory)
+            running = StackSettings.load(directory)
+            if is_up(running):
+                return running
+            raise LocalError(
+                f"what was up in {directory} has ended: run `launcher local down` first"
+            )
         if not DockerEngine(wanted).answers():
             raise LocalError(
                 "no Docker engine answers: start one (`docker version` then names a "
@@ -158,15 +163,6 @@ def _request(method: str, settings: StackSettings, path: str) -> BaseHTTPRespons
         timeout=_SECONDS,
         retries=False,
     )
-
-
-def _running_stack(directory: Path) -> StackSettings:
-    settings = StackSettings.load(directory)
-    if not is_up(settings):
-        raise LocalError(
-            f"what was up in {directory} has ended: run `launcher local down` first"
-        )
-    return settings
 
 
 def _start(settings: StackSettings) -> None:

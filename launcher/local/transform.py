@@ -186,7 +186,9 @@ class TransformRun(JobRun):
                 "MaxConcurrentTransforms"
             ),
         }
-        variables = {name: str(value) for name, value in given.items() if value}
+        variables = {
+            name: str(value) for name, value in given.items() if value is not None
+        }
         return {**variables, **self.job.get("Environment", {})}
 
     def _transform_object(

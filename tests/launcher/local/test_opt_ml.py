@@ -1,5 +1,5 @@
-"""The directory that becomes ``/opt/ml``, and the reason that a failed job leaves there;
-whole jobs show its documents too.
+"""The directory that becomes ``/opt/ml``, and the reason that a failed job leaves in
+it; whole jobs show its documents too.
 """
 
 from __future__ import annotations
