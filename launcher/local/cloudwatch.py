@@ -253,27 +253,22 @@ def statistic(values: Counter[float], name: str) -> float:
         >>> statistic(Counter({1.0: 99, 50.0: 1}), "p99.5")
         50.0
     """
-    n_values = values.total()
-    total = math.fsum(value * count for value, count in values.items())
-    plain: dict[str, Callable[[], float]] = {
-        "SampleCount": lambda: n_values,
-        "Sum": lambda: total,
-        "Average": lambda: total / n_values,
-        "Minimum": lambda: min(values),
-        "Maximum": lambda: max(values),
+    ordered = sorted(values.elements())
+    total = math.fsum(ordered)
+    plain = {
+        "SampleCount": len(ordered),
+        "Sum": total,
+        "Average": total / len(ordered),
+        "Minimum": ordered[0],
+        "Maximum": ordered[-1],
     }
     if name in plain:
-        return plain[name]()
+        return plain[name]
     percentile = name.removeprefix("p")
     if percentile == name or not percentile.replace(".", "", 1).isdecimal():
         raise InvalidParameterValue(f"The statistic {name} isn't offered here.")
-    needed = n_values * float(percentile) / 100
-    seen = 0
-    for value in sorted(values):
-        seen += values[value]
-        if seen >= needed:
-            return value
-    return max(values)
+    rank = math.ceil(len(ordered) * float(percentile) / 100)
+    return ordered[min(max(rank, 1), len(ordered)) - 1]
 
 
 def _series(
