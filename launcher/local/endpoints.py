@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
@@ -177,7 +177,7 @@ class Deployment:
         config: the endpoint configuration.
         variants: in their order.
         capture: of requests and answers, if the configuration asks for it.
-        backlog: how many asynchronous requests aren't answered yet.
+        is_stopped: whether it is about to end.
     """
 
     def __init__(
@@ -207,14 +207,18 @@ class Deployment:
         client = config.get("AsyncInferenceConfig", {}).get("ClientConfig", {})
         at_once = client.get("MaxConcurrentInvocationsPerInstance", _ASYNC_AT_ONCE)
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="async")
-        self._lock = threading.Lock()
-        self.backlog = 0
+        self._waiting: set[Future[None]] = set()
         self.is_stopped = False
 
     @property
     def is_async(self) -> bool:
         """Whether answers go to S3."""
         return "AsyncInferenceConfig" in self.config
+
+    @property
+    def backlog(self) -> int:
+        """How many asynchronous requests aren't answered yet."""
+        return len(self._waiting)
 
     def start(self) -> None:
         """Return when all containers are healthy; if one isn't, all are ended.
@@ -258,17 +262,9 @@ class Deployment:
 
     def submit(self, answer: Callable[[], None]) -> None:
         """Answer an asynchronous request when its turn comes."""
-
-        def run() -> None:
-            try:
-                answer()
-            finally:
-                with self._lock:
-                    self.backlog -= 1
-
-        with self._lock:
-            self.backlog += 1
-        self._pool.submit(run)
+        future = self._pool.submit(answer)
+        self._waiting.add(future)
+        future.add_done_callback(self._waiting.discard)
 
     def retain(self, old: Deployment, excluded: Collection[str]) -> None:
         """Keep what the variants of an older deployment came to have.
@@ -279,12 +275,11 @@ class Deployment:
         """
         before = {variant.name: variant for variant in old.variants}
         for variant in self.variants:
-            if variant.name not in before:
-                continue
+            earlier = before.get(variant.name, variant)
             if "DesiredInstanceCount" not in excluded and not variant.is_serverless:
-                variant.desired_count = before[variant.name].desired_count
+                variant.desired_count = earlier.desired_count
             if "DesiredWeight" not in excluded:
-                variant.weight = before[variant.name].weight
+                variant.weight = earlier.weight
         if "DataCaptureConfig" not in excluded:
             self._capture_config = old._capture_config
 

@@ -36,12 +36,8 @@ class DockerEngine:
         Raises:
             FailureReasonError: if that fails.
         """
-        pulled = run_docker("--config", str(self._config), "pull", "--quiet", image)
-        if pulled.returncode:
-            cause = last_line(pulled.stderr)
-            raise FailureReasonError(
-                f"ClientError: Cannot pull algorithm container: {cause}"
-            )
+        pull = ("--config", str(self._config), "pull", "--quiet", image)
+        _run("ClientError: Cannot pull algorithm container", *pull)
 
     def start(self, image: str, command: Sequence[str], options: Sequence[str]) -> str:
         """Run a container in the background.
@@ -63,15 +59,8 @@ class DockerEngine:
         user = []
         if os.geteuid() != 0:
             user = ["--user", f"{os.geteuid()}:{os.getegid()}"]
-        result = run_docker(
-            "run", "--detach", *self._labels, *user, *options, image, *command
-        )
-        if result.returncode:
-            cause = last_line(result.stderr)
-            raise FailureReasonError(
-                f"ClientError: Cannot start the container: {cause}"
-            )
-        return result.stdout.strip()
+        run = ("run", "--detach", *self._labels, *user, *options, image, *command)
+        return _run("ClientError: Cannot start the container", *run)
 
     def wait(self, container: str) -> int:
         """The exit status of a container, once it has ended.
@@ -131,10 +120,8 @@ class DockerEngine:
             FailureReasonError: if it can't be made.
         """
         isolation = ["--internal"] if is_isolated else []
-        made = run_docker("network", "create", *isolation, *self._labels, name)
-        if made.returncode:
-            cause = last_line(made.stderr)
-            raise FailureReasonError(f"InternalServerError: no network: {cause}")
+        create = ("network", "create", *isolation, *self._labels, name)
+        _run("InternalServerError: no network", *create)
         try:
             yield
         finally:
@@ -177,6 +164,14 @@ class DockerEngine:
     def answers(self) -> bool:
         """Whether there is an engine behind the client."""
         return run_docker("version", "--format", "{{.Server.Version}}").returncode == 0
+
+
+def _run(failure: str, *arguments: str) -> str:
+    """What docker prints; if it fails, its cause after ``failure``."""
+    done = run_docker(*arguments)
+    if done.returncode:
+        raise FailureReasonError(f"{failure}: {last_line(done.stderr)}")
+    return done.stdout.strip()
 
 
 def variables(environment: Mapping[str, str]) -> list[str]:

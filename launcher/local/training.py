@@ -32,7 +32,7 @@ from launcher.local.archives import contents, pack
 from launcher.local.cloudwatch import TRAINING_JOBS
 from launcher.local.descriptions import Description, Descriptions, ResourceKind
 from launcher.local.errors import FailureReasonError, invalid
-from launcher.local.input_channels import InputChannel, channels_of
+from launcher.local.input_channels import channels_of
 from launcher.local.jobs import JobRun, Jobs
 from launcher.local.log_metrics import LogMetrics
 from launcher.local.moto_tables import check_role
@@ -52,6 +52,7 @@ TRAINING_JOB = ResourceKind(
     present_code="ResourceInUse",
     summarized=("TrainingEndTime", "SecondaryStatus"),
 )
+_DEFAULT_RUNTIME_SECONDS = 86_400
 _FLAGS = (
     "EnableNetworkIsolation",
     "EnableInterContainerTrafficEncryption",
@@ -135,30 +136,24 @@ class TrainingJobs(Jobs):
         self.parts.quotas.check(resources["InstanceType"], use, count)
 
     def _check_channels(self, parameters: Parameters) -> None:
-        entries = parameters.get("InputDataConfig", [])
-        names = {entry["ChannelName"] for entry in entries}
-        if len(names) < len(entries):
+        channels = channels_of(parameters)
+        if len({channel.name for channel in channels}) < len(channels):
             raise invalid("Duplicate channel names in InputDataConfig")
-        mode = parameters["AlgorithmSpecification"].get("TrainingInputMode", "File")
-        for entry in entries:
-            self._check_channel(entry, mode, parameters["RoleArn"])
-
-    def _check_channel(self, entry: Mapping[str, Any], mode: str, role: str) -> None:
-        channel = InputChannel.from_request(entry, mode)
-        try:
-            channel.objects(self.parts.clients.of_role(role))
-        except FailureReasonError as error:
-            raise invalid(
-                f"Channel {channel.name}: {error}. Please ensure that the bucket "
-                f"exists in the selected region ({self.parts.settings.region}), that "
-                f'objects exist under that S3 prefix, and that the role "{role}" has '
-                '"s3:ListBucket" permissions on the bucket.'
-            ) from error
+        role = parameters["RoleArn"]
+        for channel in channels:
+            try:
+                channel.objects(self.parts.clients.of_role(role))
+            except FailureReasonError as error:
+                raise invalid(
+                    f"Channel {channel.name}: {error}. Please ensure that the bucket "
+                    f"exists in region {self.parts.settings.region}, and that the role "
+                    f'"{role}" has "s3:ListBucket" permissions on it.'
+                ) from error
 
 
 def _check_spot(parameters: Parameters) -> None:
     condition = parameters.get("StoppingCondition", {})
-    runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS)
+    runtime = condition.get("MaxRuntimeInSeconds", _DEFAULT_RUNTIME_SECONDS)
     wait = condition.get("MaxWaitTimeInSeconds")
     is_spot = parameters.get("EnableManagedSpotTraining", False)
     if is_spot and (wait is None or wait < runtime):
@@ -171,9 +166,6 @@ def _check_spot(parameters: Parameters) -> None:
             "MaxWaitTimeInSeconds may only be given when EnableManagedSpotTraining "
             "is true"
         )
-
-
-DEFAULT_RUNTIME_SECONDS = 86_400
 
 
 class Ending(enum.Enum):
@@ -344,7 +336,7 @@ class TrainingRun(JobRun):
     def _limit_time(self, stack: contextlib.ExitStack) -> None:
         """End the containers when the time of the job's StoppingCondition is up."""
         condition = self.job["StoppingCondition"]
-        runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_SECONDS)
+        runtime = condition.get("MaxRuntimeInSeconds", _DEFAULT_RUNTIME_SECONDS)
         limits = {Ending.MAX_RUNTIME: runtime - self._seconds}
         if "MaxWaitTimeInSeconds" in condition:
             waited = time.time() - self.job["CreationTime"]
