@@ -6,7 +6,6 @@ what these may do: by action, resource, and the role that is passed.
 from __future__ import annotations
 
 import re
-import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +16,10 @@ from moto.s3.responses import ACTION_MAP
 from werkzeug.wrappers import Request
 
 from launcher.local.errors import RefusedError
-from launcher.local.gateway import Call, body_of
+from launcher.local.gateway import Call, parameters_of
 from launcher.local.moto_tables import as_list, find_key, find_role
 from launcher.local.policies import Need, allows
 from launcher.local.settings import ACCOUNT, StackSettings
-from movielens.json_text import parse_json
 
 # Paths of services whose every request has a signature.
 _SIGNED = ("/_local/", "/endpoints/")
@@ -117,7 +115,7 @@ def _needed(call: Call, request: Request) -> Iterator[Need]:
         yield Need(action, f"{arn}endpoint/{endpoint}", context)
         return
 
-    parameters = _parameters(request)
+    parameters = parameters_of(call, request)
     for tag in parameters.get("Tags", parameters.get("tags", [])):
         if isinstance(tag, dict):
             name = f"aws:requesttag/{str(tag.get('Key')).lower()}"
@@ -139,24 +137,6 @@ def _needed(call: Call, request: Request) -> Iterator[Need]:
             for name in _PASSED_ROLES:
                 if name in part:
                     yield Need("iam:PassRole", part[name], context | to_sagemaker)
-
-
-def _parameters(request: Request) -> dict[str, Any]:
-    """Of a request in JSON or of a form."""
-    if "X-Amz-Target" in request.headers:
-        try:
-            return dict(parse_json(body_of(request) or b"{}"))
-        except (TypeError, ValueError):
-            return {}
-    parameters: dict[str, Any] = {}
-    form = urllib.parse.parse_qsl(body_of(request).decode(errors="replace"))
-    for name, value in form:
-        base, member, _ = name.partition(".member.")
-        if member:
-            parameters.setdefault(base, []).append(value)
-        else:
-            parameters[name] = value
-    return parameters
 
 
 def _resources(

@@ -59,8 +59,9 @@ class DockerEngine:
         user = []
         if os.geteuid() != 0:
             user = ["--user", f"{os.geteuid()}:{os.getegid()}"]
-        run = ("run", "--detach", *self._labels, *user, *options, image, *command)
-        return _run("ClientError: Cannot start the container", *run)
+        all_options = [*self._labels, *user, *options]
+        failure = "ClientError: Cannot start the container"
+        return _run(failure, "run", "--detach", *all_options, image, *command)
 
     def wait(self, container: str) -> int:
         """The exit status of a container, once it has ended.

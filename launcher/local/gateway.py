@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from moto.core.parse import QueryParser
+from moto.core.utils import get_service_model
 from werkzeug.wrappers import Request, Response
 
 from launcher.errors import InvalidRequestError
@@ -179,11 +181,9 @@ class Gateway:
     def _operate(self, region: Region, call: Call, request: Request) -> Result | None:
         """The operation's result; None if moto is to answer."""
         service = _SERVICES[call.service]
+        parameters = parameters_of(call, request)
         try:
-            parameters = _parameters(service, call.operation, request)
             validate(ApiRequest(service, call.operation, parameters))
-        except (TypeError, ValueError) as error:
-            raise RefusedError("SerializationException", str(error)) from error
         except InvalidRequestError as error:
             raise invalid(f"validation error detected: {error}") from error
         check_members(call.service, call.operation, parameters)
@@ -200,21 +200,22 @@ class Gateway:
         return response
 
 
-def _parameters(service: str, operation: str, request: Request) -> dict[str, Any]:
+def parameters_of(call: Call, request: Request) -> dict[str, Any]:
     """Of a request in JSON or of a form.
 
     Raises:
-        TypeError: if it isn't JSON of an object.
-        ValueError: if it isn't JSON.
+        RefusedError: if it isn't JSON of an object.
     """
     body = body_of(request)
     if "X-Amz-Target" in request.headers:
-        return dict(parse_json(body or b"{}"))
-    from moto.core.parse import QueryParser
-    from moto.core.utils import get_service_model
-
-    model = get_service_model(service).operation_model(operation)
-    read = QueryParser(model).parse(
+        try:
+            return dict(parse_json(body or b"{}"))
+        except (TypeError, ValueError) as error:
+            raise RefusedError("SerializationException", str(error)) from error
+    model = get_service_model(_SERVICES.get(call.service, call.service))
+    if call.operation not in model.operation_names:
+        return {}
+    read = QueryParser(model.operation_model(call.operation)).parse(
         {
             "method": request.method,
             "url_path": request.path,

@@ -149,6 +149,16 @@ def test_a_value_that_is_not_offered_is_refused_with_those_that_are() -> None:
         check_members("sagemaker", "CreateTransformJob", parameters)
 
 
+def test_a_form_is_checked_like_json(http: Client) -> None:
+    scope = "AKIALOCAL/20260101/eu-west-1/monitoring/aws4_request"
+    headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
+    form = {"Action": "DescribeAlarms", "ChildrenOfAlarmName": "a"}
+    refused = http.post("/", data=form, headers=headers)
+    assert "offer DescribeAlarms with ChildrenOfAlarmName" in refused.text
+    answered = http.post("/", data={"Action": "DescribeAlarms"}, headers=headers)
+    assert "<DescribeAlarmsResult>" in answered.text
+
+
 @pytest.mark.parametrize(
     ("service", "operation"),
     [
