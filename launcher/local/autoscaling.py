@@ -45,7 +45,6 @@ class Autoscaling(threading.Thread):
         self._parts = parts
         self._endpoints = endpoints
         self._lock = threading.Lock()
-        self._is_started = False
         # By a target's resource: the invocations up to the period before, and when the
         # number of containers was changed.
         self._counted: dict[str, int] = {}
@@ -63,12 +62,11 @@ class Autoscaling(threading.Thread):
             pages = client.get_paginator("describe_scalable_targets").paginate(
                 ServiceNamespace="sagemaker"
             )
-            for page in pages:
-                for target in page["ScalableTargets"]:
-                    try:
-                        self._look_after(client, target)
-                    except Exception:  # noqa: BLE001 the next target goes on
-                        _log.exception("autoscaling %s", target["ResourceId"])
+            for target in pages.search("ScalableTargets[]"):
+                try:
+                    self._look_after(client, target)
+                except Exception:  # noqa: BLE001 the next target goes on
+                    _log.exception("autoscaling %s", target["ResourceId"])
 
     def _register(self, parameters: Parameters) -> None:
         deployment, variant = self._scaled(parameters)
@@ -79,8 +77,7 @@ class Autoscaling(threading.Thread):
             raise invalid("MinCapacity 0 is for asynchronous endpoints alone")
         variant.check_count(parameters.get("MaxCapacity", 1))
         with self._lock:
-            if not self._is_started:
-                self._is_started = True
+            if not self.is_alive():
                 self.start()
 
     def _put_policy(self, parameters: Parameters) -> None:

@@ -22,6 +22,7 @@ from launcher.local.errors import FailureReasonError, RefusedError, reason_of, u
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_container import ModelContainers
 from launcher.local.operation import Operation, Parameters, Result
+from launcher.local.quotas import check_quota
 from launcher.local.serving_container import ServingContainer
 from launcher.local.stack_parts import StackParts
 
@@ -34,7 +35,6 @@ class Variant:
     """The containers of one production variant.
 
     Args:
-        parts: of the stack.
         models: runs containers of the variant's model.
         entry: of ProductionVariants.
 
@@ -47,16 +47,13 @@ class Variant:
         n_invocations: how often it was asked.
     """
 
-    def __init__(
-        self, parts: StackParts, models: ModelContainers, entry: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, models: ModelContainers, entry: Mapping[str, Any]) -> None:
         self.name: str = entry["VariantName"]
         self.models = models
         self.weight = float(entry.get("InitialVariantWeight", 1.0))
         self.is_serverless = "ServerlessConfig" in entry
         self.desired_count: int = entry.get("InitialInstanceCount", 1)
         self.n_invocations = 0
-        self._parts = parts
         self._entry = entry
         self._resolved = time.time()
         self._scaling = threading.Lock()
@@ -79,7 +76,7 @@ class Variant:
         """
         if not self.is_serverless:
             instance_type = self._entry["InstanceType"]
-            self._parts.quotas.check(instance_type, "endpoint usage", count)
+            check_quota(instance_type, "endpoint usage", count)
 
     def start(self) -> None:
         """Return when all containers are healthy.
@@ -200,7 +197,7 @@ class Deployment:
                 f"{LOG_GROUP}/{endpoint}",
                 variant,
             )
-            self.variants.append(Variant(parts, models, entry))
+            self.variants.append(Variant(models, entry))
         self.capture: DataCapture | None = None
         self._endpoint = endpoint
         self._capture_config = config.get("DataCaptureConfig", {})

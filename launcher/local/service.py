@@ -30,6 +30,7 @@ from launcher.local.invocation import Invocations
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_packages import ModelPackages
 from launcher.local.operation import HasOperations, Operation, Parameters
+from launcher.local.quotas import list_quotas
 from launcher.local.registry import RegistryServer
 from launcher.local.service_clients import ServiceClients
 from launcher.local.settings import StackSettings
@@ -80,7 +81,6 @@ def _region(settings: StackSettings, *, is_home: bool) -> Region:
     by_service: dict[str, list[HasOperations]] = {
         "application-autoscaling": [Autoscaling(parts, endpoints)],
         "ecr": [images],
-        "service-quotas": [parts.quotas],
         "sagemaker": [*jobs, *hosting, parts.tags],
     }
     operations: dict[tuple[str, str], Operation] = {
@@ -89,6 +89,7 @@ def _region(settings: StackSettings, *, is_home: bool) -> Region:
         for owner in owners
         for name, operation in owner.operations.items()
     }
+    operations["service-quotas", "ListServiceQuotas"] = list_quotas
     if not is_home:
         operations["ecr", "CreateRepository"] = _refuse_repository
 

@@ -40,6 +40,7 @@ from launcher.local.operation import Parameters, Result
 from launcher.local.opt_ml import (
     failure_reason,
 )
+from launcher.local.quotas import check_quota
 from launcher.local.service_clients import parse_s3_uri
 from launcher.local.stack_parts import StackParts
 from launcher.local.training_hosts import TrainingHost, TrainingHosts
@@ -133,7 +134,7 @@ class TrainingJobs(Jobs):
         is_spot = parameters.get("EnableManagedSpotTraining", False)
         use = "spot training job usage" if is_spot else "training job usage"
         count = resources.get("InstanceCount", 1)
-        self.parts.quotas.check(resources["InstanceType"], use, count)
+        check_quota(resources["InstanceType"], use, count)
 
     def _check_channels(self, parameters: Parameters) -> None:
         channels = channels_of(parameters)

@@ -31,6 +31,7 @@ from launcher.local.jobs import JobRun, Jobs
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_container import container_of, is_multi_model
 from launcher.local.operation import Parameters, Result
+from launcher.local.quotas import check_quota
 from launcher.local.service_clients import parse_s3_uri
 from launcher.local.serving_container import Question, ServingContainer
 from launcher.local.stack_parts import StackParts
@@ -116,9 +117,8 @@ class TransformJobs(Jobs):
             raise invalid("a multi-model container can't be used for batch transform")
         parse_s3_uri(parameters["TransformOutput"]["S3OutputPath"])
         resources = parameters["TransformResources"]
-        self.parts.quotas.check(
-            resources["InstanceType"], "transform job usage", resources["InstanceCount"]
-        )
+        count = resources["InstanceCount"]
+        check_quota(resources["InstanceType"], "transform job usage", count)
 
         return self.begin(partial(TransformRun, self.parts, self._catalog), parameters)
 
