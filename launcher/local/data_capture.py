@@ -19,10 +19,15 @@ from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import Any
 
+from urllib3 import BaseHTTPResponse
+
 from launcher.local.errors import FailureReasonError
 from launcher.local.log_stream import batches
 from launcher.local.service_clients import ServiceClients, parse_s3_uri
+from launcher.local.serving_container import Question
 
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 _BATCH_SECONDS = 1.0
 _BATCH_LINES = 10_000
 
@@ -62,37 +67,34 @@ class DataCapture(threading.Thread):
             "KmsKeyId": self._config.get("KmsKeyId", ""),
         }
 
-    def keep(
-        self,
-        variant: str,
-        given: tuple[bytes, str],
-        answer: tuple[bytes, str],
-        metadata: Mapping[str, str],
-    ) -> None:
+    def keep(self, variant: str, question: Question, reply: BaseHTTPResponse) -> None:
         """Keep an invocation, if it is drawn.
 
         Args:
             variant: its name.
-            given: the request's body and content type.
-            answer: the same of the answer.
-            metadata: ``inferenceId`` and ``customAttributes``, where the request has
-                them.
+            question: to the container.
+            reply: of the container.
         """
         if random.random() >= self._share:
             return
+        parts = {
+            "Input": (question.body, question.headers.get("Content-Type", "")),
+            "Output": (reply.data, reply.headers.get("Content-Type", "")),
+        }
         wanted = "".join(self._modes)
         captured = {
             f"endpoint{mode}": self._part(mode.upper(), *part)
-            for mode, part in (("Input", given), ("Output", answer))
+            for mode, part in parts.items()
             if mode in wanted
         }
         event: dict[str, Any] = {
             "eventId": str(uuid.uuid4()),
             "inferenceTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            **metadata,
         }
-        if "customAttributes" in metadata:
-            event["customAttributes"] = [metadata["customAttributes"]]
+        if ATTRIBUTES in question.headers:
+            event["customAttributes"] = [question.headers[ATTRIBUTES]]
+        if INFERENCE_ID in question.headers:
+            event["inferenceId"] = question.headers[INFERENCE_ID]
         line = {"captureData": captured, "eventMetadata": event, "eventVersion": "0"}
         self._lines.put((variant, json.dumps(line)))
 

@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from werkzeug.wrappers import Request, Response
 
 from launcher.local.cloudwatch import ENDPOINTS
+from launcher.local.data_capture import ATTRIBUTES, INFERENCE_ID
 from launcher.local.endpoints import (
     LOG_GROUP,
     Deployment,
@@ -33,21 +34,17 @@ from launcher.local.settings import ACCOUNT, Limits
 from launcher.local.stack_parts import StackParts
 
 _PREFIX = "X-Amzn-SageMaker"
-_ATTRIBUTES = f"{_PREFIX}-Custom-Attributes"
-_INFERENCE_ID = f"{_PREFIX}-Inference-Id"
 _VARIANT = f"{_PREFIX}-Target-Variant"
 _LOCATION = f"{_PREFIX}-InputLocation"
 _TIMEOUT = f"{_PREFIX}-InvocationTimeoutSeconds"
 # Those that a container gets. Some operations have the first two with the prefix.
-_GIVEN = ("Content-Type", "Accept", _ATTRIBUTES, _INFERENCE_ID, TARGET_HEADER)
+_GIVEN = ("Content-Type", "Accept", ATTRIBUTES, INFERENCE_ID, TARGET_HEADER)
 _HONOURED = {
     header.lower()
     for name in (*_GIVEN, _VARIANT, _LOCATION, _TIMEOUT)
     for header in (name, f"{_PREFIX}-{name}")
 }
-_REPLY_HEADERS = ("Content-Type", _ATTRIBUTES)
-# What captured data calls them.
-_CAPTURED = {"customAttributes": _ATTRIBUTES, "inferenceId": _INFERENCE_ID}
+_REPLY_HEADERS = ("Content-Type", ATTRIBUTES)
 _EVENT = {
     ":event-type": "PayloadPart",
     ":content-type": "application/octet-stream",
@@ -82,17 +79,7 @@ class Invocations:
         reply = self._ask(endpoint, variant, question)
         headers = _passed_on(reply)
         if deployment.capture is not None:
-            metadata = {
-                name: question.headers[header]
-                for name, header in _CAPTURED.items()
-                if header in question.headers
-            }
-            deployment.capture.keep(
-                variant.name,
-                (question.body, question.headers.get("Content-Type", "")),
-                (reply.data, headers.get("Content-Type", "")),
-                metadata,
-            )
+            deployment.capture.keep(variant.name, question, reply)
         headers["x-Amzn-Invoked-Production-Variant"] = variant.name
         return Response(reply.data, HTTPStatus.OK, headers)
 
@@ -157,7 +144,7 @@ class Invocations:
                 clients.write(str(error).encode(), failure, kms_key)
 
         deployment.submit(answer)
-        inference_id = request.headers.get(_INFERENCE_ID, str(uuid.uuid4()))
+        inference_id = request.headers.get(INFERENCE_ID, str(uuid.uuid4()))
         locations = {
             f"{_PREFIX}-OutputLocation": str(output),
             f"{_PREFIX}-FailureLocation": str(failure),
