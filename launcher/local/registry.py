@@ -90,7 +90,15 @@ def configure_registry(settings: StackSettings) -> None:
     _ensure_commands()
     users = settings.directory / "registry-users"
     users.touch(mode=0o600)
-    users.write_text(_htpasswd_line(settings.registry_password))
+    with users.open("w") as file:
+        subprocess.run(
+            ["htpasswd", "-niB", USER],
+            input=settings.registry_password,
+            text=True,
+            stdout=file,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
 
     storage = {
         "filesystem": {"rootdirectory": str(settings.layers_directory)},
@@ -106,18 +114,6 @@ def configure_registry(settings: StackSettings) -> None:
     # JSON is YAML too.
     path = settings.directory / _CONFIGURATION
     path.write_text(json.dumps(configuration))
-
-
-def _htpasswd_line(password: str) -> str:
-    """The user with the password's hash, as docker-registry reads it."""
-    made = subprocess.run(
-        ["htpasswd", "-niB", USER],
-        input=password,
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    return made.stdout
 
 
 def _ensure_commands() -> None:
