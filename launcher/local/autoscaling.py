@@ -85,6 +85,11 @@ class Autoscaling(threading.Thread):
         steps = parameters.get(_STEP, {}).get("StepAdjustments", [])
         if parameters.get("PolicyType") == "StepScaling" and len(steps) != 1:
             raise invalid("step scaling is offered here with one step")
+        endpoint = parameters["ResourceId"].split("/")[1]
+        metric = parameters.get(_TRACKING, {}).get("CustomizedMetricSpecification", {})
+        for dimension in metric.get("Dimensions", []):
+            if dimension != {"Name": "EndpointName", "Value": endpoint}:
+                raise invalid(f"the backlog is that of endpoint {endpoint}, no other")
 
     def _scaled(self, parameters: Parameters) -> tuple[Deployment, Variant]:
         """What a request is about.

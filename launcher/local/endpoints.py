@@ -203,7 +203,8 @@ class Deployment:
         self._capture_config = config.get("DataCaptureConfig", {})
         client = config.get("AsyncInferenceConfig", {}).get("ClientConfig", {})
         at_once = client.get("MaxConcurrentInvocationsPerInstance", _ASYNC_AT_ONCE)
-        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="async")
+        n_instances = sum(variant.desired_count for variant in self.variants)
+        self._pool = ThreadPoolExecutor(at_once * max(n_instances, 1), "async")
         self._waiting: set[Future[None]] = set()
         self.is_stopped = False
 
