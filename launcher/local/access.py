@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from moto.iam.access_control import CreateAccessKeyFailure, create_access_key
-from moto.iam.models import iam_backends
 from moto.s3.responses import ACTION_MAP
 from werkzeug.wrappers import Request
 
 from launcher.local.errors import RefusedError
 from launcher.local.gateway import Call, parameters_of
 from launcher.local.moto_tables import as_list, find_key, find_role
-from launcher.local.policies import Need, allows
+from launcher.local.policies import Need, allows, role_allows
 from launcher.local.settings import ACCOUNT, StackSettings
 
 # Paths of services whose every request has a signature.
@@ -93,13 +92,10 @@ class Access:
 def _is_allowed(owner: Any, need: Need) -> bool:
     if need.action == "sts:GetCallerIdentity":
         return True
-    layers = [owner.collect_policies()]
     if ":assumed-role/" in owner.arn:
         role = find_role(owner.arn.split("/")[1])
-        if role is not None and role.permissions_boundary_arn:
-            iam = iam_backends[ACCOUNT]["aws"]
-            layers.append([iam.get_policy(role.permissions_boundary_arn)])
-    return all(allows(policies, need) for policies in layers)
+        return role is not None and role_allows(role, need)
+    return allows(owner.collect_policies(), need)
 
 
 def _needed(call: Call, request: Request) -> Iterator[Need]:

@@ -13,9 +13,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from moto.core.responses import ActionResult
 from moto.iam.access_control import IAMPolicy
+from moto.iam.models import Role, iam_backends
+from moto.iam.responses import IamResponse
 
-from launcher.local.moto_tables import as_list
+from launcher.local.moto_tables import as_list, find_role
+from launcher.local.settings import ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,40 @@ def allows(policies: Iterable[Any], need: Need) -> bool:
         if _applies(statement, need)
     }
     return effects == {"Allow"}
+
+
+def role_allows(role: Role, need: Need) -> bool:
+    """Whether a role's policies allow it, within its permissions boundary."""
+    layers = [[*role.policies.values(), *role.managed_policies.values()]]
+    if role.permissions_boundary_arn:
+        iam = iam_backends[ACCOUNT]["aws"]
+        layers.append([iam.get_policy(role.permissions_boundary_arn)])
+    return all(allows(policies, need) for policies in layers)
+
+
+def offer_simulation() -> None:
+    """Let moto's IAM answer SimulatePrincipalPolicy, which it lacks, for roles. Version
+    3 of SageMaker's SDK asks it.
+    """
+
+    def simulate_principal_policy(response: IamResponse) -> Any:
+        role = find_role(response._get_param("PolicySourceArn"))
+        results = []
+        for action in response._get_param("ActionNames", []):
+            for resource in response._get_param("ResourceArns", ["*"]):
+                need = Need(action, resource, {})
+                is_allowed = role is not None and role_allows(role, need)
+                result = {
+                    "EvalActionName": action,
+                    "EvalResourceName": resource,
+                    "EvalDecision": "allowed" if is_allowed else "implicitDeny",
+                }
+                results.append(result)
+        return ActionResult({"EvaluationResults": results, "IsTruncated": False})
+
+    IamResponse.simulate_principal_policy = (  # type: ignore[attr-defined]
+        simulate_principal_policy
+    )
 
 
 def _applies(statement: Mapping[str, Any], need: Need) -> bool:

@@ -30,6 +30,7 @@ from launcher.local.invocation import Invocations
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_packages import ModelPackages
 from launcher.local.operation import HasOperations, Operation, Parameters
+from launcher.local.policies import offer_simulation
 from launcher.local.quotas import list_quotas
 from launcher.local.registry import RegistryServer
 from launcher.local.service_clients import ServiceClients
@@ -47,6 +48,7 @@ _IN_MEMORY_BYTES = 16 * 1024
 def application(settings: StackSettings) -> Gateway:
     """All services of a stack."""
     _forget_what_moto_makes()
+    offer_simulation()
     lock = threading.Lock()
     regions: dict[str, Region] = {}
 

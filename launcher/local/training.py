@@ -20,7 +20,7 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -37,13 +37,10 @@ from launcher.local.jobs import JobRun, Jobs
 from launcher.local.log_metrics import LogMetrics
 from launcher.local.moto_tables import check_role
 from launcher.local.operation import Parameters, Result
-from launcher.local.opt_ml import (
-    failure_reason,
-)
 from launcher.local.quotas import check_quota
 from launcher.local.service_clients import parse_s3_uri
 from launcher.local.stack_parts import StackParts
-from launcher.local.training_hosts import TrainingHost, TrainingHosts
+from launcher.local.training_hosts import TrainingHost, TrainingHosts, failure_reason
 
 TRAINING_JOB = ResourceKind(
     noun="training-job",
@@ -286,13 +283,12 @@ class TrainingRun(JobRun):
             return self._ending
 
         self._enter("Uploading", "Uploading generated training model")
-        bases = {host.name: host.base for host in hosts}
-        self._upload(bases, "output/data", "output.tar.gz")
+        self._upload(hosts, "output/data", "output.tar.gz")
         failed = {host: status for host, status in statuses.items() if status}
         # A job that is stopped keeps what it wrote in the time that it had.
         if failed and self._ending is None:
-            raise FailureReasonError(failure_reason(bases, failed))
-        artifacts = self._upload(bases, "model", "model.tar.gz")
+            raise FailureReasonError(failure_reason(hosts, failed))
+        artifacts = self._upload(hosts, "model", "model.tar.gz")
         self.descriptions.set(
             self.job_name, ModelArtifacts={"S3ModelArtifacts": artifacts}
         )
@@ -348,12 +344,14 @@ class TrainingRun(JobRun):
             timer.start()
             stack.callback(timer.cancel)
 
-    def _upload(self, bases: Mapping[str, Path], directory: str, archive: str) -> str:
+    def _upload(
+        self, hosts: Sequence[TrainingHost], directory: str, archive: str
+    ) -> str:
         """Upload what all hosts have in a directory; gives the address in S3."""
         config = self.job["OutputDataConfig"]
         key = config.get("KmsKeyId")
         folder = parse_s3_uri(config["S3OutputPath"]) / f"{self.job_name}/output"
-        directories = [base / directory for base in bases.values()]
+        directories = [host.base / directory for host in hosts]
         if config.get("CompressionType") == "NONE":
             folder /= Path(directory).name
             for name, path in contents(directories).items():

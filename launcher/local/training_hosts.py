@@ -1,10 +1,14 @@
 """The hosts of one training job: a container each, on a network of their own if there
 are several.
+
+What a container finds in ``/opt/ml`` follows the developer guide's "How Amazon
+SageMaker provides training information".
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,15 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from launcher.local.archives import is_plain
 from launcher.local.checkpoint_sync import CheckpointSync
 from launcher.local.engine import variables
+from launcher.local.errors import REASON_CHARACTERS
 from launcher.local.input_channels import InputChannel, InputObject
 from launcher.local.log_stream import LogStream
-from launcher.local.opt_ml import (
-    checkpoints_in_container,
-    checkpoints_on_host,
-    make_directories,
-)
 from launcher.local.pipe_feeder import PipeFeeder
 from launcher.local.service_clients import parse_s3_uri
 from launcher.local.stack_parts import StackParts
@@ -29,6 +30,8 @@ from launcher.local.stack_parts import StackParts
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 # From SIGTERM to SIGKILL of the other hosts when one has failed.
 _PEER_STOP_SECONDS = 5.0
+_DEFAULT_CHECKPOINTS = "/opt/ml/checkpoints"
+_INSTANCE_GROUP = "homogeneousCluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,54 @@ class TrainingHost:
         Raises:
             FailureReasonError: if an object can't be downloaded.
         """
-        channels = [channel for channel, _ in self.shards]
-        make_directories(self.base, self.job, channels, hosts, self.name)
+        config = self.base / "input" / "config"
+        data = self.base / "input" / "data"
+        outputs = (self.base / "model", self.base / "output" / "data")
+        for directory in (config, data, *outputs):
+            directory.mkdir(parents=True)
+        for name, document in self._documents(hosts).items():
+            (config / f"{name}.json").write_text(json.dumps(document))
         for channel, objects in self.shards:
             if channel.mode != "Pipe":
-                directory = self.base / "input" / "data" / channel.name
+                directory = data / channel.name
                 directory.mkdir()
                 for entry in objects:
                     self.parts.clients.download(entry.source, directory / entry.path)
+
+    def _documents(self, hosts: Sequence[str]) -> dict[str, Any]:
+        """The JSON documents of ``input/config``."""
+        instance_type = self.job["ResourceConfig"]["InstanceType"]
+        group = {
+            "instance_group_name": _INSTANCE_GROUP,
+            "instance_type": instance_type,
+            "hosts": list(hosts),
+        }
+        resources = {
+            "current_host": self.name,
+            "current_instance_type": instance_type,
+            "current_group_name": _INSTANCE_GROUP,
+            "hosts": list(hosts),
+            "instance_groups": [group],
+            "network_interface_name": "eth0",
+        }
+        documents = {
+            "hyperparameters": self.job.get("HyperParameters", {}),
+            "inputdataconfig": {each.name: each.declared for each, _ in self.shards},
+            "resourceconfig": resources,
+        }
+        if "CheckpointConfig" in self.job:
+            documents["checkpointconfig"] = {"LocalPath": self._inner_checkpoints}
+        return documents
+
+    @property
+    def _inner_checkpoints(self) -> str:
+        """Where the container finds them, which may be outside ``/opt/ml``."""
+        return str(self.job["CheckpointConfig"].get("LocalPath", _DEFAULT_CHECKPOINTS))
+
+    @property
+    def _checkpoints(self) -> Path:
+        """What is mounted there: a neighbour of ``base``."""
+        return self.base.with_name(f"{self.name}-checkpoints")
 
     def start(
         self, image: str, options: Sequence[str], stack: contextlib.ExitStack
@@ -87,7 +130,7 @@ class TrainingHost:
         clients = self.parts.clients
         if "CheckpointConfig" in self.job:
             remote = parse_s3_uri(self.job["CheckpointConfig"]["S3Uri"])
-            sync = CheckpointSync(clients, remote, checkpoints_on_host(self.base))
+            sync = CheckpointSync(clients, remote, self._checkpoints)
             sync.restore()
             sync.start()
             stack.callback(sync.stop)
@@ -127,8 +170,7 @@ class TrainingHost:
                 path = f"input/data/{channel.name}"
                 volumes.append(f"{self.base / path}:/opt/ml/{path}:ro")
         if "CheckpointConfig" in self.job:
-            inside = checkpoints_in_container(self.job)
-            volumes.append(f"{checkpoints_on_host(self.base)}:{inside}")
+            volumes.append(f"{self._checkpoints}:{self._inner_checkpoints}")
         options = variables(environment)
         for volume in volumes:
             options += ["--volume", volume]
@@ -234,3 +276,29 @@ class TrainingHosts:
         for host, (container, _) in self._running.items():
             if host != failed_host:
                 self._parts.engine.stop(container, _PEER_STOP_SECONDS)
+
+
+def failure_reason(hosts: Sequence[TrainingHost], statuses: Mapping[str, int]) -> str:
+    """The FailureReason of a job: its failure file and the exit status.
+
+    A host that was ended because another one failed has no failure file. So the first
+    host that has one counts, or else the first that failed. A long text is cut.
+
+    Args:
+        hosts: of the job.
+        statuses: exit statuses of the hosts that failed; at least one.
+    """
+    failed_host = next(iter(statuses))
+    bases = {host.name: host.base for host in hosts}
+    text = ""
+    for host in statuses:
+        path = bases[host] / "output" / "failure"
+        if is_plain(path) and path.is_file():
+            failed_host = host
+            with path.open(errors="replace") as file:
+                text = file.read(REASON_CHARACTERS)
+            break
+
+    suffix = f", exit code: {statuses[failed_host]}"
+    reason = f"AlgorithmError: {text}"
+    return reason[: REASON_CHARACTERS - len(suffix)] + suffix

@@ -177,3 +177,19 @@ def test_alarms_keys_and_scaling_are_looked_at_by_resource(
     assert code_of(register, **target, ResourceId=resource.format("you")) in DENIED
     code = code_of(register, **target, ResourceId=resource.format("mine"))
     assert code not in DENIED
+
+
+def test_what_a_role_may_do_is_simulated(enforcing: StackSettings) -> None:
+    iam = clients(enforcing)("iam")
+    iam.create_role(
+        RoleName="simulated", AssumeRolePolicyDocument=json.dumps(TRUST_SAGEMAKER)
+    )
+    document = {"Version": "2012-10-17", "Statement": STATEMENTS[3]}
+    iam.put_role_policy(
+        RoleName="simulated", PolicyName="one", PolicyDocument=json.dumps(document)
+    )
+    found = iam.simulate_principal_policy(
+        PolicySourceArn=ROLE.replace("training", "simulated"),
+        ActionNames=["sagemaker:CreateTrainingJob", "s3:GetObject"],
+    )["EvaluationResults"]
+    assert [each["EvalDecision"] for each in found] == ["allowed", "implicitDeny"]
