@@ -11,10 +11,9 @@ How a request travels::
     offered          refuses what nobody offers; then the operation of its name answers,
                      or moto
     training, transform, tuning, endpoints, model_catalog, ecr_images, ...
-                     the operations; what they describe is kept in `descriptions`
-    training_run, transform_run, tuning_run, deployment, autoscaling
-                     the work itself, in threads
-    invocation, data_capture, event_stream, cloudwatch
+                     the operations, and the work itself in threads; what they describe
+                     is kept in `descriptions`
+    invocation, data_capture, cloudwatch
                      what endpoints are asked, and what is kept of it
     engine           containers, through docker's command line
 

@@ -10,33 +10,40 @@ from launcher.local.errors import FailureReasonError
 from movielens import packed_files
 
 
-def pack(directories: Iterable[Path], archive: Path) -> int:
-    """Pack the contents of directories, one a host, into one archive.
+def contents(directories: Iterable[Path]) -> dict[str, Path]:
+    """The files and directories below some directories, one a host, by name.
 
     If several hosts wrote a file of the same name, the first host's is kept. Links,
     pipes and the like are left out: a link might lead out of the container's files.
+    """
+    found: dict[str, Path] = {}
+    for directory in directories:
+        for path in sorted(directory.rglob("*")):
+            if is_plain(path):
+                found.setdefault(str(path.relative_to(directory)), path)
+    return found
+
+
+def pack(directories: Iterable[Path], archive: Path) -> int:
+    """Pack the contents of directories, one a host, into one archive.
 
     Returns:
-        The number of files.
+        The number of files and directories.
 
     Raises:
         FailureReasonError: if the archive can't be written.
     """
-    names: set[str] = set()
+    packed = contents(directories)
     try:
         # A second name of the same file would otherwise be packed as a link.
         with tarfile.open(archive, "w:gz", dereference=True) as tar:
-            for directory in directories:
-                for path in sorted(directory.rglob("*")):
-                    name = str(path.relative_to(directory))
-                    if name not in names and is_plain(path):
-                        names.add(name)
-                        tar.add(path, name, recursive=False)
+            for name, path in packed.items():
+                tar.add(path, name, recursive=False)
     except OSError as error:
         raise FailureReasonError(
             f"ClientError: Failed to pack {archive.name}: {error.strerror}"
         ) from error
-    return len(names)
+    return len(packed)
 
 
 def unpack(archive: Path, directory: Path) -> None:

@@ -23,14 +23,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from launcher.local.cloudwatch import ENDPOINTS
-from launcher.local.deployment import Deployment, Variant
-from launcher.local.endpoints import Endpoints
+from launcher.local.endpoints import Deployment, Endpoints, Variant
 from launcher.local.errors import RefusedError, invalid
 from launcher.local.operation import Operation, Parameters
 from launcher.local.stack_parts import StackParts
 
-_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
-_INVOCATIONS = "SageMakerVariantInvocationsPerInstance"
 _BACKLOG = "ApproximateBacklogSizePerInstance"
 _TRACKING = "TargetTrackingScalingPolicyConfiguration"
 _STEP = "StepScalingPolicyConfiguration"
@@ -48,7 +45,6 @@ class Autoscaling(threading.Thread):
         self._parts = parts
         self._endpoints = endpoints
         self._lock = threading.Lock()
-        self._is_started = False
         # By a target's resource: the invocations up to the period before, and when the
         # number of containers was changed.
         self._counted: dict[str, int] = {}
@@ -56,7 +52,6 @@ class Autoscaling(threading.Thread):
         self.operations: dict[str, Operation] = {
             "RegisterScalableTarget": self._register,
             "PutScalingPolicy": self._put_policy,
-            "PutScheduledAction": self._refuse_schedule,
         }
 
     def run(self) -> None:
@@ -67,12 +62,11 @@ class Autoscaling(threading.Thread):
             pages = client.get_paginator("describe_scalable_targets").paginate(
                 ServiceNamespace="sagemaker"
             )
-            for page in pages:
-                for target in page["ScalableTargets"]:
-                    try:
-                        self._look_after(client, target)
-                    except Exception:  # noqa: BLE001 the next target goes on
-                        _log.exception("autoscaling %s", target["ResourceId"])
+            for target in pages.search("ScalableTargets[]"):
+                try:
+                    self._look_after(client, target)
+                except Exception:  # noqa: BLE001 the next target goes on
+                    _log.exception("autoscaling %s", target["ResourceId"])
 
     def _register(self, parameters: Parameters) -> None:
         deployment, variant = self._scaled(parameters)
@@ -83,30 +77,19 @@ class Autoscaling(threading.Thread):
             raise invalid("MinCapacity 0 is for asynchronous endpoints alone")
         variant.check_count(parameters.get("MaxCapacity", 1))
         with self._lock:
-            if not self._is_started:
-                self._is_started = True
+            if not self.is_alive():
                 self.start()
 
     def _put_policy(self, parameters: Parameters) -> None:
         self._scaled(parameters)
-        step = parameters.get(_STEP)
-        if step is not None:
-            if step.get("AdjustmentType") != "ChangeInCapacity":
-                raise invalid("AdjustmentType is offered here as ChangeInCapacity")
-            return
-        tracking = parameters.get(_TRACKING, {})
-        predefined = tracking.get("PredefinedMetricSpecification", {})
-        customized = tracking.get("CustomizedMetricSpecification", {})
-        if (
-            predefined.get("PredefinedMetricType") != _INVOCATIONS
-            and customized.get("MetricName") != _BACKLOG
-        ):
-            raise invalid(
-                f"target tracking is offered here on {_INVOCATIONS}, and on {_BACKLOG}"
-            )
-
-    def _refuse_schedule(self, _parameters: Parameters) -> None:
-        raise invalid("scheduled actions aren't offered here")
+        steps = parameters.get(_STEP, {}).get("StepAdjustments", [])
+        if parameters.get("PolicyType") == "StepScaling" and len(steps) != 1:
+            raise invalid("step scaling is offered here with one step")
+        endpoint = parameters["ResourceId"].split("/")[1]
+        metric = parameters.get(_TRACKING, {}).get("CustomizedMetricSpecification", {})
+        for dimension in metric.get("Dimensions", []):
+            if dimension != {"Name": "EndpointName", "Value": endpoint}:
+                raise invalid(f"the backlog is that of endpoint {endpoint}, no other")
 
     def _scaled(self, parameters: Parameters) -> tuple[Deployment, Variant]:
         """What a request is about.
@@ -116,12 +99,8 @@ class Autoscaling(threading.Thread):
         """
         resource = parameters["ResourceId"]
         parts = resource.split("/")
-        is_variant = len(parts) == 4 and parts[0::2] == ["endpoint", "variant"]
-        if not is_variant or parameters["ScalableDimension"] != _DIMENSION:
-            raise invalid(
-                f"{resource} isn't endpoint/NAME/variant/NAME with the dimension "
-                f"{_DIMENSION}, which is all that is scaled here"
-            )
+        if len(parts) != 4 or parts[0::2] != ["endpoint", "variant"]:
+            raise invalid(f"{resource} isn't endpoint/NAME/variant/NAME")
         deployment = self._endpoints.deployment(parts[1])
         return deployment, deployment.choose(parts[3])
 
@@ -143,8 +122,7 @@ class Autoscaling(threading.Thread):
         for policy in policies:
             count = self._wanted(policy, deployment, variant, per_minute)
             if count is not None:
-                grows = count > variant.count
-                has_cooled = self._has_cooled(policy, resource, grows=grows)
+                has_cooled = self._has_cooled(policy, resource, count, variant)
                 wanted.append(count if has_cooled else variant.count)
         count = max(wanted, default=variant.count)
         count = min(max(count, target["MinCapacity"]), target["MaxCapacity"])
@@ -172,6 +150,7 @@ class Autoscaling(threading.Thread):
         if policy["PolicyType"] == "StepScaling":
             is_due = any(
                 alarm.state_value == "ALARM"
+                and alarm.actions_enabled
                 and policy["PolicyARN"] in alarm.alarm_actions
                 for alarm in self._parts.watch.alarms.values()
             )
@@ -188,12 +167,13 @@ class Autoscaling(threading.Thread):
         return wanted
 
     def _has_cooled(
-        self, policy: Mapping[str, Any], resource: str, *, grows: bool
+        self, policy: Mapping[str, Any], resource: str, count: int, variant: Variant
     ) -> bool:
         """Whether a policy may change the number so soon after the last change."""
         if policy["PolicyType"] == "StepScaling":
             seconds = policy[_STEP].get("Cooldown", 0)
         else:
+            grows = count > variant.count
             member = "ScaleOutCooldown" if grows else "ScaleInCooldown"
             seconds = policy[_TRACKING].get(member, _COOLDOWN_SECONDS)
         changed = self._changed.get(resource)

@@ -16,32 +16,23 @@ from launcher.s3_uri import S3Uri
 _ROUND_SECONDS = 1.0
 
 
-class CheckpointSync:
+class CheckpointSync(threading.Thread):
     """Uploads one host's checkpoints, from a thread of its own."""
 
     def __init__(self, clients: ServiceClients, remote: S3Uri, directory: Path) -> None:
+        super().__init__(daemon=True, name="checkpoints")
         self._clients = clients
         self._remote = remote
         self._directory = directory
         # Size and time of change of each file that S3 has.
         self._synced: dict[str, tuple[int, int]] = {}
         self._stopped = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, daemon=True, name="checkpoints"
-        )
 
     def restore(self) -> None:
         """Download what S3 has, before the container starts."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        folder = self._remote / ""
-        for found in self._clients.objects(folder):
-            name = found.key.removeprefix(folder.key)
-            self._clients.download(found, self._directory / name)
+        self._clients.download_folder(self._remote / "", self._directory)
         self._synced = self._local_files()
-
-    def start(self) -> None:
-        """Begin to upload."""
-        self._thread.start()
 
     def stop(self) -> None:
         """Upload what is left, and end.
@@ -50,10 +41,11 @@ class CheckpointSync:
             FailureReasonError: if S3 refuses it.
         """
         self._stopped.set()
-        self._thread.join()
+        self.join()
         self._sync()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Upload again and again, until it is stopped."""
         while not self._stopped.wait(_ROUND_SECONDS):
             # If S3 refuses files, `stop` finds that too, and the job then fails.
             with contextlib.suppress(FailureReasonError):

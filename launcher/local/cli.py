@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -46,15 +46,18 @@ def up(
     """Start it, and print what to export: ``eval "$(launcher local up)"``."""
     from launcher.local import stack
     from launcher.local.loopback import no_proxy
+    from launcher.local.settings import StackSettings
+    from launcher.ports import free_port
 
-    settings = stack.up(
-        directory,
-        port=port,
-        registry_port=registry_port,
-        region=region,
-        layers=layers,
+    wanted = StackSettings(
+        directory.resolve(),
+        region,
         enforces_iam=iam,
+        layers=layers and layers.resolve(),
+        port=port or free_port(),
+        registry_port=registry_port or free_port(),
     )
+    settings = stack.up(wanted)
     environment = {**settings.environment(), **no_proxy(os.environ)}
     if as_json:
         typer.echo(json.dumps(environment, indent=2))
@@ -79,24 +82,22 @@ def status(directory: Directory = DEFAULT_DIRECTORY, as_json: Json = False) -> N
     from launcher.local.settings import StackSettings
 
     settings = StackSettings.load(directory)
-    is_up = stack.is_up(settings)
-    services = settings.endpoint_url
-    registry = settings.registry
-    containers = stack.containers(settings)
+    found: dict[str, Any] = {
+        "up": stack.is_up(settings),
+        "services": settings.endpoint_url,
+        "registry": settings.registry,
+        "containers": stack.containers(settings),
+    }
     if as_json:
-        found = {
-            "up": is_up,
-            "services": services,
-            "registry": registry,
-            "containers": containers,
-        }
         typer.echo(json.dumps(found, indent=2))
     else:
-        state = "up" if is_up else "not up"
-        typer.echo(f"{state}: services {services}, registry {registry}")
-        for line in containers:
+        state = "up" if found["up"] else "not up"
+        typer.echo(
+            f"{state}: services {found['services']}, registry {found['registry']}"
+        )
+        for line in found["containers"]:
             typer.echo(line)
-    raise typer.Exit(not is_up)
+    raise typer.Exit(not found["up"])
 
 
 @app.command()

@@ -104,15 +104,17 @@ class CloudWatch(CloudWatchBackend):
         end_time: datetime,
         scan_by: str = "TimestampAscending",
     ) -> list[dict[str, Any]]:
-        """The operation, without expressions."""
+        """The operation, without expressions, which are refused before."""
         results = []
         for query in queries:
-            if "Expression" in query:
-                raise InvalidParameterValue("Expressions aren't offered here.")
             metric_stat = query["MetricStat"]
             metric = metric_stat["Metric"]
+            key = _series(
+                metric["Namespace"], metric["MetricName"], metric.get("Dimensions", [])
+            )
+            period = int(metric_stat["Period"])
             found = self._points(
-                _series_of(metric), start_time, end_time, int(metric_stat["Period"])
+                key, start_time.timestamp(), end_time.timestamp(), period
             )
             is_descending = scan_by == "TimestampDescending"
             points = sorted(found.items(), reverse=is_descending)
@@ -140,12 +142,8 @@ class CloudWatch(CloudWatchBackend):
     ) -> list[dict[str, Any]]:
         """The operation, for the five plain statistics."""
         del unit
-        if not stats:
-            raise InvalidParameterValue(
-                "ExtendedStatistics are offered by GetMetricData alone."
-            )
-        key = (namespace, metric_name, frozenset(_dimensions(dimensions).items()))
-        points = self._points(key, start_time, end_time, period)
+        key = _series(namespace, metric_name, dimensions)
+        points = self._points(key, start_time.timestamp(), end_time.timestamp(), period)
         return [
             {
                 "Timestamp": datetime.fromtimestamp(when, UTC),
@@ -170,24 +168,25 @@ class CloudWatch(CloudWatchBackend):
         ]
 
     def put_metric_alarm(self, *arguments: Any, **members: Any) -> Alarm:
-        """The operation, for alarms on one metric."""
-        if members.get("metric_data_queries") or members.get("rule"):
-            raise InvalidParameterValue("Alarms are offered here on one metric only.")
-        if members["comparison_operator"] not in _COMPARISONS:
-            raise InvalidParameterValue("Anomaly detection isn't offered here.")
+        """The operation, for actions that are performed."""
+        for action in members["alarm_actions"]:
+            if ":scalingPolicy:" not in action:
+                raise InvalidParameterValue(
+                    f"AlarmActions: {action} isn't performed here, only scaling "
+                    "policies are."
+                )
         # The method that is overridden puts it among `alarms`.
         return super().put_metric_alarm(*arguments, **members)
 
     def _points(
-        self, key: _Series, start: datetime, end: datetime, period: int
+        self, key: _Series, start: float, end: float, period: int
     ) -> dict[int, Counter[float]]:
         """What came in each period, by its first second; none where nothing came."""
-        first = start.timestamp() // _MINUTE * _MINUTE
-        last = end.timestamp()
+        first = start // _MINUTE * _MINUTE
         points: dict[int, Counter[float]] = {}
         with self._lock:
             for minute, values in self._series.get(key, {}).items():
-                if first <= minute < last:
+                if first <= minute < end:
                     begin = minute // period * period
                     points.setdefault(begin, Counter()).update(values)
         return points
@@ -199,24 +198,22 @@ class CloudWatch(CloudWatchBackend):
         period = max(_MINUTE, int(alarm.period))
         n_periods = int(alarm.evaluation_periods)
         now = int(time.time()) // period * period
-        start = datetime.fromtimestamp(now - n_periods * period, UTC)
-        end = datetime.fromtimestamp(now + period, UTC)
-        dimensions = frozenset(
-            (str(each.name), str(each.value)) for each in alarm.dimensions
+        key = _series(
+            alarm.namespace,
+            alarm.metric_name,
+            [{"Name": each.name, "Value": each.value} for each in alarm.dimensions],
         )
-        key = (alarm.namespace, alarm.metric_name, dimensions)
-        points = self._points(key, start, end, period)
-        windows = [
-            [points.get(last - i * period) for i in range(n_periods)]
+        points = self._points(key, now - n_periods * period, now + period, period)
+        states = [
+            self._state(
+                alarm, [points.get(last - i * period) for i in range(n_periods)]
+            )
             for last in (now - period, now)
         ]
-        states = {self._state(alarm, window) for window in windows}
-        for state in ("ALARM", "OK", "INSUFFICIENT_DATA"):
-            if state in states:
-                if state != alarm.state_value:
-                    reason = f"{len(points)} of the last {n_periods} periods have data"
-                    alarm.update_state(reason, "{}", state)
-                return
+        state = min(states, key=("ALARM", "OK", "INSUFFICIENT_DATA").index)
+        if state != alarm.state_value:
+            reason = f"{len(points)} of the last {n_periods} periods have data"
+            alarm.update_state(reason, "{}", state)
 
     def _state(self, alarm: Alarm, window: Sequence[Counter[float] | None]) -> str:
         present = [values for values in window if values is not None]
@@ -256,33 +253,26 @@ def statistic(values: Counter[float], name: str) -> float:
         >>> statistic(Counter({1.0: 99, 50.0: 1}), "p99.5")
         50.0
     """
-    n_values = values.total()
-    total = math.fsum(value * count for value, count in values.items())
-    plain: dict[str, Callable[[], float]] = {
-        "SampleCount": lambda: n_values,
-        "Sum": lambda: total,
-        "Average": lambda: total / n_values,
-        "Minimum": lambda: min(values),
-        "Maximum": lambda: max(values),
+    ordered = sorted(values.elements())
+    total = math.fsum(ordered)
+    plain = {
+        "SampleCount": len(ordered),
+        "Sum": total,
+        "Average": total / len(ordered),
+        "Minimum": ordered[0],
+        "Maximum": ordered[-1],
     }
     if name in plain:
-        return plain[name]()
+        return plain[name]
     percentile = name.removeprefix("p")
     if percentile == name or not percentile.replace(".", "", 1).isdecimal():
         raise InvalidParameterValue(f"The statistic {name} isn't offered here.")
-    needed = n_values * float(percentile) / 100
-    seen = 0
-    for value in sorted(values):
-        seen += values[value]
-        if seen >= needed:
-            return value
-    return max(values)
+    rank = math.ceil(len(ordered) * float(percentile) / 100)
+    return ordered[min(max(rank, 1), len(ordered)) - 1]
 
 
-def _series_of(metric: Mapping[str, Any]) -> _Series:
-    dimensions = _dimensions(metric.get("Dimensions", []))
-    return metric["Namespace"], metric["MetricName"], frozenset(dimensions.items())
-
-
-def _dimensions(entries: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    return {entry["Name"]: entry["Value"] for entry in entries}
+def _series(
+    namespace: str, name: str, dimensions: Iterable[Mapping[str, str | None]]
+) -> _Series:
+    pairs = [(str(each["Name"]), str(each["Value"])) for each in dimensions]
+    return namespace, name, frozenset(pairs)

@@ -11,23 +11,25 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import queue
 import random
 import threading
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from queue import SimpleQueue
 from typing import Any
 
-from launcher.local.errors import FailureReasonError
-from launcher.local.service_clients import ServiceClients, parse_s3_uri
+from urllib3 import BaseHTTPResponse
 
+from launcher.local.errors import FailureReasonError
+from launcher.local.log_stream import batches
+from launcher.local.service_clients import ServiceClients, parse_s3_uri
+from launcher.local.serving_container import Question
+
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 _BATCH_SECONDS = 1.0
-# The values of CaptureMode.
-_INPUT = "Input"
-_OUTPUT = "Output"
-_BOTH = "InputAndOutput"
+_BATCH_LINES = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class DataCapture(threading.Thread):
         self._share = config["InitialSamplingPercentage"] / 100
         self._modes = {option["CaptureMode"] for option in config["CaptureOptions"]}
         # A variant's name and its line; None is the end.
-        self._lines: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
+        self._lines: SimpleQueue[tuple[str, str] | None] = SimpleQueue()
         self.start()
 
     def describe(self) -> dict[str, Any]:
@@ -65,35 +67,34 @@ class DataCapture(threading.Thread):
             "KmsKeyId": self._config.get("KmsKeyId", ""),
         }
 
-    def keep(
-        self,
-        variant: str,
-        given: tuple[bytes, str],
-        answer: tuple[bytes, str],
-        metadata: Mapping[str, str],
-    ) -> None:
+    def keep(self, variant: str, question: Question, reply: BaseHTTPResponse) -> None:
         """Keep an invocation, if it is drawn.
 
         Args:
             variant: its name.
-            given: the request's body and content type.
-            answer: the same of the answer.
-            metadata: ``inferenceId`` and ``customAttributes``, where the request has
-                them.
+            question: to the container.
+            reply: of the container.
         """
         if random.random() >= self._share:
             return
-        captured = {}
-        if self._modes & {_INPUT, _BOTH}:
-            captured["endpointInput"] = self._part("INPUT", *given)
-        if self._modes & {_OUTPUT, _BOTH}:
-            captured["endpointOutput"] = self._part("OUTPUT", *answer)
-        event: dict[str, Any] = {"eventId": str(uuid.uuid4())}
-        if "customAttributes" in metadata:
-            event["customAttributes"] = [metadata["customAttributes"]]
-        if "inferenceId" in metadata:
-            event["inferenceId"] = metadata["inferenceId"]
-        event["inferenceTime"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        parts = {
+            "Input": (question.body, question.headers.get("Content-Type", "")),
+            "Output": (reply.data, reply.headers.get("Content-Type", "")),
+        }
+        wanted = "".join(self._modes)
+        captured = {
+            f"endpoint{mode}": self._part(mode.upper(), *part)
+            for mode, part in parts.items()
+            if mode in wanted
+        }
+        event: dict[str, Any] = {
+            "eventId": str(uuid.uuid4()),
+            "inferenceTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        }
+        if ATTRIBUTES in question.headers:
+            event["customAttributes"] = [question.headers[ATTRIBUTES]]
+        if INFERENCE_ID in question.headers:
+            event["inferenceId"] = question.headers[INFERENCE_ID]
         line = {"captureData": captured, "eventMetadata": event, "eventVersion": "0"}
         self._lines.put((variant, json.dumps(line)))
 
@@ -104,48 +105,39 @@ class DataCapture(threading.Thread):
 
     def run(self) -> None:
         """Write file after file until it is stopped."""
-        is_stopped = False
-        while not is_stopped:
-            found = [self._lines.get()]
-            if found[0] is not None:
-                time.sleep(_BATCH_SECONDS)
-            while not self._lines.empty():
-                found.append(self._lines.get())
-            is_stopped = None in found
+        for batch in batches(self._lines, _BATCH_SECONDS, _BATCH_LINES):
             by_variant: dict[str, list[str]] = {}
-            for entry in found:
-                if entry is not None:
-                    by_variant.setdefault(entry[0], []).append(entry[1])
+            for variant, line in batch:
+                by_variant.setdefault(variant, []).append(line)
             for variant, lines in by_variant.items():
                 self._write(variant, lines)
 
     def _write(self, variant: str, lines: Sequence[str]) -> None:
         now = datetime.now(UTC)
-        folder = now.strftime("%Y/%m/%d/%H")
-        name = f"{now.strftime('%M-%S')}-{uuid.uuid4()}.jsonl"
-        target = self._folder / f"{variant}/{folder}/{name}"
+        folder = self._folder / f"{variant}/{now:%Y/%m/%d/%H}"
+        target = folder / f"{now:%M-%S}-{uuid.uuid4()}.jsonl"
         text = "".join(f"{line}\n" for line in lines)
+        key = self._config.get("KmsKeyId")
         try:
-            self._clients.write(text.encode(), target, self._config.get("KmsKeyId"))
+            self._clients.write(text.encode(), target, key)
         except FailureReasonError:
             _log.exception("capture: %d invocations are lost", len(lines))
 
     def _part(self, mode: str, data: bytes, content_type: str) -> dict[str, str]:
         encoding = self._encoding(content_type)
-        is_text = encoding != "BASE64"
-        text = data.decode(errors="replace") if is_text else base64.b64encode(data)
+        if encoding == "BASE64":
+            data = base64.b64encode(data)
         return {
             "observedContentType": content_type,
             "mode": mode,
-            "data": text if isinstance(text, str) else text.decode(),
+            "data": data.decode(errors="replace"),
             "encoding": encoding,
         }
 
     def _encoding(self, content_type: str) -> str:
         media_type = content_type.partition(";")[0].strip()
         header = self._config.get("CaptureContentTypeHeader", {})
-        if media_type in header.get("CsvContentTypes", []):
-            return "CSV"
-        if media_type in header.get("JsonContentTypes", []):
-            return "JSON"
+        for encoding in ("Csv", "Json"):
+            if media_type in header.get(f"{encoding}ContentTypes", []):
+                return encoding.upper()
         return "BASE64"

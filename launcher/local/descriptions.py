@@ -5,20 +5,19 @@ changed by requests and by running jobs at the same time.
 from __future__ import annotations
 
 import copy
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from launcher.local.errors import RefusedError, invalid
-from launcher.local.operation import Parameters, Result
+from launcher.local.operation import Operation, Parameters, Result, page
 from launcher.local.settings import ACCOUNT
+from launcher.local.tags import Tags
 
 Description = dict[str, Any]
-UNDER_WAY = ("InProgress", "Stopping")
-_FIRST_PAGE = "0"
-_PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +26,35 @@ class ResourceKind:
 
     Attributes:
         noun: its name in an ARN, such as ``training-job``.
-        prefix: of the members of its requests, such as ``TrainingJob``.
-        summaries: the member of a List operation's result with the summaries.
-        absent: what the service says if there is no resource of a name; ``{arn}`` and
-            ``{name}`` are filled in.
+        listed: the end of the name of the List operation's member with the summaries.
+        absent: what the service says if there is no resource of a name; ``{noun}``,
+            ``{arn}`` and ``{name}`` are filled in.
         present: what it says if a name is taken, likewise.
+        busy: what it says if the status isn't one for a request, likewise.
         absent_code: the error code that goes with ``absent``.
         present_code: the error code that goes with ``present``.
-        has_status: whether resources of this kind ever change.
-        summarized: members of a summary besides name, ARN, times and status.
+        summarized: members of a summary besides name, ARN, times and status. A list can
+            be filtered by their values.
     """
 
     noun: str
-    prefix: str
-    summaries: str
-    absent: str
-    present: str
+    listed: str = "s"
+    absent: str = 'Could not find {noun} "{arn}".'
+    present: str = 'Cannot create already existing {noun} "{arn}".'
+    busy: str = "The request was rejected because {name} is in status {status}."
     absent_code: str = "ValidationException"
     present_code: str = "ValidationException"
-    has_status: bool = True
     summarized: tuple[str, ...] = ()
+
+    @property
+    def prefix(self) -> str:
+        """Of the members of its requests, such as ``TrainingJob``."""
+        return "".join(word.capitalize() for word in self.noun.split("-"))
+
+    @property
+    def summaries(self) -> str:
+        """The member of a List operation's result with the summaries."""
+        return f"{self.prefix}{self.listed}"
 
     @property
     def name(self) -> str:
@@ -65,23 +73,34 @@ class ResourceKind:
 
 
 class Descriptions:
-    """The descriptions of one kind of resource, in order of creation."""
+    """The descriptions of one kind of resource, in order of creation.
 
-    def __init__(self, kind: ResourceKind, region: str) -> None:
+    Attributes:
+        kind: of the resources.
+        operations: Describe, List and Delete.
+    """
+
+    def __init__(self, kind: ResourceKind, region: str, tags: Tags) -> None:
         self.kind = kind
-        self._region = region
+        self.operations: dict[str, Operation] = {
+            f"Describe{kind.prefix}": self.describe,
+            f"List{kind.prefix}s": self.list,
+            f"Delete{kind.prefix}": self.delete,
+        }
+        self._arns = f"arn:aws:sagemaker:{region}:{ACCOUNT}:{kind.noun}/"
+        self._tags = tags
         self._lock = threading.RLock()
         self._by_name: dict[str, Description] = {}
 
     def arn_of(self, name: str) -> str:
         """The ARN that belongs to a name."""
-        return f"arn:aws:sagemaker:{self._region}:{ACCOUNT}:{self.kind.noun}/{name}"
+        return f"{self._arns}{name}"
 
-    def add(self, members: Mapping[str, Any]) -> str:
-        """Keep a new resource, with its ARN and the time.
+    def add(self, members: Mapping[str, Any]) -> Result:
+        """Keep a new resource, with its ARN and the time; its tags are kept apart.
 
         Returns:
-            The ARN.
+            The result of the Create operation.
 
         Raises:
             RefusedError: if the name is taken.
@@ -89,61 +108,47 @@ class Descriptions:
         name = members[self.kind.name]
         arn = self.arn_of(name)
         now = time.time()
+        times = {"CreationTime": now, "LastModifiedTime": now}
         description = copy.deepcopy(dict(members))
-        description |= {self.kind.arn: arn, "CreationTime": now}
-        if self.kind.has_status:
-            description["LastModifiedTime"] = now
-        with self._lock:
-            self.check_free(name)
-            self._by_name[name] = description
-        return arn
-
-    def check_free(self, name: str) -> None:
-        """Return if the name isn't taken.
-
-        Raises:
-            RefusedError: if it is.
-        """
+        tags = description.pop("Tags", [])
+        description |= {self.kind.arn: arn, **times}
         with self._lock:
             if name in self._by_name:
-                message = self.kind.present.format(arn=self.arn_of(name), name=name)
+                message = self._filled_in(self.kind.present, name)
                 raise RefusedError(self.kind.present_code, message)
-
-    def check_under_way(self, name: str) -> None:
-        """Return if a job runs.
-
-        Raises:
-            RefusedError: if there is none of that name, or it has ended.
-        """
-        self._check_status(name, is_under_way=True)
-
-    def check_ended(self, name: str) -> None:
-        """Return if a job has ended.
-
-        Raises:
-            RefusedError: if there is none of that name, or it runs.
-        """
-        self._check_status(name, is_under_way=False)
-
-    def _check_status(self, name: str, *, is_under_way: bool) -> None:
-        status = self.get(name)[self.kind.status]
-        if (status in UNDER_WAY) is not is_under_way:
-            noun = self.kind.noun.replace("-", " ")
-            raise invalid(
-                f"The request was rejected because the {noun} is in status {status}."
-            )
+            self._tags.put(arn, tags)
+            self._by_name[name] = description
+        return {self.kind.arn: arn}
 
     def get(self, name: str) -> Description:
-        """A copy of the description of that name.
+        """A copy of the description of that name or ARN.
 
         Raises:
             RefusedError: if there is none.
         """
+        name = name.removeprefix(self._arns)
         with self._lock:
             if name not in self._by_name:
-                message = self.kind.absent.format(arn=self.arn_of(name), name=name)
+                message = self._filled_in(self.kind.absent, name)
                 raise RefusedError(self.kind.absent_code, message)
             return copy.deepcopy(self._by_name[name])
+
+    def check(self, name: str, statuses: Collection[str]) -> Description:
+        """The same, if its status is one of those.
+
+        Raises:
+            RefusedError: if it isn't, or there is none.
+        """
+        found = self.get(name)
+        status = found[self.kind.status]
+        if status not in statuses:
+            raise invalid(self._filled_in(self.kind.busy, name, status))
+        return found
+
+    def _filled_in(self, text: str, name: str, status: str = "") -> str:
+        noun = self.kind.noun.replace("-", " ")
+        arn = self.arn_of(name)
+        return text.format(noun=noun, arn=arn, name=name, status=status)
 
     def update(self, name: str, change: Callable[[Description], None]) -> None:
         """Change a description in place; nothing happens if it is gone."""
@@ -156,17 +161,6 @@ class Descriptions:
     def set(self, name: str, **members: Any) -> None:
         """Set members of a description; nothing happens if it is gone."""
         self.update(name, lambda description: description.update(members))
-
-    def remove(self, name: str) -> Description:
-        """Forget a resource and return its description.
-
-        Raises:
-            RefusedError: if there is none of that name.
-        """
-        with self._lock:
-            description = self.get(name)
-            del self._by_name[name]
-        return description
 
     def all(self) -> list[Description]:
         """Copies of all."""
@@ -181,29 +175,25 @@ class Descriptions:
         """
         return self.get(parameters[self.kind.name])
 
+    def delete(self, parameters: Parameters) -> Result:
+        """The Delete operation.
+
+        Raises:
+            RefusedError: if there is none of that name.
+        """
+        with self._lock:
+            arn = self.describe(parameters)[self.kind.arn]
+            del self._by_name[arn.removeprefix(self._arns)]
+        self._tags.drop(arn)
+        return {}
+
     def list(self, parameters: Parameters) -> Result:
         """The List operation: summaries, filtered, sorted and paged.
 
         Raises:
             RefusedError: if ``NextToken`` isn't one that an earlier page gave.
         """
-        found = self.found(parameters, lambda _entry: True)
-        return page(found, parameters, self.kind.summaries)
-
-    def found(
-        self, parameters: Parameters, is_wanted: Callable[[Description], bool]
-    ) -> Sequence[Result]:
-        """Summaries of what a List operation looks for, sorted.
-
-        Args:
-            parameters: of the request.
-            is_wanted: decides beside the filters that all List operations have.
-        """
-        found = [
-            entry
-            for entry in self.all()
-            if self._is_wanted(entry, parameters) and is_wanted(entry)
-        ]
+        found = [entry for entry in self.all() if self._is_wanted(entry, parameters)]
         members = {
             "Name": self.kind.name,
             "Status": self.kind.status,
@@ -212,22 +202,25 @@ class Descriptions:
         member = members[parameters.get("SortBy", "CreationTime")]
         order = parameters.get("SortOrder", "Descending")
         found.sort(key=lambda entry: entry[member], reverse=order == "Descending")
-        return [self._summary(entry) for entry in found]
+        summaries = [self._summary(entry) for entry in found]
+        return page(summaries, parameters, self.kind.summaries)
 
     def _is_wanted(self, entry: Description, parameters: Parameters) -> bool:
-        filters: dict[str, Callable[[Any], bool]] = {
-            "NameContains": lambda text: text.lower() in entry[self.kind.name].lower(),
-            "StatusEquals": lambda status: entry[self.kind.status] == status,
-            "CreationTimeAfter": lambda when: entry["CreationTime"] >= when,
-            "CreationTimeBefore": lambda when: entry["CreationTime"] <= when,
-            "LastModifiedTimeAfter": lambda when: entry["LastModifiedTime"] >= when,
-            "LastModifiedTimeBefore": lambda when: entry["LastModifiedTime"] <= when,
+        kind = self.kind
+        contained = parameters.get("NameContains", "")
+        checks = [contained.lower() in entry[kind.name].lower()]
+        for time_of in ("CreationTime", "LastModifiedTime"):
+            after = parameters.get(f"{time_of}After", -math.inf)
+            before = parameters.get(f"{time_of}Before", math.inf)
+            checks.append(after <= entry[time_of] <= before)
+        equal = {
+            "StatusEquals": kind.status,
+            **{name: name for name in kind.summarized},
         }
-        return all(
-            passes(parameters[name])
-            for name, passes in filters.items()
-            if name in parameters
-        )
+        for name, member in equal.items():
+            if name in parameters:
+                checks.append(entry.get(member) == parameters[name])
+        return all(checks)
 
     def _summary(self, entry: Description) -> Result:
         members = (
@@ -239,28 +232,3 @@ class Descriptions:
             *self.kind.summarized,
         )
         return {member: entry[member] for member in members if member in entry}
-
-
-def page(
-    summaries: Sequence[Mapping[str, Any]], parameters: Parameters, member: str
-) -> Result:
-    """The part of a list that a request asks for, and the token for the next part.
-
-    Args:
-        summaries: the whole list.
-        parameters: of the request.
-        member: of the result, for the part.
-
-    Raises:
-        RefusedError: if ``NextToken`` isn't one that an earlier page gave.
-    """
-    token = parameters.get("NextToken", _FIRST_PAGE)
-    is_short_number = token.isascii() and token.isdecimal() and len(token) < 10
-    if not is_short_number:
-        raise invalid("Invalid pagination token.")
-    start = int(token)
-    end = start + parameters.get("MaxResults", _PAGE_SIZE)
-    result: Result = {member: list(summaries[start:end])}
-    if end < len(summaries):
-        result["NextToken"] = str(end)
-    return result

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -113,20 +112,9 @@ def _signal(send: object, pid: int, number: signal.Signals) -> None:
 
 def _command_lines() -> Iterator[tuple[int, tuple[str, ...]]]:
     """Number and command line of every process that runs; a zombie has none."""
-    if not _PROC.exists():
-        yield from _command_lines_by_ps()
-        return
     for entry in _PROC.iterdir():
-        if entry.name.isdecimal():
-            with contextlib.suppress(OSError):
-                text = (entry / "cmdline").read_bytes().decode(errors="replace")
-                yield int(entry.name), tuple(text.split("\0")[:-1])
-
-
-def _command_lines_by_ps() -> Iterator[tuple[int, tuple[str, ...]]]:
-    """The same on a system without ``/proc``."""
-    command = ["ps", "-axww", "-o", "pid=,command="]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False)
-    for line in shown.stdout.splitlines():
-        pid, *words = line.split()
-        yield int(pid), tuple(words)
+        if not entry.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError):
+            text = (entry / "cmdline").read_bytes().decode(errors="replace")
+            yield int(entry.name), tuple(text.split("\0")[:-1])

@@ -1,47 +1,55 @@
-"""ECR's operations on images, answered from the image registry.
+"""ECR's images, as the image registry has them.
 
-Repositories, their tags and their policies are moto's.
+moto answers all operations on repositories and images. Before those on images it is
+told what the registry has.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
 
-from launcher.local.errors import RefusedError, invalid
+from moto.ecr.models import Image, Repository, ecr_backends
+from urllib3.exceptions import HTTPError
+
+from launcher.local.errors import invalid
 from launcher.local.operation import Operation, Parameters, Result
-from launcher.local.registry import (
-    ImageManifest,
-    ImageName,
-    RegistryServer,
-    UnreachableError,
-    authorization,
-)
-from launcher.local.service_clients import ServiceClients
+from launcher.local.registry import ImageName, RegistryServer, authorization, digest_of
 from launcher.local.settings import ACCOUNT, StackSettings
+from movielens.json_text import parse_json
 
 _TOKEN_SECONDS = 12 * 3600
+
+
+class PushedImage(Image):
+    """moto's image, with the size that ECR gives."""
+
+    def get_image_size_in_bytes(self) -> int:
+        """Bytes of the image's layers and configuration."""
+        document = parse_json(self.image_manifest)
+        # A list of manifests, one for each processor, has these in place of layers.
+        parts = document.get("layers", document.get("manifests", []))
+        return sum(
+            part["size"] for part in [*parts, document.get("config", {"size": 0})]
+        )
 
 
 class EcrImages:
     """The images of the stack's registry, as ECR describes them."""
 
-    def __init__(
-        self, settings: StackSettings, registry: RegistryServer, clients: ServiceClients
-    ) -> None:
+    def __init__(self, settings: StackSettings, registry: RegistryServer) -> None:
         self._settings = settings
         self._registry = registry
-        self._clients = clients
-        # The registry keeps no times, so an image's time is when it was first seen
-        # here, by repository and digest.
-        self._first_seen: dict[tuple[str, str], float] = {}
         self.operations: dict[str, Operation] = {
             "GetAuthorizationToken": self._token,
-            "DescribeImages": self._describe,
-            "ListImages": self._list,
-            "DeleteRepository": self._empty_repository,
+            "DescribeImages": self._look,
+            "ListImages": self._look,
+            "DeleteRepository": self._empty,
         }
+
+    @property
+    def _repositories(self) -> dict[str, Repository]:
+        return ecr_backends[ACCOUNT][self._settings.region].repositories
 
     def resolve(self, image: str) -> str:
         """The name by which this machine's engine pulls an image of our ECR.
@@ -59,13 +67,13 @@ class EcrImages:
                 f"Invalid image URI {image}: expected an image of {registry}, "
                 "where `launcher push` puts it"
             )
-        if name.repository not in self._repository_names():
+        if name.repository not in self._repositories:
             raise invalid(
                 f"Cannot find repository: {name.repository} in registry ID: {ACCOUNT} "
                 "Please check if your ECR repository exists and the role has proper "
                 "pull permissions for SageMaker."
             )
-        with contextlib.suppress(UnreachableError):
+        with contextlib.suppress(HTTPError):
             if self._registry.manifest(name.repository, name.reference) is None:
                 raise invalid(f"Requested image {image} not found.")
         # Only a digest has a colon.
@@ -80,95 +88,32 @@ class EcrImages:
         }
         return {"authorizationData": [token]}
 
-    def _describe(self, parameters: Parameters) -> Result:
-        repository = self._repository(parameters)
-        tags = self._registry.tags(repository)
-        image_ids = parameters.get("imageIds")
-        if image_ids is None:
-            digests = self._digests(repository, tags)
-            image_ids = [{"imageDigest": digest} for digest in digests]
-        manifests = [self._existing(repository, image_id) for image_id in image_ids]
-        details = [self._detail(repository, manifest, tags) for manifest in manifests]
-        return {"imageDetails": details}
+    def _look(self, parameters: Parameters) -> None:
+        """Tell moto which images there are, or were, if the tag has gone to another."""
+        name = parameters["repositoryName"]
+        repository = self._repositories.get(name)
+        if repository is None:
+            return
+        images = {image.image_digest: image for image in repository.images}
+        for image in images.values():
+            image.image_tags = []
+        for tag in self._registry.tags(name):
+            manifest = self._registry.manifest(name, tag)
+            if manifest is None:
+                continue
+            digest = digest_of(manifest)
+            text = manifest.data.decode()
+            media_type = manifest.headers["Content-Type"]
+            image = PushedImage(ACCOUNT, tag, text, name, media_type, digest)
+            images.setdefault(digest, image).update_tag(tag)
+        repository.images = list(images.values())
 
-    def _detail(
-        self, repository: str, manifest: ImageManifest, tags: Mapping[str, str]
-    ) -> Result:
-        key = (repository, manifest.digest)
-        detail: Result = {
-            "registryId": ACCOUNT,
-            "repositoryName": repository,
-            "imageDigest": manifest.digest,
-            "imageSizeInBytes": manifest.size,
-            "imagePushedAt": self._first_seen.setdefault(key, time.time()),
-            "imageManifestMediaType": manifest.media_type,
-        }
-        own_tags = _tags_of(manifest, tags)
-        if own_tags:
-            detail["imageTags"] = own_tags
-        return detail
-
-    def _list(self, parameters: Parameters) -> Result:
-        repository = self._repository(parameters)
-        tags = self._registry.tags(repository)
-        tagged = [
-            {"imageDigest": digest, "imageTag": tag} for tag, digest in tags.items()
-        ]
-        untagged = [
-            {"imageDigest": digest}
-            for digest in self._digests(repository, tags)
-            if digest not in tags.values()
-        ]
-        by_status = {"TAGGED": tagged, "UNTAGGED": untagged}
-        status = parameters.get("filter", {}).get("tagStatus")
-        return {"imageIds": by_status.get(status, tagged + untagged)}
-
-    def _empty_repository(self, parameters: Parameters) -> None:
-        """Delete a repository's images; moto then deletes the repository itself."""
-        repository = self._repository(parameters)
-        digests = self._digests(repository, self._registry.tags(repository))
-        if digests and not parameters.get("force"):
-            raise RefusedError(
-                "RepositoryNotEmptyException",
-                f"The repository with name '{repository}' in registry with id "
-                f"'{ACCOUNT}' cannot be deleted because it still contains images",
-            )
-        for digest in digests:
-            self._registry.delete(repository, digest)
-            del self._first_seen[repository, digest]
-
-    def _digests(self, repository: str, tags: Mapping[str, str]) -> list[str]:
-        """All images, also those whose tag has gone to another; the registry lists only
-        tagged ones.
+    def _empty(self, parameters: Parameters) -> None:
+        """Delete a repository's images, if that is asked for; moto deletes the
+        repository itself, if it has none.
         """
-        for digest in tags.values():
-            self._first_seen.setdefault((repository, digest), time.time())
-        return sorted(digest for its, digest in self._first_seen if its == repository)
-
-    def _repository_names(self) -> list[str]:
-        found = self._clients.client("ecr").describe_repositories()["repositories"]
-        return [repository["repositoryName"] for repository in found]
-
-    def _repository(self, parameters: Parameters) -> str:
-        name = str(parameters["repositoryName"])
-        if name not in self._repository_names():
-            raise RefusedError(
-                "RepositoryNotFoundException",
-                f"The repository with name '{name}' does not exist in the registry "
-                f"with id '{ACCOUNT}'",
-            )
-        return name
-
-    def _existing(self, repository: str, image_id: Mapping[str, str]) -> ImageManifest:
-        reference = image_id.get("imageDigest") or image_id["imageTag"]
-        manifest = self._registry.manifest(repository, reference)
-        if manifest is None:
-            raise RefusedError(
-                "ImageNotFoundException",
-                f"The image with imageId {dict(image_id)} does not exist",
-            )
-        return manifest
-
-
-def _tags_of(manifest: ImageManifest, tags: Mapping[str, str]) -> list[str]:
-    return [tag for tag, digest in tags.items() if digest == manifest.digest]
+        self._look(parameters)
+        name = parameters["repositoryName"]
+        if parameters.get("force") and name in self._repositories:
+            for image in self._repositories[name].images:
+                self._registry.delete(name, image.image_digest)

@@ -1,36 +1,303 @@
-"""The operations on endpoints: a deployment behind a name, replaced only when the new
-one is healthy.
+"""Endpoints: the containers of all variants of one endpoint configuration, and the
+operations that put them behind a name. They are replaced only when new ones are
+healthy.
 """
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import random
+import shutil
 import threading
-from collections.abc import Callable, Mapping
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any
 
-from launcher.local.deployment import Deployment
+from launcher.local.data_capture import DataCapture
 from launcher.local.descriptions import Description, Descriptions, ResourceKind
-from launcher.local.errors import (
-    FailureReasonError,
-    RefusedError,
-    internal_reason,
-    invalid,
-)
+from launcher.local.errors import FailureReasonError, RefusedError, reason_of, unusable
 from launcher.local.model_catalog import ModelCatalog
+from launcher.local.model_container import ModelContainers
 from launcher.local.operation import Operation, Parameters, Result
+from launcher.local.quotas import check_quota
+from launcher.local.serving_container import ServingContainer
 from launcher.local.stack_parts import StackParts
 
-ENDPOINT = ResourceKind(
-    noun="endpoint",
-    prefix="Endpoint",
-    summaries="Endpoints",
-    absent='Could not find endpoint "{arn}".',
-    present='Cannot create already existing endpoint "{arn}".',
-)
-_CHANGING = ("Creating", "Updating", "Deleting")
+LOG_GROUP = "/aws/sagemaker/Endpoints"
+_MOST_AT_ONCE = 1000
+_ASYNC_AT_ONCE = 4
 
-_log = logging.getLogger(__name__)
+
+class Variant:
+    """The containers of one production variant.
+
+    Args:
+        models: runs containers of the variant's model.
+        entry: of ProductionVariants.
+
+    Attributes:
+        name: of the variant.
+        models: see above.
+        weight: its share of the requests, relative to the other variants'.
+        is_serverless: whether it has a ServerlessConfig.
+        desired_count: how many containers it is to have.
+        n_invocations: how often it was asked.
+    """
+
+    def __init__(self, models: ModelContainers, entry: Mapping[str, Any]) -> None:
+        self.name: str = entry["VariantName"]
+        self.models = models
+        self.weight = float(entry.get("InitialVariantWeight", 1.0))
+        self.is_serverless = "ServerlessConfig" in entry
+        self.desired_count: int = entry.get("InitialInstanceCount", 1)
+        self.n_invocations = 0
+        self._entry = entry
+        self._resolved = time.time()
+        self._scaling = threading.Lock()
+        self._containers: list[ServingContainer] = []
+        serverless = entry.get("ServerlessConfig", {})
+        self._free = threading.Semaphore(
+            serverless.get("MaxConcurrency", _MOST_AT_ONCE)
+        )
+
+    @property
+    def count(self) -> int:
+        """How many containers it has; 0 for a serverless variant is none as well."""
+        return len(self._containers)
+
+    def check_count(self, count: int) -> None:
+        """Return if the account may have so many instances.
+
+        Raises:
+            RefusedError: if it may not.
+        """
+        if not self.is_serverless:
+            instance_type = self._entry["InstanceType"]
+            check_quota(instance_type, "endpoint usage", count)
+
+    def start(self) -> None:
+        """Return when all containers are healthy.
+
+        Raises:
+            FailureReasonError: if one isn't.
+        """
+        options = []
+        if self.is_serverless:
+            mebibytes = self._entry["ServerlessConfig"]["MemorySizeInMB"]
+            options = ["--memory", f"{mebibytes}m"]
+        self.models.prepare({}, options)
+        self.scale(self.desired_count)
+
+    def scale(self, count: int) -> None:
+        """Start or end containers until there are so many.
+
+        Raises:
+            FailureReasonError: if a new one isn't healthy.
+        """
+        with self._scaling:
+            self.desired_count = count
+            while len(self._containers) > count:
+                self._containers.pop().stop()
+            try:
+                while len(self._containers) < count:
+                    self._containers.append(self.models.start())
+            except FailureReasonError as error:
+                raise FailureReasonError(
+                    f"The primary container for production variant {self.name} did "
+                    f"not pass the ping health check: {error}. Please check "
+                    "CloudWatch logs for this endpoint."
+                ) from error
+
+    @contextlib.contextmanager
+    def container(self) -> Iterator[ServingContainer]:
+        """One of the containers, at random, for one request.
+
+        Raises:
+            RefusedError: if a serverless variant has as many requests as it takes, or
+                there is no container.
+        """
+        self.n_invocations += 1
+        containers = list(self._containers)
+        if not containers:
+            raise unavailable(f"variant {self.name} has no container now")
+        if not self._free.acquire(blocking=False):
+            raise RefusedError(
+                "ThrottlingException",
+                "Rate exceeded: the variant's MaxConcurrency is reached",
+                HTTPStatus.TOO_MANY_REQUESTS,
+            )
+        try:
+            yield random.choice(containers)
+        finally:
+            self._free.release()
+
+    def describe(self) -> dict[str, Any]:
+        """The variant's entry in the result of DescribeEndpoint."""
+        image = {
+            "SpecifiedImage": self.models.container["Image"],
+            "ResolvedImage": self.models.image,
+            "ResolutionTime": self._resolved,
+        }
+        description = {
+            "VariantName": self.name,
+            "DeployedImages": [image],
+            "CurrentWeight": self.weight,
+            "DesiredWeight": self.weight,
+        }
+        if self.is_serverless:
+            description["CurrentServerlessConfig"] = self._entry["ServerlessConfig"]
+        else:
+            description["CurrentInstanceCount"] = self.count
+            description["DesiredInstanceCount"] = self.desired_count
+        return description
+
+
+def unavailable(message: str) -> RefusedError:
+    """What is said when no container answers."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    return RefusedError("ServiceUnavailable", message, status)
+
+
+class Deployment:
+    """All variants of one endpoint configuration.
+
+    Args:
+        parts: of the stack.
+        catalog: has the variants' models.
+        endpoint: the endpoint's name.
+        config: the endpoint configuration.
+
+    Attributes:
+        config: the endpoint configuration.
+        variants: in their order.
+        capture: of requests and answers, if the configuration asks for it.
+        is_stopped: whether it is about to end.
+    """
+
+    def __init__(
+        self,
+        parts: StackParts,
+        catalog: ModelCatalog,
+        endpoint: str,
+        config: Description,
+    ) -> None:
+        self.config = config
+        # An endpoint has two deployments for a while when it is updated.
+        name = f"{endpoint}-{uuid.uuid4().hex[:8]}"
+        self._directory = parts.settings.work / "endpoints" / name
+        self.variants = []
+        for entry in config["ProductionVariants"]:
+            variant = entry["VariantName"]
+            models = catalog.containers(
+                entry["ModelName"],
+                self._directory / variant,
+                f"{LOG_GROUP}/{endpoint}",
+                variant,
+            )
+            self.variants.append(Variant(models, entry))
+        self.capture: DataCapture | None = None
+        self._endpoint = endpoint
+        self._capture_config = config.get("DataCaptureConfig", {})
+        client = config.get("AsyncInferenceConfig", {}).get("ClientConfig", {})
+        at_once = client.get("MaxConcurrentInvocationsPerInstance", _ASYNC_AT_ONCE)
+        n_instances = sum(variant.desired_count for variant in self.variants)
+        self._pool = ThreadPoolExecutor(at_once * max(n_instances, 1), "async")
+        self._waiting: set[Future[None]] = set()
+        self.is_stopped = False
+
+    @property
+    def is_async(self) -> bool:
+        """Whether answers go to S3."""
+        return "AsyncInferenceConfig" in self.config
+
+    @property
+    def backlog(self) -> int:
+        """How many asynchronous requests aren't answered yet."""
+        return len(self._waiting)
+
+    def start(self) -> None:
+        """Return when all containers are healthy; if one isn't, all are ended.
+
+        Raises:
+            FailureReasonError: if one isn't healthy.
+        """
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.stop)
+            if self._capture_config.get("EnableCapture"):
+                self.capture = DataCapture(
+                    self.variants[0].models.clients,
+                    self._endpoint,
+                    self._capture_config,
+                )
+            for variant in self.variants:
+                variant.start()
+            undo.pop_all()
+
+    def stop(self) -> None:
+        """End all containers once the queue is empty, and remove their files."""
+        self.is_stopped = True
+        self._pool.shutdown()
+        for variant in self.variants:
+            variant.scale(0)
+        if self.capture is not None:
+            self.capture.stop()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def describe(self) -> dict[str, Any]:
+        """What DescribeEndpoint says about it."""
+        members = {
+            "EndpointConfigName": self.config["EndpointConfigName"],
+            "ProductionVariants": [variant.describe() for variant in self.variants],
+        }
+        if self.is_async:
+            members["AsyncInferenceConfig"] = self.config["AsyncInferenceConfig"]
+        if self.capture is not None:
+            members["DataCaptureConfig"] = self.capture.describe()
+        return members
+
+    def submit(self, answer: Callable[[], None]) -> None:
+        """Answer an asynchronous request when its turn comes."""
+        future = self._pool.submit(answer)
+        self._waiting.add(future)
+        future.add_done_callback(self._waiting.discard)
+
+    def retain(self, old: Deployment, excluded: Collection[str]) -> None:
+        """Keep what the variants of an older deployment came to have.
+
+        Args:
+            old: the deployment before.
+            excluded: which of their properties aren't kept.
+        """
+        before = {variant.name: variant for variant in old.variants}
+        for variant in self.variants:
+            earlier = before.get(variant.name, variant)
+            if "DesiredInstanceCount" not in excluded and not variant.is_serverless:
+                variant.desired_count = earlier.desired_count
+            if "DesiredWeight" not in excluded:
+                variant.weight = earlier.weight
+        if "DataCaptureConfig" not in excluded:
+            self._capture_config = old._capture_config
+
+    def choose(self, wanted: str | None = None) -> Variant:
+        """The variant of a name, or one drawn by the weights.
+
+        Raises:
+            RefusedError: if there is none of that name.
+        """
+        if wanted is None:
+            weights = [variant.weight for variant in self.variants]
+            # Without any weight, none is preferred.
+            return random.choices(self.variants, weights if any(weights) else None)[0]
+        for variant in self.variants:
+            if variant.name == wanted:
+                return variant
+        raise unusable(f"Variant {wanted} is not a variant of this endpoint.")
+
+
+ENDPOINT = ResourceKind("endpoint", busy='Cannot update in-progress endpoint "{arn}".')
 
 
 class Endpoints:
@@ -41,11 +308,11 @@ class Endpoints:
         self._catalog = catalog
         self._lock = threading.Lock()
         self._deployments: dict[str, Deployment] = {}
-        self.descriptions = Descriptions(ENDPOINT, parts.settings.region)
+        self.descriptions = Descriptions(ENDPOINT, parts.settings.region, parts.tags)
         self.operations: dict[str, Operation] = {
+            **self.descriptions.operations,
             "CreateEndpoint": self._create,
             "DescribeEndpoint": self._describe,
-            "ListEndpoints": self.descriptions.list,
             "UpdateEndpoint": self._update,
             "UpdateEndpointWeightsAndCapacities": self._resize,
             "DeleteEndpoint": self._delete,
@@ -60,9 +327,7 @@ class Endpoints:
         with self._lock:
             deployment = self._deployments.get(name)
         if deployment is None:
-            raise RefusedError(
-                "ValidationError", f"Endpoint {name} of account not found."
-            )
+            raise unusable(f"Endpoint {name} of account not found.")
         return deployment
 
     def check_in_service(self, name: str) -> Description:
@@ -71,45 +336,40 @@ class Endpoints:
         Raises:
             RefusedError: if there is none of that name, or it is in another state.
         """
-        description = self.descriptions.get(name)
-        if description["EndpointStatus"] != "InService":
-            raise _is_changing(description)
-        return description
+        return self.descriptions.check(name, ["InService"])
 
     def _describe(self, parameters: Parameters) -> Result:
         description = self.descriptions.describe(parameters)
         with self._lock:
             deployment = self._deployments.get(parameters["EndpointName"])
-        if deployment is not None:
-            description["ProductionVariants"] = [
-                variant.describe() for variant in deployment.variants
-            ]
-            if deployment.capture is not None:
-                description["DataCaptureConfig"] = deployment.capture.describe()
-        return description
+        return {**description, **(deployment.describe() if deployment else {})}
 
     def _create(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
-        self.descriptions.check_free(name)
         deployment = self._new_deployment(parameters)
-        members = {
-            "EndpointName": name,
-            "EndpointConfigName": parameters["EndpointConfigName"],
-            "EndpointStatus": "Creating",
-        }
-        arn = self.descriptions.add(members)
-        self._parts.tags.put(arn, parameters)
+        result = self.descriptions.add({**parameters, "EndpointStatus": "Creating"})
         _in_thread(self._bring_up, name, deployment)
-        return {"EndpointArn": arn}
+        return result
 
     def _bring_up(self, name: str, deployment: Deployment) -> None:
-        reason = _start(deployment)
-        if reason is not None:
-            self.descriptions.set(name, EndpointStatus="Failed", FailureReason=reason)
+        """Start a deployment. One that there is already answers until the new one is
+        healthy, and goes on if it isn't.
+        """
+        try:
+            deployment.start()
+        except Exception as error:  # noqa: BLE001 a bug mustn't leave it Creating
+            status = "InService" if name in self._deployments else "Failed"
+            self.descriptions.set(
+                name, EndpointStatus=status, FailureReason=reason_of(error)
+            )
             return
         with self._lock:
+            old = self._deployments.get(name)
             self._deployments[name] = deployment
-        self._describe_in_service(name, deployment)
+        # There may be a reason why an update before has failed.
+        self.descriptions.set(name, EndpointStatus="InService", FailureReason=None)
+        if old is not None:
+            old.stop()
 
     def _update(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
@@ -122,39 +382,22 @@ class Endpoints:
             ]
             deployment.retain(self.deployment(name), excluded)
         self.descriptions.set(name, EndpointStatus="Updating")
-        _in_thread(self._replace, name, deployment)
+        _in_thread(self._bring_up, name, deployment)
         return {"EndpointArn": description["EndpointArn"]}
-
-    def _replace(self, name: str, deployment: Deployment) -> None:
-        """The old deployment answers until the new one is healthy, and goes on if it
-        isn't.
-        """
-        reason = _start(deployment)
-        if reason is not None:
-            self.descriptions.set(
-                name, EndpointStatus="InService", FailureReason=reason
-            )
-            return
-        with self._lock:
-            old = self._deployments[name]
-            self._deployments[name] = deployment
-        self._describe_in_service(name, deployment)
-        old.stop()
 
     def _resize(self, parameters: Parameters) -> Result:
         """Change weights and numbers of containers of variants."""
         name = parameters["EndpointName"]
         description = self.check_in_service(name)
         deployment = self.deployment(name)
+        entries = parameters["DesiredWeightsAndCapacities"]
+        variants = [deployment.choose(entry["VariantName"]) for entry in entries]
         counts: dict[str, int] = {}
-        for entry in parameters["DesiredWeightsAndCapacities"]:
-            variant = deployment.choose(entry["VariantName"])
+        for variant, entry in zip(variants, entries, strict=True):
             if "DesiredInstanceCount" in entry:
-                count = entry["DesiredInstanceCount"]
-                variant.check_count(count)
-                counts[variant.name] = count
-        for entry in parameters["DesiredWeightsAndCapacities"]:
-            variant = deployment.choose(entry["VariantName"])
+                counts[variant.name] = entry["DesiredInstanceCount"]
+                variant.check_count(counts[variant.name])
+        for variant, entry in zip(variants, entries, strict=True):
             variant.weight = entry.get("DesiredWeight", variant.weight)
         self.descriptions.set(name, EndpointStatus="Updating")
         _in_thread(self.scale, name, counts)
@@ -170,27 +413,24 @@ class Endpoints:
         try:
             for variant, count in counts.items():
                 deployment.choose(variant).scale(count)
-        except FailureReasonError as error:
-            members["FailureReason"] = str(error)
+        except Exception as error:  # noqa: BLE001 a bug mustn't leave it Updating
+            members["FailureReason"] = reason_of(error)
         self.descriptions.set(name, **members)
 
     def _delete(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
-        description = self.descriptions.get(name)
-        if description["EndpointStatus"] in _CHANGING:
-            raise _is_changing(description)
+        self.descriptions.check(name, ["InService", "Failed"])
         self.descriptions.set(name, EndpointStatus="Deleting")
         with self._lock:
             # There is none if it has failed.
             deployment = self._deployments.pop(name, None)
-        _in_thread(self._take_down, name, deployment)
+        _in_thread(self._take_down, parameters, deployment)
         return {}
 
-    def _take_down(self, name: str, deployment: Deployment | None) -> None:
+    def _take_down(self, parameters: Parameters, deployment: Deployment | None) -> None:
         if deployment is not None:
             deployment.stop()
-        removed = self.descriptions.remove(name)
-        self._parts.tags.drop(removed["EndpointArn"])
+        self.descriptions.delete(parameters)
 
     def _new_deployment(self, parameters: Parameters) -> Deployment:
         config = self._catalog.configs.get(parameters["EndpointConfigName"])
@@ -200,37 +440,6 @@ class Endpoints:
         for variant in deployment.variants:
             variant.check_count(variant.desired_count)
         return deployment
-
-    def _describe_in_service(self, name: str, deployment: Deployment) -> None:
-        config = deployment.config
-
-        def change(description: Description) -> None:
-            # The configuration before, or the update before, may have left these.
-            description.pop("AsyncInferenceConfig", None)
-            description.pop("FailureReason", None)
-            description["EndpointStatus"] = "InService"
-            description["EndpointConfigName"] = config["EndpointConfigName"]
-            if deployment.is_async:
-                description["AsyncInferenceConfig"] = config["AsyncInferenceConfig"]
-
-        self.descriptions.update(name, change)
-
-
-def _start(deployment: Deployment) -> str | None:
-    """Start a deployment; gives the FailureReason if that fails."""
-    try:
-        deployment.start()
-    except FailureReasonError as error:
-        return str(error)
-    except Exception as error:  # noqa: BLE001 a bug mustn't leave an endpoint Creating
-        _log.exception("endpoint")
-        return internal_reason(error)
-    return None
-
-
-def _is_changing(description: Description) -> RefusedError:
-    arn = description["EndpointArn"]
-    return invalid(f'Cannot update in-progress endpoint "{arn}".')
 
 
 def _in_thread(target: Callable[..., None], *arguments: Any) -> None:

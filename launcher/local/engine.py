@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from launcher.docker import docker, last_line, run_docker
@@ -36,12 +36,8 @@ class DockerEngine:
         Raises:
             FailureReasonError: if that fails.
         """
-        pulled = run_docker("--config", str(self._config), "pull", "--quiet", image)
-        if pulled.returncode:
-            cause = last_line(pulled.stderr)
-            raise FailureReasonError(
-                f"ClientError: Cannot pull algorithm container: {cause}"
-            )
+        pull = ("--config", str(self._config), "pull", "--quiet", image)
+        _run("ClientError: Cannot pull algorithm container", *pull)
 
     def start(self, image: str, command: Sequence[str], options: Sequence[str]) -> str:
         """Run a container in the background.
@@ -63,15 +59,9 @@ class DockerEngine:
         user = []
         if os.geteuid() != 0:
             user = ["--user", f"{os.geteuid()}:{os.getegid()}"]
-        result = run_docker(
-            "run", "--detach", *self._labels, *user, *options, image, *command
-        )
-        if result.returncode:
-            cause = last_line(result.stderr)
-            raise FailureReasonError(
-                f"ClientError: Cannot start the container: {cause}"
-            )
-        return result.stdout.strip()
+        all_options = [*self._labels, *user, *options]
+        failure = "ClientError: Cannot start the container"
+        return _run(failure, "run", "--detach", *all_options, image, *command)
 
     def wait(self, container: str) -> int:
         """The exit status of a container, once it has ended.
@@ -131,10 +121,8 @@ class DockerEngine:
             FailureReasonError: if it can't be made.
         """
         isolation = ["--internal"] if is_isolated else []
-        made = run_docker("network", "create", *isolation, *self._labels, name)
-        if made.returncode:
-            cause = last_line(made.stderr)
-            raise FailureReasonError(f"InternalServerError: no network: {cause}")
+        create = ("network", "create", *isolation, *self._labels, name)
+        _run("InternalServerError: no network", *create)
         try:
             yield
         finally:
@@ -156,18 +144,13 @@ class DockerEngine:
             run_docker("image", "rm", "--force", "--no-prune", *images)
 
     def _image_names(self) -> list[str]:
-        template = "{{.Repository}} {{.Tag}} {{.Digest}}"
+        template = "{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}"
         listed = run_docker("image", "ls", "--digests", "--format", template)
-        names = []
-        for line in listed.stdout.splitlines():
-            repository, tag, digest = line.split()
-            if not repository.startswith(f"{self._registry}/"):
-                continue
-            if tag != _NONE:
-                names.append(f"{repository}:{tag}")
-            if digest != _NONE:
-                names.append(f"{repository}@{digest}")
-        return names
+        return [
+            name
+            for name in listed.stdout.split()
+            if name.startswith(f"{self._registry}/") and _NONE not in name
+        ]
 
     def _ids(self, kind: str, *options: str) -> list[str]:
         listed = run_docker(kind, "ls", "--quiet", *self._filter, *options)
@@ -182,6 +165,23 @@ class DockerEngine:
     def answers(self) -> bool:
         """Whether there is an engine behind the client."""
         return run_docker("version", "--format", "{{.Server.Version}}").returncode == 0
+
+
+def _run(failure: str, *arguments: str) -> str:
+    """What docker prints; if it fails, its cause after ``failure``."""
+    done = run_docker(*arguments)
+    if done.returncode:
+        raise FailureReasonError(f"{failure}: {last_line(done.stderr)}")
+    return done.stdout.strip()
+
+
+def variables(environment: Mapping[str, str]) -> list[str]:
+    """The ``--env`` options of ``docker run``."""
+    return [
+        option
+        for name, value in environment.items()
+        for option in ("--env", f"{name}={value}")
+    ]
 
 
 def write_login(directory: Path, registry: str, authorization: str) -> None:

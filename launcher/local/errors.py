@@ -4,16 +4,24 @@ and endpoints that fail.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from launcher.errors import LauncherError
+
+# SageMaker's own limit of a FailureReason.
+REASON_CHARACTERS = 1024
+
+_log = logging.getLogger(__name__)
 
 
 class LocalError(LauncherError):
     """The stack can't be started, ended or found; the message says what to do."""
 
 
+@dataclass(eq=False)
 class RefusedError(Exception):
     """A request that the service refuses.
 
@@ -24,27 +32,32 @@ class RefusedError(Exception):
         members: further members of the response's body.
     """
 
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        status: int = 400,
-        members: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = status
-        self.members = dict(members or {})
+    code: str
+    message: str
+    status: int = 400
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class FailureReasonError(Exception):
     """A job or an endpoint fails; the message becomes its FailureReason."""
 
 
-def internal_reason(error: Exception) -> str:
-    """The FailureReason of what a bug has ended."""
+def reason_of(error: Exception) -> str:
+    """The FailureReason of a job or an endpoint that an error has ended; what isn't a
+    FailureReasonError is a bug, and logged.
+    """
+    if isinstance(error, FailureReasonError):
+        return str(error)[:REASON_CHARACTERS]
+    _log.error("this is a bug", exc_info=error)
     return f"InternalServerError: {type(error).__name__}: {error}"
+
+
+def unusable(message: str) -> RefusedError:
+    """A ValidationError, which is what most refusals of the runtime are."""
+    return RefusedError("ValidationError", message)
 
 
 def invalid(message: str) -> RefusedError:

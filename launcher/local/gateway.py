@@ -24,10 +24,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from moto.core.parse import QueryParser
+from moto.core.utils import get_service_model
 from werkzeug.wrappers import Request, Response
 
 from launcher.errors import InvalidRequestError
 from launcher.local.errors import RefusedError, invalid
+from launcher.local.moto_tables import check_references
 from launcher.local.offered import check_members, check_service
 from launcher.local.operation import Operation, Result
 from launcher.local.settings import HEALTH, StackSettings
@@ -39,12 +42,14 @@ WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]
 # Gets the request, and the path's part that the route's pattern has as its group.
 Route = Callable[[Request, str], Response]
 
-# botocore's name of a service, by the first part of the header X-Amz-Target.
+# The services whose requests are checked: botocore's name, by the name that they are
+# signed for.
 _SERVICES = {
-    "SageMaker": "sagemaker",
-    "AmazonEC2ContainerRegistry_V20150921": "ecr",
-    "AnyScaleFrontendService": "application-autoscaling",
-    "ServiceQuotasV20190624": "service-quotas",
+    "application-autoscaling": "application-autoscaling",
+    "ecr": "ecr",
+    "monitoring": "cloudwatch",
+    "sagemaker": "sagemaker",
+    "servicequotas": "service-quotas",
 }
 _JSON = "application/x-amz-json-1.1"
 # Key, date, region, service and the word aws4_request.
@@ -101,10 +106,7 @@ class Call:
         operation = request.headers.get("X-Amz-Target", "").partition(".")[2]
         if operation or service == "s3":
             return cls(key, region, service, operation)
-        if request.path.startswith("/service/"):
-            # CBOR has it at the end of its path.
-            operation = request.path.rpartition("/")[2]
-        elif service == "sagemaker":
+        if service == "sagemaker":
             operation = f"{request.method} {request.path}"
         else:
             form = urllib.parse.parse_qs(body_of(request).decode(errors="replace"))
@@ -119,27 +121,21 @@ def body_of(request: Request) -> bytes:
     return body
 
 
+@dataclass(frozen=True, slots=True)
 class Gateway:
     """A WSGI application.
 
-    Args:
+    Attributes:
         settings: of the stack.
         moto: answers what we don't.
-        region: gives what a region has, by its name.
+        region_of: gives what a region has, by its name.
         check_access: returns if a call is allowed.
     """
 
-    def __init__(
-        self,
-        settings: StackSettings,
-        moto: WsgiApplication,
-        region: Callable[[str], Region],
-        check_access: Callable[[Call, Request], None],
-    ) -> None:
-        self._settings = settings
-        self._moto = moto
-        self._region = region
-        self._check_access = check_access
+    settings: StackSettings
+    moto: WsgiApplication
+    region_of: Callable[[str], Region]
+    check_access: Callable[[Call, Request], None]
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -163,48 +159,73 @@ class Gateway:
 
     def _respond(self, request: Request) -> Response:
         if request.path == HEALTH:
-            return Response(self._settings.identity)
-        call = Call.of(request, self._settings.region)
-        self._check_access(call, request)
-        region = self._region(call.region)
+            return Response(self.settings.identity)
+        call = Call.of(request, self.settings.region)
+        self.check_access(call, request)
+        region = self.region_of(call.region)
         for pattern, route in region.routes.items():
             match = re.fullmatch(pattern, f"{request.method} {request.path}")
             if match is not None:
                 return route(request, match[1])
 
         check_service(call.service, call.operation)
-        target = request.headers.get("X-Amz-Target", "").partition(".")[0]
-        service = _SERVICES.get(target)
-        if service is None:
-            return Response.from_app(self._moto, request.environ)
-        result = self._operate(region, service, call.operation, body_of(request))
-        if result is not None:
-            return Response(json.dumps(result), content_type=_JSON)
-        response = Response.from_app(self._moto, request.environ)
-        return self._with_our_registry(response, call.region)
+        if call.service in _SERVICES:
+            result = self._operate(region, call, request)
+            if result is not None:
+                return Response(json.dumps(result), content_type=_JSON)
+        response = Response.from_app(self.moto, request.environ)
+        if call.service == "ecr":
+            return self._with_our_registry(response, call.region)
+        return response
 
-    def _operate(
-        self, region: Region, service: str, name: str, body: bytes
-    ) -> Result | None:
+    def _operate(self, region: Region, call: Call, request: Request) -> Result | None:
         """The operation's result; None if moto is to answer."""
+        service = _SERVICES[call.service]
+        parameters = parameters_of(call, request)
         try:
-            parameters = dict(parse_json(body or b"{}"))
-            validate(ApiRequest(service, name, parameters))
-        except (TypeError, ValueError) as error:
-            raise RefusedError("SerializationException", str(error)) from error
+            validate(ApiRequest(service, call.operation, parameters))
         except InvalidRequestError as error:
             raise invalid(f"validation error detected: {error}") from error
-        if service == "sagemaker":
-            check_members(name, parameters)
-        operation = region.operations.get((service, name))
+        check_members(call.service, call.operation, parameters)
+        if call.operation.startswith("Create"):
+            check_references(parameters, call.region)
+        operation = region.operations.get((service, call.operation))
         return operation(parameters) if operation else None
 
     def _with_our_registry(self, response: Response, region: str) -> Response:
         """The response with our registry in place of AWS's, which moto names."""
-        aws_host = self._settings.ecr_host(region).encode()
-        our_host = self._settings.registry.encode()
+        aws_host = self.settings.ecr_host(region).encode()
+        our_host = self.settings.registry.encode()
         response.set_data(response.get_data().replace(aws_host, our_host))
         return response
+
+
+def parameters_of(call: Call, request: Request) -> dict[str, Any]:
+    """Of a request in JSON or of a form.
+
+    Raises:
+        RefusedError: if it isn't JSON of an object.
+    """
+    body = body_of(request)
+    if "X-Amz-Target" in request.headers:
+        try:
+            return dict(parse_json(body or b"{}"))
+        except (TypeError, ValueError) as error:
+            raise RefusedError("SerializationException", str(error)) from error
+    model = get_service_model(_SERVICES.get(call.service, call.service))
+    if call.operation not in model.operation_names:
+        return {}
+    read = QueryParser(model.operation_model(call.operation)).parse(
+        {
+            "method": request.method,
+            "url_path": request.path,
+            "url_params": {},
+            "headers": request.headers,
+            "values": request.values,
+            "body": body,
+        }
+    )
+    return dict(read)
 
 
 def error_response(error: RefusedError, request: Request) -> Response:
@@ -212,10 +233,6 @@ def error_response(error: RefusedError, request: Request) -> Response:
     headers = {"x-amzn-errortype": error.code}
     authorization = request.headers.get("Authorization", "")
     is_json = "X-Amz-Target" in request.headers or "/sagemaker/" in authorization
-    if request.path.startswith("/service/"):
-        headers["smithy-protocol"] = "rpc-v2-cbor"
-        body = _cbor({"__type": error.code, "message": error.message})
-        return Response(body, error.status, headers, content_type="application/cbor")
     if is_json or request.path.startswith("/_local/"):
         # There are two JSON protocols. They read the code from different places, and
         # either may spell the message's member either way.
@@ -228,22 +245,12 @@ def error_response(error: RefusedError, request: Request) -> Response:
         text = json.dumps(document)
         return Response(text, error.status, headers, content_type=_JSON)
 
-    message = html.escape(error.message)
-    xml = f"<Error><Code>{error.code}</Code><Message>{message}</Message></Error>"
-    if "/ec2/" in authorization:
-        xml = f"<Response><Errors>{xml}</Errors></Response>"
-    elif "/s3/" not in authorization and authorization:
-        request_id = f"<RequestId>{uuid.uuid4()}</RequestId>"
-        xml = f"<ErrorResponse>{xml}{request_id}</ErrorResponse>"
+    xml = (
+        f"<Error><Code>{error.code}</Code>"
+        f"<Message>{html.escape(error.message)}</Message></Error>"
+    )
+    if "/s3/" not in authorization:
+        xml = (
+            f"<ErrorResponse>{xml}<RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
+        )
     return Response(xml, error.status, content_type="text/xml")
-
-
-def _cbor(texts: Mapping[str, str]) -> bytes:
-    """A map of texts in CBOR (RFC 8949)."""
-    encoded = bytes([0xA0 + len(texts)])
-    for pair in texts.items():
-        for text in pair:
-            data = text.encode()
-            # A text whose length has two bytes.
-            encoded += b"\x79" + len(data).to_bytes(2) + data
-    return encoded

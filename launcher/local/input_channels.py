@@ -33,8 +33,7 @@ class InputChannel:
     Attributes:
         name: of the channel.
         mode: ``File``, ``FastFile`` or ``Pipe``.
-        uri: of a prefix or a manifest.
-        is_manifest: whether ``uri`` is a manifest's.
+        source: its S3DataSource.
         is_sharded: whether each host gets objects of its own.
         is_compressed: whether a pipe has to decompress the objects.
         declared: its entry in ``inputdataconfig.json``.
@@ -42,8 +41,7 @@ class InputChannel:
 
     name: str
     mode: str
-    uri: str
-    is_manifest: bool
+    source: Mapping[str, str]
     is_sharded: bool
     is_compressed: bool
     declared: Mapping[str, Any]
@@ -69,8 +67,7 @@ class InputChannel:
         return cls(
             name=entry["ChannelName"],
             mode=mode,
-            uri=source["S3Uri"],
-            is_manifest=source["S3DataType"] == "ManifestFile",
+            source=source,
             is_sharded=distribution == "ShardedByS3Key",
             is_compressed=entry.get("CompressionType") == "Gzip",
             declared=declared,
@@ -82,11 +79,7 @@ class InputChannel:
         Raises:
             FailureReasonError: if there are none.
         """
-        find = objects_in_manifest if self.is_manifest else objects_under_prefix
-        found = find(clients, self.uri)
-        if not found:
-            raise FailureReasonError("no object's key begins with that prefix")
-        return found
+        return objects_of(clients, self.source)
 
     def shard(
         self, found: Sequence[InputObject], host_index: int, n_hosts: int
@@ -100,6 +93,22 @@ def channels_of(job: Mapping[str, Any]) -> list[InputChannel]:
     mode = job["AlgorithmSpecification"].get("TrainingInputMode", "File")
     entries = job.get("InputDataConfig", [])
     return [InputChannel.from_request(entry, mode) for entry in entries]
+
+
+def objects_of(clients: ServiceClients, source: Mapping[str, str]) -> list[InputObject]:
+    """The objects of an S3DataSource: below a prefix, or those of a manifest.
+
+    Raises:
+        FailureReasonError: if there are none.
+    """
+    is_manifest = source["S3DataType"] == "ManifestFile"
+    find = objects_in_manifest if is_manifest else objects_under_prefix
+    found = find(clients, source["S3Uri"])
+    if not found:
+        raise FailureReasonError(
+            f"ClientError: No S3 objects found under {source['S3Uri']}"
+        )
+    return found
 
 
 def objects_under_prefix(clients: ServiceClients, uri: str) -> list[InputObject]:

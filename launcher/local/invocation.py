@@ -10,41 +10,47 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 
+from moto.core.eventstream import EventStreamEncoder
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from werkzeug.wrappers import Request, Response
 
 from launcher.local.cloudwatch import ENDPOINTS
-from launcher.local.deployment import LOG_GROUP, Deployment, Variant
-from launcher.local.endpoints import Endpoints
-from launcher.local.errors import FailureReasonError, RefusedError
-from launcher.local.event_stream import MEDIA_TYPE, event
-from launcher.local.multi_model import TARGET_HEADER
-from launcher.local.service_clients import parse_s3_uri
-from launcher.local.serving_container import (
-    Reply,
-    ServingContainer,
-    SlowError,
-    UnavailableError,
+from launcher.local.data_capture import ATTRIBUTES, INFERENCE_ID
+from launcher.local.endpoints import (
+    LOG_GROUP,
+    Deployment,
+    Endpoints,
+    Variant,
+    unavailable,
 )
+from launcher.local.errors import FailureReasonError, RefusedError, unusable
+from launcher.local.service_clients import parse_s3_uri
+from launcher.local.serving_container import TARGET_HEADER, Question
 from launcher.local.settings import ACCOUNT, Limits
 from launcher.local.stack_parts import StackParts
 
 _PREFIX = "X-Amzn-SageMaker"
-_REQUEST_HEADERS = (
-    "Content-Type",
-    "Accept",
-    f"{_PREFIX}-Custom-Attributes",
-    f"{_PREFIX}-Inference-Id",
-    TARGET_HEADER,
-)
-_REPLY_HEADERS = ("Content-Type", f"{_PREFIX}-Custom-Attributes")
-# What captured data calls them.
-_CAPTURED = {
-    "customAttributes": f"{_PREFIX}-Custom-Attributes",
-    "inferenceId": f"{_PREFIX}-Inference-Id",
+_VARIANT = f"{_PREFIX}-Target-Variant"
+_LOCATION = f"{_PREFIX}-InputLocation"
+_TIMEOUT = f"{_PREFIX}-InvocationTimeoutSeconds"
+# Those that a container gets. Some operations have the first two with the prefix.
+_GIVEN = ("Content-Type", "Accept", ATTRIBUTES, INFERENCE_ID, TARGET_HEADER)
+_HONOURED = {
+    header.lower()
+    for name in (*_GIVEN, _VARIANT, _LOCATION, _TIMEOUT)
+    for header in (name, f"{_PREFIX}-{name}")
 }
+_REPLY_HEADERS = ("Content-Type", ATTRIBUTES)
+_EVENT = {
+    ":event-type": "PayloadPart",
+    ":content-type": "application/octet-stream",
+    ":message-type": "event",
+}
+_EVENT_BYTES = 64 * 1024
 _ASYNC_SECONDS = 900.0
 _POLL_SECONDS = 0.2
 _TIMED_OUT = (
@@ -69,29 +75,13 @@ class Invocations:
             RefusedError: if the endpoint or the model refuses it.
         """
         deployment, variant = self._variant(request, endpoint)
-        body = request.get_data()
-        given = {
-            name: request.headers[name]
-            for name in _REQUEST_HEADERS
-            if name in request.headers
-        }
-        seconds = self._settings.limits.invocation_seconds
-        reply = self._ask(endpoint, variant, body, given, seconds)
+        question = self._question(request, request.get_data())
+        reply = self._ask(endpoint, variant, question)
         headers = _passed_on(reply)
         if deployment.capture is not None:
-            metadata = {
-                name: given[header]
-                for name, header in _CAPTURED.items()
-                if header in given
-            }
-            deployment.capture.keep(
-                variant.name,
-                (body, given.get("Content-Type", "")),
-                (reply.body, headers.get("Content-Type", "")),
-                metadata,
-            )
+            deployment.capture.keep(variant.name, question, reply)
         headers["x-Amzn-Invoked-Production-Variant"] = variant.name
-        return Response(reply.body, HTTPStatus.OK, headers)
+        return Response(reply.data, HTTPStatus.OK, headers)
 
     def stream(self, request: Request, endpoint: str) -> Response:
         """Answer ``POST /endpoints/ENDPOINT/invocations-response-stream``: an event for
@@ -101,39 +91,20 @@ class Invocations:
             RefusedError: if the endpoint or the model refuses it.
         """
         _, variant = self._variant(request, endpoint)
-        # The response has headers of its own kind.
-        given = {
-            "Content-Type": request.headers.get("Content-Type"),
-            "Accept": request.headers.get(f"{_PREFIX}-Accept"),
-            **{name: request.headers.get(name) for name in _REQUEST_HEADERS[2:]},
-        }
-        reply = self._ask(
-            endpoint,
-            variant,
-            request.get_data(),
-            {name: value for name, value in given.items() if value},
-            self._settings.limits.invocation_seconds,
-            is_streamed=True,
-        )
+        question = self._question(request, request.get_data(), is_streamed=True)
+        reply = self._ask(endpoint, variant, question)
         headers = _passed_on(reply)
-        content_type = headers.pop("Content-Type", "")
-        headers[f"{_PREFIX}-Content-Type"] = content_type
+        # The response has a content type of its own.
+        headers[f"{_PREFIX}-Content-Type"] = headers.pop("Content-Type", "")
         headers["x-Amzn-Invoked-Production-Variant"] = variant.name
-        parts = reply.stream or iter([reply.body])
-        events = (event("PayloadPart", part) for part in parts)
-        return Response(events, HTTPStatus.OK, headers, content_type=MEDIA_TYPE)
-
-    def _variant(self, request: Request, endpoint: str) -> tuple[Deployment, Variant]:
-        """What a request that is answered at once is for."""
-        deployment = self._endpoints.deployment(endpoint)
-        if deployment.is_async:
-            raise RefusedError(
-                "ValidationError",
-                f"Endpoint {endpoint} is asynchronous: use InvokeEndpointAsync.",
-            )
-        variant = deployment.choose(request.headers.get(f"{_PREFIX}-Target-Variant"))
-        _check_size(request.content_length or 0, variant, self._settings.limits)
-        return deployment, variant
+        encode = EventStreamEncoder().encode_message
+        events = (encode(_EVENT, part) for part in reply.stream(_EVENT_BYTES))
+        return Response(
+            events,
+            HTTPStatus.OK,
+            headers,
+            content_type="application/vnd.amazon.eventstream",
+        )
 
     def invoke_later(self, request: Request, endpoint: str) -> Response:
         """Answer ``POST /endpoints/ENDPOINT/async-invocations``.
@@ -145,39 +116,35 @@ class Invocations:
         """
         deployment = self._endpoints.deployment(endpoint)
         if not deployment.is_async:
-            raise RefusedError(
-                "ValidationError",
+            raise unusable(
                 f"Endpoint {endpoint} isn't asynchronous: use InvokeEndpoint.",
             )
-        given = request.headers
-        headers = {
-            name: given[f"{_PREFIX}-{name}"]
-            for name in ("Content-Type", "Accept")
-            if f"{_PREFIX}-{name}" in given
-        }
+        question = self._question(request, b"")
         config = deployment.config["AsyncInferenceConfig"]["OutputConfig"]
         key = uuid.uuid4()
         output = parse_s3_uri(config["S3OutputPath"]) / f"{key}.out"
         failures = parse_s3_uri(config.get("S3FailurePath", config["S3OutputPath"]))
         failure = failures / f"{key}-error.out"
-        source = parse_s3_uri(given[f"{_PREFIX}-InputLocation"])
-        timeout = given.get(f"{_PREFIX}-InvocationTimeoutSeconds", _ASYNC_SECONDS)
+        source = parse_s3_uri(request.headers[_LOCATION])
+        seconds = float(request.headers.get(_TIMEOUT, _ASYNC_SECONDS))
         kms_key = config.get("KmsKeyId")
 
         def answer() -> None:
             variant = deployment.choose()
+            clients = variant.models.clients
             # It may be scaled to zero now.
             while not variant.count and not deployment.is_stopped:
                 time.sleep(_POLL_SECONDS)
             try:
-                body = variant.clients.read(source)
-                reply = self._ask(endpoint, variant, body, headers, float(timeout))
-                variant.clients.write(reply.body, output, kms_key)
+                body = clients.read(source)
+                asked = replace(question, body=body, seconds=seconds)
+                reply = self._ask(endpoint, variant, asked)
+                clients.write(reply.data, output, kms_key)
             except (RefusedError, FailureReasonError) as error:
-                variant.clients.write(str(error).encode(), failure, kms_key)
+                clients.write(str(error).encode(), failure, kms_key)
 
         deployment.submit(answer)
-        inference_id = given.get(f"{_PREFIX}-Inference-Id", str(uuid.uuid4()))
+        inference_id = request.headers.get(INFERENCE_ID, str(uuid.uuid4()))
         locations = {
             f"{_PREFIX}-OutputLocation": str(output),
             f"{_PREFIX}-FailureLocation": str(failure),
@@ -189,68 +156,73 @@ class Invocations:
             content_type="application/json",
         )
 
+    def _variant(self, request: Request, endpoint: str) -> tuple[Deployment, Variant]:
+        """What a request that is answered at once is for."""
+        deployment = self._endpoints.deployment(endpoint)
+        if deployment.is_async:
+            raise unusable(
+                f"Endpoint {endpoint} is asynchronous: use InvokeEndpointAsync.",
+            )
+        variant = deployment.choose(request.headers.get(_VARIANT))
+        _check_size(request.content_length or 0, variant, self._settings.limits)
+        return deployment, variant
+
+    def _question(
+        self, request: Request, body: bytes, *, is_streamed: bool = False
+    ) -> Question:
+        """What the container is asked.
+
+        Raises:
+            RefusedError: if a header of SageMaker's isn't honoured.
+        """
+        headers = request.headers
+        for name, _ in headers:
+            name = name.lower()
+            if name.startswith(_PREFIX.lower()) and name not in _HONOURED:
+                raise unusable(f"`launcher local` doesn't offer {name}")
+        given = {
+            name: headers.get(f"{_PREFIX}-{name}") or headers.get(name)
+            for name in _GIVEN
+        }
+        return Question(
+            self._settings.limits.invocation_seconds,
+            body,
+            {name: value for name, value in given.items() if value},
+            is_streamed=is_streamed,
+        )
+
     def _ask(
-        self,
-        endpoint: str,
-        variant: Variant,
-        body: bytes,
-        headers: Mapping[str, str],
-        seconds: float,
-        *,
-        is_streamed: bool = False,
-    ) -> Reply:
+        self, endpoint: str, variant: Variant, question: Question
+    ) -> BaseHTTPResponse:
         """The reply of a container of the variant, if it is a good one.
 
         Raises:
             RefusedError: if it isn't.
         """
         started = time.monotonic()
+        models = variant.models.loaded_models
+        target = question.headers.get(TARGET_HEADER)
+        if (models is None) != (target is None):
+            raise unusable(
+                "a multi-model endpoint needs a target model, and no other has one",
+            )
         try:
             with variant.container() as container:
-                reply = self._reply(
-                    container, variant, body, headers, seconds, is_streamed=is_streamed
-                )
-        except SlowError as error:
-            self._measure(endpoint, variant, 500, seconds)
+                if models is not None and target is not None:
+                    reply = models.invoke(container, target, question)
+                else:
+                    reply = container.ask("/invocations", question)
+        except ReadTimeoutError as error:
+            self._measure(endpoint, variant, 500, question.seconds)
             raise self._model_error(endpoint, 0, _TIMED_OUT) from error
-        except UnavailableError as error:
+        except HTTPError as error:
             self._measure(endpoint, variant, 500, 0)
-            raise RefusedError(
-                "ServiceUnavailable",
-                f"no container of endpoint {endpoint} answers",
-                HTTPStatus.SERVICE_UNAVAILABLE,
-            ) from error
+            raise unavailable(f"no container of endpoint {endpoint} answers") from error
         self._measure(endpoint, variant, reply.status, time.monotonic() - started)
         if not HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise self._model_error(endpoint, reply.status, reply.text)
+            text = reply.data.decode(errors="replace")
+            raise self._model_error(endpoint, reply.status, text)
         return reply
-
-    def _reply(
-        self,
-        container: ServingContainer,
-        variant: Variant,
-        body: bytes,
-        headers: Mapping[str, str],
-        seconds: float,
-        *,
-        is_streamed: bool,
-    ) -> Reply:
-        models = variant.loaded_models
-        target = headers.get(TARGET_HEADER)
-        if models is None:
-            return container.request(
-                "POST",
-                "/invocations",
-                body,
-                headers,
-                seconds=seconds,
-                is_streamed=is_streamed,
-            )
-        if target is None:
-            raise RefusedError(
-                "ValidationError", "a multi-model endpoint needs a target model"
-            )
-        return models.invoke(container, target, body, headers, seconds)
 
     def _measure(
         self, endpoint: str, variant: Variant, status: int, seconds: float
@@ -292,11 +264,10 @@ class Invocations:
         )
 
 
-def _passed_on(reply: Reply) -> dict[str, str]:
+def _passed_on(reply: BaseHTTPResponse) -> dict[str, str]:
     """Those headers of a container's reply that reach the client."""
-    found = {name.lower(): value for name, value in reply.headers.items()}
     return {
-        name: found[name.lower()] for name in _REPLY_HEADERS if name.lower() in found
+        name: reply.headers[name] for name in _REPLY_HEADERS if name in reply.headers
     }
 
 
@@ -308,9 +279,7 @@ def _check_size(size: int, variant: Variant, limits: Limits) -> None:
             except for a serverless variant.
     """
     if variant.is_serverless and size > limits.serverless_body_bytes:
-        raise RefusedError(
-            "ValidationError", f"Request {uuid.uuid4()} has oversize body."
-        )
+        raise unusable(f"Request {uuid.uuid4()} has oversize body.")
     if size > limits.body_bytes:
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         raise RefusedError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -30,7 +29,6 @@ class LogMetrics:
     ) -> None:
         self._record = record
         self._patterns: dict[str, re.Pattern[str]] = {}
-        self._lock = threading.Lock()
         # Value and time, by name.
         self._values: dict[str, tuple[float, float]] = {}
 
@@ -50,15 +48,12 @@ class LogMetrics:
             # A group that took no part in the match is None.
             with contextlib.suppress(ValueError, TypeError):
                 value = float(match[1])
-                with self._lock:
-                    self._values[name] = (value, time.time())
+                self._values[name] = (value, time.time())
                 self._record(name, value)
 
     def final(self) -> list[dict[str, Any]]:
         """FinalMetricDataList, as DescribeTrainingJob answers it."""
-        with self._lock:
-            values = dict(self._values)
         return [
             {"MetricName": name, "Value": value, "Timestamp": when}
-            for name, (value, when) in values.items()
+            for name, (value, when) in self._values.copy().items()
         ]

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 import time
-from typing import Any
+from collections.abc import Iterator
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 from launcher.local.service_clients import ServiceClients
 
+Entry = TypeVar("Entry")
 _BATCH_SECONDS = 0.2
 # CloudWatch's own limits.
 _BATCH_EVENTS = 1000
 _EVENT_CHARACTERS = 100_000
+
+
+def batches(
+    queue: SimpleQueue[Entry | None], seconds: float, most: int
+) -> Iterator[list[Entry]]:
+    """What comes into a queue, so many seconds' at a time, until None comes."""
+    is_ended = False
+    while not is_ended:
+        found = [queue.get()]
+        time.sleep(seconds)
+        while len(found) < most and not queue.empty():
+            found.append(queue.get())
+        is_ended = found[-1] is None
+        batch = [entry for entry in found if entry is not None]
+        if batch:
+            yield batch
 
 
 class LogStream(threading.Thread):
@@ -28,7 +46,7 @@ class LogStream(threading.Thread):
         self._logs = clients.client("logs")
         self._names = {"logGroupName": group, "logStreamName": stream}
         # None is the end.
-        self._events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._events: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
 
         exists = self._logs.exceptions.ResourceAlreadyExistsException
         with contextlib.suppress(exists):
@@ -52,14 +70,5 @@ class LogStream(threading.Thread):
 
     def run(self) -> None:
         """Send batch after batch until the stream is closed."""
-        is_closed = False
-        while not is_closed:
-            events = [self._events.get()]
-            time.sleep(_BATCH_SECONDS)
-            while len(events) < _BATCH_EVENTS and not self._events.empty():
-                events.append(self._events.get())
-
-            is_closed = events[-1] is None
-            batch = [event for event in events if event is not None]
-            if batch:
-                self._logs.put_log_events(**self._names, logEvents=batch)
+        for batch in batches(self._events, _BATCH_SECONDS, _BATCH_EVENTS):
+            self._logs.put_log_events(**self._names, logEvents=batch)

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 from launcher.local.descriptions import Descriptions, ResourceKind
 from launcher.local.errors import FailureReasonError, invalid
 from launcher.local.model_container import (
+    ModelContainers,
     container_of,
     is_multi_model,
     model_location,
 )
 from launcher.local.model_packages import ModelPackages
-from launcher.local.operation import Operation, Parameters, Result, without_tags
+from launcher.local.moto_tables import check_role
+from launcher.local.operation import Operation, Parameters, Result
 from launcher.local.stack_parts import StackParts
 
-MODEL = ResourceKind(
-    noun="model",
-    prefix="Model",
-    summaries="Models",
-    absent='Could not find model "{arn}".',
-    present='Cannot create already existing model "{arn}".',
-    has_status=False,
-)
+MODEL = ResourceKind("model")
 ENDPOINT_CONFIG = ResourceKind(
-    noun="endpoint-config",
-    prefix="EndpointConfig",
-    summaries="EndpointConfigs",
+    "endpoint-config",
     absent='Could not find endpoint configuration "{arn}".',
     present='Cannot create already existing endpoint configuration "{arn}".',
-    has_status=False,
 )
 
 
@@ -42,26 +34,34 @@ class ModelCatalog:
         self._parts = parts
         self._packages = packages
         region = parts.settings.region
-        self.models = Descriptions(MODEL, region)
-        self.configs = Descriptions(ENDPOINT_CONFIG, region)
+        self.models = Descriptions(MODEL, region, parts.tags)
+        self.configs = Descriptions(ENDPOINT_CONFIG, region, parts.tags)
         self.operations: dict[str, Operation] = {
+            **self.models.operations,
+            **self.configs.operations,
             "CreateModel": self._create_model,
-            "DescribeModel": self.models.describe,
-            "ListModels": self.models.list,
-            "DeleteModel": partial(self._delete, self.models),
             "CreateEndpointConfig": self._create_config,
-            "DescribeEndpointConfig": self.configs.describe,
-            "ListEndpointConfigs": self.configs.list,
-            "DeleteEndpointConfig": partial(self._delete, self.configs),
         }
 
-    def image(self, model: Mapping[str, Any]) -> str:
-        """The image of a model by the engine's name.
+    def containers(
+        self, model: str, directory: Path, log_group: str, log_stream: str
+    ) -> ModelContainers:
+        """Runs containers of a model.
+
+        Args:
+            model: its name.
+            directory: for the model's files.
+            log_group: of the containers.
+            log_stream: the beginning of its streams' names.
 
         Raises:
-            RefusedError: if it isn't there.
+            RefusedError: if there is no such model, or its image isn't there.
         """
-        return self._parts.images.resolve(self.container(model)["Image"])
+        found = self.models.get(model)
+        container = self.container(found)
+        return ModelContainers(
+            self._parts, found, container, directory, log_group, log_stream
+        )
 
     def container(self, model: Mapping[str, Any]) -> Mapping[str, Any]:
         """A model's container, with what it has of its model package.
@@ -81,7 +81,6 @@ class ModelCatalog:
         return {**packaged, **container, "Environment": environment}
 
     def _create_model(self, parameters: Parameters) -> Result:
-        self.models.check_free(parameters["ModelName"])
         containers = parameters.get("Containers", [])
         if len(containers) > 1:
             raise invalid("a model of several containers isn't offered here")
@@ -90,21 +89,25 @@ class ModelCatalog:
         container = self.container(parameters)
         if "Image" not in container:
             raise invalid("the container has neither an Image nor a ModelPackageName")
-        self._parts.clients.check_role(parameters.get("ExecutionRoleArn", ""))
+        check_role(parameters.get("ExecutionRoleArn", ""))
         self._parts.images.resolve(container["Image"])
         self._check_data(container)
-        return self._add(self.models, parameters)
+        return self.models.add(parameters)
 
     def _check_data(self, container: Mapping[str, Any]) -> None:
         location = model_location(container)
+        if is_multi_model(container):
+            # Models may be put below that prefix later.
+            if location is None:
+                raise invalid("a multi-model container needs a ModelDataUrl")
+            return
         if location is None:
             return
         try:
             found = self._parts.clients.objects(location)
         except FailureReasonError:
             found = []
-        # Models may be put below a multi-model container's prefix later.
-        if not found and not is_multi_model(container):
+        if not found:
             region = self._parts.settings.region
             raise invalid(
                 f"Could not access model data at {location}. Please ensure that the "
@@ -113,31 +116,17 @@ class ModelCatalog:
             )
 
     def _create_config(self, parameters: Parameters) -> Result:
-        self.configs.check_free(parameters["EndpointConfigName"])
         variants = parameters["ProductionVariants"]
         names = {variant["VariantName"] for variant in variants}
         if len(names) < len(variants):
             raise invalid("Duplicate variant names in ProductionVariants")
         for variant in variants:
-            self._check_variant(variant)
-        return self._add(self.configs, parameters)
-
-    def _check_variant(self, variant: Mapping[str, Any]) -> None:
-        name = variant["VariantName"]
-        if "ModelName" not in variant:
-            raise invalid(f"variant {name} has no ModelName")
-        self.models.get(variant["ModelName"])
-        if ("ServerlessConfig" in variant) == ("InstanceType" in variant):
-            raise invalid(
-                f"variant {name} needs either an InstanceType or a ServerlessConfig"
-            )
-
-    def _add(self, descriptions: Descriptions, parameters: Parameters) -> Result:
-        arn = descriptions.add(without_tags(parameters))
-        self._parts.tags.put(arn, parameters)
-        return {descriptions.kind.arn: arn}
-
-    def _delete(self, descriptions: Descriptions, parameters: Parameters) -> Result:
-        removed = descriptions.remove(parameters[descriptions.kind.name])
-        self._parts.tags.drop(removed[descriptions.kind.arn])
-        return {}
+            name = variant["VariantName"]
+            if "ModelName" not in variant:
+                raise invalid(f"variant {name} has no ModelName")
+            self.models.get(variant["ModelName"])
+            if ("ServerlessConfig" in variant) == ("InstanceType" in variant):
+                raise invalid(
+                    f"variant {name} needs either an InstanceType or a ServerlessConfig"
+                )
+        return self.configs.add(parameters)

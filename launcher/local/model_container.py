@@ -1,15 +1,20 @@
-"""The container of a model: where its files are, and how they and its environment reach
-the machine that serves it.
-"""
+"""The container of a model: where its files are, and what it takes to run it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from launcher.local.archives import unpack
+from launcher.local.engine import variables
+from launcher.local.errors import FailureReasonError
+from launcher.local.log_stream import LogStream
 from launcher.local.service_clients import ServiceClients, parse_s3_uri
+from launcher.local.serving_container import MOUNTED, LoadedModels, ServingContainer
+from launcher.local.stack_parts import StackParts
 from launcher.s3_uri import S3Uri
 
 
@@ -33,10 +38,8 @@ def model_location(container: Mapping[str, Any]) -> S3Uri | None:
     Raises:
         RefusedError: if that isn't an S3 address.
     """
-    if "ModelDataUrl" in container:
-        return parse_s3_uri(container["ModelDataUrl"])
-    source = _data_source(container)
-    return parse_s3_uri(source["S3Uri"]) if source else None
+    uri = container.get("ModelDataUrl", _data_source(container).get("S3Uri"))
+    return parse_s3_uri(uri) if uri else None
 
 
 def download_model(
@@ -55,9 +58,7 @@ def download_model(
     source = _data_source(container)
     is_prefix = source.get("S3DataType") == "S3Prefix"
     if is_prefix or source.get("CompressionType") == "None":
-        for found in clients.objects(location):
-            name = found.key.removeprefix(location.key).lstrip("/")
-            clients.download(found, directory / name)
+        clients.download_folder(location, directory)
         return
 
     archive = directory.with_name("model.tar.gz")
@@ -66,23 +67,102 @@ def download_model(
     archive.unlink()
 
 
-def environment_options(
+def environment_of(
     container: Mapping[str, Any], region: str, added: Mapping[str, str]
-) -> list[str]:
-    """The ``--env`` options of ``docker run`` for a serving container.
+) -> dict[str, str]:
+    """The variables of a serving container.
 
-    The container's own variables win over ``added`` ones, and these over the region's.
+    Its own win over ``added`` ones, and these over the region's.
     """
-    variables = {
+    return {
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         **added,
         **container.get("Environment", {}),
     }
-    options = []
-    for name, value in variables.items():
-        options += ["--env", f"{name}={value}"]
-    return options
+
+
+@dataclass
+class ModelContainers:
+    """Runs containers of one model.
+
+    Attributes:
+        parts: of the stack, with the model's role.
+        model: its description.
+        container: the model's, with what it has of its model package.
+        directory: for the model's files; made by `prepare`.
+        log_group: of the containers.
+        log_stream: the beginning of its streams' names.
+        loaded_models: of a multi-model container, else None; set by `prepare`.
+        image: by the engine's name.
+        clients: with the model's role.
+    """
+
+    parts: StackParts
+    model: Mapping[str, Any]
+    container: Mapping[str, Any]
+    directory: Path
+    log_group: str
+    log_stream: str
+    loaded_models: LoadedModels | None = None
+
+    def __post_init__(self) -> None:
+        self.image = self.parts.images.resolve(self.container["Image"])
+        self.parts = self.parts.as_role(self.model["ExecutionRoleArn"])
+        self.clients = self.parts.clients
+        self.log_stream = f"{self.log_stream}/{uuid.uuid4().hex[:12]}"
+        self._n_started = 0
+        self._options: list[str] = []
+
+    def prepare(self, added: Mapping[str, str], options: Sequence[str] = ()) -> None:
+        """Pull the image, and download the model, if it is a single one.
+
+        Args:
+            added: variables of the environment; the container's own win over them.
+            options: of ``docker run``.
+
+        Raises:
+            FailureReasonError: if that fails.
+        """
+        self.parts.engine.pull(self.image)
+        location = model_location(self.container)
+        mounted = "/opt/ml/model"
+        if is_multi_model(self.container) and location is not None:
+            self.directory.mkdir(parents=True)
+            self.loaded_models = LoadedModels(self.clients, location, self.directory)
+            mounted = MOUNTED
+            added = {**added, "SAGEMAKER_MULTI_MODEL": "true"}
+        else:
+            download_model(self.clients, self.container, self.directory)
+        region = self.parts.settings.region
+        environment = environment_of(self.container, region, added)
+        volume = f"{self.directory}:{mounted}:ro"
+        self._options = [*options, "--volume", volume, *variables(environment)]
+
+    def log(self, name: str) -> LogStream:
+        """A stream beside those of the containers."""
+        return LogStream(self.clients, self.log_group, f"{self.log_stream}{name}")
+
+    def start(self) -> ServingContainer:
+        """A further container, once it is healthy.
+
+        Raises:
+            FailureReasonError: if it isn't.
+        """
+        self._n_started += 1
+        serving = ServingContainer(
+            self.parts,
+            self.image,
+            self._options,
+            self.log(f"-{self._n_started}"),
+            is_isolated=bool(self.model.get("EnableNetworkIsolation")),
+        )
+        try:
+            serving.start()
+        except FailureReasonError:
+            serving.stop()
+            raise
+        return serving
 
 
 def _data_source(container: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,13 +1,13 @@
-"""What is offered: the services, the operations of ours, and the members of their
+"""What is offered: the services, operations of some of them, and the members of their
 requests that are honoured.
 
 Whatever isn't offered is refused by its name, so nothing succeeds without having
 happened. A member that asks for nothing, such as ``false``, may be anywhere.
 
-``offered.txt`` lists SageMaker's operations, and below each the members of its request.
-``A.B: C D`` are the members C and D of B, which is in A; with ``C=x|y``, only the
-values x and y are honoured. Whatever is within a member belongs to it. ``@list`` stands
-for what all lists are filtered and sorted by.
+``offered.txt`` lists operations by the name that their service signs with, and below
+each the members of its request. ``A.B: C D`` are the members C and D of B, which is in
+A; with ``C=x|y``, only the values x and y are honoured. Whatever is within a member
+belongs to it. ``@list`` stands for what all lists are filtered and sorted by.
 """
 
 from __future__ import annotations
@@ -22,50 +22,54 @@ from launcher.local.errors import RefusedError, invalid
 from launcher.local.operation import Parameters
 
 _LIST = Path(__file__).with_suffix(".txt")
-# Services by the names that requests are signed for, with the operations that moto
-# answers; those of SageMaker's control plane are in the list below.
+# Services by the names that requests are signed for, with the operations that aren't in
+# the list and are moto's to answer.
 _EC2 = r"(Create|Describe|Delete)(Vpc|Subnet|SecurityGroup)s?"
 _ECR = (
     r"GetAuthorizationToken|(List|Describe)Images|PutImage\w+|"
     r"\w+(Repository|Repositories|RepositoryPolicy|LifecyclePolicy|Resource|TagsFor\w+)"
 )
 _SERVICES = {
-    "application-autoscaling": ".*",
+    "application-autoscaling": "",
     "ec2": _EC2,
     "ecr": _ECR,
     "iam": ".*",
     "kms": ".*",
     "logs": ".*",
-    # Metrics are those of jobs and endpoints.
-    "monitoring": "(?!PutMetricData$).*",
+    "monitoring": "",
     "s3": ".*",
     "sagemaker": "",
     "servicequotas": "ListServiceQuotas",
     "sts": ".*",
 }
 
+# The honoured values of each member by its path; an empty set is any value.
+Members = Mapping[str, frozenset[str]]
+
 
 @functools.cache
-def operations() -> Mapping[str, Mapping[str, frozenset[str]]]:
-    """The honoured values of each member by its path, for each operation; an empty set
-    is any value.
-    """
-    found: dict[str, dict[str, frozenset[str]]] = {}
+def operations() -> Mapping[tuple[str, str], Members]:
+    """The members of each operation, by its service and name."""
+    found: dict[tuple[str, str], dict[str, frozenset[str]]] = {}
+    service = ""
     for line in _LIST.read_text().splitlines():
         if not line or line.startswith("#"):
             continue
+        if line.startswith("["):
+            service = line.strip("[]")
+            continue
         if not line.startswith(" "):
-            members = found.setdefault(line, {})
+            members = found.setdefault((service, line), {})
             continue
         place, colon, names = line.rpartition(": ")
         prefix = f"{place.strip()}." if colon else ""
         for entry in names.split():
-            if entry in found:
-                members.update(found[entry])
+            if (service, entry) in found:
+                members.update(found[service, entry])
                 continue
             name, _, values = entry.partition("=")
             members[prefix + name] = frozenset(values.split("|") if values else ())
-    return {name: found[name] for name in found if not name.startswith("@")}
+    return {key: members for key, members in found.items() if key[1][0] != "@"}
 
 
 def check_service(service: str, operation: str) -> None:
@@ -78,33 +82,30 @@ def check_service(service: str, operation: str) -> None:
     Raises:
         RefusedError: if it is neither.
     """
-    pattern = _SERVICES.get(service)
-    is_known = pattern is not None and (
-        not operation
-        or operation in operations()
-        or re.fullmatch(pattern, operation) is not None
-    )
-    if not is_known:
+    is_listed = (service, operation) in operations()
+    pattern = _SERVICES.get(service, "")
+    if not is_listed and not (pattern and re.fullmatch(pattern, operation)):
         name = f"{service} {operation}".strip()
         raise RefusedError(
             "UnknownOperationException", f"`launcher local` doesn't offer {name}"
         )
 
 
-def check_members(operation: str, parameters: Parameters) -> None:
-    """Return if all members of a request to SageMaker are honoured.
+def check_members(service: str, operation: str, parameters: Parameters) -> None:
+    """Return if all members of a request are honoured, or its operation isn't listed.
 
     Raises:
         RefusedError: names all that aren't.
     """
-    faults = list(_faults("", parameters, operations()[operation]))
+    members = operations().get((service, operation))
+    if members is None:
+        return
+    faults = list(_faults("", parameters, members))
     if faults:
         raise invalid(f"`launcher local` doesn't offer {operation} {', '.join(faults)}")
 
 
-def _faults(
-    path: str, value: Any, members: Mapping[str, frozenset[str]]
-) -> Iterator[str]:
+def _faults(path: str, value: Any, members: Members) -> Iterator[str]:
     if path in members:
         honoured = members[path]
         if honoured and value not in honoured:

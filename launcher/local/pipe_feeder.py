@@ -7,7 +7,6 @@ one before it is being read, so no reader has to wait for one to appear.
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 import zlib
@@ -51,8 +50,10 @@ class PipeFeeder(threading.Thread):
         """Feed epoch after epoch."""
         epoch = 0
         while True:
-            fifo = self._open_when_read(epoch)
-            if fifo is None:
+            # Waits until somebody reads.
+            fifo = os.open(self._path(epoch), os.O_WRONLY)
+            if self._stopped.is_set():
+                os.close(fifo)
                 return
             self._make_fifo(epoch + 1)
             try:
@@ -69,7 +70,11 @@ class PipeFeeder(threading.Thread):
     def stop(self) -> None:
         """End the thread. The container must have ended, so that no write waits."""
         self._stopped.set()
-        self.join()
+        while self.is_alive():
+            for path in self._data_dir.glob(f"{self._channel.name}_*"):
+                # A reader for a moment, in place of the container.
+                os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+            self.join(_POLL_SECONDS)
 
     def _chunks(self) -> Iterator[bytes]:
         for entry in self._objects:
@@ -87,22 +92,6 @@ class PipeFeeder(threading.Thread):
 
     def _make_fifo(self, epoch: int) -> None:
         os.mkfifo(self._path(epoch), 0o666)
-
-    def _open_when_read(self, epoch: int) -> int | None:
-        """A descriptor to write to, once somebody reads; None when stopped."""
-        path = self._path(epoch)
-        while not self._stopped.is_set():
-            try:
-                fifo = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-            except OSError as error:
-                nobody_reads = error.errno == errno.ENXIO
-                if not nobody_reads:
-                    raise
-                self._stopped.wait(_POLL_SECONDS)
-            else:
-                os.set_blocking(fifo, True)
-                return fifo
-        return None
 
 
 def _write_all(fifo: int, data: bytes) -> None:

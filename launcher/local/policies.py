@@ -7,77 +7,75 @@ other condition doesn't apply.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from moto.core.responses import ActionResult
 from moto.iam.access_control import IAMPolicy
-from moto.iam.models import iam_backends
+from moto.iam.models import Role, iam_backends
 from moto.iam.responses import IamResponse
 
-from launcher.local.service_clients import as_list
+from launcher.local.moto_tables import as_list, find_role
 from launcher.local.settings import ACCOUNT
 
-ALLOWED = "allowed"
-_EXPLICIT = "explicitDeny"
-_IMPLICIT = "implicitDeny"
-# What is known of a call, by the lower-case name of a condition's key.
-Context = Mapping[str, str]
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a call needs.
 
-def decide(
-    policies: Iterable[Any], action: str, resource: str | None, context: Context
-) -> str:
-    """``allowed``, ``explicitDeny`` or ``implicitDeny``.
-
-    Args:
-        policies: as moto has them.
+    Attributes:
         action: such as ``sagemaker:CreateModel``.
         resource: an ARN, or None if that can't be told, and any will do.
-        context: of the call.
+        context: what is known of the call, by the lower-case name of a condition's
+            key: a text, or some.
     """
-    effects = set()
-    for policy in policies:
-        document = IAMPolicy(policy)._policy_json
-        for statement in as_list(document["Statement"]):
-            if _applies(statement, action, resource, context):
-                effects.add(statement["Effect"])
-    if "Deny" in effects:
-        return _EXPLICIT
-    return ALLOWED if "Allow" in effects else _IMPLICIT
+
+    action: str
+    resource: str | None
+    context: Mapping[str, Any]
 
 
-def decide_for_role(
-    arn: str, action: str, resource: str | None, context: Context
-) -> str:
-    """The same for a role, within its permissions boundary."""
-    iam = iam_backends[ACCOUNT]["aws"]
-    role = iam.get_role(arn.rpartition("/")[2])
-    policies = [*role.policies.values(), *role.managed_policies.values()]
-    decision = decide(policies, action, resource, context)
-    if decision == ALLOWED and role.permissions_boundary_arn:
-        boundary = iam.get_policy(role.permissions_boundary_arn)
-        decision = decide([boundary], action, resource, context)
-    return decision
+def allows(policies: Iterable[Any], need: Need) -> bool:
+    """Whether policies, as moto has them, allow what a call needs."""
+    effects = {
+        statement["Effect"]
+        for policy in policies
+        for statement in as_list(IAMPolicy(policy)._policy_json["Statement"])
+        if _applies(statement, need)
+    }
+    return effects == {"Allow"}
+
+
+def role_allows(role: Role, need: Need) -> bool:
+    """Whether a role's policies allow it, within its permissions boundary."""
+    layers = [[*role.policies.values(), *role.managed_policies.values()]]
+    if role.permissions_boundary_arn:
+        iam = iam_backends[ACCOUNT]["aws"]
+        layers.append([iam.get_policy(role.permissions_boundary_arn)])
+    return all(allows(policies, need) for policies in layers)
 
 
 def offer_simulation() -> None:
-    """Let moto's IAM answer SimulatePrincipalPolicy, which it lacks, for roles."""
+    """Let moto's IAM answer SimulatePrincipalPolicy, which it lacks, for roles. Version
+    3 of SageMaker's SDK asks it.
+    """
 
     def simulate_principal_policy(response: IamResponse) -> Any:
-        from moto.core.responses import ActionResult
-
-        arn = response._get_param("PolicySourceArn")
-        resources = response._get_param("ResourceArns", ["*"])
-        results = [
-            {
-                "EvalActionName": action,
-                "EvalResourceName": resource,
-                "EvalDecision": decide_for_role(arn, action, resource, {}),
-            }
-            for action in response._get_param("ActionNames", [])
-            for resource in resources
-        ]
+        role = find_role(response._get_param("PolicySourceArn"))
+        results = []
+        for action in response._get_param("ActionNames", []):
+            for resource in response._get_param("ResourceArns", ["*"]):
+                need = Need(action, resource, {})
+                is_allowed = role is not None and role_allows(role, need)
+                result = {
+                    "EvalActionName": action,
+                    "EvalResourceName": resource,
+                    "EvalDecision": "allowed" if is_allowed else "implicitDeny",
+                }
+                results.append(result)
         return ActionResult({"EvaluationResults": results, "IsTruncated": False})
 
     IamResponse.simulate_principal_policy = (  # type: ignore[attr-defined]
@@ -85,20 +83,17 @@ def offer_simulation() -> None:
     )
 
 
-def _applies(
-    statement: Mapping[str, Any], action: str, resource: str | None, context: Context
-) -> bool:
-    if "NotAction" in statement:
-        is_concerned = not _matches_any(statement["NotAction"], action.lower())
-    else:
-        is_concerned = _matches_any(statement["Action"], action.lower())
-    if resource is None:
-        is_its_resource = True
-    elif "NotResource" in statement:
-        is_its_resource = not _matches_any(statement["NotResource"], resource)
-    else:
-        is_its_resource = _matches_any(statement["Resource"], resource)
-    return is_concerned and is_its_resource and _holds(statement, context)
+def _applies(statement: Mapping[str, Any], need: Need) -> bool:
+    resource = need.resource
+    is_its_resource = resource is None or _concerns(statement, "Resource", resource)
+    is_its_action = _concerns(statement, "Action", need.action.lower())
+    return is_its_action and is_its_resource and _holds(statement, need.context)
+
+
+def _concerns(statement: Mapping[str, Any], member: str, text: str) -> bool:
+    if f"Not{member}" in statement:
+        return not _matches_any(statement[f"Not{member}"], text)
+    return _matches_any(statement[member], text)
 
 
 def _matches_any(patterns: Any, text: str) -> bool:
@@ -115,16 +110,12 @@ def _matches(pattern: str, text: str) -> bool:
     return re.fullmatch(expression, text, flags) is not None
 
 
-def _equals(expected: str, given: str) -> bool:
-    return expected == given
-
-
 def _is_same_word(expected: str, given: str) -> bool:
     return expected.lower() == given.lower()
 
 
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
-    "StringEquals": _equals,
+    "StringEquals": operator.eq,
     "StringEqualsIgnoreCase": _is_same_word,
     "StringLike": _matches,
     "ArnEquals": _matches,
@@ -133,22 +124,26 @@ _OPERATORS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def _holds(statement: Mapping[str, Any], context: Context) -> bool:
+def _holds(statement: Mapping[str, Any], context: Mapping[str, Any]) -> bool:
     """Whether all conditions of a statement hold."""
-    for operator, tests in statement.get("Condition", {}).items():
-        name = operator.removesuffix("IfExists")
-        negated = name.replace("Not", "", 1)
-        compare = _OPERATORS.get(negated)
+    for name, tests in statement.get("Condition", {}).items():
+        plain = name.removesuffix("IfExists").removeprefix("ForAnyValue:")
+        affirmed = plain.replace("Not", "", 1)
+        compare = _OPERATORS.get(affirmed)
         if compare is None:
             return False
         for key, values in tests.items():
             given = context.get(key.lower())
             if given is None:
                 # A negated condition holds for what isn't there.
-                if operator == name == negated:
+                if plain == affirmed and not name.endswith("IfExists"):
                     return False
                 continue
-            is_equal = any(compare(str(each), given) for each in as_list(values))
-            if is_equal is (name != negated):
+            is_equal = any(
+                compare(str(expected), each)
+                for expected in as_list(values)
+                for each in as_list(given)
+            )
+            if is_equal is (plain != affirmed):
                 return False
     return True

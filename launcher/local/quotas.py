@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 
-from launcher.local.descriptions import page
 from launcher.local.errors import RefusedError
-from launcher.local.operation import Operation, Parameters, Result
+from launcher.local.operation import Parameters, Result, page
 
 _INSTANCES = 20
 # Families with GPUs and other accelerators, such as g4dn, p5, trn1 and inf2.
@@ -25,56 +25,53 @@ _INSTANCE_TYPES = {
 }
 
 
-class Quotas:
-    """SageMaker's quotas."""
+@functools.cache
+def _quotas() -> Mapping[str, int]:
+    """Instances, by the quota's name."""
+    import botocore.session
 
-    def __init__(self) -> None:
-        self.operations: dict[str, Operation] = {"ListServiceQuotas": self._list}
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    values = {}
+    for use, shape in _INSTANCE_TYPES.items():
+        for each in model.shape_for(shape).enum:
+            is_accelerated = _ACCELERATED.match(each)
+            values[f"{each} for {use}"] = 0 if is_accelerated else _INSTANCES
+    return values
 
-    @functools.cached_property
-    def _values(self) -> dict[str, int]:
-        """Instances, by the quota's name."""
-        import botocore.session
 
-        model = botocore.session.get_session().get_service_model("sagemaker")
-        values = {}
-        for use, shape in _INSTANCE_TYPES.items():
-            for instance_type in model.shape_for(shape).enum:
-                is_accelerated = _ACCELERATED.match(instance_type)
-                name = f"{instance_type} for {use}"
-                values[name] = 0 if is_accelerated else _INSTANCES
-        return values
+def check_quota(instance_type: str, use: str, count: int) -> None:
+    """Return if a request may have that many instances.
 
-    def check(self, instance_type: str, use: str, count: int) -> None:
-        """Return if a request may have that many instances.
+    Raises:
+        RefusedError: if it may not.
+    """
+    name = f"{instance_type} for {use}"
+    limit = _quotas().get(name, 0)
+    if count > limit:
+        raise RefusedError(
+            "ResourceLimitExceeded",
+            f"The account-level service limit '{name}' is {limit} Instances, "
+            f"and the request is for {count} Instances.",
+        )
 
-        Raises:
-            RefusedError: if it may not.
-        """
-        name = f"{instance_type} for {use}"
-        limit = self._values.get(name, 0)
-        if count > limit:
-            raise RefusedError(
-                "ResourceLimitExceeded",
-                f"The account-level service limit '{name}' is {limit} Instances, "
-                f"and the request is for {count} Instances. Please use AWS Service "
-                "Quotas to request an increase for this quota.",
-            )
 
-    def _list(self, parameters: Parameters) -> Result:
-        service = parameters["ServiceCode"]
-        if service != "sagemaker":
-            raise RefusedError(
-                "NoSuchResourceException", f"no quotas of {service} here"
-            )
-        quotas = [
-            {
-                "ServiceCode": service,
-                "QuotaName": name,
-                "Value": float(value),
-                "Unit": "None",
-                "Adjustable": True,
-            }
-            for name, value in self._values.items()
-        ]
-        return page(quotas, parameters, "Quotas")
+def list_quotas(parameters: Parameters) -> Result:
+    """The operation ListServiceQuotas.
+
+    Raises:
+        RefusedError: if it is about another service than SageMaker.
+    """
+    service = parameters["ServiceCode"]
+    if service != "sagemaker":
+        raise RefusedError("NoSuchResourceException", f"no quotas of {service} here")
+    quotas = [
+        {
+            "ServiceCode": service,
+            "QuotaName": name,
+            "Value": float(value),
+            "Unit": "None",
+            "Adjustable": True,
+        }
+        for name, value in _quotas().items()
+    ]
+    return page(quotas, parameters, "Quotas")

@@ -8,22 +8,21 @@ Docker accepts a registry on loopback without TLS, so an ordinary ``docker login
 from __future__ import annotations
 
 import base64
-import hashlib
-import http.client
 import json
 import os
 import re
 import shutil
 import subprocess
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+from urllib3.exceptions import HTTPError
+
 from launcher.local.errors import LocalError
 from launcher.local.settings import StackSettings
-from launcher.ports import LOOPBACK, open_url
+from launcher.ports import LOOPBACK
 from movielens.json_text import parse_json
 
 USER = "AWS"
@@ -40,35 +39,6 @@ _CONFIGURATION = "registry.yml"
 _NAME = re.compile(
     r"(?P<host>[^/]+)/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
-
-
-class UnreachableError(Exception):
-    """The registry doesn't answer, or not as a registry should."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageManifest:
-    """The manifest of an image.
-
-    Attributes:
-        digest: ``sha256:...`` of the text.
-        media_type: Docker's or OCI's.
-        text: the JSON document.
-    """
-
-    digest: str
-    media_type: str
-    text: str
-
-    @property
-    def size(self) -> int:
-        """Bytes of the image's layers and configuration."""
-        document = parse_json(self.text)
-        # A list of manifests, one for each processor, has these in place of layers.
-        parts = document.get("layers", document.get("manifests", []))
-        if "config" in document:
-            parts = [*parts, document["config"]]
-        return sum(part.get("size", 0) for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +88,20 @@ def configure_registry(settings: StackSettings) -> None:
         LocalError: if a command is missing.
     """
     _ensure_commands()
-    settings.layers.mkdir(parents=True, exist_ok=True)
     users = settings.directory / "registry-users"
     users.touch(mode=0o600)
-    users.write_text(_htpasswd_line(settings.registry_password))
+    with users.open("w") as file:
+        subprocess.run(
+            ["htpasswd", "-niB", USER],
+            input=settings.registry_password,
+            text=True,
+            stdout=file,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
 
     storage = {
-        "filesystem": {"rootdirectory": str(settings.layers)},
+        "filesystem": {"rootdirectory": str(settings.layers_directory)},
         "delete": {"enabled": True},
     }
     configuration = {
@@ -137,18 +114,6 @@ def configure_registry(settings: StackSettings) -> None:
     # JSON is YAML too.
     path = settings.directory / _CONFIGURATION
     path.write_text(json.dumps(configuration))
-
-
-def _htpasswd_line(password: str) -> str:
-    """The user with the password's hash, as docker-registry reads it."""
-    made = subprocess.run(
-        ["htpasswd", "-niB", USER],
-        input=password,
-        text=True,
-        capture_output=True,
-        check=True,
-    )
-    return made.stdout
 
 
 def _ensure_commands() -> None:
@@ -182,107 +147,69 @@ def _ensure_commands() -> None:
         subprocess.run(command, check=False, stdout=2)
 
 
+def digest_of(manifest: BaseHTTPResponse) -> str:
+    """``sha256:...`` of a manifest."""
+    return manifest.headers["Docker-Content-Digest"]
+
+
 class RegistryServer:
-    """The registry's HTTP API."""
+    """The registry's HTTP API. If the registry doesn't answer, or not as a registry
+    should, every method but `answers` raises urllib3's HTTPError.
+    """
 
     def __init__(self, settings: StackSettings) -> None:
-        self._url = f"http://{settings.registry}/v2"
-        self._authorization = f"Basic {authorization(settings)}"
+        headers = {
+            "Accept": ", ".join(_MANIFESTS),
+            "Authorization": f"Basic {authorization(settings)}",
+        }
+        self._pool = HTTPConnectionPool(
+            LOOPBACK,
+            settings.registry_port,
+            timeout=_REQUEST_SECONDS,
+            retries=False,
+            headers=headers,
+        )
 
     def answers(self) -> bool:
         """Whether it runs and accepts the password."""
         try:
-            self._request("GET", "/").close()
-        except (UnreachableError, urllib.error.HTTPError):
+            return self._request("GET", "/") is not None
+        except HTTPError:
             return False
-        return True
 
-    def manifest(self, repository: str, reference: str) -> ImageManifest | None:
-        """The manifest of a tag or digest; None if there is none.
+    def manifest(self, repository: str, reference: str) -> BaseHTTPResponse | None:
+        """The reply with the manifest of a tag or digest; None if there is none."""
+        return self._request("GET", f"/{repository}/manifests/{reference}")
 
-        Raises:
-            UnreachableError: if the registry doesn't answer.
-        """
-        reply = self._get(f"/{repository}/manifests/{reference}")
-        if reply is None:
-            return None
-        with reply:
-            text = reply.read()
-        digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
-        return ImageManifest(digest, reply.headers["Content-Type"], text.decode())
-
-    def tags(self, repository: str) -> dict[str, str]:
-        """The digest of each tag.
-
-        Raises:
-            UnreachableError: if the registry doesn't answer.
-        """
-        digests = {}
-        for tag in self._names(f"/{repository}/tags/list", "tags"):
-            manifest = self.manifest(repository, tag)
-            if manifest is not None:
-                digests[tag] = manifest.digest
-        return digests
+    def tags(self, repository: str) -> list[str]:
+        """The tags of a repository's images."""
+        return self._names(f"/{repository}/tags/list", "tags")
 
     def delete(self, repository: str, digest: str) -> None:
-        """Delete an image with all its tags.
-
-        Raises:
-            UnreachableError: if the registry doesn't answer.
-        """
-        try:
-            self._request("DELETE", f"/{repository}/manifests/{digest}").close()
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code != HTTPStatus.NOT_FOUND:
-                raise _unexpected(error) from error
+        """Delete an image with all its tags."""
+        self._request("DELETE", f"/{repository}/manifests/{digest}")
 
     def delete_images(self) -> None:
         """Delete all images; their layers stay for the next push."""
         for repository in self._names("/_catalog?n=1000", "repositories"):
-            for digest in self.tags(repository).values():
-                self.delete(repository, digest)
+            for tag in self.tags(repository):
+                manifest = self.manifest(repository, tag)
+                if manifest is not None:
+                    self.delete(repository, digest_of(manifest))
 
     def _names(self, path: str, member: str) -> list[str]:
         """What a list of the registry has; nothing if there is no such list."""
-        reply = self._get(path)
-        if reply is None:
-            return []
-        with reply:
-            names: list[str] | None = parse_json(reply.read())[member]
+        reply = self._request("GET", path)
         # An empty list is null.
+        names = parse_json(reply.data)[member] if reply is not None else None
         return sorted(names or [])
 
-    def _get(self, path: str) -> http.client.HTTPResponse | None:
-        """What is there; None if nothing is."""
-        try:
-            return self._request("GET", path)
-        except urllib.error.HTTPError as error:
-            error.close()
-            # BAD_REQUEST: the reference is malformed.
-            if error.code in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
-                return None
-            raise _unexpected(error) from error
-
-    def _request(self, method: str, path: str) -> http.client.HTTPResponse:
-        headers = {
-            "Accept": ", ".join(_MANIFESTS),
-            "Authorization": self._authorization,
-        }
-        request = urllib.request.Request(
-            f"{self._url}{path}", headers=headers, method=method
-        )
-        try:
-            reply: http.client.HTTPResponse = open_url(
-                request, timeout=_REQUEST_SECONDS
-            )
-        except urllib.error.HTTPError:
-            raise
-        except OSError as error:
-            cause = getattr(error, "reason", error)
-            raise UnreachableError(f"the registry can't be reached: {cause}") from error
+    def _request(self, method: str, path: str) -> BaseHTTPResponse | None:
+        """The reply; None if there is nothing there."""
+        reply = self._pool.request(method, f"/v2{path}")
+        # BAD_REQUEST: the reference is malformed.
+        if reply.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
+            return None
+        if reply.status >= HTTPStatus.BAD_REQUEST:
+            raise HTTPError(f"the registry answers {reply.status} {reply.reason}")
         return reply
-
-
-def _unexpected(error: urllib.error.HTTPError) -> UnreachableError:
-    return UnreachableError(f"the registry answers {error.code} {error.reason}")

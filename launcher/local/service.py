@@ -18,8 +18,6 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-from werkzeug.wrappers import Request, Response
-
 from launcher.local.access import Access
 from launcher.local.autoscaling import Autoscaling
 from launcher.local.cloudwatch import cloudwatch
@@ -31,8 +29,9 @@ from launcher.local.gateway import Gateway, Region, Route, WsgiApplication
 from launcher.local.invocation import Invocations
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_packages import ModelPackages
-from launcher.local.operation import HasOperations, Operation, Parameters, Result
+from launcher.local.operation import HasOperations, Operation, Parameters
 from launcher.local.policies import offer_simulation
+from launcher.local.quotas import list_quotas
 from launcher.local.registry import RegistryServer
 from launcher.local.service_clients import ServiceClients
 from launcher.local.settings import StackSettings
@@ -69,7 +68,7 @@ def _region(settings: StackSettings, *, is_home: bool) -> Region:
     """What a region has of ours; nothing is shared between regions but S3 and IAM."""
     engine = DockerEngine(settings)
     clients = ServiceClients(settings)
-    images = EcrImages(settings, RegistryServer(settings), clients)
+    images = EcrImages(settings, RegistryServer(settings))
     watch = cloudwatch(settings.region)
     parts = StackParts(settings, engine, clients, images, watch)
 
@@ -84,14 +83,15 @@ def _region(settings: StackSettings, *, is_home: bool) -> Region:
     by_service: dict[str, list[HasOperations]] = {
         "application-autoscaling": [Autoscaling(parts, endpoints)],
         "ecr": [images],
-        "service-quotas": [parts.quotas],
         "sagemaker": [*jobs, *hosting, parts.tags],
     }
-    operations: dict[tuple[str, str], Operation] = {}
-    for service, owners in by_service.items():
-        for owner in owners:
-            for name, operation in owner.operations.items():
-                operations[service, name] = _checked(clients, name, operation)
+    operations: dict[tuple[str, str], Operation] = {
+        (service, name): operation
+        for service, owners in by_service.items()
+        for owner in owners
+        for name, operation in owner.operations.items()
+    }
+    operations["service-quotas", "ListServiceQuotas"] = list_quotas
     if not is_home:
         operations["ecr", "CreateRepository"] = _refuse_repository
 
@@ -100,34 +100,13 @@ def _region(settings: StackSettings, *, is_home: bool) -> Region:
         "POST /endpoints/([^/]+)/invocations": invocations.invoke,
         "POST /endpoints/([^/]+)/invocations-response-stream": invocations.stream,
         "POST /endpoints/([^/]+)/async-invocations": invocations.invoke_later,
-        "POST /_local/interrupt/(.+)": _interruption(training),
+        "POST /_local/interrupt/(.+)": training.interrupt,
     }
     return Region(operations, routes)
 
 
-def _checked(clients: ServiceClients, name: str, operation: Operation) -> Operation:
-    """An operation that refuses keys and networks that there aren't."""
-
-    def check(parameters: Parameters) -> Result | None:
-        if name.startswith("Create"):
-            clients.check_references(parameters)
-        return operation(parameters)
-
-    return check
-
-
 def _refuse_repository(_parameters: Parameters) -> NoReturn:
     raise invalid("images are kept in the region that `launcher local up` was given")
-
-
-def _interruption(training: TrainingJobs) -> Route:
-    """The stack's own route, behind ``launcher local interrupt``."""
-
-    def interrupt(_request: Request, job: str) -> Response:
-        training.interrupt(job)
-        return Response(status=204)
-
-    return interrupt
 
 
 def _moto() -> WsgiApplication:

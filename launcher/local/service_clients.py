@@ -1,21 +1,17 @@
-"""boto3's clients of the stack's own services, and what jobs do with S3 and IAM."""
+"""boto3's clients of the stack's own services, and what jobs do with S3."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import threading
-import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from launcher.local.errors import FailureReasonError, invalid
 from launcher.local.settings import StackSettings
 from launcher.s3_uri import S3Uri
-from movielens.json_text import parse_json
-
-_SAGEMAKER = "sagemaker.amazonaws.com"
 
 
 def parse_s3_uri(uri: str) -> S3Uri:
@@ -95,10 +91,8 @@ class ServiceClients:
         pages = s3.get_paginator("list_objects_v2").paginate(
             Bucket=prefix.bucket, Prefix=prefix.key
         )
-        keys: list[str] = []
         with _failing_as(f"Failed to list {prefix}"):
-            for page in pages:
-                keys += [entry["Key"] for entry in page.get("Contents", [])]
+            keys = [key for key in pages.search("Contents[].Key") if key]
         return [
             S3Uri(prefix.bucket, key) for key in sorted(keys) if not key.endswith("/")
         ]
@@ -123,6 +117,16 @@ class ServiceClients:
             raise FailureReasonError(
                 f"ClientError: {action} to this disk: {error.strerror}"
             ) from error
+
+    def download_folder(self, prefix: S3Uri, directory: Path) -> None:
+        """Download the objects below a prefix, as they lie there.
+
+        Raises:
+            FailureReasonError: as `objects` and `download`.
+        """
+        for found in self.objects(prefix):
+            name = found.key.removeprefix(prefix.key).lstrip("/")
+            self.download(found, directory / name)
 
     def read(self, source: S3Uri) -> bytes:
         """An object's bytes.
@@ -179,59 +183,6 @@ class ServiceClients:
         """Delete an object."""
         self.client("s3").delete_object(Bucket=target.bucket, Key=target.key)
 
-    def check_references(self, parameters: Mapping[str, Any]) -> None:
-        """Return if the keys, subnets and security groups of a request exist.
-
-        Raises:
-            RefusedError: if one doesn't, in the words of its service.
-        """
-        from botocore.exceptions import ClientError
-
-        for name, value in parameters.items():
-            for part in value if isinstance(value, list) else [value]:
-                if isinstance(part, dict):
-                    self.check_references(part)
-            try:
-                if name.endswith("KmsKeyId") and value:
-                    self.client("kms").describe_key(KeyId=value)
-                if name == "VpcConfig":
-                    ec2 = self.client("ec2")
-                    ec2.describe_subnets(SubnetIds=value["Subnets"])
-                    ec2.describe_security_groups(GroupIds=value["SecurityGroupIds"])
-            except ClientError as error:
-                raise invalid(
-                    f"{name}: {error.response['Error']['Message']}"
-                ) from error
-
-    def check_role(self, arn: str) -> None:
-        """Return if SageMaker may assume the role.
-
-        Raises:
-            RefusedError: if there is no such role, or its trust policy doesn't name
-                SageMaker.
-        """
-        from botocore.exceptions import ClientError
-
-        refusal = invalid(
-            f"Could not assume role {arn}. Please ensure that the role exists and "
-            f"allows principal '{_SAGEMAKER}' to assume the role."
-        )
-        name = arn.rpartition("/")[2]
-        try:
-            role = self.client("iam").get_role(RoleName=name)["Role"]
-        except ClientError as error:
-            raise refusal from error
-
-        policy = role["AssumeRolePolicyDocument"]
-        if isinstance(policy, str):
-            policy = parse_json(urllib.parse.unquote(policy))
-        trusts = any(
-            _trusts_sagemaker(statement)
-            for statement in as_list(policy.get("Statement"))
-        )
-        if role["Arn"] != arn or not trusts:
-            raise refusal
-
 
 @contextlib.contextmanager
 def _failing_as(action: str) -> Iterator[None]:
@@ -249,17 +200,3 @@ def _encryption(key: str | None) -> dict[str, str]:
     if not key:
         return {}
     return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
-
-
-def _trusts_sagemaker(statement: dict[str, Any]) -> bool:
-    principal = statement.get("Principal")
-    if statement.get("Effect") != "Allow" or not isinstance(principal, dict):
-        return False
-    return _SAGEMAKER in as_list(principal.get("Service"))
-
-
-def as_list(value: Any) -> list[Any]:
-    """IAM's policies have one value where they could have a list of one."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]

@@ -1,58 +1,58 @@
 """A container that serves a model: started, asked for its health, asked for
 predictions, and started anew when it ends by itself.
+
+One may serve several models: each is loaded when it is first asked for, and the one
+unused for longest is unloaded when the container has no memory left. For that it speaks
+SageMaker's container contract for multi-model endpoints: ``POST /models``, ``DELETE
+/models/NAME`` and ``POST /models/NAME/invoke``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
+import hashlib
+import json
+import shutil
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 
-from launcher.local.errors import FailureReasonError
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+from urllib3.exceptions import HTTPError
+
+from launcher.local.archives import unpack
+from launcher.local.errors import FailureReasonError, unusable
 from launcher.local.log_stream import LogStream
+from launcher.local.service_clients import ServiceClients
 from launcher.local.stack_parts import StackParts
 from launcher.ports import LOOPBACK
+from launcher.s3_uri import S3Uri
 
 _CONTAINER_PORT = 8080
 _PING_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 _RESTART_SECONDS = 1.0
-_PART_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What a container replied over HTTP.
+class Question:
+    """What a container is asked.
 
     Attributes:
-        status: of HTTP.
-        headers: of HTTP.
-        body: whole, or empty if the reply is streamed.
-        stream: the parts of the body as they come, if the reply is streamed.
+        seconds: how long a reply may take.
+        body: of the request.
+        headers: of the request.
+        is_streamed: whether a reply is given before its body is there.
     """
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    stream: Iterator[bytes] | None = None
-
-    @property
-    def text(self) -> str:
-        """The body as text, whatever it is."""
-        return self.body.decode(errors="replace")
-
-
-class UnavailableError(Exception):
-    """The container doesn't accept or keep a connection at the moment."""
-
-
-class SlowError(Exception):
-    """The container didn't reply in time."""
+    seconds: float
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_streamed: bool = False
 
 
 class ServingContainer:
@@ -73,24 +73,23 @@ class ServingContainer:
         options: Sequence[str],
         stream: LogStream,
         *,
-        is_isolated: bool = False,
+        is_isolated: bool,
     ) -> None:
         self._engine = parts.engine
         self._limits = parts.settings.limits
         self._image = image
-        self._options = list(options)
         self._stream = stream
         self._container = ""
         self._address = (LOOPBACK, 0)
         self._networks = contextlib.ExitStack()
         self._network = ""
+        reached_by = ["--publish", f"{LOOPBACK}::{_CONTAINER_PORT}"]
         if is_isolated:
             self._network = f"halfstar-{parts.settings.identity}-{uuid.uuid4().hex[:8]}"
             network = self._engine.network(self._network, is_isolated=True)
             self._networks.enter_context(network)
-            self._options += ["--network", self._network]
-        else:
-            self._options += ["--publish", f"{LOOPBACK}::{_CONTAINER_PORT}"]
+            reached_by = ["--network", self._network]
+        self._options = [*options, *reached_by]
         self._stopped = threading.Event()
         self._restarter: threading.Thread | None = None
 
@@ -107,7 +106,7 @@ class ServingContainer:
                 raise FailureReasonError(
                     "the container ended before it answered a ping"
                 )
-            if time.monotonic() > deadline or self._stopped.is_set():
+            if time.monotonic() > deadline:
                 raise FailureReasonError("no ping was answered with 200 in time")
             time.sleep(_POLL_SECONDS)
         self._restarter = threading.Thread(
@@ -125,61 +124,35 @@ class ServingContainer:
         self._networks.close()
         self._stream.close()
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-        *,
-        seconds: float,
-        is_streamed: bool = False,
-    ) -> Reply:
+    def ask(
+        self, path: str, question: Question, method: str = "POST"
+    ) -> BaseHTTPResponse:
         """Ask the container.
 
-        Args:
-            method: of HTTP.
-            path: such as ``/invocations``.
-            body: of the request.
-            headers: of the request.
-            seconds: how long a reply may take.
-            is_streamed: whether a good reply is given before its body is there.
-
         Raises:
-            UnavailableError: if there is no connection.
-            SlowError: if it doesn't reply in time.
+            urllib3.exceptions.ReadTimeoutError: if it doesn't reply in time.
+            urllib3.exceptions.HTTPError: if there is no connection.
         """
-        host, port = self._address
-        connection = http.client.HTTPConnection(host, port, timeout=seconds)
-        stream = None
-        try:
-            connection.request(method, path, body or None, dict(headers or {}))
-            response = connection.getresponse()
-            response_headers = dict(response.headers.items())
-            if is_streamed and response.status == HTTPStatus.OK:
-                stream = _parts(connection, response)
-                return Reply(response.status, response_headers, b"", stream)
-            return Reply(response.status, response_headers, response.read())
-        except TimeoutError as error:
-            raise SlowError from error
-        except (OSError, http.client.HTTPException) as error:
-            raise UnavailableError from error
-        finally:
-            if stream is None:
-                connection.close()
+        seconds = question.seconds
+        with HTTPConnectionPool(*self._address, timeout=seconds, retries=False) as pool:
+            return pool.urlopen(
+                method,
+                path,
+                question.body or None,
+                question.headers,
+                preload_content=not question.is_streamed,
+            )
 
     def _is_healthy(self) -> bool:
         try:
-            reply = self.request("GET", "/ping", seconds=_PING_SECONDS)
-        except (UnavailableError, SlowError):
+            reply = self.ask("/ping", Question(_PING_SECONDS), "GET")
+        except HTTPError:
             return False
         return reply.status == HTTPStatus.OK
 
     def _run(self) -> None:
         self._container = self._engine.start(self._image, ["serve"], self._options)
-        self._log_follower = threading.Thread(
-            target=self._follow_log, args=[self._container], daemon=True
-        )
+        self._log_follower = threading.Thread(target=self._follow_log, daemon=True)
         self._log_follower.start()
         if self._network:
             address = self._engine.address(self._container)
@@ -188,8 +161,8 @@ class ServingContainer:
             port = self._engine.port(self._container, _CONTAINER_PORT)
             self._address = (LOOPBACK, port)
 
-    def _follow_log(self, container: str) -> None:
-        for line in self._engine.lines(container):
+    def _follow_log(self) -> None:
+        for line in self._engine.lines(self._container):
             self._stream.write(line)
 
     def _keep_running(self) -> None:
@@ -204,9 +177,98 @@ class ServingContainer:
                 self._run()
 
 
-def _parts(
-    connection: http.client.HTTPConnection, response: http.client.HTTPResponse
-) -> Iterator[bytes]:
-    with contextlib.closing(connection):
-        while part := response.read1(_PART_BYTES):
-            yield part
+MOUNTED = "/opt/ml/models"
+TARGET_HEADER = "X-Amzn-SageMaker-Target-Model"
+_LOAD_SECONDS = 60.0
+# CONFLICT: it is loaded already.
+_LOADED = (HTTPStatus.OK, HTTPStatus.CONFLICT)
+
+
+class LoadedModels:
+    """The models that a container has loaded.
+
+    Args:
+        clients: to read from S3.
+        prefix: what the archives of the models are below.
+        directory: mounted in the container as `MOUNTED`.
+    """
+
+    def __init__(self, clients: ServiceClients, prefix: S3Uri, directory: Path) -> None:
+        self._clients = clients
+        self._prefix = prefix
+        self._directory = directory
+        self._lock = threading.Lock()
+        # A dict as an ordered set: the model unused for longest comes first.
+        self._names: dict[str, None] = {}
+
+    def invoke(
+        self, container: ServingContainer, target: str, question: Question
+    ) -> BaseHTTPResponse:
+        """Ask one model.
+
+        Args:
+            container: where the models are loaded.
+            target: the model's archive, below the prefix.
+            question: for the model.
+
+        Raises:
+            RefusedError: if there is no such model.
+            urllib3.exceptions.HTTPError: if the container doesn't reply.
+        """
+        name = hashlib.sha256(target.encode()).hexdigest()[:32]
+        path = f"/models/{name}/invoke"
+        reply = self._load(container, name, target) or container.ask(path, question)
+        if reply.status == HTTPStatus.NOT_FOUND:
+            # The container was started anew since, and has no model.
+            self._names.pop(name, None)
+            reply = self._load(container, name, target) or container.ask(path, question)
+        return reply
+
+    def _load(
+        self, container: ServingContainer, name: str, target: str
+    ) -> BaseHTTPResponse | None:
+        """Have the container load a model, if it hasn't; others make room for it.
+
+        Returns:
+            The container's reply if it refuses.
+        """
+        model = {"model_name": name, "url": f"{MOUNTED}/{name}/model"}
+        body = json.dumps(model).encode()
+        headers = {"Content-Type": "application/json"}
+        question = Question(_LOAD_SECONDS, body, headers)
+        with self._lock:
+            while name not in self._names:
+                self._download(name, target)
+                reply = container.ask("/models", question)
+                is_full = reply.status == HTTPStatus.INSUFFICIENT_STORAGE
+                if reply.status in _LOADED:
+                    break
+                if not is_full or not self._names:
+                    return reply
+                self._unload(container, next(iter(self._names)))
+            # It is the last to be unloaded now.
+            self._names.pop(name, None)
+            self._names[name] = None
+        return None
+
+    def _unload(self, container: ServingContainer, name: str) -> None:
+        container.ask(f"/models/{name}", Question(_LOAD_SECONDS), "DELETE")
+        del self._names[name]
+        shutil.rmtree(self._directory / name, ignore_errors=True)
+
+    def _download(self, name: str, target: str) -> None:
+        directory = self._directory / name / "model"
+        if directory.exists():
+            return
+        archive = self._directory / f"{name}.tar.gz"
+        source = self._prefix / target.lstrip("/")
+        try:
+            self._clients.download(source, archive)
+            unpack(archive, directory)
+        except FailureReasonError as error:
+            shutil.rmtree(directory.parent, ignore_errors=True)
+            raise unusable(
+                f"Failed to download model data({source}): {error}"
+            ) from error
+        finally:
+            archive.unlink(missing_ok=True)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 from launcher.local.errors import LocalError
-from launcher.ports import LOOPBACK
+from launcher.ports import LOOPBACK, free_port
 from movielens.json_text import parse_json
 
 # moto's own account.
@@ -47,36 +49,45 @@ class Limits:
     serverless_body_bytes: int = 4_000_000
 
 
+def _new_access_key() -> str:
+    return f"AKIALOCAL{secrets.token_hex(6).upper()[:11]}"
+
+
 @dataclass(frozen=True, slots=True)
 class StackSettings:
     """A stack.
 
     Attributes:
         directory: its files.
-        identity: value of the label ``org.halfstar.local`` of every container and
-            network that it makes.
+        region: the AWS region that it claims to be in.
+        enforces_iam: whether policies decide what other access keys may do.
+        layers: the registry's files, if they are to outlive the stack.
+        limits: the platform's limits.
         port: of the services, on loopback.
         registry_port: of the image registry, on loopback.
-        region: the AWS region that it claims to be in.
+        identity: value of the label ``org.halfstar.local`` of every container and
+            network that it makes.
         access_key: of the account's administrator.
         secret_key: goes with it; signatures aren't verified.
         registry_password: of the registry's user ``AWS``.
-        limits: the platform's limits.
-        layers: the registry's files.
-        enforces_iam: whether policies decide what other access keys may do.
     """
 
     directory: Path
-    identity: str
-    port: int
-    registry_port: int
-    region: str
-    access_key: str
-    secret_key: str
-    registry_password: str
-    limits: Limits
-    layers: Path
+    region: str = "us-east-1"
     enforces_iam: bool = False
+    layers: Path | None = None
+    limits: Limits = Limits()
+    port: int = field(default_factory=free_port)
+    registry_port: int = field(default_factory=free_port)
+    identity: str = field(default_factory=partial(secrets.token_hex, 4))
+    access_key: str = field(default_factory=_new_access_key)
+    secret_key: str = field(default_factory=partial(secrets.token_urlsafe, 30))
+    registry_password: str = field(default_factory=partial(secrets.token_urlsafe, 30))
+
+    @property
+    def layers_directory(self) -> Path:
+        """The registry's files."""
+        return self.layers or self.directory / "registry"
 
     @property
     def endpoint_url(self) -> str:
@@ -115,14 +126,10 @@ class StackSettings:
 
     def save(self) -> None:
         """Write ``stack.json``, which only its owner may read."""
-        document = {
-            **dataclasses.asdict(self),
-            "directory": str(self.directory),
-            "layers": str(self.layers),
-        }
+        document = dataclasses.asdict(self)
         new = self.directory / f"{FILE}.new"
         new.touch(mode=0o600)
-        new.write_text(json.dumps(document, indent=2))
+        new.write_text(json.dumps(document, indent=2, default=str))
         new.replace(self.directory / FILE)
 
     @classmethod
@@ -139,19 +146,12 @@ class StackSettings:
                 f"nothing is up in {directory}: run `launcher local up`"
             ) from error
         try:
-            return cls._parse(text)
+            found = parse_json(text)
+            for name in ("directory", "layers"):
+                found[name] = Path(found[name]) if found[name] else None
+            return cls(**{**found, "limits": Limits(**found["limits"])})
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise LocalError(
                 f"{directory / FILE} is damaged ({error}): remove {directory}, and "
                 "its containers by `docker ps --filter label=org.halfstar.local`"
             ) from error
-
-    @classmethod
-    def _parse(cls, text: bytes) -> Self:
-        document = parse_json(text)
-        converted = {
-            "directory": Path(document["directory"]),
-            "layers": Path(document["layers"]),
-            "limits": Limits(**document["limits"]),
-        }
-        return cls(**document | converted)

@@ -10,15 +10,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import shutil
 import sys
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
+
+import urllib3
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
 
 from launcher.local.detached import DetachedProcess, exit_code
 from launcher.local.engine import DockerEngine, write_login
@@ -29,8 +31,7 @@ from launcher.local.registry import (
     configure_registry,
     registry_command,
 )
-from launcher.local.settings import FILE, HEALTH, Limits, StackSettings
-from launcher.ports import free_port, open_url
+from launcher.local.settings import FILE, HEALTH, StackSettings
 from movielens.json_text import parse_json
 
 _START_SECONDS = 300.0
@@ -43,67 +44,41 @@ _REGISTRY = "registry"
 _SERVICE = "service"
 
 
-def up(
-    directory: Path,
-    *,
-    port: int = 0,
-    registry_port: int = 0,
-    region: str = "us-east-1",
-    layers: Path | None = None,
-    limits: Limits | None = None,
-    enforces_iam: bool = False,
-) -> StackSettings:
-    """Start a stack, or find the one that runs there already.
-
-    Args:
-        directory: for all its files; made here.
-        port: of the services; 0 takes a free one.
-        registry_port: of the registry; 0 takes a free one.
-        region: the AWS region that it claims to be in.
-        layers: where the registry keeps the layers of pushed images. They outlive the
-            stack there, so that the next push of a similar image is quick.
-        limits: other limits than the platform's.
-        enforces_iam: whether policies decide what other access keys may do.
+def up(wanted: StackSettings) -> StackSettings:
+    """Start a stack, or find the one that runs in its directory already.
 
     Raises:
         LocalError: if something that it needs is missing, or doesn't start.
 
     Example::
 
-        settings = up(Path(".halfstar-local"))
+        settings = up(StackSettings(Path(".halfstar-local").resolve()))
         boto3.client("s3", endpoint_url=settings.endpoint_url)
-        down(Path(".halfstar-local"))
+        down(settings.directory)
     """
-    directory = directory.resolve()
-    with _alone(directory):
+    directory = wanted.directory
+    # The folder above is locked, since the directory comes and goes.
+    with _locked(directory.parent):
         if (directory / FILE).exists():
-            return _running_stack(directory)
-        settings = StackSettings(
-            directory=directory,
-            identity=secrets.token_hex(4),
-            port=port or free_port(),
-            registry_port=registry_port or free_port(),
-            region=region,
-            access_key=f"AKIALOCAL{secrets.token_hex(6).upper()[:11]}",
-            secret_key=secrets.token_urlsafe(30),
-            registry_password=secrets.token_urlsafe(30),
-            limits=limits or Limits(),
-            layers=(layers or directory / "registry").resolve(),
-            enforces_iam=enforces_iam,
-        )
-        if not DockerEngine(settings).answers():
+            running = StackSettings.load(directory)
+            if is_up(running):
+                return running
+            raise LocalError(
+                f"what was up in {directory} has ended: run `launcher local down` first"
+            )
+        if not DockerEngine(wanted).answers():
             raise LocalError(
                 "no Docker engine answers: start one (`docker version` then names a "
                 "server)"
             )
         directory.mkdir(exist_ok=True)
-        settings.save()
+        wanted.save()
         (directory / ".gitignore").write_text("*\n")
         with contextlib.ExitStack() as undo:
-            undo.callback(_remove, settings)
-            _start(settings)
+            undo.callback(_remove, wanted)
+            _start(wanted)
             undo.pop_all()
-        return settings
+        return wanted
 
 
 def down(directory: Path) -> None:
@@ -113,7 +88,7 @@ def down(directory: Path) -> None:
         LocalError: if there is no stack, or a process doesn't end.
     """
     directory = directory.resolve()
-    with _alone(directory):
+    with _locked(directory.parent):
         _remove(StackSettings.load(directory))
 
 
@@ -131,29 +106,13 @@ def _remove(settings: StackSettings) -> None:
 
 
 @contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Start and end no other stack in the same place within the block."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    # The folder above is what is locked, since the directory comes and goes.
-    descriptor = os.open(directory.parent, os.O_RDONLY)
+def _locked(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
+    """A lock on a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _lock_of_layers(settings: StackSettings) -> Iterator[int]:
-    """A lock for the registry, since two of them would delete each other's images."""
-    descriptor = os.open(settings.layers, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how)
         yield descriptor
-    except BlockingIOError as error:
-        raise LocalError(
-            f"the layers in {settings.layers} are another stack's: name another folder"
-        ) from error
     finally:
         os.close(descriptor)
 
@@ -173,11 +132,10 @@ def is_up(settings: StackSettings) -> bool:
     if not RegistryServer(settings).answers():
         return False
     try:
-        with open_url(f"{settings.endpoint_url}{HEALTH}", timeout=_SECONDS) as reply:
-            found: bytes = reply.read()
-    except OSError:
+        reply = _request("GET", settings, HEALTH)
+    except HTTPError:
         return False
-    return found.decode() == settings.identity
+    return reply.data.decode() == settings.identity
 
 
 def containers(settings: StackSettings) -> list[str]:
@@ -191,23 +149,20 @@ def interrupt(settings: StackSettings, job: str) -> None:
     Raises:
         LocalError: if it isn't such a job, or doesn't run.
     """
-    url = f"{settings.endpoint_url}/_local/interrupt/{urllib.parse.quote(job)}"
-    headers = {"Authorization": f"Credential={settings.access_key}/"}
-    request = urllib.request.Request(url, method="POST", headers=headers)
-    try:
-        open_url(request, timeout=_SECONDS).close()
-    except urllib.error.HTTPError as error:
-        with error:
-            raise LocalError(parse_json(error.read())["message"]) from error
+    path = f"/_local/interrupt/{urllib.parse.quote(job)}"
+    reply = _request("POST", settings, path)
+    if reply.status >= HTTPStatus.BAD_REQUEST:
+        raise LocalError(parse_json(reply.data)["message"])
 
 
-def _running_stack(directory: Path) -> StackSettings:
-    settings = StackSettings.load(directory)
-    if not is_up(settings):
-        raise LocalError(
-            f"what was up in {directory} has ended: run `launcher local down` first"
-        )
-    return settings
+def _request(method: str, settings: StackSettings, path: str) -> BaseHTTPResponse:
+    return urllib3.request(
+        method,
+        f"{settings.endpoint_url}{path}",
+        headers={"Authorization": f"Credential={settings.access_key}/"},
+        timeout=_SECONDS,
+        retries=False,
+    )
 
 
 def _start(settings: StackSettings) -> None:
@@ -220,13 +175,20 @@ def _start(settings: StackSettings) -> None:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("AWS_")
     }
-    with _lock_of_layers(settings) as lock:
-        started = {
-            name: process.start(
-                {**environment, **_MEMORY}, lock if name == _REGISTRY else None
-            )
-            for name, process in processes(settings).items()
-        }
+    layers = settings.layers_directory
+    try:
+        # The registry holds the lock: two would delete each other's images.
+        with _locked(layers, fcntl.LOCK_EX | fcntl.LOCK_NB) as lock:
+            started = {
+                name: process.start(
+                    {**environment, **_MEMORY}, lock if name == _REGISTRY else None
+                )
+                for name, process in processes(settings).items()
+            }
+    except BlockingIOError as error:
+        raise LocalError(
+            f"the layers in {layers} are another stack's: name another folder"
+        ) from error
     deadline = time.monotonic() + _START_SECONDS
     while not is_up(settings):
         for name, pid in started.items():

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from launcher.local.cloudwatch import CloudWatch
 from launcher.local.ecr_images import EcrImages
 from launcher.local.engine import DockerEngine
-from launcher.local.quotas import Quotas
 from launcher.local.service_clients import ServiceClients
 from launcher.local.settings import StackSettings
 from launcher.local.tags import Tags
@@ -24,7 +23,6 @@ class StackParts:
         images: what its registry has.
         watch: gets the metrics of jobs and endpoints.
         tags: of its resources.
-        quotas: how many instances the account may have.
     """
 
     settings: StackSettings
@@ -33,7 +31,6 @@ class StackParts:
     images: EcrImages
     watch: CloudWatch
     tags: Tags = field(default_factory=Tags)
-    quotas: Quotas = field(default_factory=Quotas)
 
     def as_role(self, role: str) -> StackParts:
         """The same with a role's clients, for what a job or an endpoint does."""

@@ -2,66 +2,55 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 
-from launcher.local.descriptions import page
+from moto.utilities.tagging_service import TaggingService
+
 from launcher.local.errors import invalid
-from launcher.local.operation import Operation, Parameters, Result
+from launcher.local.operation import Operation, Parameters, Result, page
 
 
 class Tags:
     """Keeps tags, and answers the operations on them."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._by_arn: dict[str, dict[str, str]] = {}
+        self._tagger = TaggingService()
         self.operations: dict[str, Operation] = {
             "AddTags": self._add,
             "ListTags": self._list,
             "DeleteTags": self._delete,
         }
 
-    def put(self, arn: str, parameters: Parameters) -> None:
-        """Keep the tags of a request that makes a resource.
+    def put(self, arn: str, entries: Sequence[Mapping[str, str]]) -> None:
+        """Keep the tags of a new resource.
 
         Raises:
             RefusedError: if a key occurs twice.
         """
-        entries = parameters.get("Tags", [])
-        tags = _as_dict(entries)
-        if len(tags) < len(entries):
+        if len({entry["Key"] for entry in entries}) < len(entries):
             raise invalid("Duplicate tag keys")
-        self._by_arn[arn] = tags
+        self._tagger.tag_resource(arn, [dict(entry) for entry in entries])
 
     def drop(self, arn: str) -> None:
         """Forget a resource."""
-        self._by_arn.pop(arn, None)
+        self._tagger.delete_all_tags_for_resource(arn)
 
-    def _tags(self, parameters: Parameters) -> dict[str, str]:
-        arn = parameters["ResourceArn"]
-        if arn not in self._by_arn:
+    def _arn(self, parameters: Parameters) -> str:
+        arn = str(parameters["ResourceArn"])
+        if not self._tagger.has_tags(arn):
             raise invalid(f"Could not find resource {arn}")
-        return self._by_arn[arn]
+        return arn
 
     def _add(self, parameters: Parameters) -> Result:
-        with self._lock:
-            self._tags(parameters).update(_as_dict(parameters["Tags"]))
-        return {"Tags": _as_entries(self._tags(parameters))}
+        arn = self._arn(parameters)
+        self._tagger.tag_resource(arn, parameters["Tags"])
+        return dict(self._tagger.list_tags_for_resource(arn))
 
     def _list(self, parameters: Parameters) -> Result:
-        return page(_as_entries(self._tags(parameters)), parameters, "Tags")
+        tags = self._tagger.list_tags_for_resource(self._arn(parameters))["Tags"]
+        return page(tags, parameters, "Tags")
 
     def _delete(self, parameters: Parameters) -> Result:
-        with self._lock:
-            for key in parameters["TagKeys"]:
-                self._tags(parameters).pop(key, None)
+        arn = self._arn(parameters)
+        self._tagger.untag_resource_using_names(arn, parameters["TagKeys"])
         return {}
-
-
-def _as_dict(entries: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    return {entry["Key"]: entry["Value"] for entry in entries}
-
-
-def _as_entries(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in dict(tags).items()]

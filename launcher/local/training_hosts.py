@@ -1,22 +1,180 @@
 """The hosts of one training job: a container each, on a network of their own if there
 are several.
+
+What a container finds in ``/opt/ml`` follows the developer guide's "How Amazon
+SageMaker provides training information".
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from launcher.local.input_channels import InputChannel
+from launcher.local.archives import is_plain
+from launcher.local.checkpoint_sync import CheckpointSync
+from launcher.local.engine import variables
+from launcher.local.errors import REASON_CHARACTERS
+from launcher.local.input_channels import InputChannel, InputObject
 from launcher.local.log_stream import LogStream
-from launcher.local.opt_ml import checkpoints_in_container, checkpoints_on_host
+from launcher.local.pipe_feeder import PipeFeeder
+from launcher.local.service_clients import parse_s3_uri
 from launcher.local.stack_parts import StackParts
 
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 # From SIGTERM to SIGKILL of the other hosts when one has failed.
 _PEER_STOP_SECONDS = 5.0
+_DEFAULT_CHECKPOINTS = "/opt/ml/checkpoints"
+_INSTANCE_GROUP = "homogeneousCluster"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingHost:
+    """One host.
+
+    Attributes:
+        parts: of the stack.
+        job: the description of the job.
+        name: of the host.
+        base: what becomes its ``/opt/ml``.
+        shards: its objects of each channel.
+    """
+
+    parts: StackParts
+    job: Mapping[str, Any]
+    name: str
+    base: Path
+    shards: Sequence[tuple[InputChannel, Sequence[InputObject]]]
+
+    def prepare(self, hosts: Sequence[str]) -> None:
+        """Make its ``/opt/ml``, with the channels that aren't pipes.
+
+        Args:
+            hosts: the names of all hosts.
+
+        Raises:
+            FailureReasonError: if an object can't be downloaded.
+        """
+        config = self.base / "input" / "config"
+        data = self.base / "input" / "data"
+        outputs = (self.base / "model", self.base / "output" / "data")
+        for directory in (config, data, *outputs):
+            directory.mkdir(parents=True)
+        for name, document in self._documents(hosts).items():
+            (config / f"{name}.json").write_text(json.dumps(document))
+        for channel, objects in self.shards:
+            if channel.mode != "Pipe":
+                directory = data / channel.name
+                directory.mkdir()
+                for entry in objects:
+                    self.parts.clients.download(entry.source, directory / entry.path)
+
+    def _documents(self, hosts: Sequence[str]) -> dict[str, Any]:
+        """The JSON documents of ``input/config``."""
+        instance_type = self.job["ResourceConfig"]["InstanceType"]
+        group = {
+            "instance_group_name": _INSTANCE_GROUP,
+            "instance_type": instance_type,
+            "hosts": list(hosts),
+        }
+        resources = {
+            "current_host": self.name,
+            "current_instance_type": instance_type,
+            "current_group_name": _INSTANCE_GROUP,
+            "hosts": list(hosts),
+            "instance_groups": [group],
+            "network_interface_name": "eth0",
+        }
+        documents = {
+            "hyperparameters": self.job.get("HyperParameters", {}),
+            "inputdataconfig": {each.name: each.declared for each, _ in self.shards},
+            "resourceconfig": resources,
+        }
+        if "CheckpointConfig" in self.job:
+            documents["checkpointconfig"] = {"LocalPath": self._inner_checkpoints}
+        return documents
+
+    @property
+    def _inner_checkpoints(self) -> str:
+        """Where the container finds them, which may be outside ``/opt/ml``."""
+        return str(self.job["CheckpointConfig"].get("LocalPath", _DEFAULT_CHECKPOINTS))
+
+    @property
+    def _checkpoints(self) -> Path:
+        """What is mounted there: a neighbour of ``base``."""
+        return self.base.with_name(f"{self.name}-checkpoints")
+
+    def start(
+        self, image: str, options: Sequence[str], stack: contextlib.ExitStack
+    ) -> tuple[str, LogStream]:
+        """Start its container, and all that goes with it: checkpoints are kept in step
+        with S3, and pipes are fed.
+
+        Args:
+            image: by the engine's name.
+            options: of ``docker run``, about the network.
+            stack: ends all of it when it is closed.
+
+        Returns:
+            The container's id, and where its log goes.
+
+        Raises:
+            FailureReasonError: if the container can't be started.
+        """
+        clients = self.parts.clients
+        if "CheckpointConfig" in self.job:
+            remote = parse_s3_uri(self.job["CheckpointConfig"]["S3Uri"])
+            sync = CheckpointSync(clients, remote, self._checkpoints)
+            sync.restore()
+            sync.start()
+            stack.callback(sync.stop)
+        for channel, objects in self.shards:
+            if channel.mode == "Pipe":
+                data_dir = self.base / "input" / "data"
+                feeder = PipeFeeder(clients, channel, objects, data_dir)
+                feeder.start()
+                stack.callback(feeder.stop)
+        # A further attempt has further streams.
+        name = f"{self.job['TrainingJobName']}/{self.name}-{int(time.time())}"
+        stream = LogStream(clients, LOG_GROUP, name)
+        stack.callback(stream.close)
+        algorithm = self.job["AlgorithmSpecification"]
+        command = ["train"]
+        options = [*options, *self._options()]
+        if "ContainerEntrypoint" in algorithm:
+            entrypoint, *command = algorithm["ContainerEntrypoint"]
+            command += algorithm.get("ContainerArguments", [])
+            options += ["--entrypoint", entrypoint]
+        container = self.parts.engine.start(image, command, options)
+        stack.callback(self.parts.engine.remove, container)
+        return container, stream
+
+    def _options(self) -> list[str]:
+        region = self.parts.settings.region
+        environment = {
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "TRAINING_JOB_NAME": self.job["TrainingJobName"],
+            "TRAINING_JOB_ARN": self.job["TrainingJobArn"],
+            **self.job.get("Environment", {}),
+        }
+        volumes = [f"{self.base}:/opt/ml"]
+        for channel, _ in self.shards:
+            if channel.mode == "FastFile":
+                path = f"input/data/{channel.name}"
+                volumes.append(f"{self.base / path}:/opt/ml/{path}:ro")
+        if "CheckpointConfig" in self.job:
+            volumes.append(f"{self._checkpoints}:{self._inner_checkpoints}")
+        options = variables(environment)
+        for volume in volumes:
+            options += ["--volume", volume]
+        return options
 
 
 class TrainingHosts:
@@ -24,78 +182,66 @@ class TrainingHosts:
 
     Args:
         parts: of the stack.
-        containers: ids, by host.
+        running: a container's id and where its log goes, by host.
     """
 
-    def __init__(self, parts: StackParts, containers: Mapping[str, str]) -> None:
+    def __init__(
+        self, parts: StackParts, running: Mapping[str, tuple[str, LogStream]]
+    ) -> None:
         self._parts = parts
-        self._containers = containers
+        self._running = running
         self._kill_timer: threading.Timer | None = None
 
     @classmethod
     @contextlib.contextmanager
     def started(
-        cls,
-        parts: StackParts,
-        image: str,
-        job: Mapping[str, Any],
-        bases: Mapping[str, Path],
-        channels: Sequence[InputChannel],
+        cls, parts: StackParts, image: str, hosts: Sequence[TrainingHost]
     ) -> Iterator[TrainingHosts]:
         """Start a container on each host; all are removed at the end of the block.
 
         Args:
             parts: of the stack.
             image: by the engine's name.
-            job: the description of the job.
-            bases: what becomes ``/opt/ml``, by host.
-            channels: of the job.
+            hosts: which are prepared.
 
         Raises:
             FailureReasonError: if a container can't be started.
         """
+        job = hosts[0].job
         is_isolated = job["EnableNetworkIsolation"]
-        has_peers = len(bases) > 1
-        containers: dict[str, str] = {}
+        network = "none" if is_isolated else "bridge"
         with contextlib.ExitStack() as stack:
-            network = "none" if is_isolated else "bridge"
-            if has_peers:
-                identity = parts.settings.identity
-                region = parts.settings.region
-                network = f"halfstar-{identity}-{region}-{job['TrainingJobName']}"
+            if len(hosts) > 1:
+                stack_name = f"{parts.settings.identity}-{parts.settings.region}"
+                network = f"halfstar-{stack_name}-{job['TrainingJobName']}"
                 stack.enter_context(
                     parts.engine.network(network, is_isolated=is_isolated)
                 )
-            for host, base in bases.items():
-                options = ["--network", network, "--hostname", host]
-                if has_peers:
-                    options += ["--network-alias", host]
+            running = {}
+            for host in hosts:
+                options = ["--network", network, "--hostname", host.name]
+                if len(hosts) > 1:
+                    options += ["--network-alias", host.name]
                 elif is_isolated:
                     # Without a network, docker gives a host no address of its own.
-                    options += ["--add-host", f"{host}:127.0.0.1"]
-                options += _job_options(parts.settings.region, job, base, channels)
-                container = parts.engine.start(image, _command(job), options)
-                stack.callback(parts.engine.remove, container)
-                containers[host] = container
-            yield cls(parts, containers)
+                    options += ["--add-host", f"{host.name}:127.0.0.1"]
+                running[host.name] = host.start(image, options, stack)
+            yield cls(parts, running)
 
-    def run(
-        self, streams: Mapping[str, LogStream], read_line: Callable[[str], None]
-    ) -> dict[str, int]:
+    def run(self, read_line: Callable[[str], None]) -> dict[str, int]:
         """Wait for all hosts; if one fails, the others are ended.
 
         Args:
-            streams: where each host's log goes.
             read_line: is called with each line of each log.
 
         Returns:
-            Exit statuses, by host.
+            Exit statuses, by host, in the order in which the containers ended.
         """
         statuses: dict[str, int] = {}
 
-        def follow_log(host: str, container: str) -> None:
+        def follow_log(container: str, stream: LogStream) -> None:
             for line in self._parts.engine.lines(container):
-                streams[host].write(line)
+                stream.write(line)
                 read_line(line)
 
         def wait(host: str, container: str) -> None:
@@ -103,18 +249,13 @@ class TrainingHosts:
             if statuses[host]:
                 self._end_others(host)
 
-        threads = []
-        for host_and_container in self._containers.items():
-            for target in (follow_log, wait):
-                thread = threading.Thread(
-                    target=target, args=host_and_container, daemon=True
-                )
-                threads.append(thread)
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
+        futures = []
+        with ThreadPoolExecutor(2 * len(self._running), "host") as pool:
+            for host, (container, stream) in self._running.items():
+                futures.append(pool.submit(follow_log, container, stream))
+                futures.append(pool.submit(wait, host, container))
+        for future in futures:
+            future.result()
         if self._kill_timer is not None:
             self._kill_timer.cancel()
         return statuses
@@ -128,48 +269,36 @@ class TrainingHosts:
         self._kill_timer.start()
 
     def _signal(self, name: str) -> None:
-        for container in self._containers.values():
+        for container, _ in self._running.values():
             self._parts.engine.signal(container, name)
 
     def _end_others(self, failed_host: str) -> None:
-        for host, container in self._containers.items():
+        for host, (container, _) in self._running.items():
             if host != failed_host:
                 self._parts.engine.stop(container, _PEER_STOP_SECONDS)
 
 
-def _command(job: Mapping[str, Any]) -> list[str]:
-    """The container's arguments; `_job_options` has the first word of an entrypoint."""
-    algorithm = job["AlgorithmSpecification"]
-    entrypoint = algorithm.get("ContainerEntrypoint")
-    if not entrypoint:
-        return ["train"]
-    return [*entrypoint[1:], *algorithm.get("ContainerArguments", [])]
+def failure_reason(hosts: Sequence[TrainingHost], statuses: Mapping[str, int]) -> str:
+    """The FailureReason of a job: its failure file and the exit status.
 
+    A host that was ended because another one failed has no failure file. So the first
+    host that has one counts, or else the first that failed. A long text is cut.
 
-def _job_options(
-    region: str,
-    job: Mapping[str, Any],
-    base: Path,
-    channels: Sequence[InputChannel],
-) -> list[str]:
-    environment = {
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "TRAINING_JOB_NAME": job["TrainingJobName"],
-        "TRAINING_JOB_ARN": job["TrainingJobArn"],
-        **job.get("Environment", {}),
-    }
-    options = ["--volume", f"{base}:/opt/ml"]
-    for name, value in environment.items():
-        options += ["--env", f"{name}={value}"]
-    for channel in channels:
-        if channel.mode == "FastFile":
-            path = f"input/data/{channel.name}"
-            options += ["--volume", f"{base / path}:/opt/ml/{path}:ro"]
-    if "CheckpointConfig" in job:
-        inside = checkpoints_in_container(job)
-        options += ["--volume", f"{checkpoints_on_host(base)}:{inside}"]
-    entrypoint = job["AlgorithmSpecification"].get("ContainerEntrypoint")
-    if entrypoint:
-        options += ["--entrypoint", entrypoint[0]]
-    return options
+    Args:
+        hosts: of the job.
+        statuses: exit statuses of the hosts that failed; at least one.
+    """
+    failed_host = next(iter(statuses))
+    bases = {host.name: host.base for host in hosts}
+    text = ""
+    for host in statuses:
+        path = bases[host] / "output" / "failure"
+        if is_plain(path) and path.is_file():
+            failed_host = host
+            with path.open(errors="replace") as file:
+                text = file.read(REASON_CHARACTERS)
+            break
+
+    suffix = f", exit code: {statuses[failed_host]}"
+    reason = f"AlgorithmError: {text}"
+    return reason[: REASON_CHARACTERS - len(suffix)] + suffix

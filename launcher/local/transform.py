@@ -1,74 +1,309 @@
-"""The operations on batch transform jobs."""
+"""Batch transform jobs: their operations, and the jobs themselves.
+
+Objects are split into requests, serving containers answer them, the answers go to S3.
+
+How objects are split and answers are assembled follows the developer guide's "Use Batch
+Transform".
+"""
 
 from __future__ import annotations
 
-from launcher.local.descriptions import Descriptions, ResourceKind
-from launcher.local.errors import invalid
+import contextlib
+import gzip
+import io
+import shutil
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from urllib3.exceptions import HTTPError
+
+from launcher.local.descriptions import Description, Descriptions, ResourceKind
+from launcher.local.errors import FailureReasonError, invalid
+from launcher.local.input_channels import InputObject, objects_of
+from launcher.local.jobs import JobRun, Jobs
 from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_container import container_of, is_multi_model
-from launcher.local.operation import Operation, Parameters, Result, without_tags
+from launcher.local.operation import Parameters, Result
+from launcher.local.quotas import check_quota
 from launcher.local.service_clients import parse_s3_uri
+from launcher.local.serving_container import Question, ServingContainer
 from launcher.local.stack_parts import StackParts
-from launcher.local.transform_run import TransformRun
+from movielens.json_text import parse_json
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadSplitter:
+    r"""The rules of one job.
+
+    Attributes:
+        by_line: whether objects are split at line ends (SplitType ``Line``).
+        many_lines: whether a body holds as many lines as fit (BatchStrategy
+            ``MultiRecord``), or one.
+        max_bytes: of a body; 0 is no limit.
+
+    Example:
+        >>> list(PayloadSplitter(True, True, max_bytes=8).split(b"1,2\n3,4\n5,6\n"))
+        [b'1,2\n3,4\n', b'5,6\n']
+    """
+
+    by_line: bool
+    many_lines: bool
+    max_bytes: int
+
+    def split(self, data: bytes) -> Iterator[bytes]:
+        """The bodies, in order; lines keep their ends.
+
+        Raises:
+            FailureReasonError: if a line, or an object that isn't split, is too long.
+        """
+        # A line ends in LF; bytes.splitlines would also split at a CR alone.
+        pieces = io.BytesIO(data).readlines() if self.by_line else [data]
+        gathered: list[bytes] = []
+        size = 0
+        for piece in pieces:
+            if self.max_bytes and len(piece) > self.max_bytes:
+                raise FailureReasonError(
+                    "ClientError: the payload is larger than MaxPayloadInMB: "
+                    "split the object by line, or allow more"
+                )
+            is_full = self.max_bytes and size + len(piece) > self.max_bytes
+            if gathered and (is_full or not self.many_lines):
+                yield b"".join(gathered)
+                gathered = []
+                size = 0
+            gathered.append(piece)
+            size += len(piece)
+        if gathered:
+            yield b"".join(gathered)
+
 
 TRANSFORM_JOB = ResourceKind(
     noun="transform-job",
-    prefix="TransformJob",
-    summaries="TransformJobSummaries",
+    listed="Summaries",
     absent="Could not find requested job with name: {name}",
-    present="Job name must be unique within an AWS account and region, and a job with "
-    "this name already exists ({arn})",
+    present="Job name must be unique, and {arn} already exists.",
     absent_code="ResourceNotFound",
     present_code="ResourceInUse",
     summarized=("TransformEndTime", "FailureReason"),
 )
 
+LOG_GROUP = "/aws/sagemaker/TransformJobs"
+_MIB = 2**20
+_REQUEST_SECONDS = 600.0
+_DEFAULT_PAYLOAD_MIB = 6
+# A strategy in the container contract, and in the API.
+_STRATEGIES = {"MULTI_RECORD": "MultiRecord", "SINGLE_RECORD": "SingleRecord"}
+_FAILED = "See job logs for more information"
 
-class TransformJobs:
+
+class TransformJobs(Jobs):
     """Transform jobs, each with the thread that runs it."""
 
     def __init__(self, parts: StackParts, catalog: ModelCatalog) -> None:
-        self._parts = parts
+        super().__init__(parts, TRANSFORM_JOB)
         self._catalog = catalog
-        self._runs: dict[str, TransformRun] = {}
-        self.descriptions = Descriptions(TRANSFORM_JOB, parts.settings.region)
-        self.operations: dict[str, Operation] = {
-            "CreateTransformJob": self._create,
-            "DescribeTransformJob": self.descriptions.describe,
-            "ListTransformJobs": self.descriptions.list,
-            "StopTransformJob": self._stop,
-        }
 
-    def _create(self, parameters: Parameters) -> Result:
-        name = parameters["TransformJobName"]
-        self._check(parameters)
-        description = {**without_tags(parameters), "TransformJobStatus": "InProgress"}
-        arn = self.descriptions.add(description)
-        self._parts.tags.put(arn, parameters)
-        run = TransformRun(self._parts, self._catalog, self.descriptions, name)
-        self._runs[name] = run
-        run.start()
-        return {"TransformJobArn": arn}
-
-    def _check(self, parameters: Parameters) -> None:
-        """Check all that can be checked before a job runs.
-
-        Raises:
-            RefusedError: for the first fault.
-        """
-        self.descriptions.check_free(parameters["TransformJobName"])
+    def create(self, parameters: Parameters) -> Result:
+        """Check a request, and run the job."""
         model = self._catalog.models.get(parameters["ModelName"])
         if is_multi_model(container_of(model)):
             raise invalid("a multi-model container can't be used for batch transform")
         parse_s3_uri(parameters["TransformOutput"]["S3OutputPath"])
         resources = parameters["TransformResources"]
-        self._parts.quotas.check(
-            resources["InstanceType"], "transform job usage", resources["InstanceCount"]
+        count = resources["InstanceCount"]
+        check_quota(resources["InstanceType"], "transform job usage", count)
+
+        return self.begin(partial(TransformRun, self.parts, self._catalog), parameters)
+
+
+class TransformRun(JobRun):
+    """Runs a job.
+
+    Args:
+        parts: of the stack.
+        catalog: has the job's model.
+        descriptions: where the job's description is kept.
+        name: the job's.
+    """
+
+    def __init__(
+        self,
+        parts: StackParts,
+        catalog: ModelCatalog,
+        descriptions: Descriptions,
+        name: str,
+    ) -> None:
+        super().__init__(descriptions, name)
+        self._input = self.job["TransformInput"]
+        self._output = self.job["TransformOutput"]
+        self._directory = parts.settings.work / "transforms" / name
+        self._models = catalog.containers(
+            self.job["ModelName"], self._directory / "model", LOG_GROUP, name
+        )
+        self._clients = self._models.clients
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Send no further requests."""
+        self._stopped.set()
+
+    def close(self, description: Description) -> None:
+        """Say when it ended."""
+        description["TransformEndTime"] = time.time()
+
+    def work(self) -> str:
+        """Answer one object after the other."""
+        objects = objects_of(self._clients, self._input["DataSource"]["S3DataSource"])
+        n_instances = self.job["TransformResources"]["InstanceCount"]
+        with contextlib.ExitStack() as stack:
+            stack.callback(shutil.rmtree, self._directory, ignore_errors=True)
+            self._models.prepare(self._environment())
+            containers = []
+            for _ in objects[:n_instances]:
+                containers.append(self._models.start())
+                stack.callback(containers[-1].stop)
+            self.descriptions.set(self.job_name, TransformStartTime=time.time())
+            for i, entry in enumerate(objects):
+                self._transform_object(containers[i % len(containers)], entry)
+        return "Stopped" if self._stopped.is_set() else "Completed"
+
+    def _environment(self) -> dict[str, str]:
+        """The variables that SageMaker sets for the job in its containers."""
+        contract_words = {api: contract for contract, api in _STRATEGIES.items()}
+        strategy = self.job.get("BatchStrategy", "")
+        given = {
+            "SAGEMAKER_BATCH": "true",
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB": self.job.get("MaxPayloadInMB"),
+            "SAGEMAKER_BATCH_STRATEGY": contract_words.get(strategy),
+            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": self.job.get(
+                "MaxConcurrentTransforms"
+            ),
+        }
+        variables = {
+            name: str(value) for name, value in given.items() if value is not None
+        }
+        return {**variables, **self.job.get("Environment", {})}
+
+    def _transform_object(
+        self, container: ServingContainer, entry: InputObject
+    ) -> None:
+        splitter, n_concurrent = self._execution_parameters(container)
+        data = self._clients.read(entry.source)
+        if self._input.get("CompressionType") == "Gzip":
+            data = _decompress(entry, data)
+
+        bodies = splitter.split(data)
+        with ThreadPoolExecutor(n_concurrent) as pool:
+            answers = list(
+                pool.map(lambda body: self._ask(container, body, entry), bodies)
+            )
+        if self._stopped.is_set():
+            return
+
+        # The line end follows each answer, even one that already ends with one.
+        by_line = self._output.get("AssembleWith") == "Line"
+        end = b"\n" if by_line else b""
+        assembled = b"".join(answer + end for answer in answers)
+        folder = parse_s3_uri(self._output["S3OutputPath"])
+        self._clients.write(
+            assembled, folder / f"{entry.path}.out", self._output.get("KmsKeyId")
         )
 
-    def _stop(self, parameters: Parameters) -> Result:
-        name = parameters["TransformJobName"]
-        self.descriptions.check_under_way(name)
-        self.descriptions.set(name, TransformJobStatus="Stopping")
-        self._runs[name].stop()
-        return {}
+    def _execution_parameters(
+        self, container: ServingContainer
+    ) -> tuple[PayloadSplitter, int]:
+        """What splits objects into bodies, and how many requests go at the same time.
+
+        The job says so; where it doesn't, the container; else SageMaker's defaults are
+        used.
+        """
+        question = Question(_REQUEST_SECONDS)
+        reply = container.ask("/execution-parameters", question, "GET")
+        preferred: dict[str, Any] = {
+            "BatchStrategy": "MULTI_RECORD",
+            "MaxPayloadInMB": _DEFAULT_PAYLOAD_MIB,
+            "MaxConcurrentTransforms": 1,
+        }
+        if reply.status == HTTPStatus.OK:
+            preferred |= _json_object(reply.data)
+        strategy = self.job.get("BatchStrategy")
+        strategy = strategy or _STRATEGIES[preferred["BatchStrategy"]]
+        max_mib = self.job.get("MaxPayloadInMB", preferred["MaxPayloadInMB"])
+        # A job's 0 is the same as none.
+        n_concurrent = self.job.get("MaxConcurrentTransforms")
+        n_concurrent = n_concurrent or preferred["MaxConcurrentTransforms"]
+        splitter = PayloadSplitter(
+            by_line=self._input.get("SplitType") == "Line",
+            many_lines=strategy == "MultiRecord",
+            max_bytes=max_mib * _MIB,
+        )
+        return splitter, n_concurrent
+
+    def _ask(
+        self, container: ServingContainer, body: bytes, entry: InputObject
+    ) -> bytes:
+        """The body of the container's reply; empty if the job is stopped.
+
+        Raises:
+            FailureReasonError: if the container doesn't reply, or refuses the body.
+        """
+        if self._stopped.is_set():
+            return b""
+        passed_on = {
+            "Content-Type": self._input.get("ContentType"),
+            "Accept": self._output.get("Accept"),
+        }
+        headers = {name: value for name, value in passed_on.items() if value}
+        config = self.job.get("ModelClientConfig", {})
+        seconds = config.get("InvocationsTimeoutInSeconds", _REQUEST_SECONDS)
+        try:
+            reply = container.ask("/invocations", Question(seconds, body, headers))
+        except HTTPError as error:
+            self._write_data_log(entry, "the container didn't answer")
+            raise FailureReasonError(f"AlgorithmError: {_FAILED}") from error
+        # A container answers 204 if there was nothing to answer.
+        if reply.status not in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
+            self._write_data_log(
+                entry,
+                f"Bad HTTP status received from algorithm: {reply.status}",
+                "",
+                "Message:",
+                reply.data.decode(errors="replace"),
+            )
+            is_client_error = reply.status < HTTPStatus.INTERNAL_SERVER_ERROR
+            side = "ClientError" if is_client_error else "AlgorithmError"
+            raise FailureReasonError(f"{side}: {_FAILED}")
+        return reply.data
+
+    def _write_data_log(self, entry: InputObject, *lines: str) -> None:
+        """Write to the stream about what happened to the data."""
+        stream = self._models.log("/data-log")
+        for line in lines:
+            stream.write(f"{entry.source}: {line}")
+        stream.close()
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        return dict(parse_json(body))
+    except (TypeError, ValueError) as error:
+        raise FailureReasonError(
+            f"AlgorithmError: /execution-parameters isn't a JSON object: {error}"
+        ) from error
+
+
+def _decompress(entry: InputObject, data: bytes) -> bytes:
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FailureReasonError(
+            f"ClientError: {entry.source} isn't whole gzip, "
+            f"as CompressionType says: {error}"
+        ) from error

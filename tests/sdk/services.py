@@ -34,12 +34,13 @@ EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackSettings]:
     """A stack with the platform's limits, which enforces IAM."""
-    settings = stack.up(
+    wanted = StackSettings(
         tmp_path_factory.mktemp("judged") / "up",
         layers=ROOT / "build" / "judged-layers",
         limits=Limits(scaling_seconds=2),
         enforces_iam=True,
     )
+    settings = stack.up(wanted)
     yield settings
     stack.down(settings.directory)
 

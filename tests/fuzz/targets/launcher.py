@@ -12,8 +12,8 @@ import numpy as np
 from launcher import names
 from launcher.config import Config
 from launcher.errors import ConfigError, JobFailedError
-from launcher.local.descriptions import page
 from launcher.local.errors import RefusedError
+from launcher.local.operation import page
 from launcher.local.registry import ImageName
 from launcher.local.service_clients import parse_s3_uri
 from launcher.play.answers import Answers

@@ -62,11 +62,12 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackSettings
         invocation_seconds=5,
         scaling_seconds=1,
     )
-    settings = stack.up(
+    wanted = StackSettings(
         tmp_path_factory.mktemp("stack") / "up",
         layers=ROOT / "build" / "layers",
         limits=limits,
     )
+    settings = stack.up(wanted)
     yield settings
     stack.down(settings.directory)
 

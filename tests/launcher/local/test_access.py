@@ -30,7 +30,8 @@ DENIED = ("AccessDenied", "AccessDeniedException")
 
 @pytest.fixture(scope="module")
 def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackSettings]:
-    settings = stack.up(tmp_path_factory.mktemp("iam") / "up", enforces_iam=True)
+    directory = tmp_path_factory.mktemp("iam") / "up"
+    settings = stack.up(StackSettings(directory, enforces_iam=True))
     admin = clients(settings)
     admin("s3").create_bucket(Bucket="mine")
     admin("iam").create_role(
@@ -120,6 +121,62 @@ def test_the_keys_of_a_role_have_its_policies(
         RoleName="training", PolicyName="few", PolicyDocument=document
     )
     assert s3.list_objects_v2(Bucket="mine")["ResponseMetadata"]
+
+
+def test_alarms_keys_and_scaling_are_looked_at_by_resource(
+    enforcing: StackSettings, operator: Callable[[str], Any]
+) -> None:
+    kms = clients(enforcing)("kms")
+    mine, yours = (kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(2))
+    kms.create_alias(AliasName="alias/mine", TargetKeyId=mine)
+    statements = [
+        {
+            "Effect": "Allow",
+            "Action": "cloudwatch:PutMetricAlarm",
+            "Resource": f"arn:aws:cloudwatch:*:{ACCOUNT}:alarm:mine*",
+        },
+        {
+            "Effect": "Allow",
+            "Action": "kms:DescribeKey",
+            "Resource": "*",
+            "Condition": {
+                "ForAnyValue:StringEquals": {"kms:ResourceAliases": ["alias/mine"]}
+            },
+        },
+        {
+            "Effect": "Allow",
+            "Action": "application-autoscaling:*",
+            "Resource": "arn:aws:application-autoscaling:*:scalable-target/endpoint/m*",
+        },
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    clients(enforcing)("iam").put_user_policy(
+        UserName="operator", PolicyName="looks", PolicyDocument=document
+    )
+    alarm = {
+        "MetricName": "a",
+        "Namespace": "b",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 1.0,
+        "ComparisonOperator": "GreaterThanThreshold",
+    }
+    cloudwatch = operator("cloudwatch")
+    cloudwatch.put_metric_alarm(AlarmName="mine-1", **alarm)
+    assert code_of(cloudwatch.put_metric_alarm, AlarmName="a", **alarm) in DENIED
+    assert operator("kms").describe_key(KeyId="alias/mine")["KeyMetadata"]
+    assert operator("kms").describe_key(KeyId=mine)["KeyMetadata"]
+    assert code_of(operator("kms").describe_key, KeyId=yours) in DENIED
+    register = operator("application-autoscaling").register_scalable_target
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    resource = "endpoint/{}/variant/a"
+    assert code_of(register, **target, ResourceId=resource.format("you")) in DENIED
+    code = code_of(register, **target, ResourceId=resource.format("mine"))
+    assert code not in DENIED
 
 
 def test_what_a_role_may_do_is_simulated(enforcing: StackSettings) -> None:

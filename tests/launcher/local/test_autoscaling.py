@@ -19,11 +19,11 @@ INSTANCES = "sagemaker:variant:DesiredInstanceCount"
     ("resource", "dimension", "message"),
     [
         ("endpoint/nobody/variant/main", INSTANCES, "nobody of account not found"),
-        ("endpoint/nobody", INSTANCES, "all that is scaled here"),
+        ("endpoint/nobody", INSTANCES, "isn't endpoint/NAME/variant/NAME"),
         (
             "endpoint/nobody/variant/main",
             "sagemaker:variant:DesiredProvisionedConcurrency",
-            "all that is scaled here",
+            "only sagemaker:variant:DesiredInstanceCount",
         ),
     ],
 )
@@ -42,7 +42,7 @@ def test_only_a_variant_in_service_is_a_target(
 
 def test_scheduled_actions_are_refused(settings: StackSettings) -> None:
     client = clients(settings)("application-autoscaling")
-    with pytest.raises(ClientError, match="scheduled actions aren't offered"):
+    with pytest.raises(ClientError, match=r"doesn't offer .* PutScheduledAction"):
         client.put_scheduled_action(
             ServiceNamespace="sagemaker",
             ResourceId="endpoint/a/variant/main",

@@ -99,12 +99,6 @@ def test_what_is_older_than_cloudwatch_keeps_it_is_forgotten(watch: CloudWatch) 
     assert result["values"] == [1]
 
 
-def test_expressions_are_refused(watch: CloudWatch) -> None:
-    start, end = around_now()
-    with pytest.raises(InvalidParameterValue, match="Expressions aren't offered"):
-        watch.get_metric_data([{"Id": "a", "Expression": "SUM(b)"}], start, end)
-
-
 def put_alarm(watch: CloudWatch, **members: Any) -> None:
     watch.put_metric_alarm(
         **{
@@ -162,8 +156,7 @@ def test_an_alarm_may_need_several_periods(watch: CloudWatch) -> None:
     assert state(watch) == "ALARM"
 
 
-def test_an_alarm_on_several_metrics_is_refused(watch: CloudWatch) -> None:
-    with pytest.raises(InvalidParameterValue, match="on one metric only"):
-        put_alarm(watch, rule="ALARM(a)")
-    with pytest.raises(InvalidParameterValue, match="Anomaly detection"):
-        put_alarm(watch, comparison_operator="LessThanLowerOrGreaterThanUpperThreshold")
+def test_an_action_that_is_not_performed_is_refused(watch: CloudWatch) -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:oncall"
+    with pytest.raises(InvalidParameterValue, match=f"{topic} isn't performed here"):
+        put_alarm(watch, alarm_actions=[topic])

@@ -7,9 +7,11 @@ import re
 from typing import Any
 
 import pytest
+from urllib3 import HTTPResponse
 
-from launcher.local.data_capture import DataCapture
+from launcher.local.data_capture import ATTRIBUTES, INFERENCE_ID, DataCapture
 from launcher.local.service_clients import ServiceClients
+from launcher.local.serving_container import Question
 from launcher.local.settings import StackSettings
 from launcher.s3_uri import S3Uri
 
@@ -22,6 +24,10 @@ def service_clients(settings: StackSettings) -> ServiceClients:
     found = ServiceClients(settings)
     found.client("s3").create_bucket(Bucket=FOLDER.bucket)
     return found
+
+
+def answer(body: bytes, content_type: str) -> HTTPResponse:
+    return HTTPResponse(body, {"Content-Type": content_type})
 
 
 def captured(
@@ -43,13 +49,18 @@ def captured(
         },
     }
     capture = DataCapture(service_clients, endpoint, config)
+    asked = {
+        "Content-Type": "text/csv",
+        ATTRIBUTES: "a=b",
+        INFERENCE_ID: "first",
+    }
     capture.keep(
         "main",
-        (b"1,318\n", "text/csv"),
-        (b'{"rating": 4}', "application/json; charset=utf-8"),
-        {"inferenceId": "first", "customAttributes": "a=b"},
+        Question(1, b"1,318\n", asked),
+        answer(b'{"rating": 4}', "application/json; charset=utf-8"),
     )
-    capture.keep("main", (b"\x93", "application/x-npy"), (b"4.5", "text/csv"), {})
+    array = Question(1, b"\x93", {"Content-Type": "application/x-npy"})
+    capture.keep("main", array, answer(b"4.5", "text/csv"))
     capture.stop()
     files = service_clients.objects(FOLDER / f"{endpoint}/")
     text = b"".join(service_clients.read(file) for file in files)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from launcher.local.descriptions import Descriptions, ResourceKind, page
+from launcher.local.descriptions import Descriptions, ResourceKind
 from launcher.local.errors import RefusedError
+from launcher.local.tags import Tags
 
 JOB = ResourceKind(
     noun="toy-job",
-    prefix="ToyJob",
-    summaries="ToyJobSummaries",
+    listed="Summaries",
     absent="no job {name}",
     present="{arn} is taken",
     absent_code="ResourceNotFound",
@@ -24,7 +24,7 @@ ARN = "arn:aws:sagemaker:eu-west-1:123456789012:toy-job/a"
 
 @pytest.fixture
 def jobs() -> Descriptions:
-    return Descriptions(JOB, "eu-west-1")
+    return Descriptions(JOB, "eu-west-1", Tags())
 
 
 def add(jobs: Descriptions, name: str, status: str = "InProgress") -> None:
@@ -59,20 +59,16 @@ def test_a_description_is_changed_by_its_owner_only(jobs: Descriptions) -> None:
 
 def test_a_change_of_what_was_removed_is_ignored(jobs: Descriptions) -> None:
     add(jobs, "a")
-    assert jobs.remove("a")["ToyJobName"] == "a"
+    jobs.delete({"ToyJobName": ARN})
     jobs.set("a", Size=2)
     assert jobs.all() == []
 
 
-def test_only_a_running_job_is_under_way(jobs: Descriptions) -> None:
-    add(jobs, "runs", "Stopping")
-    add(jobs, "done", "Completed")
-    jobs.check_under_way("runs")
-    jobs.check_ended("done")
-    with pytest.raises(RefusedError, match="the toy job is in status Completed"):
-        jobs.check_under_way("done")
-    with pytest.raises(RefusedError, match="the toy job is in status Stopping"):
-        jobs.check_ended("runs")
+def test_a_status_that_is_not_one_for_a_request_is_refused(jobs: Descriptions) -> None:
+    add(jobs, "a", "Stopping")
+    assert jobs.check("a", ["Stopping"])["ToyJobName"] == "a"
+    with pytest.raises(RefusedError, match="a is in status Stopping"):
+        jobs.check("a", ["Completed"])
 
 
 def names(listed: dict[str, Any]) -> list[str]:
@@ -86,6 +82,7 @@ def test_a_list_is_filtered_and_sorted(jobs: Descriptions) -> None:
     assert names(jobs.list({})) == ["c2", "a1", "b1"]
     assert names(jobs.list({"NameContains": "A"})) == ["a1"]
     assert names(jobs.list({"StatusEquals": "Completed"})) == ["c2"]
+    assert names(jobs.list({"Size": 2})) == []
     by_name = {"SortBy": "Name", "SortOrder": "Ascending"}
     assert names(jobs.list(by_name)) == ["a1", "b1", "c2"]
 
@@ -101,17 +98,3 @@ def test_a_summary_has_only_some_members(jobs: Descriptions) -> None:
         "LastModifiedTime",
         "Size",
     }
-
-
-def test_pages_follow_each_other_by_their_tokens() -> None:
-    found = [{"Name": str(number)} for number in range(5)]
-    first = page(found, {"MaxResults": 3}, "Things")
-    assert first["Things"] == found[:3]
-    last = page(found, {"MaxResults": 3, "NextToken": first["NextToken"]}, "Things")
-    assert last == {"Things": found[3:]}
-
-
-@pytest.mark.parametrize("token", ["-1", "", "x", "\u0661", "9" * 5000])
-def test_a_token_that_no_page_gave_is_refused(token: str) -> None:
-    with pytest.raises(RefusedError, match="Invalid pagination token"):
-        page([], {"NextToken": token}, "Things")

@@ -99,7 +99,9 @@ def test_an_odd_manifest_fails_the_job(
 
 def test_a_channel_without_objects_fails(service_clients: ServiceClients) -> None:
     channel = InputChannel.from_request(entry("s3://channels/none"), "File")
-    with pytest.raises(FailureReasonError, match="no object's key begins with"):
+    with pytest.raises(
+        FailureReasonError, match="No S3 objects found under s3://channels/none"
+    ):
         channel.objects(service_clients)
 
 

@@ -9,7 +9,7 @@ import pytest
 from launcher.local.errors import RefusedError
 from launcher.local.model_container import (
     container_of,
-    environment_options,
+    environment_of,
     model_location,
 )
 from launcher.s3_uri import S3Uri
@@ -43,10 +43,9 @@ def test_the_only_container_may_be_given_as_a_list() -> None:
 
 def test_the_variables_of_a_container_win_over_added_ones() -> None:
     container = {"Environment": {"LEVEL": "own", "AWS_REGION": "own"}}
-    options = environment_options(container, "eu-west-1", {"LEVEL": "added", "A": "1"})
-    assert options == [
-        *("--env", "AWS_REGION=own"),
-        *("--env", "AWS_DEFAULT_REGION=eu-west-1"),
-        *("--env", "LEVEL=own"),
-        *("--env", "A=1"),
-    ]
+    assert environment_of(container, "eu-west-1", {"LEVEL": "added", "A": "1"}) == {
+        "AWS_REGION": "own",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "LEVEL": "own",
+        "A": "1",
+    }

@@ -18,7 +18,15 @@ from launcher.local.offered import check_members, check_service, operations
 from launcher.local.service import application
 from launcher.local.settings import StackSettings
 
-MODEL = ServiceModel(Loader().load_service_model("sagemaker", "service-2"))
+# botocore's model of each service whose operations are listed.
+MODELS = {
+    service: ServiceModel(Loader().load_service_model(name, "service-2"))
+    for service, name in (
+        ("application-autoscaling", "application-autoscaling"),
+        ("monitoring", "cloudwatch"),
+        ("sagemaker", "sagemaker"),
+    )
+}
 UNKNOWN = "UnknownOperationException"
 
 
@@ -30,35 +38,40 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(application(never_started(tmp_path_factory.mktemp("stack"))))
 
 
-def call(http: Client, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    scope = "AKIALOCAL/20260101/eu-west-1/sagemaker/aws4_request"
+def call(
+    http: Client, service: str, operation: str, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    scope = f"AKIALOCAL/20260101/eu-west-1/{service}/aws4_request"
+    prefix = MODELS[service].metadata["targetPrefix"]
     headers = {
-        "X-Amz-Target": f"SageMaker.{operation}",
+        "Content-Type": "application/x-amz-json-1.0",
+        "X-Amz-Target": f"{prefix}.{operation}",
         "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}",
     }
     response = http.post("/", data=json.dumps(parameters), headers=headers)
     return dict(json.loads(response.data))
 
 
-def test_every_operation_of_the_service_is_served_or_refused_by_name(
-    http: Client,
+@pytest.mark.parametrize("service", MODELS)
+def test_every_operation_of_a_service_is_served_or_refused_by_name(
+    http: Client, service: str
 ) -> None:
     served = set()
-    for operation in MODEL.operation_names:
-        answer = call(http, operation, {})
+    for operation in MODELS[service].operation_names:
+        answer = call(http, service, operation, {})
         code = answer.get("__type")
         if code == UNKNOWN:
-            assert f"sagemaker {operation}" in answer["message"]
+            assert f"{service} {operation}" in answer["message"]
         else:
             # Only what it needs is missing.
             assert code in (None, "ValidationException"), answer
             served.add(operation)
-    assert served == set(operations())
+    assert served == {name for its, name in operations() if its == service}
 
 
 def test_what_is_offered_is_in_the_service_model() -> None:
-    for operation, members in operations().items():
-        shape = MODEL.operation_model(operation).input_shape
+    for (service, operation), members in operations().items():
+        shape = MODELS[service].operation_model(operation).input_shape
         for path in members:
             # A list may be filtered by what only some of them have.
             if operation.startswith("List") and path not in shape.members:
@@ -90,10 +103,12 @@ def leaves(shape: Any, path: str, above: tuple[str, ...]) -> Iterator[tuple[str,
         yield path, "x"
 
 
-@pytest.mark.parametrize("operation", sorted(operations()))
-def test_every_member_that_is_not_offered_is_refused_by_name(operation: str) -> None:
-    members = operations()[operation]
-    shape = MODEL.operation_model(operation).input_shape
+@pytest.mark.parametrize(("service", "operation"), sorted(operations()))
+def test_every_member_that_is_not_offered_is_refused_by_name(
+    service: str, operation: str
+) -> None:
+    members = operations()[service, operation]
+    shape = MODELS[service].operation_model(operation).input_shape
     for path, parameters in leaves(shape, "", ()):
         honoured = [
             values
@@ -101,16 +116,18 @@ def test_every_member_that_is_not_offered_is_refused_by_name(operation: str) -> 
             if path == known or path.startswith(f"{known}.")
         ]
         if honoured and not honoured[0]:
-            check_members(operation, parameters)
+            check_members(service, operation, parameters)
             continue
         with pytest.raises(RefusedError) as caught:
-            check_members(operation, parameters)
+            check_members(service, operation, parameters)
         assert f"doesn't offer {operation} with {path}" in caught.value.message
 
 
 def test_a_member_that_asks_for_nothing_is_allowed() -> None:
     check_members(
-        "CreateTrainingJob", {"RemoteDebugConfig": {"EnableRemoteDebug": False}}
+        "sagemaker",
+        "CreateTrainingJob",
+        {"RemoteDebugConfig": {"EnableRemoteDebug": False}},
     )
 
 
@@ -121,7 +138,7 @@ def test_all_members_that_are_not_offered_are_named_at_once() -> None:
         "RetainDeploymentConfig": True,
     }
     with pytest.raises(RefusedError) as caught:
-        check_members("UpdateEndpoint", parameters)
+        check_members("sagemaker", "UpdateEndpoint", parameters)
     assert "DeploymentConfig.AutoRollbackConfiguration.Alarms" in caught.value.message
     assert "RetainDeploymentConfig" in caught.value.message
 
@@ -129,7 +146,17 @@ def test_all_members_that_are_not_offered_are_named_at_once() -> None:
 def test_a_value_that_is_not_offered_is_refused_with_those_that_are() -> None:
     parameters = {"TransformInput": {"SplitType": "RecordIO"}}
     with pytest.raises(RefusedError, match="SplitType RecordIO, only Line and None"):
-        check_members("CreateTransformJob", parameters)
+        check_members("sagemaker", "CreateTransformJob", parameters)
+
+
+def test_a_form_is_checked_like_json(http: Client) -> None:
+    scope = "AKIALOCAL/20260101/eu-west-1/monitoring/aws4_request"
+    headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}"}
+    form = {"Action": "DescribeAlarms", "ChildrenOfAlarmName": "a"}
+    refused = http.post("/", data=form, headers=headers)
+    assert "offer DescribeAlarms with ChildrenOfAlarmName" in refused.text
+    answered = http.post("/", data={"Action": "DescribeAlarms"}, headers=headers)
+    assert "<DescribeAlarmsResult>" in answered.text
 
 
 @pytest.mark.parametrize(
@@ -139,6 +166,7 @@ def test_a_value_that_is_not_offered_is_refused_with_those_that_are() -> None:
         ("ec2", "RunInstances"),
         ("ecr", "BatchGetImage"),
         ("monitoring", "PutMetricData"),
+        ("application-autoscaling", "PutScheduledAction"),
         ("servicequotas", "RequestServiceQuotaIncrease"),
         ("sagemaker", "CreatePipeline"),
     ],
@@ -152,6 +180,7 @@ def test_operations_that_nobody_offers(service: str, operation: str) -> None:
     ("service", "operation"),
     [
         ("s3", ""),
+        ("application-autoscaling", "PutScalingPolicy"),
         ("ec2", "DescribeSubnets"),
         ("ecr", "PutLifecyclePolicy"),
         ("ecr", "DescribeRepositories"),

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from launcher.local import stack
 from launcher.local.settings import StackSettings
-from tests.launcher.local.stack_user import clients
+from tests.launcher.local.stack_user import QUICK, StackUser, clients, poll
 
 MEBIBYTE = 2**20
 # Three times these are more than the process may hold.
@@ -45,6 +45,63 @@ def test_objects_of_s3_are_not_held_in_memory(
     s3.delete_bucket(Bucket="churn")
 
 
+def a_days_flow(user: StackUser, day: int) -> None:
+    """A model, an endpoint that is asked, and a transform job."""
+    sagemaker = user.client("sagemaker")
+    name = f"day-{day}"
+    job = user.train(user.job(name, QUICK))
+    data = job["ModelArtifacts"]["S3ModelArtifacts"]
+    sagemaker.create_model(
+        ModelName=name,
+        PrimaryContainer={"Image": user.image, "ModelDataUrl": data},
+        ExecutionRoleArn=user.role,
+    )
+    variant = {
+        "VariantName": "main",
+        "ModelName": name,
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name, ProductionVariants=[variant]
+    )
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    sagemaker.get_waiter("endpoint_in_service").wait(
+        EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
+    )
+    runtime = user.client("sagemaker-runtime")
+    rows = b"1,318\n" * 2000
+    for _ in range(20):
+        answer = runtime.invoke_endpoint(
+            EndpointName=name, Body=rows, ContentType="text/csv"
+        )
+        assert answer["Body"].read()
+    source = {"S3DataType": "S3Prefix", "S3Uri": user.put(f"{name}/rows.csv", rows)}
+    sagemaker.create_transform_job(
+        TransformJobName=name,
+        ModelName=name,
+        TransformInput={
+            "DataSource": {"S3DataSource": source},
+            "ContentType": "text/csv",
+            "SplitType": "Line",
+        },
+        TransformOutput={"S3OutputPath": user.uri(f"{name}/out")},
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    )
+    sagemaker.get_waiter("transform_job_completed_or_stopped").wait(
+        TransformJobName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 300}
+    )
+    sagemaker.delete_endpoint(EndpointName=name)
+    poll(lambda: user.containers() == [])
+
+
+@pytest.mark.slow
+def test_a_days_flow_three_times_over_leaves_little_in_memory(user: StackUser) -> None:
+    for day in range(3):
+        a_days_flow(user, day)
+    assert resident(user.settings) < 400 * MEBIBYTE
+
+
 def test_regions_are_told_apart(settings: StackSettings) -> None:
     session = boto3.Session(settings.access_key, settings.secret_key)
 
@@ -55,6 +112,13 @@ def test_regions_are_told_apart(settings: StackSettings) -> None:
     here.create_model_package_group(ModelPackageGroupName="here")
     there = client("sagemaker")
     assert there.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
+    key = clients(settings)("kms").create_key()["KeyMetadata"]["KeyId"]
+    with pytest.raises(ClientError, match="Invalid keyId"):
+        there.create_endpoint_config(
+            EndpointConfigName="there",
+            ProductionVariants=[{"VariantName": "a", "ModelName": "b"}],
+            KmsKeyId=key,
+        )
     made = there.create_model_package_group(ModelPackageGroupName="here")
     assert ":eu-north-1:" in made["ModelPackageGroupArn"]
     with pytest.raises(ClientError, match="images are kept in the region"):

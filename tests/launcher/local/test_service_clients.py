@@ -1,10 +1,8 @@
-"""The stack's own S3 and IAM as jobs use them."""
+"""The stack's own S3 as jobs use it."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,7 +10,6 @@ from launcher.local.errors import FailureReasonError, RefusedError
 from launcher.local.service_clients import ServiceClients, parse_s3_uri
 from launcher.local.settings import StackSettings
 from launcher.s3_uri import S3Uri
-from tests.launcher.local.conftest import STATEMENT
 
 BUCKET = "clients"
 ABSENT = S3Uri(BUCKET, "absent")
@@ -70,40 +67,6 @@ def test_an_absent_bucket_is_a_failure_reason(
         service_clients.write(b"", nowhere)
     with pytest.raises(FailureReasonError, match=reason):
         service_clients.upload(file, nowhere)
-
-
-def create_role(
-    service_clients: ServiceClients, name: str, statement: dict[str, Any]
-) -> str:
-    document = {"Version": "2012-10-17", "Statement": statement}
-    made = service_clients.client("iam").create_role(
-        RoleName=name, AssumeRolePolicyDocument=json.dumps(document)
-    )
-    return str(made["Role"]["Arn"])
-
-
-def test_a_role_that_trusts_sagemaker_may_be_assumed(
-    service_clients: ServiceClients,
-) -> None:
-    services = ["lambda.amazonaws.com", "sagemaker.amazonaws.com"]
-    several = {**STATEMENT, "Principal": {"Service": services}}
-    service_clients.check_role(create_role(service_clients, "several", several))
-
-
-@pytest.mark.parametrize(
-    ("name", "changed"),
-    [
-        ("lambda-role", {"Principal": {"Service": "lambda.amazonaws.com"}}),
-        ("account-role", {"Principal": {"AWS": "arn:aws:iam::123456789012:root"}}),
-        ("denied", {"Effect": "Deny"}),
-    ],
-)
-def test_a_role_that_does_not_trust_sagemaker_is_refused(
-    service_clients: ServiceClients, name: str, changed: dict[str, Any]
-) -> None:
-    arn = create_role(service_clients, name, {**STATEMENT, **changed})
-    with pytest.raises(RefusedError, match=f"Could not assume role {arn}"):
-        service_clients.check_role(arn)
 
 
 def test_an_address_that_is_not_in_s3_is_refused() -> None:

@@ -4,6 +4,7 @@ commands that people type.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,11 +20,18 @@ from botocore.exceptions import ClientError
 from container.image import build
 from launcher.docker import run_docker
 from launcher.local import stack
+from launcher.local.engine import DockerEngine
 from launcher.local.errors import LocalError
 from launcher.local.settings import FILE, StackSettings
 from launcher.ports import LOOPBACK
 from tests.launcher.local.conftest import TRUST_SAGEMAKER
-from tests.launcher.local.stack_user import POLL_SECONDS, StackUser, clients, poll
+from tests.launcher.local.stack_user import (
+    POLL_SECONDS,
+    PYTHON,
+    StackUser,
+    clients,
+    poll,
+)
 
 # An operation of each service, with what it needs.
 OPERATIONS = {
@@ -91,12 +99,12 @@ def test_up_prints_what_to_export_and_down_leaves_nothing(tmp_path: Path) -> Non
 def test_a_stack_that_ended_by_itself_is_noticed_and_cleared_away(
     tmp_path: Path,
 ) -> None:
-    settings = stack.up(tmp_path / "up")
+    settings = stack.up(StackSettings(tmp_path / "up"))
     _, service = pids(settings)
     os.kill(service, signal.SIGKILL)
     poll(lambda: not stack.is_up(settings))
     with pytest.raises(LocalError, match="has ended: run `launcher local down` first"):
-        stack.up(tmp_path / "up")
+        stack.up(StackSettings(tmp_path / "up"))
     stack.down(tmp_path / "up")
     with pytest.raises(LocalError, match="nothing is up"):
         stack.down(tmp_path / "up")
@@ -140,7 +148,7 @@ def test_down_leaves_nothing_of_an_up_that_was_killed(
 
 
 def test_a_down_that_was_interrupted_is_typed_again(tmp_path: Path) -> None:
-    settings = stack.up(tmp_path / "up")
+    settings = stack.up(StackSettings(tmp_path / "up"))
     for path in settings.directory.iterdir():
         if path.is_file() and path.name != FILE:
             path.unlink()
@@ -151,13 +159,36 @@ def test_a_down_that_was_interrupted_is_typed_again(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("settings")
 def test_down_takes_the_names_of_pushed_images_away(tmp_path: Path) -> None:
-    other = stack.up(tmp_path / "up")
+    other = stack.up(StackSettings(tmp_path / "up"))
     image = build("halfstar:test").tag
     run_docker("tag", image, f"{other.registry}/team/halfstar:v1")
     assert image_names(other) != []
     stack.down(other.directory)
     assert image_names(other) == []
     assert run_docker("image", "inspect", image).returncode == 0
+
+
+@pytest.mark.usefixtures("settings")
+def test_down_leaves_nothing_of_a_stack_that_was_killed_at_work(tmp_path: Path) -> None:
+    other = stack.up(StackSettings(tmp_path / "up"))
+    image = build("halfstar:test").tag
+    run_docker("tag", image, f"{other.registry}/halfstar:v1")
+    engine = DockerEngine(other)
+    network = f"halfstar-{other.identity}-job"
+    with contextlib.ExitStack() as left_behind:
+        left_behind.enter_context(engine.network(network, is_isolated=True))
+        sleeping = [PYTHON, "-c", "import time; time.sleep(600)"]
+        options = ["--network", network, "--entrypoint", sleeping[0]]
+        engine.start(f"{other.registry}/halfstar:v1", sleeping[1:], options)
+        left_behind.pop_all()
+    for pid in pids(other):
+        os.kill(pid, signal.SIGKILL)
+    stack.down(other.directory)
+    assert pids(other) == []
+    assert stack.containers(other) == []
+    assert image_names(other) == []
+    assert run_docker("network", "inspect", network).returncode != 0
+    assert not other.directory.exists()
 
 
 def test_it_is_up_whatever_it_holds(
@@ -175,7 +206,7 @@ def test_two_stacks_never_share_their_layers(
     tmp_path: Path, settings: StackSettings
 ) -> None:
     with pytest.raises(LocalError, match="are another stack's"):
-        stack.up(tmp_path / "up", layers=settings.layers)
+        stack.up(StackSettings(tmp_path / "up", layers=settings.layers))
     assert not (tmp_path / "up").exists()
 
 
@@ -183,7 +214,7 @@ def test_a_taken_port_is_reported(tmp_path: Path, settings: StackSettings) -> No
     with pytest.raises(
         LocalError, match=r"the registry ended with 1: .* address already in use"
     ):
-        stack.up(tmp_path / "up", registry_port=settings.registry_port)
+        stack.up(StackSettings(tmp_path / "up", registry_port=settings.registry_port))
     assert not (tmp_path / "up").exists()
 
 
@@ -243,7 +274,7 @@ def test_ecr_describes_what_was_pushed(user: StackUser) -> None:
 def test_a_job_whose_registry_is_gone_fails_with_the_reason(
     user: StackUser, tmp_path: Path
 ) -> None:
-    settings = stack.up(tmp_path / "up")
+    settings = stack.up(StackSettings(tmp_path / "up"))
     client = clients(settings)
     sagemaker = client("sagemaker")
     try:

@@ -19,7 +19,7 @@ def tag(key: str, value: str) -> dict[str, str]:
 def tags() -> Tags:
     """With one resource, which has one tag."""
     tags = Tags()
-    tags.put(ARN, {"Tags": [tag("team", "a")]})
+    tags.put(ARN, [tag("team", "a")])
     return tags
 
 
@@ -55,4 +55,4 @@ def test_a_dropped_resource_is_forgotten(tags: Tags) -> None:
 def test_a_key_that_occurs_twice_is_refused() -> None:
     twice = [tag("team", "a"), tag("team", "b")]
     with pytest.raises(RefusedError, match="Duplicate tag keys"):
-        Tags().put(ARN, {"Tags": twice})
+        Tags().put(ARN, twice)

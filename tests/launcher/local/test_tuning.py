@@ -90,6 +90,8 @@ def test_the_best_of_its_training_jobs_is_reported(user: StackUser) -> None:
     job = finished(user, "search")
     assert job["HyperParameterTuningJobStatus"] == "Completed", job
     assert job["TrainingJobStatusCounters"]["Completed"] == 3
+    # It says what was done, whatever was asked for.
+    assert job["HyperParameterTuningJobConfig"]["Strategy"] == "Random"
 
     found = sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
         HyperParameterTuningJobName="search"
