@@ -150,8 +150,10 @@ class QuestionAnswerer:
         if question.user_id is None:
             return np.empty(0, dtype=np.int64)
         spec = self.model.spec
-        user_index = int(spec.users.index(np.array([question.user_id]))[0])
-        return spec.profiles.rated(user_index).astype(np.int64)
+        user_id = np.array([question.user_id])
+        user_index = int(spec.users.index(user_id)[0])
+        rated = spec.profiles.rated(user_index)
+        return rated.astype(np.int64)
 
     def _brought(self, question: Question) -> NDArray[np.int64]:
         """Indexes of the movies of the history that the catalogue lists."""

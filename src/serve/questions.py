@@ -27,15 +27,13 @@ YEAR_TO = "year_to"
 MIN_RATINGS = "min_ratings"
 FILTERS = (GENRES_COLUMN, YEAR_FROM, YEAR_TO, MIN_RATINGS)
 # What makes a JSON object a question.
-MARKS = (HISTORY, RECOMMEND, ONBOARDING)
+MARKS = (RECOMMEND, ONBOARDING, HISTORY)
 
 MOST_RECOMMENDED = 1000
 MOST_TO_RATE = 100
 # In the bytes of a body.
 _SIGNS_OF_WORK = (
-    HISTORY.encode(),
-    RECOMMEND.encode(),
-    ONBOARDING.encode(),
+    *(mark.encode() for mark in MARKS),
     CONTRIBUTIONS.encode(),
     b"\\",
 )
