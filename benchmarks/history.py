@@ -5,8 +5,8 @@ the default split, are then predicted in these ways:
 
 - unknown: by a model trained without these users, as rows of unknown users;
 - by history: by the same model, with some of the user's training ratings as the
-  request's history: the latest ones, random ones, those that `serve.onboarding` would
-  ask for first, or all;
+  request's history: the latest before the row, random ones, those that
+  `serve.onboarding` would ask for first, or all;
 - known by training: by a model trained with these users, which shows what there was to
   win.
 
@@ -47,6 +47,7 @@ from train.split import Split
 ONE_USER_IN = 5
 SEED = 1
 COUNTS = (1, 3, 5, 10, 20)
+LATEST = "the latest before"
 
 UNKNOWN = "unknown"
 BY_HISTORY = "by history"
@@ -86,21 +87,45 @@ class NewUsers:
 
     def predict(self, queries: RatingQueries, choose: Choose) -> Predictions:
         """Predict each row for a user of whom only the chosen ratings are known."""
-        features = np.empty((len(queries), len(self.model.spec.names)), np.float32)
-        assert self.known.timestamp is not None
+        features = self._no_features(queries)
         for user_id in self.ids():
-            sent = choose(self.own(user_id))
-            spec = self.model.spec.with_user_history(
-                HISTORY_USER,
-                self.known.movie_id[sent],
-                self.known.rating[sent],
-                self.known.timestamp[sent].astype(np.float64),
-            )
             rows = np.flatnonzero(queries.user_id == user_id)
-            own = queries.take(rows)
-            asked = replace(own, user_id=np.full(len(rows), HISTORY_USER))
-            features[rows] = spec.values(asked)
+            sent = choose(self.own(user_id))
+            features[rows] = self._features(queries.take(rows), sent)
         return self.model.predict_features(features)
+
+    def predict_by_latest(self, queries: RatingQueries, count: int) -> Predictions:
+        """Predict each row by the latest ratings of its user before it."""
+        features = self._no_features(queries)
+        timestamp = self.known.timestamp
+        assert timestamp is not None
+        for user_id in self.ids():
+            own = self.own(user_id)
+            own = own[np.argsort(timestamp[own], kind="stable")]
+            rows = np.flatnonzero(queries.user_id == user_id)
+            n_before = np.searchsorted(timestamp[own], queries.timestamp[rows])
+            # Rows between the same two ratings share a history.
+            for end in np.unique(n_before).tolist():
+                alike = rows[n_before == end]
+                sent = own[max(0, end - count) : end]
+                features[alike] = self._features(queries.take(alike), sent)
+        return self.model.predict_features(features)
+
+    def _no_features(self, queries: RatingQueries) -> NDArray[np.float32]:
+        """Room for the features of these rows."""
+        return np.empty((len(queries), len(self.model.spec.names)), np.float32)
+
+    def _features(self, queries: RatingQueries, sent: Rows) -> NDArray[np.float32]:
+        """The features of rows of a user who sends these ratings."""
+        assert self.known.timestamp is not None
+        spec = self.model.spec.with_user_history(
+            HISTORY_USER,
+            self.known.movie_id[sent],
+            self.known.rating[sent],
+            self.known.timestamp[sent].astype(np.float64),
+        )
+        asked = replace(queries, user_id=np.full(len(queries), HISTORY_USER))
+        return spec.values(asked)
 
     def measure(self, predictions: Predictions) -> Figures:
         """Figures of all test rows."""
@@ -121,9 +146,7 @@ def choose_users(ratings: RatingTable) -> NDArray[np.int32]:
 
 
 def choices(new: NewUsers, lists: Lists) -> dict[str, Callable[[int], Choose]]:
-    """Ways to choose so many ratings of a user."""
-    timestamp = new.known.timestamp
-    assert timestamp is not None
+    """Ways to choose so many ratings of a user, whatever the row."""
     index = new.model.movie_index(new.known.movie_id.astype(np.int64))
     told = list(lists.by_name()[FIXED](frozenset()))
     place_in_list = np.full(len(lists.n_ratings), len(told))
@@ -137,7 +160,6 @@ def choices(new: NewUsers, lists: Lists) -> dict[str, Callable[[int], Choose]]:
         return of_count
 
     return {
-        "the latest": first_by(-timestamp.astype(np.int64)),
         "random ones": first_by(shuffled),
         "the most telling": first_by(place_in_list[index]),
     }
@@ -161,7 +183,10 @@ def measure_ways(new: NewUsers, knows_them: Model) -> dict[str, Figures]:
 def measure_curve(new: NewUsers, lists: Lists) -> dict[str, dict[str, Figures]]:
     """Figures by the way to choose ratings, then by their number."""
     queries = new.test.queries()
-    curve: dict[str, dict[str, Figures]] = {}
+    curve: dict[str, dict[str, Figures]] = {LATEST: {}}
+    for count in COUNTS:
+        predictions = new.predict_by_latest(queries, count)
+        curve[LATEST][str(count)] = new.measure(predictions)
     for way, of_count in choices(new, lists).items():
         curve[way] = {}
         for count in COUNTS:
