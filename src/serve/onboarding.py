@@ -31,6 +31,7 @@ Matrix = NDArray[np.float64]
 # The movies with the most raters. Others wouldn't be among the first anyway.
 _MOST_CANDIDATES = 1000
 _LEAST_VARIANCE = 1e-6
+_LEAST_TOTAL = 1e-6
 
 
 class ToRate(NamedTuple):
@@ -77,21 +78,30 @@ class Onboarding:
             spec: the recipe.
             n_ratings: int64 (n_movies,), the number of ratings of each movie.
         """
-        bias = spec.bias.user[:-1]
-        bias_variance = float((bias**2).sum()) / max(len(bias), 1)
-        terms = np.full((len(n_ratings), 1), np.sqrt(bias_variance))
+        bias = spec.bias
+        n_users = max(len(spec.users), 1)
+        n_movies = len(n_ratings)
+
+        bias_variance = float((bias.user**2).sum()) / n_users
+        terms = np.full((n_movies, 1), np.sqrt(bias_variance))
         # The shrinkage of a bias is the noise in units of the bias's variance.
-        noise = bias_variance * spec.bias.user_shrinkage
+        noise = bias_variance * bias.user_shrinkage
         for group in spec.groups:
             if isinstance(group, Taste):
-                of_taste = group.movie[:-1] * np.sqrt(group.variance[:-1])
+                deviation = np.sqrt(group.variance[:-1])
+                of_taste = group.movie[:-1] * deviation
                 terms = np.hstack([terms, of_taste])
                 noise = float(group.variance[-1])
 
-        share = n_ratings / max(len(bias), 1)
+        share = n_ratings / n_users
         weighted = terms * share[:, None]
-        common = terms.T @ weighted / max(float(share.sum()), _LEAST_VARIANCE)
-        return cls(terms, max(noise, _LEAST_VARIANCE), share, common)
+        total = max(float(share.sum()), _LEAST_TOTAL)
+        return cls(
+            terms=terms,
+            noise=max(noise, _LEAST_VARIANCE),
+            share=share,
+            common=terms.T @ weighted / total,
+        )
 
     def choose(self, candidates: Indexes, rated: Indexes, count: int) -> ToRate:
         """The movies to ask a user about, up to ``count``.
