@@ -5,8 +5,8 @@ the default split, are then predicted in these ways:
 
 - unknown: by a model trained without these users, as rows of unknown users;
 - by history: by the same model, with some of the user's training ratings as the
-  request's history: the latest before the row, random ones, those that
-  `serve.onboarding` would ask for first, or all;
+  request's history: the latest before the row, random ones, those with the highest
+  gain by `serve.onboarding`, or all;
 - known by training: by a model trained with these users, which shows what there was to
   win.
 
@@ -35,7 +35,7 @@ from benchmarks.accuracy import (
     without_time,
 )
 from benchmarks.data import read_data, split_data
-from benchmarks.onboarding import FIXED, MOST_ASKED, MOST_RATED, STOPS, Lists, Stop, ask
+from benchmarks.onboarding import MOST_ASKED, MOST_RATED, STOPS, Lists, Stop, ask
 from benchmarks.results import Interval, as_number, as_percent, console, save
 from movielens.model import Model
 from movielens.predictions import Predictions
@@ -148,21 +148,22 @@ def choose_users(ratings: RatingTable) -> NDArray[np.int32]:
 def choices(new: NewUsers, lists: Lists) -> dict[str, Callable[[int], Choose]]:
     """Ways to choose so many ratings of a user, whatever the row."""
     index = new.model.movie_index(new.known.movie_id.astype(np.int64))
-    told = list(lists.by_name()[FIXED](frozenset()))
-    place_in_list = np.full(len(lists.n_ratings), len(told))
-    place_in_list[told] = np.arange(len(told))
     shuffled = np.random.default_rng(SEED).permutation(len(new.known))
+    # Whoever has rated a movie knows it.
+    certain = replace(lists.onboarding, share=np.ones(len(lists.n_ratings)))
+    nothing = np.empty(0, dtype=np.int64)
 
-    def first_by(key: NDArray[Any]) -> Callable[[int], Choose]:
-        def of_count(count: int) -> Choose:
-            return lambda own: own[np.argsort(key[own], kind="stable")[:count]]
+    def random_ones(count: int) -> Choose:
+        return lambda own: own[np.argsort(shuffled[own])[:count]]
 
-        return of_count
+    def most_telling(count: int) -> Choose:
+        def choose(own: Rows) -> Rows:
+            found = certain.choose(np.sort(index[own]), nothing, count)
+            return own[np.isin(index[own], found.movie_index)]
 
-    return {
-        "random ones": first_by(shuffled),
-        "the most telling": first_by(place_in_list[index]),
-    }
+        return choose
+
+    return {"random ones": random_ones, "the most telling": most_telling}
 
 
 def measure_ways(new: NewUsers, knows_them: Model) -> dict[str, Figures]:

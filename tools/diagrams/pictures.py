@@ -247,7 +247,7 @@ def new_users() -> Drawing:
     _history_panel(drawing, measured, 60, rmse)
     _history_panel(drawing, measured, 480, exact)
     for number, (way, colour) in enumerate(CURVE_COLOURS.items()):
-        x = 150 + number * 150
+        x = 80 + number * 175
         drawing.curve([(x, 312), (x + 26, 312)], colour)
         drawing.words(x + 34, 316, way, anchor="start")
     drawing.line(600, 312, 626, 312)
