@@ -124,7 +124,8 @@ class Onboarding:
         gains: list[float] = []
         for _ in range(min(count, len(candidates))):
             variance = (told * terms).sum(axis=1) + self.noise
-            gain = (shared * told).sum(axis=1) / variance
+            # Rounding may leave a little less than nothing.
+            gain = np.maximum((shared * told).sum(axis=1), 0.0) / variance
             best = int(np.where(is_left, gain * share, -1.0).argmax())
             chosen.append(best)
             gains.append(float(gain[best]))

@@ -83,6 +83,12 @@ def test_a_question_that_may_go_unanswered_takes_its_share_of_the_variance() -> 
     assert found.gain[1] == pytest.approx(expected**2 / (expected + 1.0))
 
 
+def test_gains_are_never_negative(onboarding: Onboarding) -> None:
+    rated = np.tile(np.arange(len(onboarding.share)), 10_000)
+    found = onboarding.choose(np.arange(len(onboarding.share)), rated, 13)
+    assert (found.gain >= 0).all()
+
+
 def test_there_may_be_fewer_movies_than_wanted(onboarding: Onboarding) -> None:
     found = onboarding.choose(np.array([3, 4]), NOTHING, 9)
     assert sorted(found.movie_index.tolist()) == [3, 4]
