@@ -242,6 +242,7 @@ def _kinds_of_json() -> Iterator[Kind]:
         "of questions with histories": in_list(
             b'{"userId":1,"movieId":2,"history":[{"movieId":1,"rating":5}]}'
         ),
+        "of questions for movies to rate": in_list(b'{"onboarding":100}'),
         "of 200 questions for 1,000 movies": in_list(
             b'{"userId":1,"recommend":1000,"genres":[%b]}'
             % b",".join([b'"Drama"'] * 3900)

@@ -1,6 +1,6 @@
 """A long run of everything at once: right, wrong, slow and endless requests.
 
-Good clients ask for predictions in every format, for recommendations, and with
+Good clients ask for predictions in every format, for lists of movies, and with
 histories. They compare each answer byte for byte with what the model says. Bad clients
 send what is in `benchmarks.attacks`. A worker is killed every 20 s, but never the
 oldest, whose memory shows whether anything leaks.
@@ -180,6 +180,7 @@ def make_cases(served: ServedModel, seed: int = 1) -> list[Case]:
             (JSON, as_json({"userId": make.user(), "recommend": 10})),
             (f"{CSV}; recommend=5; min_ratings=20", b"%d" % make.user()),
             (JSON, as_json({"recommend": 10, "history": make.history()})),
+            (JSON, as_json({"onboarding": 10, "history": make.history()})),
         ]
     cases = []
     for content_type, body in requests:

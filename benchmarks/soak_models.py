@@ -166,6 +166,7 @@ def make_cases(served: ServedModel) -> list[Case]:
     requests += [
         (JSON, as_json({"userId": make.user(), "recommend": 10})),
         (JSON, as_json({"recommend": 5, "history": make.history()})),
+        (JSON, as_json({"onboarding": 5, "history": make.history()})),
         (JSON, as_json(explained)),
     ]
     cases = []

@@ -28,6 +28,7 @@ from launcher.commands.deploy import deploy
 from launcher.commands.doctor import doctor
 from launcher.commands.init import init
 from launcher.commands.logs import logs
+from launcher.commands.onboarding import onboarding
 from launcher.commands.play import play
 from launcher.commands.policy import policy
 from launcher.commands.predict import predict
@@ -106,6 +107,7 @@ add(deploy)
 add(rollback)
 add(predict)
 add(recommend)
+add(onboarding)
 add(play)
 # Its --output is a file.
 add(transform, without=("output_format",))

@@ -176,6 +176,20 @@ EndpointName = Annotated[
     str | None,
     typer.Option("--endpoint", metavar="NAME", help="Setting: hosting.endpoint."),
 ]
+Genre = Annotated[
+    list[str] | None,
+    typer.Option(help="Only movies of this genre; repeat it for any of several."),
+]
+YearFrom = Annotated[
+    int | None, typer.Option(help="Only movies of this year and later.")
+]
+YearTo = Annotated[
+    int | None, typer.Option(help="Only movies of this year and earlier.")
+]
+MinRatings = Annotated[
+    int | None,
+    typer.Option(help="Only movies with at least this many ratings in training."),
+]
 OfJob = Annotated[
     str | None,
     typer.Option(

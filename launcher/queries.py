@@ -23,7 +23,7 @@ from movielens.columns import (
     TITLE,
     USER_ID,
 )
-from movielens.grammar import BLANKS, csv_fault, parse_id, parse_time
+from movielens.grammar import BLANKS, csv_fault, parse_id, parse_number, parse_time
 
 COLUMNS = (USER_ID, MOVIE_ID, TIMESTAMP)
 # A first row that has one of these is a header.
@@ -74,35 +74,102 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class RecommendationQuery:
-    """Which movies to recommend to whom.
+class Filters:
+    """Which movies a list may have.
 
     Attributes:
-        user_id: the user's raw id.
-        count: how many movies.
         genres: only movies that have one of these; all movies if it is empty.
         year_from: only movies of this year and later, or None.
         year_to: only movies of this year and earlier, or None.
         min_ratings: only movies with at least this many ratings in training, or None.
     """
 
-    user_id: int
-    count: int = 10
     genres: tuple[str, ...] = ()
     year_from: int | None = None
     year_to: int | None = None
     min_ratings: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """An object in the form that ``serve`` reads."""
+        """The fields that ``serve`` reads."""
         filters: dict[str, Any] = {
             "genres": list(self.genres) or None,
             "year_from": self.year_from,
             "year_to": self.year_to,
             "min_ratings": self.min_ratings,
         }
-        given = {name: value for name, value in filters.items() if value is not None}
-        return {USER_ID: self.user_id, "recommend": self.count, **given}
+        return {name: value for name, value in filters.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationQuery:
+    """Which movies to recommend to whom.
+
+    Attributes:
+        user_id: the user's raw id.
+        count: how many movies.
+        filters: which movies they may be.
+    """
+
+    user_id: int
+    count: int = 10
+    filters: Filters = Filters()
+
+    def as_json(self) -> dict[str, Any]:
+        """An object in the form that ``serve`` reads."""
+        filters = self.filters.as_json()
+        return {USER_ID: self.user_id, "recommend": self.count, **filters}
+
+
+@dataclass(frozen=True, slots=True)
+class OnboardingQuery:
+    """Which movies to ask a user about first.
+
+    Attributes:
+        count: how many movies.
+        history: the user's own ratings, movie and stars; None if none are known, or if
+            those of training count.
+        user_id: the user's raw id, or None.
+        filters: which movies they may be.
+    """
+
+    count: int = 10
+    history: tuple[tuple[int, float], ...] | None = None
+    user_id: int | None = None
+    filters: Filters = Filters()
+
+    def as_json(self) -> dict[str, Any]:
+        """An object in the form that ``serve`` reads."""
+        question: dict[str, Any] = {"onboarding": self.count}
+        if self.user_id is not None:
+            question[USER_ID] = self.user_id
+        if self.history is not None:
+            question["history"] = [
+                {MOVIE_ID: movie_id, RATING: stars} for movie_id, stars in self.history
+            ]
+        return question | self.filters.as_json()
+
+
+def parse_ratings(texts: Iterable[str]) -> tuple[tuple[int, float], ...]:
+    """Ratings in the form ``318:4.5``, movie and stars.
+
+    Raises:
+        PairError: names the first text that isn't a rating.
+
+    Example:
+        >>> parse_ratings(["318:4.5"])
+        ((318, 4.5),)
+    """
+    ratings = []
+    for text in texts:
+        movie, _, stars = text.partition(":")
+        try:
+            ratings.append((parse_raw_id(movie), parse_number(stars)))
+        except ValueError as error:
+            raise PairError(
+                f"{_shown(text)!r} is no rating, expected movieId:stars, "
+                "such as 318:4.5"
+            ) from error
+    return tuple(ratings)
 
 
 def parse_pairs(texts: Iterable[str]) -> list[Pair]:

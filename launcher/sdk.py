@@ -337,6 +337,37 @@ class Predictor:
             movies += [user | movie for movie in answer["recommendations"]]
         return _predictions(movies)
 
+    def onboarding(
+        self,
+        n: int = 10,
+        *,
+        history: History | None = None,
+        user_id: int | None = None,
+        **filters: Any,
+    ) -> pd.DataFrame:
+        """The movies that somebody should be asked to rate first.
+
+        Ask for more with the ratings as the ``history``: the list goes on from there.
+
+        Args:
+            n: how many movies, up to 100.
+            history: the ratings that there are.
+            user_id: of a user whose ratings training had; None for somebody new.
+            filters: ``genres``, ``year_from``, ``year_to`` and ``min_ratings``, as a
+                request has them.
+
+        Returns:
+            Up to ``n`` rows, the movie that is worth most first: ``movieId``,
+            ``title``, ``genres``, ``rated_share``, the share of users who rated it,
+            and ``gain``, how much its rating is expected to tell, in squared stars.
+        """
+        question = _given(onboarding=n, userId=user_id, **filters)
+        if history is not None:
+            question["history"] = _records(history, (MOVIE_ID, RATING))
+        (answer,) = self._ask([question], QUESTIONS_A_REQUEST)
+        columns = (MOVIE_ID, "title", "genres", "rated_share", "gain")
+        return pd.DataFrame(answer["onboarding"], columns=columns)
+
     def delete(self, session: Any) -> None:
         """Delete what `deploy` made: the endpoint, its configuration, its model."""
         client = session.sagemaker_client

@@ -7,8 +7,16 @@ from typing import Annotated
 import typer
 
 from launcher.endpoint_client import EndpointClient
-from launcher.options import EndpointName, Json, start_session
-from launcher.queries import RecommendationQuery, parse_raw_id
+from launcher.options import (
+    EndpointName,
+    Genre,
+    Json,
+    MinRatings,
+    YearFrom,
+    YearTo,
+    start_session,
+)
+from launcher.queries import Filters, RecommendationQuery, parse_raw_id
 from launcher.tables import text_table
 
 
@@ -21,20 +29,10 @@ def recommend(
     count: Annotated[
         int, typer.Option("-n", "--count", help="How many movies.", min=1, max=1000)
     ] = 10,
-    genre: Annotated[
-        list[str] | None,
-        typer.Option(help="Only movies of this genre; repeat it for any of several."),
-    ] = None,
-    year_from: Annotated[
-        int | None, typer.Option(help="Only movies of this year and later.")
-    ] = None,
-    year_to: Annotated[
-        int | None, typer.Option(help="Only movies of this year and earlier.")
-    ] = None,
-    min_ratings: Annotated[
-        int | None,
-        typer.Option(help="Only movies with at least this many ratings in training."),
-    ] = None,
+    genre: Genre = None,
+    year_from: YearFrom = None,
+    year_to: YearTo = None,
+    min_ratings: MinRatings = None,
     endpoint: EndpointName = None,
     as_json: Json = False,
 ) -> None:
@@ -43,8 +41,8 @@ def recommend(
     """
     settings = {"hosting.endpoint": endpoint}
     session = start_session(context, as_json, settings=settings)
-    genres = tuple(genre or ())
-    query = RecommendationQuery(user, count, genres, year_from, year_to, min_ratings)
+    filters = Filters(tuple(genre or ()), year_from, year_to, min_ratings)
+    query = RecommendationQuery(user, count, filters)
     answer = EndpointClient(session).ask(query.as_json())
 
     if not answer["known_user"]:

@@ -61,13 +61,14 @@ class Answers:
         """What the page needs to know once."""
         years = [movie.year for movie in self.data.movies.values() if movie.year]
         users = self.data.ratings.users.tolist()
+        popular = [_movie(movie) for movie in self.data.popular(1)]
         return {
             "source": self.source,
             "n_movies": len(self.data.movies),
             "genres": list(GENRES),
             "years": [min(years), max(years)] if years else [],
             "users": [users[0], users[-1]] if users else [],
-            "popular": [_movie(movie) for movie in self.data.popular()],
+            "movie": popular[0] if popular else None,
         }
 
     def movies(self, text: str) -> list[dict[str, Any]]:
@@ -132,6 +133,25 @@ class Answers:
             "known_user": told["known_user"],
             "movies": [_rated(movie) for movie in told["recommendations"]],
         }
+
+    def onboarding(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """The movies that somebody new should be asked to rate first.
+
+        Raises:
+            WrongQuestionError: it isn't a question.
+            LauncherError: the model refused it, or can't be asked.
+        """
+        question = _who(asked)
+        question["onboarding"] = _whole(asked, "count")
+        movies = []
+        for told in self.model.ask(question)["onboarding"]:
+            movie = {
+                "movie_id": told[MOVIE_ID],
+                "title": told["title"],
+                "rated_share": told["rated_share"],
+            }
+            movies.append(movie)
+        return {"movies": movies}
 
 
 def reasons_of(

@@ -153,7 +153,7 @@ class PlayData:
                 group.append(self.movies[movie_id])
         return [*first, *others][:count]
 
-    def popular(self, count: int = 8) -> list[Movie]:
+    def popular(self, count: int) -> list[Movie]:
         """The movies that are rated most."""
         return list(islice(self.movies.values(), count))
 

@@ -95,6 +95,7 @@ class Application:
         self._questions: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "/api/predict": answers.predict,
             "/api/recommend": answers.recommend,
+            "/api/onboarding": answers.onboarding,
         }
 
     def respond(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The movies that recommendations are chosen from.
+"""The movies that recommendations, and movies to rate, are chosen from.
 
 All candidates are scored in one pass. The first trees of a model look at nothing but
 the movie, so their sums are the same whoever asks. They are computed once, when the
@@ -23,6 +23,7 @@ from movielens.queries import RatingQueries
 from movielens.tables import MovieTable
 from serve.fields import shown
 from serve.forest import FlatForest, ResumedForest
+from serve.onboarding import Onboarding
 from serve.questions import Wanted
 
 # Features of a movie are the same for every user, so any will do. Training has no ids
@@ -68,6 +69,11 @@ class Candidates:
             booster=_of_rows(booster, movie_index) or model.booster,
             regression=_of_rows(regression, movie_index) or model.regression,
         )
+
+    @cached_property
+    def onboarding(self) -> Onboarding:
+        """What the rating of each movie tells of its user."""
+        return Onboarding.of(self.model.spec, self.n_ratings)
 
     @cached_property
     def _resumed(self) -> tuple[ResumedForest | None, ResumedForest | None]:

@@ -160,7 +160,7 @@ def _parse(parser: BodyParser, body: bytes, rules: AnswerRules) -> ParsedRequest
 def _has_header(negotiated: Negotiated) -> bool:
     """Whether the answer has a header that no question can have."""
     style = negotiated.style
-    return style.has_header and not style.n_recommended
+    return style.has_header and style.wanted is None
 
 
 def _check_header(parsed: ParsedRequest, negotiated: Negotiated) -> None:

@@ -18,7 +18,7 @@ from serve.formats.registry import FORMATS, Formats
 from serve.formats.renderer import AnswerStyle, Renderer
 from serve.media_types import MediaType, answer_type, request_type
 from serve.options import CONTRIBUTIONS, VERBOSE, Options
-from serve.questions import RECOMMEND, Wanted
+from serve.questions import ONBOARDING, RECOMMEND, Wanted
 
 _ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 
@@ -56,7 +56,8 @@ class RequestHeaders(NamedTuple):
         """
         if self.attributes is not None and CONTRIBUTIONS in self.attributes:
             return True
-        return self.content_type is not None and RECOMMEND in self.content_type.lower()
+        content_type = (self.content_type or "").lower()
+        return RECOMMEND in content_type or ONBOARDING in content_type
 
 
 # Clients send the same few headers again and again.
@@ -125,7 +126,8 @@ def negotiate(
 
     parser = formats[requested].parser
     parser_of_users = formats[requested].parser_of_users
-    if parser_of_users is not None and RECOMMEND in content_type.parameters:
+    asks_for_movies = not {RECOMMEND, ONBOARDING}.isdisjoint(content_type.parameters)
+    if parser_of_users is not None and asks_for_movies:
         wanted = Wanted.from_parameters(content_type.parameters)
         parser = parser_of_users(wanted)
 
@@ -154,5 +156,5 @@ def _style(
     return AnswerStyle(
         is_verbose=options.verbose or parameters.get("verbose") == "true",
         has_header=parameters.get("header") == "present",
-        n_recommended=0 if wanted is None else wanted.count,
+        wanted=wanted,
     )

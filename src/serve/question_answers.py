@@ -1,4 +1,4 @@
-"""Answers to questions: predictions that a history is part of, and recommendations."""
+"""Answers to questions: predictions that a history is part of, and lists of movies."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from movielens.errors import DataError, RequestError
 from movielens.model import Model
 from movielens.queries import RatingQueries
 from serve.candidates import Candidates
+from serve.onboarding import ToRate
 from serve.predicted_rows import PredictedRows, predict_rows
 from serve.questions import HISTORY, History, Question, Wanted
 from serve.unknown_ids import unknown_in_question
@@ -28,12 +29,15 @@ class QuestionAnswer:
     Attributes:
         question: what was asked.
         knows_user: whether the user has ratings, in training or in the history.
-        rows: the one prediction asked for, or the recommended movies, best first.
+        rows: the one prediction asked for, or the recommended movies, best first; none
+            if movies to rate were asked for.
+        to_rate: these movies, None if they weren't asked for.
     """
 
     question: Question
     knows_user: bool
     rows: PredictedRows
+    to_rate: ToRate | None = None
 
 
 class _Asked(NamedTuple):
@@ -75,12 +79,17 @@ class QuestionAnswerer:
                 has one of the genres, or an unknown id is refused.
         """
         asked = self._asked(question)
-        if question.wanted is None:
+        wanted = question.wanted
+        if wanted is not None and wanted.is_onboarding:
+            rows = predict_rows(asked.model, RatingQueries.none())
+            to_rate = self._choose_to_rate(question, wanted)
+            return QuestionAnswer(question, asked.knows_user, rows, to_rate)
+        if wanted is None:
             movie_id = np.array([question.movie_id], dtype=np.int64)
             queries = _queries(asked.user_id, movie_id, question.timestamp)
             rows = predict_rows(asked.model, queries)
         else:
-            rows = self._recommend(asked, question, question.wanted)
+            rows = self._recommend(asked, question, wanted)
         return QuestionAnswer(question, asked.knows_user, rows)
 
     def check(self, question: Question) -> None:
@@ -116,6 +125,15 @@ class QuestionAnswerer:
         # Rows of these few movies may be predicted again, for their contributions.
         return best._replace(model=asked.model)
 
+    def _choose_to_rate(self, question: Question, wanted: Wanted) -> ToRate:
+        """Those candidates whose ratings would tell most of the user."""
+        if question.history is None:
+            rated = self._rated_in_training(question)
+        else:
+            rated = self._brought(question)
+        chosen = self._choose(question, wanted)
+        return self.candidates.onboarding.choose(chosen, rated, wanted.count)
+
     def _choose(self, question: Question, wanted: Wanted) -> NDArray[np.int64]:
         """Indexes of the movies to choose from.
 
@@ -123,14 +141,25 @@ class QuestionAnswerer:
         the history.
         """
         passes = self.candidates.passing(wanted)
-        spec = self.model.spec
-        if question.user_id is not None:
-            user_index = int(spec.users.index(np.array([question.user_id]))[0])
-            passes[spec.profiles.rated(user_index)] = False
-        brought = _column(question.history or (), "movie_id", np.int64)
-        index = self.model.movie_index(brought)
-        passes[index[index >= 0]] = False
+        passes[self._rated_in_training(question)] = False
+        passes[self._brought(question)] = False
         return np.flatnonzero(passes)
+
+    def _rated_in_training(self, question: Question) -> NDArray[np.int64]:
+        """Indexes of the movies that the user has rated in training."""
+        if question.user_id is None:
+            return np.empty(0, dtype=np.int64)
+        spec = self.model.spec
+        user_id = np.array([question.user_id])
+        user_index = int(spec.users.index(user_id)[0])
+        rated = spec.profiles.rated(user_index)
+        return rated.astype(np.int64)
+
+    def _brought(self, question: Question) -> NDArray[np.int64]:
+        """Indexes of the movies of the history that the catalogue lists."""
+        movie_id = _column(question.history or (), "movie_id", np.int64)
+        index = self.model.movie_index(movie_id)
+        return index[index >= 0]
 
     def _model_with(self, history: History) -> Model:
         """The model with that history as the ratings of `_HISTORY_USER`.

@@ -1,8 +1,9 @@
 """Questions that go beyond "how would this user rate this movie?".
 
-There are two: how a user who sends their own ratings would rate a movie, and which
-movies a user would like best. They come as JSON objects with ``history`` or
-``recommend``, or as CSV rows of user ids under a content type with ``recommend``.
+There are three: how a user who sends their own ratings would rate a movie, which movies
+a user would like best, and which a user should be asked to rate first. They come as
+JSON objects with ``history``, ``recommend`` or ``onboarding``, or as CSV rows of user
+ids under a content type with one of the latter two.
 
 This module checks all that can be checked without a model.
 """
@@ -20,16 +21,19 @@ from serve.options import CONTRIBUTIONS
 
 HISTORY = "history"
 RECOMMEND = "recommend"
+ONBOARDING = "onboarding"
 YEAR_FROM = "year_from"
 YEAR_TO = "year_to"
 MIN_RATINGS = "min_ratings"
 FILTERS = (GENRES_COLUMN, YEAR_FROM, YEAR_TO, MIN_RATINGS)
+# What makes a JSON object a question.
+MARKS = (RECOMMEND, ONBOARDING, HISTORY)
 
 MOST_RECOMMENDED = 1000
+MOST_TO_RATE = 100
 # In the bytes of a body.
 _SIGNS_OF_WORK = (
-    HISTORY.encode(),
-    RECOMMEND.encode(),
+    *(mark.encode() for mark in MARKS),
     CONTRIBUTIONS.encode(),
     b"\\",
 )
@@ -58,15 +62,16 @@ History = tuple[Rating, ...]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which movies to recommend.
+    """Which movies to recommend, or to ask the user about.
 
     Attributes:
-        count: how many, 1 to `MOST_RECOMMENDED`.
+        count: how many, 1 to `MOST_RECOMMENDED` or `MOST_TO_RATE`.
         genres: only movies with at least one of these, upper or lower case; all movies
             if there are none.
         year_from, year_to: only movies from these years, both included. If either is
             given, movies without a year are left out.
         min_ratings: only movies with at least this many ratings in training.
+        is_onboarding: whether they are movies to ask the user about.
     """
 
     count: int
@@ -74,25 +79,34 @@ class Wanted:
     year_from: int | None = None
     year_to: int | None = None
     min_ratings: int = 0
+    is_onboarding: bool = False
 
     @classmethod
     def from_fields(cls, line: int, fields: Mapping[str, Any]) -> Self:
         """Read the fields of a JSON object; others are ignored.
 
         Raises:
-            RequestError: at the first value that its field doesn't take.
+            RequestError: at the first value that its field doesn't take, or if there
+                are both `RECOMMEND` and `ONBOARDING`.
         """
-        for name in (RECOMMEND, *FILTERS):
+        asked = [name for name in (RECOMMEND, ONBOARDING) if name in fields]
+        if len(asked) > 1:
+            raise RequestError(
+                f"line {line}: {RECOMMEND} and {ONBOARDING} are two questions, "
+                "send one of them"
+            )
+        for name in (*asked, *FILTERS):
             if name in fields:
                 rule = _RULES[name]
                 if not rule.accepts(fields[name]):
                     raise _bad_value(line, name, fields[name], rule)
         return cls(
-            count=int(fields[RECOMMEND]),
+            count=int(fields[asked[0]]),
             genres=tuple(fields.get(GENRES_COLUMN) or ()),
             year_from=_whole_or_none(fields, YEAR_FROM),
             year_to=_whole_or_none(fields, YEAR_TO),
             min_ratings=_whole_or_none(fields, MIN_RATINGS) or 0,
+            is_onboarding=ONBOARDING in fields,
         )
 
     @classmethod
@@ -100,7 +114,7 @@ class Wanted:
         """Read the parameters of a content type.
 
         Raises:
-            RequestError: at the first value that its field doesn't take.
+            RequestError: as `from_fields`.
 
         Example:
             >>> given = {"recommend": "10", "genres": "comedy|drama"}
@@ -108,7 +122,7 @@ class Wanted:
             ('comedy', 'drama')
         """
         fields: dict[str, Any] = {}
-        for name in (RECOMMEND, *FILTERS):
+        for name in (RECOMMEND, ONBOARDING, *FILTERS):
             if name in parameters:
                 fields[name] = _typed(name, parameters[name])
         try:
@@ -135,15 +149,15 @@ def _typed(name: str, text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request for recommendations, or for a prediction that a history is part of.
+    """A request for movies, or for a prediction that a history is part of.
 
     Attributes:
         user_id: None if none was given.
-        movie_id: the movie whose rating is predicted; None for recommendations.
+        movie_id: the movie whose rating is predicted; None if movies are wanted.
         timestamp: seconds since 1970, NaN if none was given.
         history: the user's own ratings, each movie once. They take the place of the
             ratings that training had of this user. None if the request has none.
-        wanted: which movies to recommend; None for a prediction.
+        wanted: which movies; None for a prediction.
     """
 
     user_id: int | None
@@ -154,18 +168,20 @@ class Question:
 
     @classmethod
     def from_record(cls, line: int, record: Mapping[str, Any]) -> Self:
-        """Read a decoded JSON object that has `HISTORY` or `RECOMMEND`.
+        """Read a decoded JSON object that has one of `MARKS`.
 
         Raises:
             RequestError: at the first field that is unknown, missing or bad.
         """
-        recommends = RECOMMEND in record
-        if recommends:
-            check_fields(line, record, _RULES_RECOMMENDING)
+        is_onboarding = ONBOARDING in record
+        wants_movies = is_onboarding or RECOMMEND in record
+        if wants_movies:
+            check_fields(line, record, _RULES_OF_WANTED)
         else:
             check_fields(line, record, _RULES_WITH_HISTORY)
             check_presence(line, record, (MOVIE_ID,))
-        if HISTORY not in record:
+        # Anybody can be asked for ratings.
+        if HISTORY not in record and not is_onboarding:
             check_presence(line, record, (USER_ID,), alternative=", or a history")
         history = _history(line, record[HISTORY]) if HISTORY in record else None
         return cls(
@@ -173,7 +189,7 @@ class Question:
             movie_id=_whole_or_none(record, MOVIE_ID),
             timestamp=seconds(record.get(TIMESTAMP)),
             history=history,
-            wanted=Wanted.from_fields(line, record) if recommends else None,
+            wanted=Wanted.from_fields(line, record) if wants_movies else None,
         )
 
 
@@ -295,6 +311,10 @@ _RULES: dict[str, FieldRule] = {
         _whole_number(1, MOST_RECOMMENDED),
         f"how many movies, from 1 to {MOST_RECOMMENDED}",
     ),
+    ONBOARDING: FieldRule(
+        _whole_number(1, MOST_TO_RATE),
+        f"how many movies, from 1 to {MOST_TO_RATE}",
+    ),
     GENRES_COLUMN: FieldRule(
         _is_genres_or_null, "a list of genres; a movie needs at least one of them"
     ),
@@ -312,5 +332,5 @@ def _rules_of(*names: str) -> dict[str, FieldRule]:
 
 
 _RULES_WITH_HISTORY = _rules_of(*FIELDS, HISTORY)
-_RULES_RECOMMENDING = _rules_of(USER_ID, TIMESTAMP, HISTORY, RECOMMEND, *FILTERS)
+_RULES_OF_WANTED = _rules_of(USER_ID, TIMESTAMP, *MARKS, *FILTERS)
 _RULES_OF_A_RATING = _rules_of(MOVIE_ID, RATING, TIMESTAMP)

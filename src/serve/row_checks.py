@@ -18,9 +18,11 @@ from dataclasses import dataclass
 
 from movielens.errors import RequestError
 from serve.question_answers import QuestionAnswerer
-from serve.questions import HISTORY, RECOMMEND
+from serve.questions import MARKS
 from serve.rows import ParsedRequest, Rows, at_row
 from serve.unknown_ids import first_unknown
+
+_ANY_MARK = ", ".join(MARKS[:-1]) + f" or {MARKS[-1]}"
 
 # Makes the rows of a body, block by block, each time that it is called.
 Blocks = Callable[[], Iterable[Rows]]
@@ -105,7 +107,7 @@ class RowCheck:
                 raise RequestError(found)
         if self.n_questions > self.most_questions:
             raise RequestError(
-                f"{self.n_questions} rows with {RECOMMEND} or {HISTORY} are too many, "
+                f"{self.n_questions} rows with {_ANY_MARK} are too many, "
                 f"send up to {self.most_questions}"
             )
         if self.n_questions and has_header:
@@ -117,6 +119,5 @@ class RowCheck:
 def no_header() -> RequestError:
     """What is wrong with a header above the answers to questions."""
     return RequestError(
-        f"rows with {RECOMMEND} or {HISTORY} have no header in common, "
-        "leave out header=present"
+        f"rows with {_ANY_MARK} have no header in common, leave out header=present"
     )

@@ -64,9 +64,10 @@ def unknown_in_question(
     """What is unknown in a question, None if nothing is.
 
     A user with a history needs no ratings in training, but the movies of the history
-    must be known.
+    must be known. Who is asked for ratings may have no id.
     """
-    if question.history is None and not knows_user:
+    has_id = question.user_id is not None
+    if has_id and question.history is None and not knows_user:
         return _message(USER_ID, question.user_id)
     movie_ids = [rating.movie_id for rating in question.history or ()]
     if question.movie_id is not None:

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 
 from launcher import queries
 from launcher.queries import (
+    Filters,
+    OnboardingQuery,
     Pair,
     PairError,
     RecommendationQuery,
     parse_pairs,
+    parse_ratings,
     read_pairs,
 )
 from movielens.errors import RequestError
@@ -272,10 +275,28 @@ def test_a_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 def test_only_the_filters_that_were_given_are_sent() -> None:
     assert RecommendationQuery(1).as_json() == {"userId": 1, "recommend": 10}
-    query = RecommendationQuery(1, 5, genres=("Comedy",), year_from=1990)
+    query = RecommendationQuery(1, 5, Filters(genres=("Comedy",), year_from=1990))
     assert query.as_json() == {
         "userId": 1,
         "recommend": 5,
         "genres": ["Comedy"],
         "year_from": 1990,
     }
+
+
+def test_movies_to_rate_are_asked_for_with_what_is_known() -> None:
+    assert OnboardingQuery().as_json() == {"onboarding": 10}
+    history = parse_ratings(["356:4.5", "318:1"])
+    query = OnboardingQuery(3, history, 7, Filters(min_ratings=5))
+    assert query.as_json() == {
+        "onboarding": 3,
+        "userId": 7,
+        "history": [{"movieId": 356, "rating": 4.5}, {"movieId": 318, "rating": 1.0}],
+        "min_ratings": 5,
+    }
+
+
+@pytest.mark.parametrize("text", ["318", "318:", "x:4", "318:nan", "318:4:5", ":"])
+def test_what_is_no_rating_is_refused(text: str) -> None:
+    with pytest.raises(PairError, match="is no rating, expected movieId:stars"):
+        parse_ratings([text])

@@ -147,6 +147,21 @@ def test_a_history_recommends_other_movies(
     assert len(found) == len(movies) - 1
 
 
+def test_movies_to_rate_are_a_frame_that_goes_on_from_a_history(
+    predictor: sdk.Predictor,
+) -> None:
+    found = predictor.onboarding(3)
+    assert len(found) == 3
+    first = int(found["movieId"][0])
+    after = predictor.onboarding(100, history=[(first, 4)])
+    assert first not in after["movieId"].tolist()
+    assert set(found["movieId"][1:]) <= set(after["movieId"])
+    nothing = predictor.onboarding(3, year_from=9999)
+    assert nothing.columns.tolist() == found.columns.tolist()
+    assert len(nothing) == 0
+    assert first not in predictor.onboarding(100, user_id=1)["movieId"].tolist()
+
+
 def test_a_refusal_is_an_error_with_its_reason(predictor: sdk.Predictor) -> None:
     with pytest.raises(LauncherError, match=r"line 1: movieId is 0\.5"):
         predictor.predict([(1, 0.5)])  # type: ignore[list-item]

@@ -301,7 +301,7 @@ def test_a_request_may_have_so_many_questions(served: ServedModel) -> None:
     assert answer(served, headers, b"\n".join([question] * 2), rules).status == 200
     three = b"\n".join([question] * 3)
     with pytest.raises(
-        RequestError, match="3 rows with recommend or history are too many"
+        RequestError, match="3 rows with recommend, onboarding or history are too many"
     ):
         answer(served, headers, three, rules)
     batch = replace(rules, lenient=True)

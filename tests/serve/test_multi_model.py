@@ -59,6 +59,16 @@ def test_the_life_of_a_model(client: httpx.Client, model_dir: Path) -> None:
     assert load(client, "a", model_dir).status_code == 200
 
 
+def test_each_model_has_movies_to_rate(client: httpx.Client, model_dir: Path) -> None:
+    load(client, "a", model_dir)
+    answer = client.post("/models/a/invoke", json={"onboarding": 2})
+    assert len(answer.json()["onboarding"]) == 2
+    both = {"onboarding": 2, "recommend": 2}
+    refused = client.post("/models/a/invoke", json=both)
+    assert refused.status_code == 400
+    assert "are two questions" in refused.json()["error"]["message"]
+
+
 def test_what_is_no_model_is_refused(client: httpx.Client, tmp_path: Path) -> None:
     assert load(client, "a", tmp_path / "nowhere").status_code == 404
     assert load(client, "a", tmp_path).status_code == 400

@@ -8,6 +8,7 @@ from serve.formats.registry import FORMATS
 from serve.formats.renderer import AnswerStyle
 from serve.negotiation import RequestHeaders, negotiate
 from serve.options import Options
+from serve.questions import Wanted
 
 CSV = "text/csv"
 JSON = "application/json"
@@ -43,17 +44,22 @@ def test_verbose_is_a_parameter_or_an_option() -> None:
     assert negotiate(RequestHeaders(CSV, None, "verbose"), b"").style == verbose
 
 
-def test_a_content_type_may_ask_for_recommendations() -> None:
-    headers = RequestHeaders(f"{CSV}; recommend=3")
+@pytest.mark.parametrize("name", ["recommend", "onboarding"])
+def test_a_content_type_may_ask_for_movies(name: str) -> None:
+    headers = RequestHeaders(f"{CSV}; {name}=3")
     negotiated = negotiate(headers, b"1")
+    assert headers.is_slow
     assert negotiated.parser is not FORMATS[CSV].parser
-    assert negotiated.style == AnswerStyle(n_recommended=3)
+    wanted = Wanted(3, is_onboarding=name == "onboarding")
+    assert negotiated.style == AnswerStyle(wanted=wanted)
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
         ("recommend=x", "recommend is 'x'"),
+        ("onboarding=101", "onboarding is 101, expected how many movies"),
+        ("recommend=1; onboarding=1", "recommend and onboarding are two questions"),
         ("recommend=1; year_from=²", "year_from is '²'"),
     ],
 )

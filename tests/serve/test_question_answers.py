@@ -1,4 +1,4 @@
-"""Recommendations, and users who send their own ratings, from bodies to answers."""
+"""Lists of movies, and users who send their own ratings, from bodies to answers."""
 
 from __future__ import annotations
 
@@ -207,6 +207,135 @@ def test_a_rating_off_the_scale_is_refused_even_of_an_unlisted_movie(
         history = [{"movieId": movie_id, "rating": 3.3}]
         with pytest.raises(RequestError, match="row 1: history: "):
             ask(served, {"movieId": 1, "history": history})
+
+
+# Movies to rate
+
+
+def to_rate(
+    served: ServedModel, question: dict[str, Any], attributes: str | None = None
+) -> list[int]:
+    """Ids of the movies to rate."""
+    found = ask(served, question, attributes)["onboarding"]
+    return [movie["movieId"] for movie in found]
+
+
+def test_somebody_without_an_id_is_asked_for_ratings(
+    served: ServedModel, movies: MovieTable, ratings: RatingTable
+) -> None:
+    found = ask(served, {"onboarding": 3})
+    assert (found["userId"], found["known_user"]) == (None, False)
+    first, *_ = listed = found["onboarding"]
+    assert len(listed) == 3
+    assert set(first) == {"movieId", "title", "genres", "rated_share", "gain"}
+    place = movies.movie_id.tolist().index(first["movieId"])
+    assert first["title"] == movies.title[place]
+    assert first["genres"] == list(movies.genres[place])
+    n_raters = int((ratings.movie_id == first["movieId"]).sum())
+    n_users = len(np.unique(ratings.user_id))
+    assert first["rated_share"] == pytest.approx(n_raters / n_users)
+    assert all(movie["gain"] > 0 for movie in listed)
+    assert set(to_rate(served, {"onboarding": 100})) == set(movies.movie_id.tolist())
+
+
+def test_movies_to_rate_go_on_from_the_history(
+    served: ServedModel, movies: MovieTable
+) -> None:
+    first, second, *_ = to_rate(served, {"onboarding": 13})
+    history = [{"movieId": first, "rating": 1}, {"movieId": NO_MOVIE, "rating": 5}]
+    before = ask(served, {"onboarding": 13})["onboarding"]
+    after = ask(served, {"onboarding": 13, "history": history})
+    assert after["known_user"]
+    ids = [movie["movieId"] for movie in after["onboarding"]]
+    assert set(ids) == set(movies.movie_id.tolist()) - {first}
+    gain_before = {movie["movieId"]: movie["gain"] for movie in before}
+    gain_after = {movie["movieId"]: movie["gain"] for movie in after["onboarding"]}
+    assert gain_after[ids[0]] < gain_before[first]
+    # The stars say nothing of what is left to ask.
+    liked = [{"movieId": first, "rating": 5}]
+    assert to_rate(served, {"onboarding": 13, "history": liked}) == ids
+    assert second in ids
+
+
+def test_a_known_user_is_asked_about_what_they_have_not_rated(
+    served: ServedModel, movies: MovieTable, user: int, rated: set[int]
+) -> None:
+    catalogue = set(movies.movie_id.tolist())
+    found = ask(served, {"userId": user, "onboarding": 100})
+    assert found["known_user"]
+    ids = [movie["movieId"] for movie in found["onboarding"]]
+    assert set(ids) == catalogue - rated
+    brought = min(catalogue - rated)
+    history = [{"movieId": brought, "rating": 3}]
+    question = {"userId": user, "onboarding": 100, "history": history}
+    assert set(to_rate(served, question)) == catalogue - rated - {brought}
+    # What training knew of the ratings counts as if it were sent.
+    own = [{"movieId": each, "rating": 3} for each in sorted(rated)]
+    assert to_rate(served, {"onboarding": 100, "history": own}) == ids
+
+
+def test_filters_leave_movies_to_rate_out(
+    served: ServedModel, movies: MovieTable
+) -> None:
+    comedies = to_rate(served, {"onboarding": 100, "genres": ["comedy"]})
+    for movie_id, genres in zip(movies.movie_id.tolist(), movies.genres, strict=True):
+        assert (movie_id in comedies) == ("Comedy" in genres)
+    assert to_rate(served, {"onboarding": 2, "year_from": 9999}) == []
+    with pytest.raises(RequestError, match="row 1: genres: no movie has 'Opera'"):
+        to_rate(served, {"onboarding": 2, "genres": ["Opera"]})
+
+
+def test_csv_asks_for_movies_to_rate_a_line_each(
+    served: ServedModel, user: int
+) -> None:
+    content_type = f"{CSV}; onboarding=3; min_ratings=1"
+    wanted = {"onboarding": 3, "min_ratings": 1}
+    records = [ask(served, {"userId": each, **wanted}) for each in (user, -1)]
+    expected = []
+    for record in records:
+        fields = [str(movie["movieId"]) for movie in record["onboarding"]]
+        expected.append(",".join(fields + [""] * (3 - len(fields))))
+    body = f"{user}\n-1".encode()
+    found = answer(served, RequestHeaders(content_type), body).body.decode()
+    assert found.split("\n") == expected
+
+    verbose = RequestHeaders(content_type, f"{CSV}; verbose=true; header=present")
+    header, _, line = answer(served, verbose, body).body.decode().split("\n")
+    assert header == ",".join(f"movieId_{place},gain_{place}" for place in (1, 2, 3))
+    first, *_ = records[1]["onboarding"]
+    assert line.startswith(f"{first['movieId']},{first['gain']!r},")
+
+
+def test_movies_to_rate_are_answered_beside_other_questions(
+    served: ServedModel, user: int
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"onboarding": 2},
+        {"userId": user, "movieId": 1},
+        {"userId": user, "recommend": 2},
+        {"onboarding": 2, "history": [{"movieId": 1, "rating": 3}]},
+    ]
+    alone = [ask(served, row) for row in rows]
+    assert ask(served, rows, "contributions=3")[0] == alone[0]
+    assert ask(served, rows) == alone
+    lines = "\n".join(map(json.dumps, [*rows, {"onboarding": 0}])).encode()
+    in_lines = answer(served, RequestHeaders(LINES), lines, BATCH).body.split(b"\n")
+    *good, bad = map(json.loads, in_lines)
+    assert good == alone
+    assert bad["error"]["message"].startswith("line 5: onboarding is 0, expected how")
+
+
+def test_unknown_ids_beside_movies_to_rate_are_refused_if_the_client_wants_that(
+    served: ServedModel, user: int
+) -> None:
+    strict = "on_unknown=error"
+    assert to_rate(served, {"onboarding": 1}, strict)
+    assert to_rate(served, {"userId": user, "onboarding": 1}, strict)
+    with pytest.raises(RequestError, match="row 1: userId 2 isn't known"):
+        to_rate(served, {"userId": 2, "onboarding": 1}, strict)
+    unknown = [{"movieId": NO_MOVIE, "rating": 5}]
+    with pytest.raises(RequestError, match=f"row 1: movieId {NO_MOVIE} isn't known"):
+        to_rate(served, {"onboarding": 1, "history": unknown}, strict)
 
 
 # Several rows

@@ -50,6 +50,13 @@ def test_a_filter_that_is_null_is_no_filter() -> None:
     assert Wanted.from_fields(1, fields) == Wanted(3)
 
 
+def test_movies_to_rate_may_be_asked_for_without_a_user() -> None:
+    question = Question.from_record(1, {"onboarding": 10, "min_ratings": 3})
+    assert question.user_id is None
+    assert question.history is None
+    assert question.wanted == Wanted(10, min_ratings=3, is_onboarding=True)
+
+
 FAULTS: list[tuple[dict[str, Any], str]] = [
     (
         {"userId": 1, "recommend": 0},
@@ -68,6 +75,13 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"userId": 1, "recommend": 1, "year_to": 1990.5}, r"year_to is 1990.5"),
     ({"userId": 1, "recommend": 1, "min_ratings": -1}, r"min_ratings is -1"),
+    ({"onboarding": 101}, r"onboarding is 101, expected how many movies, .* to 100"),
+    ({"onboarding": {"top": 10}}, r"onboarding is \{…\}, expected how many movies"),
+    ({"onboarding": 1, "movieId": 1}, r"unknown field 'movieId'"),
+    (
+        {"userId": 1, "onboarding": 1, "recommend": 1},
+        r"line 1: recommend and onboarding are two questions, send one of them",
+    ),
     ({"userId": 1, "history": []}, r"movieId is missing"),
     ({"movieId": 1, "history": {}}, r"history is \{…\}, expected a list of objects"),
     (
@@ -105,6 +119,7 @@ def test_bodies_that_may_be_slow_are_recognised() -> None:
     assert may_be_slow(question)
     assert may_be_slow(question.replace(b"recommend", b"\\u0072ecommend"))
     assert may_be_slow(b'{"movieId": 1, "history": []}')
+    assert may_be_slow(b'{"onboarding": 1}')
     assert may_be_slow(b'{"instances": [], "parameters": {"contributions": 3}}')
     assert not may_be_slow(b'{"userId": 1, "movieId": 1}')
     assert not may_be_slow(b"recommend,history")

@@ -23,7 +23,7 @@ IN_ORDER = [
     (BAD, {}, "line "),
     (GOOD, {"no such option": 1}, "unknown parameter"),
     (UNKNOWN, {}, "row "),
-    (QUESTION, {}, "rows with recommend or history have no header in common"),
+    (QUESTION, {}, "rows with recommend, onboarding or history have no header"),
     (BAD_QUESTION, {}, "row "),
 ]
 

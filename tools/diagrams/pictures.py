@@ -1,14 +1,18 @@
 """All diagrams of the docs, by the names of their files.
 
 What they show comes from the code: numbers of rounds from the defaults of the
-hyperparameters, shares of ratings from the data set, files from the artifact.
+hyperparameters, shares of ratings from the data set, files from the artifact, accuracy
+from the file of a benchmark.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from movielens import artifact
 from movielens.features.groups import DEFAULT_GROUPS
@@ -18,6 +22,8 @@ from train.hyperparameters import Hyperparameters
 
 ROOT = Path(__file__).parents[2]
 DIRECTORY = ROOT / "docs" / "images"
+# What `make bench-history` wrote.
+HISTORY = ROOT / "benchmarks" / "history.json"
 RATINGS = ROOT / "data" / "ml-latest-small" / "ratings.csv"
 
 
@@ -209,6 +215,96 @@ def artifact_files() -> Drawing:
     return drawing
 
 
+CURVE_COLOURS = {
+    "the latest before": "#2563eb",
+    "random ones": "#d97706",
+    "the most telling": "#15803d",
+}
+
+
+class Axis(NamedTuple):
+    """How a figure is drawn.
+
+    Attributes:
+        figure: its name in the file.
+        name: above the panel.
+        step: from mark to mark.
+        form: of a mark.
+    """
+
+    figure: str
+    name: str
+    step: float
+    form: str
+
+
+def new_users() -> Drawing:
+    """What so many ratings of a new user are worth, by the way they are chosen."""
+    measured = json.loads(HISTORY.read_text())
+    drawing = Drawing(820, 330, "Accuracy by the number of ratings in the history")
+    rmse = Axis("rmse", "RMSE, stars", 0.05, "{:.2f}")
+    exact = Axis("exact", "exact ratings", 0.05, "{:.0%}")
+    _history_panel(drawing, measured, 60, rmse)
+    _history_panel(drawing, measured, 480, exact)
+    for number, (way, colour) in enumerate(CURVE_COLOURS.items()):
+        x = 80 + number * 175
+        drawing.curve([(x, 312), (x + 26, 312)], colour)
+        drawing.words(x + 34, 316, way, anchor="start")
+    drawing.line(600, 312, 626, 312)
+    drawing.words(634, 316, "known by training", anchor="start")
+    return drawing
+
+
+def _history_panel(
+    drawing: Drawing,
+    measured: dict[str, Any],
+    left: float,
+    axis: Axis,
+) -> None:
+    """One figure, with its 95 % intervals."""
+    top, bottom, step = 44.0, 252.0, 48.0
+    figure = axis.figure
+    curve = measured["curve"]
+    counts = list(next(iter(curve.values())))
+    lines = {}
+    for way, by_count in curve.items():
+        between = [by_count[count][figure] for count in counts]
+        lines[way] = [measured["unknown"][figure], *between]
+        lines[way].append(measured["by history"][figure])
+    known: float = measured["known by training"][figure][0]
+
+    ends = [end for line in lines.values() for interval in line for end in interval]
+    first_mark: int = math.floor(min(*ends, known) / axis.step)
+    last_mark: int = math.ceil(max(*ends, known) / axis.step)
+    low = first_mark * axis.step
+    high = last_mark * axis.step
+
+    def height(value: float) -> float:
+        above = (value - low) / (high - low)
+        return bottom - above * (bottom - top)
+
+    drawing.words(left - 30, 26, axis.name, anchor="start", bold=True)
+    names = ["0", *counts, "all"]
+    for number, name in enumerate(names):
+        drawing.words(left + number * step, 270, name, colour=FAINT)
+    right = left + (len(names) - 1) * step
+    drawing.words((left + right) / 2, 288, "ratings in the history", colour=FAINT)
+    drawing.line(left - 10, height(known), right + 10, height(known))
+    for mark in range(first_mark, last_mark + 1):
+        value = mark * axis.step
+        text = axis.form.format(value)
+        drawing.words(left - 16, height(value) + 4, text, colour=FAINT, anchor="end")
+    for place, (way, line) in enumerate(lines.items()):
+        # Beside each other, so that intervals can be told apart.
+        first = left + (place - 1) * 5
+        points = []
+        for number, (value, lowest, highest) in enumerate(line):
+            x = first + number * step
+            drawing.span(x, height(lowest), height(highest), CURVE_COLOURS[way])
+            points.append((x, height(value)))
+        drawing.curve(points, CURVE_COLOURS[way])
+
+
 PICTURES: dict[str, Callable[[], Drawing]] = {
     "flow.svg": flow,
     "featurizer.svg": featurizer,
@@ -217,6 +313,7 @@ PICTURES: dict[str, Callable[[], Drawing]] = {
     "stars.svg": stars,
     "resume.svg": resume,
     "files.svg": artifact_files,
+    "new-users.svg": new_users,
 }
 
 

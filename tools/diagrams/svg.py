@@ -5,6 +5,7 @@ Lengths are in pixels, and places are of the upper left corner.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
@@ -20,6 +21,10 @@ CODE = "#dbeafe"
 MODEL = "#dcfce7"
 ANSWER = "#fce7f3"
 PLAIN = "#f3f4f6"
+
+
+# To the right, and down.
+Point = tuple[float, float]
 
 
 @dataclass
@@ -99,6 +104,25 @@ class Drawing:
         self._parts.append(
             f'<line x1="{x:g}" y1="{y:g}" x2="{to_x:g}" y2="{to_y:g}" '
             f'stroke="{FAINT}" stroke-dasharray="4 3"/>'
+        )
+
+    def curve(self, points: Sequence[Point], colour: str) -> None:
+        """Straight lines from point to point, each of which has a dot."""
+        corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        self._parts.append(
+            f'<polyline points="{corners}" fill="none" stroke="{colour}" '
+            'stroke-width="2"/>'
+        )
+        for x, y in points:
+            self._parts.append(
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>'
+            )
+
+    def span(self, x: float, y: float, to_y: float, colour: str) -> None:
+        """A thin upright line, such as the interval of a figure."""
+        self._parts.append(
+            f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{x:.1f}" y2="{to_y:.1f}" '
+            f'stroke="{colour}" stroke-opacity="0.5"/>'
         )
 
     def svg(self) -> str:

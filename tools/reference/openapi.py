@@ -28,6 +28,8 @@ from serve.questions import (
     HISTORY,
     MIN_RATINGS,
     MOST_RECOMMENDED,
+    MOST_TO_RATE,
+    ONBOARDING,
     RECOMMEND,
     YEAR_FROM,
     YEAR_TO,
@@ -125,6 +127,20 @@ MOVIE_FIELDS: dict[str, Json] = {
     },
 }
 
+FILTERS: dict[str, Json] = {
+    GENRES_COLUMN: {
+        **or_null(list_of({"enum": list(GENRES)})),
+        "description": "only movies with at least one of these; the genres are those "
+        "of the catalogue, here MovieLens's",
+    },
+    YEAR_FROM: {**YEAR, "description": "only movies from this year on"},
+    YEAR_TO: {**YEAR, "description": "only movies up to this year"},
+    MIN_RATINGS: {
+        **or_null({"type": "integer", "minimum": 0, "maximum": 2**31 - 1}),
+        "description": "only movies with so many ratings in training",
+    },
+}
+
 CONTRIBUTION: Json = record(
     {
         "base_rating": {"type": "number"},
@@ -175,29 +191,36 @@ SCHEMAS: dict[str, Json] = {
                     "maximum": MOST_RECOMMENDED,
                     "description": "how many movies",
                 },
-                GENRES_COLUMN: {
-                    **or_null(list_of({"enum": list(GENRES)})),
-                    "description": "only movies with at least one of these; the "
-                    "genres are those of the catalogue, here MovieLens's",
-                },
-                YEAR_FROM: {**YEAR, "description": "only movies from this year on"},
-                YEAR_TO: {**YEAR, "description": "only movies up to this year"},
-                MIN_RATINGS: {
-                    **or_null({"type": "integer", "minimum": 0, "maximum": 2**31 - 1}),
-                    "description": "only movies with so many ratings in training",
-                },
+                **FILTERS,
             },
             (RECOMMEND,),
             "asks for the movies that a user would like best",
         ),
         "anyOf": [{"required": [USER_ID]}, {"required": [HISTORY]}],
     },
+    "Onboarding": record(
+        {
+            USER_ID: USER,
+            TIMESTAMP: TIME,
+            HISTORY: list_of(schema("OwnRating")),
+            ONBOARDING: {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MOST_TO_RATE,
+                "description": "how many movies",
+            },
+            **FILTERS,
+        },
+        (ONBOARDING,),
+        "asks for the movies that a user, or anybody, should be asked to rate first",
+    ),
     "Row": {
         "anyOf": [
             schema("Pair"),
             schema("PairAsList"),
             schema("PairWithHistory"),
             schema("Recommend"),
+            schema("Onboarding"),
         ]
     },
     "Parameters": record(
@@ -223,6 +246,7 @@ SCHEMAS: dict[str, Json] = {
             schema("Pair"),
             schema("PairWithHistory"),
             schema("Recommend"),
+            schema("Onboarding"),
             list_of(schema("Row")),
             schema("Instances"),
         ]
@@ -259,6 +283,35 @@ SCHEMAS: dict[str, Json] = {
         (USER_ID, "known_user", "recommendations"),
         "the best movies first",
     ),
+    "MovieToRate": record(
+        {
+            MOVIE_ID: MOVIE,
+            **{name: MOVIE_FIELDS[name] for name in ("title", "genres")},
+            "rated_share": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "description": "the share of training's users who rated the movie",
+            },
+            "gain": {
+                "type": "number",
+                "minimum": 0,
+                "description": "what a rating of it is expected to take from the mean "
+                "variance of the user's opinions, in squared stars",
+            },
+        },
+        (MOVIE_ID, "title", "genres", "rated_share", "gain"),
+        "a movie whose rating would tell much of the user",
+    ),
+    "MoviesToRate": record(
+        {
+            USER_ID: or_null(USER),
+            "known_user": {"type": "boolean"},
+            ONBOARDING: list_of(schema("MovieToRate")),
+        },
+        (USER_ID, "known_user", ONBOARDING),
+        "the movies to ask about first",
+    ),
     "Error": record(
         {
             "error": record(
@@ -275,7 +328,12 @@ SCHEMAS: dict[str, Json] = {
     ),
     # In batch transform an error stands in the place of a bad row.
     "Answer": {
-        "anyOf": [schema("Prediction"), schema("Recommendations"), schema("Error")]
+        "anyOf": [
+            schema("Prediction"),
+            schema("Recommendations"),
+            schema("MoviesToRate"),
+            schema("Error"),
+        ]
     },
     "Answers": {
         "anyOf": [
@@ -390,6 +448,10 @@ EXAMPLES: Json = {
         "summary": "ten movies",
         "value": {USER_ID: 1, RECOMMEND: 10, GENRES_COLUMN: ["Comedy"]},
     },
+    "onboarding": {
+        "summary": "ten movies that somebody new should be asked to rate",
+        "value": {ONBOARDING: 10},
+    },
     "history": {
         "summary": "a user who sends their own ratings",
         "value": {MOVIE_ID: 593, HISTORY: [{MOVIE_ID: 318, RATING: 5}]},
@@ -452,7 +514,7 @@ def single_model() -> Json:
     """The API of a server of one model."""
     paths = {
         "/ping": {"get": look("Whether the model answers as it should", EMPTY)},
-        "/invocations": {"post": predict("Predictions and recommendations")},
+        "/invocations": {"post": predict("Predictions and lists of movies")},
         "/execution-parameters": EXECUTION_PARAMETERS,
     }
     return document("Halfstar", paths, SCHEMAS)
@@ -487,7 +549,7 @@ def multi_model() -> Json:
         },
         "/models/{name}/invoke": {
             **named,
-            "post": predict("Predictions and recommendations of one model", 404, 507),
+            "post": predict("Predictions and lists of movies of one model", 404, 507),
         },
         "/execution-parameters": EXECUTION_PARAMETERS,
     }

@@ -3,7 +3,8 @@
 // The page asks its server, which asks the model:
 //
 // 1. What the person does changes `state`.
-// 2. `refresh` asks for the prediction and the recommendations of that state.
+// 2. `refresh` asks for what depends on that state: the prediction, the recommendations,
+//    and which movies somebody new should rate next.
 // 3. The `show...` functions put the answers on the page.
 //
 // An answer that comes after a later question is dropped.
@@ -12,10 +13,13 @@ const state = {
   who: "new",
   userId: null,
   rated: new Map(), // movie id -> {title, stars}
+  unseen: new Set(), // ids of movies that the person can't rate
   movie: null, // {movie_id, title}
   places: new Map(), // movie id -> place among the latest recommendations
 };
 const COUNT = 12;
+const TO_RATE = 6;
+const MOST_TO_RATE = 100; // the server tells no more
 const STARS = [0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5];
 const SEARCH_PAUSE_MS = 60;
 
@@ -92,12 +96,20 @@ const recommend = latest(
   () => ask("/api/recommend", { ...who(), count: COUNT, ...filters() }),
   showRecommendations,
 );
+const askWhatToRate = latest(
+  () => {
+    const count = Math.min(TO_RATE + state.unseen.size, MOST_TO_RATE);
+    return ask("/api/onboarding", { ...who(), count });
+  },
+  showToRate,
+);
 const lookUpUser = latest((id) => ask(`/api/user?id=${id}`), showUser);
 
 function refresh() {
   if (!isSomebody()) return;
   if (state.movie) predict();
   recommend();
+  if (state.who === "new") askWhatToRate();
 }
 
 // Only ratings move movies up and down; other filters make another list.
@@ -195,19 +207,23 @@ function showRated() {
   byId("rated").hidden = !items.length;
   byId("clear").hidden = !items.length;
   byId("rated-hint").hidden = items.length > 0;
-  for (const select of document.querySelectorAll("#popular select")) {
-    const rated = state.rated.get(Number(select.dataset.movie));
-    select.value = rated ? rated.stars : "";
-  }
 }
 
-function showPopular(movies) {
-  const items = movies.map((movie) => {
-    const select = rateSelect(movie);
-    select.dataset.movie = movie.movie_id;
-    return make("li", "", make("span", "name", movieButton(movie)), select);
+function showToRate(answer) {
+  const known = answer.movies.filter((movie) => !state.unseen.has(movie.movie_id));
+  const items = known.slice(0, TO_RATE).map((movie) => {
+    const skip = make("button", "skip", "not seen");
+    skip.type = "button";
+    skip.setAttribute("aria-label", `Not seen: ${movie.title}`);
+    skip.addEventListener("click", () => {
+      state.unseen.add(movie.movie_id);
+      askWhatToRate();
+    });
+    const name = make("span", "name", movieButton(movie));
+    return make("li", "", name, rateSelect(movie), skip);
   });
-  byId("popular").replaceChildren(...items);
+  keepFocus(byId("to-rate"), items);
+  byId("to-rate-panel").hidden = !items.length;
 }
 
 function showUser(user) {
@@ -324,10 +340,10 @@ function moved(movie, index, before) {
 function keepFocus(list, items) {
   const focused = list.contains(document.activeElement) ? document.activeElement : null;
   const index = focused && [...list.children].findIndex((item) => item.contains(focused));
-  const tag = focused && focused.tagName.toLowerCase();
+  const kind = focused && `.${focused.className}`;
   list.replaceChildren(...items);
   const item = focused && list.children[Math.min(index, list.children.length - 1)];
-  if (item) item.querySelector(tag)?.focus();
+  if (item) item.querySelector(kind)?.focus();
 }
 
 // The search: a combobox with a list, as the ARIA Authoring Practices describe it.
@@ -429,6 +445,7 @@ byId("user-id").addEventListener("change", () => {
 });
 byId("clear").addEventListener("click", () => {
   state.rated.clear();
+  state.unseen.clear();
   showRated();
   showStars();
   refresh();
@@ -465,7 +482,6 @@ async function begin() {
   const start = await ask("/api/start");
   byId("source").textContent = `${start.source}; ${start.n_movies.toLocaleString("en")} movies`;
   makeGenres(start.genres);
-  showPopular(start.popular);
   showRated();
 
   const [first, last] = start.users;
@@ -476,7 +492,7 @@ async function begin() {
   const [oldest, newest] = start.years;
   Object.assign(byId("year-from"), { placeholder: oldest ?? "", min: 1 });
   Object.assign(byId("year-to"), { placeholder: newest ?? "", min: 1 });
-  state.movie = start.popular[0] ?? null;
+  state.movie = start.movie;
   refresh();
 }
 

@@ -1,7 +1,7 @@
 """text/csv: a line a row. How bodies are read is in `serve.formats.csv_rows`.
 
 A line of an answer is the rating in stars, such as ``4.0``, or with ``verbose=true``
-all columns. A line of recommendations is movie ids, best first.
+all columns. A line of recommendations, or of movies to rate, is movie ids.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from serve.formats.renderer import (
 )
 from serve.predicted_rows import PredictedRows
 from serve.question_answers import QuestionAnswer
+from serve.questions import Wanted
 from serve.rows import Shape
 
 _EXPECTED_RATING = "expected_rating"
@@ -49,21 +50,26 @@ def _encoded_names(class_values: tuple[float, ...]) -> list[bytes]:
 
 
 def _render_answer(answer: QuestionAnswer, style: AnswerStyle) -> bytes:
-    """A prediction like any other, or the movie ids of recommendations.
+    """A prediction like any other, or the ids of movies.
 
-    Where verbose, each movie id is followed by its expected rating. If fewer movies are
-    left than were wanted, the last fields are empty.
+    Where verbose, each movie id is followed by its expected rating or its gain. If
+    fewer movies are left than were wanted, the last fields are empty.
     """
     wanted = answer.question.wanted
     if wanted is None:
         return _render_rows(answer.rows, style)[0]
-    movie_ids = answer.rows.queries.movie_id.tolist()
-    means = answer.rows.predicted.expected_rating.tolist()
+    to_rate = answer.to_rate
+    if to_rate is None:
+        movie_ids = answer.rows.queries.movie_id.tolist()
+        figures = answer.rows.predicted.expected_rating.tolist()
+    else:
+        movie_ids = answer.rows.movies.movie_id[to_rate.movie_index].tolist()
+        figures = to_rate.gain.tolist()
     fields = []
-    for movie_id, mean in zip(movie_ids, means, strict=True):
+    for movie_id, figure in zip(movie_ids, figures, strict=True):
         fields.append(str(movie_id))
         if style.is_verbose:
-            fields.append(repr(mean))
+            fields.append(repr(figure))
     fields_per_movie = 2 if style.is_verbose else 1
     n_empty = wanted.count * fields_per_movie - len(fields)
     return ",".join(fields + [""] * n_empty).encode()
@@ -80,8 +86,8 @@ def _frame(rows: PredictedRows, shape: Shape, style: AnswerStyle) -> Frame:
     del shape  # CSV has only one
     if not style.has_header:
         return LINES
-    if style.n_recommended:
-        names = _names_of_recommendations(style)
+    if style.wanted is not None:
+        names = _names_of_movies(style.wanted, style.is_verbose)
     else:
         names = _names_of_ratings(rows, style)
     return Frame(",".join(names).encode() + b"\n", b"\n", b"")
@@ -94,12 +100,13 @@ def _names_of_ratings(rows: PredictedRows, style: AnswerStyle) -> list[str]:
     return ["rating", _EXPECTED_RATING, *(f"probability_{value}" for value in stars)]
 
 
-def _names_of_recommendations(style: AnswerStyle) -> list[str]:
+def _names_of_movies(wanted: Wanted, is_verbose: bool) -> list[str]:
+    figure = "gain" if wanted.is_onboarding else _EXPECTED_RATING
     names = []
-    for number in range(1, style.n_recommended + 1):
+    for number in range(1, wanted.count + 1):
         names.append(f"{MOVIE_ID}_{number}")
-        if style.is_verbose:
-            names.append(f"{_EXPECTED_RATING}_{number}")
+        if is_verbose:
+            names.append(f"{figure}_{number}")
     return names
 
 

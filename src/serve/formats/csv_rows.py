@@ -2,7 +2,7 @@
 
 A first row that names one of our columns is a header. It says where the columns are,
 and other columns are ignored. Without a header the order is userId, movieId and, if
-there is a third, timestamp. Where recommendations are asked for, there is no movieId.
+there is a third, timestamp. Where movies are asked for, there is no movieId.
 Numbers, times and lines are those of `movielens.grammar`.
 
 All values of a column are converted at once. Only if that fails are the rows read one
@@ -647,7 +647,7 @@ PAIRS = BodyParser(_parse_pairs, _parse_batch_of_pairs, _PAIR_READER.single)
 def users_parser(wanted: Wanted) -> BodyParser:
     """Reads rows of a user, for example ``1`` or ``1,964982703``.
 
-    Each row is a question for the recommendations that are wanted.
+    Each row is a question for the movies that are wanted.
     """
 
     def question(user_id: int, timestamp: float) -> Question:

@@ -114,9 +114,9 @@ class Format:
         media_types: its media type, then other names for it, all in lower case.
         parser: reads bodies.
         renderer: writes answers.
-        parser_of_users: for formats whose rows have no field to ask for recommendations
-            with: reads bodies of users when the content type asks for them. None if
-            rows have such fields.
+        parser_of_users: for formats whose rows have no field to ask for movies with:
+            reads bodies of users when the content type asks for movies. None if rows
+            have such fields.
         begins: the characters, one of which begins a body of this format if the request
             names no type; empty if such bodies aren't recognised.
     """

@@ -1,8 +1,9 @@
 """What JSON and JSON Lines have in common: how objects are read and written.
 
-An object holds userId, movieId and perhaps timestamp. One with ``history`` or
-``recommend`` is a question. Unknown fields are refused, because a misspelt one would go
-unnoticed. A list such as ``[1, 318]`` holds the same values in the order of CSV.
+An object holds userId, movieId and perhaps timestamp. One with ``history``,
+``recommend`` or ``onboarding`` is a question. Unknown fields are refused, because a
+misspelt one would go unnoticed. A list such as ``[1, 318]`` holds the same values in
+the order of CSV.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import orjson
 
 from movielens.columns import MOVIE_ID, TIMESTAMP, USER_ID
 from movielens.errors import RequestError
+from movielens.tables import MovieTable
 from serve.errors import error_body
 from serve.fields import FIELDS, RULES, seconds, shown
 from serve.formats.renderer import AnswerStyle, class_names, probabilities_as_json
+from serve.onboarding import ToRate
 from serve.predicted_rows import PredictedRows
 from serve.question_answers import QuestionAnswer
 from serve.questions import (
-    HISTORY,
-    RECOMMEND,
+    MARKS,
+    ONBOARDING,
     Question,
     check_fields,
     check_presence,
@@ -48,7 +51,7 @@ def read_record(line: int, record: Any) -> Row | Question:
     if not isinstance(record, dict):
         expected = "an object with userId and movieId, or [userId, movieId]"
         raise RequestError.at(line, "the row", shown(record), expected)
-    if HISTORY in record or RECOMMEND in record:
+    if any(mark in record for mark in MARKS):
         return Question.from_record(line, record)
     check_fields(line, record, RULES)
     check_presence(line, record, (USER_ID, MOVIE_ID))
@@ -75,12 +78,16 @@ def render_rows(predicted: PredictedRows, style: AnswerStyle) -> list[bytes]:
 
 
 def render_answer(answer: QuestionAnswer, style: AnswerStyle) -> bytes:
-    """An object: a prediction, or a user with the list of recommended movies.
+    """An object: a prediction, or a user with a list of movies.
 
-    These movies have the fields of a prediction except for those about the user.
+    Recommended movies have the fields of a prediction except for those about the user.
     """
     del style
     user_id = answer.question.user_id
+    about_the_user = {USER_ID: user_id, "known_user": answer.knows_user}
+    if answer.to_rate is not None:
+        movies = _movies_to_rate(answer.rows.movies, answer.to_rate)
+        return orjson.dumps(about_the_user | {ONBOARDING: movies})
     records = records_of(answer.rows)
     if answer.question.wanted is None:
         return orjson.dumps(records[0] | {USER_ID: user_id})
@@ -92,8 +99,27 @@ def render_answer(answer: QuestionAnswer, style: AnswerStyle) -> bytes:
             if name not in _FIELDS_ABOUT_THE_USER
         }
         movies.append(movie)
-    about_the_user = {USER_ID: user_id, "known_user": answer.knows_user}
     return orjson.dumps(about_the_user | {"recommendations": movies})
+
+
+def _movies_to_rate(movies: MovieTable, to_rate: ToRate) -> list[dict[str, Any]]:
+    columns = zip(
+        to_rate.movie_index.tolist(),
+        to_rate.share.tolist(),
+        to_rate.gain.tolist(),
+        strict=True,
+    )
+    records = []
+    for movie, share, gain in columns:
+        record = {
+            MOVIE_ID: int(movies.movie_id[movie]),
+            "title": movies.title[movie],
+            "genres": movies.genres[movie],
+            "rated_share": share,
+            "gain": gain,
+        }
+        records.append(record)
+    return records
 
 
 def render_fault(message: str) -> bytes:

@@ -17,6 +17,7 @@ import orjson
 from movielens.predictions import Predictions
 from serve.predicted_rows import PredictedRows
 from serve.question_answers import QuestionAnswer
+from serve.questions import Wanted
 from serve.rows import Shape
 
 
@@ -27,13 +28,12 @@ class AnswerStyle:
     Attributes:
         is_verbose: whether CSV has all columns.
         has_header: whether CSV begins with the names of its columns.
-        n_recommended: how many movies each row recommends, if the content type asked
-            for recommendations; else 0.
+        wanted: the movies that the content type asked for, if it did.
     """
 
     is_verbose: bool = False
     has_header: bool = False
-    n_recommended: int = 0
+    wanted: Wanted | None = None
 
 
 class Frame(NamedTuple):

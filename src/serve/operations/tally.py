@@ -34,7 +34,7 @@ class Tally:
         ended: when its answer was sent.
         status: of the answer; `GONE` until there is one.
         predictions: rows that asked for one rating.
-        questions: rows that sent a history or asked for recommendations.
+        questions: rows that sent a history or asked for movies.
         bad_rows: rows of a batch that were answered with what is wrong with them.
         unknown_rows: predictions and questions whose user or movie isn't known.
         unknown_users: those whose user has no ratings, in training or in the history.

@@ -204,6 +204,7 @@ def _playground() -> Iterator[bytes]:
     yield b"/api/user?id=17"
     yield b'/api/predict\n{"user_id": 1, "movie_id": 318}'
     yield b'/api/recommend\n{"rated": [[1, 4.5]], "count": 3, "genres": ["War"]}'
+    yield b'/api/onboarding\n{"rated": [[1, 4.5]], "count": 6}'
     yield b"http://[::1/api\n[]"
 
 

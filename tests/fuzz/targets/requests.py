@@ -46,6 +46,11 @@ def csv_users(data: bytes) -> None:
     _check(data, "text/csv; recommend=2")
 
 
+def csv_users_to_ask(data: bytes) -> None:
+    """Users in CSV have one line of movies to rate each, or are refused."""
+    _check(data, "text/csv; onboarding=2")
+
+
 def json_body(data: bytes) -> None:
     """Rows of JSON have one answer each, or are refused with a RequestError."""
     _check(data, _JSON)
@@ -198,6 +203,8 @@ _RECORDS = (
     b'{"userId": 1, "recommend": 2, "genres": ["drama"], "year_from": 1900}',
     b'{"movieId": 1, "history": [{"movieId": 3, "rating": 4.5, "timestamp": 1}]}',
     b'{"recommend": 1, "history": []}',
+    b'{"onboarding": 2, "genres": ["drama"], "history": [{"movieId":1,"rating":2}]}',
+    b'{"userId": 1, "onboarding": 100, "min_ratings": 2}',
     b'{"userId": "1", "movieId": null, "x": "\\ud800"}',
     b"[1e1, -2, null]",
 )
@@ -252,6 +259,7 @@ def _headers() -> Iterator[bytes]:
     yield b"text/csv\napplication/json;q=0.5, */*;q=.1\nverbose;contributions=3\n"
     yield b'Text/CSV; Header="present"; charset=utf-16\ntext/*\ntrace=1\nidentity'
     yield b"text/csv; recommend=3; genres=drama|comedy; year_from=1990\n*\n\ngzip"
+    yield b"text/csv; onboarding=3; min_ratings=1; year_to=2000\ntext/csv;verbose=true"
     yield b"\n\non_unknown=error, contributions=x\n"
     yield b"application/octet-stream\ntext/csv;q=0, application/x-ndjson\n\n"
 
@@ -308,13 +316,18 @@ _CSV_WORDS = (*_MODE_WORDS, b"userId", b"movieId", b"timestamp", b"\r\n", b'"', 
 _JSON_WORDS = (
     *_MODE_WORDS,
     *(b'"userId"', b'"movieId"', b'"timestamp"', b'"history"', b'"recommend"'),
-    *(b'"genres"', b'"rating"', b'"instances"', b'"parameters"', b"null", b"1e400"),
+    *(b'"onboarding"', b'"genres"', b'"rating"', b'"instances"', b'"parameters"'),
+    *(b"null", b"1e400"),
 )
-_HEADER_WORDS = (b";q=", b"recommend=", b"charset=", b"text/csv", b"*/*", b"verbose")
+_HEADER_WORDS = (
+    *(b";q=", b"recommend=", b"onboarding=", b"charset="),
+    *(b"text/csv", b"*/*", b"verbose"),
+)
 
 TARGETS = [
     Target(csv_body, _csv_bodies, _CSV_WORDS, weight=4, most_bytes=600),
     Target(csv_users, _csv_user_bodies, _CSV_WORDS, weight=2, most_bytes=300),
+    Target(csv_users_to_ask, _csv_user_bodies, _CSV_WORDS, most_bytes=300),
     Target(json_body, _json_bodies, _JSON_WORDS, weight=4, most_bytes=5000),
     Target(json_lines, _json_line_bodies, _JSON_WORDS, weight=3, most_bytes=1200),
     Target(headers, _headers, _HEADER_WORDS, weight=3, most_bytes=400),

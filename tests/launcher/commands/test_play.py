@@ -36,7 +36,7 @@ def test_a_model_is_served_until_the_end(
         url = json.loads("".join(lines))["url"]
         start = httpx.get(f"{url}api/start", trust_env=False).json()
         assert start["source"] == str(model)
-        assert [movie["title"] for movie in start["popular"]] == ["GoldenEye (1995)"]
+        assert start["movie"]["title"] == "GoldenEye (1995)"
         os.kill(play.pid, ending)
         _, said = play.communicate(timeout=60)
     assert play.returncode == 130

@@ -1,4 +1,4 @@
-"""``predict`` and ``recommend`` against endpoints that give answers written here.
+"""Commands that ask endpoints, which give answers written here.
 
 Real endpoints are in tests/launcher/local.
 """
@@ -47,7 +47,9 @@ def post_results(aws: AwsServer, result: dict[str, str]) -> None:
     aws.post(path, json.dumps(given).encode())
 
 
-@pytest.mark.parametrize("command", [("predict", "1:318"), ("recommend", "1")])
+@pytest.mark.parametrize(
+    "command", [("predict", "1:318"), ("recommend", "1"), ("onboarding",)]
+)
 def test_without_an_endpoint_there_are_no_answers(
     launcher: Launcher, command: tuple[str, ...]
 ) -> None:
@@ -106,3 +108,11 @@ def test_recommendations_are_numbered(deployed: Launcher, aws: AwsServer) -> Non
     assert "user 1 isn't known" in result.err
     line = result.out.splitlines()[1]
     assert line.split() == ["1", "858", "(unknown)", "4.40", "Crime,", "Drama"]
+
+
+def test_movies_to_rate_are_numbered(deployed: Launcher, aws: AwsServer) -> None:
+    movie = {"movieId": 356, "title": "Big", "rated_share": 0.443, "gain": 0.0477}
+    let_answer(aws, {"known_user": False, "onboarding": [movie]})
+    header, line = deployed("onboarding", "318:4.5", "-n", "1").out.splitlines()
+    assert header.split() == ["movieId", "title", "rated", "by", "gain"]
+    assert line.split() == ["1", "356", "Big", "44", "%", "0.048"]

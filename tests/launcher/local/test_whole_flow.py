@@ -215,6 +215,15 @@ def test_recommendations_are_the_best_of_what_the_user_has_not_rated(
 
 
 @pytest.mark.usefixtures("endpoint")
+def test_movies_to_rate_go_on_from_what_was_rated(project: Project) -> None:
+    first = project.good("onboarding", "-n", "3", "--json").json["onboarding"]
+    assert len(first) == 3
+    rated = first[0]["movieId"]
+    after = project.good("onboarding", f"{rated}:4.5", "--json").json["onboarding"]
+    assert rated not in [movie["movieId"] for movie in after]
+
+
+@pytest.mark.usefixtures("endpoint")
 def test_the_playground_asks_the_endpoint(project: Project) -> None:
     port = free_port()
     with project.start("play", "--no-open", "--port", str(port)) as play:

@@ -66,6 +66,20 @@ def test_recommendations_leave_out_what_was_rated_and_follow_the_filters(
     assert answers.recommend(future)["movies"] == []
 
 
+def test_somebody_new_is_asked_about_what_they_have_not_rated(
+    answers: Answers,
+) -> None:
+    first = answers.onboarding({"rated": [], "count": 3})["movies"]
+    assert len(first) == 3
+    assert set(first[0]) == {"movie_id", "title", "rated_share"}
+    rated = [[first[0]["movie_id"], 2.5]]
+    after = answers.onboarding({"rated": rated, "count": 100})["movies"]
+    assert len(after) == 12
+    assert first[0] not in after
+    with pytest.raises(WrongQuestionError):
+        answers.onboarding({"rated": []})
+
+
 @pytest.mark.parametrize(
     "asked",
     [
@@ -123,7 +137,8 @@ def test_the_page_begins_with_what_the_files_have(
     users = sorted({*ratings.user_id.tolist()})
     assert start["users"] == [users[0], users[-1]]
     assert start["n_movies"] == 13
-    assert len(start["popular"]) == 8
+    counts = [int((ratings.movie_id == each).sum()) for each in ratings.movie_id]
+    assert start["movie"]["n_ratings"] == max(counts)
     assert "Comedy" in start["genres"]
     assert answers.user(users[0])["n_ratings"] > 0
     assert answers.user(10**9)["mean"] is None

@@ -115,6 +115,44 @@ def test_recommendations_follow_the_ratings_of_somebody_new(page: Page) -> None:
     expect(page.get_by_role("combobox", name="Find a movie")).to_be_focused()
 
 
+def to_rate(page: Page) -> Locator:
+    return page.locator("#to-rate li")
+
+
+def test_somebody_new_is_asked_about_movies_until_none_is_left(page: Page) -> None:
+    expect(to_rate(page)).to_have_count(6)
+    first = to_rate(page).first
+    title = first.locator(".name").inner_text()
+    first.get_by_role("combobox").select_option("4")
+    expect(page.locator("#to-rate")).not_to_contain_text(title)
+    expect(page.get_by_role("list", name="Your ratings")).to_contain_text(title)
+    expect(to_rate(page)).to_have_count(6)
+
+    for _ in range(12):
+        shown = to_rate(page).first.locator(".name")
+        unseen = shown.inner_text()
+        page.get_by_role("button", name=f"Not seen: {unseen}", exact=True).click()
+        expect(page.locator("#to-rate .name", has_text=unseen)).to_have_count(0)
+    expect(page.locator("#to-rate-panel")).to_be_hidden()
+
+    page.get_by_role("button", name="Start again").click()
+    expect(to_rate(page)).to_have_count(6)
+    page.get_by_role("radio", name="A user of the data").check(force=True)
+    expect(page.locator("#to-rate-panel")).to_be_hidden()
+
+
+def test_what_is_not_seen_is_said_by_keyboard_alone(page: Page) -> None:
+    expect(to_rate(page)).to_have_count(6)
+    first, second = page.locator("#to-rate .name").all_inner_texts()[:2]
+    page.get_by_role("button", name=f"Not seen: {first}", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#to-rate .name").first).to_have_text(second)
+    button = page.get_by_role("button", name=f"Not seen: {second}", exact=True)
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#to-rate .name").first).not_to_have_text(second)
+
+
 def test_the_shown_movie_is_rated_by_arrow_keys(page: Page) -> None:
     title = page.locator("#title").inner_text()
     before = page.locator("#expected").inner_text()
@@ -156,8 +194,9 @@ def test_a_user_of_the_data_is_shown_with_what_they_rated(page: Page) -> None:
 
 def test_titles_with_markup_are_text(page: Page) -> None:
     hostile = "<img src=x onerror=alert(1)>"
-    page.evaluate("title => showPopular([{movie_id: 1, title}])", hostile)
-    expect(page.get_by_role("button", name=hostile)).to_be_visible()
+    expect(to_rate(page)).to_have_count(6)
+    page.evaluate("title => showToRate({movies: [{movie_id: 1, title}]})", hostile)
+    expect(page.get_by_role("button", name=hostile, exact=True)).to_be_visible()
     assert page.locator("img").count() == 0
 
 

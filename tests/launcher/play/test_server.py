@@ -42,10 +42,11 @@ def test_the_page_may_load_and_ask_nothing_else(
 
 def test_questions_are_answered(client: httpx.Client, playground: PlayServer) -> None:
     start = client.get("/api/start").json()
-    (movie, *_) = start["popular"]
+    movie = start["movie"]
     assert client.get("/api/movies", params={"text": movie["title"]}).json()
     assert client.get("/api/user", params={"id": "1"}).json()["user_id"] == 1
     assert len(client.post("/api/recommend", json=NOBODY).json()["movies"]) == 2
+    assert len(client.post("/api/onboarding", json=NOBODY).json()["movies"]) == 2
     asked = {"rated": [], "movie_id": movie["movie_id"]}
     assert client.post("/api/predict", json=asked).json()["title"] == movie["title"]
 

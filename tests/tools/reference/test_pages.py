@@ -78,7 +78,8 @@ def test_a_status_has_one_meaning_everywhere(made: dict[str, str]) -> None:
 
 
 def test_every_filter_of_recommendations_is_there() -> None:
-    assert set(FILTERS) < set(SCHEMAS["Recommend"]["properties"])
+    for name in ("Recommend", "Onboarding"):
+        assert set(FILTERS) < set(SCHEMAS[name]["properties"])
 
 
 def test_references_within_the_documents_lead_somewhere(made: dict[str, str]) -> None:
