@@ -47,17 +47,33 @@ class IncompleteError(StoppedError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A finished booster.
+
+    Attributes:
+        booster: all its rounds.
+        date_rounds: those of them that are for unknown users with a timestamp.
+    """
+
+    booster: xgboost.Booster
+    date_rounds: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Boosters:
     """What a job trains.
 
     Attributes:
         classes: gives the distribution over the rating classes.
+        date_rounds: those of its rounds that this job added for unknown users with a
+            timestamp.
         regression: estimates the stars; None without a regression.
         search_losses: the log-loss after each round of early stopping's search; empty
             without one.
     """
 
     classes: xgboost.Booster
+    date_rounds: int = 0
     regression: xgboost.Booster | None = None
     search_losses: tuple[float, ...] = ()
 
@@ -99,7 +115,11 @@ def fit_boosters(
     objective = class_objective(hyperparameters, class_index, n_classes, weight)
     classes = fit_booster(objective, blocks, context, earlier_classes)
     search = context.checkpoints.stages.get(SEARCH_STAGE)
-    boosters = Boosters(classes, search_losses=search.losses if search else ())
+    boosters = Boosters(
+        classes.booster,
+        classes.date_rounds,
+        search_losses=search.losses if search else (),
+    )
 
     if not hyperparameters.regression_rounds:
         return boosters
@@ -113,7 +133,7 @@ def fit_boosters(
     except IncompleteError:
         logger.warning("the regression isn't complete: the model does without it")
         return boosters
-    return replace(boosters, regression=regression)
+    return replace(boosters, regression=regression.booster)
 
 
 def fit_booster(
@@ -121,7 +141,7 @@ def fit_booster(
     blocks: FeatureBlocks,
     context: TrainingContext,
     earlier: bytes = b"",
-) -> xgboost.Booster:
+) -> Fitted:
     """Train one booster on all rows.
 
     Args:
@@ -165,7 +185,11 @@ def fit_booster(
         raise IncompleteError(f"stopped by SIGTERM before {n_rounds} rounds were done")
 
     gated = _gated(boosted, schedule)
-    return compact(averaged(gated, schedule.n_before))
+    booster = compact(averaged(gated, schedule.n_before))
+    n_others = sum(each.booster.num_boosted_rounds() for each in boosted)
+    n_shared = (len(boosted) - 1) * schedule.n_before
+    n_all = booster.num_boosted_rounds()
+    return Fitted(booster, date_rounds=n_all - n_others + n_shared)
 
 
 def _gated(boosted: list[Boosted], schedule: Schedule) -> list[xgboost.Booster]:
@@ -186,6 +210,7 @@ def _boost(
     boosting: Boosting, blocks: FeatureBlocks, objective: Objective
 ) -> list[Boosted]:
     """The boosters to average: one a seed, or a single one after a stop."""
+    hyperparameters = boosting.context.hyperparameters
     stop = boosting.context.stop
     n_rounds = boosting.schedule.n_before + objective.n_rounds
 
@@ -204,6 +229,8 @@ def _boost(
             n_rounds,
             blocks.n_rows,
         )
+        schedule = boosting.schedule.with_branch_for(n_rounds, hyperparameters)
+        boosting = replace(boosting, schedule=schedule)
 
     boosted: list[Boosted] = []
     for n_model in range(objective.n_models):

@@ -71,16 +71,25 @@ class Schedule:
         """
         first_of_user = n_before
         first_of_moment = n_before
-        n_of_branch = 0
         if not n_before:
             first_of_user = round(hyperparameters.movie_rounds * n_rounds)
             n_user_rounds = round(hyperparameters.user_rounds * n_rounds)
             first_of_moment = first_of_user + n_user_rounds
-            if any(column.part is Part.DATE for column in features):
-                n_of_branch = round(hyperparameters.date_rounds * n_rounds)
         if not has_timestamps:
             first_of_moment = n_before + n_rounds
-        return cls(features, n_before, first_of_user, first_of_moment, n_of_branch)
+        schedule = cls(features, n_before, first_of_user, first_of_moment)
+        return schedule.with_branch_for(n_before + n_rounds, hyperparameters)
+
+    def with_branch_for(self, n_rounds: int, hyperparameters: Hyperparameters) -> Self:
+        """The same with a branch that suits so many other rounds in all.
+
+        There is none after an earlier model, or without columns of the date.
+        """
+        has_dates = any(column.part is Part.DATE for column in self.features)
+        if self.n_before or not has_dates:
+            return self
+        n_of_branch = round(hyperparameters.date_rounds * n_rounds)
+        return replace(self, n_of_branch=n_of_branch)
 
     @property
     def branch(self) -> Schedule:

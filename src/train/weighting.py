@@ -38,4 +38,5 @@ def row_weights(
         seconds = ratings.timestamp.max() - ratings.timestamp
         half_lives = seconds / (_SECONDS_PER_YEAR * hyperparameters.half_life)
         weight *= 2.0**-half_lives
-    return (weight / weight.mean()).astype(np.float32)
+    scaled: NDArray[np.float32] = (weight / weight.mean()).astype(np.float32)
+    return scaled

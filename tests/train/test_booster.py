@@ -150,7 +150,9 @@ def test_the_regression_is_closer_the_more_is_known(
     spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
 ) -> None:
     objective = regression_objective(REGRESSION, ratings.rating)
-    booster = fit_booster(objective, fitted_blocks, TrainingContext(REGRESSION))
+    fitted = fit_booster(objective, fitted_blocks, TrainingContext(REGRESSION))
+    booster = fitted.booster
+    assert fitted.date_rounds == 10
     assert booster.num_boosted_rounds() == REGRESSION.regression_rounds + 10
 
     def error(queries: RatingQueries, first: int, end: int) -> float:
@@ -252,6 +254,7 @@ def test_a_stopped_regression_is_left_out_and_resumed(
     shutil.copytree(base_dir, never_stopped)
     assert run(never_stopped) == {
         "num_round": 4,
+        "date_rounds": 0,
         "regression_rounds": 9,
         "stopped": False,
         "validation_losses": [],
@@ -263,6 +266,7 @@ def test_a_stopped_regression_is_left_out_and_resumed(
     for times in (among_its_rounds, among_later_rounds, among_the_features):
         assert run(base_dir, StopAfter(times)) == {
             "num_round": 4,
+            "date_rounds": 0,
             "regression_rounds": 0,
             "stopped": True,
             "validation_losses": [],
