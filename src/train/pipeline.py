@@ -255,6 +255,9 @@ def _fit(
             _FitProgress(len(hyperparameters.features)),
         )
     logger.info("%d features a row", len(spec.names))
+    earlier = data.earlier
+    if earlier is not None:
+        earlier.check_features(spec)
 
     context = TrainingContext(
         hyperparameters,
@@ -267,7 +270,6 @@ def _fit(
     )
     queries = hide(rows.queries(), hyperparameters.hidden_share, hyperparameters.seed)
     blocks = FeatureBlocks.fitted(spec, rows, queries, context)
-    earlier = data.earlier
     with stages.stage("boosting"):
         boosters = fit_boosters(
             blocks,

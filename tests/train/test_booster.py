@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xgboost
 from numpy.typing import NDArray
 
 from movielens import artifact
@@ -30,7 +31,7 @@ from tests.train.conftest import (
     model_files,
 )
 from train.blocks import FeatureBlocks
-from train.booster import IncompleteError, fit_booster, fit_boosters
+from train.booster import Boosters, IncompleteError, fit_booster, fit_boosters
 from train.context import TrainingContext
 from train.evaluation import evaluate
 from train.hyperparameters import Hyperparameters
@@ -141,6 +142,55 @@ def test_models_of_several_seeds_are_averaged(
     # Leaves are rounded once, and once more after they are divided.
     rounding = 2 * N_ROUNDS * LEAF_STEP
     np.testing.assert_allclose(margins(3, 5), np.mean(apart, axis=0), atol=rounding)
+
+
+# The branch for unknown users with a timestamp
+
+
+def test_a_stop_within_the_branch_leaves_it_out_and_a_resumed_one_is_the_same(
+    spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
+) -> None:
+    def fitted(context: TrainingContext) -> Boosters:
+        return fit_boosters(fitted_blocks, ratings.rating, spec.scale, context)
+
+    never_stopped = fitted(TrainingContext(CLASSES))
+    assert never_stopped.date_rounds == 5
+
+    # It is asked once after each round, and once before the branch.
+    stopping = TrainingContext(CLASSES, StopAfter(13))
+    stopped = fitted(stopping)
+    assert stopped.date_rounds == 0
+    assert stopped.classes.num_boosted_rounds() == CLASSES.num_round
+    assert stopping.checkpoints.stages["final-date"].n_rounds == 3
+    features = spec.transform(without_user(ratings.queries())).values
+    np.testing.assert_array_equal(
+        stopped.classes.inplace_predict(features),
+        never_stopped.classes.inplace_predict(
+            spec.transform(without_both(ratings.queries())).values
+        ),
+    )
+
+    resumed = fitted(TrainingContext(CLASSES, checkpoints=stopping.checkpoints))
+    assert resumed.classes.save_raw() == never_stopped.classes.save_raw()
+
+
+def test_the_branch_changes_nothing_for_other_rows(
+    spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
+) -> None:
+    def booster(date_rounds: float) -> xgboost.Booster:
+        context = TrainingContext(replace(CLASSES, date_rounds=date_rounds))
+        weight = row_weights(ratings, CLASSES)
+        return fit_boosters(
+            fitted_blocks, ratings.rating, spec.scale, context, weight=weight
+        ).classes
+
+    with_branch = booster(0.5)
+    without = booster(0)
+    for lacking in (whole, without_time, without_both):
+        features = spec.transform(lacking(ratings.queries())).values
+        np.testing.assert_array_equal(
+            with_branch.inplace_predict(features), without.inplace_predict(features)
+        )
 
 
 # The regression
