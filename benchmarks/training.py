@@ -45,7 +45,7 @@ from train.evaluation import evaluate
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters
 from train.predicting import PIECE_ROWS, predict
-from train.weighting import row_weights
+from train.weighting import user_weights
 
 DATA = BENCH / "synthetic"
 SIZES = [100_000, 1_000_000]
@@ -93,7 +93,7 @@ def ours(directory: Path) -> Json:
         pass
     clock.end("features out of fold")
 
-    weight = row_weights(split.train, hyperparameters)
+    weight = user_weights(split.train.user_id, hyperparameters.user_evenness)
     boosters = fit_boosters(blocks, split.train.rating, scale, context, weight=weight)
     model = Model(spec, boosters.classes)
     clock.end(f"{N_ROUNDS} rounds")

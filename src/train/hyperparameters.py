@@ -180,20 +180,12 @@ class Hyperparameters:
         ),
     )
     user_evenness: float = number(
-        default=0.5,
+        default=0.25,
         low=0,
         high=1,
         meaning=(
             "in the rounds of `date_rounds`, each of a user's n training rows weighs n "
             "to the power of minus this: 0 makes all rows alike, 1 all users"
-        ),
-    )
-    half_life: float = number(
-        default=3.5,
-        low=0,
-        meaning=(
-            "in the same rounds, a training row weighs half as much for each so many "
-            "years before the latest one; 0 makes old and new rows alike"
         ),
     )
     n_models: int = whole_number(

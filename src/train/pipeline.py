@@ -58,7 +58,7 @@ from train.stages import Stages
 from train.stop import StopSignal
 from train.warm import EarlierModel, read_model
 from train.watch import USUAL_PATIENCE, Patience
-from train.weighting import row_weights
+from train.weighting import user_weights
 
 logger = logging.getLogger(__name__)
 
@@ -278,7 +278,7 @@ def _fit(
             context,
             earlier_classes=earlier.booster if earlier else b"",
             earlier_regression=earlier.regression if earlier else b"",
-            weight=row_weights(rows, hyperparameters),
+            weight=user_weights(rows.user_id, hyperparameters.user_evenness),
         )
     _check_that_all_have_the_same(cluster, boosters)
     return spec, boosters

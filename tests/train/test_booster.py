@@ -41,7 +41,7 @@ from train.objective import class_objective, regression_objective
 from train.pipeline import train
 from train.split import split_ratings
 from train.stop import StoppedError, StopSignal
-from train.weighting import row_weights
+from train.weighting import user_weights
 
 MakeJob = Callable[..., Path]
 Lacking = Callable[[RatingQueries], RatingQueries]
@@ -179,7 +179,7 @@ def test_the_branch_changes_nothing_for_other_rows(
 ) -> None:
     def booster(date_rounds: float) -> xgboost.Booster:
         context = TrainingContext(replace(CLASSES, date_rounds=date_rounds))
-        weight = row_weights(ratings, CLASSES)
+        weight = user_weights(ratings.user_id, CLASSES.user_evenness)
         return fit_boosters(
             fitted_blocks, ratings.rating, spec.scale, context, weight=weight
         ).classes
@@ -379,7 +379,7 @@ def later_users(data_dir: Path) -> tuple[Model, RatingTable]:
         split.train.rating,
         scale,
         TrainingContext(hyperparameters),
-        weight=row_weights(split.train, hyperparameters),
+        weight=user_weights(split.train.user_id, hyperparameters.user_evenness),
     )
     is_unknown = ~np.isin(split.test.user_id, split.train.user_id)
     test = split.test.take(np.flatnonzero(is_unknown))
