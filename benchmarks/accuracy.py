@@ -40,6 +40,7 @@ from train.evaluation import SMALLEST_PROBABILITY, evaluate
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters, SplitName
 from train.split import Split
+from train.weighting import user_weights
 
 SPLITS: tuple[SplitName, ...] = ("tutorial", "user_temporal", "temporal")
 
@@ -59,7 +60,8 @@ def fit_model(split: Split, data: Dataset, hyperparameters: Hyperparameters) -> 
     blocks = FeatureBlocks.of(spec.transform_fitted(split.train, hidden))
 
     context = TrainingContext(hyperparameters)
-    boosters = fit_boosters(blocks, split.train.rating, scale, context)
+    weight = user_weights(split.train.user_id, hyperparameters.user_evenness)
+    boosters = fit_boosters(blocks, split.train.rating, scale, context, weight=weight)
     return Model(spec, boosters.classes, regression=boosters.regression)
 
 

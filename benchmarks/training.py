@@ -45,6 +45,7 @@ from train.evaluation import evaluate
 from train.hiding import hide
 from train.hyperparameters import Hyperparameters
 from train.predicting import PIECE_ROWS, predict
+from train.weighting import user_weights
 
 DATA = BENCH / "synthetic"
 SIZES = [100_000, 1_000_000]
@@ -92,7 +93,8 @@ def ours(directory: Path) -> Json:
         pass
     clock.end("features out of fold")
 
-    boosters = fit_boosters(blocks, split.train.rating, scale, context)
+    weight = user_weights(split.train.user_id, hyperparameters.user_evenness)
+    boosters = fit_boosters(blocks, split.train.rating, scale, context, weight=weight)
     model = Model(spec, boosters.classes)
     clock.end(f"{N_ROUNDS} rounds")
 

@@ -40,8 +40,9 @@ def onboarding(
     endpoint: EndpointName = None,
     as_json: Json = False,
 ) -> None:
-    """Ask the endpoint which movies somebody should be asked to rate first:
-    `launcher onboarding`, then `launcher onboarding 356:4.5 318:3`.
+    """Ask which movies somebody new should rate first.
+
+    Give the ratings that you have got: `launcher onboarding 356:4.5 318:3`.
     """
     history = parse_ratings(ratings) if ratings else None
     filters = Filters(tuple(genre or ()), year_from, year_to, min_ratings)

@@ -121,6 +121,7 @@ class Rounds:
 
     Attributes:
         num_round: rounds of the booster of the classes.
+        date_rounds: those of them that were added for unknown users with a timestamp.
         regression_rounds: rounds of the regression, 0 without one.
         stopped: whether SIGTERM ended training early.
         validation_losses: with early stopping, the log-loss on its rows after each
@@ -128,6 +129,7 @@ class Rounds:
     """
 
     num_round: int
+    date_rounds: int = 0
     regression_rounds: int = 0
     stopped: bool = False
     validation_losses: list[float] = field(default_factory=list)

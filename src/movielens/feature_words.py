@@ -95,12 +95,12 @@ OF_THE_MOVIE = (MOVIE, POPULARITY, GENRES, IDS)
 
 # The first pattern that fits the whole name counts.
 _REASONS = (
-    ("knows_user|knows_time", UNKNOWN),
+    ("knows_.*", UNKNOWN),
     ("userId|movieId", IDS),
     ("genre_.*|affinity_.*", GENRES),
     ("movie_log_count", POPULARITY),
     ("movie_quantile_for_user|bias|joint_.*|blend|blend_taste", BOTH),
-    ("movie_age|timestamp|hour|weekday|days_of_.*|log_span_of_user", TIME),
+    ("movie_age|timestamp|hour|weekday|era_.*|days_of_.*|log_span_of_user", TIME),
     ("movie_.*|factors_movie", MOVIE),
     ("user_.*|factors_user", USER),
     ("factors_residual", SIMILAR_USERS),

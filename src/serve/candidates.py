@@ -1,8 +1,9 @@
 """The movies that recommendations, and movies to rate, are chosen from.
 
 All candidates are scored in one pass. The first trees of a model look at nothing but
-the movie, so their sums are the same whoever asks. They are computed once, when the
-first question comes, and kept.
+the movie, so their sums are the same for all who are answered by them. They are
+computed once, when the first question comes, and kept. Unknown users with a timestamp
+are answered by other trees (`train.schedule`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from movielens.columns import GENRES_COLUMN
 from movielens.errors import RequestError
+from movielens.features.era import KNOWS_NOT_DATE_ALONE
 from movielens.features.parts import Part
 from movielens.model import Booster, Model
 from movielens.queries import RatingQueries
@@ -27,7 +29,7 @@ from serve.onboarding import Onboarding
 from serve.questions import Wanted
 
 # Features of a movie are the same for every user, so any will do. Training has no ids
-# below 0.
+# below 0. Without a time, the first trees answer.
 _ANY_USER = -1
 
 
@@ -53,7 +55,13 @@ class Candidates:
         """The catalogue."""
         return self.model.movies
 
-    def resume(self, model: Model, movie_index: NDArray[np.int64]) -> Model:
+    def resume(
+        self,
+        model: Model,
+        movie_index: NDArray[np.int64],
+        *,
+        knows_date_alone: bool,
+    ) -> Model:
         """A model that leaves out the trees that look at the movie alone.
 
         Their sums are known already. It predicts rows of just these movies, in this
@@ -62,7 +70,11 @@ class Candidates:
         Args:
             model: this model, or one with another user's history.
             movie_index: int64 (n_rows,), the place of each row's movie in `movies`.
+            knows_date_alone: whether the user is unknown and the time given. Then the
+                model is the same as before.
         """
+        if knows_date_alone:
+            return model
         booster, regression = self._resumed
         return replace(
             model,
@@ -88,7 +100,10 @@ class Candidates:
             np.full(n_movies, _ANY_USER), movie_id, np.full(n_movies, np.nan)
         )
         features = spec.transform(queries).values
-        of_the_movie = [column.part is Part.MOVIE for column in spec.columns]
+        of_the_movie = [
+            column.part is Part.MOVIE or column.name == KNOWS_NOT_DATE_ALONE
+            for column in spec.columns
+        ]
         columns = np.flatnonzero(of_the_movie)
 
         def resumed(trees: Booster | None) -> ResumedForest | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,7 +119,12 @@ class QuestionAnswerer:
         chosen = self._choose(question, wanted)
         movie_id = self.model.movies.movie_id[chosen].astype(np.int64)
         queries = _queries(asked.user_id, movie_id, question.timestamp)
-        predicted = predict_rows(self.candidates.resume(asked.model, chosen), queries)
+        resumed = self.candidates.resume(
+            asked.model,
+            chosen,
+            knows_date_alone=not asked.knows_user and not isnan(question.timestamp),
+        )
+        predicted = predict_rows(resumed, queries)
         # The catalogue is sorted by movie id, so equals are too.
         order = np.argsort(-predicted.predicted.expected_rating, kind="stable")
         best = predicted.take(order[: wanted.count])

@@ -5,7 +5,8 @@ Each booster goes the same way:
 1. With early stopping: boost on some of the training rows, and find the number of
    rounds on the others. No test row is ever looked at.
 2. Boost that many rounds on all training rows, for each of ``n_models`` seeds.
-3. Put the trees behind gates (`train.schedule`), average the seeds, round the numbers
+3. Boost the branch for unknown users with a timestamp (`train.schedule`).
+4. Put the trees behind gates, average the seeds, round the numbers
    (`train.model_surgery`).
 """
 
@@ -22,13 +23,14 @@ from movielens.errors import DataError
 from movielens.ratings import RatingScale
 from train.blocks import FeatureBlocks
 from train.context import TrainingContext
-from train.model_surgery import averaged, compact, with_gates
+from train.model_surgery import averaged, compact, with_branch, with_gates
 from train.objective import (
     SEARCH_STAGE,
     Objective,
     class_objective,
     regression_objective,
 )
+from train.quantised_matrix import Weight
 from train.report import metric_line
 from train.rounds import Boosted, Boosting, n_rounds_of
 from train.schedule import Schedule
@@ -45,17 +47,33 @@ class IncompleteError(StoppedError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A finished booster.
+
+    Attributes:
+        booster: all its rounds.
+        date_rounds: those of them that are for unknown users with a timestamp.
+    """
+
+    booster: xgboost.Booster
+    date_rounds: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Boosters:
     """What a job trains.
 
     Attributes:
         classes: gives the distribution over the rating classes.
+        date_rounds: those of its rounds that this job added for unknown users with a
+            timestamp.
         regression: estimates the stars; None without a regression.
         search_losses: the log-loss after each round of early stopping's search; empty
             without one.
     """
 
     classes: xgboost.Booster
+    date_rounds: int = 0
     regression: xgboost.Booster | None = None
     search_losses: tuple[float, ...] = ()
 
@@ -67,6 +85,7 @@ def fit_boosters(
     context: TrainingContext,
     earlier_classes: bytes = b"",
     earlier_regression: bytes = b"",
+    weight: Weight | None = None,
 ) -> Boosters:
     """Train the classes' booster, and the regression if there is to be one.
 
@@ -81,6 +100,8 @@ def fit_boosters(
         earlier_classes: a booster whose rounds come first, as XGBoost's UBJSON; empty
             to begin anew.
         earlier_regression: the same for the regression.
+        weight: float32 (n_rows,), of the rows in the rounds for unknown users; None if
+            they are alike (`train.weighting`).
 
     Raises:
         DataError: if early stopping would have no rows to train on, or none to measure
@@ -90,10 +111,15 @@ def fit_boosters(
     """
     hyperparameters = context.hyperparameters
     n_classes = len(scale.class_values)
-    objective = class_objective(hyperparameters, scale.to_class(rating), n_classes)
+    class_index = scale.to_class(rating)
+    objective = class_objective(hyperparameters, class_index, n_classes, weight)
     classes = fit_booster(objective, blocks, context, earlier_classes)
     search = context.checkpoints.stages.get(SEARCH_STAGE)
-    boosters = Boosters(classes, search_losses=search.losses if search else ())
+    boosters = Boosters(
+        classes.booster,
+        classes.date_rounds,
+        search_losses=search.losses if search else (),
+    )
 
     if not hyperparameters.regression_rounds:
         return boosters
@@ -101,13 +127,13 @@ def fit_boosters(
         return boosters
 
     logger.info("regression on the stars of %d rows", blocks.n_rows)
-    objective = regression_objective(hyperparameters, rating)
+    objective = regression_objective(hyperparameters, rating, weight)
     try:
         regression = fit_booster(objective, blocks, context, earlier_regression)
     except IncompleteError:
         logger.warning("the regression isn't complete: the model does without it")
         return boosters
-    return replace(boosters, regression=regression)
+    return replace(boosters, regression=regression.booster)
 
 
 def fit_booster(
@@ -115,7 +141,7 @@ def fit_booster(
     blocks: FeatureBlocks,
     context: TrainingContext,
     earlier: bytes = b"",
-) -> xgboost.Booster:
+) -> Fitted:
     """Train one booster on all rows.
 
     Args:
@@ -141,7 +167,7 @@ def fit_booster(
     )
     boosting = Boosting(objective.params, context, schedule, earlier)
     try:
-        boosters = _boost(boosting, blocks, objective)
+        boosted = _boost(boosting, blocks, objective)
     except StoppedError as error:
         # The other hosts may have been further.
         if len(context.cluster) > 1:
@@ -151,20 +177,40 @@ def fit_booster(
         longest = boosting.longest(objective.stages)
         if longest is None:
             raise
-        boosters = [longest]
+        boosted = [Boosted(longest, ())]
 
     n_rounds = schedule.n_before + objective.n_rounds
-    if objective.needs_all_rounds and boosters[0].num_boosted_rounds() < n_rounds:
+    n_done = boosted[0].booster.num_boosted_rounds()
+    if objective.needs_all_rounds and n_done < n_rounds:
         raise IncompleteError(f"stopped by SIGTERM before {n_rounds} rounds were done")
 
-    gated = [with_gates(booster, schedule) for booster in boosters]
-    return compact(averaged(gated, schedule.n_before))
+    gated = _gated(boosted, schedule)
+    booster = compact(averaged(gated, schedule.n_before))
+    n_others = sum(each.booster.num_boosted_rounds() for each in boosted)
+    n_shared = (len(boosted) - 1) * schedule.n_before
+    n_all = booster.num_boosted_rounds()
+    return Fitted(booster, date_rounds=n_all - n_others + n_shared)
+
+
+def _gated(boosted: list[Boosted], schedule: Schedule) -> list[xgboost.Booster]:
+    """The boosters behind their gates, with their branches if all have one."""
+    branches = [each.branch for each in boosted if each.branch is not None]
+    if len(branches) < len(boosted):
+        schedule = schedule.without_branch
+        return [with_gates(each.booster, schedule) for each in boosted]
+    return [
+        with_branch(
+            with_gates(each.booster, schedule), with_gates(branch, schedule.branch)
+        )
+        for each, branch in zip(boosted, branches, strict=True)
+    ]
 
 
 def _boost(
     boosting: Boosting, blocks: FeatureBlocks, objective: Objective
-) -> list[xgboost.Booster]:
+) -> list[Boosted]:
     """The boosters to average: one a seed, or a single one after a stop."""
+    hyperparameters = boosting.context.hyperparameters
     stop = boosting.context.stop
     n_rounds = boosting.schedule.n_before + objective.n_rounds
 
@@ -175,7 +221,7 @@ def _boost(
         best_of_search = search.best
         logger.info("%s", metric_line(_VALIDATION_LOSS, min(search.losses)))
         if stop.requested:
-            return [best_of_search]
+            return [Boosted(best_of_search, ())]
 
         n_rounds = best_of_search.num_boosted_rounds()
         logger.info(
@@ -183,22 +229,25 @@ def _boost(
             n_rounds,
             blocks.n_rows,
         )
+        schedule = boosting.schedule.with_branch_for(n_rounds, hyperparameters)
+        boosting = replace(boosting, schedule=schedule)
 
-    boosters: list[xgboost.Booster] = []
+    boosted: list[Boosted] = []
     for n_model in range(objective.n_models):
         seed = objective.params["seed"] + n_model
         seeded = replace(boosting, params={**objective.params, "seed": seed})
         stage = objective.stage_of(n_model)
-        done = seeded.run(stage, blocks, objective.label, n_rounds)
-        boosters.append(done.booster)
+        branch = objective.branch.seeded(seed)
+        done = seeded.run(stage, blocks, objective.label, n_rounds, branch=branch)
+        boosted.append(done)
         if stop.requested:
             break
 
-    n_done = boosters[0].num_boosted_rounds()
+    n_done = boosted[0].booster.num_boosted_rounds()
     if best_of_search is not None and best_of_search.num_boosted_rounds() > n_done:
-        return [best_of_search]
+        return [Boosted(best_of_search, ())]
     # A stop may have cut the last one short.
-    return [each for each in boosters if each.num_boosted_rounds() == n_done]
+    return [each for each in boosted if each.booster.num_boosted_rounds() == n_done]
 
 
 def _search(boosting: Boosting, blocks: FeatureBlocks, objective: Objective) -> Boosted:

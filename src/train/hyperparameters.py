@@ -169,6 +169,25 @@ class Hyperparameters:
             "with the rounds before, they answer rows without a timestamp"
         ),
     )
+    date_rounds: float = number(
+        default=0.22,
+        low=0,
+        high=1,
+        meaning=(
+            "rounds that are added for unknown users whose row has a timestamp, as a "
+            "share of the others; they look at the movie and at whether the scale had "
+            "half stars on that date"
+        ),
+    )
+    user_evenness: float = number(
+        default=0.25,
+        low=0,
+        high=1,
+        meaning=(
+            "in the rounds of `date_rounds`, each of a user's n training rows weighs n "
+            "to the power of minus this: 0 makes all rows alike, 1 all users"
+        ),
+    )
     n_models: int = whole_number(
         default=1,
         low=1,

@@ -4,6 +4,7 @@
   values to the left.
 - `with_gates` adds gates, so that later trees give 0 to rows of which too little is
   known.
+- `with_branch` adds the rounds of another booster.
 - `averaged` makes one booster of several seeds.
 - `compact` rounds the numbers, so that they pack well.
 
@@ -57,7 +58,8 @@ class GrowingBooster:
 
         Args:
             names: of all features.
-            start: a booster of all features, as XGBoost's UBJSON; empty for none.
+            start: a booster of all features, as XGBoost's UBJSON; empty for none. It
+                may have no rounds, and only say from where they begin.
         """
         self.names = names
         self._model: _Model = {}
@@ -72,6 +74,11 @@ class GrowingBooster:
         if not self._trees:
             return 0
         return len(self._trees) // _trees_a_round(self._model)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to go on from, be it only where trees begin."""
+        return bool(self._model)
 
     def add(
         self, booster: xgboost.Booster, columns: NDArray[np.int64], cuts: Cuts
@@ -130,6 +137,25 @@ def with_gates(booster: xgboost.Booster, schedule: Schedule) -> xgboost.Booster:
     return _booster(model)
 
 
+def without_rounds(booster: bytes) -> bytes:
+    """A booster that begins where this one does, as XGBoost's UBJSON."""
+    model = loads(booster)
+    _put_trees(model, [])
+    return dumps(model)
+
+
+def with_branch(booster: xgboost.Booster, branch: xgboost.Booster) -> xgboost.Booster:
+    """The rounds of ``booster``, then those of ``branch``, which begins where it does.
+
+    No row may be answered by both.
+    """
+    model = _model(booster)
+    trees = [*_trees(model), *_trees(_model(branch))]
+    _number(trees)
+    _put_trees(model, trees)
+    return _booster(model)
+
+
 def compact(booster: xgboost.Booster) -> xgboost.Booster:
     """The same trees with numbers that pack well.
 
@@ -176,10 +202,14 @@ def averaged(boosters: Sequence[xgboost.Booster], n_before: int = 0) -> xgboost.
         for tree in _trees(model)[n_shared:]:
             _divide_leaves(tree, len(models))
             trees.append(tree)
-    for position, tree in enumerate(trees):
-        tree["id"] = position
+    _number(trees)
     _put_trees(whole, trees)
     return _booster(whole)
+
+
+def _number(trees: Sequence[_Tree]) -> None:
+    for position, tree in enumerate(trees):
+        tree["id"] = position
 
 
 def _divide_leaves(tree: _Tree, by: int) -> None:

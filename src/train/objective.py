@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from train.device import find_device
 from train.hyperparameters import Hyperparameters
-from train.quantised_matrix import Label
+from train.quantised_matrix import Label, Weight
+from train.rounds import Branch
 
 SEARCH_STAGE = "search"
 
@@ -40,6 +41,16 @@ _REGRESSION_PARAMS = {
 }
 
 
+# Few columns tell anything of unknown users, and less holds for them than for the users
+# in training. So these trees are shallow, and every one of them may ask for the date.
+_BRANCH_PARAMS = {
+    "max_depth": 3,
+    "min_child_weight": 50.0,
+    "colsample_bytree": 1.0,
+    "colsample_bynode": 0.5,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Objective:
     """One booster's task.
@@ -48,6 +59,7 @@ class Objective:
         stage: the name of its rounds in checkpoints.
         params: XGBoost's parameters, with the seed.
         label: int64 or float32 (n_rows,), what is to be predicted of each row.
+        branch: how the rounds for unknown users with a timestamp are boosted.
         n_rounds: rounds to add.
         n_models: boosters of different seeds, whose margins are averaged.
         early_stopping_rounds: rounds without a lower loss that end the search for the
@@ -59,6 +71,7 @@ class Objective:
     stage: str
     params: Mapping[str, Any]
     label: Label
+    branch: Branch
     n_rounds: int
     n_models: int = 1
     early_stopping_rounds: int = 0
@@ -78,7 +91,10 @@ class Objective:
 
 
 def class_objective(
-    hyperparameters: Hyperparameters, class_index: NDArray[np.int64], n_classes: int
+    hyperparameters: Hyperparameters,
+    class_index: NDArray[np.int64],
+    n_classes: int,
+    weight: Weight | None = None,
 ) -> Objective:
     """The distribution over the rating classes.
 
@@ -86,6 +102,7 @@ def class_objective(
         hyperparameters: of the job.
         class_index: int64 (n_rows,), 0 to n_classes - 1.
         n_classes: the number of classes, whether or not the rows have them all.
+        weight: float32 (n_rows,), of the rows in the branch; None if they are alike.
     """
     params = {
         **hyperparameters.booster_params(),
@@ -98,6 +115,7 @@ def class_objective(
         stage="final",
         params=params,
         label=class_index,
+        branch=_branch(params, weight),
         n_rounds=hyperparameters.num_round,
         n_models=hyperparameters.n_models,
         early_stopping_rounds=hyperparameters.early_stopping_rounds,
@@ -105,7 +123,9 @@ def class_objective(
 
 
 def regression_objective(
-    hyperparameters: Hyperparameters, rating: NDArray[np.float32]
+    hyperparameters: Hyperparameters,
+    rating: NDArray[np.float32],
+    weight: Weight | None = None,
 ) -> Objective:
     """The stars, by least squares.
 
@@ -115,6 +135,7 @@ def regression_objective(
     Args:
         hyperparameters: of the job.
         rating: float32 (n_rows,), stars.
+        weight: float32 (n_rows,), of the rows in the branch; None if they are alike.
     """
     params = {
         **hyperparameters.booster_params(),
@@ -125,9 +146,15 @@ def regression_objective(
         stage="regression",
         params=params,
         label=rating,
+        branch=_branch(params, weight),
         n_rounds=hyperparameters.regression_rounds,
         needs_all_rounds=True,
     )
+
+
+def _branch(params: Mapping[str, Any], weight: Weight | None) -> Branch:
+    """The rounds for unknown users with a timestamp."""
+    return Branch({**params, **_BRANCH_PARAMS}, weight)
 
 
 def _environment(hyperparameters: Hyperparameters) -> dict[str, Any]:

@@ -58,6 +58,7 @@ from train.stages import Stages
 from train.stop import StopSignal
 from train.warm import EarlierModel, read_model
 from train.watch import USUAL_PATIENCE, Patience
+from train.weighting import user_weights
 
 logger = logging.getLogger(__name__)
 
@@ -254,6 +255,9 @@ def _fit(
             _FitProgress(len(hyperparameters.features)),
         )
     logger.info("%d features a row", len(spec.names))
+    earlier = data.earlier
+    if earlier is not None:
+        earlier.check_features(spec)
 
     context = TrainingContext(
         hyperparameters,
@@ -266,7 +270,6 @@ def _fit(
     )
     queries = hide(rows.queries(), hyperparameters.hidden_share, hyperparameters.seed)
     blocks = FeatureBlocks.fitted(spec, rows, queries, context)
-    earlier = data.earlier
     with stages.stage("boosting"):
         boosters = fit_boosters(
             blocks,
@@ -275,6 +278,7 @@ def _fit(
             context,
             earlier_classes=earlier.booster if earlier else b"",
             earlier_regression=earlier.regression if earlier else b"",
+            weight=user_weights(rows.user_id, hyperparameters.user_evenness),
         )
     _check_that_all_have_the_same(cluster, boosters)
     return spec, boosters
@@ -353,6 +357,7 @@ def _rounds(boosters: Boosters, stop: StopSignal) -> Rounds:
     regression = boosters.regression
     return Rounds(
         num_round=boosters.classes.num_boosted_rounds(),
+        date_rounds=boosters.date_rounds,
         regression_rounds=0 if regression is None else regression.num_boosted_rounds(),
         stopped=stop.requested,
         validation_losses=list(boosters.search_losses),

@@ -17,10 +17,15 @@ from train.bins import BinnedBlocks, Cuts
 
 Label = NDArray[np.int64] | NDArray[np.float32]
 Columns = NDArray[np.int64]
+Weight = NDArray[np.float32]
 
 
 def quantised_matrix(
-    blocks: BinnedBlocks, columns: Columns, label: Label, max_bin: int
+    blocks: BinnedBlocks,
+    columns: Columns,
+    label: Label,
+    max_bin: int,
+    weight: Weight | None = None,
 ) -> xgboost.QuantileDMatrix:
     """The matrix of some rows, in the order of their blocks.
 
@@ -29,10 +34,11 @@ def quantised_matrix(
         columns: int64 (n_columns,), which features, as positions among all.
         label: int64 or float32 (n_rows,), the class index or the stars of all rows.
         max_bin: bins a feature, as the cuts were found with.
+        weight: float32 (n_rows,), of all rows; None if they are alike.
     """
     every_bin = _every_bin(blocks.cuts, columns)
     reference = xgboost.QuantileDMatrix(every_bin, max_bin=max_bin)
-    source = _BlockIterator(blocks, columns, label)
+    source = _BlockIterator(blocks, columns, label, weight)
     return xgboost.QuantileDMatrix(source, max_bin=max_bin, ref=reference)
 
 
@@ -48,11 +54,18 @@ def _every_bin(cuts: Cuts, columns: Columns) -> NDArray[np.float32]:
 class _BlockIterator(xgboost.DataIter):
     """Hands the blocks to XGBoost, as often as it asks for them."""
 
-    def __init__(self, blocks: BinnedBlocks, columns: Columns, label: Label) -> None:
+    def __init__(
+        self,
+        blocks: BinnedBlocks,
+        columns: Columns,
+        label: Label,
+        weight: Weight | None,
+    ) -> None:
         super().__init__(release_data=True)
         self._blocks = blocks
         self._columns = columns
         self._label = label
+        self._weight = weight
         self._n_given = 0
 
     def reset(self) -> None:
@@ -71,6 +84,7 @@ class _BlockIterator(xgboost.DataIter):
         input_data(
             data=bins[self._columns].T,
             label=self._label[rows],
+            weight=None if self._weight is None else self._weight[rows],
             feature_names=names,
         )
         return True

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from train.blocks import FeatureBlocks
 from train.checkpoint import Stage
 from train.context import TrainingContext
-from train.model_surgery import GrowingBooster
-from train.quantised_matrix import Label
+from train.model_surgery import GrowingBooster, without_rounds
+from train.quantised_matrix import Label, Weight
 from train.schedule import Schedule
 from train.views import View, Views
 
@@ -38,6 +38,27 @@ _TREE_METHOD = "hist"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Branch:
+    """How the rounds of the schedule's branch are boosted.
+
+    Attributes:
+        params: XGBoost's, with the seed.
+        weight: float32 (n_rows,), of all rows; None if they are alike.
+    """
+
+    params: Mapping[str, Any]
+    weight: Weight | None = None
+
+    def stage_of(self, stage: str) -> str:
+        """The name of its rounds beside those of a stage."""
+        return f"{stage}-date"
+
+    def seeded(self, seed: int) -> Branch:
+        """The same with another seed."""
+        return replace(self, params={**self.params, "seed": seed})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Boosted:
     """What a stage of boosting gave.
 
@@ -45,10 +66,13 @@ class Boosted:
         booster: all its rounds.
         losses: the loss on the rows held out after each new round; empty without such
             rows.
+        branch: all rounds of the branch, apart from the others; None if there is no
+            branch, or if a stop came before it had them all.
     """
 
     booster: xgboost.Booster
     losses: tuple[float, ...]
+    branch: xgboost.Booster | None = None
 
     @property
     def best(self) -> xgboost.Booster:
@@ -82,8 +106,9 @@ class Boosting:
         n_rounds: int,
         held_out: FeatureBlocks | None = None,
         patience: int = 0,
+        branch: Branch | None = None,
     ) -> Boosted:
-        """Boost one stage, from where its checkpoint ends.
+        """Boost one stage, from where its checkpoint ends, and then its branch.
 
         The stage ends when there are ``n_rounds`` rounds, when a stop was asked for, or
         when ``patience`` rounds brought no lower loss.
@@ -96,21 +121,43 @@ class Boosting:
             held_out: the features of rows whose loss is measured after each round.
             patience: rounds without a lower loss that end the stage, once rounds look
                 at all features.
+            branch: how the schedule's branch is boosted, if it is.
         """
+        parts = (blocks,) if held_out is None else (blocks, held_out)
+        views = self._views(parts, label)
+        growing, losses = self._grown(stage, views, n_rounds, patience)
+        boosted = Boosted(growing.booster(), tuple(losses))
+        if branch is None or not self.schedule.n_of_branch or self._is_stopped():
+            return boosted
+
+        logger.info("rounds for unknown users, who have no more than a date")
+        schedule = self.schedule.branch
+        start = without_rounds(growing.ubjson())
+        of_branch = Boosting(branch.params, self.context, schedule, start)
+        share = branch.params["colsample_bytree"]
+        own_views = views.branched(schedule, share, branch.weight)
+        stage = branch.stage_of(stage)
+        n_rounds = schedule.n_of_branch
+        growing, _ = of_branch._grown(stage, own_views, n_rounds)
+        if growing.n_rounds < n_rounds:
+            return boosted
+        return replace(boosted, branch=growing.booster())
+
+    def _grown(
+        self, stage: str, views: Views, n_rounds: int, patience: int = 0
+    ) -> tuple[GrowingBooster, list[float]]:
+        """The rounds of one stage and their losses; see `run`."""
+        names = views.blocks[0].names
         reached = self.context.checkpoints.stages.get(stage)
-        growing = GrowingBooster(
-            blocks.names, reached.booster if reached else self.earlier
-        )
+        growing = GrowingBooster(names, reached.booster if reached else self.earlier)
         losses = list(reached.losses) if reached else []
 
         if not self._is_complete(growing.n_rounds, n_rounds, losses, patience):
-            parts = (blocks,) if held_out is None else (blocks, held_out)
-            views = self._views(parts, label)
             is_complete = self._grow(stage, growing, losses, views, n_rounds, patience)
             # Saving takes memory too, so let go of the matrices.
-            del views
+            views.let_go()
             self._save(stage, growing, losses, is_complete)
-        return Boosted(growing.booster(), tuple(losses))
+        return growing, losses
 
     def _grow(
         self,
@@ -128,7 +175,7 @@ class Boosting:
         """
         margins: list[Margins] = []
         # The very first round begins where XGBoost begins.
-        if growing.n_rounds:
+        if growing.has_begun:
             so_far = growing.booster()
             margins = [_margins(so_far, part) for part in views.blocks]
 

@@ -12,7 +12,8 @@ All views are filled from the same bins, which are made once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 import xgboost
@@ -21,7 +22,7 @@ from movielens.features import Part
 from train.bins import BinnedBlocks, Cuts
 from train.blocks import FeatureBlocks
 from train.cluster import ALONE, Cluster
-from train.quantised_matrix import Columns, Label, quantised_matrix
+from train.quantised_matrix import Columns, Label, Weight, quantised_matrix
 from train.schedule import Schedule
 
 # The quantiles of this many rows are those of all rows but for noise, and they take
@@ -60,6 +61,8 @@ class Views:
         seed: of the dealing and of the turns.
         cluster: the hosts, each with training rows of its own.
         quantile_rows: about how many rows the bins are found on.
+        weight: float32 (n_rows,), of all rows; None if they are alike. Losses on rows
+            held out have no weights.
     """
 
     blocks: tuple[FeatureBlocks, ...]
@@ -70,6 +73,7 @@ class Views:
     seed: int
     cluster: Cluster = ALONE
     quantile_rows: int = QUANTILE_ROWS
+    weight: Weight | None = None
     _part: Part | None = field(default=None, init=False)
     _views: list[View] = field(default_factory=list, init=False)
     _binned: tuple[BinnedBlocks, ...] = field(default=(), init=False)
@@ -88,6 +92,17 @@ class Views:
         order = rng.permutation(n_views)
         return self._views[int(order[place])]
 
+    def branched(self, schedule: Schedule, share: float, weight: Weight | None) -> Self:
+        """Views of the same bins by another schedule."""
+        branched = replace(self, schedule=schedule, share=share, weight=weight)
+        branched._binned = self._binned
+        return branched
+
+    def let_go(self) -> None:
+        """Free the memory of the matrices; they are made again if they are needed."""
+        self._views = []
+        self._part = None
+
     def _dealt(self, part: Part) -> Iterator[View]:
         """Views of the share's size; each allowed feature is in one."""
         allowed = self.schedule.columns(part)
@@ -103,9 +118,10 @@ class Views:
 
     def _view(self, columns: Columns) -> View:
         binned = self._in_bins()
+        weights = self.weight, *(None for _ in binned[1:])
         matrices = [
-            quantised_matrix(blocks, columns, self.label, self.max_bin)
-            for blocks in binned
+            quantised_matrix(blocks, columns, self.label, self.max_bin, weight)
+            for blocks, weight in zip(binned, weights, strict=True)
         ]
         return View(columns, tuple(matrices), binned[0].cuts)
 

@@ -77,6 +77,20 @@ class EarlierModel:
         )
         return Split(train, split.test)
 
+    def check_features(self, spec: FeatureSpec) -> None:
+        """Check that this job's features are those that the model's trees look at.
+
+        Raises:
+            JobError: if they aren't. Some are there only if the ratings have
+                timestamps, and a model that keeps no ratings doesn't bring any.
+        """
+        if spec.names != self.spec.names:
+            raise JobError(
+                f"this job makes {len(spec.names)} features, the model has "
+                f"{len(self.spec.names)}: send ratings with timestamps if the model's "
+                "had them, and without if they hadn't"
+            )
+
 
 def read_model(channel: Channel, hyperparameters: Hyperparameters) -> EarlierModel:
     """Read the model of a channel.

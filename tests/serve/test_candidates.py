@@ -72,11 +72,18 @@ def test_a_genre_of_no_movie_is_refused_with_those_that_there_are(
 
 def test_resumed_trees_predict_the_same_bits(served: ServedModel) -> None:
     chosen = np.array([7, 2, 2, 0])
-    resumed = served.candidates.resume(served.model, chosen)
-    assert isinstance(resumed.booster, ResumedForest)
     movie_id = served.model.movies.movie_id[chosen].astype(np.int64)
     for user_id in (int(served.model.spec.users.ids[0]), -1):
         for timestamp in (np.nan, 1.4e9):
+            knows_date_alone = user_id == -1 and timestamp == timestamp
+            resumed = served.candidates.resume(
+                served.model, chosen, knows_date_alone=knows_date_alone
+            )
+            if knows_date_alone:
+                assert resumed is served.model
+            else:
+                assert isinstance(resumed.booster, ResumedForest)
+                assert resumed.booster.first > 0
             queries = RatingQueries(
                 np.full(4, user_id), movie_id, np.full(4, timestamp)
             )
@@ -87,7 +94,7 @@ def test_resumed_trees_predict_the_same_bits(served: ServedModel) -> None:
 
 
 def test_trees_of_xgboost_are_not_resumed(model: Model) -> None:
-    resumed = Candidates.of(model).resume(model, np.array([0]))
+    resumed = Candidates.of(model).resume(model, np.array([0]), knows_date_alone=False)
     assert isinstance(resumed.booster, xgboost.Booster)
     assert resumed.booster is model.booster
 

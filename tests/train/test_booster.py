@@ -12,11 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xgboost
 from numpy.typing import NDArray
 
 from movielens import artifact
+from movielens.channel import Channel
+from movielens.evaluation import Figures
 from movielens.features import FeatureSpec
+from movielens.model import Model
 from movielens.queries import RatingQueries
+from movielens.ratings import RatingScale
+from movielens.readers import read_dataset
 from movielens.tables import RatingTable
 from tests.train.conftest import (
     ASKED_BEFORE_BOOSTING,
@@ -25,14 +31,17 @@ from tests.train.conftest import (
     model_files,
 )
 from train.blocks import FeatureBlocks
-from train.booster import IncompleteError, fit_booster, fit_boosters
+from train.booster import Boosters, IncompleteError, fit_booster, fit_boosters
 from train.context import TrainingContext
+from train.evaluation import evaluate
 from train.hyperparameters import Hyperparameters
 from train.job import TrainingJob, prepare
 from train.model_surgery import LEAF_STEP
 from train.objective import class_objective, regression_objective
 from train.pipeline import train
+from train.split import split_ratings
 from train.stop import StoppedError, StopSignal
+from train.weighting import user_weights
 
 MakeJob = Callable[..., Path]
 Lacking = Callable[[RatingQueries], RatingQueries]
@@ -41,13 +50,21 @@ CLASSES = Hyperparameters(
     num_round=10,
     movie_rounds=0.3,
     user_rounds=0.3,
+    date_rounds=0.5,
     max_depth=3,
     min_child_weight=1,
     nthread=1,
     seed=5,
 )
+# With those for unknown users.
+N_ROUNDS = 15
 REGRESSION = Hyperparameters(
-    regression_rounds=40, movie_rounds=0.25, user_rounds=0.25, nthread=1, seed=5
+    regression_rounds=40,
+    movie_rounds=0.25,
+    user_rounds=0.25,
+    date_rounds=0.25,
+    nthread=1,
+    seed=5,
 )
 
 
@@ -68,28 +85,37 @@ def without_user(queries: RatingQueries) -> RatingQueries:
 # Which trees answer what
 
 
+def without_both(queries: RatingQueries) -> RatingQueries:
+    return without_time(without_user(queries))
+
+
 @pytest.mark.parametrize(
-    ("lacking", "n_rounds"), [(without_user, 3), (without_time, 6)]
+    ("lacking", "rounds"),
+    [
+        (without_both, (0, 3)),
+        (without_time, (0, 6)),
+        (whole, (0, 10)),
+        # The branch, which begins anew.
+        (without_user, (10, 15)),
+    ],
 )
 def test_rows_are_answered_by_the_rounds_that_need_no_more_than_is_known(
     spec: FeatureSpec,
     ratings: RatingTable,
     fitted_blocks: FeatureBlocks,
     lacking: Lacking,
-    n_rounds: int,
+    rounds: tuple[int, int],
 ) -> None:
     context = TrainingContext(CLASSES)
     booster = fit_boosters(fitted_blocks, ratings.rating, spec.scale, context).classes
 
     features = spec.transform(lacking(ratings.queries())).values
-    of_these_rounds = booster.inplace_predict(features, iteration_range=(0, n_rounds))
+    of_these_rounds = booster.inplace_predict(features, iteration_range=rounds)
     np.testing.assert_array_equal(booster.inplace_predict(features), of_these_rounds)
-    assert np.ptp(of_these_rounds, axis=0).max() > 0
 
-    everything_known = spec.transform(ratings.queries()).values
+    fewer = (rounds[0], rounds[1] - 1)
     assert not np.array_equal(
-        booster.inplace_predict(everything_known),
-        booster.inplace_predict(everything_known, iteration_range=(0, n_rounds)),
+        of_these_rounds, booster.inplace_predict(features, iteration_range=fewer)
     )
 
 
@@ -106,7 +132,7 @@ def test_models_of_several_seeds_are_averaged(
         context = TrainingContext(replace(CLASSES, n_models=n_models, seed=seed))
         boosters = fit_boosters(fitted_blocks, ratings.rating, spec.scale, context)
         n_rounds = boosters.classes.num_boosted_rounds()
-        assert n_rounds == n_models * CLASSES.num_round
+        assert n_rounds == n_models * N_ROUNDS
         found: NDArray[np.float32] = boosters.classes.inplace_predict(
             features, predict_type="margin"
         )
@@ -114,8 +140,57 @@ def test_models_of_several_seeds_are_averaged(
 
     apart = [margins(1, seed) for seed in (5, 6, 7)]
     # Leaves are rounded once, and once more after they are divided.
-    rounding = 2 * CLASSES.num_round * LEAF_STEP
+    rounding = 2 * N_ROUNDS * LEAF_STEP
     np.testing.assert_allclose(margins(3, 5), np.mean(apart, axis=0), atol=rounding)
+
+
+# The branch for unknown users with a timestamp
+
+
+def test_a_stop_within_the_branch_leaves_it_out_and_a_resumed_one_is_the_same(
+    spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
+) -> None:
+    def fitted(context: TrainingContext) -> Boosters:
+        return fit_boosters(fitted_blocks, ratings.rating, spec.scale, context)
+
+    never_stopped = fitted(TrainingContext(CLASSES))
+    assert never_stopped.date_rounds == 5
+
+    # It is asked once after each round, and once before the branch.
+    stopping = TrainingContext(CLASSES, StopAfter(13))
+    stopped = fitted(stopping)
+    assert stopped.date_rounds == 0
+    assert stopped.classes.num_boosted_rounds() == CLASSES.num_round
+    assert stopping.checkpoints.stages["final-date"].n_rounds == 3
+    features = spec.transform(without_user(ratings.queries())).values
+    np.testing.assert_array_equal(
+        stopped.classes.inplace_predict(features),
+        never_stopped.classes.inplace_predict(
+            spec.transform(without_both(ratings.queries())).values
+        ),
+    )
+
+    resumed = fitted(TrainingContext(CLASSES, checkpoints=stopping.checkpoints))
+    assert resumed.classes.save_raw() == never_stopped.classes.save_raw()
+
+
+def test_the_branch_changes_nothing_for_other_rows(
+    spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
+) -> None:
+    def booster(date_rounds: float) -> xgboost.Booster:
+        context = TrainingContext(replace(CLASSES, date_rounds=date_rounds))
+        weight = user_weights(ratings.user_id, CLASSES.user_evenness)
+        return fit_boosters(
+            fitted_blocks, ratings.rating, spec.scale, context, weight=weight
+        ).classes
+
+    with_branch = booster(0.5)
+    without = booster(0)
+    for lacking in (whole, without_time, without_both):
+        features = spec.transform(lacking(ratings.queries())).values
+        np.testing.assert_array_equal(
+            with_branch.inplace_predict(features), without.inplace_predict(features)
+        )
 
 
 # The regression
@@ -125,23 +200,26 @@ def test_the_regression_is_closer_the_more_is_known(
     spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
 ) -> None:
     objective = regression_objective(REGRESSION, ratings.rating)
-    booster = fit_booster(objective, fitted_blocks, TrainingContext(REGRESSION))
-    assert booster.num_boosted_rounds() == REGRESSION.regression_rounds
+    fitted = fit_booster(objective, fitted_blocks, TrainingContext(REGRESSION))
+    booster = fitted.booster
+    assert fitted.date_rounds == 10
+    assert booster.num_boosted_rounds() == REGRESSION.regression_rounds + 10
 
-    def error(queries: RatingQueries, n_rounds: int) -> float:
+    def error(queries: RatingQueries, first: int, end: int) -> float:
         """The error of these rounds, which shall be all that answer."""
         features = spec.transform(queries).values
         estimate = booster.inplace_predict(features)
-        of_these = booster.inplace_predict(features, iteration_range=(0, n_rounds))
+        of_these = booster.inplace_predict(features, iteration_range=(first, end))
         np.testing.assert_array_equal(estimate, of_these)
         return float(np.sqrt(np.mean((estimate - ratings.rating) ** 2)))
 
     queries = ratings.queries()
-    of_movie = error(without_user(without_time(queries)), 10)
-    assert error(without_user(queries), 10) == of_movie
-    of_user = error(without_time(queries), 20)
-    of_all = error(queries, 40)
-    assert float(ratings.rating.std()) > of_movie > of_user > of_all
+    nothing = float(ratings.rating.std())
+    of_movie = error(without_both(queries), 0, 10)
+    of_user = error(without_time(queries), 0, 20)
+    of_all = error(queries, 0, 40)
+    assert nothing > of_movie > of_user > of_all
+    assert nothing > error(without_user(queries), 40, 50)
 
 
 def test_there_is_no_regression_unless_it_is_asked_for(
@@ -226,6 +304,7 @@ def test_a_stopped_regression_is_left_out_and_resumed(
     shutil.copytree(base_dir, never_stopped)
     assert run(never_stopped) == {
         "num_round": 4,
+        "date_rounds": 0,
         "regression_rounds": 9,
         "stopped": False,
         "validation_losses": [],
@@ -237,6 +316,7 @@ def test_a_stopped_regression_is_left_out_and_resumed(
     for times in (among_its_rounds, among_later_rounds, among_the_features):
         assert run(base_dir, StopAfter(times)) == {
             "num_round": 4,
+            "date_rounds": 0,
             "regression_rounds": 0,
             "stopped": True,
             "validation_losses": [],
@@ -268,3 +348,70 @@ def test_a_regression_changes_the_expected_rating_and_nothing_else(
     assert rows[0][4] == "expected_rating"
     assert [row[:4] for row in rows] == [row[:4] for row in rows_without]
     assert [row[4] for row in rows[1:]] != [row[4] for row in rows_without[1:]]
+
+
+# Unknown users, on real data
+
+
+@pytest.fixture(scope="module")
+def later_users(data_dir: Path) -> tuple[Model, RatingTable]:
+    """A small model of most ratings, and later ratings of users that it doesn't know.
+
+    The last fifth by time is in neither of them.
+    """
+    data = read_dataset([Channel("training", data_dir)])
+    earlier = split_ratings(data.ratings, "temporal", 0.2, seed=0).train
+    split = split_ratings(earlier, "temporal", 0.2, seed=0)
+    hyperparameters = Hyperparameters(
+        num_round=30,
+        eta=0.15,
+        movie_rounds=0.8,
+        user_rounds=0.2,
+        date_rounds=1.0,
+        nthread=1,
+    )
+    scale = RatingScale.of(data.ratings.rating)
+    groups = ("statistics", "histograms", "era")
+    spec = FeatureSpec.fit(split.train, data.movies, groups, scale)
+    blocks = FeatureBlocks.of(spec.transform_fitted(split.train))
+    boosters = fit_boosters(
+        blocks,
+        split.train.rating,
+        scale,
+        TrainingContext(hyperparameters),
+        weight=user_weights(split.train.user_id, hyperparameters.user_evenness),
+    )
+    is_unknown = ~np.isin(split.test.user_id, split.train.user_id)
+    test = split.test.take(np.flatnonzero(is_unknown))
+    return Model(spec, boosters.classes), test
+
+
+def test_a_timestamp_helps_with_users_whom_training_never_saw(
+    later_users: tuple[Model, RatingTable],
+) -> None:
+    model, test = later_users
+    true_class = model.spec.scale.to_class(test.rating)
+
+    def figures(queries: RatingQueries) -> Figures:
+        return evaluate(model.predict(queries), true_class)
+
+    dated = figures(test.queries())
+    undated = figures(without_time(test.queries()))
+    assert dated.log_loss < undated.log_loss - 0.03
+    assert dated.rmse < undated.rmse
+
+
+def test_unknown_users_are_answered_better_than_by_biases(
+    later_users: tuple[Model, RatingTable],
+) -> None:
+    model, test = later_users
+    scale = model.spec.scale
+    bias = model.spec.bias
+    movie = model.spec.movie_index.index(test.queries().movie_id)
+    by_biases = bias.mean + bias.movie[movie]
+    nearest = np.clip(np.round(2 * by_biases), 1, 10) / 2
+
+    predicted = model.predict(test.queries())
+    figures = evaluate(predicted, scale.to_class(test.rating))
+    assert figures.accuracy > np.mean(nearest == test.rating)
+    assert figures.rmse < np.sqrt(np.mean((by_biases - test.rating) ** 2))

@@ -43,7 +43,7 @@ SAMPLED = {
     "early_stopping_rounds": "10",
     "checkpoint_rounds": "3",
     "nthread": "1",
-    "features": "statistics,clock",
+    "features": "statistics,clock,era",
 }
 AFTER_FOUR_ROUNDS = ASKED_BEFORE_BOOSTING + 4
 

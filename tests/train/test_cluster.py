@@ -31,7 +31,7 @@ QUICK = {
     "subsample": "0.6",
     "colsample_bytree": "0.5",
     "checkpoint_rounds": "3",
-    "features": "statistics,factors,recency",
+    "features": "statistics,factors,era,recency",
     "split": "random",
 }
 # Which files of the sharded job each of three hosts has.

@@ -126,7 +126,9 @@ def test_the_evaluation_counts_rows_and_rounds(make_job: MakeJob) -> None:
     assert counts["n_train"] + counts["n_test"] == counts["n_ratings"]
     assert n_test + n_train == counts["n_ratings"]
     assert evaluation["hyperparameters"]["num_round"] == 8
-    assert evaluation["booster"]["num_round"] == 8
+    # Two more are for unknown users.
+    assert evaluation["booster"]["num_round"] == 8 + 2
+    assert evaluation["booster"]["date_rounds"] == 2
 
 
 def test_the_evaluation_is_written_to_the_output_and_to_the_model(
@@ -190,7 +192,9 @@ def test_the_artifact_predicts_what_was_evaluated(
 ) -> None:
     base_dir = make_job({**QUICK, "regression_rounds": str(regression_rounds)})
     evaluation = run(base_dir)
-    assert evaluation["booster"]["regression_rounds"] == regression_rounds
+    n_of_branch = round(0.22 * regression_rounds)
+    rounds = evaluation["booster"]["regression_rounds"]
+    assert rounds == regression_rounds + n_of_branch
     rows = predictions(base_dir)
     assert len(rows) == evaluation["test"]["n_rows"]
 
@@ -442,8 +446,10 @@ def test_early_stopping_trains_fewer_rounds_and_says_so(
     searched = {"num_round": "300", "eta": "0.9", "early_stopping_rounds": "3"}
     with caplog.at_level("INFO"):
         evaluation = run(make_job({**QUICK, **searched}))
-    n_rounds = evaluation["booster"]["num_round"]
+    rounds = evaluation["booster"]
+    n_rounds = rounds["num_round"] - rounds["date_rounds"]
     assert 1 <= n_rounds < 300
+    assert rounds["date_rounds"] == round(0.22 * n_rounds)
     assert f"early stopping chose {n_rounds} rounds" in caplog.text
     assert "metric validation:mlogloss=" in caplog.text
 

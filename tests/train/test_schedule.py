@@ -16,14 +16,18 @@ from train.schedule import Schedule
 COLUMNS = (
     Column("knows_user", Part.USER),
     Column("knows_time", Part.USER),
+    Column("knows_date_alone", Part.USER),
+    Column("knows_not_date_alone", Part.USER),
     Column("year", Part.MOVIE),
     Column("bias", Part.USER),
     Column("hour", Part.MOMENT),
     Column("weekday", Part.MOMENT),
+    Column("era_half_stars", Part.DATE),
 )
+NO_DATES = COLUMNS[:-1]
 # Two rounds of the movie, one of the user, then those of the moment.
 SCHEDULE = Schedule(COLUMNS, n_before=0, first_of_user=2, first_of_moment=3)
-HYPERPARAMETERS = Hyperparameters(movie_rounds=0.2, user_rounds=0.3)
+HYPERPARAMETERS = Hyperparameters(movie_rounds=0.2, user_rounds=0.3, date_rounds=0.4)
 
 
 def values(
@@ -55,11 +59,14 @@ def test_no_feature_depends_on_more_than_its_part_says(
     everything = values(spec, queries)
     of_movie = values(spec, queries, user=False, time=False)
     without_time = values(spec, queries, time=False)
+    without_user = values(spec, queries, user=False)
     for name, part in spec.columns:
         if part is Part.MOVIE:
             assert of_movie[name] == everything[name], name
-        if part is not Part.MOMENT and not name.startswith("knows_"):
+        if part is Part.USER and not name.startswith("knows_"):
             assert without_time[name] == everything[name], name
+        if part is Part.DATE:
+            assert without_user[name] == everything[name], name
 
 
 def test_every_feature_of_the_moment_depends_on_it(
@@ -94,12 +101,36 @@ def test_rounds_have_the_gate_of_what_they_look_at() -> None:
     assert gates == [None, None, knows_user, knows_time]
 
 
+def test_a_branch_answers_unknown_users_with_a_date_and_no_other_round_does() -> None:
+    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10)
+    assert schedule.n_of_branch == 4
+    knows_date_alone = 2
+    knows_not_date_alone = 3
+    branch = schedule.branch
+    assert {branch.gate(n_round) for n_round in range(4)} == {knows_date_alone}
+    assert {branch.part(n_round) for n_round in range(4)} == {Part.DATE}
+    assert schedule.gate(0) == knows_not_date_alone
+    assert schedule.without_branch.gate(0) is None
+
+
+def test_without_features_of_the_date_there_is_no_branch() -> None:
+    schedule = Schedule.of(NO_DATES, HYPERPARAMETERS, n_rounds=10)
+    assert schedule.n_of_branch == 0
+    assert schedule.gate(0) is None
+
+
+def test_after_an_earlier_model_there_is_no_branch() -> None:
+    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10, n_before=4)
+    assert schedule.n_of_branch == 0
+
+
 @pytest.mark.parametrize(
     ("part", "names"),
     [
         (Part.MOVIE, ["year"]),
         (Part.USER, ["year", "bias"]),
         (Part.MOMENT, ["year", "bias", "hour", "weekday"]),
+        (Part.DATE, ["year", "era_half_stars"]),
     ],
 )
 def test_a_part_has_its_own_features_and_those_of_the_parts_before(

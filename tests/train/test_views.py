@@ -23,6 +23,7 @@ COLUMNS = (
     Column("hour", Part.MOMENT),
     Column("weekday", Part.MOMENT),
     Column("latest_gap_1", Part.MOMENT),
+    Column("era_half_stars", Part.DATE),
 )
 N_FEATURES = len(COLUMNS)
 N_ROUNDS = 60
@@ -57,11 +58,34 @@ def views(
     )
 
 
+def test_a_branch_has_views_of_its_own_columns_in_the_same_bins(
+    blocks: FeatureBlocks,
+) -> None:
+    dealt = views(blocks, 0.4)
+    cuts = dealt.of(0).cuts
+    branch = SCHEDULE.branch
+    view = dealt.branched(branch, 1.0, weight=None).of(0)
+    assert view.cuts is cuts
+    assert view.columns.tolist() == branch.columns(Part.DATE).tolist()
+
+
+def test_rows_to_train_on_have_weights_and_rows_held_out_have_none(
+    blocks: FeatureBlocks,
+) -> None:
+    trained = np.arange(20)
+    parts = blocks.among(trained), blocks.among(np.arange(20, N_ROWS))
+    weight = np.arange(N_ROWS, dtype=np.float32)
+    dealt = Views(parts, LABEL, SCHEDULE, share=1.0, max_bin=16, seed=1, weight=weight)
+    of_trained, of_held_out = dealt.of(ROUND_OF_MOMENT).matrices
+    assert of_trained.get_weight().tolist() == trained.tolist()
+    assert not len(of_held_out.get_weight())
+
+
 def columns_of(views: Views, n_round: int) -> list[int]:
     return [int(column) for column in views.of(n_round).columns]
 
 
-@pytest.mark.parametrize("part", Part)
+@pytest.mark.parametrize("part", FIRST_ROUND)
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.8, 1.0])
 def test_each_feature_of_a_part_is_in_one_hand_or_two(
     blocks: FeatureBlocks, share: float, part: Part

@@ -263,6 +263,40 @@ def test_no_place_to_unpack_the_model_is_named(
         read_model(Channel("model", tmp_path), Hyperparameters())
 
 
+def test_rounds_for_unknown_users_stay_and_no_new_ones_come(
+    base_dir: Path, halves: tuple[Lines, Lines]
+) -> None:
+    old, new = halves
+    hyperparameters = {**QUICK, "features": "statistics,era", "date_rounds": "0.5"}
+    run_first(base_dir, old, hyperparameters)
+    first = booster_of(base_dir)
+    assert first.num_boosted_rounds() == 9
+
+    prepare_second(base_dir, new, hyperparameters)
+    rounds = run(base_dir)["booster"]
+    assert (rounds["num_round"], rounds["date_rounds"]) == (15, 0)
+    model = artifact.load(base_dir / "model")
+    unknown = RatingQueries(np.array([999]), np.array([1]), np.array([1e9]))
+    values = model.spec.values(unknown)
+    np.testing.assert_array_equal(
+        booster_of(base_dir).inplace_predict(values), first.inplace_predict(values)
+    )
+
+
+def test_ratings_without_timestamps_are_refused_if_the_trees_look_at_the_date(
+    base_dir: Path, halves: tuple[Lines, Lines]
+) -> None:
+    old, new = halves
+    hyperparameters = {**QUICK, "features": "statistics,era", "latest_kept": "0"}
+    run_first(base_dir, old, hyperparameters)
+    undated = [line.rpartition(",")[0] for line in new]
+    path = base_dir / "input" / "data" / "training" / "ratings.csv"
+    prepare_second(base_dir, new, hyperparameters)
+    path.write_text("\n".join(["userId,movieId,rating", *undated, ""]))
+    with pytest.raises(JobError, match="send ratings with timestamps if the model's"):
+        run(base_dir)
+
+
 def test_a_model_that_keeps_no_ratings_brings_its_trees_alone(
     base_dir: Path, halves: tuple[Lines, Lines], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -112,7 +112,7 @@ def parts() -> Drawing:
     movie = round(defaults.movie_rounds * rounds)
     user = round(defaults.user_rounds * rounds)
     rest = rounds - movie - user
-    drawing = Drawing(820, 262, "Parts of the rounds, and the rows that they answer")
+    drawing = Drawing(820, 342, "Parts of the rounds, and the rows that they answer")
     # A round that sees the movie alone is narrow, so the bars aren't to scale.
     widths = (150, 200, 210)
     x = 170.0
@@ -123,7 +123,7 @@ def parts() -> Drawing:
         x += width
         edges.append(x)
     drawing.words(10, 74, f"{rounds} rounds", bold=True, anchor="start")
-    rows = ("new user", "known user, no time", "known user and time")
+    rows = ("new user, no time", "known user, no time", "known user and time")
     for number, (who, edge) in enumerate(zip(rows, edges, strict=True)):
         y = 130 + number * 40
         drawing.words(10, y + 13, who, anchor="start")
@@ -132,6 +132,10 @@ def parts() -> Drawing:
     drawing.words(
         170, 26, "gates keep the other rows out of a part", colour=FAINT, anchor="start"
     )
+    branch = round(defaults.date_rounds * rounds)
+    drawing.words(10, 300, "new user with a time", anchor="start")
+    drawing.box(170, 264, 210, 60, f"{branch} rounds", "see movie and date", fill=CODE)
+    drawing.words(388, 300, "answered by these alone", colour=FAINT, anchor="start")
     return drawing
 
 

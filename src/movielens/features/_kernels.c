@@ -415,6 +415,39 @@ static const Kernel CLOCK = {
     .write = clock_write,
 };
 
+/* Era */
+
+typedef struct {
+    Table first_half;
+} Era;
+
+static void era_columns(const SharedTables *shared, const void *tables,
+                        Columns *columns) {
+    (void)shared, (void)tables;
+    add_column(columns, "knows_date_alone");
+    add_column(columns, "knows_not_date_alone");
+    add_column(columns, "era_half_stars");
+}
+
+static void era_write(const SharedTables *shared, const void *tables, const Row *row,
+                      float *out) {
+    const Era *t = tables;
+    double first_half = *float64(&t->first_half, 0);
+    int is_known = row->user < shared->user_id.length;
+    int has_time = !isnan(row->time);
+    int knows_date_alone = has_time && !is_known;
+    out[0] = knows_date_alone ? 1 : NAN;
+    out[1] = knows_date_alone ? NAN : 1;
+    out[2] = has_time ? (float)(row->time >= first_half) : NAN;
+}
+
+static const Kernel ERA = {
+    .name = "era",
+    .tables = {{"first_half", 'd', "1"}},
+    .name_columns = era_columns,
+    .write = era_write,
+};
+
 /* Ids */
 
 static void ids_columns(const SharedTables *shared, const void *tables,
@@ -505,6 +538,6 @@ const TableKind SHARED_TABLES[] = {
 };
 
 const Kernel *const KERNELS[] = {
-    &BASE,  &STATISTICS, &HISTOGRAMS, &AFFINITY, &SLOPES, &FACTORS, &NEIGHBOURS,
-    &CLOCK, &RECENCY,    &PACE,       &TASTE,    &IDS,    &BLEND,   NULL,
+    &BASE, &STATISTICS, &HISTOGRAMS, &AFFINITY, &SLOPES, &FACTORS, &NEIGHBOURS, &CLOCK,
+    &ERA,  &RECENCY,    &PACE,       &TASTE,    &IDS,    &BLEND,   NULL,
 };

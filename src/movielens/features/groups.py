@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from movielens.features.affinity import Affinity
 from movielens.features.clock import Clock
+from movielens.features.era import Era
 from movielens.features.factors import Factors
 from movielens.features.histograms import Histograms
 from movielens.features.ids import Ids
@@ -66,6 +67,7 @@ GROUPS: dict[str, type[FeatureGroup]] = {
         Factors,
         Neighbours,
         Clock,
+        Era,
         Recency,
         Pace,
         Taste,

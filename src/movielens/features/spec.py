@@ -266,6 +266,7 @@ class FeatureSpec:
         groups = [
             KernelInput(group.name, _names(group.columns()), group.tables())
             for group in self.groups
+            if group.columns()
         ]
         terms = _names(_columns_before_blends(self.groups))
         blends = [

@@ -11,7 +11,6 @@ from movielens.features.groups import (
     group_from_arrays,
     group_to_arrays,
 )
-from movielens.features.spec import KNOWS_TIME, KNOWS_USER
 from movielens.features.training_rows import TrainingRows
 from movielens.queries import RatingQueries
 from movielens.tables import MovieTable, RatingTable
@@ -21,14 +20,14 @@ def test_columns_depend_on_nothing_beyond_their_part(
     spec: FeatureSpec, ratings: RatingTable, movies: MovieTable
 ) -> None:
     movie_id = movies.movie_id.astype(np.int64)
-    gates = (KNOWS_USER, KNOWS_TIME)
 
     def values(part: Part, user_id: int, seconds: float) -> NDArray[np.float32]:
         queries = RatingQueries(
             np.full(len(movie_id), user_id), movie_id, np.full(len(movie_id), seconds)
         )
         is_of_part = [
-            column.part <= part and column.name not in gates for column in spec.columns
+            part.includes(column.part) and not column.name.startswith("knows_")
+            for column in spec.columns
         ]
         return spec.transform(queries).values[:, is_of_part]
 
@@ -39,6 +38,9 @@ def test_columns_depend_on_nothing_beyond_their_part(
             )
             np.testing.assert_array_equal(
                 values(Part.USER, user_id, seconds), values(Part.USER, user_id, np.nan)
+            )
+            np.testing.assert_array_equal(
+                values(Part.DATE, user_id, seconds), values(Part.DATE, -1, seconds)
             )
 
 
