@@ -56,6 +56,9 @@ class FeatureGroup(Protocol):
         """What the kernel makes the columns from, by name."""
 
 
+# These look at the level (level.py), which is fitted after all others, if one of these
+# is wanted. Their kernels get its tables besides their own.
+LEVEL_GROUPS: dict[str, type[FeatureGroup]] = {}
 GROUPS: dict[str, type[FeatureGroup]] = {
     group.name: group
     for group in (

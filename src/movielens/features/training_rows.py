@@ -8,7 +8,8 @@ depend on the order of their terms; features must not depend on the order of row
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +143,18 @@ class Bias:
         of_user = _shrunk_means(user, unexplained, n_users, self.user_shrinkage)
         return replace(self, user=of_user)
 
+    def leverage(
+        self, of_user: NDArray[np.float64], of_movie: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """How much of a rating is in the two biases that it is compared with.
+
+        Args:
+            of_user, of_movie: float64 (n_rows,), numbers of ratings.
+        """
+        leverage = 1 / (of_user + self.user_shrinkage)
+        leverage += 1 / (of_movie + self.movie_shrinkage)
+        return leverage
+
 
 def _shrunk_means(
     index: NDArray[np.int64], values: NDArray[np.float64], n: int, shrinkage: float
@@ -167,6 +180,8 @@ class TrainingRows:
         latest_kept: how many of each user's latest ratings features may look at one by
             one.
         workers: the threads that fit groups on these rows.
+        rest: float64 (n_rows,), what `Level` leaves of each rating, without that
+            rating; empty if no group needs it.
     """
 
     user_index: NDArray[np.int64]
@@ -181,6 +196,7 @@ class TrainingRows:
     bias: Bias
     latest_kept: int = LATEST_KEPT
     workers: Workers = ONE_THREAD
+    rest: NDArray[np.float64] = field(default_factory=partial(np.empty, 0))
 
     @classmethod
     def of(
@@ -319,4 +335,5 @@ class TrainingRows:
             rating=self.rating[chosen],
             residual=self.residual[chosen],
             timestamp=self.timestamp[chosen],
+            rest=self.rest[chosen] if len(self.rest) else self.rest,
         )
