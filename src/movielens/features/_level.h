@@ -42,12 +42,16 @@ static inline float explained_of(const Level *level, const Row *row) {
            dot(of_terms, terms, level->terms.width);
 }
 
-/* The level of the row, in stars. */
-static inline float level_of(const Level *level, const Row *row) {
+/* What the biases lead one to expect, in stars. */
+static inline float expected_of(const Level *level, const Row *row) {
     size_t rank = level->factors.width - 1;
     float base = float32(&level->user_factors, row->user)[rank];
-    float liking = *float32(&level->liking, row->movie);
-    return base + liking + explained_of(level, row);
+    return base + *float32(&level->liking, row->movie);
+}
+
+/* The level of the row, in stars. */
+static inline float level_of(const Level *level, const Row *row) {
+    return expected_of(level, row) + explained_of(level, row);
 }
 
 /* What the level leaves of one of the user's ratings. */

@@ -23,6 +23,7 @@ from movielens.features.factors import Factors
 from movielens.features.histograms import Histograms
 from movielens.features.ids import Ids
 from movielens.features.kernels import Tables
+from movielens.features.mood import Mood
 from movielens.features.neighbours import Neighbours
 from movielens.features.pace import Pace
 from movielens.features.parts import Column
@@ -58,7 +59,7 @@ class FeatureGroup(Protocol):
 
 # These look at the level (level.py), which is fitted after all others, if one of these
 # is wanted. Their kernels get its tables besides their own.
-LEVEL_GROUPS: dict[str, type[FeatureGroup]] = {}
+LEVEL_GROUPS: dict[str, type[FeatureGroup]] = {group.name: group for group in (Mood,)}
 GROUPS: dict[str, type[FeatureGroup]] = {
     group.name: group
     for group in (
@@ -72,6 +73,7 @@ GROUPS: dict[str, type[FeatureGroup]] = {
         Recency,
         Pace,
         Taste,
+        *LEVEL_GROUPS.values(),
         Ids,
     )
 }
