@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats, floats
