@@ -141,6 +141,7 @@ static void sum_ratings(const Quads *quads, size_t n_classes, float level,
             weight[ALWAYS] = nearness_of_four(apart * per_width);
             weight[RECENT] = weight[ALWAYS] * quad->by_rank;
             weight[NOW] = weight[ALWAYS] * quad->by_time;
+#pragma GCC unroll 8
             for (int way = 0; way < N_WAYS; way++) {
                 sum[way] += weight[way];
                 rest[way] += weight[way] * quad->rest;

@@ -260,6 +260,7 @@ static void sum_alike(const Quads *quads, size_t n_classes, const Asked *asked,
             const Quad *quad = quads->quads + at;
             Four weight[N_ALIKE];
             weigh(quad, asked, weight);
+#pragma GCC unroll 8
             for (int i = 0; i < N_ALIKE; i++) {
                 sum[i] += weight[i];
                 beyond[i] += weight[i] * quad->beyond;
