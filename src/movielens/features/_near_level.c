@@ -4,7 +4,6 @@
 #include "_level.h"
 
 #include <math.h>
-#include <string.h>
 
 typedef struct {
     Level level;
@@ -12,6 +11,7 @@ typedef struct {
     Table lift;
     Table grid;
     Table width;
+    Table always;
     Table recent_rank;
     Table recent_seconds;
     Table user_weight;
@@ -19,18 +19,12 @@ typedef struct {
     Table shrinkage;
 } NearLevel;
 
-/* How ratings are weighted besides by their level. */
-enum { ALWAYS, RECENT, NOW, N_WAYS };
-static const char *const NAMES[N_WAYS] = {"near_level", "near_level_recent",
-                                          "near_level_now"};
-
 /* Four ratings of a user, all of one class. If there are fewer than four, the rest of
  * the quad weighs nothing, since its level is infinite. */
 typedef struct {
     Four level;
     Four rest;
-    Four by_rank; /* how near the rating is to the row, 0 unless it is earlier */
-    Four by_time;
+    Four weight; /* by how recent the rating is */
 } Quad;
 
 typedef struct {
@@ -47,20 +41,29 @@ static size_t near_level_scratch(const SharedTables *shared, size_t most_rated) 
 static void near_level_columns(const SharedTables *shared, const void *tables,
                                Columns *columns) {
     (void)tables;
-    for (int way = 0; way < N_WAYS; way++) {
-        add_column(columns, "%s_rest", NAMES[way]);
-        add_column(columns, "%s_weight", NAMES[way]);
-        for (size_t k = 0; k < shared->class_values.length; k++) {
-            add_column(columns, "%s_share_%zu", NAMES[way], k + 1);
-        }
+    add_column(columns, "near_level_rest");
+    add_column(columns, "near_level_weight");
+    for (size_t k = 0; k < shared->class_values.length; k++) {
+        add_column(columns, "near_level_share_%zu", k + 1);
     }
+}
+
+/* The weight of one of the user's ratings by how recent it is. */
+static float recency_of(const SharedTables *shared, const NearLevel *t, const Row *row,
+                        size_t place) {
+    float always = number(&t->always);
+    if (place < row->earliest || place >= row->end) {
+        return always;
+    }
+    float rank = (float)(row->end - 1 - place);
+    float seconds = seconds_since(shared, row, place);
+    float by_rank = nearness(rank / number(&t->recent_rank));
+    return always + by_rank + nearness(seconds / number(&t->recent_seconds));
 }
 
 static void fill_quads(const SharedTables *shared, const NearLevel *t, const Row *row,
                        Quads *quads) {
     size_t n_classes = shared->class_values.length;
-    float recent_rank = number(&t->recent_rank);
-    float recent_seconds = number(&t->recent_seconds);
     size_t next[MOST_CLASSES];
     lay_out_by_class(shared, row, quads->first, next);
     for (size_t k = 0; k < n_classes; k++) {
@@ -74,13 +77,9 @@ static void fill_quads(const SharedTables *shared, const NearLevel *t, const Row
         size_t at = next[class_at(shared, place)]++;
         size_t lane = at % 4;
         Quad *quad = quads->quads + at / 4;
-        int is_earlier = place >= row->earliest && place < row->end;
-        float rank = (float)(row->end - 1 - place);
-        float seconds = seconds_since(shared, row, place);
         quad->level[lane] = level_at(shared, &t->level, place);
         quad->rest[lane] = rest_at(&t->level, place);
-        quad->by_rank[lane] = is_earlier ? nearness(rank / recent_rank) : 0;
-        quad->by_time[lane] = is_earlier ? nearness(seconds / recent_seconds) : 0;
+        quad->weight[lane] = recency_of(shared, t, row, place);
     }
 
     float user_weight = number(&t->user_weight);
@@ -121,40 +120,31 @@ static float sum_of(Four four) {
     return (four[0] + four[1]) + (four[2] + four[3]);
 }
 
-/* What the ratings add up to, in each way. */
+/* What the ratings add up to. */
 typedef struct {
-    float counts[N_WAYS][MOST_CLASSES]; /* weights of each class */
-    float total[N_WAYS];                /* weights of all */
-    Four rest[N_WAYS];
+    float counts[MOST_CLASSES]; /* weights of each class */
+    float total;                /* weights of all */
+    float rest;
 } Sums;
 
 static void sum_ratings(const Quads *quads, size_t n_classes, float level,
                         float per_width, Sums *sums) {
-    Four rest[N_WAYS] = {{0}};
-    float total[N_WAYS] = {0};
+    Four rest = {0};
+    float total = 0;
     for (size_t k = 0; k < n_classes; k++) {
-        Four sum[N_WAYS] = {{0}};
+        Four sum = {0};
         for (size_t at = quads->first[k]; at < quads->first[k + 1]; at++) {
             const Quad *quad = quads->quads + at;
             Four apart = absolute_of_four(quad->level - level);
-            Four weight[N_WAYS];
-            weight[ALWAYS] = nearness_of_four(apart * per_width);
-            weight[RECENT] = weight[ALWAYS] * quad->by_rank;
-            weight[NOW] = weight[ALWAYS] * quad->by_time;
-#pragma GCC unroll 8
-            for (int way = 0; way < N_WAYS; way++) {
-                sum[way] += weight[way];
-                rest[way] += weight[way] * quad->rest;
-            }
+            Four weight = nearness_of_four(apart * per_width) * quad->weight;
+            sum += weight;
+            rest += weight * quad->rest;
         }
-        for (int way = 0; way < N_WAYS; way++) {
-            float count = sum_of(sum[way]);
-            sums->counts[way][k] = count;
-            total[way] += count;
-        }
+        sums->counts[k] = sum_of(sum);
+        total += sums->counts[k];
     }
-    memcpy(sums->rest, rest, sizeof rest);
-    memcpy(sums->total, total, sizeof total);
+    sums->total = total;
+    sums->rest = sum_of(rest);
 }
 
 static void near_level_write(const SharedTables *shared, const void *tables,
@@ -172,16 +162,12 @@ static void near_level_write(const SharedTables *shared, const void *tables,
     expect(t, quads->share, level, expected);
     sum_ratings(quads, n_classes, level, 1 / number(&t->width), &sums);
 
-    float shrinkage = number(&t->shrinkage);
     float prior_weight = number(&t->prior_weight);
-    for (int way = 0; way < N_WAYS; way++) {
-        float weight = sums.total[way];
-        *out++ = sum_of(sums.rest[way]) / (weight + shrinkage);
-        *out++ = weight;
-        for (size_t k = 0; k < n_classes; k++) {
-            float from_prior = prior_weight * expected[k];
-            *out++ = (sums.counts[way][k] + from_prior) / (weight + prior_weight);
-        }
+    out[0] = sums.rest / (sums.total + number(&t->shrinkage));
+    out[1] = sums.total;
+    for (size_t k = 0; k < n_classes; k++) {
+        float from_prior = prior_weight * expected[k];
+        out[2 + k] = (sums.counts[k] + from_prior) / (sums.total + prior_weight);
     }
 }
 
@@ -194,6 +180,7 @@ const Kernel NEAR_LEVEL = {
             {"lift", 'f', "levels+2, classes"},
             {"grid", 'f', "2"},
             {"width", 'f', "1"},
+            {"always", 'f', "1"},
             {"recent_rank", 'f', "1"},
             {"recent_seconds", 'f', "1"},
             {"user_weight", 'f', "1"},

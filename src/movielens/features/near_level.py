@@ -1,8 +1,8 @@
 """Near level: which stars the user gives where the level is about the row's.
 
 Some users never give half stars, some give 4 wherever others give 3.5 to 4.5. So the
-classes of the user's ratings are counted by how near their level is to the row's: all
-of them, by how recent they are in rank, and in time. To each count comes what the
+classes of the user's ratings are counted, weighted by how near their level is to the
+row's, and by how recent they are in rank and in time. To these counts comes what the
 user's histogram and the level together lead one to expect.
 """
 
@@ -19,9 +19,6 @@ from movielens.features.matrix import Floats, floats
 from movielens.features.parts import Column, Part
 from movielens.features.training_rows import TrainingRows
 
-# In the order of their columns.
-WAYS = ("near_level", "near_level_recent", "near_level_now")
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NearLevel:
@@ -34,8 +31,10 @@ class NearLevel:
         grid: float32 (2,), the first of these levels and the step to the next, in
             stars.
         width: float32 (1,), stars by which levels differ that count a quarter.
-        recent_rank: float32 (1,), ranks in which the weight falls to a quarter.
-        recent_seconds: float32 (1,), the same in time.
+        always: float32 (1,), weight of a rating of the same level, however old it is.
+            A rating that was just given has 2 more.
+        recent_rank: float32 (1,), ranks in which the first of these falls to a quarter.
+        recent_seconds: float32 (1,), the same in time, for the second.
         user_weight: float32 (1,), weight of the prior in the user's histogram.
         prior_weight: float32 (1,), weight of what is expected in the shares.
         shrinkage: float32 (1,), ratings without a rest that are added to each mean.
@@ -47,6 +46,7 @@ class NearLevel:
     lift: Floats
     grid: Floats
     width: Floats
+    always: Floats
     recent_rank: Floats
     recent_seconds: Floats
     user_weight: Floats
@@ -64,11 +64,12 @@ class NearLevel:
             prior=prior.astype(np.float32),
             lift=lift.astype(np.float32),
             grid=floats(first, step),
-            width=floats(0.15),
+            width=floats(0.3),
+            always=floats(0.1),
             recent_rank=floats(12.0),
             recent_seconds=floats(600.0),
             user_weight=floats(5.0),
-            prior_weight=floats(2.0),
+            prior_weight=floats(8.0),
             shrinkage=floats(1.0),
         )
 
@@ -77,14 +78,10 @@ class NearLevel:
         return self
 
     def columns(self) -> tuple[Column, ...]:
-        """Mean rest, weight and class shares, in each way of counting."""
-        columns = []
-        for way in WAYS:
-            part = Part.USER if way == WAYS[0] else Part.MOMENT
-            names = ["rest", "weight"]
-            names += [f"share_{place}" for place in range(1, len(self.prior) + 1)]
-            columns += [Column(f"{way}_{name}", part) for name in names]
-        return tuple(columns)
+        """Mean rest, weight and class shares."""
+        names = ["rest", "weight"]
+        names += [f"share_{place}" for place in range(1, len(self.prior) + 1)]
+        return tuple(Column(f"near_level_{name}", Part.MOMENT) for name in names)
 
     def tables(self) -> Tables:
         """All fields."""
@@ -93,6 +90,7 @@ class NearLevel:
             "lift": self.lift,
             "grid": self.grid,
             "width": self.width,
+            "always": self.always,
             "recent_rank": self.recent_rank,
             "recent_seconds": self.recent_seconds,
             "user_weight": self.user_weight,

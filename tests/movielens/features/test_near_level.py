@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from movielens.features import FeatureSpec
-from movielens.features.near_level import WAYS, NearLevel
+from movielens.features.near_level import NearLevel
 from movielens.features.training_rows import TrainingRows
 from movielens.tables import MovieTable, RatingTable
 from tests.movielens.features.asking import (
     ROW,
     ask,
     features_of,
+    of_same_user,
     timestamps_of,
     user_index_of,
     value_of,
@@ -42,13 +43,14 @@ def test_shares_are_those_of_ratings_at_about_the_same_level(
 
     rest = spec.level.rest[own].astype(float)
     stars = np.array(spec.scale.class_values)[profiles.class_index[own]]
-    apart = np.abs(features["level"] - (stars - rest)) / 0.15
-    near = 1 / (1 + apart) ** 2
+    apart = np.abs(features["level"] - (stars - rest)) / 0.3
     rank = n_earlier - 1 - np.arange(len(own))
     gap = row_time - profiles.time[own]
     is_earlier = rank >= 0
-    by_rank = np.where(is_earlier, 1 / (1 + np.maximum(rank, 0) / 12) ** 2, 0)
-    by_time = np.where(is_earlier, 1 / (1 + np.maximum(gap, 0) / 600) ** 2, 0)
+    by_rank = 1 / (1 + np.maximum(rank, 0) / 12) ** 2
+    by_time = 1 / (1 + np.maximum(gap, 0) / 600) ** 2
+    recent = 0.1 + np.where(is_earlier, by_rank + by_time, 0)
+    weight = recent / (1 + apart) ** 2
 
     n_classes = len(group.prior)
     prior = group.prior.astype(float)
@@ -60,15 +62,14 @@ def test_shares_are_those_of_ratings_at_about_the_same_level(
     lift = (1 - share_above) * group.lift[below] + share_above * group.lift[below + 1]
     expected = histogram * lift / (histogram * lift).sum()
 
-    for way, weight in zip(WAYS, (near, near * by_rank, near * by_time), strict=True):
-        total = weight.sum()
-        assert features[f"{way}_weight"] == pytest.approx(total, rel=1e-3, abs=1e-7)
-        mean = (weight * rest).sum() / (total + 1)
-        assert features[f"{way}_rest"] == pytest.approx(mean, rel=1e-3, abs=1e-6)
-        weights = np.bincount(profiles.class_index[own], weight, n_classes)
-        for k in range(n_classes):
-            share = (weights[k] + 2 * expected[k]) / (total + 2)
-            assert features[f"{way}_share_{k + 1}"] == pytest.approx(share, rel=1e-3)
+    total = weight.sum()
+    assert features["near_level_weight"] == pytest.approx(total, rel=1e-3)
+    mean = (weight * rest).sum() / (total + 1)
+    assert features["near_level_rest"] == pytest.approx(mean, rel=1e-3, abs=1e-6)
+    weights = np.bincount(profiles.class_index[own], weight, n_classes)
+    for k in range(n_classes):
+        share = (weights[k] + 8 * expected[k]) / (total + 8)
+        assert features[f"near_level_share_{k + 1}"] == pytest.approx(share, rel=1e-3)
 
 
 @settings(max_examples=50)
@@ -92,10 +93,9 @@ def test_shares_add_up_to_one(
     view = spec.with_user_history(NEW_USER, ids, rating, time)
     movie_id = int(np.append(movies.movie_id, 10**6)[movie])
     row = view.transform(ask(NEW_USER, movie_id, asked))
-    for way in WAYS:
-        shares = [value_of(row, f"{way}_share_{k}") for k in range(1, 11)]
-        assert min(shares) >= 0
-        assert sum(shares) == pytest.approx(1, abs=1e-5)
+    shares = [value_of(row, f"near_level_share_{k}") for k in range(1, 11)]
+    assert min(shares) >= 0
+    assert sum(shares) == pytest.approx(1, abs=1e-5)
 
 
 def test_a_user_who_gives_no_half_stars_is_expected_to_go_on_so(
@@ -113,13 +113,17 @@ def test_a_user_who_gives_no_half_stars_is_expected_to_go_on_so(
     assert half_share(whole) < half_share(whole - 0.5)
 
 
-def test_without_a_time_no_rating_is_recent(
-    spec: FeatureSpec, ratings: RatingTable
-) -> None:
-    row = spec.transform(ask(int(ratings.user_id[ROW]), int(ratings.movie_id[ROW])))
-    assert value_of(row, "near_level_weight") > 0
-    assert value_of(row, "near_level_recent_weight") == 0
-    assert value_of(row, "near_level_now_weight") == 0
+def test_recent_ratings_weigh_more(spec: FeatureSpec, ratings: RatingTable) -> None:
+    user = int(ratings.user_id[ROW])
+    movie = int(ratings.movie_id[ROW])
+    latest = timestamps_of(ratings)[of_same_user(ratings)].max()
+    after = spec.transform(ask(user, movie, latest + 1))
+    long_after = spec.transform(ask(user, movie, latest + 1e8))
+    without_time = spec.transform(ask(user, movie))
+    weights = [
+        value_of(row, "near_level_weight") for row in (after, long_after, without_time)
+    ]
+    assert weights[0] > weights[1] > weights[2] > 0
 
 
 def test_a_class_is_given_more_often_where_the_level_is_near_it(
