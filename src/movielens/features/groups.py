@@ -61,25 +61,24 @@ class FeatureGroup(Protocol):
 # These look at the level (level.py), which is fitted after all others, if one of these
 # is wanted. Their kernels get its tables besides their own.
 LEVEL_GROUPS: dict[str, type[FeatureGroup]] = {
-    group.name: group for group in (Mood, NearLevel)
+    Mood.name: Mood,
+    NearLevel.name: NearLevel,
 }
-GROUPS: dict[str, type[FeatureGroup]] = {
-    group.name: group
-    for group in (
-        Statistics,
-        Histograms,
-        Affinity,
-        Slopes,
-        Factors,
-        Neighbours,
-        Clock,
-        Recency,
-        Pace,
-        Taste,
-        *LEVEL_GROUPS.values(),
-        Ids,
-    )
-}
+_IN_ORDER: tuple[type[FeatureGroup], ...] = (
+    Statistics,
+    Histograms,
+    Affinity,
+    Slopes,
+    Factors,
+    Neighbours,
+    Clock,
+    Recency,
+    Pace,
+    Taste,
+    *LEVEL_GROUPS.values(),
+    Ids,
+)
+GROUPS = {group.name: group for group in _IN_ORDER}
 # Ids add nothing to the others, and trees that use them don't know new users.
 DEFAULT_GROUPS = tuple(name for name in GROUPS if name != Ids.name)
 

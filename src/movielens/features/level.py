@@ -70,7 +70,7 @@ class KnownMovies(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Level:
-    """The rating that all is known of a user and a movie leads one to expect.
+    """The rating that all that is known of a user and a movie leads one to expect.
 
     Attributes:
         movies: what other groups know of them.
@@ -171,15 +171,14 @@ class Level:
     def _noise(self, movie: NDArray[np.int64]) -> Matrix:
         """Variance of a rating of each movie around the level, (n_rows,)."""
         rank = self.movies.factors.shape[1] - 1
-        scale = np.append(self.scale[:rank], 1)
-        of_vector = self.movies.uncertainty[movie] * scale**2
-        everywhere, of_few = self.noise.tolist()
-        noise = everywhere + of_few / (self.raters[movie] + 2.0)
-        # One after the other, so that the order of the sum is the same everywhere.
+        everywhere, of_few = self.noise
+        raters = self.raters[movie].astype(np.float64)
+        noise: Matrix = everywhere + of_few / (raters + 2)
+        square = np.append(self.scale[:rank], 1) ** 2
+        # One after the other, so that every machine adds in the same order.
         for element in range(rank + 1):
-            noise = noise + of_vector[:, element]
-        noise_of_rows: Matrix = noise.astype(np.float64)
-        return noise_of_rows
+            noise += self.movies.uncertainty[movie, element] * square[element]
+        return noise
 
     def _bias_leverage(self, training: TrainingRows) -> Matrix:
         """Of each rating in the biases of its user and its movie, (n_rows,)."""
