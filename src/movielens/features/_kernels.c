@@ -1,6 +1,6 @@
 /* The kernels of the feature groups for which fitted tables are enough, and the list of
  * all kernels. Those that look at the user's single ratings are in `_rated.c`,
- * `_taste.c`, `_mood.c` and `_near_level.c`.
+ * `_taste.c` and `_mood.c`.
  *
  * Nothing is fitted here. A group's Python module says what its tables mean. A kernel
  * names its columns and writes them, in the same order; Python's names are compared
@@ -505,7 +505,7 @@ const TableKind SHARED_TABLES[] = {
 };
 
 const Kernel *const KERNELS[] = {
-    &BASE,       &STATISTICS, &HISTOGRAMS, &AFFINITY, &SLOPES, &FACTORS,
-    &NEIGHBOURS, &CLOCK,      &RECENCY,    &PACE,     &TASTE,  &MOOD,
-    &NEAR_LEVEL, &IDS,        &BLEND,      NULL,
+    &BASE,    &STATISTICS, &HISTOGRAMS, &AFFINITY, &SLOPES,
+    &FACTORS, &NEIGHBOURS, &CLOCK,      &RECENCY,  &PACE,
+    &TASTE,   &MOOD,       &IDS,        &BLEND,    NULL,
 };

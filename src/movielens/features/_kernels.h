@@ -67,11 +67,6 @@ void sum_latest(const SharedTables *shared, const Row *row, size_t n,
                 const float *values, const Table *widths, int by_rank, float *sum,
                 float *weight);
 
-/* Finds places for all of the user's ratings in quads of one class each. The quads of
- * class k begin at first[k]; its first rating goes to next[k], counted in ratings. */
-void lay_out_by_class(const SharedTables *shared, const Row *row,
-                      size_t first[MOST_CLASSES + 1], size_t next[MOST_CLASSES]);
-
-extern const Kernel NEIGHBOURS, RECENCY, PACE, TASTE, MOOD, NEAR_LEVEL;
+extern const Kernel NEIGHBOURS, RECENCY, PACE, TASTE, MOOD;
 
 #endif

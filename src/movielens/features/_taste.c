@@ -133,29 +133,24 @@ static void write_beyond_latest(const SharedTables *shared, const Taste *t,
     }
 }
 
-void lay_out_by_class(const SharedTables *shared, const Row *row,
-                      size_t first[MOST_CLASSES + 1], size_t next[MOST_CLASSES]) {
+/* Finds where the quads of each class begin, and makes the last quad of each weigh
+ * nothing, until ratings are put into it. `next` is where the first rating of each
+ * class goes, counted in ratings. */
+static void lay_out_quads(const SharedTables *shared, const Row *row, Quads *quads,
+                          size_t next[MOST_CLASSES]) {
     const uint8_t *rated_class = uint8(&shared->rated_class, 0);
     size_t count[MOST_CLASSES] = {0};
     for (size_t place = row->first; place < row->last; place++) {
         count[rated_class[place]]++;
     }
 
-    first[0] = 0;
+    quads->first[0] = 0;
     for (size_t k = 0; k < shared->class_values.length; k++) {
-        first[k + 1] = first[k] + (count[k] + 3) / 4;
-        next[k] = 4 * first[k];
-    }
-}
-
-/* Finds where the quads of each class begin, and makes the last quad of each weigh
- * nothing, until ratings are put into it. */
-static void lay_out_quads(const SharedTables *shared, const Row *row, Quads *quads,
-                          size_t next[MOST_CLASSES]) {
-    lay_out_by_class(shared, row, quads->first, next);
-    for (size_t k = 0; k < shared->class_values.length; k++) {
-        size_t end = quads->first[k + 1];
-        if (end > quads->first[k]) {
+        size_t first = quads->first[k];
+        size_t end = first + (count[k] + 3) / 4;
+        quads->first[k + 1] = end;
+        next[k] = 4 * first;
+        if (end > first) {
             quads->quads[end - 1] =
                 (Quad){.expected = {INFINITY, INFINITY, INFINITY, INFINITY}};
         }

@@ -24,7 +24,6 @@ from movielens.features.histograms import Histograms
 from movielens.features.ids import Ids
 from movielens.features.kernels import Tables
 from movielens.features.mood import Mood
-from movielens.features.near_level import NearLevel
 from movielens.features.neighbours import Neighbours
 from movielens.features.pace import Pace
 from movielens.features.parts import Column
@@ -60,10 +59,7 @@ class FeatureGroup(Protocol):
 
 # These look at the level (level.py), which is fitted after all others, if one of these
 # is wanted. Their kernels get its tables besides their own.
-LEVEL_GROUPS: dict[str, type[FeatureGroup]] = {
-    Mood.name: Mood,
-    NearLevel.name: NearLevel,
-}
+LEVEL_GROUPS: dict[str, type[FeatureGroup]] = {Mood.name: Mood}
 _IN_ORDER: tuple[type[FeatureGroup], ...] = (
     Statistics,
     Histograms,

@@ -102,8 +102,8 @@ class Level:
     rest: Floats
 
     @classmethod
-    def fit(cls, training: TrainingRows, movies: KnownMovies) -> tuple[Self, Matrix]:
-        """The level, and what it leaves of each training row, float64 (n_rows,)."""
+    def fit(cls, training: TrainingRows, movies: KnownMovies) -> Self:
+        """Only the users' weights are learnt, and the numbers of ratings."""
         variance = movies.variance.copy()
         variance[-1] += cls.CONSTANT_SCALE**2
         of_factors = np.full(movies.factors.shape[1] - 1, cls.FACTOR_SCALE)
@@ -121,8 +121,8 @@ class Level:
         )
         return fitted.with_users(training)
 
-    def with_users(self, training: TrainingRows) -> tuple[Self, Matrix]:
-        """The level of other users, and what it leaves of each row."""
+    def with_users(self, training: TrainingRows) -> Self:
+        """The level of other users, and what it leaves of their ratings."""
         rank = self.movies.factors.shape[1] - 1
         n_weights = len(self.scale)
         start = starts(training)
@@ -152,14 +152,13 @@ class Level:
         training.workers.map(regress, users_in_blocks(training.n_users))
         kept, _ = latest(training)
         base = training.bias.mean + training.bias.user
-        of_users = replace(
+        return replace(
             self,
             user_factors=np.column_stack([weights[:, :rank], base]).astype(np.float32),
             user_terms=weights[:, rank:].astype(np.float32),
             spread=self._spread(training, rest),
             rest=np.append(rest[kept], 0).astype(np.float32),
         )
-        return of_users, rest
 
     def _known(self, movie: NDArray[np.int64]) -> Matrix:
         """What weights are of, (n_rows, rank + n_terms), in standard deviations."""

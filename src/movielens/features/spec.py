@@ -157,8 +157,7 @@ class FeatureSpec:
                 report(name, n_done)
             if name in LEVEL_GROUPS and level is None:
                 known = KnownMovies.of(by_name.values(), training.bias)
-                level, rest = Level.fit(training, known)
-                training = replace(training, rest=rest)
+                level = Level.fit(training, known)
             by_name[name] = GROUPS[name].fit(training)
 
         fitted = tuple(by_name[name] for name in names)
@@ -224,10 +223,7 @@ class FeatureSpec:
             bias=self.bias,
             latest_kept=self.latest_kept,
         )
-        level = self.level
-        if level is not None:
-            level, rest = level.with_users(training)
-            training = replace(training, rest=rest)
+        level = None if self.level is None else self.level.with_users(training)
         groups = tuple(group.with_users(training) for group in self.groups)
         profiles = Profiles.of(training)
         return replace(self, users=users, profiles=profiles, groups=groups, level=level)

@@ -8,8 +8,7 @@ depend on the order of their terms; features must not depend on the order of row
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,8 +179,6 @@ class TrainingRows:
         latest_kept: how many of each user's latest ratings features may look at one by
             one.
         workers: the threads that fit groups on these rows.
-        rest: float64 (n_rows,), what `Level` leaves of each rating, without that
-            rating; empty if no group needs it.
     """
 
     user_index: NDArray[np.int64]
@@ -196,7 +193,6 @@ class TrainingRows:
     bias: Bias
     latest_kept: int = LATEST_KEPT
     workers: Workers = ONE_THREAD
-    rest: NDArray[np.float64] = field(default_factory=partial(np.empty, 0))
 
     @classmethod
     def of(
@@ -335,5 +331,4 @@ class TrainingRows:
             rating=self.rating[chosen],
             residual=self.residual[chosen],
             timestamp=self.timestamp[chosen],
-            rest=self.rest[chosen] if len(self.rest) else self.rest,
         )

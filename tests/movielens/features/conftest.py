@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from movielens.features import FeatureSpec, IdIndex
-from movielens.features.level import KnownMovies, Level
 from movielens.features.training_rows import Catalogue, TrainingRows
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
@@ -22,11 +19,9 @@ def spec(ratings: RatingTable, movies: MovieTable) -> FeatureSpec:
 @pytest.fixture(scope="session")
 def training(ratings: RatingTable, movies: MovieTable) -> TrainingRows:
     """The rows that the spec is fitted on."""
-    training = TrainingRows.of(
+    return TrainingRows.of(
         ratings,
         IdIndex.of(ratings.user_id),
         Catalogue.of(movies),
         RatingScale.of(ratings.rating),
     )
-    _, rest = Level.fit(training, KnownMovies.of((), training.bias))
-    return replace(training, rest=rest)

@@ -77,13 +77,6 @@ def test_the_arrays_decide_about_tuned_constants(
         "mood.variance": "mood",
         "mood.genre_years": "mood",
         "mood.noise": "mood",
-        "near_level.width": "near_level_weight",
-        "near_level.always": "near_level_weight",
-        "near_level.recent_rank": "near_level_weight",
-        "near_level.recent_seconds": "near_level_weight",
-        "near_level.user_weight": "near_level_share_3",
-        "near_level.prior_weight": "near_level_share_3",
-        "near_level.shrinkage": "near_level_rest",
         "blend_taste.weights": "blend_taste",
     }
     for name, column in tuned.items():
