@@ -91,7 +91,7 @@ def test_the_arrays_decide_about_tuned_constants(
 
 
 @pytest.mark.parametrize(
-    "missing", ["user_id", "taste.window", "blends", "latest_kept"]
+    "missing", ["user_id", "taste.window", "level.rest", "blends", "latest_kept"]
 )
 def test_a_missing_array_is_a_key_error(spec: FeatureSpec, missing: str) -> None:
     arrays = spec_to_arrays(spec)
