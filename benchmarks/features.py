@@ -18,6 +18,7 @@ from benchmarks.notebook import genres_by_movie, loop_features
 from benchmarks.results import console, save
 from movielens.features import FeatureSpec, IdIndex
 from movielens.features.groups import GROUPS
+from movielens.features.level import KnownMovies, Level
 from movielens.features.training_rows import Catalogue, TrainingRows
 from movielens.queries import RatingQueries
 from movielens.ratings import RatingScale
@@ -87,10 +88,15 @@ def measure_fitting(data: Dataset) -> dict[str, float]:
         RatingScale.of(data.ratings.rating),
     )
     seconds = {}
+    fitted = []
     for name, group in GROUPS.items():
         started = time.process_time()
-        group.fit(training_rows)
+        fitted.append(group.fit(training_rows))
         seconds[name] = time.process_time() - started
+
+    started = time.process_time()
+    Level.fit(training_rows, KnownMovies.of(fitted, training_rows.bias))
+    seconds["the level"] = time.process_time() - started
 
     started = time.process_time()
     FeatureSpec.fit(data.ratings, data.movies).transform_fitted(data.ratings)

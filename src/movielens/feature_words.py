@@ -99,14 +99,15 @@ _REASONS = (
     ("userId|movieId", IDS),
     ("genre_.*|affinity_.*", GENRES),
     ("movie_log_count", POPULARITY),
-    ("movie_quantile_for_user|bias|joint_.*|blend|blend_taste", BOTH),
+    ("movie_quantile_for_user|bias|joint_.*|blend|blend_taste|level.*", BOTH),
     ("movie_age|timestamp|hour|weekday|era_.*|days_of_.*|log_span_of_user", TIME),
     ("movie_.*|factors_movie", MOVIE),
     ("user_.*|factors_user", USER),
     ("factors_residual", SIMILAR_USERS),
     ("neighbours_.*|alike_.*", SIMILAR_MOVIES),
     ("year|slope_.*|sloped_.*|centre_.*|away_.*|taste_residual", YEAR),
-    ("recent_.*|latest_.*|nearest_residual|beyond_taste_.*|blend_mood", RECENT),
+    ("recent_.*|latest_.*|nearest_residual|beyond_taste_.*", RECENT),
+    ("mood.*|blend_mood", RECENT),
     ("pace_.*", PACE),
 )
 

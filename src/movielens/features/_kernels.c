@@ -1,6 +1,6 @@
 /* The kernels of the feature groups for which fitted tables are enough, and the list of
- * all kernels. Those that look at the user's single ratings are in `_rated.c` and
- * `_taste.c`.
+ * all kernels. Those that look at the user's single ratings are in `_rated.c`,
+ * `_taste.c` and `_mood.c`.
  *
  * Nothing is fitted here. A group's Python module says what its tables mean. A kernel
  * names its columns and writes them, in the same order; Python's names are compared
@@ -538,6 +538,7 @@ const TableKind SHARED_TABLES[] = {
 };
 
 const Kernel *const KERNELS[] = {
-    &BASE, &STATISTICS, &HISTOGRAMS, &AFFINITY, &SLOPES, &FACTORS, &NEIGHBOURS, &CLOCK,
-    &ERA,  &RECENCY,    &PACE,       &TASTE,    &IDS,    &BLEND,   NULL,
+    &BASE,    &STATISTICS, &HISTOGRAMS, &AFFINITY, &SLOPES,
+    &FACTORS, &NEIGHBOURS, &CLOCK,      &ERA, &RECENCY,  &PACE,
+    &TASTE,   &MOOD,       &IDS,        &BLEND,    NULL,
 };

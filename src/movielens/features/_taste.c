@@ -42,12 +42,8 @@ static const char *const NAMES[N_ALIKE] = {
 #define MOST_WIDTHS 64
 
 /* Ratings are handled four at a time, since a user may have a thousand of them and ask
- * about every movie. */
-typedef int32_t FourInts __attribute__((vector_size(16)));
-typedef uint32_t FourBits __attribute__((vector_size(16)));
-
-/* Four ratings of a user, all of one class. If there are fewer than four, the rest of
- * the quad weighs nothing, since its `expected` is infinite. */
+ * about every movie. The four are all of one class. If there are fewer than four, the
+ * rest of the quad weighs nothing, since its `expected` is infinite. */
 typedef struct {
     Four expected; /* what bias and taste lead one to expect, in stars */
     Four beyond;   /* the rating less that */
@@ -104,19 +100,7 @@ static void taste_columns(const SharedTables *shared, const void *tables,
     }
 }
 
-/* How many bits are set, as a number of four or one. */
-
-static Four count_four_bits(FourBits bits) {
-    FourBits pairs = bits - (bits >> 1 & 0x55555555);
-    FourBits nibbles = (pairs & 0x33333333) + (pairs >> 2 & 0x33333333);
-    FourBits bytes = (nibbles + (nibbles >> 4)) & 0x0F0F0F0F;
-    bytes += bytes >> 8;
-    FourBits count = (bytes + (bytes >> 16)) & 0x3F;
-    /* Signed, since processors convert signed numbers more quickly. */
-    return __builtin_convertvector((FourInts)count, Four);
-}
-
-/* Without a loop, whose end processors can't foresee. */
+/* How many bits are set. Without a loop, whose end processors can't foresee. */
 static float count_bits(uint32_t bits) {
     uint32_t pairs = bits - (bits >> 1 & 0x55555555);
     uint32_t nibbles = (pairs & 0x33333333) + (pairs >> 2 & 0x33333333);
@@ -221,7 +205,7 @@ typedef struct {
 static Four years_apart(const Quad *quad, const Asked *asked) {
     Four years = asked->year - quad->year;
     FourInts is_known = years == years;
-    FourInts absolute = (FourInts)years & 0x7FFFFFFF;
+    FourInts absolute = (FourInts)absolute_of_four(years);
     FourInts otherwise = (FourInts)(asked->unknown_years + (Four){0});
     /* Added, not chosen: one of the two is 0. */
     return (Four)(absolute & is_known) + (Four)(otherwise & ~is_known);
@@ -232,7 +216,7 @@ static void weigh(const Quad *quad, const Asked *asked, Four weight[N_ALIKE]) {
     Four apart = asked->expected - quad->expected;
     Four level = 1 / (1 + apart * apart * asked->per_level_width);
 
-    Four common = count_four_bits(quad->genres & asked->genres);
+    Four common = count_bits_of_four(quad->genres & asked->genres);
     Four cosine = common * common * (quad->per_genre * asked->per_genre);
 
     /* by_genre is 1 / genre_years and by_kind 1 / kind_years, at one division. */
@@ -271,6 +255,7 @@ static void sum_alike(const Quads *quads, size_t n_classes, const Asked *asked,
             const Quad *quad = quads->quads + at;
             Four weight[N_ALIKE];
             weigh(quad, asked, weight);
+#pragma GCC unroll 8
             for (int i = 0; i < N_ALIKE; i++) {
                 sum[i] += weight[i];
                 beyond[i] += weight[i] * quad->beyond;

@@ -24,6 +24,7 @@ from movielens.features.factors import Factors
 from movielens.features.histograms import Histograms
 from movielens.features.ids import Ids
 from movielens.features.kernels import Tables
+from movielens.features.mood import Mood
 from movielens.features.neighbours import Neighbours
 from movielens.features.pace import Pace
 from movielens.features.parts import Column
@@ -57,23 +58,25 @@ class FeatureGroup(Protocol):
         """What the kernel makes the columns from, by name."""
 
 
-GROUPS: dict[str, type[FeatureGroup]] = {
-    group.name: group
-    for group in (
-        Statistics,
-        Histograms,
-        Affinity,
-        Slopes,
-        Factors,
-        Neighbours,
-        Clock,
-        Era,
-        Recency,
-        Pace,
-        Taste,
-        Ids,
-    )
-}
+# These look at the level (level.py), which is fitted after all others, if one of these
+# is wanted. Their kernels get its tables besides their own.
+LEVEL_GROUPS: dict[str, type[FeatureGroup]] = {Mood.name: Mood}
+_IN_ORDER: tuple[type[FeatureGroup], ...] = (
+    Statistics,
+    Histograms,
+    Affinity,
+    Slopes,
+    Factors,
+    Neighbours,
+    Clock,
+    Era,
+    Recency,
+    Pace,
+    Taste,
+    *LEVEL_GROUPS.values(),
+    Ids,
+)
+GROUPS = {group.name: group for group in _IN_ORDER}
 # Ids add nothing to the others, and trees that use them don't know new users.
 DEFAULT_GROUPS = tuple(name for name in GROUPS if name != Ids.name)
 

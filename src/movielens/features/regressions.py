@@ -109,6 +109,24 @@ class Regressions:
         }
         return cls(len(users), terms.shape[1], given)
 
+    @classmethod
+    def of_rows(cls, terms: Matrix, residual: Matrix, start: NDArray[np.int64]) -> Self:
+        """Of users whose rows have terms of their own.
+
+        Args:
+            terms: float64 (n_rows, n_terms).
+            residual: float64 (n_rows,).
+            start: int64 (n_users + 1,), where each user's rows begin.
+        """
+        given = {
+            "first": start[:-1],
+            "end": start[1:],
+            "movie": np.arange(len(residual)),
+            "residual": residual,
+            "terms": terms,
+        }
+        return cls(len(start) - 1, terms.shape[1], given)
+
     def moments(self) -> Moments:
         """The sums over each user's rows."""
         n_pairs = self.n_terms * (self.n_terms + 1) // 2
@@ -138,3 +156,15 @@ class Regressions:
         fits = {"expected": expected, "spread": spread}
         extension().find_fits(given, found, fits)
         return expected, spread
+
+
+def starts(training: TrainingRows) -> NDArray[np.int64]:
+    """Where each user's rows begin, int64 (n_users + 2,)."""
+    found = np.concatenate([[0], np.cumsum(training.per_user())])
+    return found.astype(np.int64)
+
+
+def users_in_blocks(n_users: int, most: int = 256) -> list[slice]:
+    """Users, as many at once as keep their matrices small."""
+    firsts = range(0, n_users, most)
+    return [slice(first, min(first + most, n_users)) for first in firsts]

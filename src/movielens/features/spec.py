@@ -25,13 +25,19 @@ from movielens.columns import GENRES, TIMESTAMP
 from movielens.errors import DataError
 from movielens.features.blend import Blend
 from movielens.features.folds import fold_of
-from movielens.features.groups import DEFAULT_GROUPS, GROUPS, FeatureGroup
+from movielens.features.groups import (
+    DEFAULT_GROUPS,
+    GROUPS,
+    LEVEL_GROUPS,
+    FeatureGroup,
+)
 from movielens.features.kernels import (
     KernelInput,
     Tables,
     make_row_maker,
     shared_tables,
 )
+from movielens.features.level import KnownMovies, Level
 from movielens.features.matrix import FeatureMatrix, IdIndex
 from movielens.features.parts import Column, Part
 from movielens.features.profiles import Profiles
@@ -79,6 +85,7 @@ class FeatureSpec:
         bias: of the training rows.
         profiles: the users' own ratings.
         groups: fitted, in the order of their columns.
+        level: what some groups look at; None if there are none of these.
         blends: sums of the groups' columns, which come after them.
         latest_kept: how many of a user's latest ratings features may look at one by
             one.
@@ -98,6 +105,7 @@ class FeatureSpec:
     bias: Bias
     profiles: Profiles
     groups: tuple[FeatureGroup, ...]
+    level: Level | None
     blends: tuple[Blend, ...]
     latest_kept: int
 
@@ -141,13 +149,18 @@ class FeatureSpec:
         names: tuple[str, ...],
         report: Report | None = None,
     ) -> Self:
-        groups: list[FeatureGroup] = []
-        for n_done, name in enumerate(names):
+        by_name: dict[str, FeatureGroup] = {}
+        level: Level | None = None
+        # The level stands on the other groups.
+        for n_done, name in enumerate(sorted(names, key=LEVEL_GROUPS.__contains__)):
             if report is not None:
                 report(name, n_done)
-            groups.append(GROUPS[name].fit(training))
+            if name in LEVEL_GROUPS and level is None:
+                known = KnownMovies.of(by_name.values(), training.bias)
+                level = Level.fit(training, known)
+            by_name[name] = GROUPS[name].fit(training)
 
-        fitted = tuple(groups)
+        fitted = tuple(by_name[name] for name in names)
         return cls(
             users=users,
             catalogue=training.catalogue,
@@ -155,6 +168,7 @@ class FeatureSpec:
             bias=training.bias,
             profiles=Profiles.of(training),
             groups=fitted,
+            level=level,
             blends=Blend.among(_names(_columns_before_blends(fitted))),
             latest_kept=training.latest_kept,
         )
@@ -209,9 +223,10 @@ class FeatureSpec:
             bias=self.bias,
             latest_kept=self.latest_kept,
         )
+        level = None if self.level is None else self.level.with_users(training)
         groups = tuple(group.with_users(training) for group in self.groups)
         profiles = Profiles.of(training)
-        return replace(self, users=users, profiles=profiles, groups=groups)
+        return replace(self, users=users, profiles=profiles, groups=groups, level=level)
 
     @property
     def movies(self) -> MovieTable:
@@ -264,7 +279,7 @@ class FeatureSpec:
         """What each kernel is given, in the order of the columns."""
         base = KernelInput("base", _names(BASE_COLUMNS), {})
         groups = [
-            KernelInput(group.name, _names(group.columns()), group.tables())
+            KernelInput(group.name, _names(group.columns()), self._tables(group))
             for group in self.groups
             if group.columns()
         ]
@@ -274,6 +289,12 @@ class FeatureSpec:
             for blend in self.blends
         ]
         return [base, *groups, *blends]
+
+    def _tables(self, group: FeatureGroup) -> Tables:
+        tables = group.tables()
+        if self.level is not None and group.name in LEVEL_GROUPS:
+            tables |= self.level.tables()
+        return tables
 
     def transform_fitted(
         self,

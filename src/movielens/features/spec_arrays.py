@@ -16,7 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features.blend import Blend
-from movielens.features.groups import group_from_arrays, group_to_arrays
+from movielens.features.groups import (
+    LEVEL_GROUPS,
+    group_from_arrays,
+    group_to_arrays,
+)
+from movielens.features.level import KnownMovies, Level
 from movielens.features.matrix import IdIndex
 from movielens.features.parts import Column, Part
 from movielens.features.profiles import Profiles
@@ -50,6 +55,8 @@ def spec_to_arrays(spec: FeatureSpec) -> dict[str, NDArray[Any]]:
         arrays[f"profiles.{name}"] = getattr(spec.profiles, name)
     for group in spec.groups:
         arrays |= group_to_arrays(group)
+    if spec.level is not None:
+        arrays |= spec.level.to_arrays()
     for blend in spec.blends:
         arrays |= _blend_to_arrays(blend)
     return arrays
@@ -63,19 +70,25 @@ def spec_from_arrays(arrays: Arrays) -> FeatureSpec:
         ArithmeticError, LookupError, TypeError, ValueError: an array is missing, or
             has other contents than `spec_to_arrays` writes.
     """
-    groups = _unpack(arrays["groups"])
+    names = _unpack(arrays["groups"])
     blends = _unpack(arrays["blends"])
-    if Recency.name in groups:
+    if Recency.name in names:
         _check_columns(_single(arrays, "recency.latest"))
     users = IdIndex(arrays["user_id"])
     movies = _movies_from_arrays(arrays)
+    bias = _bias_from_arrays(arrays, len(users), len(movies))
+    groups = tuple(group_from_arrays(name, arrays) for name in names if name)
+    level = None
+    if LEVEL_GROUPS.keys() & set(names):
+        level = Level.from_arrays(arrays, KnownMovies.of(groups, bias))
     spec = FeatureSpec(
         users=users,
         catalogue=Catalogue.of(movies),
         scale=RatingScale(tuple(arrays["class_values"].tolist())),
-        bias=_bias_from_arrays(arrays, len(users), len(movies)),
+        bias=bias,
         profiles=_profiles_from_arrays(arrays, len(users), len(movies)),
-        groups=tuple(group_from_arrays(name, arrays) for name in groups if name),
+        groups=groups,
+        level=level,
         blends=tuple(_blend_from_arrays(name, arrays) for name in blends if name),
         latest_kept=int(_single(arrays, "latest_kept")),
     )

@@ -25,7 +25,12 @@ from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats, floats
 from movielens.features.parts import Column, Part
 from movielens.features.profiles import latest
-from movielens.features.regressions import Moments, Regressions
+from movielens.features.regressions import (
+    Moments,
+    Regressions,
+    starts,
+    users_in_blocks,
+)
 from movielens.features.training_rows import TrainingRows
 
 Matrix = NDArray[np.float64]
@@ -152,7 +157,7 @@ class Taste:
         cls, training: TrainingRows, movie: Matrix, most_users: int
     ) -> Matrix:
         """By expectation-maximization over users that are evenly spread over all."""
-        start = _starts(training)
+        start = starts(training)
         rated = np.flatnonzero(np.diff(start))
         step = -(-len(rated) // most_users)
         users = rated[::step]
@@ -164,7 +169,7 @@ class Taste:
             return Regressions.of(training, movie, start, users[block]).moments()
 
         workers = training.workers
-        moments = workers.map(moments_of, _blocks(len(users)))
+        moments = workers.map(moments_of, users_in_blocks(len(users)))
 
         n = len(rows)
         total = float((training.residual[rows] ** 2).sum())
@@ -181,7 +186,7 @@ class Taste:
 
     def with_users(self, training: TrainingRows) -> Self:
         """The weights of users, and what is beyond taste in each of their ratings."""
-        start = _starts(training)
+        start = starts(training)
         movie = self.movie.astype(np.float64)
         weights = np.zeros((training.n_users + 1, movie.shape[1]))
         unexplained = np.empty(len(training.residual))
@@ -199,7 +204,7 @@ class Taste:
             capped = np.minimum(leverage, self.most_leverage[0])
             unexplained[rows] = (training.residual[rows] - expected) / (1 - capped)
 
-        training.workers.map(regress, _blocks(training.n_users))
+        training.workers.map(regress, users_in_blocks(training.n_users))
         kept, _ = latest(training)
         level = training.bias.mean + training.bias.user
         return replace(
@@ -211,12 +216,10 @@ class Taste:
 
     def _bias_leverage(self, training: TrainingRows) -> Matrix:
         """Of each rating in the biases of its user and its movie, (n_rows,)."""
-        of_user = training.per_user()[training.user_index]
-        of_movie = self.raters[training.movie_index].astype(np.float64)
-        bias = training.bias
-        leverage = 1 / (of_user + bias.user_shrinkage)
-        leverage += 1 / (of_movie + bias.movie_shrinkage)
-        return leverage
+        return training.bias.leverage(
+            training.per_user()[training.user_index],
+            self.raters[training.movie_index].astype(np.float64),
+        )
 
     def columns(self) -> tuple[Column, ...]:
         """The regression, what was beyond it lately, and at alike movies."""
@@ -302,18 +305,6 @@ def _standardised(value: Matrix, training: TrainingRows) -> Matrix:
     seen = value[training.movie_index]
     standardised: Matrix = (value - seen.mean()) / (float(seen.std()) or 1)
     return standardised
-
-
-def _starts(training: TrainingRows) -> NDArray[np.int64]:
-    """Where each user's rows begin, int64 (n_users + 2,)."""
-    starts = np.concatenate([[0], np.cumsum(training.per_user())])
-    return starts.astype(np.int64)
-
-
-def _blocks(n_users: int, most: int = 256) -> list[Block]:
-    """Users, as many at once as keep their matrices small."""
-    firsts = range(0, n_users, most)
-    return [slice(first, min(first + most, n_users)) for first in firsts]
 
 
 def _second_moments(variance: Matrix, moments: Moments) -> tuple[Matrix, Matrix]:

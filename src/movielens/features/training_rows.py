@@ -142,6 +142,18 @@ class Bias:
         of_user = _shrunk_means(user, unexplained, n_users, self.user_shrinkage)
         return replace(self, user=of_user)
 
+    def leverage(
+        self, of_user: NDArray[np.float64], of_movie: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """How much of a rating is in the two biases that it is compared with.
+
+        Args:
+            of_user, of_movie: float64 (n_rows,), numbers of ratings.
+        """
+        leverage = 1 / (of_user + self.user_shrinkage)
+        leverage += 1 / (of_movie + self.movie_shrinkage)
+        return leverage
+
 
 def _shrunk_means(
     index: NDArray[np.int64], values: NDArray[np.float64], n: int, shrinkage: float

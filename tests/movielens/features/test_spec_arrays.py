@@ -72,6 +72,11 @@ def test_the_arrays_decide_about_tuned_constants(
         "taste.unknown_years": "alike_genre_weight",
         "taste.alike_shrinkage": "alike_kind_beyond",
         "taste.prior_weight": "alike_kind_share_1",
+        "mood.by_rank": "mood",
+        "mood.seconds": "mood",
+        "mood.variance": "mood",
+        "mood.genre_years": "mood",
+        "mood.noise": "mood",
         "blend_taste.weights": "blend_taste",
     }
     for name, column in tuned.items():
@@ -86,7 +91,7 @@ def test_the_arrays_decide_about_tuned_constants(
 
 
 @pytest.mark.parametrize(
-    "missing", ["user_id", "taste.window", "blends", "latest_kept"]
+    "missing", ["user_id", "taste.window", "level.rest", "blends", "latest_kept"]
 )
 def test_a_missing_array_is_a_key_error(spec: FeatureSpec, missing: str) -> None:
     arrays = spec_to_arrays(spec)
