@@ -27,7 +27,7 @@ def compare(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Put several training jobs side by side, and open a page of charts.
+    """Put several training jobs side by side, on a page of charts.
 
     The table and the page show their figures, and which hyperparameters differ.
     """

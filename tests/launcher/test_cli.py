@@ -47,6 +47,15 @@ def test_help_imports_nothing_heavy() -> None:
         assert f"'{heavy}'" not in modules
 
 
+def test_the_list_of_commands_has_whole_sentences(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, _, commands = launcher("--help").out.partition("Commands:")
+    assert all(line.endswith((".", "`.")) for line in commands.strip().splitlines())
+    assert "..." not in commands
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_json_and_a_dry_run_if_it_changes_something(
     launcher: Launcher, command: str

@@ -538,7 +538,6 @@ const TableKind SHARED_TABLES[] = {
 };
 
 const Kernel *const KERNELS[] = {
-    &BASE,    &STATISTICS, &HISTOGRAMS, &AFFINITY, &SLOPES,
-    &FACTORS, &NEIGHBOURS, &CLOCK,      &ERA, &RECENCY,  &PACE,
-    &TASTE,   &MOOD,       &IDS,        &BLEND,    NULL,
+    &BASE, &STATISTICS, &HISTOGRAMS, &AFFINITY, &SLOPES, &FACTORS, &NEIGHBOURS, &CLOCK,
+    &ERA,  &RECENCY,    &PACE,       &TASTE,    &MOOD,   &IDS,     &BLEND,      NULL,
 };
