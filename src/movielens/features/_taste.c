@@ -9,8 +9,6 @@
 typedef struct {
     Table movie;
     Table user;
-    Table level;
-    Table liking;
     Table genres;
     Table beyond;
     Table prior;
@@ -18,8 +16,6 @@ typedef struct {
     Table ranks;
     Table window;
     Table shrinkage;
-    Table level_width;
-    Table recent_rank;
     Table recent_seconds;
     Table genre_years;
     Table kind_years;
@@ -28,29 +24,20 @@ typedef struct {
     Table prior_weight;
 } Taste;
 
-/* The ways in which movies are alike. For the first N_SHARES of them there are class
- * shares too. */
-enum { LEVEL, LEVEL_RECENT, KIND, N_SHARES, GENRE = N_SHARES, GENRE_RECENT, N_ALIKE };
-
-/* The order of the columns, and of the table `alike_shrinkage`. */
-static const int ORDER[N_ALIKE] = {LEVEL, LEVEL_RECENT, GENRE, KIND, GENRE_RECENT};
-static const char *const NAMES[N_ALIKE] = {
-    [LEVEL] = "level", [LEVEL_RECENT] = "level_recent", [KIND] = "kind",
-    [GENRE] = "genre", [GENRE_RECENT] = "genre_recent",
-};
+/* The ways in which movies are alike, in the order of their columns. */
+enum { GENRE, KIND, GENRE_RECENT, N_ALIKE };
+static const char *const NAMES[N_ALIKE] = {"genre", "kind", "genre_recent"};
 
 #define MOST_WIDTHS 64
 
 /* Ratings are handled four at a time, since a user may have a thousand of them and ask
  * about every movie. The four are all of one class. If there are fewer than four, the
- * rest of the quad weighs nothing, since its `expected` is infinite. */
+ * rest of the quad weighs nothing, since it has no genres. */
 typedef struct {
-    Four expected; /* what bias and taste lead one to expect, in stars */
-    Four beyond;   /* the rating less that */
+    Four beyond;
     Four year;
-    Four per_genre; /* 1 over the number of the movie's genres, 0 if it has none */
-    Four by_rank;   /* how near the rating is to the row, 0 unless it is earlier */
-    Four by_time;
+    Four per_genre;  /* 1 over the number of the movie's genres, 0 if it has none */
+    Four by_time;    /* how near the rating is to the row, 0 unless it is earlier */
     FourBits genres; /* a bit a genre */
 } Quad;
 
@@ -88,15 +75,12 @@ static void taste_columns(const SharedTables *shared, const void *tables,
         NumberText rank = text_of(*float32(&t->ranks, k));
         add_column(columns, "beyond_taste_rank_%s", rank.text);
     }
-    for (int i = 0; i < N_ALIKE; i++) {
-        const char *way = NAMES[ORDER[i]];
-        add_column(columns, "alike_%s_beyond", way);
-        add_column(columns, "alike_%s_weight", way);
+    for (int way = 0; way < N_ALIKE; way++) {
+        add_column(columns, "alike_%s_beyond", NAMES[way]);
+        add_column(columns, "alike_%s_weight", NAMES[way]);
     }
-    for (int way = 0; way < N_SHARES; way++) {
-        for (size_t k = 0; k < n_classes; k++) {
-            add_column(columns, "alike_%s_share_%zu", NAMES[way], k + 1);
-        }
+    for (size_t k = 0; k < n_classes; k++) {
+        add_column(columns, "alike_kind_share_%zu", k + 1);
     }
 }
 
@@ -151,8 +135,7 @@ static void lay_out_quads(const SharedTables *shared, const Row *row, Quads *qua
         quads->first[k + 1] = end;
         next[k] = 4 * first;
         if (end > first) {
-            quads->quads[end - 1] =
-                (Quad){.expected = {INFINITY, INFINITY, INFINITY, INFINITY}};
+            quads->quads[end - 1] = (Quad){.genres = {0}};
         }
     }
 }
@@ -160,42 +143,33 @@ static void lay_out_quads(const SharedTables *shared, const Row *row, Quads *qua
 static void fill_quads(const SharedTables *shared, const Taste *t, const Row *row,
                        Quads *quads) {
     const uint8_t *rated_class = uint8(&shared->rated_class, 0);
-    const float *stars = float32(&shared->class_values, 0);
-    float recent_rank = number(&t->recent_rank);
     float recent_seconds = number(&t->recent_seconds);
 
     size_t next[MOST_CLASSES];
     lay_out_quads(shared, row, quads, next);
     for (size_t place = row->first; place < row->last; place++) {
-        uint8_t class_index = rated_class[place];
-        size_t at = next[class_index]++;
+        size_t at = next[rated_class[place]]++;
         size_t lane = at % 4;
         Quad *quad = quads->quads + at / 4;
 
         size_t movie = (size_t)*int32(&shared->rated_movie, place);
         uint32_t genres = (uint32_t)*int32(&t->genres, movie);
-        float beyond = *float32(&t->beyond, place);
-        quad->beyond[lane] = beyond;
-        quad->expected[lane] = stars[class_index] - beyond;
+        quad->beyond[lane] = *float32(&t->beyond, place);
         quad->year[lane] = *float32(&shared->year, movie);
         quad->genres[lane] = genres;
         quad->per_genre[lane] = per_genre(genres);
 
         int is_earlier = place >= row->earliest && place < row->end;
-        float rank = (float)(row->end - 1 - place);
         float seconds = seconds_since(shared, row, place);
-        quad->by_rank[lane] = is_earlier ? nearness(rank / recent_rank) : 0;
         quad->by_time[lane] = is_earlier ? nearness(seconds / recent_seconds) : 0;
     }
 }
 
 /* The movie in question, and one over each width by which it is compared. */
 typedef struct {
-    float expected;
     float year;
     float per_genre;
     uint32_t genres;
-    float per_level_width;
     float per_genre_year;
     float per_kind_year;
     float unknown_years;
@@ -213,9 +187,6 @@ static Four years_apart(const Quad *quad, const Asked *asked) {
 
 /* How alike four movies are to the one in question, in each way. */
 static void weigh(const Quad *quad, const Asked *asked, Four weight[N_ALIKE]) {
-    Four apart = asked->expected - quad->expected;
-    Four level = 1 / (1 + apart * apart * asked->per_level_width);
-
     Four common = count_bits_of_four(quad->genres & asked->genres);
     Four cosine = common * common * (quad->per_genre * asked->per_genre);
 
@@ -227,8 +198,6 @@ static void weigh(const Quad *quad, const Asked *asked, Four weight[N_ALIKE]) {
     Four by_genre = over_both * kind_years;
     Four by_kind = over_both * genre_years;
 
-    weight[LEVEL] = level * level;
-    weight[LEVEL_RECENT] = weight[LEVEL] * quad->by_rank;
     weight[KIND] = cosine * cosine * cosine * (by_kind * by_kind);
     weight[GENRE] = cosine * (by_genre * by_genre);
     weight[GENRE_RECENT] = weight[GENRE] * quad->by_time;
@@ -240,35 +209,34 @@ static float sum_of(Four four) {
 
 /* What the user's ratings of alike movies add up to, for each way of being alike. */
 typedef struct {
-    Four beyond[N_ALIKE];
-    float counts[N_ALIKE][MOST_CLASSES]; /* weights of each class */
-    float total[N_ALIKE];                /* weights of all */
+    float beyond[N_ALIKE];
+    float weight[N_ALIKE];
+    float counts[MOST_CLASSES]; /* weights of each class, of those alike in kind */
 } AlikeSums;
 
 static void sum_alike(const Quads *quads, size_t n_classes, const Asked *asked,
                       AlikeSums *sums) {
     Four beyond[N_ALIKE] = {{0}};
-    float total[N_ALIKE] = {0};
+    Four total[N_ALIKE] = {{0}};
     for (size_t k = 0; k < n_classes; k++) {
-        Four sum[N_ALIKE] = {{0}};
+        Four count = {0};
         for (size_t at = quads->first[k]; at < quads->first[k + 1]; at++) {
             const Quad *quad = quads->quads + at;
             Four weight[N_ALIKE];
             weigh(quad, asked, weight);
+            count += weight[KIND];
 #pragma GCC unroll 8
-            for (int i = 0; i < N_ALIKE; i++) {
-                sum[i] += weight[i];
-                beyond[i] += weight[i] * quad->beyond;
+            for (int way = 0; way < N_ALIKE; way++) {
+                total[way] += weight[way];
+                beyond[way] += weight[way] * quad->beyond;
             }
         }
-        for (int i = 0; i < N_ALIKE; i++) {
-            float count = sum_of(sum[i]);
-            sums->counts[i][k] = count;
-            total[i] += count;
-        }
+        sums->counts[k] = sum_of(count);
     }
-    memcpy(sums->beyond, beyond, sizeof beyond);
-    memcpy(sums->total, total, sizeof total);
+    for (int way = 0; way < N_ALIKE; way++) {
+        sums->beyond[way] = sum_of(beyond[way]);
+        sums->weight[way] = sum_of(total[way]);
+    }
 }
 
 static void taste_write(const SharedTables *shared, const void *tables, const Row *row,
@@ -279,10 +247,7 @@ static void taste_write(const SharedTables *shared, const void *tables, const Ro
 
     const float *user = float32(&t->user, row->user);
     const float *movie = float32(&t->movie, row->movie);
-    float level = *float32(&t->level, row->user);
-    float liking = *float32(&t->liking, row->movie);
-    float residual = dot(user, movie, t->movie.width);
-    out[0] = residual;
+    out[0] = dot(user, movie, t->movie.width);
 
     Quads *quads = row->scratch;
     float *beyond_latest = out + 1;
@@ -295,11 +260,9 @@ static void taste_write(const SharedTables *shared, const void *tables, const Ro
 
     uint32_t genres = (uint32_t)*int32(&t->genres, row->movie);
     Asked asked = {
-        .expected = level + liking + residual,
         .year = *float32(&shared->year, row->movie),
         .per_genre = per_genre(genres),
         .genres = genres,
-        .per_level_width = 1 / number(&t->level_width),
         .per_genre_year = 1 / number(&t->genre_years),
         .per_kind_year = 1 / number(&t->kind_years),
         .unknown_years = number(&t->unknown_years),
@@ -309,23 +272,16 @@ static void taste_write(const SharedTables *shared, const void *tables, const Ro
 
     const float *shrinkage = float32(&t->alike_shrinkage, 0);
     float *alike = beyond_latest + n_latest;
-    for (int i = 0; i < N_ALIKE; i++) {
-        int way = ORDER[i];
-        float beyond = sum_of(sums.beyond[way]);
-        float weight = sums.total[way];
-        *alike++ = beyond / (weight + shrinkage[i]);
-        *alike++ = weight;
+    for (int way = 0; way < N_ALIKE; way++) {
+        *alike++ = sums.beyond[way] / (sums.weight[way] + shrinkage[way]);
+        *alike++ = sums.weight[way];
     }
 
     const float *prior = float32(&t->prior, 0);
-    const float *prior_weight = float32(&t->prior_weight, 0);
-    float *share = alike;
-    for (int way = 0; way < N_SHARES; way++) {
-        float total = sums.total[way] + prior_weight[way];
-        for (size_t k = 0; k < n_classes; k++) {
-            float from_prior = prior_weight[way] * prior[k];
-            *share++ = (sums.counts[way][k] + from_prior) / total;
-        }
+    float prior_weight = number(&t->prior_weight);
+    float total = sums.weight[KIND] + prior_weight;
+    for (size_t k = 0; k < n_classes; k++) {
+        alike[k] = (sums.counts[k] + prior_weight * prior[k]) / total;
     }
 }
 
@@ -333,16 +289,21 @@ const Kernel TASTE = {
     .name = "taste",
     .tables =
         {
-            {"movie", 'f', "movies+1, terms"}, {"user", 'f', "users+1, terms"},
-            {"level", 'f', "users+1"},         {"liking", 'f', "movies+1"},
-            {"genres", 'i', "movies+1"},       {"beyond", 'f', "ratings+1"},
-            {"prior", 'f', "classes"},         {"seconds", 'f', "spans"},
-            {"ranks", 'f', "ranks"},           {"window", 'q', "1"},
-            {"shrinkage", 'f', "1"},           {"level_width", 'f', "1"},
-            {"recent_rank", 'f', "1"},         {"recent_seconds", 'f', "1"},
-            {"genre_years", 'f', "1"},         {"kind_years", 'f', "1"},
-            {"unknown_years", 'f', "1"},       {"alike_shrinkage", 'f', "5"},
-            {"prior_weight", 'f', "3"},
+            {"movie", 'f', "movies+1, terms"},
+            {"user", 'f', "users+1, terms"},
+            {"genres", 'i', "movies+1"},
+            {"beyond", 'f', "ratings+1"},
+            {"prior", 'f', "classes"},
+            {"seconds", 'f', "spans"},
+            {"ranks", 'f', "ranks"},
+            {"window", 'q', "1"},
+            {"shrinkage", 'f', "1"},
+            {"recent_seconds", 'f', "1"},
+            {"genre_years", 'f', "1"},
+            {"kind_years", 'f', "1"},
+            {"unknown_years", 'f', "1"},
+            {"alike_shrinkage", 'f', "3"},
+            {"prior_weight", 'f', "1"},
         },
     .lookback = ALSO_EARLIER,
     .name_columns = taste_columns,

@@ -37,8 +37,7 @@ Matrix = NDArray[np.float64]
 Block = slice
 
 # In the order of their columns.
-ALIKE = ("level", "level_recent", "genre", "kind", "genre_recent")
-ALIKE_WITH_SHARES = ("level", "level_recent", "kind")
+ALIKE = ("genre", "kind", "genre_recent")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,9 +50,6 @@ class Taste:
         user: float32 (n_users + 1, n_terms), stars a unit of each term.
         variance: float64 (n_terms + 1,), of the users' weights; the last one is of
             ratings, as far as weights don't explain them.
-        level: float32 (n_users + 1,), the user's bias and the mean of all ratings, in
-            stars.
-        liking: float32 (n_movies + 1,), the movie's bias.
         raters: float32 (n_movies + 1,), how many ratings each movie has.
         genres: int32 (n_movies + 1,), a bit a genre.
         beyond: float32 (n_rated + 1,), what bias and taste would leave unexplained of
@@ -68,20 +64,16 @@ class Taste:
         shrinkage: float32 (1,), ratings of 0 that are added to each mean.
 
     How alike two movies are, each float32 (1,):
-        level_width: squared stars by which the user's expected ratings of two movies
-            differ that are half as alike in level.
-        recent_rank: the width in ranks, for alike movies in level that count the more
-            the more recently they were rated.
         recent_seconds: the width in time, for those alike in genre.
         genre_years: years by which movies differ that are a quarter as alike in genre.
         kind_years: the same for those alike in kind.
         unknown_years: years that a movie without a year is away from all others.
 
     Means over alike movies:
-        alike_shrinkage: float32 (5,), weight added to each mean, in the order of
+        alike_shrinkage: float32 (3,), weight added to each mean, in the order of
             `ALIKE`.
-        prior_weight: float32 (3,), weight of the prior in class shares, in the order of
-            `ALIKE_WITH_SHARES`.
+        prior_weight: float32 (1,), weight of the prior in the class shares of those
+            alike in kind.
 
     Fitting the users:
         most_leverage: float64 (1,), what leverages are capped at.
@@ -95,8 +87,6 @@ class Taste:
     movie: Floats
     user: Floats
     variance: Matrix
-    level: Floats
-    liking: Floats
     raters: Floats
     genres: NDArray[np.int32]
     beyond: Floats
@@ -107,8 +97,6 @@ class Taste:
     window: NDArray[np.int64]
     shrinkage: Floats
 
-    level_width: Floats
-    recent_rank: Floats
     recent_seconds: Floats
     genre_years: Floats
     kind_years: Floats
@@ -130,8 +118,6 @@ class Taste:
             movie=movie.astype(np.float32),
             user=no_users,
             variance=cls._variances(training, movie, most_users),
-            level=floats(),
-            liking=training.bias.movie.astype(np.float32),
             raters=training.per_movie().astype(np.float32),
             genres=_genre_bits(training),
             beyond=floats(),
@@ -140,14 +126,12 @@ class Taste:
             ranks=floats(3.0, 10.0, 30.0),
             window=np.array([window]),
             shrinkage=floats(1.0),
-            level_width=floats(0.0625),
-            recent_rank=floats(30.0),
             recent_seconds=floats(86_400.0),
             genre_years=floats(15.0),
             kind_years=floats(10.0),
             unknown_years=floats(30.0),
-            alike_shrinkage=floats(1.0, 1.0, 3.0, 2.0, 1.0),
-            prior_weight=floats(1.0, 0.5, 0.5),
+            alike_shrinkage=floats(3.0, 2.0, 1.0),
+            prior_weight=floats(0.5),
             most_leverage=np.array([0.8]),
         )
         return fitted.with_users(training)
@@ -206,11 +190,9 @@ class Taste:
 
         training.workers.map(regress, users_in_blocks(training.n_users))
         kept, _ = latest(training)
-        level = training.bias.mean + training.bias.user
         return replace(
             self,
             user=weights.astype(np.float32),
-            level=level.astype(np.float32),
             beyond=np.append(unexplained[kept], 0).astype(np.float32),
         )
 
@@ -230,11 +212,10 @@ class Taste:
         for rank in self.ranks:
             columns.append(Column(f"beyond_taste_rank_{rank:g}", Part.MOMENT))
         for way in ALIKE:
-            columns.append(Column(f"alike_{way}_beyond", _part_of(way)))
-            columns.append(Column(f"alike_{way}_weight", _part_of(way)))
-        for way in ALIKE_WITH_SHARES:
-            part = _part_of(way)
-            columns += [Column(f"alike_{way}_share_{place}", part) for place in places]
+            part = Part.MOMENT if way.endswith("_recent") else Part.USER
+            columns.append(Column(f"alike_{way}_beyond", part))
+            columns.append(Column(f"alike_{way}_weight", part))
+        columns += [Column(f"alike_kind_share_{place}", Part.USER) for place in places]
         return tuple(columns)
 
     def tables(self) -> Tables:
@@ -242,8 +223,6 @@ class Taste:
         return {
             "movie": self.movie,
             "user": self.user,
-            "level": self.level,
-            "liking": self.liking,
             "genres": self.genres,
             "beyond": self.beyond,
             "prior": self.prior,
@@ -251,8 +230,6 @@ class Taste:
             "ranks": self.ranks,
             "window": self.window,
             "shrinkage": self.shrinkage,
-            "level_width": self.level_width,
-            "recent_rank": self.recent_rank,
             "recent_seconds": self.recent_seconds,
             "genre_years": self.genre_years,
             "kind_years": self.kind_years,
@@ -260,11 +237,6 @@ class Taste:
             "alike_shrinkage": self.alike_shrinkage,
             "prior_weight": self.prior_weight,
         }
-
-
-def _part_of(way: str) -> Part:
-    """What a mean over movies that are alike in this way depends on."""
-    return Part.MOMENT if way.endswith("_recent") else Part.USER
 
 
 def _genre_bits(training: TrainingRows) -> NDArray[np.int32]:

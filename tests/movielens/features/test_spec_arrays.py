@@ -64,8 +64,6 @@ def test_the_arrays_decide_about_tuned_constants(
         "pace.latest": "pace_classes",
         "taste.window": "beyond_taste_20s",
         "taste.shrinkage": "beyond_taste_20s",
-        "taste.level_width": "alike_level_weight",
-        "taste.recent_rank": "alike_level_recent_weight",
         "taste.recent_seconds": "alike_genre_recent_weight",
         "taste.genre_years": "alike_genre_weight",
         "taste.kind_years": "alike_kind_weight",
