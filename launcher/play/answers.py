@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from launcher.errors import ConfigError
+from launcher.errors import ConfigError, JobFailedError
 from launcher.play.asking import Asks
 from launcher.play.data import Movie, PlayData
 from movielens.columns import GENRES, MOVIE_ID, RATING, USER_ID
@@ -137,21 +137,37 @@ class Answers:
     def onboarding(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """The movies that somebody new should be asked to rate first.
 
+        Older servers can't be asked this; then they are the most rated ones.
+
         Raises:
             WrongQuestionError: it isn't a question.
             LauncherError: the model refused it, or can't be asked.
         """
         question = _who(asked)
-        question["onboarding"] = _whole(asked, "count")
-        movies = []
-        for told in self.model.ask(question)["onboarding"]:
-            movie = {
-                "movie_id": told[MOVIE_ID],
-                "title": told["title"],
-                "rated_share": told["rated_share"],
-            }
-            movies.append(movie)
+        count = _whole(asked, "count")
+        try:
+            told = self.model.ask({**question, "onboarding": count})
+        except JobFailedError as error:
+            if "unknown field 'onboarding'" not in str(error):
+                raise
+            return {"movies": self._most_rated(question, count)}
+        movies = [
+            {"movie_id": movie[MOVIE_ID], "title": movie["title"]}
+            for movie in told["onboarding"]
+        ]
         return {"movies": movies}
+
+    def _most_rated(
+        self, question: Mapping[str, Any], count: int
+    ) -> list[dict[str, Any]]:
+        """The movies with the most ratings that aren't in the question's history."""
+        rated = [rating[MOVIE_ID] for rating in question.get("history", ())]
+        popular = self.data.popular(max(count, 0) + len(rated))
+        others = [movie for movie in popular if movie.movie_id not in rated]
+        return [
+            {"movie_id": movie.movie_id, "title": movie.title}
+            for movie in others[:count]
+        ]
 
 
 def reasons_of(

@@ -30,8 +30,11 @@ Matrix = NDArray[np.float64]
 
 # The movies with the most raters. Others wouldn't be among the first anyway.
 _MOST_CANDIDATES = 1000
-_LEAST_VARIANCE = 1e-6
 _LEAST_TOTAL = 1e-6
+
+# An artifact may hold any numbers. Within these bounds, weights can be found.
+_LEAST_NOISE = 1e-4
+_MOST_STARS = 5.0
 
 
 class ToRate(NamedTuple):
@@ -88,17 +91,19 @@ class Onboarding:
         noise = bias_variance * bias.user_shrinkage
         for group in spec.groups:
             if isinstance(group, Taste):
-                deviation = np.sqrt(group.variance[:-1])
+                deviation = np.sqrt(np.maximum(group.variance[:-1], 0))
                 of_taste = group.movie[:-1] * deviation
                 terms = np.hstack([terms, of_taste])
                 noise = float(group.variance[-1])
 
+        # What is no number says nothing.
+        terms = np.nan_to_num(terms).clip(-_MOST_STARS, _MOST_STARS)
         share = n_ratings / n_users
         weighted = terms * share[:, None]
         total = max(float(share.sum()), _LEAST_TOTAL)
         return cls(
             terms=terms,
-            noise=max(noise, _LEAST_VARIANCE),
+            noise=noise if noise > _LEAST_NOISE else _LEAST_NOISE,
             share=share,
             common=terms.T @ weighted / total,
         )

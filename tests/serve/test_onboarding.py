@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from movielens.features import FeatureSpec
+from movielens.features.taste import Taste
 from movielens.tables import MovieTable, RatingTable
 from serve.onboarding import Onboarding
 
@@ -87,6 +88,27 @@ def test_gains_are_never_negative(onboarding: Onboarding) -> None:
     rated = np.tile(np.arange(len(onboarding.share)), 10_000)
     found = onboarding.choose(np.arange(len(onboarding.share)), rated, 13)
     assert (found.gain >= 0).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, 0.0, 1e300])
+def test_numbers_that_no_training_finds_do_no_harm(
+    ratings: RatingTable, movies: MovieTable, value: float
+) -> None:
+    spec = FeatureSpec.fit(ratings, movies)
+    n_ratings = spec.profiles.counts(len(movies))
+    for place in (0, -1):
+        groups = []
+        for group in spec.groups:
+            if isinstance(group, Taste):
+                variance = group.variance.copy()
+                variance[place] = value
+                group = replace(group, variance=variance)
+            groups.append(group)
+        with np.errstate(all="ignore"):
+            edited = Onboarding.of(replace(spec, groups=tuple(groups)), n_ratings)
+            found = edited.choose(np.arange(len(movies)), np.array([1, 2]), 13)
+        assert sorted(found.movie_index.tolist()) == list(range(len(movies)))
+        assert np.isfinite(found.gain).all()
 
 
 def test_there_may_be_fewer_movies_than_wanted(onboarding: Onboarding) -> None:

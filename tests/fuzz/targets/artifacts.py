@@ -303,6 +303,7 @@ def features(data: bytes) -> None:
 _QUESTIONS = (
     b'[{"userId": 1, "movieId": 318}, {"userId": -1, "movieId": -1}]',
     b'{"userId": 4, "recommend": 3}',
+    b'{"userId": 4, "onboarding": 3}',
     b'{"movieId": 1, "history": [{"movieId": 3, "rating": 4.5, "timestamp": 1}]}',
 )
 

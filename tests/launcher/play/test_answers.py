@@ -8,6 +8,7 @@ import pytest
 
 from launcher.errors import JobFailedError
 from launcher.play.answers import Answers, WrongQuestionError, reasons_of
+from launcher.play.data import PlayData
 from movielens.tables import RatingTable
 
 
@@ -71,13 +72,33 @@ def test_somebody_new_is_asked_about_what_they_have_not_rated(
 ) -> None:
     first = answers.onboarding({"rated": [], "count": 3})["movies"]
     assert len(first) == 3
-    assert set(first[0]) == {"movie_id", "title", "rated_share"}
+    assert set(first[0]) == {"movie_id", "title"}
     rated = [[first[0]["movie_id"], 2.5]]
     after = answers.onboarding({"rated": rated, "count": 100})["movies"]
     assert len(after) == 12
     assert first[0] not in after
     with pytest.raises(WrongQuestionError):
         answers.onboarding({"rated": []})
+
+
+class OldServer:
+    """Refuses movies to rate, as a server from before there were any."""
+
+    def ask(self, question: dict[str, Any]) -> Any:
+        assert "onboarding" in question
+        raise JobFailedError(
+            "line 1: unknown field 'onboarding', expected some of userId, movieId"
+        )
+
+
+def test_an_old_server_has_the_most_rated_movies_rated_first(
+    play_data: PlayData,
+) -> None:
+    answers = Answers(OldServer(), play_data, "an old server")
+    first, second, third = play_data.popular(3)
+    asked = {"rated": [[second.movie_id, 4.5]], "count": 2}
+    movies = answers.onboarding(asked)["movies"]
+    assert [movie["title"] for movie in movies] == [first.title, third.title]
 
 
 @pytest.mark.parametrize(
