@@ -26,9 +26,12 @@ class Model:
 
     def __init__(self, path: Path) -> None:
         saved = np.load(path)
+        users = saved["user_id"].tolist()
+        movies = saved["movie_id"].tolist()
+
         self.mean = float(saved["mean"])
-        self.users = dict(zip(saved["user_id"].tolist(), saved["user"], strict=True))
-        self.movies = dict(zip(saved["movie_id"].tolist(), saved["movie"], strict=True))
+        self.users = dict(zip(users, saved["user"], strict=True))
+        self.movies = dict(zip(movies, saved["movie"], strict=True))
 
     def answer(self, pair: dict[str, Any]) -> dict[str, Any]:
         """The pair with its expected rating, and the half star that is nearest."""

@@ -6,7 +6,7 @@ forks it and replaces it like a worker.
 
 from __future__ import annotations
 
-import os
+import select
 import socket
 import threading
 import time
@@ -68,7 +68,8 @@ class Exporter:
             application = MetricsApplication(self._reporter, self._settings)
             make_server(application, watch).run(sockets=[bound])
         else:
-            os.read(watch, 1)
+            # No read: a worker's loop makes the pipe, which all share, non-blocking.
+            select.select([watch], [], [])
 
     def write_line(self) -> None:
         """Write what was counted since the last line."""

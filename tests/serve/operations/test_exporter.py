@@ -7,11 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
+from serve.operations.counters import Board
 from serve.operations.emf import UNITS
+from serve.operations.exporter import Exporter, bind_exporter
+from serve.operations.report import Reporter
+from serve.settings import ServeSettings
 from tests.serve.operations.conftest import StartServer, free_ports, wait_until
 
 OK = 'halfstar_requests_total{route="invocations",status="200"}'
@@ -89,6 +95,21 @@ def test_lines_for_cloudwatch_and_of_the_log_hold_every_request(
     measured = [line["Latency"] for line in periods if "Latency" in line]
     assert sum(each["Count"] for each in measured) == 12
     assert all(sum(each["Counts"]) == each["Count"] for each in measured)
+
+
+def test_an_exporter_without_a_port_waits_for_the_end_of_process_1() -> None:
+    environment = {"HALFSTAR_EMF_SECONDS": "60", "HALFSTAR_WORKERS": "1"}
+    settings = ServeSettings.from_environment(environment)
+    exporter = Exporter(Reporter(Board(1), {}), settings)
+    watch, held_open = os.pipe()
+    os.set_blocking(watch, False)  # as a worker's loop makes it
+    with ThreadPoolExecutor(1) as threads, bind_exporter(settings.operations) as bound:
+        running = threads.submit(exporter.run, bound, watch)
+        with pytest.raises(TimeoutError):
+            running.result(timeout=0.2)
+        os.close(held_open)
+        running.result(timeout=60)
+    os.close(watch)
 
 
 def test_a_metrics_port_in_use_is_one_line(base_dir: Path) -> None:

@@ -146,7 +146,7 @@ def test_long_bodies_that_wait_for_a_thread_are_seen(
     try:
         watch.until(lambda totals: totals.number(Cell.QUEUED) > 0)
         watch.until(lambda totals: totals.number(Cell.IN_PROGRESS) > 1)
-        assert watch.board.totals().number(Cell.CONNECTIONS) == 4
+        watch.until(lambda totals: totals.number(Cell.CONNECTIONS) == 4)
     finally:
         are_over.set()
         for thread in threads:
