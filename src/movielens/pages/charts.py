@@ -116,8 +116,7 @@ class Span:
 def bar_chart(name: str, bars: Sequence[Bar], style: str = "one") -> Markup:
     """Horizontal bars from 0, with whiskers where they have intervals."""
     most = max((_end(bar) for bar in bars), default=0.0) or 1.0
-    longest = max((len(bar.label) for bar in bars), default=0)
-    left = min(max(_LABELS, 12 + _LETTER * longest), _WIDEST_LABELS)
+    left = _room_for([bar.label for bar in bars])
     scale = _scale((0.0, most), (left, WIDTH - _VALUES))
 
     parts: list[Markup] = []
@@ -403,6 +402,13 @@ def _beside(x: float, y: float, said: str) -> Markup:
     if x < WIDTH / 2:
         return _text(x + 4, y, said)
     return _text(x - 4, y, said, anchor="end")
+
+
+def _room_for(labels: Sequence[str]) -> float:
+    """Where bars begin, by the length of their labels."""
+    longest = max(map(len, labels), default=0)
+    wanted = 12 + _LETTER * longest
+    return min(max(_LABELS, wanted), _WIDEST_LABELS)
 
 
 def _label(said: str, middle: float, left: float = _LABELS) -> Markup:
