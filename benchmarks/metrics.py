@@ -1,12 +1,16 @@
 """What metrics and the log of requests cost, in processor time for each request.
 
-A server without them and one with each run side by side, with one worker. They take
-turns, in an order that changes from round to round, and what the processes of a server
-have taken during its turn is divided by the requests. Turns of one round are compared
-with each other, so whatever else keeps the machine busy meets all of them alike.
+Servers without them and servers with each run side by side, each with one worker. They
+take turns, in an order that changes from round to round, and what the processes of a
+server have taken during its turn is divided by the requests. So whatever else keeps the
+machine busy meets all of them alike.
 
-Options: ``--base-dir DIR`` for a model that exists already, ``--rounds N`` (100),
-``--requests N`` (150) for each turn.
+Two servers that are started alike differ by a few percent, because their memory lies
+differently. So there are several of each kind, and the table has the mean of their
+medians, and the medians of the quickest and of the slowest.
+
+Options: ``--base-dir DIR`` for a model that exists already, ``--servers N`` (4) of each
+kind, ``--rounds N`` (60), ``--requests N`` (150) for each turn.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import contextlib
 import http.client
 import random
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +33,7 @@ from benchmarks.stacks import CSV, HALFSTAR, JSON, Running, running
 from launcher.ports import LOOPBACK, free_port
 
 OFF = "off"
-LOG = "the log of requests"
+KINDS = (OFF, "metrics", "the log of requests")
 BODIES = {
     "one row of CSV": (CSV, b"1,318,1137000000"),
     "one row of JSON": (
@@ -45,15 +49,15 @@ class Cost:
     """What one kind of server takes.
 
     Attributes:
-        microseconds: of processor time for a request, the median of all turns.
-        percent: more than the server without any of this takes in the same round, the
-            median.
-        quartiles: of the same.
+        medians: microseconds of processor time for a request, a median for each server.
     """
 
-    microseconds: float
-    percent: float = 0.0
-    quartiles: tuple[float, float] = (0.0, 0.0)
+    medians: list[float]
+
+    @property
+    def mean(self) -> float:
+        """Of the medians."""
+        return statistics.mean(self.medians)
 
 
 def main() -> None:
@@ -64,69 +68,88 @@ def main() -> None:
     if base_dir is None:
         base_dir = DIRECTORY
         fit(base_dir)
-    kinds: dict[str, dict[str, str]] = {
-        OFF: {},
-        "metrics": {"HALFSTAR_METRICS_PORT": str(free_port())},
-        LOG: {"HALFSTAR_REQUEST_LOG": "true"},
-    }
-    table = Table("", *BODIES)
     figures: dict[str, dict[str, Cost]] = {}
     with contextlib.ExitStack() as stack:
-        servers: dict[str, Running] = {}
-        for name, environment in kinds.items():
-            ours = replace(
-                HALFSTAR, environment={**HALFSTAR.environment, **environment}
-            )
-            folder = DIRECTORY / "metrics" / f"server-{len(servers)}"
-            server = running(ours, base_dir, 1, folder)
-            servers[name] = stack.enter_context(server)
+        servers: dict[str, list[Running]] = {name: [] for name in KINDS}
+        for number in range(options.servers):
+            for name in KINDS:
+                folder = DIRECTORY / "metrics" / f"{name}-{number}".replace(" ", "-")
+                ours = replace(
+                    HALFSTAR, environment={**HALFSTAR.environment, **_environment(name)}
+                )
+                server = running(ours, base_dir, 1, folder)
+                servers[name].append(stack.enter_context(server))
         for body in BODIES:
             figures[body] = measure(servers, body, options.rounds, options.requests)
 
-    for name in kinds:
-        table.add_row(name, *(_cell(name, figures[body][name]) for body in BODIES))
+    table = Table("", *BODIES)
+    for name in KINDS:
+        costs = [(figures[body][name], figures[body][OFF]) for body in BODIES]
+        table.add_row(name, *(_cell(cost, off) for cost, off in costs))
     screen.print(table)
-    save("metrics", {body: _json(costs) for body, costs in figures.items()}, screen)
+    medians = {
+        body: {name: cost.medians for name, cost in costs.items()}
+        for body, costs in figures.items()
+    }
+    save("metrics", medians, screen)
 
 
 def measure(
-    servers: dict[str, Running], body: str, rounds: int, requests: int
+    servers: dict[str, list[Running]], body: str, rounds: int, requests: int
 ) -> dict[str, Cost]:
     """The cost of each kind of server for one kind of request."""
-    clients = {name: Client(server, *BODIES[body]) for name, server in servers.items()}
-    for client in clients.values():
+    clients = [
+        Client(name, server, *BODIES[body])
+        for name, alike in servers.items()
+        for server in alike
+    ]
+    for client in clients:
         client.ask(WARM_UP)
     order = list(clients)
     shuffle = random.Random(0).shuffle
-    taken: dict[str, list[float]] = {name: [] for name in clients}
     for _ in range(rounds):
         shuffle(order)
-        for name in order:
-            taken[name].append(clients[name].turn(requests))
-    return {name: _cost(of_kind, taken[OFF]) for name, of_kind in taken.items()}
+        for client in order:
+            client.take_turn(requests)
+
+    medians: dict[str, list[float]] = {name: [] for name in servers}
+    for client in clients:
+        medians[client.kind].append(statistics.median(client.taken))
+    return {name: Cost(found) for name, found in medians.items()}
 
 
 class Client:
     """One connection to a server.
 
+    Attributes:
+        kind: of the server.
+        taken: microseconds of processor time that each request of a turn has taken the
+            server.
+
     Args:
+        kind: of the server.
         server: it has one worker.
         content_type: of the requests.
         body: of the requests.
     """
 
-    def __init__(self, server: Running, content_type: str, body: bytes) -> None:
+    def __init__(
+        self, kind: str, server: Running, content_type: str, body: bytes
+    ) -> None:
+        self.kind = kind
+        self.taken: list[float] = []
         port = int(server.url.rpartition(":")[2])
         self._connection = http.client.HTTPConnection(LOOPBACK, port)
         self._headers = {"content-type": content_type}
         self._body = body
         self._pids = processes_of(server)
 
-    def turn(self, requests: int) -> float:
-        """Microseconds of processor time that the server takes for each request."""
+    def take_turn(self, requests: int) -> None:
+        """Send so many requests, and note what each has taken the server."""
         before = nanoseconds_of(self._pids)
         self.ask(requests)
-        return (nanoseconds_of(self._pids) - before) / requests / 1000
+        taken = nanoseconds_of(self._pids) - before
+        self.taken.append(taken / requests / 1000)
 
     def ask(self, requests: int) -> None:
         """Send so many requests, one after the other."""
@@ -146,30 +169,31 @@ def nanoseconds_of(pids: Iterable[int]) -> int:
     return total
 
 
-def _cost(taken: Sequence[float], off: Sequence[float]) -> Cost:
-    more = [100 * (each / base - 1) for each, base in zip(taken, off, strict=True)]
-    low, middle, high = statistics.quantiles(more, n=4)
-    return Cost(statistics.median(taken), middle, (low, high))
+def _environment(kind: str) -> dict[str, str]:
+    """What a kind of server is told."""
+    match kind:
+        case "metrics":
+            return {"HALFSTAR_METRICS_PORT": str(free_port())}
+        case "the log of requests":
+            return {"HALFSTAR_REQUEST_LOG": "true"}
+        case _:
+            return {}
 
 
-def _cell(name: str, cost: Cost) -> str:
-    if name == OFF:
-        return f"{cost.microseconds:.0f} µs"
-    low, high = cost.quartiles
-    return f"{cost.percent:+.1f} % ({low:.1f} to {high:.1f})"
-
-
-def _json(costs: dict[str, Cost]) -> dict[str, object]:
-    return {
-        name: [cost.microseconds, cost.percent, *cost.quartiles]
-        for name, cost in costs.items()
-    }
+def _cell(cost: Cost, off: Cost) -> str:
+    quickest = min(cost.medians)
+    slowest = max(cost.medians)
+    told = f"{cost.mean:.1f} µs ({quickest:.1f} to {slowest:.1f})"
+    if cost is off:
+        return told
+    return f"{told}, {100 * (cost.mean / off.mean - 1):+.1f} %"
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base-dir", type=Path)
-    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--servers", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--requests", type=int, default=150)
     return parser.parse_args()
 

@@ -17,6 +17,8 @@ from movielens.pages.markup import Markup, element
 
 WIDTH = 360.0
 _LABELS = 114.0  # to the left of bars
+_WIDEST_LABELS = 170.0
+_LETTER = 6.2
 _VALUES = 52.0  # to the right of bars
 _ROW = 22.0
 _BAR = 14.0
@@ -114,13 +116,14 @@ class Span:
 def bar_chart(name: str, bars: Sequence[Bar], style: str = "one") -> Markup:
     """Horizontal bars from 0, with whiskers where they have intervals."""
     most = max((_end(bar) for bar in bars), default=0.0) or 1.0
-    scale = _scale((0.0, most), (_LABELS, WIDTH - _VALUES))
+    left = _room_for([bar.label for bar in bars])
+    scale = _scale((0.0, most), (left, WIDTH - _VALUES))
 
     parts: list[Markup] = []
     for row, bar in enumerate(bars):
         middle = (row + 0.5) * _ROW
         parts += [
-            _label(bar.label, middle),
+            _label(bar.label, middle, left),
             _box(scale(0), middle, scale(bar.value), f"fill-{style}"),
             _text(WIDTH, middle, bar.text, anchor="end"),
         ]
@@ -401,9 +404,16 @@ def _beside(x: float, y: float, said: str) -> Markup:
     return _text(x - 4, y, said, anchor="end")
 
 
-def _label(said: str, middle: float) -> Markup:
-    """A name to the left of a bar."""
-    return _text(_LABELS - 6, middle, said, anchor="end")
+def _room_for(labels: Sequence[str]) -> float:
+    """Where bars begin, by the length of their labels."""
+    longest = max(map(len, labels), default=0)
+    wanted = 12 + _LETTER * longest
+    return min(max(_LABELS, wanted), _WIDEST_LABELS)
+
+
+def _label(said: str, middle: float, left: float = _LABELS) -> Markup:
+    """A name to the left of a bar, which begins at ``left``."""
+    return _text(left - 6, middle, said, anchor="end")
 
 
 def _stroke(x1: float, y1: float, x2: float, y2: float, style: str) -> Markup:
@@ -521,7 +531,7 @@ def _places(names: Sequence[str]) -> list[tuple[float, float]]:
     left = 0.0
     middle = 10.0
     for name in names:
-        width = 40 + 6.2 * len(name)
+        width = 40 + _LETTER * len(name)
         if places and left + width > WIDTH + 10:  # the gap behind a name
             left = 0.0
             middle += _LEGEND

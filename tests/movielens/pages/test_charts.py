@@ -71,6 +71,14 @@ def test_bars_are_as_long_as_their_values() -> None:
     assert four == pytest.approx(4 * one, abs=0.2)
 
 
+def test_a_long_label_has_room_to_the_left_of_its_bar() -> None:
+    root = parsed(bar_chart("bars", [Bar("features out of fold", 1.0, "1")]))
+    label = next(root.iter("text"))
+    bar = next(root.iter("rect"))
+    assert float(str(label.get("x"))) >= 6.2 * len("features out of fold")
+    assert float(str(bar.get("x"))) > float(str(label.get("x")))
+
+
 def test_cells_say_their_percentage_and_right_ones_are_framed() -> None:
     root = parsed(CHARTS["cells"])
     texts = [each.text for each in root.iter("text")]
