@@ -123,7 +123,7 @@ def parts() -> Drawing:
         x += width
         edges.append(x)
     drawing.words(10, 74, f"{rounds} rounds", bold=True, anchor="start")
-    rows = ("new user, no time", "known user, no time", "known user and time")
+    rows = ("new user, no time", "known user, no time", "known user with a time")
     for number, (who, edge) in enumerate(zip(rows, edges, strict=True)):
         y = 130 + number * 40
         drawing.words(10, y + 13, who, anchor="start")
