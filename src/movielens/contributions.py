@@ -7,6 +7,9 @@ margins adds to the expected rating (Aumann and Shapley). The values of a regres
 stars already. Where its estimate is moved to the end of the scale, they all shrink by
 the same factor, as the same integral gives.
 
+Gates say which trees answer a row, not why it is liked. Where they hold trees back, the
+row starts from elsewhere, so what they add is part of the base.
+
 The parts add up: the base and all features give the expected rating of the row.
 """
 
@@ -18,11 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features import FeatureMatrix
+from movielens.features.era import KNOWS_DATE_ALONE, KNOWS_NOT_DATE_ALONE
+from movielens.features.spec import KNOWS_TIME, KNOWS_USER
 
 if TYPE_CHECKING:
     import xgboost
 
 Doubles = NDArray[np.float64]
+
+_GATES = frozenset({KNOWS_USER, KNOWS_TIME, KNOWS_DATE_ALONE, KNOWS_NOT_DATE_ALONE})
 
 # Gauss and Legendre's rule of this many points is exact to far more digits than an
 # answer needs.
@@ -46,23 +53,38 @@ def star_contributions(
         nthread: threads of XGBoost.
 
     Returns:
-        The expected rating where nothing is known, in stars, float64 (n_rows,), and
-        what each feature adds to it, float64 (n_rows, n_features).
+        The expected rating where such a row starts, in stars, float64 (n_rows,), and
+        what each feature adds to it, float64 (n_rows, n_features). Gates add nothing.
     """
     import xgboost
 
+    is_gate = np.array([name in _GATES for name in features.names])
     matrix = xgboost.DMatrix(
         features.values, feature_names=list(features.names), nthread=nthread
     )
     margins = booster.predict(matrix, pred_contribs=True).astype(np.float64)
+    put_into_base(margins, is_gate)
     base, stars = in_stars(margins, np.array(class_values))
     if regression is None:
         return base, stars
 
     shares = regression.predict(matrix, pred_contribs=True).astype(np.float64)
+    put_into_base(shares, is_gate)
     regression_base, regression_stars = on_scale(shares, class_values)
     # As the expected rating is halfway between the two.
     return (base + regression_base) / 2, (stars + regression_stars) / 2
+
+
+def put_into_base(parts: Doubles, is_chosen: NDArray[np.bool_]) -> None:
+    """Count the parts of some features into the base, in place.
+
+    Args:
+        parts: float64 (…, n_features + 1), the last is the base.
+        is_chosen: bool (n_features,).
+    """
+    for column in np.flatnonzero(is_chosen):
+        parts[..., -1] += parts[..., column]
+        parts[..., column] = 0
 
 
 def in_stars(parts: Doubles, class_values: Doubles) -> tuple[Doubles, Doubles]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from movielens.contributions import in_stars, on_scale
+from movielens.contributions import in_stars, on_scale, put_into_base
 
 
 def test_an_estimate_off_the_scale_is_shortened() -> None:
@@ -41,3 +41,10 @@ def test_a_feature_that_moves_the_margins_alone_gets_the_whole_difference() -> N
     assert base[0] == pytest.approx(of_base)
     assert stars[0, 0] == 0
     assert stars[0, 1] == pytest.approx(of_row - of_base, abs=1e-9)
+
+
+def test_what_gates_add_is_part_of_the_base() -> None:
+    gate, other, base = 0.5, 2.0, 3.0
+    parts = np.array([[gate, other, base]])
+    put_into_base(parts, np.array([True, False]))
+    assert parts.tolist() == [[0.0, other, gate + base]]

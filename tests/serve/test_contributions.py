@@ -38,6 +38,13 @@ def test_contributions_add_up_to_the_expected_rating(
     n_features = len(features.names)
     found = contributions(booster, regression, features, model.class_values, n_features)
     base = np.array([row["base_rating"] for row in found])
+    gates = [
+        feature["stars"]
+        for row in found
+        for feature in row["features"]
+        if feature["name"].startswith("knows_")
+    ]
+    assert not np.any(gates)
     rows = [[feature["stars"] for feature in row["features"]] for row in found]
     stars = np.array(rows)
     assert np.all(np.isfinite(stars))

@@ -276,12 +276,14 @@ function showBars(answer) {
 }
 
 function showReasons(answer) {
-  byId("base").textContent = `It starts from ${inStars(answer.base)}, the model's average.`;
+  byId("base").textContent = `It starts from ${inStars(answer.base)}, as all such requests do.`;
   const reasons = [...answer.reasons, { words: "all else", detail: "", stars: answer.rest }];
   const most = Math.max(...reasons.map((reason) => Math.abs(reason.stars)), 0.01);
   const items = reasons.map((reason) => {
     const isDown = reason.stars < 0;
-    const amount = `${isDown ? "−" : "+"}${Math.abs(reason.stars).toFixed(2)} ★`;
+    const size = Math.abs(reason.stars).toFixed(2);
+    const sign = size === "0.00" ? "" : isDown ? "−" : "+";
+    const amount = `${sign}${size} ★`;
     const push = make("span", isDown ? "push down" : "push");
     push.style.width = `${(100 * Math.abs(reason.stars)) / most}%`;
     push.setAttribute("aria-hidden", "true");
