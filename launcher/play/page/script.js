@@ -267,7 +267,7 @@ function showBars(answer) {
     fill.style.width = `${(100 * share) / top}%`;
     const track = make("span", "track", fill);
     track.setAttribute("aria-hidden", "true");
-    const percent = make("span", "share", `${(100 * share).toFixed(1)} %`);
+    const percent = make("span", "share", `${(100 * share).toFixed(1)}%`);
     const item = make("li", "", make("span", "label", `${stars} ★`), track, percent);
     if (share === top) item.classList.add("top");
     return item;

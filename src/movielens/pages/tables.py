@@ -83,8 +83,8 @@ def paragraph(text: str, style: str | None = None) -> Markup:
 
 
 def percent(share: float) -> str:
-    """A share as text, such as ``40.2 %``, which no line end divides."""
-    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+    """A share as text, such as ``40.2%``, as in the log."""
+    return f"{100 * share:.1f}%"
 
 
 def _row(cells: Sequence[str]) -> Markup:

@@ -519,7 +519,7 @@ def _histogram(material: Material) -> Markup:
     places = [round(2 * value) for value in values]
     n_rows = max(len(material.train), 1)
     bars = [
-        Bar(f"{place / 2:g} stars", share, percent(share))
+        Bar(f"{place / 2:g} ★", share, percent(share))
         for place, share in zip(places, counts["train"][places] / n_rows, strict=True)
     ]
     rows = [
