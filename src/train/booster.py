@@ -23,7 +23,7 @@ from movielens.errors import DataError
 from movielens.ratings import RatingScale
 from train.blocks import FeatureBlocks
 from train.context import TrainingContext
-from train.model_surgery import averaged, compact, with_branch, with_gates
+from train.model_surgery import averaged, compact, with_gates
 from train.objective import (
     SEARCH_STAGE,
     Objective,
@@ -184,26 +184,28 @@ def fit_booster(
     if objective.needs_all_rounds and n_done < n_rounds:
         raise IncompleteError(f"stopped by SIGTERM before {n_rounds} rounds were done")
 
-    gated = _gated(boosted, schedule)
-    booster = compact(averaged(gated, schedule.n_before))
     n_others = sum(each.booster.num_boosted_rounds() for each in boosted)
     n_shared = (len(boosted) - 1) * schedule.n_before
+    gated = _gated(boosted, schedule)
+    booster = compact(averaged(gated, schedule.n_before))
     n_all = booster.num_boosted_rounds()
     return Fitted(booster, date_rounds=n_all - n_others + n_shared)
 
 
 def _gated(boosted: list[Boosted], schedule: Schedule) -> list[xgboost.Booster]:
-    """The boosters behind their gates, with their branches if all have one."""
-    branches = [each.branch for each in boosted if each.branch is not None]
-    if len(branches) < len(boosted):
+    """The boosters behind their gates, with their branches if all have one.
+
+    The list is emptied, since a booster takes memory.
+    """
+    has_branches = all(each.branch is not None for each in boosted)
+    if not has_branches:
         schedule = schedule.without_branch
-        return [with_gates(each.booster, schedule) for each in boosted]
-    return [
-        with_branch(
-            with_gates(each.booster, schedule), with_gates(branch, schedule.branch)
-        )
-        for each, branch in zip(boosted, branches, strict=True)
-    ]
+    gated: list[xgboost.Booster] = []
+    while boosted:
+        each = boosted.pop(0)
+        branch = each.branch if has_branches else None
+        gated.append(with_gates(each.booster, schedule, branch))
+    return gated
 
 
 def _boost(

@@ -3,8 +3,7 @@
 - `GrowingBooster` joins boosters of one round into one booster, and sends missing
   values to the left.
 - `with_gates` adds gates, so that later trees give 0 to rows of which too little is
-  known.
-- `with_branch` adds the rounds of another booster.
+  known. It adds the rounds of a branch, too.
 - `averaged` makes one booster of several seeds.
 - `compact` rounds the numbers, so that they pack well.
 
@@ -125,35 +124,41 @@ class GrowingBooster:
         """All rounds so far, at least one."""
         return xgboost.Booster(model_file=bytearray(self.ubjson()))
 
+    def start(self) -> bytes:
+        """A booster without rounds that begins where this one does, as UBJSON."""
+        _put_trees(self._model, [])
+        return dumps(self._model)
 
-def with_gates(booster: xgboost.Booster, schedule: Schedule) -> xgboost.Booster:
-    """The same trees behind the gates of the schedule."""
+
+def with_gates(
+    booster: xgboost.Booster,
+    schedule: Schedule,
+    branch: xgboost.Booster | None = None,
+) -> xgboost.Booster:
+    """The same trees behind the gates of the schedule.
+
+    Args:
+        booster: all rounds but those of the branch.
+        schedule: of these rounds and the branch.
+        branch: its rounds, which come after the others and begin where they do.
+    """
     model = _model(booster)
+    trees = _gated_trees(model, schedule)
+    if branch is not None:
+        trees += _gated_trees(_model(branch), schedule.branch)
+        _number(trees)
+        _put_trees(model, trees)
+    return _booster(model)
+
+
+def _gated_trees(model: _Model, schedule: Schedule) -> list[_Tree]:
+    trees = _trees(model)
     trees_a_round = _trees_a_round(model)
-    for position, tree in enumerate(_trees(model)):
+    for position, tree in enumerate(trees):
         gate = schedule.gate(position // trees_a_round)
         if gate is not None:
             _add_gate(tree, gate)
-    return _booster(model)
-
-
-def without_rounds(booster: bytes) -> bytes:
-    """A booster that begins where this one does, as XGBoost's UBJSON."""
-    model = loads(booster)
-    _put_trees(model, [])
-    return dumps(model)
-
-
-def with_branch(booster: xgboost.Booster, branch: xgboost.Booster) -> xgboost.Booster:
-    """The rounds of ``booster``, then those of ``branch``, which begins where it does.
-
-    No row may be answered by both.
-    """
-    model = _model(booster)
-    trees = [*_trees(model), *_trees(_model(branch))]
-    _number(trees)
-    _put_trees(model, trees)
-    return _booster(model)
+    return trees
 
 
 def compact(booster: xgboost.Booster) -> xgboost.Booster:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from train.blocks import FeatureBlocks
 from train.checkpoint import Stage
 from train.context import TrainingContext
-from train.model_surgery import GrowingBooster, without_rounds
+from train.model_surgery import GrowingBooster
 from train.quantised_matrix import Label, Weight
 from train.schedule import Schedule
 from train.views import View, Views
@@ -132,7 +132,9 @@ class Boosting:
 
         logger.info("rounds for unknown users, who have no more than a date")
         schedule = self.schedule.branch
-        start = without_rounds(growing.ubjson())
+        start = growing.start()
+        # The finished rounds are kept as a booster alone.
+        del growing
         of_branch = Boosting(branch.params, self.context, schedule, start)
         share = branch.params["colsample_bytree"]
         own_views = views.branched(schedule, share, branch.weight)
