@@ -49,21 +49,9 @@ static inline float expected_of(const Level *level, const Row *row) {
     return base + *float32(&level->liking, row->movie);
 }
 
-/* The level of the row, in stars. */
-static inline float level_of(const Level *level, const Row *row) {
-    return expected_of(level, row) + explained_of(level, row);
-}
-
 /* What the level leaves of one of the user's ratings. */
 static inline float rest_at(const Level *level, size_t place) {
     return *float32(&level->rest, place);
-}
-
-/* The level of one of the user's ratings. */
-static inline float level_at(const SharedTables *shared, const Level *level,
-                             size_t place) {
-    float stars = *float32(&shared->class_values, (size_t)class_at(shared, place));
-    return stars - rest_at(level, place);
 }
 
 #endif
