@@ -31,7 +31,6 @@ from benchmarks.data import read_data, split_data
 from benchmarks.results import console, save
 from movielens.columns import GENRES
 from movielens.features import FeatureMatrix, FeatureSpec
-from movielens.features.spec import KNOWS_TIME, KNOWS_USER
 from movielens.predictions import Predictions
 from movielens.ratings import RatingScale
 from train.blocks import FeatureBlocks
@@ -39,10 +38,10 @@ from train.booster import fit_boosters
 from train.context import TrainingContext
 from train.evaluation import evaluate
 from train.hyperparameters import Hyperparameters
+from train.schedule import GATES
 from train.split import Split, hold_out
 
 SHARE_APART = 0.2
-GATES = (KNOWS_USER, KNOWS_TIME)
 
 Positions = NDArray[np.int64]
 
@@ -145,7 +144,7 @@ def families(features: FeatureMatrix) -> dict[str, Positions]:
     """The columns of each family, without the gates, which the schedule needs."""
     found: dict[str, list[int]] = {}
     for place, name in enumerate(features.names):
-        if name not in GATES:
+        if name not in GATES.values():
             found.setdefault(family_of(name), []).append(place)
     return {family: np.array(places) for family, places in found.items()}
 
@@ -159,7 +158,8 @@ def left_out(
     counts = list(least)
     if counts:
         gain = experiment.gain()
-        gain[[experiment.training.names.index(gate) for gate in GATES]] = np.inf
+        names = experiment.training.names
+        gain[[names.index(gate) for gate in GATES.values()]] = np.inf
         order = np.argsort(gain, kind="stable")
         for count in counts:
             chosen[f"the {count} of least gain"] = order[:count]

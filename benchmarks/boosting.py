@@ -35,7 +35,7 @@ from train.rounds import Boosting
 from train.schedule import Schedule
 from train.views import Views
 
-N_COLUMNS = 221
+N_COLUMNS = 206
 N_CLASSES = 10
 # The classes depend on so many columns, and on chance.
 N_TELLING = 40

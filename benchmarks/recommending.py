@@ -1,7 +1,8 @@
 """Halfstar beside other recommenders, on the same rows of ml-latest-small.
 
 ``python -m benchmarks.recommending [SPLIT ...] [-- NAME,...]`` measures those splits
-and recommenders, or else all.
+and recommenders, or else all. Without any of the others, it needs no environment of
+theirs: ``-- Halfstar``.
 
 The others (`benchmarks.recommenders`) train in processes of an environment of their
 own, with one thread each, on ids, times, genres and years. XGBoost gets the tutorial's
@@ -66,6 +67,7 @@ OURS: dict[str, dict[str, Any]] = {
     "XGBoost, the tutorial's features": TUTORIAL_FEATURES,
     "Halfstar": {},
 }
+EVERYTHING = (*RECOMMENDERS, *OURS)
 
 
 def write_rows(path: Path, data: Dataset, split: Split, scale: RatingScale) -> None:
@@ -123,8 +125,8 @@ def figures_of(
     return figures
 
 
-def measure(name: SplitName, data: Dataset, others: list[str]) -> dict[str, Any]:
-    """Figures of all recommenders on one split."""
+def measure(name: SplitName, data: Dataset, names: list[str]) -> dict[str, Any]:
+    """Figures of those recommenders on one split, ours last."""
     hyperparameters = Hyperparameters(split=name, nthread=1)
     split = split_data(data, hyperparameters)
     scale = RatingScale.of(data.ratings.rating)
@@ -135,15 +137,16 @@ def measure(name: SplitName, data: Dataset, others: list[str]) -> dict[str, Any]
     with tempfile.TemporaryDirectory() as directory:
         rows = Path(directory) / "rows.npz"
         write_rows(rows, data, split, scale)
-        for other in others:
+        for other in [name for name in RECOMMENDERS if name in names]:
             started = time.monotonic()
             answers = ask_other(other, rows)
             figures = figures_of(answers, true_class, stars)
             results[other] = figures | {"seconds": time.monotonic() - started}
 
-    for ours, changes in OURS.items():
+    for ours in [name for name in OURS if name in names]:
+        changed = replace(hyperparameters, **OURS[ours])
         started = time.monotonic()
-        model = fit_model(split, data, replace(hyperparameters, **changes))
+        model = fit_model(split, data, changed)
         predictions = model.predict(split.test.queries())
         answers = {"probabilities": predictions.probabilities}
         figures = figures_of(answers, true_class, stars)
@@ -184,19 +187,22 @@ def recommender_table(title: str, results: dict[str, Any]) -> Table:
     return table
 
 
+def chosen() -> tuple[list[str], list[str]]:
+    """What the command line names: before ``--``, and the recommenders, or else all."""
+    before, _, names = " ".join(sys.argv[1:]).partition("--")
+    return before.split(), names.strip().split(",") if names else list(EVERYTHING)
+
+
 def main() -> None:
     """Measure what the command line names, print the tables, write the JSON."""
-    splits, _, names = " ".join(sys.argv[1:]).partition("--")
-    chosen_splits = splits.split() or SPLITS
-    chosen_names = names.strip().split(",") if names else list(RECOMMENDERS)
-    others = [name for name in RECOMMENDERS if name in chosen_names]
+    splits, names = chosen()
 
     data = read_data()
     screen = console()
     results = {}
     for split in SPLITS:
-        if split in chosen_splits:
-            results[split] = measure(split, data, others)
+        if split in (splits or SPLITS):
+            results[split] = measure(split, data, names)
             screen.print(recommender_table(split, results[split]))
     save("recommending", results, screen)
 

@@ -1,7 +1,8 @@
 """The default hyperparameters, untouched, on other MovieLens sets and beside others.
 
-``python -m benchmarks.sets [SET ...] [SPLIT ...]`` measures those, or else all. ML-100K
-has five whole stars; the other set has half stars, like ml-latest-small.
+``python -m benchmarks.sets [SET ...] [SPLIT ...] [-- NAME,...]`` measures those, or
+else all. ML-100K has five whole stars; the other set has half stars, like
+ml-latest-small.
 
 The licences of the sets forbid passing them on, so they aren't in the repository.
 Packages that have copies are fetched (`benchmarks.set_files`), and what is read from
@@ -11,13 +12,11 @@ them is kept in ``build/bench/sets``.
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 from benchmarks.accuracy import SPLITS
 from benchmarks.data import read_data
-from benchmarks.recommenders import RECOMMENDERS
-from benchmarks.recommending import measure, recommender_table
+from benchmarks.recommending import chosen, measure, recommender_table
 from benchmarks.results import BENCH, ROOT, console, save
 from benchmarks.set_files import SETS
 from movielens.readers import Dataset
@@ -40,15 +39,16 @@ def fetch(name: str, directory: Path) -> Dataset:
 
 def main() -> None:
     """Measure what the command line names, print the tables, write the JSON."""
-    sets = [name for name in SETS if name in sys.argv]
-    splits = [split for split in SPLITS if split in sys.argv]
+    wanted, names = chosen()
+    sets = [name for name in SETS if name in wanted]
+    splits = [split for split in SPLITS if split in wanted]
 
     screen = console()
     results = {}
     for name in sets or SETS:
         data = fetch(name, BENCH / "sets" / name)
         for split in splits or SPLITS:
-            result = measure(split, data, list(RECOMMENDERS))
+            result = measure(split, data, names)
             results[f"{name} {split}"] = result
             screen.print(recommender_table(f"{name}, {split}", result))
     save("sets", results, screen)
