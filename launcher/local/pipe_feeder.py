@@ -11,6 +11,7 @@ import os
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from launcher.local.input_channels import InputChannel, InputObject
@@ -72,8 +73,10 @@ class PipeFeeder(threading.Thread):
         self._stopped.set()
         while self.is_alive():
             for path in self._data_dir.glob(f"{self._channel.name}_*"):
-                # A reader for a moment, in place of the container.
-                os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+                # The thread may be done with it by now.
+                with suppress(FileNotFoundError):
+                    # A reader for a moment, in place of the container.
+                    os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
             self.join(_POLL_SECONDS)
 
     def _chunks(self) -> Iterator[bytes]:
