@@ -31,6 +31,7 @@ from benchmarks.data import read_data, split_data
 from benchmarks.results import console, save
 from movielens.columns import GENRES
 from movielens.features import FeatureMatrix, FeatureSpec
+from movielens.features.spec import GATES
 from movielens.predictions import Predictions
 from movielens.ratings import RatingScale
 from train.blocks import FeatureBlocks
@@ -38,7 +39,6 @@ from train.booster import fit_boosters
 from train.context import TrainingContext
 from train.evaluation import evaluate
 from train.hyperparameters import Hyperparameters
-from train.schedule import GATES
 from train.split import Split, hold_out
 
 SHARE_APART = 0.2

@@ -21,15 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features import FeatureMatrix
-from movielens.features.era import KNOWS_DATE_ALONE, KNOWS_NOT_DATE_ALONE
-from movielens.features.spec import KNOWS_TIME, KNOWS_USER
+from movielens.features.spec import GATES
 
 if TYPE_CHECKING:
     import xgboost
 
 Doubles = NDArray[np.float64]
-
-_GATES = frozenset({KNOWS_USER, KNOWS_TIME, KNOWS_DATE_ALONE, KNOWS_NOT_DATE_ALONE})
 
 # Gauss and Legendre's rule of this many points is exact to far more digits than an
 # answer needs.
@@ -58,7 +55,7 @@ def star_contributions(
     """
     import xgboost
 
-    is_gate = np.array([name in _GATES for name in features.names])
+    is_gate = np.array([name in GATES.values() for name in features.names])
     matrix = xgboost.DMatrix(
         features.values, feature_names=list(features.names), nthread=nthread
     )

@@ -21,17 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features import Column, Part
-from movielens.features.era import KNOWS_DATE_ALONE, KNOWS_NOT_DATE_ALONE
-from movielens.features.spec import KNOWS_TIME, KNOWS_USER
+from movielens.features.spec import GATES
 from train.hyperparameters import Hyperparameters
-
-# The column that is missing in rows to which the trees of a part give 0.
-GATES = {
-    Part.MOVIE: KNOWS_NOT_DATE_ALONE,
-    Part.USER: KNOWS_USER,
-    Part.MOMENT: KNOWS_TIME,
-    Part.DATE: KNOWS_DATE_ALONE,
-}
 
 
 @dataclass(frozen=True, slots=True)

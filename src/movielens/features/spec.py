@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from movielens.columns import GENRES, TIMESTAMP
 from movielens.errors import DataError
 from movielens.features.blend import Blend
+from movielens.features.era import KNOWS_DATE_ALONE, KNOWS_NOT_DATE_ALONE
 from movielens.features.folds import fold_of
 from movielens.features.groups import (
     DEFAULT_GROUPS,
@@ -68,6 +69,14 @@ BASE_COLUMNS = (
     *(Column(f"genre_{genre}", Part.MOVIE) for genre in GENRES),
     Column("year", Part.MOVIE),
 )
+
+# The column that is missing in rows to which the trees of a part give 0.
+GATES = {
+    Part.MOVIE: KNOWS_NOT_DATE_ALONE,
+    Part.USER: KNOWS_USER,
+    Part.MOMENT: KNOWS_TIME,
+    Part.DATE: KNOWS_DATE_ALONE,
+}
 
 Block = tuple[NDArray[np.int64], FeatureMatrix]
 # Is told what is fitted next, and how many groups are done.
