@@ -177,7 +177,8 @@ class MovieTable:
         lengths = {len(column) for column in columns}
         if len(lengths) != 1:
             raise ValueError(f"columns of different lengths: {sorted(lengths)}")
-        if np.any(np.diff(self.movie_id) <= 0):
+        # Not `np.diff`: the difference of two int32 may be too large for one.
+        if np.any(self.movie_id[1:] <= self.movie_id[:-1]):
             raise ValueError("movie ids must rise")
 
     def __len__(self) -> int:

@@ -33,6 +33,13 @@ def test_movie_ids_must_rise() -> None:
         MovieTable(IDS[::-1], ("A", "B"), ((), ()), YEARS)
 
 
+def test_movie_ids_must_rise_however_far_apart_they_are() -> None:
+    # Their difference, -2**31 - 1, would be 2**31 - 1 as an int32.
+    ids = np.array([1, -(2**31)], dtype=np.int32)
+    with pytest.raises(ValueError, match="must rise"):
+        MovieTable(ids, ("A", "B"), ((), ()), YEARS)
+
+
 def test_a_rating_takes_13_bytes(ratings: RatingTable) -> None:
     assert ratings.timestamp is not None
     columns = (ratings.user_id, ratings.movie_id, ratings.half_stars, ratings.timestamp)

@@ -151,7 +151,7 @@ def _profiles_from_arrays(arrays: Arrays, n_users: int, n_movies: int) -> Profil
     start = _column(arrays, "profiles.older_start", np.int64, n_users + 2)
     first = int(start[0])
     last = int(start[-1])
-    if first != 0 or np.any(np.diff(start) < 0):
+    if first != 0 or np.any(start[1:] < start[:-1]):
         raise ValueError("profiles.older_start doesn't rise from 0")
 
     # Counts of movies would take as much memory as the largest index says.
