@@ -32,6 +32,10 @@ Matrix = NDArray[np.float64]
 _MOST_CANDIDATES = 1000
 _LEAST_TOTAL = 1e-6
 
+# The last digits of a product of matrices depend on the machine and its threads. So a
+# gain is rounded to this many digits.
+_DIGITS = 6
+
 # An artifact may hold any numbers. Within these bounds, weights can be found.
 _LEAST_NOISE = 1e-4
 _MOST_STARS = 5.0
@@ -131,9 +135,11 @@ class Onboarding:
             variance = (told * terms).sum(axis=1) + self.noise
             # Rounding may leave a little less than nothing.
             gain = np.maximum((shared * told).sum(axis=1), 0.0) / variance
-            best = int(np.where(is_left, gain * share, -1.0).argmax())
+            # In 32 bits, movies are worth the same if only rounding parts them.
+            worth = (gain * share).astype(np.float32)
+            best = int(np.where(is_left, worth, -1).argmax())
             chosen.append(best)
-            gains.append(float(gain[best]))
+            gains.append(_rounded(float(gain[best])))
             is_left[best] = False
 
             known = (terms @ told[best]) * (share[best] / variance[best])
@@ -149,3 +155,8 @@ class Onboarding:
         terms = self.terms[rated]
         precision = np.eye(self.terms.shape[1]) + terms.T @ terms / self.noise
         return np.asarray(np.linalg.inv(precision), dtype=np.float64)
+
+
+def _rounded(number: float) -> float:
+    """The number with `_DIGITS` digits."""
+    return float(f"{number:.{_DIGITS}g}")
