@@ -31,7 +31,7 @@ from benchmarks.data import read_data, split_data
 from benchmarks.results import console, save
 from movielens.columns import GENRES
 from movielens.features import FeatureMatrix, FeatureSpec
-from movielens.features.spec import GATES
+from movielens.features.cases import GATES
 from movielens.predictions import Predictions
 from movielens.ratings import RatingScale
 from train.blocks import FeatureBlocks
@@ -144,7 +144,7 @@ def families(features: FeatureMatrix) -> dict[str, Positions]:
     """The columns of each family, without the gates, which the schedule needs."""
     found: dict[str, list[int]] = {}
     for place, name in enumerate(features.names):
-        if name not in GATES.values():
+        if name not in GATES:
             found.setdefault(family_of(name), []).append(place)
     return {family: np.array(places) for family, places in found.items()}
 
@@ -159,7 +159,7 @@ def left_out(
     if counts:
         gain = experiment.gain()
         names = experiment.training.names
-        gain[[names.index(gate) for gate in GATES.values()]] = np.inf
+        gain[[names.index(gate) for gate in GATES]] = np.inf
         order = np.argsort(gain, kind="stable")
         for count in counts:
             chosen[f"the {count} of least gain"] = order[:count]

@@ -32,8 +32,7 @@ from train.context import TrainingContext
 from train.hyperparameters import Hyperparameters
 from train.objective import class_objective
 from train.rounds import Boosting
-from train.schedule import Schedule
-from train.views import Views
+from train.views import Bins, Views
 
 N_COLUMNS = 206
 N_CLASSES = 10
@@ -79,19 +78,26 @@ class Task:
         return {**objective.params, "tree_method": "hist"}
 
     @property
-    def schedule(self) -> Schedule:
-        """All rounds look at all columns."""
-        columns = self.features.columns
-        return Schedule.of(columns, self.hyperparameters, n_rounds=self.n_rounds)
+    def views(self) -> Views:
+        """Of all columns."""
+        params = self.params
+        bins = Bins((FeatureBlocks.of(self.features),), params["max_bin"])
+        return Views(
+            bins,
+            self.label,
+            Part.MOMENT,
+            np.arange(N_COLUMNS),
+            share=params["colsample_bytree"],
+            seed=params["seed"],
+        )
 
 
 def by_us(task: Task) -> dict[str, float]:
     """A job's boosting."""
     context = TrainingContext(task.hyperparameters)
-    boosting = Boosting(task.params, context, task.schedule)
-    blocks = FeatureBlocks.of(task.features)
+    boosting = Boosting(task.params, context)
     clock = Clock()
-    boosting.run("final", blocks, task.label, task.n_rounds)
+    boosting.run("final", task.views, task.n_rounds)
     return clock.read("Halfstar")
 
 
@@ -99,14 +105,7 @@ def on_our_matrices(task: Task) -> dict[str, float]:
     """``xgboost.train`` on the matrices of the views."""
     params = task.params
     clock = Clock()
-    views = Views(
-        (FeatureBlocks.of(task.features),),
-        task.label,
-        task.schedule,
-        share=params["colsample_bytree"],
-        max_bin=params["max_bin"],
-        seed=params["seed"],
-    )
+    views = task.views
     turns = Counter(views.of(n_round).matrices[0] for n_round in range(task.n_rounds))
     made = clock.read("bins and matrices of Halfstar")
 
@@ -165,8 +164,6 @@ def main() -> None:
         num_round=arguments.rounds,
         nthread=arguments.threads,
         device=arguments.device,
-        movie_rounds=0,
-        user_rounds=0,
     )
     task = Task.of(arguments.rows, hyperparameters)
     least: dict[str, float] = {}

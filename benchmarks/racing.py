@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,20 +37,19 @@ from train.objective import class_objective
 from train.rounds import Boosting
 from train.schedule import Schedule
 from train.stop import StopSignal
+from train.views import Bins, Views
 
 LEARNERS_PYTHON = ROOT / ".venv-learners" / "bin" / "python"
 LEARNERS = ROOT / "benchmarks" / "learners.py"
 N_ROUNDS = 100
 N_THREADS = 2
 
-# These suit few rounds, as the settings of the others do. They leave out the rounds
-# without movies or users, since nothing is unknown in this race.
+# These suit few rounds, as the settings of the others do. Only the main chain of rounds
+# is boosted, since nothing is unknown in this race.
 RACE: dict[str, Any] = {
     "eta": 0.4,
     "max_depth": 6,
     "colsample_bynode": 1.0,
-    "movie_rounds": 0.0,
-    "user_rounds": 0.0,
 }
 
 
@@ -103,20 +102,37 @@ def boost(target: Path) -> Json:
     test = one_block(test_features, positions[n_train:], len(classes))
 
     hyperparameters = Hyperparameters(num_round=N_ROUNDS, nthread=N_THREADS, **RACE)
-    schedule = Schedule.of(columns, hyperparameters, n_rounds=N_ROUNDS)
     params = class_objective(hyperparameters, classes, facts["n_classes"]).params
 
     clock = RoundClock()
-    timed = Boosting(params, TrainingContext(hyperparameters, clock), schedule)
-    timed.run("race", train, classes, N_ROUNDS)
+    timed = Boosting(params, TrainingContext(hyperparameters, clock))
+    timed.run("race", views((train,), classes, params), N_ROUNDS)
     peak = peak_mb()
 
-    watched = Boosting(params, TrainingContext(hyperparameters), schedule)
-    losses = watched.run("race", train, classes, N_ROUNDS, test, N_ROUNDS).losses
+    watched = Boosting(params, TrainingContext(hyperparameters))
+    losses = watched.run("race", views((train, test), classes, params), N_ROUNDS).losses
 
     rounds = range(1, N_ROUNDS + 1)
     curve = list(zip(rounds, clock.seconds, losses, strict=True))
     return {"curve": curve, "peak_mb": peak}
+
+
+def views(
+    parts: tuple[FeatureBlocks, ...],
+    classes: NDArray[np.int64],
+    params: Mapping[str, Any],
+) -> Views:
+    """What rounds look at that look at all features."""
+    [blocks, *_] = parts
+    schedule = Schedule.of(blocks.columns, Hyperparameters())
+    return Views(
+        Bins(parts, params["max_bin"]),
+        classes,
+        schedule.main,
+        schedule.columns(schedule.main),
+        share=params["colsample_bytree"],
+        seed=params["seed"],
+    )
 
 
 def one_block(

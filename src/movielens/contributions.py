@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features import FeatureMatrix
-from movielens.features.spec import GATES
+from movielens.features.cases import GATES
 
 if TYPE_CHECKING:
     import xgboost
@@ -55,7 +55,7 @@ def star_contributions(
     """
     import xgboost
 
-    is_gate = np.array([name in GATES.values() for name in features.names])
+    is_gate = np.array([name in GATES for name in features.names])
     matrix = xgboost.DMatrix(
         features.values, feature_names=list(features.names), nthread=nthread
     )

@@ -121,7 +121,8 @@ class Rounds:
 
     Attributes:
         num_round: rounds of the booster of the classes.
-        date_rounds: those of them that were added for unknown users with a timestamp.
+        branch_rounds: those of them that answer rows of which less is known: the user,
+            the time or both are missing. They come last.
         regression_rounds: rounds of the regression, 0 without one.
         stopped: whether SIGTERM ended training early.
         validation_losses: with early stopping, the log-loss on its rows after each
@@ -129,10 +130,15 @@ class Rounds:
     """
 
     num_round: int
-    date_rounds: int = 0
+    branch_rounds: int = 0
     regression_rounds: int = 0
     stopped: bool = False
     validation_losses: list[float] = field(default_factory=list)
+
+    @property
+    def main_rounds(self) -> int:
+        """Those that look at all features. They come first."""
+        return self.num_round - self.branch_rounds
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ OF_THE_MOVIE = (MOVIE, POPULARITY, GENRES, IDS)
 
 # The first pattern that fits the whole name counts.
 _REASONS = (
-    ("knows_.*", UNKNOWN),
+    ("knows|lacks", UNKNOWN),
     ("userId|movieId", IDS),
     ("genre_.*|affinity_.*", GENRES),
     ("movie_log_count", POPULARITY),

@@ -204,29 +204,6 @@ def _padded(n_groups: int) -> int:
     return n_groups + n_groups % 2
 
 
-def leading_trees(parts: FlatParts, columns: NDArray[np.int64]) -> int:
-    """How many trees, from the first on, look at none but the given features.
-
-    Args:
-        parts: of the flat form.
-        columns: positions of the features, int64 (n_columns,).
-    """
-    n_features = parts.n_features
-    leaf_column = 2 * n_features
-
-    is_other_column = np.ones(2 * n_features + 1, dtype=np.bool_)
-    is_other_column[columns] = False
-    is_other_column[columns + n_features] = False
-    is_other_column[leaf_column] = False
-
-    others = np.flatnonzero(is_other_column[parts.nodes["column"]])
-    if not len(others):
-        return len(parts.trees)
-    # The tree with that node is the last one whose root doesn't come after the node.
-    root = parts.trees["root"]
-    return int(root.searchsorted(others[0], side="right")) - 1
-
-
 def split_points(flat: bytes) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The features and the values at which the inner nodes split.
 

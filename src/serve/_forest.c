@@ -251,45 +251,23 @@ static PyObject *predict_buffers(const Forest *forest, size_t cut_rows,
     Py_RETURN_NONE;
 }
 
-/* The trees from `first` up to `end`. Those from a later one go on from margins that
- * the trees before it made. */
-static Forest some_trees(const Forest *forest, uint32_t first, uint32_t end) {
-    Forest some = *forest;
-
-    some.n_trees = end - first;
-    some.n_nodes = end ? end_of_tree(forest, end - 1) : 0;
-    some.trees += first;
-    if (some.vectors.ranges != NULL)
-        some.vectors.ranges += first;
-    if (first > 0)
-        some.base_margins = NULL;
-    return some;
-}
-
 static PyObject *forest_predict_into(PyObject *object, PyObject *args) {
     const ForestObject *self = (ForestObject *)object;
-    Py_ssize_t n_trees = self->forest.n_trees;
     PyObject *features_object;
     PyObject *answers_object;
     int margins = 0;
-    Py_ssize_t first = 0;
-    Py_ssize_t end = n_trees;
-    if (!PyArg_ParseTuple(args, "OO|pnn:predict_into", &features_object,
-                          &answers_object, &margins, &first, &end))
+    if (!PyArg_ParseTuple(args, "OO|p:predict_into", &features_object, &answers_object,
+                          &margins))
         return NULL;
-    if (first < 0 || end < first || n_trees < end)
-        return PyErr_Format(PyExc_ValueError,
-                            "trees %zd up to %zd were asked for, but there are %zd",
-                            first, end, n_trees);
 
-    Forest some = some_trees(&self->forest, (uint32_t)first, (uint32_t)end);
     Py_buffer features;
     Py_buffer answers;
     if (PyObject_GetBuffer(features_object, &features, PyBUF_SIMPLE) < 0)
         return NULL;
     PyObject *result = NULL;
     if (PyObject_GetBuffer(answers_object, &answers, PyBUF_WRITABLE) == 0) {
-        result = predict_buffers(&some, self->cut_rows, &features, &answers, !margins);
+        result = predict_buffers(&self->forest, self->cut_rows, &features, &answers,
+                                 !margins);
         PyBuffer_Release(&answers);
     }
     PyBuffer_Release(&features);
@@ -313,10 +291,9 @@ static PyObject *get_vector_bits(PyObject *self, void *closure) {
 
 static PyMethodDef forest_methods[] = {
     {"predict_into", forest_predict_into, METH_VARARGS,
-     "predict_into(features, answers, margins=False, first=0, end=n_trees, /)\n--\n\n"
+     "predict_into(features, answers, margins=False, /)\n--\n\n"
      "Predict float32 (n_rows, n_features) into float32 (n_rows, n_groups), both in C\n"
-     "order, by the trees from `first` up to `end`. If `first` isn't 0, answers hold\n"
-     "the margins of the trees before it, and the sums go on from those."},
+     "order."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -93,7 +93,7 @@ struct Forest {
     uint32_t n_nodes; /* the end of the last tree */
     int softmax;      /* whether margins become probabilities */
 
-    const float *base_margins; /* NULL to go on from margins that are given */
+    const float *base_margins;
     const Tree *trees;
     const Node *nodes;
 

@@ -19,8 +19,6 @@ class Forest:
         features: Any,
         answers: Any,
         margins: bool = False,
-        first: int = 0,
-        end: int = ...,
         /,
     ) -> None: ...
     @property

@@ -169,13 +169,10 @@ static void predict_block(const Forest *forest, const float *values, size_t n_ro
     for (size_t j = 0; j < BLOCK_ROWS; j++) {
         size_t row = j < n_rows ? j : n_rows - 1; /* the last row fills the block up */
         const float *row_values = values + row * forest->n_features;
-        const float *begin = forest->base_margins;
-        if (begin == NULL)
-            begin = margins + row * n_groups;
 
         write_keys(forest, row_values, BLOCK_ROWS, keys + j);
         for (size_t k = 0; k < n_groups; k++)
-            sums[k * BLOCK_ROWS + j] = begin[k];
+            sums[k * BLOCK_ROWS + j] = forest->base_margins[k];
     }
 
     add_block(forest, keys, sums);
@@ -189,8 +186,7 @@ static void predict_block(const Forest *forest, const float *values, size_t n_ro
 
 static void predict_single(const Forest *forest, const float *values, uint32_t *keys,
                            float *margins) {
-    if (forest->base_margins != NULL)
-        memcpy(margins, forest->base_margins, forest->n_groups * sizeof *margins);
+    memcpy(margins, forest->base_margins, forest->n_groups * sizeof *margins);
     write_keys(forest, values, 1, keys);
     add_row(forest, keys, margins);
 }

@@ -1,15 +1,9 @@
-"""The movies that recommendations, and movies to rate, are chosen from.
-
-All candidates are scored in one pass. The first trees of a model look at nothing but
-the movie, so their sums are the same for all who are answered by them. They are
-computed once, when the first question comes, and kept. Unknown users with a timestamp
-are answered by other trees (`train.schedule`).
-"""
+"""The movies that recommendations, and movies to rate, are chosen from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
@@ -18,19 +12,11 @@ from numpy.typing import NDArray
 
 from movielens.columns import GENRES_COLUMN
 from movielens.errors import RequestError
-from movielens.features.era import KNOWS_NOT_DATE_ALONE
-from movielens.features.parts import Part
-from movielens.model import Booster, Model
-from movielens.queries import RatingQueries
+from movielens.model import Model
 from movielens.tables import MovieTable
 from serve.fields import shown
-from serve.forest import FlatForest, ResumedForest
 from serve.onboarding import Onboarding
 from serve.questions import Wanted
-
-# Features of a movie are the same for every user, so any will do. Training has no ids
-# below 0. Without a time, the first trees answer.
-_ANY_USER = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,63 +41,10 @@ class Candidates:
         """The catalogue."""
         return self.model.movies
 
-    def resume(
-        self,
-        model: Model,
-        movie_index: NDArray[np.int64],
-        *,
-        knows_date_alone: bool,
-    ) -> Model:
-        """A model that leaves out the trees that look at the movie alone.
-
-        Their sums are known already. It predicts rows of just these movies, in this
-        order, to the same bits.
-
-        Args:
-            model: this model, or one with another user's history.
-            movie_index: int64 (n_rows,), the place of each row's movie in `movies`.
-            knows_date_alone: whether the user is unknown and the time given. Then the
-                model is the same as before.
-        """
-        if knows_date_alone:
-            return model
-        booster, regression = self._resumed
-        return replace(
-            model,
-            booster=_of_rows(booster, movie_index) or model.booster,
-            regression=_of_rows(regression, movie_index) or model.regression,
-        )
-
     @cached_property
     def onboarding(self) -> Onboarding:
         """What the rating of each movie tells of its user."""
         return Onboarding.of(self.model.spec, self.n_ratings)
-
-    @cached_property
-    def _resumed(self) -> tuple[ResumedForest | None, ResumedForest | None]:
-        """The trees after those that look at the movie alone, for all movies.
-
-        None for the booster or the regression if its trees aren't in the flat form.
-        """
-        spec = self.model.spec
-        movie_id = self.movies.movie_id.astype(np.int64)
-        n_movies = len(movie_id)
-        queries = RatingQueries(
-            np.full(n_movies, _ANY_USER), movie_id, np.full(n_movies, np.nan)
-        )
-        features = spec.transform(queries).values
-        of_the_movie = [
-            column.part is Part.MOVIE or column.name == KNOWS_NOT_DATE_ALONE
-            for column in spec.columns
-        ]
-        columns = np.flatnonzero(of_the_movie)
-
-        def resumed(trees: Booster | None) -> ResumedForest | None:
-            if not isinstance(trees, FlatForest):
-                return None
-            return trees.resumed(features, columns)
-
-        return resumed(self.model.booster), resumed(self.model.regression)
 
     @cached_property
     def _movies_by_genre(self) -> Mapping[str, NDArray[np.int64]]:
@@ -155,9 +88,3 @@ class Candidates:
                 f"expected some of {', '.join(sorted(genres))}"
             )
         return movies
-
-
-def _of_rows(
-    trees: ResumedForest | None, rows: NDArray[np.int64]
-) -> ResumedForest | None:
-    return None if trees is None else trees.take(rows)

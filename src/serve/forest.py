@@ -1,17 +1,11 @@
-"""Trees in the flat form, in the place of XGBoost's booster in a `Model`.
-
-`FlatForest` asks all trees. `ResumedForest` asks only the later ones, for rows for
-which the sums of the leading trees are known already.
-"""
+"""Trees in the flat form, in the place of XGBoost's booster in a `Model`."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from movielens.flat_forest import leading_trees, parts_of
+from movielens.flat_forest import parts_of
 
 Floats = NDArray[np.float32]
 
@@ -79,55 +73,3 @@ class FlatForest:
         is_margin = predict_type == "margin"
         self.predict_into(data, answers, is_margin)
         return answers
-
-    def resumed(self, data: Floats, columns: NDArray[np.int64]) -> ResumedForest:
-        """Ask the leading trees about these rows; the result asks the others.
-
-        Args:
-            data: float32 (n_rows, n_features) in C order.
-            columns: positions of features; the leading trees are those before the first
-                tree that looks at any other feature.
-        """
-        n_leading = leading_trees(self._parts, columns)
-        margins = np.empty((len(data), self._n_groups), dtype=np.float32)
-        is_margin = True
-        first_tree = 0
-        self.predict_into(data, margins, is_margin, first_tree, n_leading)
-        return ResumedForest(self, n_leading, margins)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ResumedForest:
-    """The later trees of a forest, for rows that the leading trees have seen.
-
-    Attributes:
-        forest: all trees.
-        first: the number of the first of the later trees.
-        margins: float32 (n_rows, n_groups), the sums of the leading trees' leaves.
-    """
-
-    forest: FlatForest
-    first: int
-    margins: Floats
-
-    def inplace_predict(
-        self,
-        data: Floats,
-        *,
-        validate_features: bool = False,
-        predict_type: str = "value",
-    ) -> Floats:
-        """As `FlatForest.inplace_predict`, to the same bits.
-
-        ``data`` are the rows that the margins belong to. They may differ only in
-        features that the leading trees don't look at.
-        """
-        del validate_features
-        answers = self.margins.copy()
-        is_margin = predict_type == "margin"
-        self.forest.predict_into(data, answers, is_margin, self.first)
-        return answers
-
-    def take(self, rows: NDArray[np.int64]) -> ResumedForest:
-        """The given rows (int64 positions), in that order."""
-        return ResumedForest(self.forest, self.first, self.margins[rows])

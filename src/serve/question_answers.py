@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import isnan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,17 +118,10 @@ class QuestionAnswerer:
         chosen = self._choose(question, wanted)
         movie_id = self.model.movies.movie_id[chosen].astype(np.int64)
         queries = _queries(asked.user_id, movie_id, question.timestamp)
-        resumed = self.candidates.resume(
-            asked.model,
-            chosen,
-            knows_date_alone=not asked.knows_user and not isnan(question.timestamp),
-        )
-        predicted = predict_rows(resumed, queries)
+        predicted = predict_rows(asked.model, queries)
         # The catalogue is sorted by movie id, so equals are too.
         order = np.argsort(-predicted.predicted.expected_rating, kind="stable")
-        best = predicted.take(order[: wanted.count])
-        # Rows of these few movies may be predicted again, for their contributions.
-        return best._replace(model=asked.model)
+        return predicted.take(order[: wanted.count])
 
     def _choose_to_rate(self, question: Question, wanted: Wanted) -> ToRate:
         """Those candidates whose ratings would tell most of the user."""

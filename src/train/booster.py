@@ -2,11 +2,11 @@
 
 Each booster goes the same way:
 
-1. With early stopping: boost on some of the training rows, and find the number of
-   rounds on the others. No test row is ever looked at.
-2. Boost that many rounds on all training rows, for each of ``n_models`` seeds.
-3. Boost the branch for unknown users with a timestamp (`train.schedule`).
-4. Put the trees behind gates, average the seeds, round the numbers
+1. With early stopping: boost the main chain (`train.schedule`) on some of the training
+   rows, and find the number of rounds on the others. No test row is ever looked at.
+2. Boost all chains on all training rows, for each of ``n_models`` seeds. The chains of
+   the movie and of the user come first, and after a stop they answer all rows.
+3. Put the trees behind gates, join the chains, average the seeds, round the numbers
    (`train.model_surgery`).
 """
 
@@ -20,10 +20,11 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.errors import DataError
+from movielens.features import Part
 from movielens.ratings import RatingScale
 from train.blocks import FeatureBlocks
 from train.context import TrainingContext
-from train.model_surgery import averaged, compact, with_gates
+from train.model_surgery import averaged, compact, joined, start_of, with_gates
 from train.objective import (
     SEARCH_STAGE,
     Objective,
@@ -33,13 +34,20 @@ from train.objective import (
 from train.quantised_matrix import Weight
 from train.report import metric_line
 from train.rounds import Boosted, Boosting, n_rounds_of
-from train.schedule import Schedule
+from train.schedule import Schedule, stand_ins
 from train.split import hold_out
 from train.stop import StoppedError
+from train.views import Bins, Views
 
 logger = logging.getLogger(__name__)
 
 _VALIDATION_LOSS = "validation:mlogloss"
+_PURPOSES = {
+    Part.MOVIE: "that look at the movie alone",
+    Part.USER: "that look at the user too, but at no time",
+    Part.MOMENT: "that look at all features",
+    Part.DATE: "that look at the movie and the date, for unknown users",
+}
 
 
 class IncompleteError(StoppedError):
@@ -52,11 +60,11 @@ class Fitted:
 
     Attributes:
         booster: all its rounds.
-        date_rounds: those of them that are for unknown users with a timestamp.
+        branch_rounds: those of them that aren't of the main chain.
     """
 
     booster: xgboost.Booster
-    date_rounds: int
+    branch_rounds: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,15 +73,15 @@ class Boosters:
 
     Attributes:
         classes: gives the distribution over the rating classes.
-        date_rounds: those of its rounds that this job added for unknown users with a
-            timestamp.
+        branch_rounds: those of its rounds that answer rows of which less is known: the
+            user, the time or both are missing.
         regression: estimates the stars; None without a regression.
         search_losses: the log-loss after each round of early stopping's search; empty
             without one.
     """
 
     classes: xgboost.Booster
-    date_rounds: int = 0
+    branch_rounds: int = 0
     regression: xgboost.Booster | None = None
     search_losses: tuple[float, ...] = ()
 
@@ -100,8 +108,8 @@ def fit_boosters(
         earlier_classes: a booster whose rounds come first, as XGBoost's UBJSON; empty
             to begin anew.
         earlier_regression: the same for the regression.
-        weight: float32 (n_rows,), of the rows in the rounds for unknown users; None if
-            they are alike (`train.weighting`).
+        weight: float32 (n_rows,), of the rows in the rounds of the date; None if they
+            are alike (`train.weighting`).
 
     Raises:
         DataError: if early stopping would have no rows to train on, or none to measure
@@ -117,7 +125,7 @@ def fit_boosters(
     search = context.checkpoints.stages.get(SEARCH_STAGE)
     boosters = Boosters(
         classes.booster,
-        classes.date_rounds,
+        classes.branch_rounds,
         search_losses=search.losses if search else (),
     )
 
@@ -161,113 +169,211 @@ def fit_booster(
     schedule = Schedule.of(
         blocks.columns,
         context.hyperparameters,
-        n_rounds=objective.n_rounds,
         n_before=n_rounds_of(earlier),
         has_timestamps=context.has_timestamps,
     )
-    boosting = Boosting(objective.params, context, schedule, earlier)
+    job = _BoosterJob(objective, blocks, context, schedule, earlier)
     try:
-        boosted = _boost(boosting, blocks, objective)
+        models = job.boosted()
     except StoppedError as error:
         # The other hosts may have been further.
         if len(context.cluster) > 1:
             raise
         if objective.needs_all_rounds:
             raise IncompleteError(str(error)) from error
-        longest = boosting.longest(objective.stages)
-        if longest is None:
+        chains = job.kept()
+        if not chains:
             raise
-        boosted = [Boosted(longest, ())]
+        models = [chains]
 
-    n_rounds = schedule.n_before + objective.n_rounds
-    n_done = boosted[0].booster.num_boosted_rounds()
-    if objective.needs_all_rounds and n_done < n_rounds:
+    if objective.needs_all_rounds and not all(map(job.is_whole, models)):
+        n_rounds = job.n_before + objective.n_rounds
         raise IncompleteError(f"stopped by SIGTERM before {n_rounds} rounds were done")
-
-    n_others = sum(each.booster.num_boosted_rounds() for each in boosted)
-    n_shared = (len(boosted) - 1) * schedule.n_before
-    gated = _gated(boosted, schedule)
-    booster = compact(averaged(gated, schedule.n_before))
-    n_all = booster.num_boosted_rounds()
-    return Fitted(booster, date_rounds=n_all - n_others + n_shared)
+    return job.finished(models)
 
 
-def _gated(boosted: list[Boosted], schedule: Schedule) -> list[xgboost.Booster]:
-    """The boosters behind their gates, with their branches if all have one.
+# What was boosted of each chain that was begun.
+_Chains = dict[Part, Boosted]
 
-    The list is emptied, since a booster takes memory.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _BoosterJob:
+    """How one booster is made.
+
+    Attributes:
+        objective: what to learn.
+        blocks: the features of n_rows rows.
+        context: how to train.
+        schedule: which chains there are.
+        earlier: a booster whose rounds come first, as XGBoost's UBJSON; or empty.
     """
-    has_branches = all(each.branch is not None for each in boosted)
-    if not has_branches:
-        schedule = schedule.without_branch
-    gated: list[xgboost.Booster] = []
-    while boosted:
-        each = boosted.pop(0)
-        branch = each.branch if has_branches else None
-        gated.append(with_gates(each.booster, schedule, branch))
-    return gated
 
+    objective: Objective
+    blocks: FeatureBlocks
+    context: TrainingContext
+    schedule: Schedule
+    earlier: bytes
 
-def _boost(
-    boosting: Boosting, blocks: FeatureBlocks, objective: Objective
-) -> list[Boosted]:
-    """The boosters to average: one a seed, or a single one after a stop."""
-    hyperparameters = boosting.context.hyperparameters
-    stop = boosting.context.stop
-    n_rounds = boosting.schedule.n_before + objective.n_rounds
+    @property
+    def n_before(self) -> int:
+        """Rounds of the earlier model."""
+        return n_rounds_of(self.earlier)
 
-    best_of_search: xgboost.Booster | None = None
-    if objective.early_stopping_rounds:
-        search = boosting.completed(SEARCH_STAGE)
-        search = search or _search(boosting, blocks, objective)
-        best_of_search = search.best
-        logger.info("%s", metric_line(_VALIDATION_LOSS, min(search.losses)))
-        if stop.requested:
-            return [Boosted(best_of_search, ())]
+    def boosted(self) -> list[_Chains]:
+        """The chains of each seed, or of a single one after a stop."""
+        main = self.schedule.main
+        stop = self.context.stop
+        n_rounds = self.n_before + self.objective.n_rounds
 
-        n_rounds = best_of_search.num_boosted_rounds()
-        logger.info(
-            "early stopping chose %d rounds; training on all %d rows",
+        search: Boosted | None = None
+        if self.objective.early_stopping_rounds:
+            search = self._searched(n_rounds)
+            if stop.requested:
+                return [{main: search}]
+            n_rounds = search.n_rounds
+            logger.info(
+                "early stopping chose %d rounds; training on all %d rows",
+                n_rounds,
+                self.blocks.n_rows,
+            )
+
+        bins = self._bins(self.blocks)
+        models: list[_Chains] = []
+        for n_model in range(self.objective.n_models):
+            models.append(self._chains(bins, n_model, n_rounds))
+            if stop.requested:
+                break
+
+        first = models[0]
+        if search is not None and not self.is_whole(first):
+            # The search has been further.
+            return [{**first, main: search}]
+        # A stop may have cut the last one short.
+        return [chains for chains in models if _lengths(chains) == _lengths(first)]
+
+    def kept(self) -> _Chains:
+        """What the checkpoints have of the first seed: the longer one of its main chain
+        and the search.
+        """
+        main = self.schedule.main
+        chains: _Chains = {}
+        for part in self.schedule.chains(self.objective.n_rounds):
+            boosting = self._boosting(part, 0)
+            reached = boosting.reached(self._stage(part, 0))
+            if reached is not None:
+                chains[part] = reached
+
+        search = self._boosting(main, 0).reached(SEARCH_STAGE)
+        if self.objective.early_stopping_rounds and search is not None:
+            best = Boosted(search.best)
+            if main not in chains or best.n_rounds > chains[main].n_rounds:
+                chains[main] = best
+        return chains
+
+    def is_whole(self, chains: _Chains) -> bool:
+        """Whether the main chain has all its rounds."""
+        main = chains.get(self.schedule.main)
+        return main is not None and main.is_complete
+
+    def finished(self, models: list[_Chains]) -> Fitted:
+        """One booster of all, behind gates.
+
+        Args:
+            models: the chains of each seed, as many rounds for each. They are emptied,
+                since boosters take memory.
+        """
+        main = self.schedule.main
+        answering = _answering(models[0])
+        # The main chain comes first, so that its rounds count from 0.
+        in_order = sorted(answering, key=lambda part: (part is not main, part))
+        chains: list[xgboost.Booster] = []
+        for part in in_order:
+            gates = self.schedule.gates(part, answering)
+            n_before = self.n_before if part is main else 0
+            boosters = [model.pop(part).booster for model in models]
+            gated = [with_gates(booster, gates, n_before) for booster in boosters]
+            chains.append(averaged(gated, n_before))
+
+        n_rounds = [chain.num_boosted_rounds() for chain in chains]
+        n_main = n_rounds[0] if main in answering else 0
+        return Fitted(compact(joined(chains)), sum(n_rounds) - n_main)
+
+    def _searched(self, n_rounds: int) -> Boosted:
+        """The main chain up to the round with the lowest loss of rows held out."""
+        hyperparameters = self.context.hyperparameters
+        share, seed = hyperparameters.early_stopping_share, hyperparameters.seed
+        n_rows = self.blocks.n_rows
+        kept, held_out = hold_out(n_rows, share, seed)
+        if not len(kept) or not len(held_out):
+            raise DataError(
+                f"early stopping splits {n_rows} training rows into {len(kept)} to "
+                f"train on and {len(held_out)} to measure the loss on: change "
+                "early_stopping_share, or leave early_stopping_rounds out"
+            )
+        main = self.schedule.main
+        bins = self._bins(self.blocks.among(kept), self.blocks.among(held_out))
+        search = self._boosting(main, 0, self.earlier).run(
+            SEARCH_STAGE,
+            self._views(bins, main, 0),
             n_rounds,
-            blocks.n_rows,
+            patience=self.objective.early_stopping_rounds,
         )
-        schedule = boosting.schedule.with_branch_for(n_rounds, hyperparameters)
-        boosting = replace(boosting, schedule=schedule)
+        logger.info("%s", metric_line(_VALIDATION_LOSS, min(search.losses)))
+        return Boosted(search.best)
 
-    boosted: list[Boosted] = []
-    for n_model in range(objective.n_models):
-        seed = objective.params["seed"] + n_model
-        seeded = replace(boosting, params={**objective.params, "seed": seed})
-        stage = objective.stage_of(n_model)
-        branch = objective.branch.seeded(seed)
-        done = seeded.run(stage, blocks, objective.label, n_rounds, branch=branch)
-        boosted.append(done)
-        if stop.requested:
-            break
+    def _chains(self, bins: Bins, n_model: int, n_main: int) -> _Chains:
+        """The chains of one seed; not all of them after a stop."""
+        chains: _Chains = {}
+        start = self.earlier
+        for part, n_rounds in self.schedule.chains(n_main).items():
+            boosting = self._boosting(part, n_model, start)
+            if chains and boosting.is_stopped():
+                break
+            logger.info("%d rounds %s", n_rounds, _PURPOSES[part])
+            stage = self._stage(part, n_model)
+            views = self._views(bins, part, n_model)
+            chains[part] = boosting.run(stage, views, n_rounds)
+            start = start or start_of(chains[part].booster)
+        return chains
 
-    n_done = boosted[0].booster.num_boosted_rounds()
-    if best_of_search is not None and best_of_search.num_boosted_rounds() > n_done:
-        return [Boosted(best_of_search, ())]
-    # A stop may have cut the last one short.
-    return [each for each in boosted if each.booster.num_boosted_rounds() == n_done]
+    def _boosting(self, part: Part, n_model: int, start: bytes = b"") -> Boosting:
+        params, _ = self.objective.chain(part, n_model)
+        return Boosting(params, self.context, start)
 
+    def _stage(self, part: Part, n_model: int) -> str:
+        branch = None if part is self.schedule.main else part
+        return self.objective.stage_of(n_model, branch)
 
-def _search(boosting: Boosting, blocks: FeatureBlocks, objective: Objective) -> Boosted:
-    """Boost on most rows until the loss of the others falls no more."""
-    hyperparameters = boosting.context.hyperparameters
-    share, seed = hyperparameters.early_stopping_share, hyperparameters.seed
-    kept, held_out = hold_out(blocks.n_rows, share, seed)
-    if not len(kept) or not len(held_out):
-        raise DataError(
-            f"early stopping splits {blocks.n_rows} training rows into {len(kept)} to "
-            f"train on and {len(held_out)} to measure the loss on: change "
-            "early_stopping_share, or leave early_stopping_rounds out"
+    def _bins(self, *parts: FeatureBlocks) -> Bins:
+        max_bin = self.context.hyperparameters.max_bin
+        return Bins(parts, max_bin, self.context.cluster)
+
+    def _views(self, bins: Bins, part: Part, n_model: int) -> Views:
+        params, weight = self.objective.chain(part, n_model)
+        return Views(
+            bins,
+            self.objective.label,
+            part,
+            self.schedule.columns(part),
+            share=params["colsample_bytree"],
+            seed=params["seed"],
+            weight=weight,
         )
-    return boosting.run(
-        SEARCH_STAGE,
-        blocks.among(kept),
-        objective.label,
-        boosting.schedule.n_before + objective.n_rounds,
-        held_out=blocks.among(held_out),
-        patience=objective.early_stopping_rounds,
-    )
+
+
+def _answering(chains: _Chains) -> set[Part]:
+    """The chains that answer rows.
+
+    One that a stop has ended does so only if it has as many rounds as those that would
+    answer in its place.
+    """
+    answering: set[Part] = set()
+    for part, boosted in chains.items():
+        others = [chains[each].n_rounds for each in stand_ins(part) & answering]
+        if boosted.is_complete or boosted.n_rounds >= max(others, default=0):
+            answering.add(part)
+    return answering
+
+
+def _lengths(chains: _Chains) -> dict[Part, int]:
+    return {part: boosted.n_rounds for part, boosted in chains.items()}

@@ -152,31 +152,31 @@ class Hyperparameters:
         ),
     )
     movie_rounds: float = number(
-        default=0.135,
+        default=0.19,
         low=0,
         high=1,
         meaning=(
-            "share of the rounds that look at the movie alone; they answer for "
-            "unknown users"
+            "rounds for unknown users without a timestamp, which look at the movie "
+            "alone, as a share of num_round; they are added to it"
         ),
     )
     user_rounds: float = number(
-        default=0.325,
+        default=0.5,
         low=0,
         high=1,
         meaning=(
-            "share of the rounds that look at the user too, but at no time; together "
-            "with the rounds before, they answer rows without a timestamp"
+            "rounds for known users without a timestamp, which look at the movie and "
+            "the user, as a share of num_round; they are added to it"
         ),
     )
     date_rounds: float = number(
-        default=0.22,
+        default=0.31,
         low=0,
         high=1,
         meaning=(
-            "rounds that are added for unknown users whose row has a timestamp, as a "
-            "share of the others; they look at the movie and at whether the scale had "
-            "half stars on that date"
+            "rounds for unknown users with a timestamp, which look at the movie and at "
+            "whether the scale had half stars on that date, as a share of num_round; "
+            "they are added to it"
         ),
     )
     user_evenness: float = number(

@@ -2,8 +2,9 @@
 
 - `GrowingBooster` joins boosters of one round into one booster, and sends missing
   values to the left.
-- `with_gates` adds gates, so that later trees give 0 to rows of which too little is
-  known. It adds the rounds of a branch, too.
+- `start_of` takes the rounds away, and leaves where they begin.
+- `with_gates` adds gates, so that a chain of rounds gives 0 to the rows of others.
+- `joined` puts the chains behind each other.
 - `averaged` makes one booster of several seeds.
 - `compact` rounds the numbers, so that they pack well.
 
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from movielens.ubjson import Encoded, dumps, loads
 from train.bins import Cuts
-from train.schedule import Schedule
+from train.schedule import Gate
 
 # A leaf is a small step towards a margin. Thousands of errors of half this size don't
 # change the margin's fourth digit.
@@ -124,41 +125,47 @@ class GrowingBooster:
         """All rounds so far, at least one."""
         return xgboost.Booster(model_file=bytearray(self.ubjson()))
 
-    def start(self) -> bytes:
-        """A booster without rounds that begins where this one does, as UBJSON."""
-        _put_trees(self._model, [])
-        return dumps(self._model)
+
+def start_of(booster: xgboost.Booster) -> bytes:
+    """A booster without rounds that begins where this one does, as UBJSON."""
+    model = _model(booster)
+    _put_trees(model, [])
+    return dumps(model)
 
 
 def with_gates(
-    booster: xgboost.Booster,
-    schedule: Schedule,
-    branch: xgboost.Booster | None = None,
+    booster: xgboost.Booster, gates: Sequence[Gate], n_before: int = 0
 ) -> xgboost.Booster:
-    """The same trees behind the gates of the schedule.
+    """The same trees behind gates.
 
     Args:
-        booster: all rounds but those of the branch.
-        schedule: of these rounds and the branch.
-        branch: its rounds, which come after the others and begin where they do.
+        booster: a chain of rounds.
+        gates: what holds rows back from each tree.
+        n_before: the first rounds, which stay as they are.
     """
     model = _model(booster)
-    trees = _gated_trees(model, schedule)
-    if branch is not None:
-        trees += _gated_trees(_model(branch), schedule.branch)
-        _number(trees)
-        _put_trees(model, trees)
+    first = n_before * _trees_a_round(model)
+    for tree in _trees(model)[first:]:
+        for gate in gates:
+            _add_gate(tree, gate)
     return _booster(model)
 
 
-def _gated_trees(model: _Model, schedule: Schedule) -> list[_Tree]:
-    trees = _trees(model)
-    trees_a_round = _trees_a_round(model)
-    for position, tree in enumerate(trees):
-        gate = schedule.gate(position // trees_a_round)
-        if gate is not None:
-            _add_gate(tree, gate)
-    return trees
+def joined(boosters: Sequence[xgboost.Booster]) -> xgboost.Booster:
+    """One booster with the rounds of all, which begin at the same margins.
+
+    Args:
+        boosters: at least one.
+    """
+    if len(boosters) == 1:
+        return boosters[0]
+    whole, *others = [_model(booster) for booster in boosters]
+    trees = _trees(whole)
+    for other in others:
+        trees += _trees(other)
+    _number(trees)
+    _put_trees(whole, trees)
+    return _booster(whole)
 
 
 def compact(booster: xgboost.Booster) -> xgboost.Booster:
@@ -224,12 +231,12 @@ def _divide_leaves(tree: _Tree, by: int) -> None:
     tree["split_conditions"] = divided.astype(values.dtype)
 
 
-def _add_gate(tree: _Tree, column: int) -> None:
-    """Add a new root, which asks whether a value is known.
+def _add_gate(tree: _Tree, gate: Gate) -> None:
+    """Add a new root, which asks whether a value is high enough.
 
-    A row where ``column`` is missing goes left, to a leaf of 0. Any other row goes
-    right, to the old root. The leaf comes right before the old root, because XGBoost's
-    contributions take the right child to be the node after the left one.
+    A row where the value is less than the gate's goes left, to a leaf of 0. Any other
+    row goes right, to the old root. The leaf comes right before the old root, because
+    XGBoost's contributions take the right child to be the node after the left one.
     """
     root, leaf, old_root = 0, 1, 2
     n_nodes = int(tree["tree_param"]["num_nodes"])
@@ -254,8 +261,8 @@ def _add_gate(tree: _Tree, column: int) -> None:
     tree["left_children"][leaf] = -1
     tree["right_children"][leaf] = -1
 
-    tree["split_indices"][root] = column
-    tree["split_conditions"][root] = 0.5  # the column of a gate is 1 or missing
+    tree["split_indices"][root] = gate.column
+    tree["split_conditions"][root] = gate.least
     tree["default_left"][root] = 1
 
     tree["sum_hessian"][root] = tree["sum_hessian"][old_root] + _GATED_WEIGHT

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from movielens.features import Part
 from train.device import find_device
 from train.hyperparameters import Hyperparameters
 from train.quantised_matrix import Label, Weight
-from train.rounds import Branch
 
 SEARCH_STAGE = "search"
 
@@ -43,7 +43,7 @@ _REGRESSION_PARAMS = {
 
 # Few columns tell anything of unknown users, and less holds for them than for the users
 # in training. So these trees are shallow, and every one of them may ask for the date.
-_BRANCH_PARAMS = {
+_DATE_PARAMS = {
     "max_depth": 3,
     "min_child_weight": 50.0,
     "colsample_bytree": 1.0,
@@ -59,8 +59,9 @@ class Objective:
         stage: the name of its rounds in checkpoints.
         params: XGBoost's parameters, with the seed.
         label: int64 or float32 (n_rows,), what is to be predicted of each row.
-        branch: how the rounds for unknown users with a timestamp are boosted.
-        n_rounds: rounds to add.
+        weight: float32 (n_rows,), of all rows in the rounds of the date; None if they
+            are alike.
+        n_rounds: rounds to add to the main chain.
         n_models: boosters of different seeds, whose margins are averaged.
         early_stopping_rounds: rounds without a lower loss that end the search for the
             number of rounds; 0 for no search.
@@ -71,23 +72,27 @@ class Objective:
     stage: str
     params: Mapping[str, Any]
     label: Label
-    branch: Branch
+    weight: Weight | None = None
     n_rounds: int
     n_models: int = 1
     early_stopping_rounds: int = 0
     needs_all_rounds: bool = False
 
-    def stage_of(self, n_model: int) -> str:
-        """The stage of one of the boosters, counted from 0."""
-        return f"{self.stage}{n_model}" if n_model else self.stage
+    def stage_of(self, n_model: int, branch: Part | None = None) -> str:
+        """The stage of a chain of one of the boosters, which are counted from 0."""
+        number = str(n_model) if n_model else ""
+        name = f"-{branch.name.lower()}" if branch is not None else ""
+        return f"{self.stage}{number}{name}"
 
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """All stages that this objective's checkpoints may have."""
-        final_stages = [self.stage_of(n_model) for n_model in range(self.n_models)]
-        if self.early_stopping_rounds:
-            return SEARCH_STAGE, *final_stages
-        return tuple(final_stages)
+    def chain(
+        self, part: Part, n_model: int
+    ) -> tuple[Mapping[str, Any], Weight | None]:
+        """XGBoost's parameters for a chain, and the weights of its rows."""
+        seed = self.params["seed"] + n_model
+        params = {**self.params, "seed": seed}
+        if part is Part.DATE:
+            return {**params, **_DATE_PARAMS}, self.weight
+        return params, None
 
 
 def class_objective(
@@ -102,7 +107,8 @@ def class_objective(
         hyperparameters: of the job.
         class_index: int64 (n_rows,), 0 to n_classes - 1.
         n_classes: the number of classes, whether or not the rows have them all.
-        weight: float32 (n_rows,), of the rows in the branch; None if they are alike.
+        weight: float32 (n_rows,), of the rows in the rounds of the date; None if they
+            are alike.
     """
     params = {
         **hyperparameters.booster_params(),
@@ -115,7 +121,7 @@ def class_objective(
         stage="final",
         params=params,
         label=class_index,
-        branch=_branch(params, weight),
+        weight=weight,
         n_rounds=hyperparameters.num_round,
         n_models=hyperparameters.n_models,
         early_stopping_rounds=hyperparameters.early_stopping_rounds,
@@ -135,7 +141,8 @@ def regression_objective(
     Args:
         hyperparameters: of the job.
         rating: float32 (n_rows,), stars.
-        weight: float32 (n_rows,), of the rows in the branch; None if they are alike.
+        weight: float32 (n_rows,), of the rows in the rounds of the date; None if they
+            are alike.
     """
     params = {
         **hyperparameters.booster_params(),
@@ -146,15 +153,10 @@ def regression_objective(
         stage="regression",
         params=params,
         label=rating,
-        branch=_branch(params, weight),
+        weight=weight,
         n_rounds=hyperparameters.regression_rounds,
         needs_all_rounds=True,
     )
-
-
-def _branch(params: Mapping[str, Any], weight: Weight | None) -> Branch:
-    """The rounds for unknown users with a timestamp."""
-    return Branch({**params, **_BRANCH_PARAMS}, weight)
 
 
 def _environment(hyperparameters: Hyperparameters) -> dict[str, Any]:

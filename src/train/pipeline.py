@@ -357,7 +357,7 @@ def _rounds(boosters: Boosters, stop: StopSignal) -> Rounds:
     regression = boosters.regression
     return Rounds(
         num_round=boosters.classes.num_boosted_rounds(),
-        date_rounds=boosters.date_rounds,
+        branch_rounds=boosters.branch_rounds,
         regression_rounds=0 if regression is None else regression.num_boosted_rounds(),
         stopped=stop.requested,
         validation_losses=list(boosters.search_losses),

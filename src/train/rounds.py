@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,6 @@ from train.blocks import FeatureBlocks
 from train.checkpoint import Stage
 from train.context import TrainingContext
 from train.model_surgery import GrowingBooster
-from train.quantised_matrix import Label, Weight
-from train.schedule import Schedule
 from train.views import View, Views
 
 # float32 (n_rows, n_classes), or (n_rows,) of a regression.
@@ -38,128 +36,79 @@ _TREE_METHOD = "hist"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Branch:
-    """How the rounds of the schedule's branch are boosted.
-
-    Attributes:
-        params: XGBoost's, with the seed.
-        weight: float32 (n_rows,), of all rows; None if they are alike.
-    """
-
-    params: Mapping[str, Any]
-    weight: Weight | None = None
-
-    def stage_of(self, stage: str) -> str:
-        """The name of its rounds beside those of a stage."""
-        return f"{stage}-date"
-
-    def seeded(self, seed: int) -> Branch:
-        """The same with another seed."""
-        return replace(self, params={**self.params, "seed": seed})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Boosted:
     """What a stage of boosting gave.
 
     Attributes:
         booster: all its rounds.
+        is_complete: whether it has all the rounds that it should; otherwise a stop
+            ended it.
         losses: the loss on the rows held out after each new round; empty without such
             rows.
-        branch: all rounds of the branch, apart from the others; None if there is no
-            branch, or if a stop came before it had them all.
     """
 
     booster: xgboost.Booster
-    losses: tuple[float, ...]
-    branch: xgboost.Booster | None = None
+    is_complete: bool = True
+    losses: tuple[float, ...] = ()
+
+    @property
+    def n_rounds(self) -> int:
+        """Rounds in all."""
+        return self.booster.num_boosted_rounds()
 
     @property
     def best(self) -> xgboost.Booster:
         """The rounds up to the first one with the lowest loss."""
-        n_before = self.booster.num_boosted_rounds() - len(self.losses)
+        n_before = self.n_rounds - len(self.losses)
         n_best = self.losses.index(min(self.losses)) + 1
         return self.booster[: n_before + n_best]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boosting:
-    """How the stages of one booster are boosted.
+    """How a chain of rounds is boosted.
 
     Attributes:
         params: XGBoost's, with the seed.
         context: how to train.
-        schedule: which rounds look at which features.
-        earlier: a booster to go on from, as XGBoost's UBJSON; empty to begin anew.
+        start: a booster to go on from, as XGBoost's UBJSON; empty to begin anew. It may
+            have no rounds, and only say from where they begin.
     """
 
     params: Mapping[str, Any]
     context: TrainingContext
-    schedule: Schedule
-    earlier: bytes = b""
+    start: bytes = b""
 
     def run(
-        self,
-        stage: str,
-        blocks: FeatureBlocks,
-        label: Label,
-        n_rounds: int,
-        held_out: FeatureBlocks | None = None,
-        patience: int = 0,
-        branch: Branch | None = None,
+        self, stage: str, views: Views, n_rounds: int, patience: int | None = None
     ) -> Boosted:
-        """Boost one stage, from where its checkpoint ends, and then its branch.
+        """Boost one stage, from where its checkpoint ends.
 
         The stage ends when there are ``n_rounds`` rounds, when a stop was asked for, or
         when ``patience`` rounds brought no lower loss.
 
         Args:
             stage: its name in the checkpoints.
-            blocks: the features to train on.
-            label: int64 or float32 (n_rows,), the class index or the stars of all rows.
+            views: what the rounds look at, and the rows. After each round, the loss of
+                rows that are held out is measured.
             n_rounds: rounds in all, those of an earlier model included.
-            held_out: the features of rows whose loss is measured after each round.
-            patience: rounds without a lower loss that end the stage, once rounds look
-                at all features.
-            branch: how the schedule's branch is boosted, if it is.
+            patience: rounds without a lower loss that end the stage; None if all rounds
+                are wanted.
         """
-        parts = (blocks,) if held_out is None else (blocks, held_out)
-        views = self._views(parts, label)
-        growing, losses = self._grown(stage, views, n_rounds, patience)
-        boosted = Boosted(growing.booster(), tuple(losses))
-        if branch is None or not self.schedule.n_of_branch or self._is_stopped():
-            return boosted
-
-        logger.info("rounds for unknown users, who have no more than a date")
-        schedule = self.schedule.branch
-        start = growing.start()
-        # The finished rounds are kept as a booster alone.
-        del growing
-        of_branch = Boosting(branch.params, self.context, schedule, start)
-        share = branch.params["colsample_bytree"]
-        own_views = views.branched(schedule, share, branch.weight)
-        stage = branch.stage_of(stage)
-        n_rounds = schedule.n_of_branch
-        growing, _ = of_branch._grown(stage, own_views, n_rounds)
-        if growing.n_rounds < n_rounds:
-            return boosted
-        return replace(boosted, branch=growing.booster())
-
-    def _grown(
-        self, stage: str, views: Views, n_rounds: int, patience: int = 0
-    ) -> tuple[GrowingBooster, list[float]]:
-        """The rounds of one stage and their losses; see `run`."""
-        names = views.blocks[0].names
+        [blocks, *_] = views.bins.blocks
         reached = self.context.checkpoints.stages.get(stage)
-        growing = GrowingBooster(names, reached.booster if reached else self.earlier)
+        growing = GrowingBooster(
+            blocks.names, reached.booster if reached else self.start
+        )
         losses = list(reached.losses) if reached else []
 
-        if not self._is_complete(growing.n_rounds, n_rounds, losses, patience):
+        is_complete = _is_complete(growing.n_rounds, n_rounds, losses, patience)
+        if not is_complete:
             is_complete = self._grow(stage, growing, losses, views, n_rounds, patience)
             # Saving takes memory too, so let go of the matrices.
             views.let_go()
             self._save(stage, growing, losses, is_complete)
-        return growing, losses
+        return Boosted(growing.booster(), is_complete, tuple(losses))
 
     def _grow(
         self,
@@ -168,25 +117,18 @@ class Boosting:
         losses: list[float],
         views: Views,
         n_rounds: int,
-        patience: int,
+        patience: int | None,
     ) -> bool:
         """Add rounds to ``growing`` and ``losses``.
 
         Returns:
             Whether the stage is complete; otherwise a stop ended it.
         """
-        margins: list[Margins] = []
-        # The very first round begins where XGBoost begins.
-        if growing.has_begun:
-            so_far = growing.booster()
-            margins = [_margins(so_far, part) for part in views.blocks]
-
-        progress: _Progress | None = None
+        # The first view makes the features, which isn't part of the rate.
+        view = views.of(growing.n_rounds)
+        progress = _Progress(growing.n_rounds, n_rounds)
+        margins = _margins(growing, views.bins.blocks, view)
         while True:
-            view = views.of(growing.n_rounds)
-            # The first view makes the features, which isn't part of the rate.
-            progress = progress or _Progress(growing.n_rounds, n_rounds)
-
             booster = self._boost(view, margins, growing.n_rounds)
             margins = [
                 booster.predict(matrix, output_margin=True) for matrix in view.matrices
@@ -197,8 +139,8 @@ class Boosting:
 
             n_done = growing.n_rounds
             progress.report(n_done)
-            is_complete = self._is_complete(n_done, n_rounds, losses, patience)
-            is_stopped = self._is_stopped()
+            is_complete = _is_complete(n_done, n_rounds, losses, patience)
+            is_stopped = self.is_stopped()
             if is_stopped:
                 logger.warning(
                     "SIGTERM: stopping after round %d of %d, the model so far is kept",
@@ -209,17 +151,7 @@ class Boosting:
                 return is_complete
             if self.context.checkpoints.are_due(n_done):
                 self._save(stage, growing, losses, is_complete)
-
-    def _views(self, parts: tuple[FeatureBlocks, ...], label: Label) -> Views:
-        return Views(
-            parts,
-            label,
-            self.schedule,
-            share=self.params["colsample_bytree"],
-            max_bin=self.params["max_bin"],
-            seed=self.params["seed"],
-            cluster=self.context.cluster,
-        )
+            view = views.of(n_done)
 
     def _boost(
         self, view: View, margins: Sequence[Margins], n_round: int
@@ -242,26 +174,12 @@ class Boosting:
         booster.update(view.matrices[0], 0)
         return booster
 
-    def completed(self, stage: str) -> Boosted | None:
-        """What the stage gave, if the job that is resumed had completed it."""
-        reached = self.context.checkpoints.stages.get(stage)
-        if reached is None or not reached.complete:
-            return None
-        return self._restored(reached)
+    def reached(self, stage: str) -> Boosted | None:
+        """What the checkpoint has of a stage; None if it has nothing."""
+        stages = self.context.checkpoints.stages
+        return self._restored(stages[stage]) if stage in stages else None
 
-    def longest(self, stages: Collection[str]) -> xgboost.Booster | None:
-        """The booster of most rounds among the checkpoints of these stages.
-
-        A search ends at its best round. None if no stage has a checkpoint.
-        """
-        boosters: list[xgboost.Booster] = []
-        for name, stage in self.context.checkpoints.stages.items():
-            if name in stages:
-                restored = self._restored(stage)
-                boosters.append(restored.best if stage.losses else restored.booster)
-        return max(boosters, key=xgboost.Booster.num_boosted_rounds, default=None)
-
-    def _is_stopped(self) -> bool:
+    def is_stopped(self) -> bool:
         """Whether any host was asked to stop: all stop after the same round."""
         stop = self.context.stop
         cluster = self.context.cluster
@@ -270,21 +188,10 @@ class Boosting:
             stop.requested = True
         return is_stopped
 
-    def _is_complete(
-        self, n_done: int, n_rounds: int, losses: list[float], patience: int
-    ) -> bool:
-        if n_done >= n_rounds:
-            return True
-        looks_at_everything = n_done > self.schedule.first_of_moment
-        if not losses or not looks_at_everything:
-            return False
-        n_since_best = len(losses) - losses.index(min(losses))
-        return n_since_best > patience
-
     def _restored(self, stage: Stage) -> Boosted:
         model = bytearray(stage.booster)
         booster = xgboost.Booster(dict(self.params), model_file=model)
-        return Boosted(booster, stage.losses)
+        return Boosted(booster, stage.complete, stage.losses)
 
     def _save(
         self,
@@ -295,6 +202,17 @@ class Boosting:
     ) -> None:
         stage = Stage(growing.ubjson(), growing.n_rounds, is_complete, tuple(losses))
         self.context.checkpoints.save(name, stage)
+
+
+def _is_complete(
+    n_done: int, n_rounds: int, losses: list[float], patience: int | None
+) -> bool:
+    if n_done >= n_rounds:
+        return True
+    if not losses or patience is None:
+        return False
+    n_since_best = len(losses) - losses.index(min(losses))
+    return n_since_best > patience
 
 
 def n_rounds_of(booster: bytes) -> int:
@@ -310,8 +228,29 @@ def _loss(booster: xgboost.Booster, matrix: xgboost.DMatrix) -> float:
     return float(loss)
 
 
-def _margins(booster: xgboost.Booster, blocks: FeatureBlocks) -> Margins:
-    """Margins of the rows, in the order of the blocks."""
+def _margins(
+    growing: GrowingBooster, parts: Sequence[FeatureBlocks], view: View
+) -> list[Margins]:
+    """Margins of each part's rows, in the order of its blocks.
+
+    There are none before the very first round, which begins where XGBoost begins.
+    """
+    if not growing.has_begun:
+        return []
+    booster = growing.booster()
+    if not growing.n_rounds:
+        return [_first_margins(booster, matrix) for matrix in view.matrices]
+    return [_reached_margins(booster, blocks) for blocks in parts]
+
+
+def _first_margins(booster: xgboost.Booster, matrix: xgboost.DMatrix) -> Margins:
+    """Margins of all rows of a matrix by a booster without rounds."""
+    any_row = np.zeros((1, booster.num_features()), dtype=np.float32)
+    margins = booster.inplace_predict(any_row, predict_type="margin")
+    return np.repeat(margins, matrix.num_row(), axis=0)
+
+
+def _reached_margins(booster: xgboost.Booster, blocks: FeatureBlocks) -> Margins:
     made = [
         booster.inplace_predict(features.values, predict_type="margin")
         for _, features in blocks.make()

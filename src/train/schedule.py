@@ -1,49 +1,74 @@
-"""The schedule of boosting: which rounds look at which features.
+"""The schedule of boosting: which rounds look at what, and which rows they answer.
 
-The first rounds look at the movie alone, the next at the user too, the last at the
-moment as well. All are trained on all rows. The trees of the later rounds then get a
-gate each: a row of an unknown user, or without a timestamp, gets 0 from them. So such a
-row is answered by the earlier rounds, which were trained to do without, and nothing has
-to be hidden from any training row.
+The user of a row may be unknown, and its time too. Each of these four cases has a chain
+of rounds of its own, which look at no more than is known. All chains begin at the same
+margins and are trained on all rows, so nothing has to be hidden from any training row.
+The trees then get gates: a row gets 0 from the chains of other cases.
 
-Unknown users with a timestamp are answered by rounds of their own, which look at the
-movie and the date: a branch, which begins anew. No other round answers them, and the
-branch answers nobody else. Most of what time says of the users in training doesn't hold
-for later ones, so only columns of `Part.DATE` are let in.
+| chain | looks at | answers rows with |
+|---|---|---|
+| `Part.MOVIE` | the movie | neither a known user nor a time |
+| `Part.DATE` | the movie and the date | a time, but no known user |
+| `Part.USER` | the movie and the user | a known user, but no time |
+| `Part.MOMENT` | all three | both |
+
+Most of what time says of the users in training doesn't hold for later ones, so the
+chain of the date sees only columns of `Part.DATE`.
+
+The main chain is the one of the moment; without timestamps it is the one of the user.
+The others are its branches. Where there is no chain for a case, the next one in
+`_ANSWERED_BY` answers it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features import Column, Part
-from movielens.features.spec import GATES
+from movielens.features.cases import GATES, KNOWS, LACKS, Case
 from train.hyperparameters import Hyperparameters
+
+# Who answers a case, the chain that knows most first.
+_ANSWERED_BY = {
+    Case.TIME_ALONE: (Part.DATE, Part.MOVIE),
+    Case.NEITHER: (Part.MOVIE,),
+    Case.USER_ALONE: (Part.USER, Part.MOVIE),
+    Case.BOTH: (Part.MOMENT, Part.USER, Part.MOVIE),
+}
+
+_IN_ORDER = (Part.MOVIE, Part.USER, Part.MOMENT, Part.DATE)
+
+
+class Gate(NamedTuple):
+    """What holds rows back from a tree.
+
+    Attributes:
+        column: the position of a feature.
+        least: rows with less than this get 0.
+    """
+
+    column: int
+    least: float
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Which round looks at what. Rounds are counted from 0.
+    """Which chains there are, and how long they are.
 
     Attributes:
         features: all columns, with what each depends on.
-        n_before: rounds of an earlier model, which come first and stay as they are.
-        first_of_user: the first round that looks at the user.
-        first_of_moment: the first round that looks at the moment.
-        n_of_branch: rounds of the branch, which are beside the others; 0 for no branch.
-        is_branch: whether this is the schedule of the branch.
+        main: what the main chain looks at.
+        shares: of each branch, its rounds as a share of those of the main chain.
     """
 
     features: tuple[Column, ...]
-    n_before: int
-    first_of_user: int
-    first_of_moment: int
-    n_of_branch: int = 0
-    is_branch: bool = False
+    main: Part
+    shares: Mapping[Part, float]
 
     @classmethod
     def of(
@@ -51,75 +76,77 @@ class Schedule:
         features: tuple[Column, ...],
         hyperparameters: Hyperparameters,
         *,
-        n_rounds: int,
         n_before: int = 0,
         has_timestamps: bool = True,
     ) -> Self:
-        """The schedule of ``n_rounds`` rounds after ``n_before`` of an earlier model.
+        """The schedule of a job.
 
-        The earlier model has rounds of its own for what isn't known, so all new rounds
-        after it look at everything.
+        Args:
+            features: all columns, with what each depends on.
+            hyperparameters: of the job.
+            n_before: rounds of an earlier model, which has chains of its own. They stay
+                as they are, and the new rounds have no branches.
+            has_timestamps: whether training rows have any.
         """
-        first_of_user = n_before
-        first_of_moment = n_before
-        if not n_before:
-            first_of_user = round(hyperparameters.movie_rounds * n_rounds)
-            n_user_rounds = round(hyperparameters.user_rounds * n_rounds)
-            first_of_moment = first_of_user + n_user_rounds
-        if not has_timestamps:
-            first_of_moment = n_before + n_rounds
-        schedule = cls(features, n_before, first_of_user, first_of_moment)
-        return schedule.with_branch_for(n_before + n_rounds, hyperparameters)
+        main = Part.MOMENT if has_timestamps else Part.USER
+        if n_before:
+            return cls(features, main, {})
 
-    def with_branch_for(self, n_rounds: int, hyperparameters: Hyperparameters) -> Self:
-        """The same with a branch that suits so many other rounds in all.
+        shares = {Part.MOVIE: hyperparameters.movie_rounds}
+        if main is Part.MOMENT:
+            shares[Part.USER] = hyperparameters.user_rounds
+        if any(column.part is Part.DATE for column in features):
+            shares[Part.DATE] = hyperparameters.date_rounds
+        return cls(features, main, shares)
 
-        There is none after an earlier model, or without columns of the date.
+    def chains(self, n_main: int) -> dict[Part, int]:
+        """The rounds of each chain beside so many of the main one.
+
+        They are in the order in which they are boosted: what answers most cases comes
+        first, in case of a stop.
         """
-        has_dates = any(column.part is Part.DATE for column in self.features)
-        if self.n_before or not has_dates:
-            return self
-        n_of_branch = round(hyperparameters.date_rounds * n_rounds)
-        return replace(self, n_of_branch=n_of_branch)
-
-    @property
-    def branch(self) -> Schedule:
-        """The schedule of the branch's own rounds, counted from 0."""
-        return replace(self, n_before=0, is_branch=True)
-
-    @property
-    def without_branch(self) -> Schedule:
-        """The same, if there is no branch to answer unknown users."""
-        return replace(self, n_of_branch=0)
-
-    def part(self, n_round: int) -> Part:
-        """What the round looks at."""
-        if self.is_branch:
-            return Part.DATE
-        if n_round < self.first_of_user:
-            return Part.MOVIE
-        if n_round < self.first_of_moment:
-            return Part.USER
-        return Part.MOMENT
+        rounds = {part: round(share * n_main) for part, share in self.shares.items()}
+        rounds[self.main] = n_main
+        return {part: rounds[part] for part in _IN_ORDER if rounds.get(part)}
 
     def columns(self, part: Part) -> NDArray[np.int64]:
-        """Positions of the features that rounds of this part look at, int64, rising."""
-        gates = GATES.values()
+        """Positions of the features that a chain looks at, int64, rising."""
         is_seen = [
-            column.name not in gates and part.includes(column.part)
+            column.name not in GATES and part.includes(column.part)
             for column in self.features
         ]
         return np.flatnonzero(is_seen)
 
-    def gate(self, n_round: int) -> int | None:
-        """The column that is missing in rows to which the round's trees give 0.
+    def gates(self, part: Part, chains: Collection[Part]) -> tuple[Gate, ...]:
+        """What holds those rows back from a chain that others answer.
 
-        None if its trees answer all rows.
+        Args:
+            part: what the chain looks at.
+            chains: what each chain looks at, this one among them.
         """
-        part = self.part(n_round)
-        answers_all = part is Part.MOVIE and not self.n_of_branch
-        if n_round < self.n_before or answers_all:
-            return None
-        gate = GATES[part]
+        cases = [case for case in Case if _first_of(_ANSWERED_BY[case], chains) is part]
         names = [column.name for column in self.features]
-        return names.index(gate)
+        gates: list[Gate] = []
+        if min(cases) > min(Case):
+            gates.append(Gate(names.index(KNOWS), min(cases)))
+        if max(cases) < max(Case):
+            gates.append(Gate(names.index(LACKS), max(Case) - max(cases)))
+        return tuple(gates)
+
+
+def stand_ins(part: Part) -> set[Part]:
+    """The chains that may answer in the place of one that is missing.
+
+    Example:
+        >>> [each.name for each in stand_ins(Part.DATE)]
+        ['MOVIE']
+    """
+    found: set[Part] = set()
+    for answering in _ANSWERED_BY.values():
+        if answering[0] is part:
+            found.update(answering[1:])
+    return found
+
+
+def _first_of(parts: Collection[Part], chains: Collection[Part]) -> Part | None:
+    return next((part for part in parts if part in chains), None)

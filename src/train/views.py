@@ -6,14 +6,13 @@ the features that the rounds may look at are dealt into a few matrices, like car
 hands, and the rounds take turns with the matrices. A round that sees fewer features
 takes less time.
 
-All views are filled from the same bins, which are made once.
+The views of all chains are filled from the same bins, which are made once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Self
+from dataclasses import dataclass, field
 
 import numpy as np
 import xgboost
@@ -23,7 +22,6 @@ from train.bins import BinnedBlocks, Cuts
 from train.blocks import FeatureBlocks
 from train.cluster import ALONE, Cluster
 from train.quantised_matrix import Columns, Label, Weight, quantised_matrix
-from train.schedule import Schedule
 
 # The quantiles of this many rows are those of all rows but for noise, and they take
 # less time to find. They come from the same rows however many hosts there are, so the
@@ -49,84 +47,24 @@ class View:
 
 
 @dataclass(slots=True, eq=False)
-class Views:
-    """The views of one boosting.
+class Bins:
+    """All blocks in the bins of the rows to train on, made when they are first needed.
 
     Attributes:
         blocks: of the rows to train on, and of the rows held out if there are any.
-        label: int64 or float32 (n_rows,), of all rows that the blocks count.
-        schedule: which round may look at which features.
-        share: of the features allowed, which each view has.
         max_bin: bins a feature.
-        seed: of the dealing and of the turns.
         cluster: the hosts, each with training rows of its own.
         quantile_rows: about how many rows the bins are found on.
-        weight: float32 (n_rows,), of all rows; None if they are alike. Losses on rows
-            held out have no weights.
     """
 
     blocks: tuple[FeatureBlocks, ...]
-    label: Label
-    schedule: Schedule
-    share: float
     max_bin: int
-    seed: int
     cluster: Cluster = ALONE
     quantile_rows: int = QUANTILE_ROWS
-    weight: Weight | None = None
-    _part: Part | None = field(default=None, init=False)
-    _views: list[View] = field(default_factory=list, init=False)
     _binned: tuple[BinnedBlocks, ...] = field(default=(), init=False)
 
-    def of(self, n_round: int) -> View:
-        """The view of a round, counted from 0: the same in every run of the job."""
-        part = self.schedule.part(n_round)
-        if part is not self._part:
-            # Free the memory of the views before, then make new ones.
-            self._views = []
-            self._views = list(self._dealt(part))
-            self._part = part
-        n_views = len(self._views)
-        turn, place = divmod(n_round, n_views)
-        rng = np.random.default_rng([self.seed, turn])
-        order = rng.permutation(n_views)
-        return self._views[int(order[place])]
-
-    def branched(self, schedule: Schedule, share: float, weight: Weight | None) -> Self:
-        """Views of the same bins by another schedule."""
-        branched = replace(self, schedule=schedule, share=share, weight=weight)
-        branched._binned = self._binned
-        return branched
-
-    def let_go(self) -> None:
-        """Free the memory of the matrices; they are made again if they are needed."""
-        self._views = []
-        self._part = None
-
-    def _dealt(self, part: Part) -> Iterator[View]:
-        """Views of the share's size; each allowed feature is in one."""
-        allowed = self.schedule.columns(part)
-        size = max(1, int(self.share * len(allowed)))
-        rng = np.random.default_rng([self.seed, part])
-        shuffled = rng.permutation(allowed)
-
-        for first in range(0, len(shuffled), size):
-            positions = range(first, first + size)
-            # The last hand is filled up with columns of the first.
-            hand = shuffled.take(positions, mode="wrap")
-            yield self._view(np.sort(hand))
-
-    def _view(self, columns: Columns) -> View:
-        binned = self._in_bins()
-        weights = self.weight, *(None for _ in binned[1:])
-        matrices = [
-            quantised_matrix(blocks, columns, self.label, self.max_bin, weight)
-            for blocks, weight in zip(binned, weights, strict=True)
-        ]
-        return View(columns, tuple(matrices), binned[0].cuts)
-
-    def _in_bins(self) -> tuple[BinnedBlocks, ...]:
-        """All blocks in the bins of the rows to train on, made the first time."""
+    def binned(self) -> tuple[BinnedBlocks, ...]:
+        """The blocks, in the same order."""
         if not self._binned:
             cuts = self._cuts()
             self._binned = tuple(BinnedBlocks.of(each, cuts) for each in self.blocks)
@@ -140,3 +78,64 @@ class Views:
         sample = blocks.among(rows[::step]).together(self.cluster)
         [(_, features)] = sample.make()
         return Cuts.of(features, self.max_bin)
+
+
+@dataclass(slots=True, eq=False)
+class Views:
+    """The views of one chain of rounds.
+
+    Attributes:
+        bins: of the rows.
+        label: int64 or float32 (n_rows,), of all rows that the blocks count.
+        part: what the rounds look at.
+        allowed: int64, the positions of these features.
+        share: of the features allowed, which each view has.
+        seed: of the dealing and of the turns.
+        weight: float32 (n_rows,), of all rows; None if they are alike. Losses on rows
+            held out have no weights.
+    """
+
+    bins: Bins
+    label: Label
+    part: Part
+    allowed: Columns
+    share: float
+    seed: int
+    weight: Weight | None = None
+    _views: list[View] = field(default_factory=list, init=False)
+
+    def of(self, n_round: int) -> View:
+        """The view of a round, counted from 0: the same in every run of the job."""
+        if not self._views:
+            self._views = list(self._dealt())
+        n_views = len(self._views)
+        turn, place = divmod(n_round, n_views)
+        rng = np.random.default_rng([self.seed, turn])
+        order = rng.permutation(n_views)
+        return self._views[int(order[place])]
+
+    def let_go(self) -> None:
+        """Free the memory of the matrices; they are made again if they are needed."""
+        self._views = []
+
+    def _dealt(self) -> Iterator[View]:
+        """Views of the share's size; each allowed feature is in one."""
+        size = max(1, int(self.share * len(self.allowed)))
+        rng = np.random.default_rng([self.seed, self.part])
+        shuffled = rng.permutation(self.allowed)
+
+        for first in range(0, len(shuffled), size):
+            positions = range(first, first + size)
+            # The last hand is filled up with columns of the first.
+            hand = shuffled.take(positions, mode="wrap")
+            yield self._view(np.sort(hand))
+
+    def _view(self, columns: Columns) -> View:
+        binned = self.bins.binned()
+        max_bin = self.bins.max_bin
+        weights = self.weight, *(None for _ in binned[1:])
+        matrices = [
+            quantised_matrix(blocks, columns, self.label, max_bin, weight)
+            for blocks, weight in zip(binned, weights, strict=True)
+        ]
+        return View(columns, tuple(matrices), binned[0].cuts)

@@ -14,7 +14,6 @@ from movielens.flat_forest import (
     HEADER,
     UnknownShapeError,
     flatten,
-    leading_trees,
     parts_of,
     split_points,
 )
@@ -66,21 +65,6 @@ def test_split_points_are_those_of_the_booster() -> None:
     expected = expected[np.lexsort(expected.T)]
     found = found[np.lexsort(found.T)]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_leading_trees_look_at_the_given_columns_only(seed: int) -> None:
-    booster = booster_of(seed, n_features=7, rounds=3)
-    rng = np.random.default_rng(seed)
-    columns = rng.permutation(7)[: rng.integers(4, 8)]
-    names = {f"f{column}" for column in columns}
-
-    expected = 0
-    for _, tree in booster.trees_to_dataframe().groupby("Tree"):
-        if not set(tree.Feature) <= names | {"Leaf"}:
-            break
-        expected += 1
-    assert leading_trees(parts_of(flat_of(booster)), columns) == expected
 
 
 def test_a_base_score_of_minus_0_has_no_flat_form() -> None:

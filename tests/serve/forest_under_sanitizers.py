@@ -80,9 +80,6 @@ def ask(rng: np.random.Generator, forest: Forest, n_rows: int) -> None:
     answers = no_answers(forest, n_rows)
     forest.predict_into(rows, answers)
     forest.predict_into(rows, answers, True)
-    for first in (0, 1, 3):
-        with suppress(ValueError):  # a broken forest may have fewer trees
-            forest.predict_into(rows, answers, True, first, 3)
 
 
 def compare(rng: np.random.Generator, forest: Forest, n_rows: int) -> None:

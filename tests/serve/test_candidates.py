@@ -4,16 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import xgboost
 
 from movielens.errors import RequestError
 from movielens.features import FeatureSpec
 from movielens.features.spec_arrays import spec_from_arrays, spec_to_arrays
-from movielens.model import Model
-from movielens.queries import RatingQueries
 from movielens.tables import MovieTable, RatingTable
 from serve.candidates import Candidates
-from serve.forest import ResumedForest
 from serve.questions import Wanted
 from serve.served_model import ServedModel
 
@@ -68,35 +64,6 @@ def test_a_genre_of_no_movie_is_refused_with_those_that_there_are(
 ) -> None:
     with pytest.raises(RequestError, match=r"no movie has 'Opera', .* Action, "):
         candidates.passing(Wanted(1, genres=("Opera",)))
-
-
-def test_resumed_trees_predict_the_same_bits(served: ServedModel) -> None:
-    chosen = np.array([7, 2, 2, 0])
-    movie_id = served.model.movies.movie_id[chosen].astype(np.int64)
-    for user_id in (int(served.model.spec.users.ids[0]), -1):
-        for timestamp in (np.nan, 1.4e9):
-            knows_date_alone = user_id == -1 and timestamp == timestamp
-            resumed = served.candidates.resume(
-                served.model, chosen, knows_date_alone=knows_date_alone
-            )
-            if knows_date_alone:
-                assert resumed is served.model
-            else:
-                assert isinstance(resumed.booster, ResumedForest)
-                assert resumed.booster.first > 0
-            queries = RatingQueries(
-                np.full(4, user_id), movie_id, np.full(4, timestamp)
-            )
-            np.testing.assert_array_equal(
-                resumed.predict(queries).probabilities,
-                served.model.predict(queries).probabilities,
-            )
-
-
-def test_trees_of_xgboost_are_not_resumed(model: Model) -> None:
-    resumed = Candidates.of(model).resume(model, np.array([0]), knows_date_alone=False)
-    assert isinstance(resumed.booster, xgboost.Booster)
-    assert resumed.booster is model.booster
 
 
 def test_ratings_beyond_the_profile_count_too() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xgboost
 
+from movielens.features.cases import GATES
 from movielens.model import Model
 from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
@@ -42,7 +43,7 @@ def test_contributions_add_up_to_the_expected_rating(
         feature["stars"]
         for row in found
         for feature in row["features"]
-        if feature["name"].startswith("knows_")
+        if feature["name"] in GATES
     ]
     assert not np.any(gates)
     rows = [[feature["stars"] for feature in row["features"]] for row in found]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from container import debian
-from movielens.features.spec import KNOWS_TIME, KNOWS_USER
+from movielens.features.cases import GATES
 from movielens.flat_forest import parts_of
 from movielens.model import Model
 from movielens.queries import RatingQueries
@@ -125,8 +125,7 @@ def test_gates_and_averaged_seeds_have_the_bits_of_xgboost(
     booster = gated.booster
     assert isinstance(booster, xgboost.Booster)
     roots = booster.trees_to_dataframe().query("Node == 0")
-    assert KNOWS_USER in set(roots.Feature)
-    assert KNOWS_TIME in set(roots.Feature)
+    assert set(roots.Feature) == set(GATES)
 
     known = ratings.queries()
     nobody = np.full(len(known), -1)
@@ -181,71 +180,6 @@ def test_vectors_are_as_wide_as_asked_or_what_the_processor_has() -> None:
 
 
 # Forests that go on from the margins of their first trees
-
-
-@settings(max_examples=60)
-@given(
-    st.integers(0, 10**6),
-    st.integers(0, 7),
-    st.integers(1, 600),
-    st.sampled_from([0.0, 0.9, 1.0]),
-)
-def test_later_trees_go_on_from_the_margins_of_the_first(
-    seed: int, n_columns: int, n_rows: int, alike: float
-) -> None:
-    flat = flat_of(booster_of(seed, n_features=7, rounds=3))
-    forest = FlatForest(flat)
-    rows = adversarial_rows(flat, seed, n_rows, alike)
-
-    rng = np.random.default_rng(seed)
-    columns = rng.permutation(7)[:n_columns]
-    resumed = forest.resumed(rows, columns)
-    for kind in ("value", "margin"):
-        found = resumed.inplace_predict(rows, predict_type=kind)
-        expected = forest.inplace_predict(rows, predict_type=kind)
-        np.testing.assert_array_equal(found, expected, strict=True)
-
-    some = np.arange(n_rows)[::3]
-    found = resumed.take(some).inplace_predict(rows[some])
-    np.testing.assert_array_equal(found, forest.inplace_predict(rows[some]))
-
-
-@pytest.mark.parametrize("vector_bits", VECTOR_BITS.values(), ids=VECTOR_BITS)
-@pytest.mark.parametrize("cut_rows", [20, CUT_ROWS])
-def test_a_forest_may_be_split_before_any_tree(vector_bits: int, cut_rows: int) -> None:
-    flat = flat_of(booster_of(rounds=2))
-    forest = FlatForest(flat, cut_rows=cut_rows, vector_bits=vector_bits)
-    n_trees = len(parts_of(flat).trees)
-    rows = adversarial_rows(flat, seed=2, n_rows=50)
-    whole = forest.inplace_predict(rows)
-    for first in range(n_trees + 1):
-        found = np.empty_like(whole)
-        forest.predict_into(rows, found, True, 0, first)
-        if first > 0:
-            forest.predict_into(rows, found, False, first)
-        else:
-            forest.predict_into(rows, found)
-        np.testing.assert_array_equal(found, whole)
-
-
-def test_all_trees_may_be_leading() -> None:
-    flat = flat_of(booster_of(n_features=7))
-    forest = FlatForest(flat)
-    rows = adversarial_rows(flat, seed=9, n_rows=300)
-    resumed = forest.resumed(rows, np.arange(7))
-    assert resumed.first == len(parts_of(flat).trees)
-    found = resumed.inplace_predict(rows)
-    np.testing.assert_array_equal(found, forest.inplace_predict(rows))
-
-
-@pytest.mark.parametrize(("first", "end"), [(-1, 3), (2, 1), (0, 10**6)])
-def test_trees_that_do_not_exist_are_refused(first: int, end: int) -> None:
-    forest = FlatForest(flat_of(booster_of()))
-    rows = np.zeros((1, 7), dtype=np.float32)
-    answers = np.zeros((1, 5), dtype=np.float32)
-    fault = f"trees {first} up to {end} were asked for, but there are 45"
-    with pytest.raises(ValueError, match=fault):
-        forest.predict_into(rows, answers, False, first, end)
 
 
 def test_threads_share_a_forest() -> None:

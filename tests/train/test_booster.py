@@ -56,8 +56,8 @@ CLASSES = Hyperparameters(
     nthread=1,
     seed=5,
 )
-# With those for unknown users.
-N_ROUNDS = 15
+# Those of the moment first, then of the movie, of the user and of the date.
+N_ROUNDS = 21
 REGRESSION = Hyperparameters(
     regression_rounds=40,
     movie_rounds=0.25,
@@ -92,14 +92,13 @@ def without_both(queries: RatingQueries) -> RatingQueries:
 @pytest.mark.parametrize(
     ("lacking", "rounds"),
     [
-        (without_both, (0, 3)),
-        (without_time, (0, 6)),
         (whole, (0, 10)),
-        # The branch, which begins anew.
-        (without_user, (10, 15)),
+        (without_both, (10, 13)),
+        (without_time, (13, 16)),
+        (without_user, (16, 21)),
     ],
 )
-def test_rows_are_answered_by_the_rounds_that_need_no_more_than_is_known(
+def test_rows_are_answered_by_the_chain_that_looks_at_all_that_is_known(
     spec: FeatureSpec,
     ratings: RatingTable,
     fitted_blocks: FeatureBlocks,
@@ -113,13 +112,14 @@ def test_rows_are_answered_by_the_rounds_that_need_no_more_than_is_known(
     of_these_rounds = booster.inplace_predict(features, iteration_range=rounds)
     np.testing.assert_array_equal(booster.inplace_predict(features), of_these_rounds)
 
-    fewer = (rounds[0], rounds[1] - 1)
-    assert not np.array_equal(
-        of_these_rounds, booster.inplace_predict(features, iteration_range=fewer)
-    )
+    first, end = rounds
+    for fewer in ((first, end - 1), (first + 1, end)):
+        assert not np.array_equal(
+            of_these_rounds, booster.inplace_predict(features, iteration_range=fewer)
+        )
 
 
-@pytest.mark.parametrize("lacking", [whole, without_time, without_user])
+@pytest.mark.parametrize("lacking", [whole, without_time, without_user, without_both])
 def test_models_of_several_seeds_are_averaged(
     spec: FeatureSpec,
     ratings: RatingTable,
@@ -144,53 +144,107 @@ def test_models_of_several_seeds_are_averaged(
     np.testing.assert_allclose(margins(3, 5), np.mean(apart, axis=0), atol=rounding)
 
 
-# The branch for unknown users with a timestamp
+# Stops
 
 
-def test_a_stop_within_the_branch_leaves_it_out_and_a_resumed_one_is_the_same(
+@pytest.mark.parametrize(
+    ("stopped_after", "rounds", "as_if"),
+    [
+        # The movie's first two rounds answer everything.
+        (1, 2, {"movie_rounds": 0.2, "user_rounds": 0, "date_rounds": 0}),
+        # Two rounds of the user are fewer than those of the movie, and so is one of
+        # all features: they don't answer yet.
+        (5, 3, {"user_rounds": 0, "date_rounds": 0}),
+        (8, 6, {"date_rounds": 0}),
+    ],
+)
+def test_after_a_stop_the_chains_that_are_done_answer_for_the_others(
+    spec: FeatureSpec,
+    ratings: RatingTable,
+    fitted_blocks: FeatureBlocks,
+    stopped_after: int,
+    rounds: int,
+    as_if: dict[str, Any],
+) -> None:
+    def fitted(context: TrainingContext) -> Boosters:
+        return fit_boosters(fitted_blocks, ratings.rating, spec.scale, context)
+
+    stopped = fitted(TrainingContext(CLASSES, StopAfter(stopped_after)))
+    assert stopped.classes.num_boosted_rounds() == rounds
+    assert stopped.branch_rounds == rounds
+
+    # The first rounds of a branch don't depend on how many follow.
+    others = fitted(TrainingContext(replace(CLASSES, **as_if)))
+    for lacking in (without_user, without_both):
+        features = spec.transform(lacking(ratings.queries())).values
+        np.testing.assert_array_equal(
+            stopped.classes.inplace_predict(features),
+            others.classes.inplace_predict(
+                spec.transform(without_both(ratings.queries())).values
+            ),
+        )
+
+
+def test_a_stopped_chain_answers_once_it_is_longer_than_its_stand_ins(
+    spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
+) -> None:
+    # Asked after each round, and once before each chain but the first.
+    before_the_main_one = 3 + 1 + 3 + 1
+    for n_rounds, n_main in ((2, 0), (3, 3)):
+        context = TrainingContext(
+            CLASSES, StopAfter(before_the_main_one + n_rounds - 1)
+        )
+        stopped = fit_boosters(fitted_blocks, ratings.rating, spec.scale, context)
+        assert stopped.classes.num_boosted_rounds() - stopped.branch_rounds == n_main
+
+
+def test_a_job_that_is_resumed_ends_with_the_same_booster(
     spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
 ) -> None:
     def fitted(context: TrainingContext) -> Boosters:
         return fit_boosters(fitted_blocks, ratings.rating, spec.scale, context)
 
     never_stopped = fitted(TrainingContext(CLASSES))
-    assert never_stopped.date_rounds == 5
-
-    # It is asked once after each round, and once before the branch.
-    stopping = TrainingContext(CLASSES, StopAfter(13))
-    stopped = fitted(stopping)
-    assert stopped.date_rounds == 0
-    assert stopped.classes.num_boosted_rounds() == CLASSES.num_round
-    assert stopping.checkpoints.stages["final-date"].n_rounds == 3
-    features = spec.transform(without_user(ratings.queries())).values
-    np.testing.assert_array_equal(
-        stopped.classes.inplace_predict(features),
-        never_stopped.classes.inplace_predict(
-            spec.transform(without_both(ratings.queries())).values
-        ),
-    )
-
-    resumed = fitted(TrainingContext(CLASSES, checkpoints=stopping.checkpoints))
-    assert resumed.classes.save_raw() == never_stopped.classes.save_raw()
+    assert never_stopped.branch_rounds == N_ROUNDS - CLASSES.num_round
+    for stopped_after in (2, 5, 12, 22):
+        stopping = TrainingContext(CLASSES, StopAfter(stopped_after))
+        fitted(stopping)
+        resumed = fitted(TrainingContext(CLASSES, checkpoints=stopping.checkpoints))
+        assert resumed.classes.save_raw() == never_stopped.classes.save_raw()
 
 
-def test_the_branch_changes_nothing_for_other_rows(
+def test_without_the_rounds_of_the_date_the_movie_answers(
     spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
 ) -> None:
-    def booster(date_rounds: float) -> xgboost.Booster:
-        context = TrainingContext(replace(CLASSES, date_rounds=date_rounds))
+    # Asked after each round, and once before each chain but the first.
+    in_the_last_chain = 3 + 1 + 3 + 1 + 10 + 1 + 1
+    stopping = TrainingContext(CLASSES, StopAfter(in_the_last_chain))
+    stopped = fit_boosters(fitted_blocks, ratings.rating, spec.scale, stopping)
+    assert stopping.checkpoints.stages["final-date"].n_rounds == 2
+    assert stopped.classes.num_boosted_rounds() == 10 + 3 + 3
+    dated = spec.transform(without_user(ratings.queries())).values
+    undated = spec.transform(without_both(ratings.queries())).values
+    np.testing.assert_array_equal(
+        stopped.classes.inplace_predict(dated),
+        stopped.classes.inplace_predict(undated),
+    )
+
+
+def test_branches_change_nothing_for_rows_of_which_all_is_known(
+    spec: FeatureSpec, ratings: RatingTable, fitted_blocks: FeatureBlocks
+) -> None:
+    def booster(**shares: Any) -> xgboost.Booster:
+        context = TrainingContext(replace(CLASSES, **shares))
         weight = user_weights(ratings.user_id, CLASSES.user_evenness)
         return fit_boosters(
             fitted_blocks, ratings.rating, spec.scale, context, weight=weight
         ).classes
 
-    with_branch = booster(0.5)
-    without = booster(0)
-    for lacking in (whole, without_time, without_both):
-        features = spec.transform(lacking(ratings.queries())).values
-        np.testing.assert_array_equal(
-            with_branch.inplace_predict(features), without.inplace_predict(features)
-        )
+    features = spec.transform(ratings.queries()).values
+    np.testing.assert_array_equal(
+        booster().inplace_predict(features),
+        booster(movie_rounds=0, user_rounds=0, date_rounds=0).inplace_predict(features),
+    )
 
 
 # The regression
@@ -202,8 +256,8 @@ def test_the_regression_is_closer_the_more_is_known(
     objective = regression_objective(REGRESSION, ratings.rating)
     fitted = fit_booster(objective, fitted_blocks, TrainingContext(REGRESSION))
     booster = fitted.booster
-    assert fitted.date_rounds == 10
-    assert booster.num_boosted_rounds() == REGRESSION.regression_rounds + 10
+    assert fitted.branch_rounds == 30
+    assert booster.num_boosted_rounds() == REGRESSION.regression_rounds + 30
 
     def error(queries: RatingQueries, first: int, end: int) -> float:
         """The error of these rounds, which shall be all that answer."""
@@ -215,11 +269,11 @@ def test_the_regression_is_closer_the_more_is_known(
 
     queries = ratings.queries()
     nothing = float(ratings.rating.std())
-    of_movie = error(without_both(queries), 0, 10)
-    of_user = error(without_time(queries), 0, 20)
     of_all = error(queries, 0, 40)
+    of_movie = error(without_both(queries), 40, 50)
+    of_user = error(without_time(queries), 50, 60)
     assert nothing > of_movie > of_user > of_all
-    assert nothing > error(without_user(queries), 40, 50)
+    assert nothing > error(without_user(queries), 60, 70)
 
 
 def test_there_is_no_regression_unless_it_is_asked_for(
@@ -277,10 +331,13 @@ JOB = {
     "features": "statistics,clock",
     "save_predictions": "true",
 }
-# How often a job asks for a stop before the regression: twice after the rounds of the
-# classes, which a resumed job has done already.
-ASKED_BEFORE_RESUMED = ASKED_BEFORE_BOOSTING + 2
-ASKED_BEFORE_REGRESSION = ASKED_BEFORE_RESUMED + 4
+# One of the movie, two of the user, four of all features.
+N_OF_CLASSES = 7
+N_OF_REGRESSION = 2 + 4 + 9
+# How often a job asks for a stop before the regression: before two chains and twice
+# after the rounds of the classes, which a resumed job has done already.
+ASKED_BEFORE_RESUMED = ASKED_BEFORE_BOOSTING + 4
+ASKED_BEFORE_REGRESSION = ASKED_BEFORE_RESUMED + N_OF_CLASSES
 
 
 def run(base_dir: Path, stop: StopSignal | None = None) -> dict[str, Any]:
@@ -303,9 +360,9 @@ def test_a_stopped_regression_is_left_out_and_resumed(
     never_stopped = tmp_path / "never-stopped"
     shutil.copytree(base_dir, never_stopped)
     assert run(never_stopped) == {
-        "num_round": 4,
-        "date_rounds": 0,
-        "regression_rounds": 9,
+        "num_round": N_OF_CLASSES,
+        "branch_rounds": 3,
+        "regression_rounds": N_OF_REGRESSION,
         "stopped": False,
         "validation_losses": [],
     }
@@ -315,8 +372,8 @@ def test_a_stopped_regression_is_left_out_and_resumed(
     among_the_features = ASKED_BEFORE_BOOSTING - 2
     for times in (among_its_rounds, among_later_rounds, among_the_features):
         assert run(base_dir, StopAfter(times)) == {
-            "num_round": 4,
-            "date_rounds": 0,
+            "num_round": N_OF_CLASSES,
+            "branch_rounds": 3,
             "regression_rounds": 0,
             "stopped": True,
             "validation_losses": [],
@@ -329,7 +386,7 @@ def test_a_stopped_regression_is_left_out_and_resumed(
 
 def test_early_stopping_does_not_shorten_the_regression(make_job: MakeJob) -> None:
     base_dir = make_job({**JOB, "num_round": "8", "early_stopping_rounds": "2"})
-    assert run(base_dir)["regression_rounds"] == 9
+    assert run(base_dir)["regression_rounds"] == N_OF_REGRESSION
 
 
 def test_a_regression_changes_the_expected_rating_and_nothing_else(
@@ -366,7 +423,7 @@ def later_users(data_dir: Path) -> tuple[Model, RatingTable]:
         num_round=30,
         eta=0.15,
         movie_rounds=0.8,
-        user_rounds=0.2,
+        user_rounds=0.0,
         date_rounds=1.0,
         nthread=1,
     )

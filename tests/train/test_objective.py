@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
+import pytest
 
+from movielens.features import Part
 from train.hyperparameters import Hyperparameters
 from train.objective import class_objective, regression_objective
 
@@ -34,9 +34,21 @@ def test_the_regression_has_parameters_of_its_own_but_the_jobs_seed() -> None:
 
 
 def test_stages_are_named_for_the_checkpoints() -> None:
-    plain = class_objective(HYPERPARAMETERS, CLASS_INDEX, n_classes=2)
-    assert plain.stages == ("final",)
-    hyperparameters = replace(HYPERPARAMETERS, n_models=3, early_stopping_rounds=5)
-    searched = class_objective(hyperparameters, CLASS_INDEX, n_classes=2)
-    assert searched.stages == ("search", "final", "final1", "final2")
-    assert regression_objective(hyperparameters, RATING).stages == ("regression",)
+    objective = class_objective(HYPERPARAMETERS, CLASS_INDEX, n_classes=2)
+    assert [objective.stage_of(n_model) for n_model in (0, 1)] == ["final", "final1"]
+    assert objective.stage_of(0, Part.DATE) == "final-date"
+    assert objective.stage_of(2, Part.MOVIE) == "final2-movie"
+    regression = regression_objective(HYPERPARAMETERS, RATING)
+    assert regression.stage_of(0, Part.USER) == "regression-user"
+
+
+@pytest.mark.parametrize("part", Part)
+def test_only_rounds_of_the_date_have_weights_and_parameters_of_their_own(
+    part: Part,
+) -> None:
+    weight = np.array([1, 2, 3], dtype=np.float32)
+    objective = class_objective(HYPERPARAMETERS, CLASS_INDEX, 2, weight)
+    params, own_weight = objective.chain(part, n_model=2)
+    assert params["seed"] == 11
+    assert (own_weight is weight) == (part is Part.DATE)
+    assert (params["max_depth"] == 3) == (part is Part.DATE)

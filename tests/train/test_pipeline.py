@@ -30,6 +30,7 @@ from tests.train.conftest import (
     model_files,
 )
 from train.errors import JobError
+from train.hyperparameters import Hyperparameters
 from train.job import TrainingJob, prepare
 from train.pipeline import _FitProgress, _rows_to_evaluate, train
 from train.split import Split
@@ -95,6 +96,13 @@ def predictions(base_dir: Path) -> list[Row]:
 # What a job writes
 
 
+def branch_rounds(n_rounds: int) -> int:
+    """The rounds that are added to so many by default."""
+    defaults = Hyperparameters()
+    shares = defaults.movie_rounds, defaults.user_rounds, defaults.date_rounds
+    return sum(round(share * n_rounds) for share in shares)
+
+
 def test_the_evaluation_has_all_its_parts(make_job: MakeJob) -> None:
     base_dir = make_job(QUICK)
     evaluation = run(base_dir)
@@ -126,9 +134,8 @@ def test_the_evaluation_counts_rows_and_rounds(make_job: MakeJob) -> None:
     assert counts["n_train"] + counts["n_test"] == counts["n_ratings"]
     assert n_test + n_train == counts["n_ratings"]
     assert evaluation["hyperparameters"]["num_round"] == 8
-    # Two more are for unknown users.
-    assert evaluation["booster"]["num_round"] == 8 + 2
-    assert evaluation["booster"]["date_rounds"] == 2
+    assert evaluation["booster"]["num_round"] == 8 + branch_rounds(8)
+    assert evaluation["booster"]["branch_rounds"] == branch_rounds(8)
 
 
 def test_the_evaluation_is_written_to_the_output_and_to_the_model(
@@ -192,9 +199,8 @@ def test_the_artifact_predicts_what_was_evaluated(
 ) -> None:
     base_dir = make_job({**QUICK, "regression_rounds": str(regression_rounds)})
     evaluation = run(base_dir)
-    n_of_branch = round(0.22 * regression_rounds)
     rounds = evaluation["booster"]["regression_rounds"]
-    assert rounds == regression_rounds + n_of_branch
+    assert rounds == regression_rounds + branch_rounds(regression_rounds)
     rows = predictions(base_dir)
     assert len(rows) == evaluation["test"]["n_rows"]
 
@@ -447,9 +453,9 @@ def test_early_stopping_trains_fewer_rounds_and_says_so(
     with caplog.at_level("INFO"):
         evaluation = run(make_job({**QUICK, **searched}))
     rounds = evaluation["booster"]
-    n_rounds = rounds["num_round"] - rounds["date_rounds"]
+    n_rounds = rounds["num_round"] - rounds["branch_rounds"]
     assert 1 <= n_rounds < 300
-    assert rounds["date_rounds"] == round(0.22 * n_rounds)
+    assert rounds["branch_rounds"] == branch_rounds(n_rounds)
     assert f"early stopping chose {n_rounds} rounds" in caplog.text
     assert "metric validation:mlogloss=" in caplog.text
 

@@ -4,6 +4,7 @@ logged.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,19 +12,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from movielens.features import FeatureSpec
+from movielens.features import FeatureSpec, Part
 from movielens.tables import RatingTable
 from train.blocks import FeatureBlocks
 from train.context import TrainingContext
 from train.hyperparameters import Hyperparameters
+from train.model_surgery import start_of
 from train.objective import class_objective
 from train.rounds import Boosting, _Progress, n_rounds_of
 from train.schedule import Schedule
 from train.stop import StopSignal
+from train.views import Bins, Views
 
-HYPERPARAMETERS = Hyperparameters(
-    max_depth=3, nthread=1, eta=0.9, movie_rounds=0, user_rounds=0
-)
+HYPERPARAMETERS = Hyperparameters(max_depth=3, nthread=1, eta=0.9)
 ROWS = np.arange(400)
 
 
@@ -36,8 +37,25 @@ def label(spec: FeatureSpec, ratings: RatingTable) -> NDArray[np.int64]:
 def boosting(spec: FeatureSpec, label: NDArray[np.int64]) -> Boosting:
     """A new boosting, without any checkpoint."""
     objective = class_objective(HYPERPARAMETERS, label, len(spec.scale.class_values))
-    schedule = Schedule.of(spec.columns, HYPERPARAMETERS, n_rounds=40)
-    return Boosting(objective.params, TrainingContext(HYPERPARAMETERS), schedule)
+    return Boosting(objective.params, TrainingContext(HYPERPARAMETERS))
+
+
+@pytest.fixture
+def make_views(label: NDArray[np.int64]) -> Callable[..., Views]:
+    """Views of all features of some rows, and of rows held out."""
+
+    def make(*parts: FeatureBlocks) -> Views:
+        [blocks, *_] = parts
+        columns = Schedule.of(blocks.columns, HYPERPARAMETERS).columns(Part.MOMENT)
+        bins = Bins(parts, HYPERPARAMETERS.max_bin)
+        return Views(bins, label, Part.MOMENT, columns, share=0.3, seed=1)
+
+    return make
+
+
+@pytest.fixture
+def views(make_views: Callable[..., Views], fitted_blocks: FeatureBlocks) -> Views:
+    return make_views(fitted_blocks)
 
 
 def stopped(boosting: Boosting) -> Boosting:
@@ -47,67 +65,76 @@ def stopped(boosting: Boosting) -> Boosting:
 
 
 def test_a_stage_ends_with_the_rounds_asked_for(
-    boosting: Boosting, fitted_blocks: FeatureBlocks, label: NDArray[np.int64]
+    boosting: Boosting, views: Views
 ) -> None:
-    done = boosting.run("final", fitted_blocks, label, n_rounds=3)
-    assert done.booster.num_boosted_rounds() == 3
+    done = boosting.run("final", views, n_rounds=3)
+    assert done.n_rounds == 3
+    assert done.is_complete
     assert done.losses == ()
     assert boosting.context.checkpoints.stages["final"].complete
 
 
 def test_a_stage_ends_when_the_loss_falls_no_more(
-    boosting: Boosting, fitted_blocks: FeatureBlocks, label: NDArray[np.int64]
+    boosting: Boosting,
+    make_views: Callable[..., Views],
+    fitted_blocks: FeatureBlocks,
 ) -> None:
-    done = boosting.run(
-        "search",
-        fitted_blocks.among(ROWS[::2]),
-        label,
-        n_rounds=40,
-        held_out=fitted_blocks.among(ROWS[1::2]),
-        patience=2,
-    )
-    n_rounds = done.booster.num_boosted_rounds()
+    views = make_views(fitted_blocks.among(ROWS[::2]), fitted_blocks.among(ROWS[1::2]))
+    done = boosting.run("search", views, n_rounds=40, patience=2)
     n_best = done.best.num_boosted_rounds()
-    assert n_rounds < 40
-    assert n_rounds == n_best + 2
-    assert len(done.losses) == n_rounds
+    assert done.n_rounds < 40
+    assert done.n_rounds == n_best + 2
+    assert len(done.losses) == done.n_rounds
     assert done.losses[n_best - 1] == min(done.losses)
 
 
+def test_without_patience_a_rising_loss_ends_nothing(
+    boosting: Boosting,
+    make_views: Callable[..., Views],
+    fitted_blocks: FeatureBlocks,
+) -> None:
+    views = make_views(fitted_blocks.among(ROWS[::2]), fitted_blocks.among(ROWS[1::2]))
+    done = boosting.run("race", views, n_rounds=20)
+    assert done.losses.index(min(done.losses)) < 15
+    assert done.n_rounds == 20
+
+
 def test_a_stopped_stage_goes_on_to_the_same_model(
-    boosting: Boosting, fitted_blocks: FeatureBlocks, label: NDArray[np.int64]
+    boosting: Boosting, views: Views
 ) -> None:
-    whole = boosting.run("never stopped", fitted_blocks, label, n_rounds=4).booster
+    whole = boosting.run("never stopped", views, n_rounds=4).booster
 
-    part = stopped(boosting).run("final", fitted_blocks, label, n_rounds=4)
-    assert part.booster.num_boosted_rounds() == 1
-    assert boosting.completed("final") is None
+    part = stopped(boosting).run("final", views, n_rounds=4)
+    assert part.n_rounds == 1
+    assert not part.is_complete
+    reached = boosting.reached("final")
+    assert reached is not None
+    assert (reached.n_rounds, reached.is_complete) == (1, False)
 
-    resumed = boosting.run("final", fitted_blocks, label, n_rounds=4)
+    resumed = boosting.run("final", views, n_rounds=4)
     assert resumed.booster.save_raw() == whole.save_raw()
-    completed = boosting.completed("final")
-    assert completed is not None
-    assert completed.booster.num_boosted_rounds() == 4
+    reached = boosting.reached("final")
+    assert reached is not None
+    assert (reached.n_rounds, reached.is_complete) == (4, True)
 
 
-def test_the_longest_booster_is_among_the_stages_asked_for(
-    boosting: Boosting, fitted_blocks: FeatureBlocks, label: NDArray[np.int64]
+def test_a_checkpoint_without_a_stage_has_reached_nothing(boosting: Boosting) -> None:
+    assert boosting.reached("final") is None
+
+
+def test_a_chain_begins_at_the_margins_of_another(
+    boosting: Boosting, views: Views
 ) -> None:
-    assert boosting.longest(["final", "final1"]) is None
-    boosting.run("final", fitted_blocks, label, n_rounds=1)
-    boosting.run("final1", fitted_blocks, label, n_rounds=2)
-    boosting.run("regression", fitted_blocks, label, n_rounds=3)
-    longest = boosting.longest(["final", "final1"])
-    assert longest is not None
-    assert longest.num_boosted_rounds() == 2
+    first = boosting.run("first", views, n_rounds=2).booster
+    again = replace(boosting, start=start_of(first)).run("again", views, n_rounds=2)
+    assert again.booster.save_raw() == first.save_raw()
 
 
-def test_rounds_are_counted_in_ubjson(
-    boosting: Boosting, fitted_blocks: FeatureBlocks, label: NDArray[np.int64]
-) -> None:
+def test_rounds_are_counted_in_ubjson(boosting: Boosting, views: Views) -> None:
     assert n_rounds_of(b"") == 0
-    done = boosting.run("final", fitted_blocks, label, n_rounds=2)
+    done = boosting.run("final", views, n_rounds=2)
     assert n_rounds_of(bytes(done.booster.save_raw("ubj"))) == 2
+    assert n_rounds_of(start_of(done.booster)) == 0
 
 
 def test_progress_is_logged_about_ten_times(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,9 @@ depend on no more than the part says.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection
+
 import numpy as np
 import pytest
 
@@ -14,10 +17,8 @@ from train.hyperparameters import Hyperparameters
 from train.schedule import Schedule
 
 COLUMNS = (
-    Column("knows_user", Part.USER),
-    Column("knows_time", Part.USER),
-    Column("knows_date_alone", Part.USER),
-    Column("knows_not_date_alone", Part.USER),
+    Column("knows", Part.MOMENT),
+    Column("lacks", Part.MOMENT),
     Column("year", Part.MOVIE),
     Column("bias", Part.USER),
     Column("hour", Part.MOMENT),
@@ -25,9 +26,10 @@ COLUMNS = (
     Column("era_half_stars", Part.DATE),
 )
 NO_DATES = COLUMNS[:-1]
-# Two rounds of the movie, one of the user, then those of the moment.
-SCHEDULE = Schedule(COLUMNS, n_before=0, first_of_user=2, first_of_moment=3)
 HYPERPARAMETERS = Hyperparameters(movie_rounds=0.2, user_rounds=0.3, date_rounds=0.4)
+SCHEDULE = Schedule.of(COLUMNS, HYPERPARAMETERS)
+# By the numbers of `Case`: a time alone, neither, a user alone, both.
+KNOWN = range(4)
 
 
 def values(
@@ -63,7 +65,7 @@ def test_no_feature_depends_on_more_than_its_part_says(
     for name, part in spec.columns:
         if part is Part.MOVIE:
             assert of_movie[name] == everything[name], name
-        if part is Part.USER and not name.startswith("knows_"):
+        if part is Part.USER:
             assert without_time[name] == everything[name], name
         if part is Part.DATE:
             assert without_user[name] == everything[name], name
@@ -84,44 +86,84 @@ def test_every_part_has_features(spec: FeatureSpec) -> None:
     assert {part for _, part in spec.columns} == set(Part)
 
 
-def test_rounds_go_from_the_movie_to_the_moment() -> None:
-    parts = [SCHEDULE.part(n_round) for n_round in range(4)]
-    assert parts == [
-        Part.MOVIE,
-        Part.MOVIE,
-        Part.USER,
-        Part.MOMENT,
-    ]
+def answered(schedule: Schedule, chains: Collection[Part]) -> dict[Part, list[int]]:
+    """The cases that pass the gates of each chain."""
+    found = {}
+    for part in chains:
+        passing = []
+        for case in KNOWN:
+            row = case, max(KNOWN) - case
+            gates = schedule.gates(part, chains)
+            if all(row[gate.column] >= gate.least for gate in gates):
+                passing.append(case)
+        found[part] = passing
+    return found
 
 
-def test_rounds_have_the_gate_of_what_they_look_at() -> None:
-    gates = [SCHEDULE.gate(n_round) for n_round in range(4)]
-    knows_user = 0
-    knows_time = 1
-    assert gates == [None, None, knows_user, knows_time]
+def test_each_case_is_answered_by_a_chain_of_its_own() -> None:
+    assert answered(SCHEDULE, SCHEDULE.chains(10)) == {
+        Part.DATE: [0],
+        Part.MOVIE: [1],
+        Part.USER: [2],
+        Part.MOMENT: [3],
+    }
 
 
-def test_a_branch_answers_unknown_users_with_a_date_and_no_other_round_does() -> None:
-    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10)
-    assert schedule.n_of_branch == 4
-    knows_date_alone = 2
-    knows_not_date_alone = 3
-    branch = schedule.branch
-    assert {branch.gate(n_round) for n_round in range(4)} == {knows_date_alone}
-    assert {branch.part(n_round) for n_round in range(4)} == {Part.DATE}
-    assert schedule.gate(0) == knows_not_date_alone
-    assert schedule.without_branch.gate(0) is None
+@pytest.mark.parametrize("n_chains", range(1, 5))
+def test_no_row_is_answered_by_two_chains(n_chains: int) -> None:
+    for chains in itertools.combinations(Part, n_chains):
+        cases = [case for own in answered(SCHEDULE, chains).values() for case in own]
+        assert len(set(cases)) == len(cases)
+        if Part.MOVIE in chains:
+            assert sorted(cases) == list(KNOWN)
 
 
-def test_without_features_of_the_date_there_is_no_branch() -> None:
-    schedule = Schedule.of(NO_DATES, HYPERPARAMETERS, n_rounds=10)
-    assert schedule.n_of_branch == 0
-    assert schedule.gate(0) is None
+@pytest.mark.parametrize(
+    ("chains", "expected"),
+    [
+        ((Part.MOVIE,), {Part.MOVIE: [0, 1, 2, 3]}),
+        ((Part.MOVIE, Part.USER), {Part.MOVIE: [0, 1], Part.USER: [2, 3]}),
+        ((Part.MOVIE, Part.MOMENT), {Part.MOVIE: [0, 1, 2], Part.MOMENT: [3]}),
+        ((Part.MOVIE, Part.DATE), {Part.MOVIE: [1, 2, 3], Part.DATE: [0]}),
+        ((Part.MOMENT,), {Part.MOMENT: [3]}),
+    ],
+)
+def test_a_chain_answers_for_a_missing_one_that_knows_more(
+    chains: tuple[Part, ...], expected: dict[Part, list[int]]
+) -> None:
+    assert answered(SCHEDULE, chains) == expected
 
 
-def test_after_an_earlier_model_there_is_no_branch() -> None:
-    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10, n_before=4)
-    assert schedule.n_of_branch == 0
+def test_hyperparameters_say_how_long_the_branches_are() -> None:
+    assert SCHEDULE.chains(10) == {
+        Part.MOVIE: 2,
+        Part.USER: 3,
+        Part.MOMENT: 10,
+        Part.DATE: 4,
+    }
+
+
+def test_what_answers_most_cases_is_boosted_first() -> None:
+    assert list(SCHEDULE.chains(10)) == [Part.MOVIE, Part.USER, Part.MOMENT, Part.DATE]
+
+
+def test_a_branch_of_no_rounds_is_left_out() -> None:
+    assert list(SCHEDULE.chains(2)) == [Part.USER, Part.MOMENT, Part.DATE]
+
+
+def test_without_features_of_the_date_it_has_no_chain() -> None:
+    schedule = Schedule.of(NO_DATES, HYPERPARAMETERS)
+    assert Part.DATE not in schedule.chains(10)
+
+
+def test_without_timestamps_the_main_chain_is_that_of_the_user() -> None:
+    schedule = Schedule.of(NO_DATES, HYPERPARAMETERS, has_timestamps=False)
+    assert schedule.chains(10) == {Part.MOVIE: 2, Part.USER: 10}
+
+
+def test_after_an_earlier_model_there_are_no_branches() -> None:
+    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_before=4)
+    assert schedule.chains(14) == {Part.MOMENT: 14}
 
 
 @pytest.mark.parametrize(
@@ -138,25 +180,3 @@ def test_a_part_has_its_own_features_and_those_of_the_parts_before(
 ) -> None:
     positions = SCHEDULE.columns(part)
     assert [COLUMNS[position].name for position in positions] == names
-
-
-def test_hyperparameters_say_how_many_rounds_look_at_what() -> None:
-    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10)
-    assert schedule.first_of_user == 2
-    assert schedule.first_of_moment == 5
-
-
-def test_without_timestamps_no_round_looks_at_the_moment() -> None:
-    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10, has_timestamps=False)
-    assert schedule.first_of_user == 2
-    assert schedule.first_of_moment == 10
-
-
-def test_rounds_after_an_earlier_model_look_at_everything() -> None:
-    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10, n_before=4)
-    assert schedule.part(4) is Part.MOMENT
-
-
-def test_rounds_of_an_earlier_model_stay_as_they_are() -> None:
-    schedule = Schedule.of(COLUMNS, HYPERPARAMETERS, n_rounds=10, n_before=4)
-    assert [schedule.gate(n_round) for n_round in (0, 3, 4)] == [None, None, 1]

@@ -10,12 +10,14 @@ import pytest
 from movielens.features import Column, FeatureMatrix, Part
 from train.bins import Cuts
 from train.blocks import FeatureBlocks
+from train.hyperparameters import Hyperparameters
+from train.quantised_matrix import Weight
 from train.schedule import Schedule
-from train.views import QUANTILE_ROWS, Views
+from train.views import QUANTILE_ROWS, Bins, Views
 
 COLUMNS = (
-    Column("knows_user", Part.USER),
-    Column("knows_time", Part.USER),
+    Column("knows", Part.MOMENT),
+    Column("lacks", Part.MOMENT),
     Column("year", Part.MOVIE),
     Column("movie_mean", Part.MOVIE),
     Column("user_mean", Part.USER),
@@ -29,9 +31,9 @@ N_FEATURES = len(COLUMNS)
 N_ROUNDS = 60
 N_ROWS = 50
 LABEL = np.arange(N_ROWS) % 3
-SCHEDULE = Schedule(COLUMNS, n_before=0, first_of_user=10, first_of_moment=20)
-FIRST_ROUND = {Part.MOVIE: 0, Part.USER: 10, Part.MOMENT: 20}
-ROUND_OF_MOMENT = 25
+SCHEDULE = Schedule.of(COLUMNS, Hyperparameters())
+# Any round has views alike.
+ROUND = 5
 
 
 @pytest.fixture(scope="module")
@@ -41,42 +43,36 @@ def blocks() -> FeatureBlocks:
     return FeatureBlocks.of(FeatureMatrix(values, COLUMNS))
 
 
+def bins_of(*parts: FeatureBlocks, quantile_rows: int = QUANTILE_ROWS) -> Bins:
+    return Bins(parts, max_bin=16, quantile_rows=quantile_rows)
+
+
 def views(
-    blocks: FeatureBlocks,
+    bins: Bins,
     share: float,
     seed: int = 1,
-    quantile_rows: int = QUANTILE_ROWS,
+    part: Part = Part.MOMENT,
+    weight: Weight | None = None,
 ) -> Views:
-    return Views(
-        (blocks,),
-        LABEL,
-        SCHEDULE,
-        share,
-        max_bin=16,
-        seed=seed,
-        quantile_rows=quantile_rows,
-    )
+    allowed = SCHEDULE.columns(part)
+    return Views(bins, LABEL, part, allowed, share, seed, weight)
 
 
-def test_a_branch_has_views_of_its_own_columns_in_the_same_bins(
-    blocks: FeatureBlocks,
-) -> None:
-    dealt = views(blocks, 0.4)
-    cuts = dealt.of(0).cuts
-    branch = SCHEDULE.branch
-    view = dealt.branched(branch, 1.0, weight=None).of(0)
+def test_all_chains_have_views_of_the_same_bins(blocks: FeatureBlocks) -> None:
+    bins = bins_of(blocks)
+    cuts = views(bins, 0.4).of(0).cuts
+    view = views(bins, 1.0, part=Part.DATE).of(0)
     assert view.cuts is cuts
-    assert view.columns.tolist() == branch.columns(Part.DATE).tolist()
+    assert view.columns.tolist() == SCHEDULE.columns(Part.DATE).tolist()
 
 
 def test_rows_to_train_on_have_weights_and_rows_held_out_have_none(
     blocks: FeatureBlocks,
 ) -> None:
     trained = np.arange(20)
-    parts = blocks.among(trained), blocks.among(np.arange(20, N_ROWS))
+    bins = bins_of(blocks.among(trained), blocks.among(np.arange(20, N_ROWS)))
     weight = np.arange(N_ROWS, dtype=np.float32)
-    dealt = Views(parts, LABEL, SCHEDULE, share=1.0, max_bin=16, seed=1, weight=weight)
-    of_trained, of_held_out = dealt.of(ROUND_OF_MOMENT).matrices
+    of_trained, of_held_out = views(bins, 1.0, weight=weight).of(ROUND).matrices
     assert of_trained.get_weight().tolist() == trained.tolist()
     assert not len(of_held_out.get_weight())
 
@@ -85,15 +81,13 @@ def columns_of(views: Views, n_round: int) -> list[int]:
     return [int(column) for column in views.of(n_round).columns]
 
 
-@pytest.mark.parametrize("part", FIRST_ROUND)
+@pytest.mark.parametrize("part", Part)
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.8, 1.0])
 def test_each_feature_of_a_part_is_in_one_hand_or_two(
     blocks: FeatureBlocks, share: float, part: Part
 ) -> None:
-    dealt = views(blocks, share)
-    first = FIRST_ROUND[part]
-    rounds = range(first, first + 10)
-    hands = {tuple(columns_of(dealt, n_round)) for n_round in rounds}
+    dealt = views(bins_of(blocks), share, part=part)
+    hands = {tuple(columns_of(dealt, n_round)) for n_round in range(10)}
 
     allowed = SCHEDULE.columns(part).tolist()
     size = max(1, int(share * len(allowed)))
@@ -106,15 +100,15 @@ def test_each_feature_of_a_part_is_in_one_hand_or_two(
 
 
 def test_a_matrix_has_the_columns_of_its_view(blocks: FeatureBlocks) -> None:
-    view = views(blocks, 0.4).of(ROUND_OF_MOMENT)
+    view = views(bins_of(blocks), 0.4).of(ROUND)
     expected = [COLUMNS[column].name for column in view.columns]
     assert view.matrices[0].feature_names == expected
 
 
 def test_bins_of_many_rows_are_those_of_some(blocks: FeatureBlocks) -> None:
     made = np.arange(10, N_ROWS)  # features of a share of the rows
-    dealt = views(blocks.among(made), 1.0, quantile_rows=10)
-    view = dealt.of(ROUND_OF_MOMENT)
+    bins = bins_of(blocks.among(made), quantile_rows=10)
+    view = views(bins, 1.0).of(ROUND)
     assert view.matrices[0].num_row() == len(made)
 
     [(_, every_fourth)] = blocks.among(made[::4]).make()
@@ -126,16 +120,16 @@ def test_bins_of_many_rows_are_those_of_some(blocks: FeatureBlocks) -> None:
 def test_a_round_has_the_same_view_wherever_a_run_begins(
     blocks: FeatureBlocks,
 ) -> None:
-    from_the_start = views(blocks, 0.4)
+    from_the_start = views(bins_of(blocks), 0.4)
     expected = [columns_of(from_the_start, n_round) for n_round in range(N_ROUNDS)]
-    resumed = views(blocks, 0.4)
+    resumed = views(bins_of(blocks), 0.4)
     for n_round in range(33, N_ROUNDS):
         assert columns_of(resumed, n_round) == expected[n_round]
 
 
 def test_another_seed_deals_other_hands(blocks: FeatureBlocks) -> None:
-    first = views(blocks, 0.4, seed=1)
-    second = views(blocks, 0.4, seed=2)
+    first = views(bins_of(blocks), 0.4, seed=1)
+    second = views(bins_of(blocks), 0.4, seed=2)
     rounds = range(N_ROUNDS)
     dealt_first = [columns_of(first, n_round) for n_round in rounds]
     dealt_second = [columns_of(second, n_round) for n_round in rounds]

@@ -274,7 +274,7 @@ def test_rounds_for_unknown_users_stay_and_no_new_ones_come(
 
     prepare_second(base_dir, new, hyperparameters)
     rounds = run(base_dir)["booster"]
-    assert (rounds["num_round"], rounds["date_rounds"]) == (15, 0)
+    assert (rounds["num_round"], rounds["branch_rounds"]) == (15, 0)
     model = artifact.load(base_dir / "model")
     unknown = RatingQueries(np.array([999]), np.array([1]), np.array([1e9]))
     values = model.spec.values(unknown)

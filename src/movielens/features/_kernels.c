@@ -21,14 +21,17 @@
 #include <math.h>
 #include <string.h>
 
-/* Base: whether the user and the user's times are known, the time, and what the
- * catalogue says of the movie. */
+/* Base: which case the row is, the time, and what the catalogue says of the movie. */
+
+/* As `Case` in cases.py numbers them, by whether the user is known and the time. */
+static const int CASES[2][2] = {{1, 0}, {2, 3}};
+enum { LAST_CASE = 3 };
 
 static void base_columns(const SharedTables *shared, const void *tables,
                          Columns *columns) {
     (void)tables;
-    add_column(columns, "knows_user");
-    add_column(columns, "knows_time");
+    add_column(columns, "knows");
+    add_column(columns, "lacks");
     add_column(columns, "timestamp");
     for (size_t genre = 0; genre < shared->genre_flags.width; genre++) {
         add_column(columns, "genre_*");
@@ -43,8 +46,11 @@ static void base_write(const SharedTables *shared, const void *tables, const Row
     size_t n_genres = shared->genre_flags.width;
     int is_known = row->user < shared->user_id.length;
 
-    out[0] = is_known ? 1 : NAN;
-    out[1] = isnan(row->time) ? NAN : out[0];
+    int has_time = !isnan(row->time);
+    int number = CASES[is_known][has_time];
+
+    out[0] = (float)number;
+    out[1] = (float)(LAST_CASE - number);
     out[2] = (float)row->time;
     memcpy(out + 3, genre_flags, n_genres * sizeof(float));
     out[3 + n_genres] = *float32(&shared->year, row->movie);
@@ -424,21 +430,15 @@ typedef struct {
 static void era_columns(const SharedTables *shared, const void *tables,
                         Columns *columns) {
     (void)shared, (void)tables;
-    add_column(columns, "knows_date_alone");
-    add_column(columns, "knows_not_date_alone");
     add_column(columns, "era_half_stars");
 }
 
 static void era_write(const SharedTables *shared, const void *tables, const Row *row,
                       float *out) {
+    (void)shared;
     const Era *t = tables;
     double first_half = *float64(&t->first_half, 0);
-    int is_known = row->user < shared->user_id.length;
-    int has_time = !isnan(row->time);
-    int knows_date_alone = has_time && !is_known;
-    out[0] = knows_date_alone ? 1 : NAN;
-    out[1] = knows_date_alone ? NAN : 1;
-    out[2] = has_time ? (float)(row->time >= first_half) : NAN;
+    out[0] = isnan(row->time) ? NAN : (float)(row->time >= first_half);
 }
 
 static const Kernel ERA = {

@@ -20,10 +20,6 @@ from movielens.features.parts import Column, Part
 from movielens.features.training_rows import TrainingRows
 from movielens.ratings import HALF_STARS, WHOLE_STARS
 
-# 1 or NaN: whether the time is given and the user unknown; NaN or 1, the reverse.
-KNOWS_DATE_ALONE = "knows_date_alone"
-KNOWS_NOT_DATE_ALONE = "knows_not_date_alone"
-
 _NEVER = np.inf
 
 
@@ -56,14 +52,10 @@ class Era:
         return self
 
     def columns(self) -> tuple[Column, ...]:
-        """Two gates, then 1 from the first half star on, 0 before it."""
+        """1 from the first half star on, 0 before it."""
         if np.isnan(self.first_half).any():
             return ()
-        return (
-            Column(KNOWS_DATE_ALONE, Part.USER),
-            Column(KNOWS_NOT_DATE_ALONE, Part.USER),
-            Column("era_half_stars", Part.DATE),
-        )
+        return (Column("era_half_stars", Part.DATE),)
 
     def tables(self) -> Tables:
         """All fields."""

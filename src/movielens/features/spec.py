@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from movielens.columns import GENRES, TIMESTAMP
 from movielens.errors import DataError
 from movielens.features.blend import Blend
-from movielens.features.era import KNOWS_DATE_ALONE, KNOWS_NOT_DATE_ALONE
+from movielens.features.cases import KNOWS, LACKS
 from movielens.features.folds import fold_of
 from movielens.features.groups import (
     DEFAULT_GROUPS,
@@ -59,24 +59,13 @@ if TYPE_CHECKING:
 BLOCK_ROWS = 262_144
 # Rows that a thread makes at once.
 PIECE_ROWS = 4_096
-# 1 or NaN: whether training saw the user; for such users, whether the time is given.
-KNOWS_USER = "knows_user"
-KNOWS_TIME = "knows_time"
 BASE_COLUMNS = (
-    Column(KNOWS_USER, Part.USER),
-    Column(KNOWS_TIME, Part.USER),
+    Column(KNOWS, Part.MOMENT),
+    Column(LACKS, Part.MOMENT),
     Column(TIMESTAMP, Part.MOMENT),
     *(Column(f"genre_{genre}", Part.MOVIE) for genre in GENRES),
     Column("year", Part.MOVIE),
 )
-
-# The column that is missing in rows to which the trees of a part give 0.
-GATES = {
-    Part.MOVIE: KNOWS_NOT_DATE_ALONE,
-    Part.USER: KNOWS_USER,
-    Part.MOMENT: KNOWS_TIME,
-    Part.DATE: KNOWS_DATE_ALONE,
-}
 
 Block = tuple[NDArray[np.int64], FeatureMatrix]
 # Is told what is fitted next, and how many groups are done.
@@ -105,7 +94,7 @@ class FeatureSpec:
             spec = FeatureSpec.fit(train, movies)
             features = spec.transform(test.queries())
             features.values  # float32 (n_rows, n_features)
-            features.names[:3]  # ("knows_user", "knows_time", "timestamp")
+            features.names[:3]  # ("knows", "lacks", "timestamp")
     """
 
     users: IdIndex

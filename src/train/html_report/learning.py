@@ -21,13 +21,18 @@ POINTS = 40
 
 
 def learning_curve(
-    model: Model, booster: xgboost.Booster, test: RatingTable, most: int = MOST_ROWS
+    model: Model,
+    booster: xgboost.Booster,
+    n_rounds: int,
+    test: RatingTable,
+    most: int = MOST_ROWS,
 ) -> list[Point]:
     """Rounds, and the log-loss that so many rounds have on test rows.
 
     Args:
         model: makes the features.
         booster: the trees of the classes.
+        n_rounds: how many of its rounds to look at, from the first on.
         test: the rows, at least one.
         most: how many of them are looked at, evenly spread.
     """
@@ -35,7 +40,6 @@ def learning_curve(
     values = model.spec.values(rows.queries())
     true_class = model.spec.scale.to_class(rows.rating)
 
-    n_rounds = booster.num_boosted_rounds()
     ends = np.unique(np.linspace(1, n_rounds, POINTS).astype(int)).tolist()
     margins: NDArray[np.float32] | None = None
     curve: list[Point] = []

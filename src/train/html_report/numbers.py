@@ -16,7 +16,12 @@ def measure(material: Material) -> ReportNumbers:
         return ReportNumbers()
     rows = EvaluatedRows.of(material.model, material.test, material.predictions)
     return ReportNumbers(
-        learning_curve(material.model, material.booster, material.test),
+        learning_curve(
+            material.model,
+            material.booster,
+            material.evaluation.booster.main_rounds,
+            material.test,
+        ),
         rows.by_user_count(material.train),
         rows.by_movie_count(material.train),
     )

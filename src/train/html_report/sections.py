@@ -365,19 +365,15 @@ def _search(material: Material) -> list[Point]:
         return []
     n_models = evaluation.hyperparameters.get("n_models", 1)
     n_chosen = losses.index(min(losses)) + 1
-    rounds = evaluation.booster
-    n_others = rounds.num_round - rounds.date_rounds
-    n_before = max(n_others - n_models * n_chosen, 0)
+    n_before = max(evaluation.booster.main_rounds - n_models * n_chosen, 0)
     return [(float(n_before + n), loss) for n, loss in enumerate(losses, start=1)]
 
 
 def _curve_note(material: Material) -> str:
     note = (
-        f"On at most {MOST_ROWS:,} test rows. The first rounds look at the movie "
-        "alone, the next at the user too, the last at the moment as well."
+        f"On at most {MOST_ROWS:,} test rows, by the rounds that look at all features. "
+        "The others, for rows without a known user or a timestamp, aren't drawn."
     )
-    if material.evaluation.booster.date_rounds:
-        note += " Then come those that answer unknown users with a timestamp."
     n_models = material.evaluation.hyperparameters.get("n_models", 1)
     if n_models > 1:
         note += f" The rounds of {n_models} averaged boosters follow one another."

@@ -58,19 +58,6 @@ def test_half_stars_are_there_from_the_first_one_on(
         assert np.isnan(column(spec, "era_half_stars", user_id, np.nan)).all()
 
 
-@pytest.mark.parametrize("user_id", [1, NOBODY])
-@pytest.mark.parametrize("seconds", [1e9, np.nan])
-def test_a_gate_is_open_for_unknown_users_with_a_time_and_another_for_all_others(
-    spec: FeatureSpec, user_id: int, seconds: float
-) -> None:
-    knows_date_alone = user_id == NOBODY and seconds == seconds
-    gates = "knows_not_date_alone", "knows_date_alone"
-    is_open = column(spec, gates[knows_date_alone], user_id, seconds)
-    is_shut = column(spec, gates[not knows_date_alone], user_id, seconds)
-    assert np.all(is_open == 1)
-    assert np.isnan(is_shut).all()
-
-
 def test_data_of_whole_stars_or_without_times_has_no_such_columns(
     ratings: RatingTable, movies: MovieTable
 ) -> None:
@@ -78,7 +65,7 @@ def test_data_of_whole_stars_or_without_times_has_no_such_columns(
     no_times = replace(ratings, timestamp=None)
     for table in (no_halves, no_times):
         spec = FeatureSpec.fit(table, movies, GROUPS)
-        assert not {"era_half_stars", "knows_date_alone"} & {*spec.names}
+        assert "era_half_stars" not in spec.names
         again = spec_from_arrays(spec_to_arrays(spec))
         values = spec.values(table.queries())
         np.testing.assert_array_equal(again.values(table.queries()), values)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from movielens.columns import GENRES
 from movielens.errors import DataError
 from movielens.features import FeatureSpec
+from movielens.features.cases import Case
 from movielens.features.folds import fold_of
 from movielens.features.groups import GROUPS
 from movielens.features.spec import BASE_COLUMNS
@@ -46,7 +47,7 @@ def test_a_row_has_time_genres_and_year(
     place = movies.movie_id.tolist().index(ratings.movie_id[ROW])
     features = features_of(spec, ratings)
     assert spec.columns[: len(BASE_COLUMNS)] == BASE_COLUMNS
-    assert features["knows_user"] == features["knows_time"] == 1
+    assert (features["knows"], features["lacks"]) == (Case.BOTH, 0)
     assert features["timestamp"] == np.float32(timestamps_of(ratings)[ROW])
     assert features["year"] == movies.year[place]
     found = {genre for genre in GENRES if features[f"genre_{genre}"]}

@@ -14,7 +14,7 @@ from train.predicting import predict
 
 
 def test_each_point_is_the_loss_of_so_many_rounds(material: Material) -> None:
-    curve = learning_curve(material.model, material.booster, material.test)
+    curve = learning_curve(material.model, material.booster, N_ROUNDS, material.test)
     assert [n for n, _ in curve] == list(range(1, N_ROUNDS + 1))
 
     true_class = material.model.spec.scale.to_class(material.test.rating)
@@ -24,6 +24,6 @@ def test_each_point_is_the_loss_of_so_many_rounds(material: Material) -> None:
         assert loss == pytest.approx(figures.log_loss, rel=1e-5)
 
 
-def test_the_curve_of_few_rows_is_as_long(material: Material) -> None:
-    curve = learning_curve(material.model, material.booster, material.test, most=10)
-    assert len(curve) == N_ROUNDS
+def test_the_curve_ends_with_the_rounds_asked_for(material: Material) -> None:
+    curve = learning_curve(material.model, material.booster, 3, material.test, most=10)
+    assert [n for n, _ in curve] == [1, 2, 3]
