@@ -6,8 +6,7 @@ Each booster goes the same way:
    rows, and find the number of rounds on the others. No test row is ever looked at.
 2. Boost all chains on all training rows, for each of ``n_models`` seeds. The chains of
    the movie and of the user come first, and after a stop they answer all rows.
-3. Put the trees behind gates, join the chains, average the seeds, round the numbers
-   (`train.model_surgery`).
+3. Join the chains and seeds into one booster (`train.model_surgery`).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from movielens.features import Part
 from movielens.ratings import RatingScale
 from train.blocks import FeatureBlocks
 from train.context import TrainingContext
-from train.model_surgery import averaged, compact, joined, start_of, with_gates
+from train.model_surgery import Chain, joined, start_of
 from train.objective import (
     SEARCH_STAGE,
     Objective,
@@ -284,19 +283,23 @@ class _BoosterJob:
         """
         main = self.schedule.main
         answering = _answering(models[0])
+        n_branch_rounds = sum(
+            chains[part].n_rounds
+            for chains in models
+            for part in answering
+            if part is not main
+        )
         # The main chain comes first, so that its rounds count from 0.
         in_order = sorted(answering, key=lambda part: (part is not main, part))
-        chains: list[xgboost.Booster] = []
-        for part in in_order:
-            gates = self.schedule.gates(part, answering)
-            n_before = self.n_before if part is main else 0
-            boosters = [model.pop(part).booster for model in models]
-            gated = [with_gates(booster, gates, n_before) for booster in boosters]
-            chains.append(averaged(gated, n_before))
-
-        n_rounds = [chain.num_boosted_rounds() for chain in chains]
-        n_main = n_rounds[0] if main in answering else 0
-        return Fitted(compact(joined(chains)), sum(n_rounds) - n_main)
+        chains = (
+            Chain(
+                boosters=[each.pop(part).booster for each in models],
+                gates=self.schedule.gates(part, answering),
+                n_before=self.n_before if part is main else 0,
+            )
+            for part in in_order
+        )
+        return Fitted(joined(chains), n_branch_rounds)
 
     def _searched(self, n_rounds: int) -> Boosted:
         """The main chain up to the round with the lowest loss of rows held out."""

@@ -267,7 +267,7 @@ class Hyperparameters:
         shapes_model=False,
     )
     num_round: int = whole_number(
-        default=370,
+        default=260,
         low=1,
         high=100_000,
         meaning="rounds of boosting; each adds one tree for every class",

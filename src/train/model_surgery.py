@@ -3,10 +3,8 @@
 - `GrowingBooster` joins boosters of one round into one booster, and sends missing
   values to the left.
 - `start_of` takes the rounds away, and leaves where they begin.
-- `with_gates` adds gates, so that a chain of rounds gives 0 to the rows of others.
-- `joined` puts the chains behind each other.
-- `averaged` makes one booster of several seeds.
-- `compact` rounds the numbers, so that they pack well.
+- `joined` makes one booster of several chains of rounds and of several seeds. Gates
+  make a chain give 0 to the rows of others.
 
 The result is always an ordinary booster of XGBoost, which any program that evaluates
 boosters can evaluate. UBJSON, because its arrays stay arrays: in JSON, every number of
@@ -15,8 +13,8 @@ a model would be a Python object, and small instances lack the memory for that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import xgboost
@@ -133,60 +131,70 @@ def start_of(booster: xgboost.Booster) -> bytes:
     return dumps(model)
 
 
-def with_gates(
-    booster: xgboost.Booster, gates: Sequence[Gate], n_before: int = 0
-) -> xgboost.Booster:
-    """The same trees behind gates.
+class Chain(NamedTuple):
+    """Rounds that answer some of the rows, boosted with each of several seeds.
+
+    Attributes:
+        boosters: one a seed, with as many rounds each.
+        gates: what holds the other rows back from each tree.
+        n_before: the first rounds, which all seeds have in common. They come once, and
+            stay as they are.
+    """
+
+    boosters: Sequence[xgboost.Booster]
+    gates: Sequence[Gate] = ()
+    n_before: int = 0
+
+
+def joined(chains: Iterable[Chain]) -> xgboost.Booster:
+    """One booster with the rounds of all chains, which begin at the same margins.
+
+    The margins of a chain are the mean over its seeds. Numbers are rounded so that they
+    pack well: leaves to `LEAF_STEP`; gains and covers, which only explain a tree, to 7
+    binary digits. The weights of nodes become 0: XGBoost doesn't read them once a tree
+    is grown.
 
     Args:
-        booster: a chain of rounds.
-        gates: what holds rows back from each tree.
-        n_before: the first rounds, which stay as they are.
+        chains: at least one.
     """
-    model = _model(booster)
-    first = n_before * _trees_a_round(model)
-    for tree in _trees(model)[first:]:
-        for gate in gates:
-            _add_gate(tree, gate)
-    return _booster(model)
-
-
-def joined(boosters: Sequence[xgboost.Booster]) -> xgboost.Booster:
-    """One booster with the rounds of all, which begin at the same margins.
-
-    Args:
-        boosters: at least one.
-    """
-    if len(boosters) == 1:
-        return boosters[0]
-    whole, *others = [_model(booster) for booster in boosters]
-    trees = _trees(whole)
-    for other in others:
-        trees += _trees(other)
-    _number(trees)
+    whole: _Model = {}
+    trees: list[Encoded] = []
+    for chain in chains:
+        for n_seed, booster in enumerate(chain.boosters):
+            model = _model(booster)
+            whole = whole or model
+            for tree in _finished_trees(model, chain, is_first=n_seed == 0):
+                tree["id"] = len(trees)
+                # As bytes, a tree takes less memory.
+                trees.append(Encoded(dumps(tree)))
     _put_trees(whole, trees)
     return _booster(whole)
 
 
-def compact(booster: xgboost.Booster) -> xgboost.Booster:
-    """The same trees with numbers that pack well.
+def _finished_trees(model: _Model, chain: Chain, *, is_first: bool) -> Iterator[_Tree]:
+    """The trees of one seed as they are in the whole."""
+    trees = _trees(model)
+    n_shared = chain.n_before * _trees_a_round(model)
+    if is_first:
+        for tree in trees[:n_shared]:
+            _round_numbers(tree)
+            yield tree
+    for tree in trees[n_shared:]:
+        for gate in chain.gates:
+            _add_gate(tree, gate)
+        _divide_leaves(tree, len(chain.boosters))
+        _round_numbers(tree)
+        yield tree
 
-    Leaves are rounded to `LEAF_STEP`. Gains and covers, which only explain a tree, keep
-    7 binary digits. The weights of nodes become 0: XGBoost doesn't read them once a
-    tree is grown.
-    """
-    model = _model(booster)
-    for tree in _trees(model):
-        values = tree["split_conditions"]
-        rounded = np.round(values.astype(np.float64) / LEAF_STEP) * LEAF_STEP
-        is_leaf = tree["left_children"] < 0
-        tree["split_conditions"] = np.where(is_leaf, rounded, values).astype(
-            values.dtype
-        )
-        tree["base_weights"] = np.zeros_like(tree["base_weights"])
-        for name in ("loss_changes", "sum_hessian"):
-            tree[name] = _with_fewer_digits(tree[name]).astype(values.dtype)
-    return _booster(model)
+
+def _round_numbers(tree: _Tree) -> None:
+    values = tree["split_conditions"]
+    rounded = np.round(values.astype(np.float64) / LEAF_STEP) * LEAF_STEP
+    is_leaf = tree["left_children"] < 0
+    tree["split_conditions"] = np.where(is_leaf, rounded, values).astype(values.dtype)
+    tree["base_weights"] = np.zeros_like(tree["base_weights"])
+    for name in ("loss_changes", "sum_hessian"):
+        tree[name] = _with_fewer_digits(tree[name]).astype(values.dtype)
 
 
 def _with_fewer_digits(numbers: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -194,34 +202,6 @@ def _with_fewer_digits(numbers: NDArray[np.float32]) -> NDArray[np.float64]:
     mantissa = np.round(mantissa * _MANTISSA_STEPS) / _MANTISSA_STEPS
     shortened: NDArray[np.float64] = np.ldexp(mantissa, exponent)
     return shortened
-
-
-def averaged(boosters: Sequence[xgboost.Booster], n_before: int = 0) -> xgboost.Booster:
-    """One booster whose margins are the mean of the margins of all.
-
-    Args:
-        boosters: at least one, with the same number of rounds.
-        n_before: the first rounds, which all have in common. They come once.
-    """
-    if len(boosters) == 1:
-        return boosters[0]
-    models = [_model(booster) for booster in boosters]
-    whole = models[0]
-    n_shared = n_before * _trees_a_round(whole)
-
-    trees = _trees(whole)[:n_shared]
-    for model in models:
-        for tree in _trees(model)[n_shared:]:
-            _divide_leaves(tree, len(models))
-            trees.append(tree)
-    _number(trees)
-    _put_trees(whole, trees)
-    return _booster(whole)
-
-
-def _number(trees: Sequence[_Tree]) -> None:
-    for position, tree in enumerate(trees):
-        tree["id"] = position
 
 
 def _divide_leaves(tree: _Tree, by: int) -> None:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from movielens.features import Column, FeatureMatrix, Part
 from train.bins import Cuts
-from train.model_surgery import LEAF_STEP, GrowingBooster, averaged, compact
+from train.model_surgery import LEAF_STEP, Chain, GrowingBooster, joined, start_of
+from train.schedule import Gate
 
 PARAMS = {
     "objective": "multi:softprob",
@@ -65,7 +66,7 @@ def margins_of(booster: xgboost.Booster, values: Floats) -> Floats:
     return margins
 
 
-def test_joined_rounds_reach_exactly_the_same_margins(
+def test_grown_rounds_reach_exactly_the_same_margins(
     grown: tuple[GrowingBooster, Floats], booster: xgboost.Booster, values: Floats
 ) -> None:
     growing, margins = grown
@@ -83,50 +84,86 @@ def test_growing_goes_on_from_a_saved_booster(booster: xgboost.Booster) -> None:
     assert bytes(again.booster().save_raw("ubj")) == saved
 
 
-def test_compact_trees_give_nearly_the_same_margins(
+def finished(booster: xgboost.Booster) -> xgboost.Booster:
+    return joined([Chain([booster])])
+
+
+def test_rounded_trees_give_nearly_the_same_margins(
     booster: xgboost.Booster, values: Floats
 ) -> None:
     before = margins_of(booster, values)
-    after = margins_of(compact(booster), values)
+    after = margins_of(finished(booster), values)
     largest_error = np.abs(after - before).max()
     assert largest_error > 0
     assert largest_error <= booster.num_boosted_rounds() * LEAF_STEP
 
 
-def test_contributions_of_compact_trees_add_up_to_the_margins(
+def test_contributions_of_rounded_trees_add_up_to_the_margins(
     booster: xgboost.Booster, values: Floats
 ) -> None:
-    compacted = compact(booster)
+    rounded = joined([Chain([booster], [Gate(1, 0.5), Gate(2, -0.5)])])
     matrix = xgboost.DMatrix(values, feature_names=list(NAMES))
-    contributions = compacted.predict(matrix, pred_contribs=True)
-    margins = compacted.predict(matrix, output_margin=True)
+    contributions = rounded.predict(matrix, pred_contribs=True)
+    margins = rounded.predict(matrix, output_margin=True)
     np.testing.assert_allclose(contributions.sum(axis=2), margins, atol=1e-5)
 
 
 @pytest.mark.parametrize("importance", ["gain", "cover"])
-def test_compact_trees_keep_their_importances(
+def test_rounded_trees_keep_their_importances(
     booster: xgboost.Booster, importance: str
 ) -> None:
     before = booster.get_score(importance_type=importance)
-    after = compact(booster).get_score(importance_type=importance)
+    after = finished(booster).get_score(importance_type=importance)
     assert after == pytest.approx(before, rel=1 / 128)
 
 
-def test_the_average_of_equal_boosters_has_their_margins(
+def test_rounding_again_changes_nothing(booster: xgboost.Booster) -> None:
+    once = finished(booster)
+    assert finished(once).save_raw("ubj") == once.save_raw("ubj")
+
+
+def test_the_mean_of_equal_boosters_has_their_margins(
     booster: xgboost.Booster, values: Floats
 ) -> None:
-    mean = averaged([booster, booster])
+    mean = joined([Chain([booster, booster])])
     assert mean.num_boosted_rounds() == 2 * len(COLUMNS)
     np.testing.assert_allclose(
-        margins_of(mean, values), margins_of(booster, values), atol=1e-6
+        margins_of(mean, values), margins_of(booster, values), atol=1e-4
     )
 
 
-def test_shared_rounds_come_once_in_an_average(
+def test_rounds_that_seeds_have_in_common_come_once(
     booster: xgboost.Booster, values: Floats
 ) -> None:
-    mean = averaged([booster, booster], n_before=1)
+    mean = joined([Chain([booster, booster], n_before=1)])
     assert mean.num_boosted_rounds() == 1 + 2 * (len(COLUMNS) - 1)
     np.testing.assert_allclose(
-        margins_of(mean, values), margins_of(booster, values), atol=1e-6
+        margins_of(mean, values), margins_of(booster, values), atol=1e-4
+    )
+
+
+def test_each_row_gets_the_margins_of_the_chain_whose_gates_it_passes(
+    booster: xgboost.Booster, values: Floats
+) -> None:
+    """Column 0 lets rows into the first chain, column 1 into the second."""
+    first, second = booster[:2], booster[2:]
+    whole = joined([Chain([first], [Gate(0, 0.25)]), Chain([second], [Gate(1, 0.5)])])
+    nothing = margins_of(xgboost.Booster(model_file=bytearray(start_of(first))), values)
+    expected = nothing.copy()
+    for chain, passes in (
+        (first, values[:, 0] >= 0.25),
+        (second, values[:, 1] >= 0.5),
+    ):
+        expected += np.where(passes[:, None], margins_of(chain, values) - nothing, 0)
+    assert whole.num_boosted_rounds() == len(COLUMNS)
+    np.testing.assert_allclose(margins_of(whole, values), expected, atol=1e-4)
+
+
+def test_rounds_of_before_stay_outside_of_the_gates(
+    booster: xgboost.Booster, values: Floats
+) -> None:
+    never = Gate(0, 1e9)
+    whole = joined([Chain([booster], [never], n_before=2)])
+    np.testing.assert_allclose(
+        margins_of(whole, values), margins_of(booster[:2], values), atol=1e-4
     )

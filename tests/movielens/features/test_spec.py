@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from movielens.columns import GENRES
 from movielens.errors import DataError
 from movielens.features import FeatureSpec
-from movielens.features.cases import Case
+from movielens.features.cases import GATES, Case
 from movielens.features.folds import fold_of
 from movielens.features.groups import GROUPS
 from movielens.features.spec import BASE_COLUMNS
@@ -84,7 +84,28 @@ def test_without_user_movie_and_time_all_base_columns_are_missing(
     spec: FeatureSpec,
 ) -> None:
     values = spec.transform(ask(2, 10**6)).values
-    assert np.isnan(values[:, : len(BASE_COLUMNS)]).all()
+    for column, (name, _) in enumerate(BASE_COLUMNS):
+        assert np.isnan(values[:, column]).all() == (name not in GATES)
+
+
+@pytest.mark.parametrize(
+    ("is_known", "time", "case"),
+    [
+        (False, 1e9, Case.TIME_ALONE),
+        (False, np.nan, Case.NEITHER),
+        (True, np.nan, Case.USER_ALONE),
+        (True, 1e9, Case.BOTH),
+    ],
+)
+def test_a_row_says_which_case_it_is(
+    spec: FeatureSpec, is_known: bool, time: float, case: Case
+) -> None:
+    user_id = spec.users.ids[:1] if is_known else np.array([-1])
+    row = RatingQueries(user_id, np.array([1]), np.array([time]))
+    [features] = spec.transform(row).values
+    found = dict(zip(spec.names, features.tolist(), strict=True))
+    assert found["knows"] == case
+    assert found["lacks"] == max(Case) - case
 
 
 # Rows
