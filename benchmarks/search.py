@@ -60,7 +60,7 @@ FOR_UNKNOWN_USERS: dict[str, Any] = {
     "features": ("statistics", "histograms", "factors", "era"),
     "num_round": 100,
     "movie_rounds": 0.5,
-    "user_rounds": 0.5,
+    "user_rounds": 0.0,
     "date_rounds": 0.81,
 }
 OF_UNKNOWN_USERS: Candidates = {

@@ -340,19 +340,21 @@ class _BoosterJob:
         return chains
 
     def _boosting(self, part: Part, n_model: int, start: bytes = b"") -> Boosting:
-        params, _ = self.objective.chain(part, n_model)
+        params, _ = self.objective.chain(n_model, self._branch(part))
         return Boosting(params, self.context, start)
 
+    def _branch(self, part: Part) -> Part | None:
+        return None if part is self.schedule.main else part
+
     def _stage(self, part: Part, n_model: int) -> str:
-        branch = None if part is self.schedule.main else part
-        return self.objective.stage_of(n_model, branch)
+        return self.objective.stage_of(n_model, self._branch(part))
 
     def _bins(self, *parts: FeatureBlocks) -> Bins:
         max_bin = self.context.hyperparameters.max_bin
         return Bins(parts, max_bin, self.context.cluster)
 
     def _views(self, bins: Bins, part: Part, n_model: int) -> Views:
-        params, weight = self.objective.chain(part, n_model)
+        params, weight = self.objective.chain(n_model, self._branch(part))
         return Views(
             bins,
             self.objective.label,

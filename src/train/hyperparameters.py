@@ -152,7 +152,7 @@ class Hyperparameters:
         ),
     )
     movie_rounds: float = number(
-        default=0.19,
+        default=0.09,
         low=0,
         high=1,
         meaning=(
@@ -161,7 +161,7 @@ class Hyperparameters:
         ),
     )
     user_rounds: float = number(
-        default=0.5,
+        default=0.3,
         low=0,
         high=1,
         meaning=(
@@ -170,7 +170,7 @@ class Hyperparameters:
         ),
     )
     date_rounds: float = number(
-        default=0.31,
+        default=0.27,
         low=0,
         high=1,
         meaning=(
@@ -267,7 +267,7 @@ class Hyperparameters:
         shapes_model=False,
     )
     num_round: int = whole_number(
-        default=260,
+        default=300,
         low=1,
         high=100_000,
         meaning="rounds of boosting; each adds one tree for every class",

@@ -49,6 +49,9 @@ _DATE_PARAMS = {
     "colsample_bytree": 1.0,
     "colsample_bynode": 0.5,
 }
+# The chains of the movie and of the user look at less, so fewer and smaller trees do.
+_BRANCH_STEP = 2.0
+_BRANCH_DEPTH = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,14 +88,20 @@ class Objective:
         return f"{self.stage}{number}{name}"
 
     def chain(
-        self, part: Part, n_model: int
+        self, n_model: int, branch: Part | None = None
     ) -> tuple[Mapping[str, Any], Weight | None]:
         """XGBoost's parameters for a chain, and the weights of its rows."""
         seed = self.params["seed"] + n_model
         params = {**self.params, "seed": seed}
-        if part is Part.DATE:
-            return {**params, **_DATE_PARAMS}, self.weight
-        return params, None
+        match branch:
+            case None:
+                return params, None
+            case Part.DATE:
+                return {**params, **_DATE_PARAMS}, self.weight
+            case _:
+                eta = min(_BRANCH_STEP * params["eta"], 1.0)
+                max_depth = min(params["max_depth"], _BRANCH_DEPTH)
+                return {**params, "eta": eta, "max_depth": max_depth}, None
 
 
 def class_objective(

@@ -324,6 +324,8 @@ def test_a_stop_before_the_first_round_leaves_nothing(
 
 JOB = {
     "num_round": "4",
+    "movie_rounds": "0.25",
+    "user_rounds": "0.5",
     "max_depth": "3",
     "regression_rounds": "9",
     "checkpoint_rounds": "3",

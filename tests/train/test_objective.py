@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,12 +45,24 @@ def test_stages_are_named_for_the_checkpoints() -> None:
 
 
 @pytest.mark.parametrize("part", Part)
-def test_only_rounds_of_the_date_have_weights_and_parameters_of_their_own(
+def test_only_rounds_of_the_date_have_weights(
     part: Part,
 ) -> None:
     weight = np.array([1, 2, 3], dtype=np.float32)
     objective = class_objective(HYPERPARAMETERS, CLASS_INDEX, 2, weight)
-    params, own_weight = objective.chain(part, n_model=2)
+    params, own_weight = objective.chain(2, part)
     assert params["seed"] == 11
     assert (own_weight is weight) == (part is Part.DATE)
     assert (params["max_depth"] == 3) == (part is Part.DATE)
+
+
+def test_branches_take_larger_steps_by_smaller_trees() -> None:
+    objective = class_objective(HYPERPARAMETERS, CLASS_INDEX, 2)
+    main, _ = objective.chain(0)
+    assert main == objective.params
+    for part in (Part.MOVIE, Part.USER):
+        params, _ = objective.chain(0, part)
+        assert params == {**main, "eta": 1.0, "max_depth": 5}
+    shallow = replace(HYPERPARAMETERS, max_depth=2, eta=0.7)
+    params, _ = class_objective(shallow, CLASS_INDEX, 2).chain(0, Part.USER)
+    assert (params["max_depth"], params["eta"]) == (2, 1.0)

@@ -108,34 +108,23 @@ def folds() -> Drawing:
 def parts() -> Drawing:
     """Which rounds answer which rows."""
     defaults = Hyperparameters()
-    rounds = defaults.num_round
-    movie = round(defaults.movie_rounds * rounds)
-    user = round(defaults.user_rounds * rounds)
-    rest = rounds - movie - user
-    drawing = Drawing(820, 342, "Parts of the rounds, and the rows that they answer")
-    # A round that sees the movie alone is narrow, so the bars aren't to scale.
-    widths = (150, 200, 210)
-    x = 170.0
-    edges = []
-    sees = ("the movie", "movie and user", "movie, user, moment")
-    for width, count, what in zip(widths, (movie, user, rest), sees, strict=True):
-        drawing.box(x, 40, width, 60, f"{count} rounds", f"see {what}", fill=CODE)
-        x += width
-        edges.append(x)
-    drawing.words(10, 74, f"{rounds} rounds", bold=True, anchor="start")
-    rows = ("new user, no time", "known user, no time", "known user with a time")
-    for number, (who, edge) in enumerate(zip(rows, edges, strict=True)):
-        y = 130 + number * 40
-        drawing.words(10, y + 13, who, anchor="start")
-        drawing.bar(170, y, edge - 170, 20, "#86efac")
-        drawing.words(edge + 8, y + 14, "answered", colour=FAINT, anchor="start")
-    drawing.words(
-        170, 26, "gates keep the other rows out of a part", colour=FAINT, anchor="start"
+    n_main = defaults.num_round
+    chains = (
+        ("known user with a time", "movie, user and moment", 560, 1.0),
+        ("known user, no time", "movie and user", 400, defaults.user_rounds),
+        ("new user with a time", "movie and date", 300, defaults.date_rounds),
+        ("new user, no time", "the movie", 260, defaults.movie_rounds),
     )
-    branch = round(defaults.date_rounds * rounds)
-    drawing.words(10, 300, "new user with a time", anchor="start")
-    drawing.box(170, 264, 210, 60, f"{branch} rounds", "see movie and date", fill=CODE)
-    drawing.words(388, 300, "answered by these alone", colour=FAINT, anchor="start")
+    drawing = Drawing(820, 292, "Four chains of rounds, and the rows that they answer")
+    # A round that looks at less is narrower, so the bars aren't to scale.
+    for number, (who, what, width, share) in enumerate(chains):
+        y = 36 + number * 64
+        n_rounds = round(share * n_main)
+        drawing.words(10, y + 29, who, anchor="start")
+        drawing.box(200, y, width, 48, f"{n_rounds} rounds", f"see {what}", fill=CODE)
+    drawing.words(
+        200, 22, "gates keep the rows of others out", colour=FAINT, anchor="start"
+    )
     return drawing
 
 
