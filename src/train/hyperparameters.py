@@ -152,7 +152,7 @@ class Hyperparameters:
         ),
     )
     movie_rounds: float = number(
-        default=0.09,
+        default=0.13,
         low=0,
         high=1,
         meaning=(
@@ -300,7 +300,7 @@ class Hyperparameters:
         tuned=(1, 200),
     )
     gamma: float = number(
-        default=1.5,
+        default=1.0,
         low=0,
         meaning="least gain for which a node is split",
         passed_to_xgboost=True,
