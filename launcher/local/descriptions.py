@@ -20,19 +20,25 @@ from launcher.local.tags import Tags
 Description = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class ResourceKind:
     """One kind of resource, and the words that the service has for it.
 
     Attributes:
         noun: its name in an ARN, such as ``training-job``.
-        listed: the end of the name of the List operation's member with the summaries.
+        prefix: of the members of its requests, such as ``TrainingJob``.
+        name: the member with the name, such as ``TrainingJobName``.
+        arn: the member with the ARN.
+        status: the member with the status.
+        summaries: the member of a List operation's result with the summaries.
+        listed: the end of the name of that member.
         absent: what the service says if there is no resource of a name; ``{noun}``,
             ``{arn}`` and ``{name}`` are filled in.
         present: what it says if a name is taken, likewise.
         busy: what it says if the status isn't one for a request, likewise.
         absent_code: the error code that goes with ``absent``.
         present_code: the error code that goes with ``present``.
+        ended: the member with the time at which a job has ended.
         summarized: members of a summary besides name, ARN, times and status. A list can
             be filtered by their values.
     """
@@ -44,32 +50,15 @@ class ResourceKind:
     busy: str = "The request was rejected because {name} is in status {status}."
     absent_code: str = "ValidationException"
     present_code: str = "ValidationException"
+    ended: str = ""
     summarized: tuple[str, ...] = ()
 
-    @property
-    def prefix(self) -> str:
-        """Of the members of its requests, such as ``TrainingJob``."""
-        return "".join(word.capitalize() for word in self.noun.split("-"))
-
-    @property
-    def summaries(self) -> str:
-        """The member of a List operation's result with the summaries."""
-        return f"{self.prefix}{self.listed}"
-
-    @property
-    def name(self) -> str:
-        """The member with the name."""
-        return f"{self.prefix}Name"
-
-    @property
-    def arn(self) -> str:
-        """The member with the ARN."""
-        return f"{self.prefix}Arn"
-
-    @property
-    def status(self) -> str:
-        """The member with the status."""
-        return f"{self.prefix}Status"
+    def __post_init__(self) -> None:
+        self.prefix = "".join(word.capitalize() for word in self.noun.split("-"))
+        self.name = f"{self.prefix}Name"
+        self.arn = f"{self.prefix}Arn"
+        self.status = f"{self.prefix}Status"
+        self.summaries = f"{self.prefix}{self.listed}"
 
 
 class Descriptions:

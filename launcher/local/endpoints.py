@@ -306,7 +306,6 @@ class Endpoints:
     def __init__(self, parts: StackParts, catalog: ModelCatalog) -> None:
         self._parts = parts
         self._catalog = catalog
-        self._lock = threading.Lock()
         self._deployments: dict[str, Deployment] = {}
         self.descriptions = Descriptions(ENDPOINT, parts.settings.region, parts.tags)
         self.operations: dict[str, Operation] = {
@@ -324,8 +323,7 @@ class Endpoints:
         Raises:
             RefusedError: if nothing does.
         """
-        with self._lock:
-            deployment = self._deployments.get(name)
+        deployment = self._deployments.get(name)
         if deployment is None:
             raise unusable(f"Endpoint {name} of account not found.")
         return deployment
@@ -340,8 +338,7 @@ class Endpoints:
 
     def _describe(self, parameters: Parameters) -> Result:
         description = self.descriptions.describe(parameters)
-        with self._lock:
-            deployment = self._deployments.get(parameters["EndpointName"])
+        deployment = self._deployments.get(parameters["EndpointName"])
         return {**description, **(deployment.describe() if deployment else {})}
 
     def _create(self, parameters: Parameters) -> Result:
@@ -355,21 +352,27 @@ class Endpoints:
         """Start a deployment. One that there is already answers until the new one is
         healthy, and goes on if it isn't.
         """
-        try:
+
+        def start() -> None:
             deployment.start()
-        except Exception as error:  # noqa: BLE001 a bug mustn't leave it Creating
-            status = "InService" if name in self._deployments else "Failed"
-            self.descriptions.set(
-                name, EndpointStatus=status, FailureReason=reason_of(error)
-            )
-            return
-        with self._lock:
             old = self._deployments.get(name)
             self._deployments[name] = deployment
-        # There may be a reason why an update before has failed.
-        self.descriptions.set(name, EndpointStatus="InService", FailureReason=None)
-        if old is not None:
-            old.stop()
+            if old is not None:
+                _in_thread(old.stop)
+
+        self._change(name, start)
+
+    def _change(self, name: str, change: Callable[[], None]) -> None:
+        """Change an endpoint, and describe how that ended."""
+        # There may be a reason why a change before has failed.
+        members = {"EndpointStatus": "InService", "FailureReason": None}
+        try:
+            change()
+        except Exception as error:  # noqa: BLE001 a bug mustn't leave it Creating
+            members["FailureReason"] = reason_of(error)
+            if name not in self._deployments:
+                members["EndpointStatus"] = "Failed"
+        self.descriptions.set(name, **members)
 
     def _update(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
@@ -391,13 +394,14 @@ class Endpoints:
         description = self.check_in_service(name)
         deployment = self.deployment(name)
         entries = parameters["DesiredWeightsAndCapacities"]
-        variants = [deployment.choose(entry["VariantName"]) for entry in entries]
         counts: dict[str, int] = {}
-        for variant, entry in zip(variants, entries, strict=True):
+        for entry in entries:
+            variant = deployment.choose(entry["VariantName"])
             if "DesiredInstanceCount" in entry:
                 counts[variant.name] = entry["DesiredInstanceCount"]
                 variant.check_count(counts[variant.name])
-        for variant, entry in zip(variants, entries, strict=True):
+        for entry in entries:
+            variant = deployment.choose(entry["VariantName"])
             variant.weight = entry.get("DesiredWeight", variant.weight)
         self.descriptions.set(name, EndpointStatus="Updating")
         _in_thread(self.scale, name, counts)
@@ -409,21 +413,19 @@ class Endpoints:
         """
         self.descriptions.set(name, EndpointStatus="Updating")
         deployment = self.deployment(name)
-        members = {"EndpointStatus": "InService"}
-        try:
+
+        def scale() -> None:
             for variant, count in counts.items():
                 deployment.choose(variant).scale(count)
-        except Exception as error:  # noqa: BLE001 a bug mustn't leave it Updating
-            members["FailureReason"] = reason_of(error)
-        self.descriptions.set(name, **members)
+
+        self._change(name, scale)
 
     def _delete(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
         self.descriptions.check(name, ["InService", "Failed"])
         self.descriptions.set(name, EndpointStatus="Deleting")
-        with self._lock:
-            # There is none if it has failed.
-            deployment = self._deployments.pop(name, None)
+        # There is none if it has failed.
+        deployment = self._deployments.pop(name, None)
         _in_thread(self._take_down, parameters, deployment)
         return {}
 

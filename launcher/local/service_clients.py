@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from launcher.local.errors import FailureReasonError, invalid
 from launcher.local.settings import StackSettings
@@ -134,14 +135,17 @@ class ServiceClients:
         Raises:
             FailureReasonError: if there is no such object.
         """
+        return b"".join(self.chunks(source))
+
+    def chunks(self, source: S3Uri, size: int = 2**20) -> Iterator[bytes]:
+        """An object's bytes, at most ``size`` at a time.
+
+        Raises:
+            FailureReasonError: if there is no such object.
+        """
         s3 = self.client("s3")
         with _failing_as(f"Failed to download {source}"):
             found = s3.get_object(Bucket=source.bucket, Key=source.key)
-            return bytes(found["Body"].read())
-
-    def chunks(self, source: S3Uri, size: int = 2**20) -> Iterator[bytes]:
-        """An object's bytes, at most ``size`` at a time."""
-        found = self.client("s3").get_object(Bucket=source.bucket, Key=source.key)
         yield from found["Body"].iter_chunks(size)
 
     def upload(self, path: Path, target: S3Uri, key: str | None = None) -> None:
@@ -156,16 +160,8 @@ class ServiceClients:
             FailureReasonError: if S3 refuses it.
             FileNotFoundError: if there is no such file.
         """
-        from boto3.exceptions import S3UploadFailedError
-
-        try:
-            self.client("s3").upload_file(
-                str(path), target.bucket, target.key, ExtraArgs=_encryption(key)
-            )
-        except S3UploadFailedError as error:
-            raise FailureReasonError(
-                f"ClientError: Failed to upload to {target}: {error}"
-            ) from error
+        with path.open("rb") as file:
+            self._put(file, target, key)
 
     def write(self, data: bytes, target: S3Uri, key: str | None = None) -> None:
         """Upload bytes as one object, encrypted by a KMS key if there is one.
@@ -173,10 +169,14 @@ class ServiceClients:
         Raises:
             FailureReasonError: if S3 refuses it.
         """
+        self._put(io.BytesIO(data), target, key)
+
+    def _put(self, file: BinaryIO, target: S3Uri, key: str | None) -> None:
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
         s3 = self.client("s3")
         with _failing_as(f"Failed to upload to {target}"):
-            s3.put_object(
-                Bucket=target.bucket, Key=target.key, Body=data, **_encryption(key)
+            s3.upload_fileobj(
+                file, target.bucket, target.key, ExtraArgs=encryption if key else {}
             )
 
     def delete(self, target: S3Uri) -> None:
@@ -194,9 +194,3 @@ def _failing_as(action: str) -> Iterator[None]:
     except ClientError as error:
         message = error.response["Error"]["Message"]
         raise FailureReasonError(f"ClientError: {action}: {message}") from error
-
-
-def _encryption(key: str | None) -> dict[str, str]:
-    if not key:
-        return {}
-    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}

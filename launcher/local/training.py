@@ -48,6 +48,7 @@ TRAINING_JOB = ResourceKind(
     absent="Requested resource not found.",
     present="Training job names must be unique, and {arn} already exists.",
     present_code="ResourceInUse",
+    ended="TrainingEndTime",
     summarized=("TrainingEndTime", "SecondaryStatus"),
 )
 _DEFAULT_RUNTIME_SECONDS = 86_400
@@ -246,7 +247,8 @@ class TrainingRun(JobRun):
         return "Completed" if ending is None else "Stopped"
 
     def close(self, description: Description) -> None:
-        """Say how and when it ended."""
+        """Say how and when it ended, and how long containers ran."""
+        super().close(description)
         status = description["TrainingJobStatus"]
         secondary, message = status, f"Training job {status.lower()}"
         if status == "Stopped" and self._ending is not None:
@@ -256,7 +258,6 @@ class TrainingRun(JobRun):
         seconds = math.ceil(self._seconds)
         description |= {
             "SecondaryStatus": secondary,
-            "TrainingEndTime": last["EndTime"],
             "TrainingTimeInSeconds": seconds,
             "BillableTimeInSeconds": seconds,
             "FinalMetricDataList": self._metrics.final(),

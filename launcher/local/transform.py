@@ -12,7 +12,6 @@ import contextlib
 import gzip
 import io
 import shutil
-import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from typing import Any
 
 from urllib3.exceptions import HTTPError
 
-from launcher.local.descriptions import Description, Descriptions, ResourceKind
+from launcher.local.descriptions import Descriptions, ResourceKind
 from launcher.local.errors import FailureReasonError, invalid
 from launcher.local.input_channels import InputObject, objects_of
 from launcher.local.jobs import JobRun, Jobs
@@ -91,6 +90,7 @@ TRANSFORM_JOB = ResourceKind(
     present="Job name must be unique, and {arn} already exists.",
     absent_code="ResourceNotFound",
     present_code="ResourceInUse",
+    ended="TransformEndTime",
     summarized=("TransformEndTime", "FailureReason"),
 )
 
@@ -148,15 +148,6 @@ class TransformRun(JobRun):
             self.job["ModelName"], self._directory / "model", LOG_GROUP, name
         )
         self._clients = self._models.clients
-        self._stopped = threading.Event()
-
-    def stop(self) -> None:
-        """Send no further requests."""
-        self._stopped.set()
-
-    def close(self, description: Description) -> None:
-        """Say when it ended."""
-        description["TransformEndTime"] = time.time()
 
     def work(self) -> str:
         """Answer one object after the other."""
@@ -172,7 +163,7 @@ class TransformRun(JobRun):
             self.descriptions.set(self.job_name, TransformStartTime=time.time())
             for i, entry in enumerate(objects):
                 self._transform_object(containers[i % len(containers)], entry)
-        return "Stopped" if self._stopped.is_set() else "Completed"
+        return "Stopped" if self.stopped.is_set() else "Completed"
 
     def _environment(self) -> dict[str, str]:
         """The variables that SageMaker sets for the job in its containers."""
@@ -204,7 +195,7 @@ class TransformRun(JobRun):
             answers = list(
                 pool.map(lambda body: self._ask(container, body, entry), bodies)
             )
-        if self._stopped.is_set():
+        if self.stopped.is_set():
             return
 
         # The line end follows each answer, even one that already ends with one.
@@ -254,7 +245,7 @@ class TransformRun(JobRun):
         Raises:
             FailureReasonError: if the container doesn't reply, or refuses the body.
         """
-        if self._stopped.is_set():
+        if self.stopped.is_set():
             return b""
         passed_on = {
             "Content-Type": self._input.get("ContentType"),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -36,6 +35,7 @@ TUNING_JOB = ResourceKind(
     present="Tuning job names must be unique, and {arn} already exists.",
     absent_code="ResourceNotFound",
     present_code="ResourceInUse",
+    ended="HyperParameterTuningEndTime",
     summarized=(
         "Strategy",
         "HyperParameterTuningEndTime",
@@ -199,11 +199,10 @@ class TuningRun(JobRun):
         self._objective = config["HyperParameterTuningJobObjective"]
         self._limits = config["ResourceLimits"]
         self._fixed = self.job["TrainingJobDefinition"].get("StaticHyperParameters", {})
-        self._stopped = threading.Event()
 
     def stop(self) -> None:
         """Start no further training jobs, and stop those that run."""
-        self._stopped.set()
+        super().stop()
         for job in self._jobs():
             # One may have ended since.
             with contextlib.suppress(RefusedError):
@@ -226,13 +225,9 @@ class TuningRun(JobRun):
             raise FailureReasonError(_ALL_FAILED)
         return "Completed"
 
-    def close(self, description: Description) -> None:
-        """Say when it ended."""
-        description["HyperParameterTuningEndTime"] = time.time()
-
     def _train(self, request: Parameters) -> None:
         """Run one training job to its end."""
-        if self._stopped.is_set():
+        if self.stopped.is_set():
             return
         name = request["TrainingJobName"]
         try:
@@ -241,7 +236,7 @@ class TuningRun(JobRun):
             # The first was checked, but its data may have been deleted since.
             _log.warning("training job %s isn't started: %s", name, error.message)
             return
-        if self._stopped.is_set():
+        if self.stopped.is_set():
             # `stop` may have looked for running jobs just before this one was created.
             self.stop()
         self._describe_progress()
