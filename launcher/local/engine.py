@@ -175,8 +175,13 @@ def _run(failure: str, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def variables(environment: Mapping[str, str]) -> list[str]:
-    """The ``--env`` options of ``docker run``."""
+def variables(region: str, *environments: Mapping[str, str]) -> list[str]:
+    """The ``--env`` options of ``docker run``: the region's variables, and those of
+    environments, of which a later one wins over an earlier one.
+    """
+    environment = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    for each in environments:
+        environment |= each
     return [
         option
         for name, value in environment.items()

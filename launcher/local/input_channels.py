@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from launcher.local.errors import FailureReasonError
+from launcher.local.errors import FailureReasonError, failing
 from launcher.local.service_clients import ServiceClients, parse_s3_uri
 from launcher.s3_uri import S3Uri
 from movielens.json_text import parse_json
@@ -130,14 +130,11 @@ def objects_under_prefix(clients: ServiceClients, uri: str) -> list[InputObject]
 def objects_in_manifest(clients: ServiceClients, uri: str) -> list[InputObject]:
     """The objects that a manifest lists: first a prefix, then what follows it."""
     text = clients.read(parse_s3_uri(uri))
-    try:
+    reason = f"ClientError: Invalid manifest {uri}"
+    with failing(reason, LookupError, TypeError, ValueError):
         first, *names = parse_json(text)
         prefix = first["prefix"]
         return [_listed(prefix, name) for name in names]
-    except (LookupError, TypeError, ValueError) as error:
-        raise FailureReasonError(
-            f"ClientError: Invalid manifest {uri}: {error}"
-        ) from error
 
 
 def _listed(prefix: str, name: str) -> InputObject:

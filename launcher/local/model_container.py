@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from launcher.local.archives import unpack
+from launcher.local.archives import download_archive
 from launcher.local.engine import variables
 from launcher.local.errors import FailureReasonError
 from launcher.local.log_stream import LogStream
@@ -61,25 +61,7 @@ def download_model(
         clients.download_folder(location, directory)
         return
 
-    archive = directory.with_name("model.tar.gz")
-    clients.download(location, archive)
-    unpack(archive, directory)
-    archive.unlink()
-
-
-def environment_of(
-    container: Mapping[str, Any], region: str, added: Mapping[str, str]
-) -> dict[str, str]:
-    """The variables of a serving container.
-
-    Its own win over ``added`` ones, and these over the region's.
-    """
-    return {
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        **added,
-        **container.get("Environment", {}),
-    }
+    download_archive(clients, location, directory)
 
 
 @dataclass
@@ -134,10 +116,10 @@ class ModelContainers:
             added = {**added, "SAGEMAKER_MULTI_MODEL": "true"}
         else:
             download_model(self.clients, self.container, self.directory)
-        region = self.parts.settings.region
-        environment = environment_of(self.container, region, added)
+        own = self.container.get("Environment", {})
+        environment = variables(self.parts.settings.region, added, own)
         volume = f"{self.directory}:{mounted}:ro"
-        self._options = [*options, "--volume", volume, *variables(environment)]
+        self._options = [*options, "--volume", volume, *environment]
 
     def log(self, name: str) -> LogStream:
         """A stream beside those of the containers."""

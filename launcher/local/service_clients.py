@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from launcher.local.errors import FailureReasonError, invalid
+from launcher.local.errors import FailureReasonError, failing, invalid
 from launcher.local.settings import StackSettings
 from launcher.s3_uri import S3Uri
 
@@ -111,13 +111,10 @@ class ServiceClients:
                 f"ClientError: {action}: its key leads out of the folder"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with _failing_as(action):
-                self.client("s3").download_file(source.bucket, source.key, str(path))
-        except OSError as error:
-            raise FailureReasonError(
-                f"ClientError: {action} to this disk: {error.strerror}"
-            ) from error
+        s3 = self.client("s3")
+        on_disk = failing(f"ClientError: {action} to this disk", OSError)
+        with on_disk, _failing_as(action):
+            s3.download_file(source.bucket, source.key, str(path))
 
     def download_folder(self, prefix: S3Uri, directory: Path) -> None:
         """Download the objects below a prefix, as they lie there.

@@ -24,7 +24,7 @@ from pathlib import Path
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 
-from launcher.local.archives import unpack
+from launcher.local.archives import download_archive
 from launcher.local.errors import FailureReasonError, unusable
 from launcher.local.log_stream import LogStream
 from launcher.local.service_clients import ServiceClients
@@ -260,15 +260,11 @@ class LoadedModels:
         directory = self._directory / name / "model"
         if directory.exists():
             return
-        archive = self._directory / f"{name}.tar.gz"
         source = self._prefix / target.lstrip("/")
         try:
-            self._clients.download(source, archive)
-            unpack(archive, directory)
+            download_archive(self._clients, source, directory)
         except FailureReasonError as error:
             shutil.rmtree(directory.parent, ignore_errors=True)
             raise unusable(
                 f"Failed to download model data({source}): {error}"
             ) from error
-        finally:
-            archive.unlink(missing_ok=True)

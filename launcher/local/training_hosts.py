@@ -156,14 +156,11 @@ class TrainingHost:
         return container, stream
 
     def _options(self) -> list[str]:
-        region = self.parts.settings.region
-        environment = {
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
+        names = {
             "TRAINING_JOB_NAME": self.job["TrainingJobName"],
             "TRAINING_JOB_ARN": self.job["TrainingJobArn"],
-            **self.job.get("Environment", {}),
         }
+        own = self.job.get("Environment", {})
         volumes = [f"{self.base}:/opt/ml"]
         for channel, _ in self.shards:
             if channel.mode == "FastFile":
@@ -171,7 +168,7 @@ class TrainingHost:
                 volumes.append(f"{self.base / path}:/opt/ml/{path}:ro")
         if "CheckpointConfig" in self.job:
             volumes.append(f"{self._checkpoints}:{self._inner_checkpoints}")
-        options = variables(environment)
+        options = variables(self.parts.settings.region, names, own)
         for volume in volumes:
             options += ["--volume", volume]
         return options

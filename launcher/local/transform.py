@@ -24,7 +24,7 @@ from typing import Any
 from urllib3.exceptions import HTTPError
 
 from launcher.local.descriptions import Descriptions, ResourceKind
-from launcher.local.errors import FailureReasonError, invalid
+from launcher.local.errors import FailureReasonError, failing, invalid
 from launcher.local.input_channels import InputObject, objects_of
 from launcher.local.jobs import JobRun, Jobs
 from launcher.local.model_catalog import ModelCatalog
@@ -188,7 +188,11 @@ class TransformRun(JobRun):
         splitter, n_concurrent = self._execution_parameters(container)
         data = self._clients.read(entry.source)
         if self._input.get("CompressionType") == "Gzip":
-            data = _decompress(entry, data)
+            reason = (
+                f"ClientError: {entry.source} isn't whole gzip, as CompressionType says"
+            )
+            with failing(reason, OSError, EOFError, zlib.error):
+                data = gzip.decompress(data)
 
         bodies = splitter.split(data)
         with ThreadPoolExecutor(n_concurrent) as pool:
@@ -223,7 +227,9 @@ class TransformRun(JobRun):
             "MaxConcurrentTransforms": 1,
         }
         if reply.status == HTTPStatus.OK:
-            preferred |= _json_object(reply.data)
+            reason = "AlgorithmError: /execution-parameters isn't a JSON object"
+            with failing(reason, TypeError, ValueError):
+                preferred |= parse_json(reply.data)
         strategy = self.job.get("BatchStrategy")
         strategy = strategy or _STRATEGIES[preferred["BatchStrategy"]]
         max_mib = self.job.get("MaxPayloadInMB", preferred["MaxPayloadInMB"])
@@ -279,22 +285,3 @@ class TransformRun(JobRun):
         for line in lines:
             stream.write(f"{entry.source}: {line}")
         stream.close()
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        return dict(parse_json(body))
-    except (TypeError, ValueError) as error:
-        raise FailureReasonError(
-            f"AlgorithmError: /execution-parameters isn't a JSON object: {error}"
-        ) from error
-
-
-def _decompress(entry: InputObject, data: bytes) -> bytes:
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise FailureReasonError(
-            f"ClientError: {entry.source} isn't whole gzip, "
-            f"as CompressionType says: {error}"
-        ) from error
