@@ -77,9 +77,8 @@ class Access:
                     "Missing Authentication Token",
                 )
             return
-        headers = dict(request.headers)
         try:
-            owner = create_access_key(ACCOUNT, "aws", call.key, headers)
+            owner = create_access_key(ACCOUNT, "aws", call.key, dict(request.headers))
         except (CreateAccessKeyFailure, KeyError) as error:
             raise _unknown_key(call, request) from error
         if not self.settings.enforces_iam:

@@ -14,6 +14,7 @@ from pathlib import Path
 from launcher.docker import docker, last_line, run_docker
 from launcher.local.errors import FailureReasonError
 from launcher.local.settings import StackSettings
+from launcher.ports import LOOPBACK
 
 # The exit status after SIGKILL, as shells and docker give it.
 _KILLED = 137
@@ -29,6 +30,7 @@ class DockerEngine:
         self._filter = ("--filter", f"label={settings.label}")
         self._config = settings.directory / "docker"
         self._registry = settings.registry
+        self._prefix = f"halfstar-{settings.identity}-{settings.region}"
 
     def pull(self, image: str) -> None:
         """Pull an image, even if it is here already, as SageMaker does.
@@ -76,16 +78,16 @@ class DockerEngine:
         shown = run_docker("inspect", "--format", "{{.State.Running}}", container)
         return shown.stdout.strip() == "true"
 
-    def port(self, container: str, inner: int) -> int:
-        """This machine's port for a port of a container; 0 if that has ended."""
-        addresses = run_docker("port", container, str(inner)).stdout.splitlines()
-        return int(addresses[0].rpartition(":")[2]) if addresses else 0
-
-    def address(self, container: str) -> str:
-        """The address of a container in its network; empty if it has ended."""
+    def address(self, container: str, port: int) -> tuple[str, int]:
+        """Where this machine reaches a port of a container: where it is published, or
+        in the container's own network. The host is empty if the container has ended.
+        """
+        published = run_docker("port", container, str(port)).stdout.splitlines()
+        if published:
+            return LOOPBACK, int(published[0].rpartition(":")[2])
         template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
         shown = run_docker("inspect", "--format", template, container)
-        return shown.stdout.strip()
+        return shown.stdout.strip(), port
 
     def signal(self, container: str, name: str) -> None:
         """Send a signal; nothing happens if the container has ended."""
@@ -110,21 +112,22 @@ class DockerEngine:
                 yield line.decode(errors="replace").rstrip("\r\n")
 
     @contextlib.contextmanager
-    def network(self, name: str, *, is_isolated: bool) -> Iterator[None]:
-        """A network that is there within the block.
+    def network(self, purpose: str, *, is_isolated: bool) -> Iterator[str]:
+        """The name of a network that is there within the block.
 
         Args:
-            name: of the network.
+            purpose: the end of the name, which no other network of the region has.
             is_isolated: whether its containers are cut off from everything else.
 
         Raises:
             FailureReasonError: if it can't be made.
         """
         isolation = ["--internal"] if is_isolated else []
+        name = f"{self._prefix}-{purpose}"
         create = ("network", "create", *isolation, *self._labels, name)
         _run("InternalServerError: no network", *create)
         try:
-            yield
+            yield name
         finally:
             run_docker("network", "rm", name)
 

@@ -18,7 +18,6 @@ import io
 import json
 import logging
 import re
-import urllib.parse
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -109,8 +108,8 @@ class Call:
         if service == "sagemaker":
             operation = f"{request.method} {request.path}"
         else:
-            form = urllib.parse.parse_qs(body_of(request).decode(errors="replace"))
-            operation = form.get("Action", [""])[0]
+            body_of(request)
+            operation = request.values.get("Action", "")
         return cls(key, region, service, operation)
 
 

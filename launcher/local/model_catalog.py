@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,17 +104,14 @@ class ModelCatalog:
             return
         if location is None:
             return
-        try:
-            found = self._parts.clients.objects(location)
-        except FailureReasonError:
-            found = []
-        if not found:
-            region = self._parts.settings.region
-            raise invalid(
-                f"Could not access model data at {location}. Please ensure that the "
-                'role exists, that it has "s3:GetObject" permissions and that the '
-                f"object is located in {region}."
-            )
+        with contextlib.suppress(FailureReasonError):
+            if self._parts.clients.objects(location):
+                return
+        raise invalid(
+            f"Could not access model data at {location}. Please ensure that the role "
+            'exists, that it has "s3:GetObject" permissions and that the object is '
+            f"located in {self._parts.settings.region}."
+        )
 
     def _create_config(self, parameters: Parameters) -> Result:
         variants = parameters["ProductionVariants"]

@@ -138,11 +138,6 @@ def is_up(settings: StackSettings) -> bool:
     return reply.data.decode() == settings.identity
 
 
-def containers(settings: StackSettings) -> list[str]:
-    """A line for each running container."""
-    return DockerEngine(settings).containers()
-
-
 def interrupt(settings: StackSettings, job: str) -> None:
     """Interrupt a managed spot training job, as AWS may at any moment.
 

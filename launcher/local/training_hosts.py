@@ -209,11 +209,9 @@ class TrainingHosts:
         network = "none" if is_isolated else "bridge"
         with contextlib.ExitStack() as stack:
             if len(hosts) > 1:
-                stack_name = f"{parts.settings.identity}-{parts.settings.region}"
-                network = f"halfstar-{stack_name}-{job['TrainingJobName']}"
-                stack.enter_context(
-                    parts.engine.network(network, is_isolated=is_isolated)
-                )
+                name = job["TrainingJobName"]
+                own = parts.engine.network(name, is_isolated=is_isolated)
+                network = stack.enter_context(own)
             running = {}
             for host in hosts:
                 options = ["--network", network, "--hostname", host.name]

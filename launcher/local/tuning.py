@@ -56,14 +56,6 @@ _SUMMARIZED = (
     "TrainingEndTime",
     "TrainingJobStatus",
 )
-# Members of TrainingJobDefinition that CreateTrainingJob doesn't have.
-_ONLY_FOR_TUNING = (
-    "DefinitionName",
-    "TuningObjective",
-    "HyperParameterRanges",
-    "StaticHyperParameters",
-    "HyperParameterTuningResourceConfig",
-)
 _ALL_FAILED = "All training jobs failed. Please take a look at their failures."
 
 _log = logging.getLogger(__name__)
@@ -146,22 +138,16 @@ def training_requests(tuning_job: Mapping[str, Any]) -> list[dict[str, Any]]:
     name = tuning_job[TUNING_JOB.name]
     config = tuning_job["HyperParameterTuningJobConfig"]
     definition = tuning_job["TrainingJobDefinition"]
-    common = {
-        member: value
-        for member, value in definition.items()
-        if member not in _ONLY_FOR_TUNING
-    }
+    common = dict(definition)
+    fixed = common.pop("StaticHyperParameters", {})
     # A tuning job's own kind of ResourceConfig has the same members.
-    resources = definition.get("HyperParameterTuningResourceConfig")
+    resources = common.pop("HyperParameterTuningResourceConfig", None)
     if resources is not None:
         common["ResourceConfig"] = resources
     if "Tags" in tuning_job:
         common["Tags"] = tuning_job["Tags"]
     metric = config["HyperParameterTuningJobObjective"]["MetricName"]
-    fixed = {
-        **definition.get("StaticHyperParameters", {}),
-        OBJECTIVE_HYPERPARAMETER: metric,
-    }
+    fixed = {**fixed, OBJECTIVE_HYPERPARAMETER: metric}
     draws = random_draws(config["ParameterRanges"], config.get("RandomSeed", name))
     n_jobs = config["ResourceLimits"].get("MaxNumberOfTrainingJobs", 1)
     return [
