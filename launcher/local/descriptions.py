@@ -5,12 +5,15 @@ changed by requests and by running jobs at the same time.
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from moto.core.utils import get_service_model
 
 from launcher.local.errors import RefusedError, invalid
 from launcher.local.operation import Operation, Parameters, Result, page
@@ -30,35 +33,48 @@ class ResourceKind:
         name: the member with the name, such as ``TrainingJobName``.
         arn: the member with the ARN.
         status: the member with the status.
-        summaries: the member of a List operation's result with the summaries.
-        listed: the end of the name of that member.
+        ended: the member with the time at which a job has ended.
         absent: what the service says if there is no resource of a name; ``{noun}``,
             ``{arn}`` and ``{name}`` are filled in.
         present: what it says if a name is taken, likewise.
         busy: what it says if the status isn't one for a request, likewise.
         absent_code: the error code that goes with ``absent``.
         present_code: the error code that goes with ``present``.
-        ended: the member with the time at which a job has ended.
-        summarized: members of a summary besides name, ARN, times and status. A list can
-            be filtered by their values.
     """
 
     noun: str
-    listed: str = "s"
     absent: str = 'Could not find {noun} "{arn}".'
     present: str = 'Cannot create already existing {noun} "{arn}".'
     busy: str = "The request was rejected because {name} is in status {status}."
     absent_code: str = "ValidationException"
     present_code: str = "ValidationException"
-    ended: str = ""
-    summarized: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.prefix = "".join(word.capitalize() for word in self.noun.split("-"))
         self.name = f"{self.prefix}Name"
         self.arn = f"{self.prefix}Arn"
         self.status = f"{self.prefix}Status"
-        self.summaries = f"{self.prefix}{self.listed}"
+        self.ended = f"{self.prefix.removesuffix('Job')}EndTime"
+
+
+@functools.cache
+def summary_members(operation: str) -> tuple[str, list[str]]:
+    """The member of a List operation's result with the summaries, and the members of a
+    summary, as the service model has them.
+    """
+    result = get_service_model("sagemaker").operation_model(operation).output_shape
+    (found,) = [
+        (name, list(shape.member.members))
+        for name, shape in result.members.items()
+        if shape.type_name == "list"
+    ]
+    return found
+
+
+def summary_of(entry: Description, operation: str) -> Result:
+    """The members of a description that a List operation shows."""
+    _, members = summary_members(operation)
+    return {member: entry[member] for member in members if member in entry}
 
 
 class Descriptions:
@@ -71,9 +87,10 @@ class Descriptions:
 
     def __init__(self, kind: ResourceKind, region: str, tags: Tags) -> None:
         self.kind = kind
+        self._listing = f"List{kind.prefix}s"
         self.operations: dict[str, Operation] = {
             f"Describe{kind.prefix}": self.describe,
-            f"List{kind.prefix}s": self.list,
+            self._listing: self.list,
             f"Delete{kind.prefix}": self.delete,
         }
         self._arns = f"arn:aws:sagemaker:{region}:{ACCOUNT}:{kind.noun}/"
@@ -191,8 +208,9 @@ class Descriptions:
         member = members[parameters.get("SortBy", "CreationTime")]
         order = parameters.get("SortOrder", "Descending")
         found.sort(key=lambda entry: entry[member], reverse=order == "Descending")
-        summaries = [self._summary(entry) for entry in found]
-        return page(summaries, parameters, self.kind.summaries)
+        summaries = [summary_of(entry, self._listing) for entry in found]
+        member, _ = summary_members(self._listing)
+        return page(summaries, parameters, member)
 
     def _is_wanted(self, entry: Description, parameters: Parameters) -> bool:
         kind = self.kind
@@ -202,22 +220,10 @@ class Descriptions:
             after = parameters.get(f"{time_of}After", -math.inf)
             before = parameters.get(f"{time_of}Before", math.inf)
             checks.append(after <= entry[time_of] <= before)
-        equal = {
-            "StatusEquals": kind.status,
-            **{name: name for name in kind.summarized},
-        }
-        for name, member in equal.items():
-            if name in parameters:
-                checks.append(entry.get(member) == parameters[name])
+        status = parameters.get("StatusEquals", entry.get(kind.status))
+        checks.append(status == entry.get(kind.status))
+        # Such as ModelApprovalStatus of ListModelPackages.
+        checks += [
+            entry[name] == parameters[name] for name in parameters.keys() & entry
+        ]
         return all(checks)
-
-    def _summary(self, entry: Description) -> Result:
-        members = (
-            self.kind.name,
-            self.kind.arn,
-            self.kind.status,
-            "CreationTime",
-            "LastModifiedTime",
-            *self.kind.summarized,
-        )
-        return {member: entry[member] for member in members if member in entry}

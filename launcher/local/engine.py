@@ -61,7 +61,8 @@ class DockerEngine:
         user = []
         if os.geteuid() != 0:
             user = ["--user", f"{os.geteuid()}:{os.getegid()}"]
-        all_options = [*self._labels, *user, *options]
+        stopped_by = ("--stop-signal", "SIGTERM")
+        all_options = [*self._labels, *stopped_by, *user, *options]
         failure = "ClientError: Cannot start the container"
         return _run(failure, "run", "--detach", *all_options, image, *command)
 
@@ -88,10 +89,6 @@ class DockerEngine:
         template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
         shown = run_docker("inspect", "--format", template, container)
         return shown.stdout.strip(), port
-
-    def signal(self, container: str, name: str) -> None:
-        """Send a signal; nothing happens if the container has ended."""
-        run_docker("kill", "--signal", name, container)
 
     def stop(self, container: str, seconds: float) -> None:
         """Send SIGTERM, and after ``seconds`` SIGKILL."""

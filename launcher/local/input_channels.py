@@ -73,14 +73,6 @@ class InputChannel:
             declared=declared,
         )
 
-    def objects(self, clients: ServiceClients) -> list[InputObject]:
-        """All objects, a prefix's in order of their keys.
-
-        Raises:
-            FailureReasonError: if there are none.
-        """
-        return objects_of(clients, self.source)
-
     def shard(
         self, found: Sequence[InputObject], host_index: int, n_hosts: int
     ) -> list[InputObject]:
@@ -96,7 +88,8 @@ def channels_of(job: Mapping[str, Any]) -> list[InputChannel]:
 
 
 def objects_of(clients: ServiceClients, source: Mapping[str, str]) -> list[InputObject]:
-    """The objects of an S3DataSource: below a prefix, or those of a manifest.
+    """The objects of an S3DataSource: those below a prefix, in order of their keys, or
+    those of a manifest.
 
     Raises:
         FailureReasonError: if there are none.

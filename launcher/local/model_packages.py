@@ -13,22 +13,13 @@ from launcher.local.stack_parts import StackParts
 
 GROUP = ResourceKind(
     noun="model-package-group",
-    listed="SummaryList",
     absent="ModelPackageGroup {arn} does not exist.",
     present="Model Package Group already exists: {arn}",
-    summarized=("ModelPackageGroupDescription",),
 )
 PACKAGE = ResourceKind(
     noun="model-package",
-    listed="SummaryList",
     absent="ModelPackage {arn} does not exist.",
     present="Model Package already exists: {arn}",
-    summarized=(
-        "ModelPackageGroupName",
-        "ModelPackageVersion",
-        "ModelPackageDescription",
-        "ModelApprovalStatus",
-    ),
 )
 
 

@@ -32,7 +32,7 @@ from launcher.local.archives import contents, pack
 from launcher.local.cloudwatch import TRAINING_JOBS
 from launcher.local.descriptions import Description, Descriptions, ResourceKind
 from launcher.local.errors import FailureReasonError, invalid
-from launcher.local.input_channels import channels_of
+from launcher.local.input_channels import channels_of, objects_of
 from launcher.local.jobs import JobRun, Jobs
 from launcher.local.log_metrics import LogMetrics
 from launcher.local.moto_tables import check_role
@@ -44,12 +44,9 @@ from launcher.local.training_hosts import TrainingHost, TrainingHosts, failure_r
 
 TRAINING_JOB = ResourceKind(
     noun="training-job",
-    listed="Summaries",
     absent="Requested resource not found.",
     present="Training job names must be unique, and {arn} already exists.",
     present_code="ResourceInUse",
-    ended="TrainingEndTime",
-    summarized=("TrainingEndTime", "SecondaryStatus"),
 )
 _DEFAULT_RUNTIME_SECONDS = 86_400
 _FLAGS = (
@@ -141,7 +138,7 @@ class TrainingJobs(Jobs):
         role = parameters["RoleArn"]
         for channel in channels:
             try:
-                channel.objects(self.parts.clients.of_role(role))
+                objects_of(self.parts.clients.of_role(role), channel.source)
             except FailureReasonError as error:
                 raise invalid(
                     f"Channel {channel.name}: {error}. Please ensure that the bucket "
@@ -298,7 +295,8 @@ class TrainingRun(JobRun):
     def _make_hosts(self) -> list[TrainingHost]:
         count = self.job["ResourceConfig"].get("InstanceCount", 1)
         names = [f"algo-{i + 1}" for i in range(count)]
-        listed = [(each, each.objects(self._parts.clients)) for each in self._channels]
+        clients = self._parts.clients
+        listed = [(each, objects_of(clients, each.source)) for each in self._channels]
         hosts = []
         for index, name in enumerate(names):
             shards = [

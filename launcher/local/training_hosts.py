@@ -187,7 +187,6 @@ class TrainingHosts:
     ) -> None:
         self._parts = parts
         self._running = running
-        self._kill_timer: threading.Timer | None = None
 
     @classmethod
     @contextlib.contextmanager
@@ -234,38 +233,28 @@ class TrainingHosts:
         """
         statuses: dict[str, int] = {}
 
-        def follow_log(container: str, stream: LogStream) -> None:
+        def follow(host: str) -> None:
+            container, stream = self._running[host]
+            # The log ends with its container.
             for line in self._parts.engine.lines(container):
                 stream.write(line)
                 read_line(line)
-
-        def wait(host: str, container: str) -> None:
             statuses[host] = self._parts.engine.wait(container)
             if statuses[host]:
                 self._end_others(host)
 
-        futures = []
-        with ThreadPoolExecutor(2 * len(self._running), "host") as pool:
-            for host, (container, stream) in self._running.items():
-                futures.append(pool.submit(follow_log, container, stream))
-                futures.append(pool.submit(wait, host, container))
-        for future in futures:
-            future.result()
-        if self._kill_timer is not None:
-            self._kill_timer.cancel()
+        with ThreadPoolExecutor(len(self._running), "host") as pool:
+            list(pool.map(follow, self._running))
         return statuses
 
     def terminate(self) -> None:
         """Send SIGTERM now, and SIGKILL after the time that the platform gives."""
-        self._signal("TERM")
         seconds = self._parts.settings.limits.stop_seconds
-        self._kill_timer = threading.Timer(seconds, self._signal, ["KILL"])
-        self._kill_timer.daemon = True
-        self._kill_timer.start()
-
-    def _signal(self, name: str) -> None:
         for container, _ in self._running.values():
-            self._parts.engine.signal(container, name)
+            thread = threading.Thread(
+                target=self._parts.engine.stop, args=(container, seconds), daemon=True
+            )
+            thread.start()
 
     def _end_others(self, failed_host: str) -> None:
         for host, (container, _) in self._running.items():

@@ -85,13 +85,10 @@ class PayloadSplitter:
 
 TRANSFORM_JOB = ResourceKind(
     noun="transform-job",
-    listed="Summaries",
     absent="Could not find requested job with name: {name}",
     present="Job name must be unique, and {arn} already exists.",
     absent_code="ResourceNotFound",
     present_code="ResourceInUse",
-    ended="TransformEndTime",
-    summarized=("TransformEndTime", "FailureReason"),
 )
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"

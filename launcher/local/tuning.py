@@ -17,45 +17,35 @@ from itertools import islice
 from typing import Any
 
 from launcher.errors import InvalidRequestError
-from launcher.local.descriptions import Description, Descriptions, ResourceKind
+from launcher.local.descriptions import (
+    Description,
+    Descriptions,
+    ResourceKind,
+    summary_members,
+    summary_of,
+)
 from launcher.local.errors import FailureReasonError, RefusedError, invalid
 from launcher.local.jobs import UNDER_WAY, JobRun, Jobs
 from launcher.local.offered import check_members
 from launcher.local.operation import Parameters, Result, page
 from launcher.local.parameter_ranges import check_ranges, random_draws
 from launcher.local.stack_parts import StackParts
-from launcher.local.training import TRAINING_JOB, TrainingJobs
+from launcher.local.training import TrainingJobs
 from launcher.requests import Request
 from launcher.validate import validate
 
 TUNING_JOB = ResourceKind(
     noun="hyper-parameter-tuning-job",
-    listed="Summaries",
     absent="Amazon SageMaker can't find a tuning job with the name {name}.",
     present="Tuning job names must be unique, and {arn} already exists.",
     absent_code="ResourceNotFound",
     present_code="ResourceInUse",
-    ended="HyperParameterTuningEndTime",
-    summarized=(
-        "Strategy",
-        "HyperParameterTuningEndTime",
-        "TrainingJobStatusCounters",
-        "ObjectiveStatusCounters",
-        "ResourceLimits",
-    ),
 )
 # The hyperparameter by which SageMaker tells a training job its objective.
 OBJECTIVE_HYPERPARAMETER = "_tuning_objective_metric"
 _FINAL_METRIC = "FinalHyperParameterTuningJobObjectiveMetric"
 _DEFAULT_RUNTIME_SECONDS = 30 * 86_400
-_SUMMARIZED = (
-    "TrainingJobName",
-    "TrainingJobArn",
-    "CreationTime",
-    "TrainingStartTime",
-    "TrainingEndTime",
-    "TrainingJobStatus",
-)
+_LISTING = "ListTrainingJobsForHyperParameterTuningJob"
 _ALL_FAILED = "All training jobs failed. Please take a look at their failures."
 
 _log = logging.getLogger(__name__)
@@ -67,8 +57,7 @@ class TuningJobs(Jobs):
     def __init__(self, parts: StackParts, training: TrainingJobs) -> None:
         super().__init__(parts, TUNING_JOB)
         self._training = training
-        listing = "ListTrainingJobsForHyperParameterTuningJob"
-        self.operations[listing] = self._list_training
+        self.operations[_LISTING] = self._list_training
 
     def create(self, parameters: Parameters) -> Result:
         """Check a request, and run the job."""
@@ -104,7 +93,8 @@ class TuningJobs(Jobs):
         name = self.descriptions.describe(parameters)[TUNING_JOB.name]
         run = self.runs[name]
         assert isinstance(run, TuningRun)
-        return page(run.summaries(), parameters, TRAINING_JOB.summaries)
+        member, _ = summary_members(_LISTING)
+        return page(run.summaries(), parameters, member)
 
 
 def _check(parameters: Parameters) -> None:
@@ -261,7 +251,7 @@ class TuningRun(JobRun):
 
     def _summary(self, job: Description) -> dict[str, Any]:
         """The summary of a training job; with its objective if it completed."""
-        summary = {member: job[member] for member in _SUMMARIZED if member in job}
+        summary = summary_of(job, _LISTING)
         summary["TunedHyperParameters"] = {
             name: value
             for name, value in job["HyperParameters"].items()

@@ -13,6 +13,7 @@ from launcher.local.input_channels import (
     InputObject,
     channels_of,
     objects_in_manifest,
+    objects_of,
     objects_under_prefix,
 )
 from launcher.local.service_clients import ServiceClients
@@ -102,7 +103,7 @@ def test_a_channel_without_objects_fails(service_clients: ServiceClients) -> Non
     with pytest.raises(
         FailureReasonError, match="No S3 objects found under s3://channels/none"
     ):
-        channel.objects(service_clients)
+        objects_of(service_clients, channel.source)
 
 
 def test_the_objects_of_a_bucket_that_is_absent_fail(
