@@ -108,7 +108,7 @@ class Autoscaling(threading.Thread):
         endpoint = resource.split("/")[1]
         try:
             deployment, variant = self._scaled(target)
-            self._endpoints.check_in_service(endpoint)
+            self._endpoints.descriptions.check(endpoint, ["InService"])
         except RefusedError:
             # It is deleted, or is changed now.
             return

@@ -328,14 +328,6 @@ class Endpoints:
             raise unusable(f"Endpoint {name} of account not found.")
         return deployment
 
-    def check_in_service(self, name: str) -> Description:
-        """The description of an endpoint that is in service.
-
-        Raises:
-            RefusedError: if there is none of that name, or it is in another state.
-        """
-        return self.descriptions.check(name, ["InService"])
-
     def _describe(self, parameters: Parameters) -> Result:
         description = self.descriptions.describe(parameters)
         deployment = self._deployments.get(parameters["EndpointName"])
@@ -376,7 +368,7 @@ class Endpoints:
 
     def _update(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
-        description = self.check_in_service(name)
+        description = self.descriptions.check(name, ["InService"])
         deployment = self._new_deployment(parameters)
         if parameters.get("RetainAllVariantProperties"):
             excluded = [
@@ -391,7 +383,7 @@ class Endpoints:
     def _resize(self, parameters: Parameters) -> Result:
         """Change weights and numbers of containers of variants."""
         name = parameters["EndpointName"]
-        description = self.check_in_service(name)
+        description = self.descriptions.check(name, ["InService"])
         deployment = self.deployment(name)
         entries = parameters["DesiredWeightsAndCapacities"]
         counts: dict[str, int] = {}

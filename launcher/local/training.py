@@ -311,9 +311,7 @@ class TrainingRun(JobRun):
     def _train(self, hosts: Sequence[TrainingHost]) -> dict[str, int]:
         """Run the containers; gives their exit statuses, by host."""
         with contextlib.ExitStack() as stack:
-            running = stack.enter_context(
-                TrainingHosts.started(self._parts, self._image, hosts)
-            )
+            running = TrainingHosts(self._parts, self._image, hosts, stack)
             started = time.time()
             # An interrupted job started when its first attempt did.
             first_started = self.job.setdefault("TrainingStartTime", started)

@@ -11,7 +11,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,52 +175,44 @@ class TrainingHost:
 
 
 class TrainingHosts:
-    """Running containers.
+    """Running containers, one on each host.
 
     Args:
         parts: of the stack.
-        running: a container's id and where its log goes, by host.
+        image: by the engine's name.
+        hosts: which are prepared.
+        stack: ends and removes all of it when it is closed.
+
+    Raises:
+        FailureReasonError: if a container can't be started.
     """
 
     def __init__(
-        self, parts: StackParts, running: Mapping[str, tuple[str, LogStream]]
+        self,
+        parts: StackParts,
+        image: str,
+        hosts: Sequence[TrainingHost],
+        stack: contextlib.ExitStack,
     ) -> None:
-        self._parts = parts
-        self._running = running
-
-    @classmethod
-    @contextlib.contextmanager
-    def started(
-        cls, parts: StackParts, image: str, hosts: Sequence[TrainingHost]
-    ) -> Iterator[TrainingHosts]:
-        """Start a container on each host; all are removed at the end of the block.
-
-        Args:
-            parts: of the stack.
-            image: by the engine's name.
-            hosts: which are prepared.
-
-        Raises:
-            FailureReasonError: if a container can't be started.
-        """
+        self._engine = parts.engine
+        self._stop_seconds = parts.settings.limits.stop_seconds
+        # A container's id and where its log goes, by host.
+        self._running: dict[str, tuple[str, LogStream]] = {}
         job = hosts[0].job
         is_isolated = job["EnableNetworkIsolation"]
         network = "none" if is_isolated else "bridge"
-        with contextlib.ExitStack() as stack:
+        if len(hosts) > 1:
+            name = job["TrainingJobName"]
+            own = self._engine.network(name, is_isolated=is_isolated)
+            network = stack.enter_context(own)
+        for host in hosts:
+            options = ["--network", network, "--hostname", host.name]
             if len(hosts) > 1:
-                name = job["TrainingJobName"]
-                own = parts.engine.network(name, is_isolated=is_isolated)
-                network = stack.enter_context(own)
-            running = {}
-            for host in hosts:
-                options = ["--network", network, "--hostname", host.name]
-                if len(hosts) > 1:
-                    options += ["--network-alias", host.name]
-                elif is_isolated:
-                    # Without a network, docker gives a host no address of its own.
-                    options += ["--add-host", f"{host.name}:127.0.0.1"]
-                running[host.name] = host.start(image, options, stack)
-            yield cls(parts, running)
+                options += ["--network-alias", host.name]
+            elif is_isolated:
+                # Without a network, docker gives a host no address of its own.
+                options += ["--add-host", f"{host.name}:127.0.0.1"]
+            self._running[host.name] = host.start(image, options, stack)
 
     def run(self, read_line: Callable[[str], None]) -> dict[str, int]:
         """Wait for all hosts; if one fails, the others are ended.
@@ -236,10 +228,10 @@ class TrainingHosts:
         def follow(host: str) -> None:
             container, stream = self._running[host]
             # The log ends with its container.
-            for line in self._parts.engine.lines(container):
+            for line in self._engine.lines(container):
                 stream.write(line)
                 read_line(line)
-            statuses[host] = self._parts.engine.wait(container)
+            statuses[host] = self._engine.wait(container)
             if statuses[host]:
                 self._end_others(host)
 
@@ -249,17 +241,17 @@ class TrainingHosts:
 
     def terminate(self) -> None:
         """Send SIGTERM now, and SIGKILL after the time that the platform gives."""
-        seconds = self._parts.settings.limits.stop_seconds
         for container, _ in self._running.values():
+            ending = (container, self._stop_seconds)
             thread = threading.Thread(
-                target=self._parts.engine.stop, args=(container, seconds), daemon=True
+                target=self._engine.stop, args=ending, daemon=True
             )
             thread.start()
 
     def _end_others(self, failed_host: str) -> None:
         for host, (container, _) in self._running.items():
             if host != failed_host:
-                self._parts.engine.stop(container, _PEER_STOP_SECONDS)
+                self._engine.stop(container, _PEER_STOP_SECONDS)
 
 
 def failure_reason(hosts: Sequence[TrainingHost], statuses: Mapping[str, int]) -> str:

@@ -21,6 +21,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from botocore import xform_name
 from urllib3.exceptions import HTTPError
 
 from launcher.local.descriptions import Descriptions, ResourceKind
@@ -95,8 +96,12 @@ LOG_GROUP = "/aws/sagemaker/TransformJobs"
 _MIB = 2**20
 _REQUEST_SECONDS = 600.0
 _DEFAULT_PAYLOAD_MIB = 6
-# A strategy in the container contract, and in the API.
-_STRATEGIES = {"MULTI_RECORD": "MultiRecord", "SINGLE_RECORD": "SingleRecord"}
+# The variables by which a container gets members of the request.
+_VARIABLES = {
+    "BatchStrategy": "SAGEMAKER_BATCH_STRATEGY",
+    "MaxConcurrentTransforms": "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS",
+    "MaxPayloadInMB": "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+}
 _FAILED = "See job logs for more information"
 
 
@@ -162,22 +167,22 @@ class TransformRun(JobRun):
                 self._transform_object(containers[i % len(containers)], entry)
         return "Stopped" if self.stopped.is_set() else "Completed"
 
+    def _parameters(self) -> dict[str, Any]:
+        """What the job says about requests, in the words of the container contract."""
+        given = {name: self.job[name] for name in _VARIABLES if name in self.job}
+        if "BatchStrategy" in given:
+            given["BatchStrategy"] = xform_name(given["BatchStrategy"]).upper()
+        return given
+
     def _environment(self) -> dict[str, str]:
         """The variables that SageMaker sets for the job in its containers."""
-        contract_words = {api: contract for contract, api in _STRATEGIES.items()}
-        strategy = self.job.get("BatchStrategy", "")
-        given = {
+        given = self._parameters()
+        variables = {_VARIABLES[name]: str(value) for name, value in given.items()}
+        return {
             "SAGEMAKER_BATCH": "true",
-            "SAGEMAKER_MAX_PAYLOAD_IN_MB": self.job.get("MaxPayloadInMB"),
-            "SAGEMAKER_BATCH_STRATEGY": contract_words.get(strategy),
-            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": self.job.get(
-                "MaxConcurrentTransforms"
-            ),
+            **variables,
+            **self.job.get("Environment", {}),
         }
-        variables = {
-            name: str(value) for name, value in given.items() if value is not None
-        }
-        return {**variables, **self.job.get("Environment", {})}
 
     def _transform_object(
         self, container: ServingContainer, entry: InputObject
@@ -227,18 +232,15 @@ class TransformRun(JobRun):
             reason = "AlgorithmError: /execution-parameters isn't a JSON object"
             with failing(reason, TypeError, ValueError):
                 preferred |= parse_json(reply.data)
-        strategy = self.job.get("BatchStrategy")
-        strategy = strategy or _STRATEGIES[preferred["BatchStrategy"]]
-        max_mib = self.job.get("MaxPayloadInMB", preferred["MaxPayloadInMB"])
-        # A job's 0 is the same as none.
-        n_concurrent = self.job.get("MaxConcurrentTransforms")
-        n_concurrent = n_concurrent or preferred["MaxConcurrentTransforms"]
+        used = {**preferred, **self._parameters()}
         splitter = PayloadSplitter(
             by_line=self._input.get("SplitType") == "Line",
-            many_lines=strategy == "MultiRecord",
-            max_bytes=max_mib * _MIB,
+            many_lines=used["BatchStrategy"] == "MULTI_RECORD",
+            max_bytes=used["MaxPayloadInMB"] * _MIB,
         )
-        return splitter, n_concurrent
+        # A job's 0 is the same as none.
+        n_concurrent = used["MaxConcurrentTransforms"]
+        return splitter, n_concurrent or preferred["MaxConcurrentTransforms"]
 
     def _ask(
         self, container: ServingContainer, body: bytes, entry: InputObject
