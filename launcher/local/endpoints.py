@@ -19,8 +19,7 @@ from typing import Any
 from launcher.local.data_capture import DataCapture
 from launcher.local.descriptions import Description, Descriptions, ResourceKind
 from launcher.local.errors import FailureReasonError, RefusedError, reason_of, unusable
-from launcher.local.model_catalog import ModelCatalog
-from launcher.local.model_container import ModelContainers
+from launcher.local.models import ModelCatalog, ModelContainers
 from launcher.local.operation import Operation, Parameters, Result
 from launcher.local.quotas import check_quota
 from launcher.local.serving_container import ServingContainer

@@ -59,6 +59,10 @@ def failing(reason: str, *kinds: type[Exception]) -> Iterator[None]:
     except kinds as error:
         # Of an error of the system, without a number and a path of this machine.
         words = getattr(error, "strerror", None) or error
+        # Of one of AWS's, without the operation.
+        response = getattr(error, "response", None)
+        if response is not None:
+            words = response["Error"]["Message"]
         raise FailureReasonError(f"{reason}: {words}") from error
 
 

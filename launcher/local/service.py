@@ -27,8 +27,8 @@ from launcher.local.engine import DockerEngine
 from launcher.local.errors import invalid
 from launcher.local.gateway import Gateway, Region, Route, WsgiApplication
 from launcher.local.invocation import Invocations
-from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_packages import ModelPackages
+from launcher.local.models import ModelCatalog
 from launcher.local.operation import HasOperations, Operation, Parameters
 from launcher.local.policies import offer_simulation
 from launcher.local.quotas import list_quotas

@@ -28,8 +28,7 @@ from launcher.local.descriptions import Descriptions, ResourceKind
 from launcher.local.errors import FailureReasonError, failing, invalid
 from launcher.local.input_channels import InputObject, objects_of
 from launcher.local.jobs import JobRun, Jobs
-from launcher.local.model_catalog import ModelCatalog
-from launcher.local.model_container import container_of, is_multi_model
+from launcher.local.models import ModelCatalog, container_of, is_multi_model
 from launcher.local.operation import Parameters, Result
 from launcher.local.quotas import check_quota
 from launcher.local.service_clients import parse_s3_uri

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from launcher.local.errors import RefusedError
-from launcher.local.model_container import (
+from launcher.local.models import (
     container_of,
     model_location,
 )
