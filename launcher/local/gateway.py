@@ -142,19 +142,17 @@ class Gateway:
         """Answer one request."""
         request = Request(environ)
         try:
-            response = self._respond(request)
+            return self._respond(request)(environ, start_response)
         except RefusedError as error:
-            response = error_response(error, request)
+            refusal = error
         except NotImplementedError as error:
             # moto's own words name the operation.
             refusal = RefusedError("UnknownOperationException", str(error))
-            response = error_response(refusal, request)
         except Exception as error:  # noqa: BLE001 a bug must reach the caller as well
             _log.exception("%s %s", request.method, request.path)
             message = f"{type(error).__name__}: {error}"
             refusal = RefusedError("InternalFailure", message, 500)
-            response = error_response(refusal, request)
-        return response(environ, start_response)
+        return error_response(refusal, request)(environ, start_response)
 
     def _respond(self, request: Request) -> Response:
         if request.path == HEALTH:

@@ -62,9 +62,8 @@ class ModelPackages:
                 f"ModelPackage {arn} can't be deployed: its ModelApprovalStatus is "
                 f"{status}"
             )
-        container: Mapping[str, Any]
         (container,) = description["InferenceSpecification"]["Containers"]
-        return container
+        return dict(container)
 
     def _create_group(self, parameters: Parameters) -> Result:
         return self.groups.add({**parameters, GROUP.status: "Completed"})

@@ -19,7 +19,7 @@ from launcher.local.log_stream import LogStream
 from launcher.local.model_packages import ModelPackages
 from launcher.local.moto_tables import check_role
 from launcher.local.operation import Operation, Parameters, Result
-from launcher.local.service_clients import ServiceClients, parse_s3_uri
+from launcher.local.service_clients import parse_s3_uri
 from launcher.local.serving_container import MOUNTED, LoadedModels, ServingContainer
 from launcher.local.stack_parts import StackParts
 from launcher.s3_uri import S3Uri
@@ -34,11 +34,8 @@ ENDPOINT_CONFIG = ResourceKind(
 
 def container_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
     """A model's only container, which may be given in two ways."""
-    primary: Mapping[str, Any] | None = model.get("PrimaryContainer")
-    if primary is not None:
-        return primary
-    first: Mapping[str, Any] = model["Containers"][0]
-    return first
+    containers = model.get("Containers") or [model["PrimaryContainer"]]
+    return dict(containers[0])
 
 
 def is_multi_model(container: Mapping[str, Any]) -> bool:
@@ -54,28 +51,6 @@ def model_location(container: Mapping[str, Any]) -> S3Uri | None:
     """
     uri = container.get("ModelDataUrl", _data_source(container).get("S3Uri"))
     return parse_s3_uri(uri) if uri else None
-
-
-def download_model(
-    clients: ServiceClients, container: Mapping[str, Any], directory: Path
-) -> None:
-    """Download a model's files into a directory, which is made.
-
-    Raises:
-        FailureReasonError: if they aren't there, or aren't an archive.
-    """
-    directory.mkdir(parents=True)
-    location = model_location(container)
-    if location is None:
-        return
-
-    source = _data_source(container)
-    is_prefix = source.get("S3DataType") == "S3Prefix"
-    if is_prefix or source.get("CompressionType") == "None":
-        clients.download_folder(location, directory)
-        return
-
-    download_archive(clients, location, directory)
 
 
 @dataclass
@@ -121,19 +96,28 @@ class ModelContainers:
             FailureReasonError: if that fails.
         """
         self.parts.engine.pull(self.image)
+        self.directory.mkdir(parents=True)
         location = model_location(self.container)
         mounted = "/opt/ml/model"
         if is_multi_model(self.container) and location is not None:
-            self.directory.mkdir(parents=True)
             self.loaded_models = LoadedModels(self.clients, location, self.directory)
             mounted = MOUNTED
             added = {**added, "SAGEMAKER_MULTI_MODEL": "true"}
-        else:
-            download_model(self.clients, self.container, self.directory)
+        elif location is not None:
+            self._download(location)
         own = self.container.get("Environment", {})
         environment = variables(self.parts.settings.region, added, own)
         volume = f"{self.directory}:{mounted}:ro"
         self._options = [*options, "--volume", volume, *environment]
+
+    def _download(self, location: S3Uri) -> None:
+        """Download the model's files, which may be an archive."""
+        source = _data_source(self.container)
+        is_prefix = source.get("S3DataType") == "S3Prefix"
+        if is_prefix or source.get("CompressionType") == "None":
+            self.clients.download_folder(location, self.directory)
+        else:
+            download_archive(self.clients, location, self.directory)
 
     def log(self, name: str) -> LogStream:
         """A stream beside those of the containers."""
@@ -162,9 +146,7 @@ class ModelContainers:
 
 
 def _data_source(container: Mapping[str, Any]) -> Mapping[str, Any]:
-    source: Mapping[str, Any] = container.get("ModelDataSource", {})
-    s3_source: Mapping[str, Any] = source.get("S3DataSource", {})
-    return s3_source
+    return dict(container.get("ModelDataSource", {}).get("S3DataSource", {}))
 
 
 class ModelCatalog:

@@ -168,16 +168,12 @@ def main(arguments: list[str]) -> int:
         threaded=True,
         request_handler=MotoRequestHandler,
     )
-    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     try:
         server.serve_forever()
     finally:
         DockerEngine(settings).remove_all()
     return 0
-
-
-def _exit(_number: int, _frame: object) -> NoReturn:
-    sys.exit(0)
 
 
 if __name__ == "__main__":
