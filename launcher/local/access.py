@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from moto.iam.access_control import CreateAccessKeyFailure, create_access_key
@@ -56,36 +55,35 @@ _S3_SETTINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Checks every call."""
+def check_access(settings: StackSettings, call: Call, request: Request) -> None:
+    """Return if a call is allowed. S3 also takes some without a signature.
 
-    settings: StackSettings
+    Args:
+        settings: of the stack.
+        call: who calls what.
+        request: of the call.
 
-    def check(self, call: Call, request: Request) -> None:
-        """Return if a call is allowed. S3 also takes some without a signature.
-
-        Raises:
-            RefusedError: if it isn't, in the words of the service that is called.
-        """
-        if call.key == self.settings.access_key:
-            return
-        if not call.key:
-            if "X-Amz-Target" in request.headers or request.path.startswith(_SIGNED):
-                raise RefusedError(
-                    "MissingAuthenticationTokenException",
-                    "Missing Authentication Token",
-                )
-            return
-        try:
-            owner = create_access_key(ACCOUNT, "aws", call.key, dict(request.headers))
-        except (CreateAccessKeyFailure, KeyError) as error:
-            raise _unknown_key(call, request) from error
-        if not self.settings.enforces_iam:
-            return
-        for need in _needed(call, request):
-            if not _is_allowed(owner, need):
-                raise _denied(call, owner.arn, need)
+    Raises:
+        RefusedError: if it isn't, in the words of the service that is called.
+    """
+    if call.key == settings.access_key:
+        return
+    if not call.key:
+        if "X-Amz-Target" in request.headers or request.path.startswith(_SIGNED):
+            raise RefusedError(
+                "MissingAuthenticationTokenException",
+                "Missing Authentication Token",
+            )
+        return
+    try:
+        owner = create_access_key(ACCOUNT, "aws", call.key, dict(request.headers))
+    except (CreateAccessKeyFailure, KeyError) as error:
+        raise _unknown_key(call, request) from error
+    if not settings.enforces_iam:
+        return
+    for need in _needed(call, request):
+        if not _is_allowed(owner, need):
+            raise _denied(call, owner.arn, need)
 
 
 def _is_allowed(owner: Any, need: Need) -> bool:

@@ -39,7 +39,7 @@ class ResourceKind:
         present: what it says if a name is taken, likewise.
         busy: what it says if the status isn't one for a request, likewise.
         absent_code: the error code that goes with ``absent``.
-        present_code: the error code that goes with ``present``.
+        present_code: the error code that goes with ``present``; of jobs another one.
     """
 
     noun: str
@@ -47,13 +47,16 @@ class ResourceKind:
     present: str = 'Cannot create already existing {noun} "{arn}".'
     busy: str = "The request was rejected because {name} is in status {status}."
     absent_code: str = "ValidationException"
-    present_code: str = "ValidationException"
 
     def __post_init__(self) -> None:
         self.prefix = "".join(word.capitalize() for word in self.noun.split("-"))
         self.name = f"{self.prefix}Name"
         self.arn = f"{self.prefix}Arn"
         self.status = f"{self.prefix}Status"
+        self.present_code = "ValidationException"
+        if self.noun.endswith("-job"):
+            self.present_code = "ResourceInUse"
+            self.present = "Names of jobs must be unique, and {arn} already exists."
         self.ended = f"{self.prefix.removesuffix('Job')}EndTime"
 
 

@@ -16,11 +16,7 @@ GROUP = ResourceKind(
     absent="ModelPackageGroup {arn} does not exist.",
     present="Model Package Group already exists: {arn}",
 )
-PACKAGE = ResourceKind(
-    noun="model-package",
-    absent="ModelPackage {arn} does not exist.",
-    present="Model Package already exists: {arn}",
-)
+PACKAGE = ResourceKind("model-package", absent="ModelPackage {arn} does not exist.")
 
 
 class ModelPackages:

@@ -34,8 +34,8 @@ ENDPOINT_CONFIG = ResourceKind(
 
 def container_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
     """A model's only container, which may be given in two ways."""
-    containers = model.get("Containers") or [model["PrimaryContainer"]]
-    return dict(containers[0])
+    primary = model.get("PrimaryContainer")
+    return dict(primary or model["Containers"][0])
 
 
 def is_multi_model(container: Mapping[str, Any]) -> bool:

@@ -15,10 +15,11 @@ import signal
 import sys
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from launcher.local.access import Access
+from launcher.local.access import check_access
 from launcher.local.autoscaling import Autoscaling
 from launcher.local.cloudwatch import cloudwatch
 from launcher.local.ecr_images import EcrImages
@@ -60,8 +61,7 @@ def application(settings: StackSettings) -> Gateway:
                 regions[name] = _region(its_settings, is_home=is_home)
             return regions[name]
 
-    access = Access(settings)
-    return Gateway(settings, _moto(), region, access.check)
+    return Gateway(settings, _moto(), region, partial(check_access, settings))
 
 
 def _region(settings: StackSettings, *, is_home: bool) -> Region:

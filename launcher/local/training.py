@@ -42,12 +42,7 @@ from launcher.local.service_clients import parse_s3_uri
 from launcher.local.stack_parts import StackParts
 from launcher.local.training_hosts import TrainingHost, TrainingHosts, failure_reason
 
-TRAINING_JOB = ResourceKind(
-    noun="training-job",
-    absent="Requested resource not found.",
-    present="Training job names must be unique, and {arn} already exists.",
-    present_code="ResourceInUse",
-)
+TRAINING_JOB = ResourceKind("training-job", absent="Requested resource not found.")
 _DEFAULT_RUNTIME_SECONDS = 86_400
 _FLAGS = (
     "EnableNetworkIsolation",

@@ -86,9 +86,7 @@ class PayloadSplitter:
 TRANSFORM_JOB = ResourceKind(
     noun="transform-job",
     absent="Could not find requested job with name: {name}",
-    present="Job name must be unique, and {arn} already exists.",
     absent_code="ResourceNotFound",
-    present_code="ResourceInUse",
 )
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"

@@ -37,9 +37,7 @@ from launcher.validate import validate
 TUNING_JOB = ResourceKind(
     noun="hyper-parameter-tuning-job",
     absent="Amazon SageMaker can't find a tuning job with the name {name}.",
-    present="Tuning job names must be unique, and {arn} already exists.",
     absent_code="ResourceNotFound",
-    present_code="ResourceInUse",
 )
 # The hyperparameter by which SageMaker tells a training job its objective.
 OBJECTIVE_HYPERPARAMETER = "_tuning_objective_metric"

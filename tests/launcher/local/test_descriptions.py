@@ -13,9 +13,7 @@ from launcher.local.tags import Tags
 JOB = ResourceKind(
     noun="transform-job",
     absent="no job {name}",
-    present="{arn} is taken",
     absent_code="ResourceNotFound",
-    present_code="ResourceInUse",
 )
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:transform-job/a"
 
@@ -40,7 +38,7 @@ def test_a_resource_is_described_with_its_arn_and_times(jobs: Descriptions) -> N
 
 def test_a_taken_and_an_absent_name_are_refused(jobs: Descriptions) -> None:
     add(jobs, "a")
-    with pytest.raises(RefusedError, match=f"{ARN} is taken") as taken:
+    with pytest.raises(RefusedError, match=f"{ARN} already exists") as taken:
         add(jobs, "a")
     assert taken.value.code == "ResourceInUse"
     with pytest.raises(RefusedError, match="no job b") as absent:
