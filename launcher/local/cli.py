@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from launcher.local.loopback import no_proxy
-from launcher.local.settings import StackSettings
+from launcher.local.settings import StackSettings, no_proxy
 from launcher.ports import free_port
 
 app = typer.Typer(

@@ -1,5 +1,6 @@
-"""What Describe and List operations answer: the state of each resource of one kind,
-changed by requests and by running jobs at the same time.
+"""What is kept of resources: their tags, and what Describe and List operations answer,
+the state of each resource of one kind. Requests and running jobs change it at the same
+time.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ import functools
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from moto.core.utils import get_service_model
+from moto.utilities.tagging_service import TaggingService
 
 from launcher.local.errors import RefusedError, invalid
 from launcher.local.operation import Operation, Parameters, Result, page
 from launcher.local.settings import ACCOUNT
-from launcher.local.tags import Tags
 
 Description = dict[str, Any]
 
@@ -78,6 +79,52 @@ def summary_of(entry: Description, operation: str) -> Result:
     """The members of a description that a List operation shows."""
     _, members = summary_members(operation)
     return {member: entry[member] for member in members if member in entry}
+
+
+class Tags:
+    """Keeps tags, and answers the operations on them."""
+
+    def __init__(self) -> None:
+        self._tagger = TaggingService()
+        self.operations: dict[str, Operation] = {
+            "AddTags": self._add,
+            "ListTags": self._list,
+            "DeleteTags": self._delete,
+        }
+
+    def put(self, arn: str, entries: Sequence[Mapping[str, str]]) -> None:
+        """Keep the tags of a new resource.
+
+        Raises:
+            RefusedError: if a key occurs twice.
+        """
+        if len({entry["Key"] for entry in entries}) < len(entries):
+            raise invalid("Duplicate tag keys")
+        self._tagger.tag_resource(arn, [dict(entry) for entry in entries])
+
+    def drop(self, arn: str) -> None:
+        """Forget a resource."""
+        self._tagger.delete_all_tags_for_resource(arn)
+
+    def _arn(self, parameters: Parameters) -> str:
+        arn = str(parameters["ResourceArn"])
+        if not self._tagger.has_tags(arn):
+            raise invalid(f"Could not find resource {arn}")
+        return arn
+
+    def _add(self, parameters: Parameters) -> Result:
+        arn = self._arn(parameters)
+        self._tagger.tag_resource(arn, parameters["Tags"])
+        return dict(self._tagger.list_tags_for_resource(arn))
+
+    def _list(self, parameters: Parameters) -> Result:
+        tags = self._tagger.list_tags_for_resource(self._arn(parameters))["Tags"]
+        return page(tags, parameters, "Tags")
+
+    def _delete(self, parameters: Parameters) -> Result:
+        arn = self._arn(parameters)
+        self._tagger.untag_resource_using_names(arn, parameters["TagKeys"])
+        return {}
 
 
 class Descriptions:

@@ -5,11 +5,9 @@ stack's label.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from launcher.docker import docker, last_line, run_docker
 from launcher.local.errors import FailureReasonError
@@ -187,19 +185,3 @@ def variables(region: str, *environments: Mapping[str, str]) -> list[str]:
         for name, value in environment.items()
         for option in ("--env", f"{name}={value}")
     ]
-
-
-def write_login(directory: Path, registry: str, authorization: str) -> None:
-    """Make a configuration for docker's client that logs in to one registry.
-
-    The user's own configuration stays as it is.
-
-    Args:
-        directory: of the configuration; made here.
-        registry: its host and port.
-        authorization: user and password, as HTTP's Basic scheme encodes them.
-    """
-    directory.mkdir()
-    path = directory / "config.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({"auths": {registry: {"auth": authorization}}}))

@@ -212,17 +212,9 @@ def parameters_of(call: Call, request: Request) -> dict[str, Any]:
     model = get_service_model(_SERVICES.get(call.service, call.service))
     if call.operation not in model.operation_names:
         return {}
-    read = QueryParser(model.operation_model(call.operation)).parse(
-        {
-            "method": request.method,
-            "url_path": request.path,
-            "url_params": {},
-            "headers": request.headers,
-            "values": request.values,
-            "body": body,
-        }
-    )
-    return dict(read)
+    # The parser looks at nothing else.
+    form: Any = {"values": request.values}
+    return dict(QueryParser(model.operation_model(call.operation)).parse(form))
 
 
 def error_response(error: RefusedError, request: Request) -> Response:

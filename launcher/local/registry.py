@@ -74,6 +74,17 @@ def authorization(settings: StackSettings) -> str:
     return base64.b64encode(f"{USER}:{settings.registry_password}".encode()).decode()
 
 
+def write_login(settings: StackSettings) -> None:
+    """Make a configuration for docker's client that logs in to the registry. The user's
+    own configuration stays as it is.
+    """
+    path = settings.directory / "docker" / "config.json"
+    path.parent.mkdir()
+    path.touch(mode=0o600)
+    login = {settings.registry: {"auth": authorization(settings)}}
+    path.write_text(json.dumps({"auths": login}))
+
+
 def registry_command(settings: StackSettings) -> tuple[str, ...]:
     """The registry's command line."""
     return ("docker-registry", "serve", str(settings.directory / _CONFIGURATION))
@@ -90,15 +101,13 @@ def configure_registry(settings: StackSettings) -> None:
     _ensure_commands()
     users = settings.directory / "registry-users"
     users.touch(mode=0o600)
-    with users.open("w") as file:
-        subprocess.run(
-            ["htpasswd", "-niB", USER],
-            input=settings.registry_password,
-            text=True,
-            stdout=file,
-            stderr=subprocess.DEVNULL,
-            check=True,
-        )
+    hashed = subprocess.check_output(
+        ["htpasswd", "-niB", USER],
+        input=settings.registry_password,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    users.write_text(hashed)
 
     storage = {
         "filesystem": {"rootdirectory": str(settings.layers_directory)},

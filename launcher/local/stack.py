@@ -23,13 +23,13 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from launcher.local.detached import DetachedProcess, exit_code
-from launcher.local.engine import DockerEngine, write_login
+from launcher.local.engine import DockerEngine
 from launcher.local.errors import LocalError
 from launcher.local.registry import (
     RegistryServer,
-    authorization,
     configure_registry,
     registry_command,
+    write_login,
 )
 from launcher.local.settings import FILE, HEALTH, StackSettings
 from movielens.json_text import parse_json
@@ -163,9 +163,7 @@ def _start(settings: StackSettings) -> None:
     """Start both processes, and return when they answer, however long a busy machine
     takes for that.
     """
-    write_login(
-        settings.directory / "docker", settings.registry, authorization(settings)
-    )
+    write_login(settings)
     configure_registry(settings)
     # The caller's environment may be set up for real AWS.
     environment = {

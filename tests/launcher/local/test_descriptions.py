@@ -1,4 +1,4 @@
-"""What Describe and List operations answer."""
+"""What Describe and List operations answer, and tags."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from launcher.local.descriptions import Descriptions, ResourceKind
+from launcher.local.descriptions import Descriptions, ResourceKind, Tags
 from launcher.local.errors import RefusedError
-from launcher.local.tags import Tags
 
 JOB = ResourceKind(
     noun="transform-job",
@@ -95,3 +94,53 @@ def test_a_summary_has_only_some_members(jobs: Descriptions) -> None:
         "CreationTime",
         "LastModifiedTime",
     }
+
+
+RESOURCE = {"ResourceArn": ARN}
+
+
+def tag(key: str, value: str) -> dict[str, str]:
+    return {"Key": key, "Value": value}
+
+
+@pytest.fixture
+def tags() -> Tags:
+    """With one resource, which has one tag."""
+    tags = Tags()
+    tags.put(ARN, [tag("team", "a")])
+    return tags
+
+
+def test_tags_are_added_replaced_and_deleted(tags: Tags) -> None:
+    add = tags.operations["AddTags"]
+    delete = tags.operations["DeleteTags"]
+    list_tags = tags.operations["ListTags"]
+    team = tag("team", "b")
+    stage = tag("stage", "test")
+
+    add({**RESOURCE, "Tags": [team, stage]})
+    assert list_tags(RESOURCE) == {"Tags": [team, stage]}
+    delete({**RESOURCE, "TagKeys": ["team", "absent"]})
+    assert list_tags(RESOURCE) == {"Tags": [stage]}
+
+
+def test_tags_come_in_pages(tags: Tags) -> None:
+    list_tags = tags.operations["ListTags"]
+    tags.operations["AddTags"]({**RESOURCE, "Tags": [tag("stage", "test")]})
+    first = list_tags({**RESOURCE, "MaxResults": 1})
+    assert first is not None
+    assert first["Tags"] == [tag("team", "a")]
+    last = list_tags({**RESOURCE, "NextToken": first["NextToken"]})
+    assert last == {"Tags": [tag("stage", "test")]}
+
+
+def test_a_dropped_resource_is_forgotten(tags: Tags) -> None:
+    tags.drop(ARN)
+    with pytest.raises(RefusedError, match="Could not find resource"):
+        tags.operations["ListTags"](RESOURCE)
+
+
+def test_a_key_that_occurs_twice_is_refused() -> None:
+    twice = [tag("team", "a"), tag("team", "b")]
+    with pytest.raises(RefusedError, match="Duplicate tag keys"):
+        Tags().put(ARN, twice)
