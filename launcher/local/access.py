@@ -29,25 +29,21 @@ _RUNTIME = {
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
 _PASSED_ROLES = ("RoleArn", "ExecutionRoleArn")
-# What a call is about: by service, the members that may name it and the end of its
-# ARN. A member may also have a whole ARN.
-_RESOURCES = {
-    "application-autoscaling": {"ResourceId": "scalable-target/{}"},
-    "ecr": {
-        "repositoryName": "repository/{}",
-        "repositoryNames": "repository/{}",
-        "resourceArn": "{}",
-    },
-    "iam": {"PolicyArn": "{}"},
-    "kms": {"KeyId": "key/{}"},
-    "logs": {"logGroupName": "log-group:{}:log-stream:*"},
-    "monitoring": {
-        "AlarmName": "alarm:{}",
-        "AlarmNames": "alarm:{}",
-        "ResourceARN": "{}",
-    },
-    "sts": {"RoleArn": "{}"},
-}
+# What a call is about: a service, a member that may name it, and the end of its ARN. A
+# member may also have a whole ARN.
+_RESOURCES = (
+    ("application-autoscaling", "ResourceId", "scalable-target/{}"),
+    ("ecr", "repositoryName", "repository/{}"),
+    ("ecr", "repositoryNames", "repository/{}"),
+    ("ecr", "resourceArn", "{}"),
+    ("iam", "PolicyArn", "{}"),
+    ("kms", "KeyId", "key/{}"),
+    ("logs", "logGroupName", "log-group:{}:log-stream:*"),
+    ("monitoring", "AlarmName", "alarm:{}"),
+    ("monitoring", "AlarmNames", "alarm:{}"),
+    ("monitoring", "ResourceARN", "{}"),
+    ("sts", "RoleArn", "{}"),
+)
 # Actions of S3 by the subresource in the query, where moto doesn't know them.
 _S3_SETTINGS = {
     "encryption": "EncryptionConfiguration",
@@ -146,7 +142,9 @@ def _resources(
         path = parameters.get("Path")
         made = f"arn:aws:iam::{ACCOUNT}:role{path}{parameters['RoleName']}"
         return [getattr(role, "arn", made)]
-    members = _RESOURCES.get(call.service, {})
+    members = {
+        name: end for service, name, end in _RESOURCES if service == call.service
+    }
     if call.service == "sagemaker":
         members = _sagemaker_members(call.operation, parameters)
     for member, template in members.items():
