@@ -148,10 +148,6 @@ class Descriptions:
         self._lock = threading.RLock()
         self._by_name: dict[str, Description] = {}
 
-    def arn_of(self, name: str) -> str:
-        """The ARN that belongs to a name."""
-        return f"{self._arns}{name}"
-
     def add(self, members: Mapping[str, Any]) -> Result:
         """Keep a new resource, with its ARN and the time; its tags are kept apart.
 
@@ -162,7 +158,7 @@ class Descriptions:
             RefusedError: if the name is taken.
         """
         name = members[self.kind.name]
-        arn = self.arn_of(name)
+        arn = f"{self._arns}{name}"
         now = time.time()
         times = {"CreationTime": now, "LastModifiedTime": now}
         description = copy.deepcopy(dict(members))
@@ -203,7 +199,7 @@ class Descriptions:
 
     def _filled_in(self, text: str, name: str, status: str = "") -> str:
         noun = self.kind.noun.replace("-", " ")
-        arn = self.arn_of(name)
+        arn = f"{self._arns}{name}"
         return text.format(noun=noun, arn=arn, name=name, status=status)
 
     def update(self, name: str, change: Callable[[Description], None]) -> None:
@@ -255,9 +251,9 @@ class Descriptions:
             "Status": self.kind.status,
             "CreationTime": "CreationTime",
         }
-        member = members[parameters.get("SortBy", "CreationTime")]
+        key = members[parameters.get("SortBy", "CreationTime")]
         order = parameters.get("SortOrder", "Descending")
-        found.sort(key=lambda entry: entry[member], reverse=order == "Descending")
+        found.sort(key=lambda entry: entry[key], reverse=order == "Descending")
         summaries = [summary_of(entry, self._listing) for entry in found]
         member, _ = summary_members(self._listing)
         return page(summaries, parameters, member)

@@ -58,9 +58,8 @@ class Variant:
         self._scaling = threading.Lock()
         self._containers: list[ServingContainer] = []
         serverless = entry.get("ServerlessConfig", {})
-        self._free = threading.Semaphore(
-            serverless.get("MaxConcurrency", _MOST_AT_ONCE)
-        )
+        at_once = serverless.get("MaxConcurrency", _MOST_AT_ONCE)
+        self._free = threading.Semaphore(at_once)
 
     @property
     def count(self) -> int:

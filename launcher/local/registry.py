@@ -8,6 +8,7 @@ Docker accepts a registry on loopback without TLS, so an ordinary ``docker login
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -181,10 +182,9 @@ class RegistryServer:
 
     def answers(self) -> bool:
         """Whether it runs and accepts the password."""
-        try:
+        with contextlib.suppress(HTTPError):
             return self._request("GET", "/") is not None
-        except HTTPError:
-            return False
+        return False
 
     def manifest(self, repository: str, reference: str) -> BaseHTTPResponse | None:
         """The reply with the manifest of a tag or digest; None if there is none."""

@@ -141,11 +141,10 @@ class ServingContainer:
             )
 
     def _is_healthy(self) -> bool:
-        try:
+        with contextlib.suppress(HTTPError):
             reply = self.ask("/ping", Question(_PING_SECONDS), "GET")
-        except HTTPError:
-            return False
-        return reply.status == HTTPStatus.OK
+            return reply.status == HTTPStatus.OK
+        return False
 
     def _run(self) -> None:
         self._container = self._engine.start(self._image, ["serve"], self._options)

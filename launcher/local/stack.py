@@ -128,13 +128,11 @@ def processes(settings: StackSettings) -> dict[str, DetachedProcess]:
 
 def is_up(settings: StackSettings) -> bool:
     """Whether both processes answer."""
-    if not RegistryServer(settings).answers():
-        return False
-    try:
+    with contextlib.suppress(HTTPError):
         reply = _request("GET", settings, HEALTH)
-    except HTTPError:
-        return False
-    return reply.data.decode() == settings.identity
+        is_ours = reply.data.decode() == settings.identity
+        return is_ours and RegistryServer(settings).answers()
+    return False
 
 
 def interrupt(settings: StackSettings, job: str) -> None:
