@@ -26,9 +26,12 @@ class InputObject:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
 class InputChannel:
     """An entry of InputDataConfig with its defaults filled in.
+
+    Args:
+        entry: of the request.
+        job_mode: TrainingInputMode, for a channel without a mode of its own.
 
     Attributes:
         name: of the channel.
@@ -39,39 +42,20 @@ class InputChannel:
         declared: its entry in ``inputdataconfig.json``.
     """
 
-    name: str
-    mode: str
-    source: Mapping[str, str]
-    is_sharded: bool
-    is_compressed: bool
-    declared: Mapping[str, Any]
-
-    @classmethod
-    def from_request(cls, entry: Mapping[str, Any], job_mode: str) -> InputChannel:
-        """Read an entry of InputDataConfig.
-
-        Args:
-            entry: of the request.
-            job_mode: TrainingInputMode, for a channel without a mode of its own.
-        """
-        source = entry["DataSource"]["S3DataSource"]
-        mode = entry.get("InputMode", job_mode)
-        distribution = source.get("S3DataDistributionType", "FullyReplicated")
-        declared = {
-            "TrainingInputMode": mode,
+    def __init__(self, entry: Mapping[str, Any], job_mode: str) -> None:
+        self.name: str = entry["ChannelName"]
+        self.mode: str = entry.get("InputMode", job_mode)
+        self.source: Mapping[str, str] = entry["DataSource"]["S3DataSource"]
+        distribution = self.source.get("S3DataDistributionType", "FullyReplicated")
+        self.is_sharded = distribution == "ShardedByS3Key"
+        self.is_compressed = entry.get("CompressionType") == "Gzip"
+        self.declared = {
+            "TrainingInputMode": self.mode,
             "S3DistributionType": distribution,
             "RecordWrapperType": entry.get("RecordWrapperType", "None"),
         }
         if "ContentType" in entry:
-            declared["ContentType"] = entry["ContentType"]
-        return cls(
-            name=entry["ChannelName"],
-            mode=mode,
-            source=source,
-            is_sharded=distribution == "ShardedByS3Key",
-            is_compressed=entry.get("CompressionType") == "Gzip",
-            declared=declared,
-        )
+            self.declared["ContentType"] = entry["ContentType"]
 
     def shard(
         self, found: Sequence[InputObject], host_index: int, n_hosts: int
@@ -84,7 +68,7 @@ def channels_of(job: Mapping[str, Any]) -> list[InputChannel]:
     """The channels of a request for a training job."""
     mode = job["AlgorithmSpecification"].get("TrainingInputMode", "File")
     entries = job.get("InputDataConfig", [])
-    return [InputChannel.from_request(entry, mode) for entry in entries]
+    return [InputChannel(entry, mode) for entry in entries]
 
 
 def objects_of(clients: ServiceClients, source: Mapping[str, str]) -> list[InputObject]:

@@ -20,9 +20,21 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from launcher.errors import InvalidRequestError
 from launcher.local.errors import RefusedError, invalid
 from launcher.local.operation import Parameters
+from launcher.requests import Request
+from launcher.validate import validate
 
+# The services whose requests are checked: botocore's name, by the name that they are
+# signed for.
+MODELS = {
+    "application-autoscaling": "application-autoscaling",
+    "ecr": "ecr",
+    "monitoring": "cloudwatch",
+    "sagemaker": "sagemaker",
+    "servicequotas": "service-quotas",
+}
 _LIST = Path(__file__).with_suffix(".txt")
 # The honoured values of each member by its path; an empty set is any value.
 Members = Mapping[str, frozenset[str]]
@@ -77,6 +89,24 @@ def check_service(service: str, operation: str) -> None:
         raise RefusedError(
             "UnknownOperationException", f"`launcher local` doesn't offer {name}"
         )
+
+
+def check_request(service: str, operation: str, parameters: Parameters) -> None:
+    """Return if the service model allows a request, and all its members are honoured.
+
+    Args:
+        service: the name that the request is signed for; one of `MODELS`.
+        operation: its name.
+        parameters: of the request.
+
+    Raises:
+        RefusedError: if that isn't so.
+    """
+    try:
+        validate(Request(MODELS[service], operation, parameters))
+    except InvalidRequestError as error:
+        raise invalid(f"validation error detected: {error}") from error
+    check_members(service, operation, parameters)
 
 
 def check_members(service: str, operation: str, parameters: Parameters) -> None:

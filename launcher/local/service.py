@@ -91,7 +91,7 @@ def _region(settings: StackSettings, *, is_home: bool) -> Region:
         for owner in owners
         for name, operation in owner.operations.items()
     }
-    operations["service-quotas", "ListServiceQuotas"] = list_quotas
+    operations["servicequotas", "ListServiceQuotas"] = list_quotas
     if not is_home:
         operations["ecr", "CreateRepository"] = _refuse_repository
 

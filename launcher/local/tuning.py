@@ -16,7 +16,6 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from launcher.errors import InvalidRequestError
 from launcher.local.descriptions import (
     Description,
     Descriptions,
@@ -26,13 +25,11 @@ from launcher.local.descriptions import (
 )
 from launcher.local.errors import FailureReasonError, RefusedError, invalid
 from launcher.local.jobs import UNDER_WAY, JobRun, Jobs
-from launcher.local.offered import check_members
+from launcher.local.offered import check_request
 from launcher.local.operation import Parameters, Result, page
 from launcher.local.parameter_ranges import check_ranges, random_draws
 from launcher.local.stack_parts import StackParts
 from launcher.local.training import TrainingJobs
-from launcher.requests import Request
-from launcher.validate import validate
 
 TUNING_JOB = ResourceKind(
     noun="hyper-parameter-tuning-job",
@@ -61,7 +58,9 @@ class TuningJobs(Jobs):
         """Check a request, and run the job."""
         _check(parameters)
         requests = training_requests(parameters)
-        self._check_training(requests[0])
+        # Refuse now what would be wrong with the training jobs, as SageMaker does.
+        check_request("sagemaker", "CreateTrainingJob", requests[0])
+        self._training.check(requests[0])
         # What happens, whatever was asked for.
         config = {
             **parameters["HyperParameterTuningJobConfig"],
@@ -77,15 +76,6 @@ class TuningJobs(Jobs):
             TrainingJobStatusCounters={},
             ObjectiveStatusCounters={},
         )
-
-    def _check_training(self, parameters: Parameters) -> None:
-        """Refuse now what would be wrong with the training jobs, as SageMaker does."""
-        try:
-            validate(Request("sagemaker", "CreateTrainingJob", parameters))
-            check_members("sagemaker", "CreateTrainingJob", parameters)
-        except InvalidRequestError as error:
-            raise invalid(f"TrainingJobDefinition: {error}") from error
-        self._training.check(parameters)
 
     def _list_training(self, parameters: Parameters) -> Result:
         name = self.descriptions.describe(parameters)[TUNING_JOB.name]

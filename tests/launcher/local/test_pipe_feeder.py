@@ -38,7 +38,7 @@ def feed(
     uri = f"s3://{BUCKET}/{folder}/"
     source = {"S3DataType": "S3Prefix", "S3Uri": uri}
     entry = {"ChannelName": "training", "DataSource": {"S3DataSource": source}}
-    channel = InputChannel.from_request({**entry, **members}, "Pipe")
+    channel = InputChannel({**entry, **members}, "Pipe")
     objects: list[InputObject] = objects_of(service_clients, channel.source)
     feeder = PipeFeeder(service_clients, channel, objects, data_dir)
     feeder.start()
