@@ -29,8 +29,8 @@ _RUNTIME = {
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
 _PASSED_ROLES = ("RoleArn", "ExecutionRoleArn")
-# What a call is about: a service, a member that may name it, and the end of its ARN. A
-# member may also have a whole ARN.
+# How to tell what a call is about: the service, the member of its request that may name
+# it, and the end of its ARN. The member may also hold a whole ARN.
 _RESOURCES = (
     ("application-autoscaling", "ResourceId", "scalable-target/{}"),
     ("ecr", "repositoryName", "repository/{}"),

@@ -4,9 +4,9 @@ obeys them.
 Once a period, each variant that is a target gets the number of containers that its
 policies ask for:
 
-- target tracking on SageMakerVariantInvocationsPerInstance: the invocations of the
-  period, made a minute's, share out as the target says;
-- target tracking on ApproximateBacklogSizePerInstance: so do the requests that wait;
+- target tracking on SageMakerVariantInvocationsPerInstance: as many as it takes for no
+  container to get more invocations a minute than the target;
+- target tracking on ApproximateBacklogSizePerInstance: the same for requests that wait;
 - step scaling: the adjustment is made while an alarm that has the policy as an action
   is in ALARM.
 
@@ -139,15 +139,15 @@ class Autoscaling(threading.Thread):
             self._changed[resource] = time.monotonic()
 
     def _per_minute(self, resource: str, variant: Variant) -> float:
-        """Invocations since the period before, made a minute's."""
+        """Invocations a minute, in the last period."""
         before = self._counted.get(resource, variant.n_invocations)
         self._counted[resource] = variant.n_invocations
-        # An updated endpoint counts anew.
+        # The count begins anew when the endpoint is updated.
         n_invocations = max(0, variant.n_invocations - before)
         return n_invocations * _MINUTE / self._parts.settings.limits.scaling_seconds
 
     def _is_due(self, policy: Mapping[str, Any]) -> bool:
-        """Whether an alarm is in ALARM that has the policy as an action."""
+        """Whether an alarm that has the policy as an action is in ALARM."""
         return any(
             alarm.state_value == "ALARM"
             and alarm.actions_enabled
@@ -168,13 +168,13 @@ class Autoscaling(threading.Thread):
 def _by_target(
     tracking: Mapping[str, Any], count: int, load: float
 ) -> tuple[int, float]:
-    """How many containers target tracking asks for, and how many seconds after the last
-    change it may have them.
+    """How many containers target tracking asks for, and its cooldown: how many seconds
+    must have passed since their number was changed.
 
     Args:
         tracking: TargetTrackingScalingPolicyConfiguration.
-        count: of the containers that there are.
-        load: that they share.
+        count: how many containers there are.
+        load: what they share: invocations a minute, or requests that wait.
     """
     wanted = math.ceil(load / tracking["TargetValue"])
     if tracking.get("DisableScaleIn"):

@@ -1,6 +1,5 @@
-"""What is kept of resources: their tags, and what Describe and List operations answer,
-the state of each resource of one kind. Requests and running jobs change it at the same
-time.
+"""The state of resources: what Describe and List operations answer, and tags. Requests
+and running jobs change it at the same time.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class ResourceKind:
         present: what it says if a name is taken, likewise.
         busy: what it says if the status isn't one for a request, likewise.
         absent_code: the error code that goes with ``absent``.
-        present_code: the error code that goes with ``present``; of jobs another one.
+        present_code: the error code that goes with ``present``; jobs have their own.
     """
 
     noun: str

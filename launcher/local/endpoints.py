@@ -63,7 +63,7 @@ class Variant:
 
     @property
     def count(self) -> int:
-        """How many containers it has; 0 for a serverless variant is none as well."""
+        """How many containers it has now."""
         return len(self._containers)
 
     def check_count(self, count: int) -> None:
@@ -263,11 +263,11 @@ class Deployment:
         future.add_done_callback(self._waiting.discard)
 
     def retain(self, old: Deployment, excluded: Collection[str]) -> None:
-        """Keep what the variants of an older deployment came to have.
+        """Take over weights, numbers of containers and data capture.
 
         Args:
             old: the deployment before.
-            excluded: which of their properties aren't kept.
+            excluded: which of these aren't taken over, by the request's words.
         """
         before = {variant.name: variant for variant in old.variants}
         for variant in self.variants:

@@ -174,8 +174,8 @@ def _run(failure: str, *arguments: str) -> str:
 
 
 def variables(region: str, *environments: Mapping[str, str]) -> list[str]:
-    """The ``--env`` options of ``docker run``: the region's variables, and those of
-    environments, of which a later one wins over an earlier one.
+    """The ``--env`` options of ``docker run``: the region's variables, then those of
+    each environment; later ones win.
     """
     environment = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
     for each in environments:

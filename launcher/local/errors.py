@@ -57,9 +57,9 @@ def failing(reason: str, *kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        # Of an error of the system, without a number and a path of this machine.
+        # An OSError's words, without its number and the path on this machine.
         words = getattr(error, "strerror", None) or error
-        # Of one of AWS's, without the operation.
+        # An AWS error's words, without the name of the operation.
         response = getattr(error, "response", None)
         if response is not None:
             words = response["Error"]["Message"]

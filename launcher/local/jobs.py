@@ -26,7 +26,7 @@ class JobRun(threading.Thread, ABC):
         descriptions: where the job's description is kept.
         job_name: of the job.
         job: its description when it was made.
-        stopped: whether somebody asked for its end.
+        stopped: set by `stop`, unless a kind of job stops in a way of its own.
     """
 
     def __init__(self, descriptions: Descriptions, name: str) -> None:

@@ -6,9 +6,10 @@ happened. A member that asks for nothing, such as ``false``, may be anywhere.
 
 ``offered.txt`` lists operations by the name that their service signs with, and below
 each the members of its request. ``A.B: C D`` are the members C and D of B, which is in
-A; with ``C=x|y``, only the values x and y are honoured. Whatever is within a member
-belongs to it. ``@list`` stands for what all lists are filtered and sorted by. Behind a
-service's name are patterns of the operations whose requests are taken as they are.
+A; with ``C=x|y``, only the values x and y are honoured. All that is inside a listed
+member is honoured too. ``@list`` stands for what all lists are filtered and sorted by.
+Patterns after a service's name are of operations that moto answers, whatever members
+their requests have.
 """
 
 from __future__ import annotations

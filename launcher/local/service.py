@@ -65,7 +65,7 @@ def application(settings: StackSettings) -> Gateway:
 
 
 def _region(settings: StackSettings, *, is_home: bool) -> Region:
-    """What a region has of ours; nothing is shared between regions but S3 and IAM."""
+    """Our part of a region; regions share S3 and IAM alone."""
     engine = DockerEngine(settings)
     clients = ServiceClients(settings)
     images = EcrImages(settings, RegistryServer(settings))

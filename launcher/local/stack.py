@@ -106,7 +106,7 @@ def _remove(settings: StackSettings) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
-    """A lock on a folder, which is made."""
+    """Hold the lock of a folder, which is made if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:

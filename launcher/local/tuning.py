@@ -61,7 +61,7 @@ class TuningJobs(Jobs):
         # Refuse now what would be wrong with the training jobs, as SageMaker does.
         check_request("sagemaker", "CreateTrainingJob", requests[0])
         self._training.check(requests[0])
-        # What happens, whatever was asked for.
+        # What happens, whatever the request asks for.
         config = {
             **parameters["HyperParameterTuningJobConfig"],
             "Strategy": "Random",
