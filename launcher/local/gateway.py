@@ -50,11 +50,11 @@ class Region:
     """What one region has of ours.
 
     Attributes:
-        operations: by the name that their service signs with, and their own.
+        operations: by the name that a service signs with, and by their own.
         routes: by a regular expression for ``METHOD path`` with one group.
     """
 
-    operations: Mapping[tuple[str, str], Operation] = field(default_factory=dict)
+    operations: Mapping[str, Mapping[str, Operation]] = field(default_factory=dict)
     routes: Mapping[str, Route] = field(default_factory=dict)
 
 
@@ -169,7 +169,7 @@ class Gateway:
         check_request(call.service, call.operation, parameters)
         if call.operation.startswith("Create"):
             check_references(parameters, call.region)
-        operation = region.operations.get((call.service, call.operation))
+        operation = region.operations.get(call.service, {}).get(call.operation)
         return operation(parameters) if operation else None
 
     def _with_our_registry(self, response: Response, region: str) -> Response:

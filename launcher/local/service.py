@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,7 +31,7 @@ from launcher.local.gateway import Gateway, Region, Route, WsgiApplication
 from launcher.local.invocation import Invocations
 from launcher.local.model_packages import ModelPackages
 from launcher.local.models import ModelCatalog
-from launcher.local.operation import HasOperations, Operation, Parameters
+from launcher.local.operation import Operation, Parameters
 from launcher.local.policies import offer_simulation
 from launcher.local.quotas import list_quotas
 from launcher.local.registry import RegistryServer
@@ -78,22 +79,16 @@ def _region(settings: StackSettings, *, is_home: bool) -> Region:
     training = TrainingJobs(parts)
     transform = TransformJobs(parts, catalog)
     tuning = TuningJobs(parts, training)
-    jobs: list[HasOperations] = [training, transform, tuning]
-    hosting: list[HasOperations] = [packages, catalog, endpoints]
-    by_service: dict[str, list[HasOperations]] = {
-        "application-autoscaling": [Autoscaling(parts, endpoints)],
-        "ecr": [images],
-        "sagemaker": [*jobs, *hosting, parts.tags],
+    jobs = {**training.operations, **transform.operations, **tuning.operations}
+    hosting = {**packages.operations, **catalog.operations, **endpoints.operations}
+    operations: dict[str, Mapping[str, Operation]] = {
+        "application-autoscaling": Autoscaling(parts, endpoints).operations,
+        "ecr": images.operations,
+        "sagemaker": {**jobs, **hosting, **parts.tags.operations},
+        "servicequotas": {"ListServiceQuotas": list_quotas},
     }
-    operations: dict[tuple[str, str], Operation] = {
-        (service, name): operation
-        for service, owners in by_service.items()
-        for owner in owners
-        for name, operation in owner.operations.items()
-    }
-    operations["servicequotas", "ListServiceQuotas"] = list_quotas
     if not is_home:
-        operations["ecr", "CreateRepository"] = _refuse_repository
+        images.operations["CreateRepository"] = _refuse_repository
 
     invocations = Invocations(parts, endpoints)
     routes: dict[str, Route] = {

@@ -50,8 +50,10 @@ def http(stack_settings: StackSettings) -> Client:
     """A client of a gateway with few operations."""
     region = Region(
         {
-            ("sagemaker", "DescribeModel"): describe_model,
-            ("sagemaker", "ListModels"): leave_to_moto,
+            "sagemaker": {
+                "DescribeModel": describe_model,
+                "ListModels": leave_to_moto,
+            }
         },
         {"POST /_local/interrupt/(.+)": interrupt},
     )
