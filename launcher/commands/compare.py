@@ -17,7 +17,7 @@ from launcher.world.jobs import describe_training_job, read_results
 def compare(
     context: typer.Context,
     jobs: Annotated[
-        list[str], typer.Argument(metavar="JOB JOB...", help="Completed training jobs.")
+        list[str], typer.Argument(metavar="JOB JOB", help="Completed training jobs.")
     ],
     page: Annotated[
         Path, typer.Option("--page", metavar="FILE", help="Where the page goes.")
