@@ -17,6 +17,11 @@ from launcher.errors import ConfigError
 from movielens.json_text import parse_json
 
 _FILE = Path(__file__).parent / "training.json"
+_KINDS_OF_RANGES = (
+    "CategoricalParameterRanges",
+    "ContinuousParameterRanges",
+    "IntegerParameterRanges",
+)
 
 
 @functools.cache
@@ -63,10 +68,14 @@ def check_hyperparameters(values: Mapping[str, str]) -> None:
 
 
 def search_ranges(fixed: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
-    """The ranges that a tuning job searches: all declared ones, except the fixed."""
+    """The ranges that a tuning job searches: all declared ones, except the fixed.
+
+    All kinds of ranges are there: an SDK that attaches to the job looks for each.
+    """
+    declared = specification()["ParameterRanges"]
     return {
-        kind: [entry for entry in ranges if entry["Name"] not in fixed]
-        for kind, ranges in specification()["ParameterRanges"].items()
+        kind: [entry for entry in declared.get(kind, ()) if entry["Name"] not in fixed]
+        for kind in _KINDS_OF_RANGES
     }
 
 
