@@ -95,8 +95,9 @@ def _interrupted(command_line: CommandLine) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    from launcher.terminal import has_colours, red
+    from launcher.terminal import has_colours, red, show_progress
 
+    show_progress("")
     name = red("launcher:") if has_colours(sys.stderr) else "launcher:"
     print(f"{name} {redacted(message)}", file=sys.stderr)
     return code

@@ -48,7 +48,7 @@ def compare(
         session.say("these jobs were tested on different rows: compare with care")
     page.write_text(comparison_page(results), encoding="utf-8")
     value = {name: each.to_json() for name, each in evaluations.items()}
-    session.emit(value, comparison_table(evaluations))
+    session.emit(value, comparison_table(evaluations, session.width))
 
     session.say(f"the page is {page}")
     if show and not webbrowser.open(page.resolve().as_uri()):

@@ -29,6 +29,9 @@ from launcher.tables import text_table
 from launcher.world.local_data import read_local_data
 from launcher.world.resources import read_bucket, read_repository, read_role
 
+# As much of a digest as docker shows, after "sha256:".
+_DIGEST = len("sha256:") + 12
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -103,7 +106,8 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
         rows.append((each.verdict, what, said))
     session.emit(value, text_table(("", "what", "found"), rows, session.width))
     if unusable:
-        raise LauncherError(f"not ready: {', '.join(unusable)}")
+        missing = [what for what in unusable if findings[what].looked]
+        raise LauncherError(f"not ready: {', '.join(missing)}")
 
 
 def _checks(config: Config) -> list[Check]:
@@ -238,7 +242,7 @@ def _finding_of_plan(name: str, plan: Sequence[Action]) -> Finding:
 def _registry(session: Session) -> Finding:
     access = registry_access(session.aws, session.config.registry)
     image = remote_image(access, names.repository(session.config), "latest")
-    held = image.digest if image else "nothing was pushed yet"
+    held = image.digest[:_DIGEST] if image else "nothing was pushed yet"
     return Finding(True, f"{access.host}: {held}")
 
 

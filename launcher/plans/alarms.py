@@ -55,7 +55,8 @@ def plan_no_alarms(alarms: list[str]) -> list[Action]:
     if not alarms:
         return []
     request = Request("cloudwatch", "DeleteAlarms", {"AlarmNames": alarms})
-    says = f"delete alarms {', '.join(alarms)}"
+    what = "alarm" if len(alarms) == 1 else "alarms"
+    says = f"delete {what} {', '.join(alarms)}"
     return [Call(says, request, done_if=("ResourceNotFound",), deletes=True)]
 
 

@@ -86,7 +86,10 @@ def plan_scaling(
         }
         request = _request("PutScalingPolicy", endpoint, policy)
         target = tracking["TargetValue"]
-        says = f"add and take away instances to keep {target:g} requests for each"
+        load = "waiting requests"
+        if config.hosting_kind != "async":
+            load = "requests a minute"
+        says = f"keep endpoint {endpoint} at {target:,g} {load} for each instance"
         plan.append(Call(says, request))
     if config.scaling_min == 0:
         plan += _from_zero(endpoint, state, tags)
@@ -98,7 +101,7 @@ def plan_no_scaling(endpoint: str, state: ScalingState) -> list[Action]:
     if state.bounds is None:
         return []
     request = _request("DeregisterScalableTarget", endpoint, {})
-    says = f"scale endpoint {endpoint} no more"
+    says = f"stop scaling endpoint {endpoint}"
     # Its policies go with it.
     return [Call(says, request, done_if=_GONE)]
 

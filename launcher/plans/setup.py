@@ -131,7 +131,11 @@ def _complete_bucket(
         )
     if not state.versioned:
         enabled = {"Status": "Enabled"}
-        put("version", "PutBucketVersioning", VersioningConfiguration=enabled)
+        put(
+            "keep old versions of",
+            "PutBucketVersioning",
+            VersioningConfiguration=enabled,
+        )
     if not state.has_lifecycle:
         put(
             "expire old versions of",

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from launcher.terminal import with_states
+from tests.launcher.conftest import Launcher
 
 
 def on_a_terminal(*arguments: str, **variables: str) -> str:
@@ -48,6 +49,15 @@ def test_the_settings_fit_a_terminal() -> None:
     # What is too long goes on below itself.
     place = [line.split()[0] for line in wide].index("training.max_wait_seconds")
     assert wide[place + 1].startswith(40 * " ")
+
+
+def test_what_cleanup_does_now_replaces_what_it_did_before(launcher: Launcher) -> None:
+    assert launcher("init").code == 0
+    *_, table, first, second, end = on_a_terminal("cleanup", "--yes").split("\r\x1b[K")
+    assert "repository" in table
+    assert "delete the policy of role halfstar" in first
+    assert "delete role halfstar" in second
+    assert end == "3 deleted\r\n"
 
 
 def test_an_error_is_red_unless_colours_are_unwanted() -> None:

@@ -77,7 +77,7 @@ def test_a_role_that_is_set_and_does_not_exist_is_not_left_to_init(
 @pytest.mark.parametrize(
     ("took", "billed", "said"),
     [
-        (100, 100, "billed: 100 s of 2 x ml.m5.large"),
+        (100, 100, "billed  100 s of 2 x ml.m5.large"),
         (2000, 500, "500 s of 2 x ml.m5.large, 75% less than the 2,000 s that it took"),
     ],
 )
