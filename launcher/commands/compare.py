@@ -11,7 +11,7 @@ import typer
 from launcher.comparison import are_tested_alike, comparison_table
 from launcher.errors import ConfigError
 from launcher.options import Json, start_session
-from launcher.world.jobs import describe_training_job, read_results
+from launcher.world.jobs import completed_training_job, read_results
 
 
 def compare(
@@ -40,7 +40,7 @@ def compare(
         )
     session = start_session(context, as_json)
     results = {
-        name: read_results(session.aws, describe_training_job(session.aws, name))
+        name: read_results(session.aws, completed_training_job(session.aws, name))
         for name in names
     }
     evaluations = {name: evaluation for name, (evaluation, _) in results.items()}

@@ -58,13 +58,13 @@ def deploy(
     }
     session = start_session(context, as_json, dry_run, settings=settings)
     config = session.config
-    account = session.account
     aws = session.aws
     name = names.endpoint(config)
 
     training_job = chosen_training_job(aws, config, job)
     training_job_name = training_job["TrainingJobName"]
     trained = trained_model(aws, config, training_job)
+    account = session.account
     found = read_endpoint(aws, config)
     if found.status in ENDPOINT.under_way and found.ours and not dry_run:
         session.executor.perform([settle(name)])

@@ -56,7 +56,9 @@ def rollback(
 
 def _check_endpoint(name: str, state: HostingState, wanted: str) -> None:
     if not state.status or not state.ours:
-        raise LauncherError(f"there is no endpoint {name} of ours")
+        raise LauncherError(
+            f"there is no endpoint {name} of ours: run `launcher deploy`"
+        )
     if state.status != IN_SERVICE:
         raise LauncherError(
             f"endpoint {name} is {state.status}: SageMaker updates only one that is "

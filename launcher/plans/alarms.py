@@ -42,12 +42,24 @@ def plan_alarms(
         if state is None or not state.says(alarm):
             request = Request("cloudwatch", "PutMetricAlarm", {**alarm, "Tags": tags})
             plan.append(Call(f"put alarm {name}", request))
+        if state is not None:
+            plan += plan_alarm_tags(name, state, tags)
     gone = [
         name
         for name in (alarm_name(endpoint, what) for what in ALARMS)
         if name in found and found[name].ours and name not in wanted
     ]
     return [*plan, *plan_no_alarms(gone)]
+
+
+def plan_alarm_tags(name: str, state: AlarmState, tags: Tags) -> list[Action]:
+    """Give an alarm the tags that it lacks; a changed alarm keeps those that it had."""
+    missing = [tag for tag in tags if tag not in state.tags]
+    if not missing:
+        return []
+    parameters = {"ResourceARN": state.settings["AlarmArn"], "Tags": missing}
+    request = Request("cloudwatch", "TagResource", parameters)
+    return [Call(f"tag alarm {name}", request)]
 
 
 def plan_no_alarms(alarms: list[str]) -> list[Action]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from launcher.config import Config
 from launcher.errors import ConfigError
+from launcher.plans.alarms import plan_alarm_tags
 from launcher.requests import Action, AnswerOf, Call, Request
 from launcher.world.operation import (
     BACKLOG_POLICY,
@@ -147,7 +148,7 @@ def _from_zero(endpoint: str, state: ScalingState, tags: Tags) -> list[Action]:
         arn = AnswerOf("PutScalingPolicy", "PolicyARN")
     name = alarm_name(endpoint, "backlog")
     if name in state.alarms and not plan:
-        return []
+        return plan_alarm_tags(name, state.alarms[name], tags)
     alarm = {
         "AlarmName": name,
         "AlarmDescription": f"Requests wait for endpoint {endpoint}, which has no "

@@ -69,6 +69,16 @@ def test_the_policies_of_the_role_fit_with_everything_configured(
         assert managed_policies(policy) == [policy]
 
 
+def test_an_image_of_another_repository_may_be_pulled(
+    everything: Config, account: Account
+) -> None:
+    shared = "arn:aws:ecr:eu-central-1:210987654321:repository/shared/halfstar"
+    for make in (operator_policy, role_policy, boundary_policy):
+        statements = make(everything, account)["Statement"]
+        pulls = [each for each in statements if "ecr:BatchGetImage" in each["Action"]]
+        assert [shared in each["Resource"] for each in pulls] == [True]
+
+
 def test_a_beginning_that_another_one_covers_is_left_out(account: Account) -> None:
     config = Config(region="eu-central-1", hosting_endpoint="halfstar-second")
     by_sid = {

@@ -91,6 +91,27 @@ def test_a_foreign_role_is_not_taken_for_ours(
         (("--region", "eu-centrl-1"), "bucket", "not looked at", "mend region first"),
         (("--registry", NOWHERE), "registry", "can't be reached", ""),
         (
+            (
+                *("--set", "network.subnets=subnet-1"),
+                *("--set", "network.security_groups=sg-1"),
+            ),
+            "network",
+            "'subnet-1' does not exist",
+            "set `network` to subnets and groups of this region",
+        ),
+        (
+            ("--set", "keys.volume=alias/none"),
+            "keys",
+            "alias/none is not found",
+            "make the key, or set `keys` to others",
+        ),
+        (
+            ("--set", "iam.boundary=arn:aws:iam::123456789012:policy/none"),
+            "boundary",
+            "policy/none not found",
+            "make it of what `launcher policy --boundary` prints",
+        ),
+        (
             ("--endpoint-url", f"http://{NOWHERE}"),
             "credentials",
             "check the network",
