@@ -69,9 +69,8 @@ def test_what_cleanup_does_now_replaces_what_it_did_before(launcher: Launcher) -
     assert end == "3 deleted\r\n"
 
 
-def test_a_search_is_asked_for_on_a_terminal(
-    prepared: Launcher, aws: AwsServer
-) -> None:
+@pytest.mark.usefixtures("prepared")
+def test_a_search_is_asked_for_on_a_terminal(aws: AwsServer) -> None:
     shown = on_a_terminal(*IMAGE, "tune", answer="n\n")
     assert "at most 20.0 instance hours: 20 training jobs" in shown
     assert "start it? [y/N] " in shown
