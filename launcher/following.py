@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from launcher.errors import JobFailedError, LauncherError
 from launcher.kinds import COMPLETED, FAILED, JOBS, Kind
-from launcher.logs import LogFollower, log_of, metrics_of, without_prefix
+from launcher.logs import LogFollower, LogLine, log_of, metrics_of, without_prefix
 from launcher.plans.jobs import JobPlan
 from launcher.redaction import redacted
 from launcher.session import Session
@@ -55,18 +56,19 @@ def follow(session: Session, kind: Kind, plan: JobPlan) -> dict[str, Any]:
         if plan.state == COMPLETED:
             return described
         state = described[job.state_member]
+        # A tuning job runs several training jobs at once: too many lines to follow.
+        lines = follower.new_lines() if kind != "tuning job" else iter(())
+        if state not in job.under_way:
+            # The end comes after what led to it.
+            narrator.say_all(lines)
         said = _progress(state, described)
         if said != last_said:
             show_progress("")
             session.say(f"{name}: {said}")
             last_said = said
-        # A tuning job runs several training jobs at once: too many lines to follow.
-        if kind != "tuning job":
-            for line in follower.new_lines():
-                narrator.say(line.message)
-
         if state not in job.under_way:
             break
+        narrator.say_all(lines)
         session.executor.sleep(session.poll_seconds)
 
     show_progress("")
@@ -89,8 +91,12 @@ class _Narrator:
     session: Session
     in_evaluation: bool = False
 
-    def say(self, message: str) -> None:
-        """Say a line, unless the end has it again."""
+    def say_all(self, lines: Iterable[LogLine]) -> None:
+        """Say lines, but for those that the command's end has again."""
+        for line in lines:
+            self._say(line.message)
+
+    def _say(self, message: str) -> None:
         said = without_prefix(message)
         if said != message:
             self.in_evaluation = _EVALUATION in said

@@ -9,7 +9,7 @@ from datetime import datetime
 from launcher.world.inventory import Resource
 
 # A column that is narrower than this isn't wrapped.
-_NARROWEST = 20
+_NARROWEST = 12
 
 
 def text_table(

@@ -42,12 +42,13 @@ def test_a_jobs_log_is_said_without_what_the_evaluation_says(
     result = prepared(*IMAGE, "train")
     assert result.code == 0, result.err
     said = result.err.splitlines()
-    assert said[2:-1] == [
+    assert said[1:-1] == [
         "15:00:01 read 100 ratings",
         "15:00:01 evaluation (class: by mode; stars: the expected rating)",
         "15:00:01 what the stages have cost",
         "stage       seconds",
         "boosting          3",
+        f"{job}: Completed",
     ]
     assert f"{EVALUATION.train.rmse:.3f}" in result.out
 
