@@ -58,8 +58,10 @@ def check_hyperparameters(values: Mapping[str, str]) -> None:
     for name, value in values.items():
         if name not in known:
             nearest = difflib.get_close_matches(name, known, n=1)
-            candidates = ", ".join(nearest or sorted(known))
-            faults.append(f"hyperparameter {name} is unknown, known are {candidates}")
+            advice = f"known are {', '.join(sorted(known))}"
+            if nearest:
+                advice = f"did you mean {nearest[0]}?"
+            faults.append(f"hyperparameter {name} is unknown, {advice}")
         elif not _is_allowed(known[name], value):
             expected = known[name]["Description"]
             faults.append(f"hyperparameter {name} is {value!r}, expected {expected}")

@@ -34,7 +34,7 @@ def test_all_wrong_hyperparameters_are_named(prepared: Launcher) -> None:
     wrong = ("-p", "etta=0.1", "-p", "max_depth=99")
     result = prepared(*IMAGE, "train", *wrong)
     assert result.code == 2
-    assert "etta is unknown, known are eta" in result.err
+    assert "etta is unknown, did you mean eta?" in result.err
     assert "max_depth is '99'" in result.err
 
 
@@ -45,6 +45,10 @@ def test_a_dry_run_shows_no_request_that_the_service_would_refuse(
     result = prepared(*IMAGE, "train", *options)
     assert (result.code, result.out) == (2, "")
     assert "ResourceConfig.InstanceType is 'ml.none', expected one of" in result.err
+
+    mistyped = ("--instance-type", "ml.m5.lagre", "--dry-run")
+    said = prepared(*IMAGE, "train", *mistyped).err
+    assert "is 'ml.m5.lagre', expected one of ml.m5.large, " in said
 
 
 def test_a_completed_job_is_shown_with_its_evaluation(
