@@ -218,8 +218,12 @@ def _did_you_mean(names: Iterable[str]) -> str:
 
 def _some_of(paths: list[str]) -> str:
     """Commands as a list in words, of which some may only be counted."""
-    shown = [f"`{path}`" for path in paths[:_MOST_NAMES]]
-    rest = len(paths) - len(shown)
+    named = [f"`{path}`" for path in paths[:_MOST_NAMES]]
+    rest = len(paths) - len(named)
     if rest:
-        return f"{', '.join(shown)} and {rest} more"
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if shown[:-1] else shown)
+        last = f"{rest} more"
+    else:
+        *named, last = named
+    if not named:
+        return last
+    return f"{', '.join(named)} and {last}"
