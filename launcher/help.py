@@ -26,6 +26,8 @@ _TYPES = {
 _CHOICES = re.compile("<(.+)>")
 _AT_LEAST = re.compile(r"\bx>=([\d.]+)")
 _BETWEEN = re.compile(r"\b(\d+)<=x<=(\d+)")
+# In characters; docstrings have shorter ones.
+_LONGEST_SENTENCE = 1000
 _SHARED = {*common_option_names(), "help"}
 
 Record = tuple[str, str]
@@ -52,6 +54,17 @@ class PlainGroup(TyperGroup):
         """Write options, then commands below each other."""
         _write_parameters(self, ctx, formatter)
         self.format_commands(ctx, formatter)
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Write each command with its first sentence, which is never cut."""
+        records: list[Record] = []
+        for name in self.list_commands(ctx):
+            command = self.get_command(ctx, name)
+            if command is not None and not command.hidden:
+                sentence = command.get_short_help_str(_LONGEST_SENTENCE)
+                records.append((name, sentence))
+        with formatter.section("Commands"):
+            formatter.write_dl(records)
 
 
 def _write_parameters(command: Command, ctx: Context, formatter: HelpFormatter) -> None:

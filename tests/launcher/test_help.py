@@ -33,6 +33,15 @@ def test_help_fits_the_terminal_and_has_no_marks_for_types(
         assert mark not in shown
 
 
+def test_sentences_in_a_list_of_commands_are_whole(
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = launcher("local", "--help").out
+    assert "..." not in shown
+    assert "as AWS may" in " ".join(shown.split())
+
+
 def test_own_options_are_apart_from_those_of_all_commands(launcher: Launcher) -> None:
     shown = launcher("train", "--help").out
     own, _, shared = shown.partition("\nOptions of all commands:\n")
