@@ -51,6 +51,15 @@ def test_a_dry_run_shows_no_request_that_the_service_would_refuse(
     assert "is 'ml.m5.lagre', expected one of ml.m5.large, " in said
 
 
+def test_a_job_that_is_not_waited_for_is_named(
+    prepared: Launcher, aws: AwsServer
+) -> None:
+    started = prepared(*IMAGE, "train", "--no-wait")
+    assert started.code == 0
+    store_outputs(aws, started.out.strip())
+    assert prepared(*IMAGE, "train", "--detach").out == started.out
+
+
 def test_a_completed_job_is_shown_with_its_evaluation(
     prepared: Launcher, aws: AwsServer
 ) -> None:
