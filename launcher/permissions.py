@@ -256,6 +256,7 @@ _WATCHING = {
         Target.ALARMS, "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"
     ),
     ("cloudwatch", "DeleteAlarms"): _of(Target.ALARMS, "cloudwatch:DeleteAlarms"),
+    ("cloudwatch", "TagResource"): _of(Target.ALARMS, "cloudwatch:TagResource"),
     ("cloudwatch", "ListTagsForResource"): _of(
         Target.ALARMS, "cloudwatch:ListTagsForResource"
     ),

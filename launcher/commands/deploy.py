@@ -22,6 +22,7 @@ from launcher.plans.alarms import plan_alarms
 from launcher.plans.hosting import config_name, model_name, plan_deploy, settle
 from launcher.plans.scaling import plan_scaling
 from launcher.requests import Action, Wait
+from launcher.tables import aligned
 from launcher.world.endpoints import (
     keep_instance_count,
     read_endpoint,
@@ -57,13 +58,13 @@ def deploy(
     }
     session = start_session(context, as_json, dry_run, settings=settings)
     config = session.config
-    account = session.account
     aws = session.aws
     name = names.endpoint(config)
 
     training_job = chosen_training_job(aws, config, job)
     training_job_name = training_job["TrainingJobName"]
     trained = trained_model(aws, config, training_job)
+    account = session.account
     found = read_endpoint(aws, config)
     if found.status in ENDPOINT.under_way and found.ours and not dry_run:
         session.executor.perform([settle(name)])
@@ -99,7 +100,12 @@ def deploy(
         "config": in_service,
         "training_job": training_job_name,
     }
-    session.emit(value, f"{name}  {status}  {training_job_name}  {in_service}")
+    lines = [
+        ("endpoint", f"{name} {status}"),
+        ("model of", training_job_name),
+        ("configuration", in_service),
+    ]
+    session.emit(value, aligned(lines))
     if status == IN_SERVICE:
         session.hint("`launcher predict 1:318` asks it, `launcher status` watches it")
     else:

@@ -67,10 +67,22 @@ class TuningJobs(Jobs):
             "Strategy": "Random",
             "TrainingJobEarlyStoppingType": "Off",
         }
+        definition = parameters["TrainingJobDefinition"]
+        fixed = definition.get("StaticHyperParameters", {})
+        objective = config["HyperParameterTuningJobObjective"]["MetricName"]
+        described = {
+            **parameters,
+            "HyperParameterTuningJobConfig": config,
+            "TrainingJobDefinition": {
+                **definition,
+                # SDKs look for the metric there.
+                "StaticHyperParameters": {**fixed, OBJECTIVE_HYPERPARAMETER: objective},
+            },
+        }
 
         return self.begin(
             partial(TuningRun, self._training, requests),
-            {**parameters, "HyperParameterTuningJobConfig": config},
+            described,
             Strategy="Random",
             ResourceLimits=config["ResourceLimits"],
             TrainingJobStatusCounters={},
@@ -243,7 +255,7 @@ class TuningRun(JobRun):
         summary["TunedHyperParameters"] = {
             name: value
             for name, value in job["HyperParameters"].items()
-            if name not in self._fixed and name != OBJECTIVE_HYPERPARAMETER
+            if name not in self._fixed
         }
         is_running = job["TrainingJobStatus"] in UNDER_WAY
         summary["ObjectiveStatus"] = "Pending" if is_running else "Failed"

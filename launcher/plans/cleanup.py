@@ -64,7 +64,7 @@ def plan_cleanup(account: Account, found: Sequence[Resource]) -> list[Action]:
 
 def _delete(account: Account, resource: Resource) -> Iterator[Action]:
     name = resource.name
-    says = f"delete {resource.kind} {name}"
+    says = f"delete {resource.kind} {resource.short_name}"
     match resource.kind:
         case "transform job":
             return
@@ -112,11 +112,11 @@ def _delete_logs(resource: Resource) -> Iterator[Action]:
     if not resource.parts:
         parameters = {"logGroupName": resource.name}
         request = Request("logs", "DeleteLogGroup", parameters)
-        yield Call(f"delete log streams {resource.name}", request, deletes=True)
+        yield Call(f"delete log group {resource.name}", request, deletes=True)
     for group, stream in resource.parts:
         parameters = {"logGroupName": group, "logStreamName": stream}
         request = Request("logs", "DeleteLogStream", parameters)
-        yield Call(f"delete log streams {stream}", request, deletes=True)
+        yield Call(f"delete log stream {stream}", request, deletes=True)
 
 
 def _empty_bucket(account: Account, bucket: Resource) -> Iterator[Action]:

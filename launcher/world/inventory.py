@@ -56,6 +56,12 @@ class Resource:
         kind = SAGEMAKER_KINDS.get(self.kind)
         return kind is not None and self.state in kind.under_way
 
+    @property
+    def short_name(self) -> str:
+        """The name; of an ARN what comes after the kind."""
+        is_arn = self.name.startswith("arn:")
+        return self.name.partition("/")[2] if is_arn else self.name
+
     def to_json(self) -> dict[str, str]:
         """For ``--json``, without the parts."""
         described = {

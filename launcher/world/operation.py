@@ -29,11 +29,13 @@ class AlarmState:
         state: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``.
         settings: as CloudWatch describes it.
         ours: whether it carries our tag.
+        tags: all that it carries.
     """
 
     state: str
     settings: Mapping[str, Any]
     ours: bool
+    tags: Tags = field(default_factory=list)
 
     def says(self, alarm: Mapping[str, Any]) -> bool:
         """Whether it is as a request would make it."""
@@ -105,15 +107,15 @@ def read_alarms(aws: Aws, config: Config, endpoint: str) -> dict[str, AlarmState
     listed = aws.pages(
         "cloudwatch", "DescribeAlarms", "MetricAlarms", AlarmNames=wanted
     )
-    ours = (names.TAG_KEY, config.name)
+    ours = {"Key": names.TAG_KEY, "Value": config.name}
     found: dict[str, AlarmState] = {}
     for alarm in listed:
         answer = aws.read(
             "cloudwatch", "ListTagsForResource", ResourceARN=alarm["AlarmArn"]
         )
-        tags = {(tag["Key"], tag["Value"]) for tag in answer.get("Tags", [])}
+        tags = answer.get("Tags", [])
         found[alarm["AlarmName"]] = AlarmState(
-            alarm.get("StateValue", ""), alarm, ours in tags
+            alarm.get("StateValue", ""), alarm, ours in tags, tags
         )
     return found
 

@@ -168,7 +168,7 @@ def test_status_shows_an_endpoint_on_one_screen(
     lines = launcher(*prod, "status", "stars-prod").out.splitlines()
     shown = {line.split("  ")[0]: line for line in lines}
     assert shown["instances"].endswith("1 of ml.m5.large, scaled between 2 and 4")
-    assert shown["data capture"].endswith("20 %")
+    assert shown["data capture"].endswith("20%")
     assert "errors OK, latency OK" in shown["alarms"]
     assert shown["last hour"].endswith("0 requests, 0 failed, 0 refused")
     assert max(len(line) for line in lines) <= 80
