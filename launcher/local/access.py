@@ -45,6 +45,8 @@ _RESOURCES = {
     "monitoring": {
         "AlarmName": "alarm:{}",
         "AlarmNames": "alarm:{}",
+        "DashboardName": f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{{}}",
+        "DashboardNames": f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{{}}",
         "ResourceARN": "{}",
     },
     "sts": {"RoleArn": "{}"},
@@ -154,9 +156,11 @@ def _resources(
         members = _sagemaker_members(call.operation, parameters)
     for member, template in members.items():
         if parameters.get(member):
+            # Some names are ARNs, and some ARNs have no region.
+            before = "" if template.startswith("arn:") else arn
             values = [str(value) for value in as_list(parameters[member])]
             return [
-                value if value.startswith("arn:") else arn + template.format(value)
+                value if value.startswith("arn:") else before + template.format(value)
                 for value in values
             ]
     return ["*"]
