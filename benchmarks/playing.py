@@ -72,7 +72,7 @@ def main() -> None:
         "12 recommendations, a known user": lambda: asked.recommendations(
             asked.known()
         ),
-        "the same, someone new": lambda: asked.recommendations(asked.new()),
+        "12 recommendations, someone new": lambda: asked.recommendations(asked.new()),
         "movies by title": asked.search,
     }
     screen = console()
