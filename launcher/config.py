@@ -276,6 +276,9 @@ class Config:
         "what alarms tell, such as SNS topics, comma-separated",
         form=(r"arn:\S+", "ARNs"),
     )
+    alarms_dashboard: bool = _setting(
+        False, "alarms.dashboard", "make a dashboard of the endpoint in CloudWatch"
+    )
     environment: Mapping[str, str] = field(default_factory=dict)
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)

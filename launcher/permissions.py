@@ -257,6 +257,11 @@ _WATCHING = {
     ),
     ("cloudwatch", "DeleteAlarms"): _of(Target.ALARMS, "cloudwatch:DeleteAlarms"),
     ("cloudwatch", "TagResource"): _of(Target.ALARMS, "cloudwatch:TagResource"),
+    ("cloudwatch", "GetDashboard"): _of(Target.ALARMS, "cloudwatch:GetDashboard"),
+    ("cloudwatch", "PutDashboard"): _of(Target.ALARMS, "cloudwatch:PutDashboard"),
+    ("cloudwatch", "DeleteDashboards"): _of(
+        Target.ALARMS, "cloudwatch:DeleteDashboards"
+    ),
     ("cloudwatch", "ListTagsForResource"): _of(
         Target.ALARMS, "cloudwatch:ListTagsForResource"
     ),

@@ -149,7 +149,12 @@ class _Places:
             case Target.ALARMS:
                 alarms = f"{self.aws}:cloudwatch:{self.here}:alarm"
                 made_by_scaling = f"{alarms}:TargetTracking-endpoint/{endpoint}*"
-                return [f"{alarms}:{endpoint}*", made_by_scaling]
+                dashboards = f"{self.aws}:cloudwatch::{self._account_id}:dashboard"
+                return [
+                    f"{alarms}:{endpoint}*",
+                    made_by_scaling,
+                    f"{dashboards}/{endpoint}*",
+                ]
             case Target.KEYS:
                 raise ValueError("keys have statements of their own")
 

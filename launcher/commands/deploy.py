@@ -19,6 +19,7 @@ from launcher.options import (
     start_session,
 )
 from launcher.plans.alarms import plan_alarms
+from launcher.plans.dashboards import plan_dashboard
 from launcher.plans.hosting import config_name, model_name, plan_deploy, settle
 from launcher.plans.scaling import plan_scaling
 from launcher.requests import Action, Wait
@@ -29,7 +30,7 @@ from launcher.world.endpoints import (
     read_hosting,
 )
 from launcher.world.jobs import chosen_training_job, trained_model
-from launcher.world.operation import read_alarms, read_scaling
+from launcher.world.operation import read_alarms, read_dashboard, read_scaling
 
 
 def deploy(
@@ -70,6 +71,7 @@ def deploy(
         session.executor.perform([settle(name)])
         found = read_endpoint(aws, config)
     alarms = read_alarms(aws, config, name)
+    dashboard = read_dashboard(aws, config, name)
     scaling = read_scaling(aws, name, alarms)
     found = replace(found, scales=scaling.bounds is not None)
     config = keep_instance_count(config, session.sources, found)
@@ -83,6 +85,7 @@ def deploy(
         # An endpoint can be scaled only once it is in service.
         *plan_scaling(config, name, scaling, tags),
         *plan_alarms(config, name, alarms, tags),
+        *plan_dashboard(config, account, name, dashboard),
     ]
     if detach:
         plan = until_first_wait(plan)

@@ -41,6 +41,8 @@ _RESOURCES = (
     ("logs", "logGroupName", "log-group:{}:log-stream:*"),
     ("monitoring", "AlarmName", "alarm:{}"),
     ("monitoring", "AlarmNames", "alarm:{}"),
+    ("monitoring", "DashboardName", f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{{}}"),
+    ("monitoring", "DashboardNames", f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{{}}"),
     ("monitoring", "ResourceARN", "{}"),
     ("sts", "RoleArn", "{}"),
 )
@@ -149,9 +151,11 @@ def _resources(
         members = _sagemaker_members(call.operation, parameters)
     for member, template in members.items():
         if parameters.get(member):
+            # Some names are ARNs, and some ARNs have no region.
+            before = "" if template.startswith("arn:") else arn
             values = [str(value) for value in as_list(parameters[member])]
             return [
-                value if value.startswith("arn:") else arn + template.format(value)
+                value if value.startswith("arn:") else before + template.format(value)
                 for value in values
             ]
     return ["*"]

@@ -10,6 +10,7 @@ from typing import assert_never
 from launcher import names
 from launcher.kinds import ABSENT, JOBS, SAGEMAKER_KINDS
 from launcher.plans.alarms import plan_no_alarms
+from launcher.plans.dashboards import plan_no_dashboard
 from launcher.plans.hosting import plan_deletion
 from launcher.plans.scaling import plan_no_scaling
 from launcher.requests import Action, Call, Request, Wait
@@ -82,6 +83,8 @@ def _delete(account: Account, resource: Resource) -> Iterator[Action]:
             yield Call(says, request, deletes=True)
         case "alarm":
             yield from plan_no_alarms([name])
+        case "dashboard":
+            yield from plan_no_dashboard(name)
         case "scaling":
             yield from plan_no_scaling(name, ScalingState(bounds=(0, 0)))
         case "log streams":

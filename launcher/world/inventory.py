@@ -23,7 +23,7 @@ from launcher.kinds import (
 )
 from launcher.logs import log_of
 from launcher.world.account import Account
-from launcher.world.operation import read_alarms, read_scaling
+from launcher.world.operation import read_alarms, read_dashboard, read_scaling
 from launcher.world.resources import is_ours, read_bucket, read_repository, read_role
 
 _ENDPOINTS: dict[Kind, SageMakerKind] = {"endpoint": ENDPOINT}
@@ -205,6 +205,9 @@ def _operations(aws: Aws, config: Config, endpoints: list[str]) -> Iterator[Reso
         for name, alarm in alarms.items():
             if alarm.ours:
                 yield Resource("alarm", name, alarm.state)
+        dashboard = read_dashboard(aws, config, endpoint)
+        if dashboard is not None and dashboard.ours:
+            yield Resource("dashboard", endpoint)
 
 
 def _endpoint_logs(

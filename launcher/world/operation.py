@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -40,6 +41,19 @@ class AlarmState:
     def says(self, alarm: Mapping[str, Any]) -> bool:
         """Whether it is as a request would make it."""
         return _includes(self.settings, alarm)
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardState:
+    """A dashboard.
+
+    Attributes:
+        body: its widgets, as CloudWatch has them.
+        ours: whether its text says so.
+    """
+
+    body: Mapping[str, Any]
+    ours: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +132,25 @@ def read_alarms(aws: Aws, config: Config, endpoint: str) -> dict[str, AlarmState
             alarm.get("StateValue", ""), alarm, ours in tags, tags
         )
     return found
+
+
+def dashboard_owner(config: Config) -> str:
+    """The line of a dashboard's text that says whose it is."""
+    return f"Made by `launcher deploy`: {names.TAG_KEY}={config.name}"
+
+
+def read_dashboard(aws: Aws, config: Config, endpoint: str) -> DashboardState | None:
+    """The dashboard with the name of an endpoint, None if there is none."""
+    found = aws.read_or_none("cloudwatch", "GetDashboard", DashboardName=endpoint)
+    if found is None:
+        return None
+    body: dict[str, Any] = json.loads(found["DashboardBody"])
+    texts = [
+        widget.get("properties", {}).get("markdown", "")
+        for widget in body.get("widgets", [])
+    ]
+    owner = dashboard_owner(config)
+    return DashboardState(body, any(owner in text.splitlines() for text in texts))
 
 
 def read_scaling(

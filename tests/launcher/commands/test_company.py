@@ -51,6 +51,7 @@ percent = 20
 errors = 5
 latency_ms = 250
 notify = ["{TOPIC}"]
+dashboard = true
 
 [environments.prod.tags]
 team = "recommendations"
@@ -123,6 +124,12 @@ def check_endpoint(aws: AwsServer, configuration: str) -> None:
     assert thresholds == {"stars-prod-errors": 5, "stars-prod-latency": 250_000}
     for alarm in alarms:
         assert alarm["AlarmActions"] == [TOPIC]
+    assert dashboards_of(aws) == ["stars-prod"]
+
+
+def dashboards_of(aws: AwsServer) -> list[str]:
+    listed = aws.client("cloudwatch").list_dashboards()["DashboardEntries"]
+    return [each["DashboardName"] for each in listed]
 
 
 def test_nothing_of_one_environment_touches_the_other(
@@ -142,9 +149,10 @@ def test_nothing_of_one_environment_touches_the_other(
     assert cleaned.code == 0, cleaned.err
     deleted = cleaned.json["deleted"]
     kinds = {each["kind"] for each in deleted}
-    assert {"scaling", "alarm", "endpoint", "bucket", "role"} <= kinds
+    assert {"scaling", "alarm", "dashboard", "endpoint", "bucket", "role"} <= kinds
     assert launcher(*dev, "status", "--json").json == kept
     assert aws.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    assert dashboards_of(aws) == []
     assert launcher(*dev, "init", "--dry-run", "--json").json == {"plan": []}
 
 
@@ -178,3 +186,4 @@ def test_status_shows_an_endpoint_on_one_screen(
     targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")
     assert targets["ScalableTargets"] == []
     assert aws.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    assert dashboards_of(aws) == []
