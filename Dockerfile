@@ -69,7 +69,7 @@ RUN /build/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /build
     && /build/tools/bin/pip --python /opt/halfstar/bin/python3 install --no-deps --no-index --no-compile \
         --root /build/staged --find-links /build/own halfstar \
     && cd /build/staged/opt/halfstar/lib/python3*/site-packages \
-    && ls serve/_forest.*so movielens/features/_kernels.*so \
+    && ls serve/_forest.*so serve/operations/_recorder.*so movielens/features/_kernels.*so \
     && python3 -m compileall -q --invalidation-mode unchecked-hash -s /build/staged -p / /build/staged \
     && chmod -R u=rwX,go=rX /build/staged \
     && find /build/staged -exec touch --no-dereference --date "@${SOURCE_DATE_EPOCH}" {} +

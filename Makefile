@@ -25,7 +25,7 @@ test: setup ## all tests, in Docker too
 test-sdk: setup ## AWS's own SDKs in local mode, and against `launcher local`
 	$(BIN)/python -m container.engine
 	$(MAKE) -C tests/sdk environments
-	$(BIN)/pytest --timeout 0 tests/sdk/local_mode.py tests/sdk/services.py tests/sdk/notebook.py
+	$(BIN)/pytest --timeout 0 tests/sdk/local_mode.py tests/sdk/services.py tests/sdk/launched.py tests/sdk/notebook.py
 test-http: setup ## requests made from the OpenAPI documents, to the image
 	$(BIN)/python -m container.engine
 	$(MAKE) -C tests/http environment

@@ -9,8 +9,8 @@ Two servers that are started alike differ by a few percent, because their memory
 differently. So there are several of each kind, and the table has the mean of their
 medians, and the medians of the quickest and of the slowest.
 
-Options: ``--base-dir DIR`` for a model that exists already, ``--servers N`` (4) of each
-kind, ``--rounds N`` (60), ``--requests N`` (150) for each turn.
+Options: ``--base-dir DIR`` for a model that exists already, ``--servers N`` (8) of each
+kind, ``--rounds N`` (100), ``--requests N`` (150) for each turn.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ from benchmarks.stacks import CSV, HALFSTAR, JSON, Running, running
 from launcher.ports import LOOPBACK, free_port
 
 OFF = "off"
-KINDS = (OFF, "metrics", "the log of requests")
+METRICS = "metrics"
+LOG = "the log of requests"
+BOTH = "both"
+KINDS = (OFF, METRICS, LOG, BOTH)
 BODIES = {
     "one row of CSV": (CSV, b"1,318,1137000000"),
     "one row of JSON": (
@@ -171,13 +174,12 @@ def nanoseconds_of(pids: Iterable[int]) -> int:
 
 def _environment(kind: str) -> dict[str, str]:
     """What a kind of server is told."""
-    match kind:
-        case "metrics":
-            return {"HALFSTAR_METRICS_PORT": str(free_port())}
-        case "the log of requests":
-            return {"HALFSTAR_REQUEST_LOG": "true"}
-        case _:
-            return {}
+    environment = {}
+    if kind in (METRICS, BOTH):
+        environment["HALFSTAR_METRICS_PORT"] = str(free_port())
+    if kind in (LOG, BOTH):
+        environment["HALFSTAR_REQUEST_LOG"] = "true"
+    return environment
 
 
 def _cell(cost: Cost, off: Cost) -> str:
@@ -192,8 +194,8 @@ def _cell(cost: Cost, off: Cost) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base-dir", type=Path)
-    parser.add_argument("--servers", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--servers", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--requests", type=int, default=150)
     return parser.parse_args()
 

@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: those of the command line, ``sys.argv`` by default.
     """
+    from typer._click.exceptions import NoArgsIsHelpError
     from typer.exceptions import TyperException
 
     from launcher.errors import LauncherError
@@ -43,10 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
         returned = _commands().main(
             arguments, "launcher", standalone_mode=False, obj=command_line
         )
+    except NoArgsIsHelpError as error:
+        print(error.format_message())
+        return 0
     except TyperException as error:
-        message = error.format_message().removesuffix(".")
-        said = f"{message}; `launcher COMMAND --help` lists arguments and options"
-        return _fail(said, error.exit_code)
+        from launcher.usage import explained
+
+        return _fail(explained(error), error.exit_code)
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         return FAILURE
@@ -91,8 +95,9 @@ def _interrupted(command_line: CommandLine) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    from launcher.terminal import has_colours, red
+    from launcher.terminal import has_colours, red, show_progress
 
+    show_progress("")
     name = red("launcher:") if has_colours(sys.stderr) else "launcher:"
     print(f"{name} {redacted(message)}", file=sys.stderr)
     return code

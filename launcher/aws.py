@@ -431,8 +431,16 @@ def _client_error(request: Request, response: Mapping[str, Any]) -> AwsError:
             "later",
             code,
         )
-    is_absent = means_absent(code, message)
-    return AwsError(f"{call}: {code}: {message}", code, is_absent=is_absent)
+    return AwsError(
+        f"{call}: {code}: {message}",
+        code,
+        is_absent=means_absent(code, message),
+        is_present=_PRESENT in message.lower(),
+    )
+
+
+# Services have several codes for it.
+_PRESENT = "already exist"
 
 
 def _advice_on_denial(request: Request, message: str) -> str:

@@ -42,11 +42,13 @@ from launcher.commands.stop import stop
 from launcher.commands.train import train
 from launcher.commands.transform import transform
 from launcher.commands.tune import tune
+from launcher.help import PlainCommand, PlainGroup
 from launcher.local.cli import app as local
 from launcher.options import with_common_options
 
 app = typer.Typer(
     name="launcher",
+    cls=PlainGroup,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -83,7 +85,9 @@ def add(
         without: common options whose names mean something else to it.
         **settings: of typer's command.
     """
-    app.command(**settings)(with_common_options(command, without=without))
+    app.command(cls=PlainCommand, **settings)(
+        with_common_options(command, without=without)
+    )
 
 
 # The list of commands, in the order of `launcher --help`.
@@ -117,4 +121,6 @@ add(status)
 add(logs)
 add(stop)
 add(cleanup)
-app.add_typer(local, name="local")
+app.add_typer(local, name="local", cls=PlainGroup)
+for each in local.registered_commands:
+    each.cls = PlainCommand

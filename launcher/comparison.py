@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from launcher.tables import text_table
+from launcher.tables import text_table, three_digits
 
 if TYPE_CHECKING:
     from movielens.evaluation import Evaluation, Figures
 
 _BEST = " *"
+_NOT_BEST = " " * len(_BEST)
 _ABSENT = "-"
 # What decides which rows are tested.
 _OF_THE_SPLIT = ("split", "holdout", "seed")
@@ -61,7 +62,9 @@ MEASURES = (
 )
 
 
-def comparison_table(evaluations: Mapping[str, Evaluation]) -> str:
+def comparison_table(
+    evaluations: Mapping[str, Evaluation], width: int | None = None
+) -> str:
     """A column for each job; ``*`` marks the best figure of a line.
 
     The lines are the figures of the test rows (of the training rows if a job has no
@@ -69,11 +72,36 @@ def comparison_table(evaluations: Mapping[str, Evaluation]) -> str:
 
     Args:
         evaluations: by the job's name.
+        width: jobs that don't fit come in tables below; None for one table.
     """
-    header = ("", *evaluations)
     figures = [each.test or each.train for each in evaluations.values()]
     rows = [_measure_row(measure, figures) for measure in MEASURES]
-    rows += differences(list(evaluations.values()))
+    for name, *values in differences(list(evaluations.values())):
+        rows.append((name, *(three_digits(value) + _NOT_BEST for value in values)))
+    names, *columns = zip(("", *evaluations), *rows, strict=True)
+    aligned = [_to_the_right(column) for column in columns]
+
+    n_jobs = len(aligned)
+    while True:
+        tables = [
+            _side_by_side(names, aligned[start : start + n_jobs])
+            for start in range(0, len(aligned), n_jobs)
+        ]
+        longest = max(len(line) for table in tables for line in table.splitlines())
+        if width is None or longest <= width or n_jobs == 1:
+            return "\n\n".join(tables)
+        n_jobs -= 1
+
+
+def _to_the_right(column: Sequence[str]) -> list[str]:
+    """A job's name and its figures below each other."""
+    name, *cells = column
+    width = max(len(name + _NOT_BEST), *(len(cell) for cell in cells))
+    return [f"{name}{_NOT_BEST}".rjust(width), *(cell.rjust(width) for cell in cells)]
+
+
+def _side_by_side(names: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
+    header, *rows = zip(names, *columns, strict=True)
     return text_table(header, rows)
 
 
@@ -104,7 +132,7 @@ def _measure_row(measure: Measure, figures: Sequence[Figures]) -> tuple[str, ...
     best = measure.best(figures)
     cells: list[str] = []
     for place, each in enumerate(figures):
-        mark = _BEST if place in best else " " * len(_BEST)
+        mark = _BEST if place in best else _NOT_BEST
         cells.append(measure.text(each) + mark)
     return (measure.name, *cells)
 

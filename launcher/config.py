@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from pathlib import Path
@@ -42,6 +42,8 @@ _KEY = (
     r"(arn:[\w-]+:kms:\S+|alias/[\w/-]+|(mrk-)?[0-9a-fA-F-]{32,36})",
     "id, ARN or alias of a key",
 )
+# Several options set the same key: `--region` and `--set region=...`.
+_COMMAND_LINE = "command line"
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
 
@@ -274,6 +276,9 @@ class Config:
         "what alarms tell, such as SNS topics, comma-separated",
         form=(r"arn:\S+", "ARNs"),
     )
+    alarms_dashboard: bool = _setting(
+        False, "alarms.dashboard", "make a dashboard of the endpoint in CloudWatch"
+    )
     environment: Mapping[str, str] = field(default_factory=dict)
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -300,7 +305,9 @@ class Config:
         """
         in_file = _given_in_file(path)
         chosen = _given_for(environment, path, in_file)
-        given_options = [_Given("--set", key, raw) for key, raw in options.items()]
+        given_options = [
+            _Given(_COMMAND_LINE, key, raw) for key, raw in options.items()
+        ]
         found = _Found(cls)
 
         # A later source replaces what an earlier one gave.
@@ -326,7 +333,7 @@ class Config:
 
 
 Sources = dict[str, str]
-"""Where the value of each key comes from: a file, a variable, ``--set`` or
+"""Where the value of each key comes from: a file, a variable, ``command line`` or
 ``default``.
 """
 
@@ -375,7 +382,8 @@ class _Found:
             self.sources[key] = source
             return
         if key not in self._declared:
-            advice = _advice(key, self._declared)
+            of_user = [f"{each}.{name}" for each in self._free_tables if name]
+            advice = _advice(key, [*self._declared, *of_user])
             self.faults.append(f"{source}: {key} is unknown{advice}")
             return
         setting = self._declared[key]
@@ -561,8 +569,8 @@ def _as_text(raw: object) -> str:
     return str(raw).lower() if isinstance(raw, bool) else str(raw)
 
 
-def _advice(key: str, known: Mapping[str, object]) -> str:
-    nearest = difflib.get_close_matches(key, known, n=1)
+def _advice(key: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(key, list(known), n=1)
     if nearest:
         return f", did you mean {nearest[0]}?"
     return "; `launcher config` lists what is known"

@@ -37,14 +37,21 @@ class AwsError(LauncherError):
     Attributes:
         code: the service's own code, such as ``AccessDenied``.
         is_absent: whether the service says that the resource doesn't exist.
+        is_present: whether it says that the resource exists already.
     """
 
     def __init__(
-        self, message: str, code: str = "", *, is_absent: bool = False
+        self,
+        message: str,
+        code: str = "",
+        *,
+        is_absent: bool = False,
+        is_present: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.is_absent = is_absent
+        self.is_present = is_present
 
 
 class ImageError(LauncherError):

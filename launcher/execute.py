@@ -91,8 +91,12 @@ class Executor:
             try:
                 return self.aws.send(action.request)
             except AwsError as error:
-                already_deleted = action.deletes and error.is_absent
-                if already_deleted or error.code in action.done_if:
+                is_done = (
+                    (action.deletes and error.is_absent)
+                    or (action.creates and error.is_present)
+                    or error.code in action.done_if
+                )
+                if is_done:
                     return {}
                 if attempts == self.new_role_attempts or not _role_is_new(error):
                     raise

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from launcher.errors import JobFailedError, LauncherError
 from launcher.kinds import COMPLETED, FAILED, JOBS, Kind
-from launcher.logs import LogFollower, log_of, metrics_of, without_prefix
+from launcher.logs import LogFollower, LogLine, log_of, metrics_of, without_prefix
 from launcher.plans.jobs import JobPlan
 from launcher.redaction import redacted
 from launcher.session import Session
 from launcher.terminal import show_progress
 
 _ROUND = re.compile(r"\bround \d+ of \d+\b")
+# The line of the log that a table follows.
+_EVALUATION = " evaluation (class: "
 
 
 def already_there(kind: Kind, job: JobPlan) -> str:
@@ -24,13 +28,16 @@ def already_there(kind: Kind, job: JobPlan) -> str:
     return f"{kind} {job.name} is under way already"
 
 
-def follow(session: Session, kind: Kind, name: str) -> dict[str, Any]:
+def follow(session: Session, kind: Kind, plan: JobPlan) -> dict[str, Any]:
     """Say a job's states and log lines until it has ended, and return its description.
+
+    Nothing is said of a job that was done before: `launcher logs` has its log.
 
     Raises:
         JobFailedError: the job didn't complete.
         LauncherError: there is no such job.
     """
+    name = plan.name
     session.doing = f"follow {kind} {name}"
     session.resume = (
         "the job goes on; run the same command again to follow it, "
@@ -39,25 +46,29 @@ def follow(session: Session, kind: Kind, name: str) -> dict[str, Any]:
     job = JOBS[kind]
     group, prefix = log_of(kind, name)
     follower = LogFollower(session.aws, group, prefix)
+    narrator = _Narrator(session)
     last_said = ""
     while True:
         described = session.aws.send_or_none(job.request("Describe", name))
         if described is None:
             raise LauncherError(f"there is no {kind} {name}")
 
+        if plan.state == COMPLETED:
+            return described
         state = described[job.state_member]
+        # A tuning job runs several training jobs at once: too many lines to follow.
+        lines = follower.new_lines() if kind != "tuning job" else iter(())
+        if state not in job.under_way:
+            # The end comes after what led to it.
+            narrator.say_all(lines)
         said = _progress(state, described)
         if said != last_said:
             show_progress("")
             session.say(f"{name}: {said}")
             last_said = said
-        # A tuning job runs several training jobs at once: too many lines to follow.
-        if kind != "tuning job":
-            for line in follower.new_lines():
-                _say_line(session, line.message)
-
         if state not in job.under_way:
             break
+        narrator.say_all(lines)
         session.executor.sleep(session.poll_seconds)
 
     show_progress("")
@@ -70,19 +81,34 @@ def follow(session: Session, kind: Kind, name: str) -> dict[str, Any]:
     return described
 
 
-def _say_line(session: Session, message: str) -> None:
-    """Say a line of the log; on a terminal a round replaces the one before.
+@dataclass(slots=True)
+class _Narrator:
+    """Says lines of a log; on a terminal a round replaces the one before.
 
-    The evaluation at the end has the metrics again, so they aren't said.
+    The command ends with the evaluation, so its table and the metrics aren't said.
     """
-    if any(metrics_of(message)):
-        return
-    said = without_prefix(message)
-    if _ROUND.search(said) and sys.stderr.isatty():
-        show_progress(redacted(said))
-        return
-    show_progress("")
-    session.say(said)
+
+    session: Session
+    in_evaluation: bool = False
+
+    def say_all(self, lines: Iterable[LogLine]) -> None:
+        """Say lines, but for those that the command's end has again."""
+        for line in lines:
+            self._say(line.message)
+
+    def _say(self, message: str) -> None:
+        said = without_prefix(message)
+        if said != message:
+            self.in_evaluation = _EVALUATION in said
+        elif self.in_evaluation:
+            return
+        if any(metrics_of(message)):
+            return
+        if _ROUND.search(said) and sys.stderr.isatty():
+            show_progress(redacted(said))
+            return
+        show_progress("")
+        self.session.say(said)
 
 
 def _progress(state: str, described: dict[str, Any]) -> str:

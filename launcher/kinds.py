@@ -29,6 +29,7 @@ Kind = Literal[
     "role",
     "log streams",
     "alarm",
+    "dashboard",
     "scaling",
 ]
 

@@ -13,7 +13,7 @@ from launcher.kinds import SAGEMAKER_KINDS, Kind
 from launcher.specification import metric_definitions
 
 _PREFIX = re.compile(
-    r"\d{4}-\d\d-\d\d (?P<time>\d\d:\d\d:\d\d)[,.]?\d* +"
+    r"(?P<date>\d{4}-\d\d-\d\d) (?P<time>\d\d:\d\d:\d\d)[,.]?\d* +"
     r"(?:(?P<level>[A-Z]{4,8}) +[\w.-]+:|[\w.-]+ +(?P<level_after>[A-Z]{4,8})) +"
     r"(?P<text>.*)",
     re.DOTALL,
@@ -145,6 +145,17 @@ def without_prefix(line: str) -> str:
     level = match["level"] or match["level_after"]
     words = [match["time"], "" if level == "INFO" else level, match["text"]]
     return " ".join(word for word in words if word)
+
+
+def on_a_screen(line: str) -> str:
+    """A line of a log without milliseconds, module and the usual level.
+
+    Example:
+        >>> on_a_screen("2026-11-26 15:00:01,123 serve.server ERROR    no memory")
+        '2026-11-26 15:00:01 ERROR no memory'
+    """
+    match = _PREFIX.match(line)
+    return f"{match['date']} {without_prefix(line)}" if match else line
 
 
 def metrics_of(line: str) -> Iterator[tuple[str, float]]:

@@ -71,12 +71,16 @@ def _take(
         str | None,
         typer.Option("--env", metavar="NAME", help="[environments.NAME] of the file."),
     ] = None,
-    region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
+    region: Annotated[
+        str | None, typer.Option(metavar="REGION", help="AWS region.")
+    ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="Profile of the AWS configuration files.")
+        str | None,
+        typer.Option(metavar="NAME", help="Profile of the AWS configuration files."),
     ] = None,
     endpoint_url: Annotated[
-        str | None, typer.Option(help="One address for all AWS services.")
+        str | None,
+        typer.Option(metavar="URL", help="One address for all AWS services."),
     ] = None,
     registry: Annotated[
         str | None,
@@ -84,7 +88,9 @@ def _take(
     ] = None,
     poll_seconds: Annotated[
         float | None,
-        typer.Option(help="Time between two looks at a job (5).", min=0.05),
+        typer.Option(
+            metavar="SECONDS", help="Time between looks at a job (5).", min=0.05
+        ),
     ] = None,
     output_format: Annotated[
         OutputFormat | None,
@@ -118,6 +124,11 @@ def _take(
 @functools.cache
 def _common_parameters() -> Mapping[str, inspect.Parameter]:
     return inspect.signature(_take, eval_str=True).parameters
+
+
+def common_option_names() -> list[str]:
+    """The parameters that are options of every command."""
+    return [name for name in _common_parameters() if name != "command_line"]
 
 
 def with_common_options(
@@ -178,13 +189,17 @@ EndpointName = Annotated[
 ]
 Genre = Annotated[
     list[str] | None,
-    typer.Option(help="Only movies of this genre; repeat it for any of several."),
+    typer.Option(
+        metavar="GENRE", help="Only movies of this genre; repeat it for any of several."
+    ),
 ]
 YearFrom = Annotated[
-    int | None, typer.Option(help="Only movies of this year and later.")
+    int | None,
+    typer.Option(metavar="YEAR", help="Only movies of this year and later."),
 ]
 YearTo = Annotated[
-    int | None, typer.Option(help="Only movies of this year and earlier.")
+    int | None,
+    typer.Option(metavar="YEAR", help="Only movies of this year and earlier."),
 ]
 MinRatings = Annotated[
     int | None,

@@ -256,6 +256,12 @@ _WATCHING = {
         Target.ALARMS, "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource"
     ),
     ("cloudwatch", "DeleteAlarms"): _of(Target.ALARMS, "cloudwatch:DeleteAlarms"),
+    ("cloudwatch", "TagResource"): _of(Target.ALARMS, "cloudwatch:TagResource"),
+    ("cloudwatch", "GetDashboard"): _of(Target.ALARMS, "cloudwatch:GetDashboard"),
+    ("cloudwatch", "PutDashboard"): _of(Target.ALARMS, "cloudwatch:PutDashboard"),
+    ("cloudwatch", "DeleteDashboards"): _of(
+        Target.ALARMS, "cloudwatch:DeleteDashboards"
+    ),
     ("cloudwatch", "ListTagsForResource"): _of(
         Target.ALARMS, "cloudwatch:ListTagsForResource"
     ),

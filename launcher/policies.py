@@ -7,6 +7,7 @@ The operator's policy has a statement for each target of the table in
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,9 @@ from launcher.permissions import DOCKER, TABLE, Permission, Target
 from launcher.world.account import Account
 
 Policy = dict[str, Any]
+
+# What IAM takes as one managed policy. It doesn't count blanks between the words.
+MANAGED_POLICY_CHARACTERS = 6144
 
 # The prefixes of the bucket that jobs and endpoints use, and what they do there.
 _READ = ("data", "jobs", "checkpoints", "transform", "async")
@@ -77,6 +81,31 @@ def boundary_policy(config: Config, account: Account) -> Policy:
     return _role_policy(config, account, bucket, repositories)
 
 
+def managed_policies(policy: Policy) -> list[Policy]:
+    """A policy as managed policies, which together allow the same.
+
+    Each holds whole statements, in their order, and no more than IAM takes.
+    """
+    parts = [_policy([])]
+    for statement in policy["Statement"]:
+        longer = _policy([*parts[-1]["Statement"], statement])
+        if parts[-1]["Statement"] and size_of(longer) > MANAGED_POLICY_CHARACTERS:
+            longer = _policy([statement])
+            parts.append(longer)
+        parts[-1] = longer
+    return parts
+
+
+def size_of(policy: Policy) -> int:
+    """The number of characters that IAM counts.
+
+    Example:
+        >>> size_of({"Version": "2012-10-17", "Statement": []})
+        39
+    """
+    return len(json.dumps(policy, separators=(",", ":")))
+
+
 class _Places:
     """The ARNs of what a project has, as patterns."""
 
@@ -120,7 +149,12 @@ class _Places:
             case Target.ALARMS:
                 alarms = f"{self.aws}:cloudwatch:{self.here}:alarm"
                 made_by_scaling = f"{alarms}:TargetTracking-endpoint/{endpoint}*"
-                return [f"{alarms}:{endpoint}*", made_by_scaling]
+                dashboards = f"{self.aws}:cloudwatch::{self._account_id}:dashboard"
+                return [
+                    f"{alarms}:{endpoint}*",
+                    made_by_scaling,
+                    f"{dashboards}/{endpoint}*",
+                ]
             case Target.KEYS:
                 raise ValueError("keys have statements of their own")
 
@@ -146,7 +180,7 @@ class _Places:
         return [
             f"{self.aws}:sagemaker:{self.here}:{kind}/{beginning}*"
             for kind in kinds
-            for beginning in sorted(spelled)
+            for beginning in _shortest(spelled)
         ]
 
     def _scaling(self) -> list[str]:
@@ -156,6 +190,15 @@ class _Places:
             f"{self.aws}:application-autoscaling:{self.here}:scalable-target/*",
             f"{self.aws}:iam::{self._account_id}:role/aws-service-role/{service}/{own_role}",
         ]
+
+
+def _shortest(beginnings: Iterable[str]) -> list[str]:
+    """The beginnings that no other one covers."""
+    kept: list[str] = []
+    for beginning in sorted(beginnings):
+        if not kept or not beginning.startswith(kept[-1]):
+            kept.append(beginning)
+    return kept
 
 
 def _is_needed(config: Config, permission: Permission) -> bool:

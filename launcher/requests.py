@@ -78,12 +78,15 @@ class Call:
         done_if: error codes which mean that nothing was left to do.
         deletes: whether the call deletes something. If so, nothing was left to do when
             the resource is absent.
+        creates: whether the call creates something that is known by its name. If so,
+            nothing was left to do when it exists: somebody ran the same command.
     """
 
     says: str
     request: Request
     done_if: tuple[str, ...] = ()
     deletes: bool = False
+    creates: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """For ``--dry-run``."""

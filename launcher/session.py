@@ -20,7 +20,7 @@ from launcher.errors import LauncherError
 from launcher.execute import Executor
 from launcher.redaction import redacted
 from launcher.requests import Action
-from launcher.terminal import dim, has_colours, width_of, with_states
+from launcher.terminal import dim, has_colours, show_progress, width_of, with_states
 from launcher.validate import validate_plan
 from launcher.world.account import Account, read_account
 
@@ -37,7 +37,7 @@ class Session:
         dry_run: print plans instead of performing them.
         poll_seconds: between two looks at something that is waited for.
         progress: called with the number of bytes that were just uploaded.
-        quiet: don't say what is being done, since it was listed before.
+        quiet: keep no line of what is being done, since it was listed before.
         doing: what is being done now. It is said when the command is interrupted.
         resume: said after it; how to go on.
     """
@@ -93,7 +93,9 @@ class Session:
     def say_doing(self, text: str) -> None:
         """Print a line that says what is being done now."""
         self.doing = text.strip()
-        if not self.quiet:
+        if self.quiet:
+            show_progress(self.doing)
+        else:
             self.say(text)
 
     def confirm(self, question: str) -> None:
@@ -140,6 +142,7 @@ class Session:
             value: the result as JSON values.
             text: the result for people, printed unless JSON was asked for.
         """
+        show_progress("")
         if text is None or self.as_json or self.dry_run:
             print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
         elif has_colours(sys.stdout):

@@ -17,6 +17,11 @@ from launcher.errors import ConfigError
 from movielens.json_text import parse_json
 
 _FILE = Path(__file__).parent / "training.json"
+_KINDS_OF_RANGES = (
+    "CategoricalParameterRanges",
+    "ContinuousParameterRanges",
+    "IntegerParameterRanges",
+)
 
 
 @functools.cache
@@ -53,8 +58,10 @@ def check_hyperparameters(values: Mapping[str, str]) -> None:
     for name, value in values.items():
         if name not in known:
             nearest = difflib.get_close_matches(name, known, n=1)
-            candidates = ", ".join(nearest or sorted(known))
-            faults.append(f"hyperparameter {name} is unknown, known are {candidates}")
+            advice = f"known are {', '.join(sorted(known))}"
+            if nearest:
+                advice = f"did you mean {nearest[0]}?"
+            faults.append(f"hyperparameter {name} is unknown, {advice}")
         elif not _is_allowed(known[name], value):
             expected = known[name]["Description"]
             faults.append(f"hyperparameter {name} is {value!r}, expected {expected}")
@@ -63,10 +70,14 @@ def check_hyperparameters(values: Mapping[str, str]) -> None:
 
 
 def search_ranges(fixed: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
-    """The ranges that a tuning job searches: all declared ones, except the fixed."""
+    """The ranges that a tuning job searches: all declared ones, except the fixed.
+
+    All kinds of ranges are there: an SDK that attaches to the job looks for each.
+    """
+    declared = specification()["ParameterRanges"]
     return {
-        kind: [entry for entry in ranges if entry["Name"] not in fixed]
-        for kind, ranges in specification()["ParameterRanges"].items()
+        kind: [entry for entry in declared.get(kind, ()) if entry["Name"] not in fixed]
+        for kind in _KINDS_OF_RANGES
     }
 
 

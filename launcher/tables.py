@@ -9,7 +9,7 @@ from datetime import datetime
 from launcher.world.inventory import Resource
 
 # A column that is narrower than this isn't wrapped.
-_NARROWEST = 20
+_NARROWEST = 12
 
 
 def text_table(
@@ -81,7 +81,7 @@ def aligned(rows: Iterable[tuple[str, str]]) -> str:
 def resource_table(resources: Iterable[Resource], width: int | None = None) -> str:
     """A line for each resource; without times if it would be wider than ``width``."""
     rows = [
-        (each.kind, _short_name(each), each.state, _short_time(each.created))
+        (each.kind, each.short_name, each.state, _short_time(each.created))
         for each in resources
     ]
     header = ("kind", "name", "state", "created")
@@ -90,12 +90,6 @@ def resource_table(resources: Iterable[Resource], width: int | None = None) -> s
     if width is None or longest <= width:
         return table
     return text_table(header[:-1], [row[:-1] for row in rows])
-
-
-def _short_name(resource: Resource) -> str:
-    """A name; of an ARN what comes after the kind."""
-    name = resource.name
-    return name.partition("/")[2] if name.startswith("arn:") else name
 
 
 def _short_time(iso: str) -> str:

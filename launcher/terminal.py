@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+from dataclasses import dataclass
 from typing import TextIO
 
 _RED, _GREEN, _YELLOW, _DIM = "31", "32", "33", "2"
@@ -66,10 +67,21 @@ def red(text: str) -> str:
     return _painted(text, _RED)
 
 
+@dataclass(slots=True)
+class _Progress:
+    """Whether the terminal's last line is one of progress."""
+
+    is_shown: bool = False
+
+
+_progress = _Progress()
+
+
 def show_progress(line: str) -> None:
     """Replace the last line of progress on the terminal; an empty one removes it."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and (line or _progress.is_shown):
         print(f"{_CLEAR_LINE}{line}", end="", file=sys.stderr, flush=True)
+        _progress.is_shown = bool(line)
 
 
 def _painted(text: str, colour: str) -> str:

@@ -7,6 +7,7 @@ after the round trip, or after minutes in a job.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -149,7 +150,7 @@ def _string_faults(shape: Any, value: Any, place: str) -> Iterator[str]:
     if allowed := _broken_range(shape, len(value)):
         yield f"{place} has {len(value)} characters, allowed are {allowed}"
     if shape.enum and value not in shape.enum:
-        yield f"{place} is {value!r}, expected one of {_first_of(shape.enum)}"
+        yield f"{place} is {value!r}, expected one of {_some_of(shape.enum, value)}"
     pattern = shape.metadata.get("pattern")
     compiled = compile_pattern(pattern) if pattern else None
     # The services match the whole value.
@@ -186,7 +187,13 @@ def compile_pattern(pattern: str) -> re.Pattern[str] | None:
         return None
 
 
-def _first_of(values: list[str], at_most: int = 12) -> str:
-    shown = ", ".join(values[:at_most])
-    more = len(values) - at_most
-    return f"{shown} and {more} more" if more > 0 else shown
+def _some_of(values: list[str], given: str, at_most: int = 12) -> str:
+    """Values in words; of many only those that are spelled like the given one, or the
+    first.
+    """
+    shown = values
+    if len(values) > at_most:
+        shown = difflib.get_close_matches(given, values) or values[:at_most]
+    listed = ", ".join(shown)
+    more = len(values) - len(shown)
+    return f"{listed} and {more} more" if more else listed

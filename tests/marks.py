@@ -19,7 +19,7 @@ DOCKER_FIXTURES = {
     "tests/container": {"image"},
     "tests/http": {"runner"},
     "tests/launcher": {"registry"},
-    "tests/launcher/local": {"settings"},
+    "tests/launcher/local": {"settings", "enforcing"},
     "tests/sdk": {"image"},
 }
 

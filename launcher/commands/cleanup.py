@@ -25,7 +25,7 @@ def cleanup(
     found = _deletable(session)
     if not found:
         list_name = "plan" if dry_run else "deleted"
-        session.emit({list_name: []}, "nothing of ours is left")
+        session.emit({list_name: []}, "nothing of ours is left to delete")
         return
 
     if not dry_run and not session.as_json:

@@ -11,13 +11,13 @@ import typer
 from launcher.comparison import are_tested_alike, comparison_table
 from launcher.errors import ConfigError
 from launcher.options import Json, start_session
-from launcher.world.jobs import describe_training_job, read_results
+from launcher.world.jobs import completed_training_job, read_results
 
 
 def compare(
     context: typer.Context,
     jobs: Annotated[
-        list[str], typer.Argument(metavar="JOB JOB...", help="Completed training jobs.")
+        list[str], typer.Argument(metavar="JOB JOB", help="Completed training jobs.")
     ],
     page: Annotated[
         Path, typer.Option("--page", metavar="FILE", help="Where the page goes.")
@@ -40,7 +40,7 @@ def compare(
         )
     session = start_session(context, as_json)
     results = {
-        name: read_results(session.aws, describe_training_job(session.aws, name))
+        name: read_results(session.aws, completed_training_job(session.aws, name))
         for name in names
     }
     evaluations = {name: evaluation for name, (evaluation, _) in results.items()}
@@ -48,7 +48,7 @@ def compare(
         session.say("these jobs were tested on different rows: compare with care")
     page.write_text(comparison_page(results), encoding="utf-8")
     value = {name: each.to_json() for name, each in evaluations.items()}
-    session.emit(value, comparison_table(evaluations))
+    session.emit(value, comparison_table(evaluations, session.width))
 
     session.say(f"the page is {page}")
     if show and not webbrowser.open(page.resolve().as_uri()):

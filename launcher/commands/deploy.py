@@ -19,16 +19,18 @@ from launcher.options import (
     start_session,
 )
 from launcher.plans.alarms import plan_alarms
+from launcher.plans.dashboards import plan_dashboard
 from launcher.plans.hosting import config_name, model_name, plan_deploy, settle
 from launcher.plans.scaling import plan_scaling
 from launcher.requests import Action, Wait
+from launcher.tables import aligned
 from launcher.world.endpoints import (
     keep_instance_count,
     read_endpoint,
     read_hosting,
 )
 from launcher.world.jobs import chosen_training_job, trained_model
-from launcher.world.operation import read_alarms, read_scaling
+from launcher.world.operation import read_alarms, read_dashboard, read_scaling
 
 
 def deploy(
@@ -57,18 +59,19 @@ def deploy(
     }
     session = start_session(context, as_json, dry_run, settings=settings)
     config = session.config
-    account = session.account
     aws = session.aws
     name = names.endpoint(config)
 
     training_job = chosen_training_job(aws, config, job)
     training_job_name = training_job["TrainingJobName"]
     trained = trained_model(aws, config, training_job)
+    account = session.account
     found = read_endpoint(aws, config)
     if found.status in ENDPOINT.under_way and found.ours and not dry_run:
         session.executor.perform([settle(name)])
         found = read_endpoint(aws, config)
     alarms = read_alarms(aws, config, name)
+    dashboard = read_dashboard(aws, config, name)
     scaling = read_scaling(aws, name, alarms)
     found = replace(found, scales=scaling.bounds is not None)
     config = keep_instance_count(config, session.sources, found)
@@ -82,6 +85,7 @@ def deploy(
         # An endpoint can be scaled only once it is in service.
         *plan_scaling(config, name, scaling, tags),
         *plan_alarms(config, name, alarms, tags),
+        *plan_dashboard(config, account, name, dashboard),
     ]
     if detach:
         plan = until_first_wait(plan)
@@ -99,7 +103,12 @@ def deploy(
         "config": in_service,
         "training_job": training_job_name,
     }
-    session.emit(value, f"{name}  {status}  {training_job_name}  {in_service}")
+    lines = [
+        ("endpoint", f"{name} {status}"),
+        ("model of", training_job_name),
+        ("configuration", in_service),
+    ]
+    session.emit(value, aligned(lines))
     if status == IN_SERVICE:
         session.hint("`launcher predict 1:318` asks it, `launcher status` watches it")
     else:

@@ -29,6 +29,9 @@ from launcher.tables import text_table
 from launcher.world.local_data import read_local_data
 from launcher.world.resources import read_bucket, read_repository, read_role
 
+# As much of a digest as docker shows, after "sha256:".
+_DIGEST = len("sha256:") + 12
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -62,11 +65,13 @@ class Check:
         what: its name.
         look: looks at it. An error of ours counts as a fault.
         needs: the checks that must be good before this one can be made.
+        if_absent: what to do if it looks for something that isn't there.
     """
 
     what: str
     look: Callable[[Session], Finding]
     needs: tuple[str, ...] = ()
+    if_absent: str = ""
 
     def run(self, session: Session, faulty: Sequence[str]) -> Finding:
         """Look, unless something that the check needs is among the faulty."""
@@ -78,6 +83,10 @@ class Check:
                 return Finding(False, "not looked at", fix, looked=False)
         try:
             finding = self.look(session)
+        except AwsError as error:
+            is_absent = error.is_absent or "NotFound" in error.code
+            fix = self.if_absent if is_absent else ""
+            finding = Finding(False, str(error), fix)
         except (LauncherError, HalfstarError) as error:
             finding = Finding(False, str(error))
         return replace(finding, found=redacted(finding.found))
@@ -103,7 +112,8 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
         rows.append((each.verdict, what, said))
     session.emit(value, text_table(("", "what", "found"), rows, session.width))
     if unusable:
-        raise LauncherError(f"not ready: {', '.join(unusable)}")
+        missing = [what for what in unusable if findings[what].looked]
+        raise LauncherError(f"not ready: {', '.join(missing)}")
 
 
 def _checks(config: Config) -> list[Check]:
@@ -124,11 +134,14 @@ def _checks(config: Config) -> list[Check]:
         Check("training quota", _training_quota, needs=in_aws),
     ]
     if config.network_subnets:
-        checks.append(Check("network", _network, needs=in_aws))
+        fix = "set `network` to subnets and groups of this region"
+        checks.append(Check("network", _network, in_aws, fix))
     if keys_of(config):
-        checks.append(Check("keys", _key_states, needs=in_aws))
+        fix = "make the key, or set `keys` to others"
+        checks.append(Check("keys", _key_states, in_aws, fix))
     if config.iam_boundary:
-        checks.append(Check("boundary", _boundary, needs=in_aws))
+        fix = "make it of what `launcher policy --boundary` prints, or set another"
+        checks.append(Check("boundary", _boundary, in_aws, fix))
     if config.hosting_kind != "serverless":
         checks.append(Check("hosting quota", _hosting_quota, needs=in_aws))
     return checks
@@ -238,7 +251,7 @@ def _finding_of_plan(name: str, plan: Sequence[Action]) -> Finding:
 def _registry(session: Session) -> Finding:
     access = registry_access(session.aws, session.config.registry)
     image = remote_image(access, names.repository(session.config), "latest")
-    held = image.digest if image else "nothing was pushed yet"
+    held = image.digest[:_DIGEST] if image else "nothing was pushed yet"
     return Finding(True, f"{access.host}: {held}")
 
 

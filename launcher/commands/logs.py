@@ -13,7 +13,7 @@ import typer
 
 from launcher.errors import ConfigError
 from launcher.kinds import IN_SERVICE
-from launcher.logs import LogFollower, LogLine, log_of
+from launcher.logs import LogFollower, LogLine, log_of, on_a_screen
 from launcher.options import Json, start_session
 from launcher.world.inventory import find_job_or_endpoint
 
@@ -110,4 +110,4 @@ def _print_line(line: LogLine, as_json: bool) -> None:
         value = {"stream": line.stream, "message": line.message}
         print(json.dumps(value, ensure_ascii=False), flush=True)
     else:
-        print(f"{line.host}  {line.message}", flush=True)
+        print(f"{line.host}  {on_a_screen(line.message)}", flush=True)

@@ -56,10 +56,10 @@ def onboarding(
             place,
             movie["movieId"],
             movie["title"],
-            f"{100 * movie['rated_share']:.0f} %",
+            f"{movie['rated_share']:.0%}",
             f"{movie['gain']:.3f}",
         )
         for place, movie in enumerate(answer["onboarding"], start=1)
     ]
     header = ("", "movieId", "title", "rated by", "gain")
-    session.emit(answer, text_table(header, rows))
+    session.emit(answer, text_table(header, rows, session.width))

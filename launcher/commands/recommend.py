@@ -58,4 +58,4 @@ def recommend(
         for place, movie in enumerate(answer["recommendations"], start=1)
     ]
     header = ("", "movieId", "title", "expected", "genres")
-    session.emit(answer, text_table(header, rows))
+    session.emit(answer, text_table(header, rows, session.width))

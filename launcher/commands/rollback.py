@@ -13,6 +13,7 @@ from launcher.errors import LauncherError
 from launcher.kinds import ENDPOINT_CONFIG, IN_SERVICE, MODEL
 from launcher.options import DryRun, EndpointName, Json, start_session
 from launcher.plans.hosting import plan_update
+from launcher.tables import aligned
 from launcher.world.endpoints import HostingState, read_endpoint
 from launcher.world.resources import is_ours
 
@@ -48,14 +49,16 @@ def rollback(
     if answers is None:
         return
     value = {"endpoint": name, "config": wanted, "before": state.config_name}
-    session.emit(value, f"{name}  {wanted}")
+    session.emit(value, aligned([("endpoint", name), ("configuration", wanted)]))
     if answers:
         session.hint("`launcher status` watches it, `launcher rollback` undoes this")
 
 
 def _check_endpoint(name: str, state: HostingState, wanted: str) -> None:
     if not state.status or not state.ours:
-        raise LauncherError(f"there is no endpoint {name} of ours")
+        raise LauncherError(
+            f"there is no endpoint {name} of ours: run `launcher deploy`"
+        )
     if state.status != IN_SERVICE:
         raise LauncherError(
             f"endpoint {name} is {state.status}: SageMaker updates only one that is "

@@ -36,7 +36,12 @@ def status(
         found = [*jobs, *read_endpoints(aws, config)]
 
     values: list[dict[str, Any]] = []
-    parts = [resource_table(found, session.width) if found else "no jobs, no endpoints"]
+    parts: list[str] = []
+    # What is shown of a single endpoint has its name and its state.
+    if not found:
+        parts.append("no jobs, no endpoints")
+    elif not name or found[0].kind != "endpoint":
+        parts.append(resource_table(found, session.width))
     for resource in found:
         value: dict[str, Any] = {**resource.to_json()}
         view = _view(session, resource)
@@ -59,7 +64,7 @@ def _view(session: Session, resource: Resource) -> EndpointView | None:
 
 def endpoint_lines(view: EndpointView) -> str:
     """How an endpoint does, for people."""
-    capture = f"{view.capture_percent} %" if view.capture_percent else "off"
+    capture = f"{view.capture_percent}%" if view.capture_percent else "off"
     rows = [
         (view.name, view.state),
         ("configuration", view.config_name),
@@ -92,10 +97,11 @@ def _alarms(view: EndpointView) -> str:
 
 def _traffic(view: EndpointView) -> str:
     traffic = view.traffic
+    requests = "request" if traffic.requests == 1 else "requests"
     counts = (
-        f"{traffic.requests:,} requests, {traffic.failed:,} failed, "
+        f"{traffic.requests:,} {requests}, {traffic.failed:,} failed, "
         f"{traffic.refused:,} refused"
     )
     if traffic.p99_ms is None:
         return counts
-    return f"{counts}, 99 % within {traffic.p99_ms:.3g} ms"
+    return f"{counts}, 99% within {traffic.p99_ms:.3g} ms"

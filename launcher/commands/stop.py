@@ -10,10 +10,11 @@ from launcher.kinds import ABSENT
 from launcher.options import DryRun, Json, start_session
 from launcher.plans.alarms import plan_no_alarms
 from launcher.plans.cleanup import plan_stops
+from launcher.plans.dashboards import plan_no_dashboard
 from launcher.plans.hosting import plan_deletion
 from launcher.plans.scaling import plan_no_scaling
 from launcher.world.inventory import find_job_or_endpoint
-from launcher.world.operation import read_alarms, read_scaling
+from launcher.world.operation import read_alarms, read_dashboard, read_scaling
 
 
 def stop(
@@ -28,9 +29,12 @@ def stop(
     if resource.kind == "endpoint":
         alarms = read_alarms(session.aws, session.config, name)
         scaling = read_scaling(session.aws, name, alarms)
+        dashboard = read_dashboard(session.aws, session.config, name)
+        has_dashboard = dashboard is not None and dashboard.ours
         plan = [
             *plan_no_scaling(name, scaling),
             *plan_no_alarms([each for each in alarms if alarms[each].ours]),
+            *(plan_no_dashboard(name) if has_dashboard else []),
             *plan_deletion(name, resource.state),
         ]
     else:

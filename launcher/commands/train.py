@@ -63,7 +63,7 @@ def train(
         session.hint("`launcher train` follows it, `launcher stop` ends it")
         return
 
-    described = follow(session, "training job", job.name)
+    described = follow(session, "training job", job)
     evaluation = read_evaluation(session.aws, described)
     metrics = described.get("FinalMetricDataList", [])
     billed = billing_line(described)
@@ -90,7 +90,7 @@ def billing_line(job: dict[str, Any]) -> str:
         return ""
     resources = job["ResourceConfig"]
     count = resources["InstanceCount"]
-    said = f"billed: {billed:,} s of {count} x {resources['InstanceType']}"
+    said = f"billed  {billed:,} s of {count} x {resources['InstanceType']}"
     took = job.get("TrainingTimeInSeconds", 0)
     if billed < took:
         said += f", {1 - billed / took:.0%} less than the {took:,} s that it took"

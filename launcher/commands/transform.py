@@ -62,7 +62,7 @@ def transform(
         session.hint("the same command without --detach follows it")
         return
 
-    described = follow(session, "transform job", planned.name)
+    described = follow(session, "transform job", planned)
     outputs = described["TransformOutput"]["S3OutputPath"]
     place = S3Uri.parse(outputs) / f"{rows.file_name}.out"
     answers = aws.get_object(place).decode()

@@ -72,7 +72,7 @@ def tune(
         session.hint("`launcher tune` follows it, `launcher stop` ends it")
         return
 
-    described = follow(session, "tuning job", job.name)
+    described = follow(session, "tuning job", job)
     best = described.get("BestTrainingJob", {})
     value = {
         "tuning_job": job.name,
@@ -96,7 +96,8 @@ def most_work(config: Config) -> str:
     count = config.training_instance_count
     hours = jobs * count * config.training_max_seconds / 3600
     return (
-        f"at most {jobs} training jobs, {config.tuning_parallel_jobs} at a time, each "
-        f"up to {config.training_max_seconds:,} s on {count} x "
-        f"{config.training_instance_type}: at most {hours:,.1f} instance hours"
+        f"at most {hours:,.1f} instance hours: {jobs} training jobs, "
+        f"{config.tuning_parallel_jobs} at a time,\n"
+        f"each up to {config.training_max_seconds:,} s on {count} x "
+        f"{config.training_instance_type}"
     )

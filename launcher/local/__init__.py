@@ -10,7 +10,7 @@ How a request travels::
     access           checks its key and, if IAM is enforced, the policies
     offered          refuses what nobody offers; then the operation of its name answers,
                      or moto
-    training, transform, tuning, endpoints, model_catalog, ecr_images, ...
+    training, transform, tuning, endpoints, models, ecr_images, ...
                      the operations, and the work itself in threads; what they describe
                      is kept in `descriptions`
     invocation, data_capture, cloudwatch

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from moto.iam.access_control import CreateAccessKeyFailure, create_access_key
@@ -30,25 +29,23 @@ _RUNTIME = {
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
 _PASSED_ROLES = ("RoleArn", "ExecutionRoleArn")
-# What a call is about: by service, the members that may name it and the end of its
-# ARN. A member may also have a whole ARN.
-_RESOURCES = {
-    "application-autoscaling": {"ResourceId": "scalable-target/{}"},
-    "ecr": {
-        "repositoryName": "repository/{}",
-        "repositoryNames": "repository/{}",
-        "resourceArn": "{}",
-    },
-    "iam": {"PolicyArn": "{}"},
-    "kms": {"KeyId": "key/{}"},
-    "logs": {"logGroupName": "log-group:{}:log-stream:*"},
-    "monitoring": {
-        "AlarmName": "alarm:{}",
-        "AlarmNames": "alarm:{}",
-        "ResourceARN": "{}",
-    },
-    "sts": {"RoleArn": "{}"},
-}
+# How to tell what a call is about: the service, the member of its request that may name
+# it, and the end of its ARN. The member may also hold a whole ARN.
+_RESOURCES = (
+    ("application-autoscaling", "ResourceId", "scalable-target/{}"),
+    ("ecr", "repositoryName", "repository/{}"),
+    ("ecr", "repositoryNames", "repository/{}"),
+    ("ecr", "resourceArn", "{}"),
+    ("iam", "PolicyArn", "{}"),
+    ("kms", "KeyId", "key/{}"),
+    ("logs", "logGroupName", "log-group:{}:log-stream:*"),
+    ("monitoring", "AlarmName", "alarm:{}"),
+    ("monitoring", "AlarmNames", "alarm:{}"),
+    ("monitoring", "DashboardName", f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{{}}"),
+    ("monitoring", "DashboardNames", f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{{}}"),
+    ("monitoring", "ResourceARN", "{}"),
+    ("sts", "RoleArn", "{}"),
+)
 # Actions of S3 by the subresource in the query, where moto doesn't know them.
 _S3_SETTINGS = {
     "encryption": "EncryptionConfiguration",
@@ -56,37 +53,35 @@ _S3_SETTINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Checks every call."""
+def check_access(settings: StackSettings, call: Call, request: Request) -> None:
+    """Return if a call is allowed. S3 also takes some without a signature.
 
-    settings: StackSettings
+    Args:
+        settings: of the stack.
+        call: who calls what.
+        request: of the call.
 
-    def check(self, call: Call, request: Request) -> None:
-        """Return if a call is allowed. S3 also takes some without a signature.
-
-        Raises:
-            RefusedError: if it isn't, in the words of the service that is called.
-        """
-        if call.key == self.settings.access_key:
-            return
-        if not call.key:
-            if "X-Amz-Target" in request.headers or request.path.startswith(_SIGNED):
-                raise RefusedError(
-                    "MissingAuthenticationTokenException",
-                    "Missing Authentication Token",
-                )
-            return
-        headers = dict(request.headers)
-        try:
-            owner = create_access_key(ACCOUNT, "aws", call.key, headers)
-        except (CreateAccessKeyFailure, KeyError) as error:
-            raise _unknown_key(call, request) from error
-        if not self.settings.enforces_iam:
-            return
-        for need in _needed(call, request):
-            if not _is_allowed(owner, need):
-                raise _denied(call, owner.arn, need)
+    Raises:
+        RefusedError: if it isn't, in the words of the service that is called.
+    """
+    if call.key == settings.access_key:
+        return
+    if not call.key:
+        if "X-Amz-Target" in request.headers or request.path.startswith(_SIGNED):
+            raise RefusedError(
+                "MissingAuthenticationTokenException",
+                "Missing Authentication Token",
+            )
+        return
+    try:
+        owner = create_access_key(ACCOUNT, "aws", call.key, dict(request.headers))
+    except (CreateAccessKeyFailure, KeyError) as error:
+        raise _unknown_key(call, request) from error
+    if not settings.enforces_iam:
+        return
+    for need in _needed(call, request):
+        if not _is_allowed(owner, need):
+            raise _denied(call, owner.arn, need)
 
 
 def _is_allowed(owner: Any, need: Need) -> bool:
@@ -149,14 +144,18 @@ def _resources(
         path = parameters.get("Path")
         made = f"arn:aws:iam::{ACCOUNT}:role{path}{parameters['RoleName']}"
         return [getattr(role, "arn", made)]
-    members = _RESOURCES.get(call.service, {})
+    members = {
+        name: end for service, name, end in _RESOURCES if service == call.service
+    }
     if call.service == "sagemaker":
         members = _sagemaker_members(call.operation, parameters)
     for member, template in members.items():
         if parameters.get(member):
+            # Some names are ARNs, and some ARNs have no region.
+            before = "" if template.startswith("arn:") else arn
             values = [str(value) for value in as_list(parameters[member])]
             return [
-                value if value.startswith("arn:") else arn + template.format(value)
+                value if value.startswith("arn:") else before + template.format(value)
                 for value in values
             ]
     return ["*"]

@@ -6,7 +6,9 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from launcher.local.errors import FailureReasonError
+from launcher.local.errors import failing
+from launcher.local.service_clients import ServiceClients
+from launcher.s3_uri import S3Uri
 from movielens import packed_files
 
 
@@ -34,15 +36,13 @@ def pack(directories: Iterable[Path], archive: Path) -> int:
         FailureReasonError: if the archive can't be written.
     """
     packed = contents(directories)
-    try:
+    with (
+        failing(f"ClientError: Failed to pack {archive.name}", OSError),
         # A second name of the same file would otherwise be packed as a link.
-        with tarfile.open(archive, "w:gz", dereference=True) as tar:
-            for name, path in packed.items():
-                tar.add(path, name, recursive=False)
-    except OSError as error:
-        raise FailureReasonError(
-            f"ClientError: Failed to pack {archive.name}: {error.strerror}"
-        ) from error
+        tarfile.open(archive, "w:gz", dereference=True) as tar,
+    ):
+        for name, path in packed.items():
+            tar.add(path, name, recursive=False)
     return len(packed)
 
 
@@ -54,12 +54,21 @@ def unpack(archive: Path, directory: Path) -> None:
             below the directory.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    try:
+    reason = f"Failed to extract model data archive from {archive.name}"
+    with failing(reason, OSError, ValueError):
         packed_files.unpack(archive, directory)
-    except (OSError, ValueError) as error:
-        raise FailureReasonError(
-            f"Failed to extract model data archive from {archive.name}: {error}"
-        ) from error
+
+
+def download_archive(clients: ServiceClients, source: S3Uri, directory: Path) -> None:
+    """Download a model's archive, and unpack it into a directory, which is made.
+
+    Raises:
+        FailureReasonError: if there is no such object, or it is no such archive.
+    """
+    archive = directory.with_name(f"{directory.name}.tar.gz")
+    clients.download(source, archive)
+    unpack(archive, directory)
+    archive.unlink()
 
 
 def is_plain(path: Path) -> bool:

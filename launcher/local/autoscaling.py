@@ -4,9 +4,9 @@ obeys them.
 Once a period, each variant that is a target gets the number of containers that its
 policies ask for:
 
-- target tracking on SageMakerVariantInvocationsPerInstance: the invocations of the
-  period, made a minute's, share out as the target says;
-- target tracking on ApproximateBacklogSizePerInstance: so do the requests that wait;
+- target tracking on SageMakerVariantInvocationsPerInstance: as many as it takes for no
+  container to get more invocations a minute than the target;
+- target tracking on ApproximateBacklogSizePerInstance: the same for requests that wait;
 - step scaling: the adjustment is made while an alarm that has the policy as an action
   is in ALARM.
 
@@ -28,7 +28,6 @@ from launcher.local.errors import RefusedError, invalid
 from launcher.local.operation import Operation, Parameters
 from launcher.local.stack_parts import StackParts
 
-_BACKLOG = "ApproximateBacklogSizePerInstance"
 _TRACKING = "TargetTrackingScalingPolicyConfiguration"
 _STEP = "StepScalingPolicyConfiguration"
 _COOLDOWN_SECONDS = 300
@@ -109,21 +108,29 @@ class Autoscaling(threading.Thread):
         endpoint = resource.split("/")[1]
         try:
             deployment, variant = self._scaled(target)
-            self._endpoints.check_in_service(endpoint)
+            self._endpoints.descriptions.check(endpoint, ["InService"])
         except RefusedError:
             # It is deleted, or is changed now.
             return
-        self._measure_backlog(endpoint, deployment, variant)
+        if deployment.is_async:
+            self._record_backlog(endpoint, deployment.backlog, variant.count)
         per_minute = self._per_minute(resource, variant)
         policies = client.describe_scaling_policies(
             ServiceNamespace="sagemaker", ResourceId=resource
         )["ScalingPolicies"]
+        seconds = time.monotonic() - self._changed.get(resource, -math.inf)
         wanted = []
         for policy in policies:
-            count = self._wanted(policy, deployment, variant, per_minute)
-            if count is not None:
-                has_cooled = self._has_cooled(policy, resource, count, variant)
-                wanted.append(count if has_cooled else variant.count)
+            if policy["PolicyType"] != "StepScaling":
+                tracking = policy[_TRACKING]
+                is_backlog = "CustomizedMetricSpecification" in tracking
+                load = deployment.backlog if is_backlog else per_minute
+                count, cooldown = _by_target(tracking, variant.count, load)
+            elif self._is_due(policy):
+                count, cooldown = _by_step(policy[_STEP], variant.count)
+            else:
+                continue
+            wanted.append(count if seconds >= cooldown else variant.count)
         count = max(wanted, default=variant.count)
         count = min(max(count, target["MinCapacity"]), target["MaxCapacity"])
         if count != variant.count:
@@ -132,63 +139,51 @@ class Autoscaling(threading.Thread):
             self._changed[resource] = time.monotonic()
 
     def _per_minute(self, resource: str, variant: Variant) -> float:
-        """Invocations since the period before, made a minute's."""
+        """Invocations a minute, in the last period."""
         before = self._counted.get(resource, variant.n_invocations)
         self._counted[resource] = variant.n_invocations
-        # An updated endpoint counts anew.
+        # The count begins anew when the endpoint is updated.
         n_invocations = max(0, variant.n_invocations - before)
         return n_invocations * _MINUTE / self._parts.settings.limits.scaling_seconds
 
-    def _wanted(
-        self,
-        policy: Mapping[str, Any],
-        deployment: Deployment,
-        variant: Variant,
-        per_minute: float,
-    ) -> int | None:
-        """How many containers a policy asks for; None if it is content."""
-        if policy["PolicyType"] == "StepScaling":
-            is_due = any(
-                alarm.state_value == "ALARM"
-                and alarm.actions_enabled
-                and policy["PolicyARN"] in alarm.alarm_actions
-                for alarm in self._parts.watch.alarms.values()
-            )
-            last_step = policy[_STEP]["StepAdjustments"][-1]
-            return (
-                variant.count + int(last_step["ScalingAdjustment"]) if is_due else None
-            )
-        tracking = policy[_TRACKING]
-        is_backlog = "CustomizedMetricSpecification" in tracking
-        load = deployment.backlog if is_backlog else per_minute
-        wanted: int = math.ceil(load / tracking["TargetValue"])
-        if tracking.get("DisableScaleIn"):
-            wanted = max(wanted, variant.count)
-        return wanted
+    def _is_due(self, policy: Mapping[str, Any]) -> bool:
+        """Whether an alarm that has the policy as an action is in ALARM."""
+        return any(
+            alarm.state_value == "ALARM"
+            and alarm.actions_enabled
+            and policy["PolicyARN"] in alarm.alarm_actions
+            for alarm in self._parts.watch.alarms.values()
+        )
 
-    def _has_cooled(
-        self, policy: Mapping[str, Any], resource: str, count: int, variant: Variant
-    ) -> bool:
-        """Whether a policy may change the number so soon after the last change."""
-        if policy["PolicyType"] == "StepScaling":
-            seconds = policy[_STEP].get("Cooldown", 0)
-        else:
-            grows = count > variant.count
-            member = "ScaleOutCooldown" if grows else "ScaleInCooldown"
-            seconds = policy[_TRACKING].get(member, _COOLDOWN_SECONDS)
-        changed = self._changed.get(resource)
-        return changed is None or time.monotonic() - changed >= seconds
-
-    def _measure_backlog(
-        self, endpoint: str, deployment: Deployment, variant: Variant
-    ) -> None:
+    def _record_backlog(self, endpoint: str, backlog: int, count: int) -> None:
         """Tell CloudWatch what waits at an asynchronous endpoint."""
-        if not deployment.is_async:
-            return
-        backlog = deployment.backlog
         values = {
             "ApproximateBacklogSize": backlog,
-            _BACKLOG: backlog / max(1, variant.count),
-            "HasBacklogWithoutCapacity": backlog > 0 and variant.count == 0,
+            "ApproximateBacklogSizePerInstance": backlog / max(1, count),
+            "HasBacklogWithoutCapacity": backlog > 0 and count == 0,
         }
         self._parts.watch.record(ENDPOINTS, values, {"EndpointName": endpoint})
+
+
+def _by_target(
+    tracking: Mapping[str, Any], count: int, load: float
+) -> tuple[int, float]:
+    """How many containers target tracking asks for, and its cooldown: how many seconds
+    must have passed since their number was changed.
+
+    Args:
+        tracking: TargetTrackingScalingPolicyConfiguration.
+        count: how many containers there are.
+        load: what they share: invocations a minute, or requests that wait.
+    """
+    wanted = math.ceil(load / tracking["TargetValue"])
+    if tracking.get("DisableScaleIn"):
+        wanted = max(wanted, count)
+    member = "ScaleOutCooldown" if wanted > count else "ScaleInCooldown"
+    return wanted, tracking.get(member, _COOLDOWN_SECONDS)
+
+
+def _by_step(scaling: Mapping[str, Any], count: int) -> tuple[int, float]:
+    """The same for step scaling that is due."""
+    (step,) = scaling["StepAdjustments"]
+    return count + int(step["ScalingAdjustment"]), scaling.get("Cooldown", 0)

@@ -10,6 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from launcher.local.settings import StackSettings, no_proxy
+from launcher.ports import free_port
+
 app = typer.Typer(
     no_args_is_help=True,
     help="SageMaker on this machine: no AWS account, jobs run for real.",
@@ -45,9 +48,6 @@ def up(
 ) -> None:
     """Start it, and print what to export: ``eval "$(launcher local up)"``."""
     from launcher.local import stack
-    from launcher.local.loopback import no_proxy
-    from launcher.local.settings import StackSettings
-    from launcher.ports import free_port
 
     wanted = StackSettings(
         directory.resolve(),
@@ -79,14 +79,14 @@ def down(directory: Directory = DEFAULT_DIRECTORY) -> None:
 def status(directory: Directory = DEFAULT_DIRECTORY, as_json: Json = False) -> None:
     """Say whether it runs, and where; exits with 1 if it doesn't."""
     from launcher.local import stack
-    from launcher.local.settings import StackSettings
+    from launcher.local.engine import DockerEngine
 
     settings = StackSettings.load(directory)
     found: dict[str, Any] = {
         "up": stack.is_up(settings),
         "services": settings.endpoint_url,
         "registry": settings.registry,
-        "containers": stack.containers(settings),
+        "containers": DockerEngine(settings).containers(),
     }
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -106,7 +106,6 @@ def interrupt(job: str, directory: Directory = DEFAULT_DIRECTORY) -> None:
     moment.
     """
     from launcher.local import stack
-    from launcher.local.settings import StackSettings
 
     stack.interrupt(StackSettings.load(directory), job)
     typer.echo(f"{job} is interrupted")

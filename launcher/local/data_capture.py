@@ -124,7 +124,12 @@ class DataCapture(threading.Thread):
             _log.exception("capture: %d invocations are lost", len(lines))
 
     def _part(self, mode: str, data: bytes, content_type: str) -> dict[str, str]:
-        encoding = self._encoding(content_type)
+        media_type = content_type.partition(";")[0].strip()
+        header = self._config.get("CaptureContentTypeHeader", {})
+        encoding = "BASE64"
+        for each in ("Csv", "Json"):
+            if media_type in header.get(f"{each}ContentTypes", []):
+                encoding = each.upper()
         if encoding == "BASE64":
             data = base64.b64encode(data)
         return {
@@ -133,11 +138,3 @@ class DataCapture(threading.Thread):
             "data": data.decode(errors="replace"),
             "encoding": encoding,
         }
-
-    def _encoding(self, content_type: str) -> str:
-        media_type = content_type.partition(";")[0].strip()
-        header = self._config.get("CaptureContentTypeHeader", {})
-        for encoding in ("Csv", "Json"):
-            if media_type in header.get(f"{encoding}ContentTypes", []):
-                return encoding.upper()
-        return "BASE64"

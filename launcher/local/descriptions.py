@@ -1,75 +1,129 @@
-"""What Describe and List operations answer: the state of each resource of one kind,
-changed by requests and by running jobs at the same time.
+"""The state of resources: what Describe and List operations answer, and tags. Requests
+and running jobs change it at the same time.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from moto.core.utils import get_service_model
+from moto.utilities.tagging_service import TaggingService
 
 from launcher.local.errors import RefusedError, invalid
 from launcher.local.operation import Operation, Parameters, Result, page
 from launcher.local.settings import ACCOUNT
-from launcher.local.tags import Tags
 
 Description = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class ResourceKind:
     """One kind of resource, and the words that the service has for it.
 
     Attributes:
         noun: its name in an ARN, such as ``training-job``.
-        listed: the end of the name of the List operation's member with the summaries.
+        prefix: of the members of its requests, such as ``TrainingJob``.
+        name: the member with the name, such as ``TrainingJobName``.
+        arn: the member with the ARN.
+        status: the member with the status.
+        ended: the member with the time at which a job has ended.
         absent: what the service says if there is no resource of a name; ``{noun}``,
             ``{arn}`` and ``{name}`` are filled in.
         present: what it says if a name is taken, likewise.
         busy: what it says if the status isn't one for a request, likewise.
         absent_code: the error code that goes with ``absent``.
-        present_code: the error code that goes with ``present``.
-        summarized: members of a summary besides name, ARN, times and status. A list can
-            be filtered by their values.
+        present_code: the error code that goes with ``present``; jobs have their own.
     """
 
     noun: str
-    listed: str = "s"
     absent: str = 'Could not find {noun} "{arn}".'
     present: str = 'Cannot create already existing {noun} "{arn}".'
     busy: str = "The request was rejected because {name} is in status {status}."
     absent_code: str = "ValidationException"
-    present_code: str = "ValidationException"
-    summarized: tuple[str, ...] = ()
 
-    @property
-    def prefix(self) -> str:
-        """Of the members of its requests, such as ``TrainingJob``."""
-        return "".join(word.capitalize() for word in self.noun.split("-"))
+    def __post_init__(self) -> None:
+        self.prefix = "".join(word.capitalize() for word in self.noun.split("-"))
+        self.name = f"{self.prefix}Name"
+        self.arn = f"{self.prefix}Arn"
+        self.status = f"{self.prefix}Status"
+        self.present_code = "ValidationException"
+        if self.noun.endswith("-job"):
+            self.present_code = "ResourceInUse"
+            self.present = "Names of jobs must be unique, and {arn} already exists."
+        self.ended = f"{self.prefix.removesuffix('Job')}EndTime"
 
-    @property
-    def summaries(self) -> str:
-        """The member of a List operation's result with the summaries."""
-        return f"{self.prefix}{self.listed}"
 
-    @property
-    def name(self) -> str:
-        """The member with the name."""
-        return f"{self.prefix}Name"
+@functools.cache
+def summary_members(operation: str) -> tuple[str, list[str]]:
+    """The member of a List operation's result with the summaries, and the members of a
+    summary, as the service model has them.
+    """
+    result = get_service_model("sagemaker").operation_model(operation).output_shape
+    (found,) = [
+        (name, list(shape.member.members))
+        for name, shape in result.members.items()
+        if shape.type_name == "list"
+    ]
+    return found
 
-    @property
-    def arn(self) -> str:
-        """The member with the ARN."""
-        return f"{self.prefix}Arn"
 
-    @property
-    def status(self) -> str:
-        """The member with the status."""
-        return f"{self.prefix}Status"
+def summary_of(entry: Description, operation: str) -> Result:
+    """The members of a description that a List operation shows."""
+    _, members = summary_members(operation)
+    return {member: entry[member] for member in members if member in entry}
+
+
+class Tags:
+    """Keeps tags, and answers the operations on them."""
+
+    def __init__(self) -> None:
+        self._tagger = TaggingService()
+        self.operations: dict[str, Operation] = {
+            "AddTags": self._add,
+            "ListTags": self._list,
+            "DeleteTags": self._delete,
+        }
+
+    def put(self, arn: str, entries: Sequence[Mapping[str, str]]) -> None:
+        """Keep the tags of a new resource.
+
+        Raises:
+            RefusedError: if a key occurs twice.
+        """
+        if len({entry["Key"] for entry in entries}) < len(entries):
+            raise invalid("Duplicate tag keys")
+        self._tagger.tag_resource(arn, [dict(entry) for entry in entries])
+
+    def drop(self, arn: str) -> None:
+        """Forget a resource."""
+        self._tagger.delete_all_tags_for_resource(arn)
+
+    def _arn(self, parameters: Parameters) -> str:
+        arn = str(parameters["ResourceArn"])
+        if not self._tagger.has_tags(arn):
+            raise invalid(f"Could not find resource {arn}")
+        return arn
+
+    def _add(self, parameters: Parameters) -> Result:
+        arn = self._arn(parameters)
+        self._tagger.tag_resource(arn, parameters["Tags"])
+        return dict(self._tagger.list_tags_for_resource(arn))
+
+    def _list(self, parameters: Parameters) -> Result:
+        tags = self._tagger.list_tags_for_resource(self._arn(parameters))["Tags"]
+        return page(tags, parameters, "Tags")
+
+    def _delete(self, parameters: Parameters) -> Result:
+        arn = self._arn(parameters)
+        self._tagger.untag_resource_using_names(arn, parameters["TagKeys"])
+        return {}
 
 
 class Descriptions:
@@ -82,19 +136,16 @@ class Descriptions:
 
     def __init__(self, kind: ResourceKind, region: str, tags: Tags) -> None:
         self.kind = kind
+        self._listing = f"List{kind.prefix}s"
         self.operations: dict[str, Operation] = {
             f"Describe{kind.prefix}": self.describe,
-            f"List{kind.prefix}s": self.list,
+            self._listing: self.list,
             f"Delete{kind.prefix}": self.delete,
         }
         self._arns = f"arn:aws:sagemaker:{region}:{ACCOUNT}:{kind.noun}/"
         self._tags = tags
         self._lock = threading.RLock()
         self._by_name: dict[str, Description] = {}
-
-    def arn_of(self, name: str) -> str:
-        """The ARN that belongs to a name."""
-        return f"{self._arns}{name}"
 
     def add(self, members: Mapping[str, Any]) -> Result:
         """Keep a new resource, with its ARN and the time; its tags are kept apart.
@@ -106,7 +157,7 @@ class Descriptions:
             RefusedError: if the name is taken.
         """
         name = members[self.kind.name]
-        arn = self.arn_of(name)
+        arn = f"{self._arns}{name}"
         now = time.time()
         times = {"CreationTime": now, "LastModifiedTime": now}
         description = copy.deepcopy(dict(members))
@@ -147,7 +198,7 @@ class Descriptions:
 
     def _filled_in(self, text: str, name: str, status: str = "") -> str:
         noun = self.kind.noun.replace("-", " ")
-        arn = self.arn_of(name)
+        arn = f"{self._arns}{name}"
         return text.format(noun=noun, arn=arn, name=name, status=status)
 
     def update(self, name: str, change: Callable[[Description], None]) -> None:
@@ -199,11 +250,12 @@ class Descriptions:
             "Status": self.kind.status,
             "CreationTime": "CreationTime",
         }
-        member = members[parameters.get("SortBy", "CreationTime")]
+        key = members[parameters.get("SortBy", "CreationTime")]
         order = parameters.get("SortOrder", "Descending")
-        found.sort(key=lambda entry: entry[member], reverse=order == "Descending")
-        summaries = [self._summary(entry) for entry in found]
-        return page(summaries, parameters, self.kind.summaries)
+        found.sort(key=lambda entry: entry[key], reverse=order == "Descending")
+        summaries = [summary_of(entry, self._listing) for entry in found]
+        member, _ = summary_members(self._listing)
+        return page(summaries, parameters, member)
 
     def _is_wanted(self, entry: Description, parameters: Parameters) -> bool:
         kind = self.kind
@@ -213,22 +265,10 @@ class Descriptions:
             after = parameters.get(f"{time_of}After", -math.inf)
             before = parameters.get(f"{time_of}Before", math.inf)
             checks.append(after <= entry[time_of] <= before)
-        equal = {
-            "StatusEquals": kind.status,
-            **{name: name for name in kind.summarized},
-        }
-        for name, member in equal.items():
-            if name in parameters:
-                checks.append(entry.get(member) == parameters[name])
+        status = parameters.get("StatusEquals", entry.get(kind.status))
+        checks.append(status == entry.get(kind.status))
+        # Such as ModelApprovalStatus of ListModelPackages.
+        checks += [
+            entry[name] == parameters[name] for name in parameters.keys() & entry
+        ]
         return all(checks)
-
-    def _summary(self, entry: Description) -> Result:
-        members = (
-            self.kind.name,
-            self.kind.arn,
-            self.kind.status,
-            "CreationTime",
-            "LastModifiedTime",
-            *self.kind.summarized,
-        )
-        return {member: entry[member] for member in members if member in entry}

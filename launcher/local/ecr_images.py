@@ -89,7 +89,9 @@ class EcrImages:
         return {"authorizationData": [token]}
 
     def _look(self, parameters: Parameters) -> None:
-        """Tell moto which images there are, or were, if the tag has gone to another."""
+        """Tell moto which images the registry has. Those that have lost their tags to
+        others stay.
+        """
         name = parameters["repositoryName"]
         repository = self._repositories.get(name)
         if repository is None:

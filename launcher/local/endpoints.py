@@ -19,8 +19,7 @@ from typing import Any
 from launcher.local.data_capture import DataCapture
 from launcher.local.descriptions import Description, Descriptions, ResourceKind
 from launcher.local.errors import FailureReasonError, RefusedError, reason_of, unusable
-from launcher.local.model_catalog import ModelCatalog
-from launcher.local.model_container import ModelContainers
+from launcher.local.models import ModelCatalog, ModelContainers
 from launcher.local.operation import Operation, Parameters, Result
 from launcher.local.quotas import check_quota
 from launcher.local.serving_container import ServingContainer
@@ -59,13 +58,12 @@ class Variant:
         self._scaling = threading.Lock()
         self._containers: list[ServingContainer] = []
         serverless = entry.get("ServerlessConfig", {})
-        self._free = threading.Semaphore(
-            serverless.get("MaxConcurrency", _MOST_AT_ONCE)
-        )
+        at_once = serverless.get("MaxConcurrency", _MOST_AT_ONCE)
+        self._free = threading.Semaphore(at_once)
 
     @property
     def count(self) -> int:
-        """How many containers it has; 0 for a serverless variant is none as well."""
+        """How many containers it has now."""
         return len(self._containers)
 
     def check_count(self, count: int) -> None:
@@ -265,11 +263,11 @@ class Deployment:
         future.add_done_callback(self._waiting.discard)
 
     def retain(self, old: Deployment, excluded: Collection[str]) -> None:
-        """Keep what the variants of an older deployment came to have.
+        """Take over weights, numbers of containers and data capture.
 
         Args:
             old: the deployment before.
-            excluded: which of their properties aren't kept.
+            excluded: which of these aren't taken over, by the request's words.
         """
         before = {variant.name: variant for variant in old.variants}
         for variant in self.variants:
@@ -306,7 +304,6 @@ class Endpoints:
     def __init__(self, parts: StackParts, catalog: ModelCatalog) -> None:
         self._parts = parts
         self._catalog = catalog
-        self._lock = threading.Lock()
         self._deployments: dict[str, Deployment] = {}
         self.descriptions = Descriptions(ENDPOINT, parts.settings.region, parts.tags)
         self.operations: dict[str, Operation] = {
@@ -324,24 +321,14 @@ class Endpoints:
         Raises:
             RefusedError: if nothing does.
         """
-        with self._lock:
-            deployment = self._deployments.get(name)
+        deployment = self._deployments.get(name)
         if deployment is None:
             raise unusable(f"Endpoint {name} of account not found.")
         return deployment
 
-    def check_in_service(self, name: str) -> Description:
-        """The description of an endpoint that is in service.
-
-        Raises:
-            RefusedError: if there is none of that name, or it is in another state.
-        """
-        return self.descriptions.check(name, ["InService"])
-
     def _describe(self, parameters: Parameters) -> Result:
         description = self.descriptions.describe(parameters)
-        with self._lock:
-            deployment = self._deployments.get(parameters["EndpointName"])
+        deployment = self._deployments.get(parameters["EndpointName"])
         return {**description, **(deployment.describe() if deployment else {})}
 
     def _create(self, parameters: Parameters) -> Result:
@@ -355,25 +342,31 @@ class Endpoints:
         """Start a deployment. One that there is already answers until the new one is
         healthy, and goes on if it isn't.
         """
-        try:
+
+        def start() -> None:
             deployment.start()
-        except Exception as error:  # noqa: BLE001 a bug mustn't leave it Creating
-            status = "InService" if name in self._deployments else "Failed"
-            self.descriptions.set(
-                name, EndpointStatus=status, FailureReason=reason_of(error)
-            )
-            return
-        with self._lock:
             old = self._deployments.get(name)
             self._deployments[name] = deployment
-        # There may be a reason why an update before has failed.
-        self.descriptions.set(name, EndpointStatus="InService", FailureReason=None)
-        if old is not None:
-            old.stop()
+            if old is not None:
+                _in_thread(old.stop)
+
+        self._change(name, start)
+
+    def _change(self, name: str, change: Callable[[], None]) -> None:
+        """Change an endpoint, and describe how that ended."""
+        # There may be a reason why a change before has failed.
+        members = {"EndpointStatus": "InService", "FailureReason": None}
+        try:
+            change()
+        except Exception as error:  # noqa: BLE001 a bug mustn't leave it Creating
+            members["FailureReason"] = reason_of(error)
+            if name not in self._deployments:
+                members["EndpointStatus"] = "Failed"
+        self.descriptions.set(name, **members)
 
     def _update(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
-        description = self.check_in_service(name)
+        description = self.descriptions.check(name, ["InService"])
         deployment = self._new_deployment(parameters)
         if parameters.get("RetainAllVariantProperties"):
             excluded = [
@@ -388,16 +381,17 @@ class Endpoints:
     def _resize(self, parameters: Parameters) -> Result:
         """Change weights and numbers of containers of variants."""
         name = parameters["EndpointName"]
-        description = self.check_in_service(name)
+        description = self.descriptions.check(name, ["InService"])
         deployment = self.deployment(name)
         entries = parameters["DesiredWeightsAndCapacities"]
-        variants = [deployment.choose(entry["VariantName"]) for entry in entries]
         counts: dict[str, int] = {}
-        for variant, entry in zip(variants, entries, strict=True):
+        for entry in entries:
+            variant = deployment.choose(entry["VariantName"])
             if "DesiredInstanceCount" in entry:
                 counts[variant.name] = entry["DesiredInstanceCount"]
                 variant.check_count(counts[variant.name])
-        for variant, entry in zip(variants, entries, strict=True):
+        for entry in entries:
+            variant = deployment.choose(entry["VariantName"])
             variant.weight = entry.get("DesiredWeight", variant.weight)
         self.descriptions.set(name, EndpointStatus="Updating")
         _in_thread(self.scale, name, counts)
@@ -409,21 +403,19 @@ class Endpoints:
         """
         self.descriptions.set(name, EndpointStatus="Updating")
         deployment = self.deployment(name)
-        members = {"EndpointStatus": "InService"}
-        try:
+
+        def scale() -> None:
             for variant, count in counts.items():
                 deployment.choose(variant).scale(count)
-        except Exception as error:  # noqa: BLE001 a bug mustn't leave it Updating
-            members["FailureReason"] = reason_of(error)
-        self.descriptions.set(name, **members)
+
+        self._change(name, scale)
 
     def _delete(self, parameters: Parameters) -> Result:
         name = parameters["EndpointName"]
         self.descriptions.check(name, ["InService", "Failed"])
         self.descriptions.set(name, EndpointStatus="Deleting")
-        with self._lock:
-            # There is none if it has failed.
-            deployment = self._deployments.pop(name, None)
+        # There is none if it has failed.
+        deployment = self._deployments.pop(name, None)
         _in_thread(self._take_down, parameters, deployment)
         return {}
 

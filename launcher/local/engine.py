@@ -5,15 +5,14 @@ stack's label.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from launcher.docker import docker, last_line, run_docker
 from launcher.local.errors import FailureReasonError
 from launcher.local.settings import StackSettings
+from launcher.ports import LOOPBACK
 
 # The exit status after SIGKILL, as shells and docker give it.
 _KILLED = 137
@@ -29,6 +28,7 @@ class DockerEngine:
         self._filter = ("--filter", f"label={settings.label}")
         self._config = settings.directory / "docker"
         self._registry = settings.registry
+        self._prefix = f"halfstar-{settings.identity}-{settings.region}"
 
     def pull(self, image: str) -> None:
         """Pull an image, even if it is here already, as SageMaker does.
@@ -59,7 +59,8 @@ class DockerEngine:
         user = []
         if os.geteuid() != 0:
             user = ["--user", f"{os.geteuid()}:{os.getegid()}"]
-        all_options = [*self._labels, *user, *options]
+        stopped_by = ("--stop-signal", "SIGTERM")
+        all_options = [*self._labels, *stopped_by, *user, *options]
         failure = "ClientError: Cannot start the container"
         return _run(failure, "run", "--detach", *all_options, image, *command)
 
@@ -76,20 +77,16 @@ class DockerEngine:
         shown = run_docker("inspect", "--format", "{{.State.Running}}", container)
         return shown.stdout.strip() == "true"
 
-    def port(self, container: str, inner: int) -> int:
-        """This machine's port for a port of a container; 0 if that has ended."""
-        addresses = run_docker("port", container, str(inner)).stdout.splitlines()
-        return int(addresses[0].rpartition(":")[2]) if addresses else 0
-
-    def address(self, container: str) -> str:
-        """The address of a container in its network; empty if it has ended."""
+    def address(self, container: str, port: int) -> tuple[str, int]:
+        """Where this machine reaches a port of a container: where it is published, or
+        in the container's own network. The host is empty if the container has ended.
+        """
+        published = run_docker("port", container, str(port)).stdout.splitlines()
+        if published:
+            return LOOPBACK, int(published[0].rpartition(":")[2])
         template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
         shown = run_docker("inspect", "--format", template, container)
-        return shown.stdout.strip()
-
-    def signal(self, container: str, name: str) -> None:
-        """Send a signal; nothing happens if the container has ended."""
-        run_docker("kill", "--signal", name, container)
+        return shown.stdout.strip(), port
 
     def stop(self, container: str, seconds: float) -> None:
         """Send SIGTERM, and after ``seconds`` SIGKILL."""
@@ -110,21 +107,22 @@ class DockerEngine:
                 yield line.decode(errors="replace").rstrip("\r\n")
 
     @contextlib.contextmanager
-    def network(self, name: str, *, is_isolated: bool) -> Iterator[None]:
-        """A network that is there within the block.
+    def network(self, purpose: str, *, is_isolated: bool) -> Iterator[str]:
+        """The name of a network that is there within the block.
 
         Args:
-            name: of the network.
+            purpose: the end of the name, which no other network of the region has.
             is_isolated: whether its containers are cut off from everything else.
 
         Raises:
             FailureReasonError: if it can't be made.
         """
         isolation = ["--internal"] if is_isolated else []
+        name = f"{self._prefix}-{purpose}"
         create = ("network", "create", *isolation, *self._labels, name)
         _run("InternalServerError: no network", *create)
         try:
-            yield
+            yield name
         finally:
             run_docker("network", "rm", name)
 
@@ -175,26 +173,15 @@ def _run(failure: str, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def variables(environment: Mapping[str, str]) -> list[str]:
-    """The ``--env`` options of ``docker run``."""
+def variables(region: str, *environments: Mapping[str, str]) -> list[str]:
+    """The ``--env`` options of ``docker run``: the region's variables, then those of
+    each environment; later ones win.
+    """
+    environment = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+    for each in environments:
+        environment |= each
     return [
         option
         for name, value in environment.items()
         for option in ("--env", f"{name}={value}")
     ]
-
-
-def write_login(directory: Path, registry: str, authorization: str) -> None:
-    """Make a configuration for docker's client that logs in to one registry.
-
-    The user's own configuration stays as it is.
-
-    Args:
-        directory: of the configuration; made here.
-        registry: its host and port.
-        authorization: user and password, as HTTP's Basic scheme encodes them.
-    """
-    directory.mkdir()
-    path = directory / "config.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({"auths": {registry: {"auth": authorization}}}))

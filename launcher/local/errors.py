@@ -4,8 +4,9 @@ and endpoints that fail.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,26 @@ class RefusedError(Exception):
 
 class FailureReasonError(Exception):
     """A job or an endpoint fails; the message becomes its FailureReason."""
+
+
+@contextlib.contextmanager
+def failing(reason: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Errors of some kinds within the block become a FailureReason.
+
+    Args:
+        reason: comes before the error's own words.
+        kinds: of errors.
+    """
+    try:
+        yield
+    except kinds as error:
+        # An OSError's words, without its number and the path on this machine.
+        words = getattr(error, "strerror", None) or error
+        # An AWS error's words, without the name of the operation.
+        response = getattr(error, "response", None)
+        if response is not None:
+            words = response["Error"]["Message"]
+        raise FailureReasonError(f"{reason}: {words}") from error
 
 
 def reason_of(error: Exception) -> str:

@@ -18,7 +18,6 @@ import io
 import json
 import logging
 import re
-import urllib.parse
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,29 +27,17 @@ from moto.core.parse import QueryParser
 from moto.core.utils import get_service_model
 from werkzeug.wrappers import Request, Response
 
-from launcher.errors import InvalidRequestError
-from launcher.local.errors import RefusedError, invalid
+from launcher.local.errors import RefusedError
 from launcher.local.moto_tables import check_references
-from launcher.local.offered import check_members, check_service
+from launcher.local.offered import MODELS, check_request, check_service
 from launcher.local.operation import Operation, Result
 from launcher.local.settings import HEALTH, StackSettings
-from launcher.requests import Request as ApiRequest
-from launcher.validate import validate
 from movielens.json_text import parse_json
 
 WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 # Gets the request, and the path's part that the route's pattern has as its group.
 Route = Callable[[Request, str], Response]
 
-# The services whose requests are checked: botocore's name, by the name that they are
-# signed for.
-_SERVICES = {
-    "application-autoscaling": "application-autoscaling",
-    "ecr": "ecr",
-    "monitoring": "cloudwatch",
-    "sagemaker": "sagemaker",
-    "servicequotas": "service-quotas",
-}
 _JSON = "application/x-amz-json-1.1"
 # Key, date, region, service and the word aws4_request.
 _SCOPE = re.compile(r"([^/]+)/[^/]*/([^/]+)/([^/]+)/.*")
@@ -63,11 +50,11 @@ class Region:
     """What one region has of ours.
 
     Attributes:
-        operations: by service and name.
+        operations: by the name that a service signs with, and by their own.
         routes: by a regular expression for ``METHOD path`` with one group.
     """
 
-    operations: Mapping[tuple[str, str], Operation] = field(default_factory=dict)
+    operations: Mapping[str, Mapping[str, Operation]] = field(default_factory=dict)
     routes: Mapping[str, Route] = field(default_factory=dict)
 
 
@@ -109,8 +96,8 @@ class Call:
         if service == "sagemaker":
             operation = f"{request.method} {request.path}"
         else:
-            form = urllib.parse.parse_qs(body_of(request).decode(errors="replace"))
-            operation = form.get("Action", [""])[0]
+            body_of(request)
+            operation = request.values.get("Action", "")
         return cls(key, region, service, operation)
 
 
@@ -143,19 +130,17 @@ class Gateway:
         """Answer one request."""
         request = Request(environ)
         try:
-            response = self._respond(request)
+            return self._respond(request)(environ, start_response)
         except RefusedError as error:
-            response = error_response(error, request)
+            refusal = error
         except NotImplementedError as error:
             # moto's own words name the operation.
             refusal = RefusedError("UnknownOperationException", str(error))
-            response = error_response(refusal, request)
         except Exception as error:  # noqa: BLE001 a bug must reach the caller as well
             _log.exception("%s %s", request.method, request.path)
             message = f"{type(error).__name__}: {error}"
             refusal = RefusedError("InternalFailure", message, 500)
-            response = error_response(refusal, request)
-        return response(environ, start_response)
+        return error_response(refusal, request)(environ, start_response)
 
     def _respond(self, request: Request) -> Response:
         if request.path == HEALTH:
@@ -169,7 +154,7 @@ class Gateway:
                 return route(request, match[1])
 
         check_service(call.service, call.operation)
-        if call.service in _SERVICES:
+        if call.service in MODELS:
             result = self._operate(region, call, request)
             if result is not None:
                 return Response(json.dumps(result), content_type=_JSON)
@@ -180,16 +165,11 @@ class Gateway:
 
     def _operate(self, region: Region, call: Call, request: Request) -> Result | None:
         """The operation's result; None if moto is to answer."""
-        service = _SERVICES[call.service]
         parameters = parameters_of(call, request)
-        try:
-            validate(ApiRequest(service, call.operation, parameters))
-        except InvalidRequestError as error:
-            raise invalid(f"validation error detected: {error}") from error
-        check_members(call.service, call.operation, parameters)
+        check_request(call.service, call.operation, parameters)
         if call.operation.startswith("Create"):
             check_references(parameters, call.region)
-        operation = region.operations.get((service, call.operation))
+        operation = region.operations.get(call.service, {}).get(call.operation)
         return operation(parameters) if operation else None
 
     def _with_our_registry(self, response: Response, region: str) -> Response:
@@ -212,20 +192,12 @@ def parameters_of(call: Call, request: Request) -> dict[str, Any]:
             return dict(parse_json(body or b"{}"))
         except (TypeError, ValueError) as error:
             raise RefusedError("SerializationException", str(error)) from error
-    model = get_service_model(_SERVICES.get(call.service, call.service))
+    model = get_service_model(MODELS.get(call.service, call.service))
     if call.operation not in model.operation_names:
         return {}
-    read = QueryParser(model.operation_model(call.operation)).parse(
-        {
-            "method": request.method,
-            "url_path": request.path,
-            "url_params": {},
-            "headers": request.headers,
-            "values": request.values,
-            "body": body,
-        }
-    )
-    return dict(read)
+    # The parser looks at nothing else.
+    form: Any = {"values": request.values}
+    return dict(QueryParser(model.operation_model(call.operation)).parse(form))
 
 
 def error_response(error: RefusedError, request: Request) -> Response:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from launcher.local.errors import FailureReasonError
+from launcher.local.errors import FailureReasonError, failing
 from launcher.local.service_clients import ServiceClients, parse_s3_uri
 from launcher.s3_uri import S3Uri
 from movielens.json_text import parse_json
@@ -26,9 +26,12 @@ class InputObject:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
 class InputChannel:
     """An entry of InputDataConfig with its defaults filled in.
+
+    Args:
+        entry: of the request.
+        job_mode: TrainingInputMode, for a channel without a mode of its own.
 
     Attributes:
         name: of the channel.
@@ -39,47 +42,20 @@ class InputChannel:
         declared: its entry in ``inputdataconfig.json``.
     """
 
-    name: str
-    mode: str
-    source: Mapping[str, str]
-    is_sharded: bool
-    is_compressed: bool
-    declared: Mapping[str, Any]
-
-    @classmethod
-    def from_request(cls, entry: Mapping[str, Any], job_mode: str) -> InputChannel:
-        """Read an entry of InputDataConfig.
-
-        Args:
-            entry: of the request.
-            job_mode: TrainingInputMode, for a channel without a mode of its own.
-        """
-        source = entry["DataSource"]["S3DataSource"]
-        mode = entry.get("InputMode", job_mode)
-        distribution = source.get("S3DataDistributionType", "FullyReplicated")
-        declared = {
-            "TrainingInputMode": mode,
+    def __init__(self, entry: Mapping[str, Any], job_mode: str) -> None:
+        self.name: str = entry["ChannelName"]
+        self.mode: str = entry.get("InputMode", job_mode)
+        self.source: Mapping[str, str] = entry["DataSource"]["S3DataSource"]
+        distribution = self.source.get("S3DataDistributionType", "FullyReplicated")
+        self.is_sharded = distribution == "ShardedByS3Key"
+        self.is_compressed = entry.get("CompressionType") == "Gzip"
+        self.declared = {
+            "TrainingInputMode": self.mode,
             "S3DistributionType": distribution,
             "RecordWrapperType": entry.get("RecordWrapperType", "None"),
         }
         if "ContentType" in entry:
-            declared["ContentType"] = entry["ContentType"]
-        return cls(
-            name=entry["ChannelName"],
-            mode=mode,
-            source=source,
-            is_sharded=distribution == "ShardedByS3Key",
-            is_compressed=entry.get("CompressionType") == "Gzip",
-            declared=declared,
-        )
-
-    def objects(self, clients: ServiceClients) -> list[InputObject]:
-        """All objects, a prefix's in order of their keys.
-
-        Raises:
-            FailureReasonError: if there are none.
-        """
-        return objects_of(clients, self.source)
+            self.declared["ContentType"] = entry["ContentType"]
 
     def shard(
         self, found: Sequence[InputObject], host_index: int, n_hosts: int
@@ -92,11 +68,12 @@ def channels_of(job: Mapping[str, Any]) -> list[InputChannel]:
     """The channels of a request for a training job."""
     mode = job["AlgorithmSpecification"].get("TrainingInputMode", "File")
     entries = job.get("InputDataConfig", [])
-    return [InputChannel.from_request(entry, mode) for entry in entries]
+    return [InputChannel(entry, mode) for entry in entries]
 
 
 def objects_of(clients: ServiceClients, source: Mapping[str, str]) -> list[InputObject]:
-    """The objects of an S3DataSource: below a prefix, or those of a manifest.
+    """The objects of an S3DataSource: those below a prefix, in order of their keys, or
+    those of a manifest.
 
     Raises:
         FailureReasonError: if there are none.
@@ -130,14 +107,11 @@ def objects_under_prefix(clients: ServiceClients, uri: str) -> list[InputObject]
 def objects_in_manifest(clients: ServiceClients, uri: str) -> list[InputObject]:
     """The objects that a manifest lists: first a prefix, then what follows it."""
     text = clients.read(parse_s3_uri(uri))
-    try:
+    reason = f"ClientError: Invalid manifest {uri}"
+    with failing(reason, LookupError, TypeError, ValueError):
         first, *names = parse_json(text)
         prefix = first["prefix"]
         return [_listed(prefix, name) for name in names]
-    except (LookupError, TypeError, ValueError) as error:
-        raise FailureReasonError(
-            f"ClientError: Invalid manifest {uri}: {error}"
-        ) from error
 
 
 def _listed(prefix: str, name: str) -> InputObject:

@@ -77,11 +77,9 @@ class Invocations:
         deployment, variant = self._variant(request, endpoint)
         question = self._question(request, request.get_data())
         reply = self._ask(endpoint, variant, question)
-        headers = _passed_on(reply)
         if deployment.capture is not None:
             deployment.capture.keep(variant.name, question, reply)
-        headers["x-Amzn-Invoked-Production-Variant"] = variant.name
-        return Response(reply.data, HTTPStatus.OK, headers)
+        return Response(reply.data, HTTPStatus.OK, _passed_on(reply, variant))
 
     def stream(self, request: Request, endpoint: str) -> Response:
         """Answer ``POST /endpoints/ENDPOINT/invocations-response-stream``: an event for
@@ -93,10 +91,9 @@ class Invocations:
         _, variant = self._variant(request, endpoint)
         question = self._question(request, request.get_data(), is_streamed=True)
         reply = self._ask(endpoint, variant, question)
-        headers = _passed_on(reply)
+        headers = _passed_on(reply, variant)
         # The response has a content type of its own.
         headers[f"{_PREFIX}-Content-Type"] = headers.pop("Content-Type", "")
-        headers["x-Amzn-Invoked-Production-Variant"] = variant.name
         encode = EventStreamEncoder().encode_message
         events = (encode(_EVENT, part) for part in reply.stream(_EVENT_BYTES))
         return Response(
@@ -264,11 +261,13 @@ class Invocations:
         )
 
 
-def _passed_on(reply: BaseHTTPResponse) -> dict[str, str]:
-    """Those headers of a container's reply that reach the client."""
-    return {
+def _passed_on(reply: BaseHTTPResponse, variant: Variant) -> dict[str, str]:
+    """Those headers of a container's reply that reach the client, and who replied."""
+    headers = {
         name: reply.headers[name] for name in _REPLY_HEADERS if name in reply.headers
     }
+    headers["x-Amzn-Invoked-Production-Variant"] = variant.name
+    return headers
 
 
 def _check_size(size: int, variant: Variant, limits: Limits) -> None:

@@ -5,6 +5,7 @@ job to a final state, whatever happens.
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,7 @@ class JobRun(threading.Thread, ABC):
         descriptions: where the job's description is kept.
         job_name: of the job.
         job: its description when it was made.
+        stopped: set by `stop`, unless a kind of job stops in a way of its own.
     """
 
     def __init__(self, descriptions: Descriptions, name: str) -> None:
@@ -32,6 +34,7 @@ class JobRun(threading.Thread, ABC):
         self.descriptions = descriptions
         self.job_name = name
         self.job = descriptions.get(name)
+        self.stopped = threading.Event()
 
     @abstractmethod
     def work(self) -> str:
@@ -41,12 +44,13 @@ class JobRun(threading.Thread, ABC):
             FailureReasonError: if it fails.
         """
 
-    @abstractmethod
     def stop(self) -> None:
         """Have `work` end soon."""
+        self.stopped.set()
 
     def close(self, description: Description) -> None:
-        """Complete the description of a job that has ended."""
+        """Say in the description of a job when it has ended, and how."""
+        description[self.descriptions.kind.ended] = time.time()
 
     def run(self) -> None:
         """Run the job."""

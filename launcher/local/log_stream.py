@@ -21,7 +21,7 @@ _EVENT_CHARACTERS = 100_000
 def batches(
     queue: SimpleQueue[Entry | None], seconds: float, most: int
 ) -> Iterator[list[Entry]]:
-    """What comes into a queue, so many seconds' at a time, until None comes."""
+    """The entries of a queue in batches, each gathered for some seconds, until None."""
     is_ended = False
     while not is_ended:
         found = [queue.get()]

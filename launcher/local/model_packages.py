@@ -13,23 +13,10 @@ from launcher.local.stack_parts import StackParts
 
 GROUP = ResourceKind(
     noun="model-package-group",
-    listed="SummaryList",
     absent="ModelPackageGroup {arn} does not exist.",
     present="Model Package Group already exists: {arn}",
-    summarized=("ModelPackageGroupDescription",),
 )
-PACKAGE = ResourceKind(
-    noun="model-package",
-    listed="SummaryList",
-    absent="ModelPackage {arn} does not exist.",
-    present="Model Package already exists: {arn}",
-    summarized=(
-        "ModelPackageGroupName",
-        "ModelPackageVersion",
-        "ModelPackageDescription",
-        "ModelApprovalStatus",
-    ),
-)
+PACKAGE = ResourceKind("model-package", absent="ModelPackage {arn} does not exist.")
 
 
 class ModelPackages:
@@ -71,9 +58,8 @@ class ModelPackages:
                 f"ModelPackage {arn} can't be deployed: its ModelApprovalStatus is "
                 f"{status}"
             )
-        container: Mapping[str, Any]
         (container,) = description["InferenceSpecification"]["Containers"]
-        return container
+        return dict(container)
 
     def _create_group(self, parameters: Parameters) -> Result:
         return self.groups.add({**parameters, GROUP.status: "Completed"})

@@ -6,8 +6,10 @@ happened. A member that asks for nothing, such as ``false``, may be anywhere.
 
 ``offered.txt`` lists operations by the name that their service signs with, and below
 each the members of its request. ``A.B: C D`` are the members C and D of B, which is in
-A; with ``C=x|y``, only the values x and y are honoured. Whatever is within a member
-belongs to it. ``@list`` stands for what all lists are filtered and sorted by.
+A; with ``C=x|y``, only the values x and y are honoured. All that is inside a listed
+member is honoured too. ``@list`` stands for what all lists are filtered and sorted by.
+Patterns after a service's name are of operations that moto answers, whatever members
+their requests have.
 """
 
 from __future__ import annotations
@@ -15,34 +17,26 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from launcher.errors import InvalidRequestError
 from launcher.local.errors import RefusedError, invalid
 from launcher.local.operation import Parameters
+from launcher.requests import Request
+from launcher.validate import validate
 
-_LIST = Path(__file__).with_suffix(".txt")
-# Services by the names that requests are signed for, with the operations that aren't in
-# the list and are moto's to answer.
-_EC2 = r"(Create|Describe|Delete)(Vpc|Subnet|SecurityGroup)s?"
-_ECR = (
-    r"GetAuthorizationToken|(List|Describe)Images|PutImage\w+|"
-    r"\w+(Repository|Repositories|RepositoryPolicy|LifecyclePolicy|Resource|TagsFor\w+)"
-)
-_SERVICES = {
-    "application-autoscaling": "",
-    "ec2": _EC2,
-    "ecr": _ECR,
-    "iam": ".*",
-    "kms": ".*",
-    "logs": ".*",
-    "monitoring": "",
-    "s3": ".*",
-    "sagemaker": "",
-    "servicequotas": "ListServiceQuotas",
-    "sts": ".*",
+# The services whose requests are checked: botocore's name, by the name that they are
+# signed for.
+MODELS = {
+    "application-autoscaling": "application-autoscaling",
+    "ecr": "ecr",
+    "monitoring": "cloudwatch",
+    "sagemaker": "sagemaker",
+    "servicequotas": "service-quotas",
 }
-
+_LIST = Path(__file__).with_suffix(".txt")
 # The honoured values of each member by its path; an empty set is any value.
 Members = Mapping[str, frozenset[str]]
 
@@ -56,7 +50,7 @@ def operations() -> Mapping[tuple[str, str], Members]:
         if not line or line.startswith("#"):
             continue
         if line.startswith("["):
-            service = line.strip("[]")
+            service = line[1:].partition("]")[0]
             continue
         if not line.startswith(" "):
             members = found.setdefault((service, line), {})
@@ -72,6 +66,13 @@ def operations() -> Mapping[tuple[str, str], Members]:
     return {key: members for key, members in found.items() if key[1][0] != "@"}
 
 
+@functools.cache
+def _patterns() -> Mapping[str, list[str]]:
+    """The patterns of each service."""
+    headings = re.findall(r"^\[(.+?)\](.*)", _LIST.read_text(), re.MULTILINE)
+    return {service: patterns.split() for service, patterns in headings}
+
+
 def check_service(service: str, operation: str) -> None:
     """Return if an operation is ours, or moto's to answer.
 
@@ -83,12 +84,30 @@ def check_service(service: str, operation: str) -> None:
         RefusedError: if it is neither.
     """
     is_listed = (service, operation) in operations()
-    pattern = _SERVICES.get(service, "")
-    if not is_listed and not (pattern and re.fullmatch(pattern, operation)):
+    patterns = _patterns().get(service, [])
+    if not is_listed and not any(fnmatchcase(operation, each) for each in patterns):
         name = f"{service} {operation}".strip()
         raise RefusedError(
             "UnknownOperationException", f"`launcher local` doesn't offer {name}"
         )
+
+
+def check_request(service: str, operation: str, parameters: Parameters) -> None:
+    """Return if the service model allows a request, and all its members are honoured.
+
+    Args:
+        service: the name that the request is signed for; one of `MODELS`.
+        operation: its name.
+        parameters: of the request.
+
+    Raises:
+        RefusedError: if that isn't so.
+    """
+    try:
+        validate(Request(MODELS[service], operation, parameters))
+    except InvalidRequestError as error:
+        raise invalid(f"validation error detected: {error}") from error
+    check_members(service, operation, parameters)
 
 
 def check_members(service: str, operation: str, parameters: Parameters) -> None:

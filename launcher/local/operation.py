@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from launcher.local.errors import invalid
 
@@ -14,12 +14,6 @@ Operation = Callable[[Parameters], Result | None]
 
 _FIRST_PAGE = "0"
 _PAGE_SIZE = 100
-
-
-class HasOperations(Protocol):
-    """What answers operations, by their names."""
-
-    operations: dict[str, Operation]
 
 
 def page(

@@ -8,9 +8,9 @@ other condition doesn't apply.
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -102,12 +102,11 @@ def _matches_any(patterns: Any, text: str) -> bool:
 
 def _matches(pattern: str, text: str) -> bool:
     """Whether a text is like a pattern with ``*`` and ``?``; actions have no case."""
-    parts = re.split(r"([*?])", pattern)
-    wild = {"*": ".*", "?": "."}
-    expression = "".join(wild.get(part, re.escape(part)) for part in parts)
-    is_action = not text.startswith("arn:")
-    flags = re.IGNORECASE if is_action else 0
-    return re.fullmatch(expression, text, flags) is not None
+    if not text.startswith("arn:"):
+        pattern = pattern.lower()
+        text = text.lower()
+    # A bracket stands for itself, as it doesn't in names of files.
+    return fnmatchcase(text, pattern.replace("[", "[[]"))
 
 
 def _is_same_word(expected: str, given: str) -> bool:

@@ -10,6 +10,8 @@ import functools
 import re
 from collections.abc import Mapping
 
+from moto.core.utils import get_service_model
+
 from launcher.local.errors import RefusedError
 from launcher.local.operation import Parameters, Result, page
 
@@ -28,9 +30,7 @@ _INSTANCE_TYPES = {
 @functools.cache
 def _quotas() -> Mapping[str, int]:
     """Instances, by the quota's name."""
-    import botocore.session
-
-    model = botocore.session.get_session().get_service_model("sagemaker")
+    model = get_service_model("sagemaker")
     values = {}
     for use, shape in _INSTANCE_TYPES.items():
         for each in model.shape_for(shape).enum:

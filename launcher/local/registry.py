@@ -8,6 +8,7 @@ Docker accepts a registry on loopback without TLS, so an ordinary ``docker login
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -74,6 +75,17 @@ def authorization(settings: StackSettings) -> str:
     return base64.b64encode(f"{USER}:{settings.registry_password}".encode()).decode()
 
 
+def write_login(settings: StackSettings) -> None:
+    """Make a configuration for docker's client that logs in to the registry. The user's
+    own configuration stays as it is.
+    """
+    path = settings.directory / "docker" / "config.json"
+    path.parent.mkdir()
+    path.touch(mode=0o600)
+    login = {settings.registry: {"auth": authorization(settings)}}
+    path.write_text(json.dumps({"auths": login}))
+
+
 def registry_command(settings: StackSettings) -> tuple[str, ...]:
     """The registry's command line."""
     return ("docker-registry", "serve", str(settings.directory / _CONFIGURATION))
@@ -90,15 +102,13 @@ def configure_registry(settings: StackSettings) -> None:
     _ensure_commands()
     users = settings.directory / "registry-users"
     users.touch(mode=0o600)
-    with users.open("w") as file:
-        subprocess.run(
-            ["htpasswd", "-niB", USER],
-            input=settings.registry_password,
-            text=True,
-            stdout=file,
-            stderr=subprocess.DEVNULL,
-            check=True,
-        )
+    hashed = subprocess.check_output(
+        ["htpasswd", "-niB", USER],
+        input=settings.registry_password,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    users.write_text(hashed)
 
     storage = {
         "filesystem": {"rootdirectory": str(settings.layers_directory)},
@@ -172,10 +182,9 @@ class RegistryServer:
 
     def answers(self) -> bool:
         """Whether it runs and accepts the password."""
-        try:
+        with contextlib.suppress(HTTPError):
             return self._request("GET", "/") is not None
-        except HTTPError:
-            return False
+        return False
 
     def manifest(self, repository: str, reference: str) -> BaseHTTPResponse | None:
         """The reply with the manifest of a tag or digest; None if there is none."""

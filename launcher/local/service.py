@@ -15,10 +15,12 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from launcher.local.access import Access
+from launcher.local.access import check_access
 from launcher.local.autoscaling import Autoscaling
 from launcher.local.cloudwatch import cloudwatch
 from launcher.local.ecr_images import EcrImages
@@ -27,9 +29,9 @@ from launcher.local.engine import DockerEngine
 from launcher.local.errors import invalid
 from launcher.local.gateway import Gateway, Region, Route, WsgiApplication
 from launcher.local.invocation import Invocations
-from launcher.local.model_catalog import ModelCatalog
 from launcher.local.model_packages import ModelPackages
-from launcher.local.operation import HasOperations, Operation, Parameters
+from launcher.local.models import ModelCatalog
+from launcher.local.operation import Operation, Parameters
 from launcher.local.policies import offer_simulation
 from launcher.local.quotas import list_quotas
 from launcher.local.registry import RegistryServer
@@ -60,12 +62,11 @@ def application(settings: StackSettings) -> Gateway:
                 regions[name] = _region(its_settings, is_home=is_home)
             return regions[name]
 
-    access = Access(settings)
-    return Gateway(settings, _moto(), region, access.check)
+    return Gateway(settings, _moto(), region, partial(check_access, settings))
 
 
 def _region(settings: StackSettings, *, is_home: bool) -> Region:
-    """What a region has of ours; nothing is shared between regions but S3 and IAM."""
+    """Our part of a region; regions share S3 and IAM alone."""
     engine = DockerEngine(settings)
     clients = ServiceClients(settings)
     images = EcrImages(settings, RegistryServer(settings))
@@ -78,22 +79,16 @@ def _region(settings: StackSettings, *, is_home: bool) -> Region:
     training = TrainingJobs(parts)
     transform = TransformJobs(parts, catalog)
     tuning = TuningJobs(parts, training)
-    jobs: list[HasOperations] = [training, transform, tuning]
-    hosting: list[HasOperations] = [packages, catalog, endpoints]
-    by_service: dict[str, list[HasOperations]] = {
-        "application-autoscaling": [Autoscaling(parts, endpoints)],
-        "ecr": [images],
-        "sagemaker": [*jobs, *hosting, parts.tags],
+    jobs = {**training.operations, **transform.operations, **tuning.operations}
+    hosting = {**packages.operations, **catalog.operations, **endpoints.operations}
+    operations: dict[str, Mapping[str, Operation]] = {
+        "application-autoscaling": Autoscaling(parts, endpoints).operations,
+        "ecr": images.operations,
+        "sagemaker": {**jobs, **hosting, **parts.tags.operations},
+        "servicequotas": {"ListServiceQuotas": list_quotas},
     }
-    operations: dict[tuple[str, str], Operation] = {
-        (service, name): operation
-        for service, owners in by_service.items()
-        for owner in owners
-        for name, operation in owner.operations.items()
-    }
-    operations["service-quotas", "ListServiceQuotas"] = list_quotas
     if not is_home:
-        operations["ecr", "CreateRepository"] = _refuse_repository
+        images.operations["CreateRepository"] = _refuse_repository
 
     invocations = Invocations(parts, endpoints)
     routes: dict[str, Route] = {
@@ -168,16 +163,12 @@ def main(arguments: list[str]) -> int:
         threaded=True,
         request_handler=MotoRequestHandler,
     )
-    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     try:
         server.serve_forever()
     finally:
         DockerEngine(settings).remove_all()
     return 0
-
-
-def _exit(_number: int, _frame: object) -> NoReturn:
-    sys.exit(0)
 
 
 if __name__ == "__main__":

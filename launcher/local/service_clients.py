@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
+import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
-from launcher.local.errors import FailureReasonError, invalid
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from launcher.local.errors import FailureReasonError, failing, invalid
 from launcher.local.settings import StackSettings
 from launcher.s3_uri import S3Uri
+
+_CONFIG = Config(s3={"addressing_style": "path"}, proxies={}, max_pool_connections=50)
 
 
 def parse_s3_uri(uri: str) -> S3Uri:
@@ -27,12 +32,19 @@ def parse_s3_uri(uri: str) -> S3Uri:
 
 
 class ServiceClients:
-    """Clients that reach the services over HTTP, like anyone's."""
+    """Clients that reach the services over HTTP, like anyone's.
 
-    def __init__(self, settings: StackSettings, token: str | None = None) -> None:
+    Args:
+        settings: of the stack.
+        session: has the access key; the administrator's by default.
+    """
+
+    def __init__(
+        self, settings: StackSettings, session: boto3.Session | None = None
+    ) -> None:
+        keys = (settings.access_key, settings.secret_key)
         self._settings = settings
-        # Of a role's keys.
-        self._token = token
+        self._session = session or boto3.Session(*keys)
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._of_roles: dict[str, ServiceClients] = {}
@@ -44,24 +56,13 @@ class ServiceClients:
         """
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = self._new_client(service)
+                self._clients[service] = self._session.client(
+                    service,
+                    region_name=self._settings.region,
+                    endpoint_url=self._settings.endpoint_url,
+                    config=_CONFIG,
+                )
             return self._clients[service]
-
-    def _new_client(self, service: str) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        return boto3.client(
-            service,
-            endpoint_url=self._settings.endpoint_url,
-            region_name=self._settings.region,
-            aws_access_key_id=self._settings.access_key,
-            aws_secret_access_key=self._settings.secret_key,
-            aws_session_token=self._token,
-            config=Config(
-                s3={"addressing_style": "path"}, proxies={}, max_pool_connections=50
-            ),
-        )
 
     def of_role(self, role: str) -> ServiceClients:
         """Clients with a role's keys, if IAM is enforced."""
@@ -71,12 +72,10 @@ class ServiceClients:
             sts = self.client("sts")
             made = sts.assume_role(RoleArn=role, RoleSessionName="SageMaker")
             keys = made["Credentials"]
-            settings = dataclasses.replace(
-                self._settings,
-                access_key=keys["AccessKeyId"],
-                secret_key=keys["SecretAccessKey"],
+            session = boto3.Session(
+                keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]
             )
-            self._of_roles[role] = ServiceClients(settings, keys["SessionToken"])
+            self._of_roles[role] = ServiceClients(self._settings, session)
         return self._of_roles[role]
 
     def objects(self, prefix: S3Uri) -> list[S3Uri]:
@@ -91,7 +90,7 @@ class ServiceClients:
         pages = s3.get_paginator("list_objects_v2").paginate(
             Bucket=prefix.bucket, Prefix=prefix.key
         )
-        with _failing_as(f"Failed to list {prefix}"):
+        with failing(f"ClientError: Failed to list {prefix}", ClientError):
             keys = [key for key in pages.search("Contents[].Key") if key]
         return [
             S3Uri(prefix.bucket, key) for key in sorted(keys) if not key.endswith("/")
@@ -104,19 +103,14 @@ class ServiceClients:
             FailureReasonError: if there is no such object, its key leads out of its
                 folder, or the disk is full.
         """
-        action = f"Failed to download {source}"
+        failure = f"ClientError: Failed to download {source}"
         if ".." in PurePosixPath(source.key).parts:
-            raise FailureReasonError(
-                f"ClientError: {action}: its key leads out of the folder"
-            )
+            raise FailureReasonError(f"{failure}: its key leads out of the folder")
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with _failing_as(action):
-                self.client("s3").download_file(source.bucket, source.key, str(path))
-        except OSError as error:
-            raise FailureReasonError(
-                f"ClientError: {action} to this disk: {error.strerror}"
-            ) from error
+        s3 = self.client("s3")
+        on_disk = failing(f"{failure} to this disk", OSError)
+        with on_disk, failing(failure, ClientError):
+            s3.download_file(source.bucket, source.key, str(path))
 
     def download_folder(self, prefix: S3Uri, directory: Path) -> None:
         """Download the objects below a prefix, as they lie there.
@@ -134,14 +128,17 @@ class ServiceClients:
         Raises:
             FailureReasonError: if there is no such object.
         """
-        s3 = self.client("s3")
-        with _failing_as(f"Failed to download {source}"):
-            found = s3.get_object(Bucket=source.bucket, Key=source.key)
-            return bytes(found["Body"].read())
+        return b"".join(self.chunks(source))
 
     def chunks(self, source: S3Uri, size: int = 2**20) -> Iterator[bytes]:
-        """An object's bytes, at most ``size`` at a time."""
-        found = self.client("s3").get_object(Bucket=source.bucket, Key=source.key)
+        """An object's bytes, at most ``size`` at a time.
+
+        Raises:
+            FailureReasonError: if there is no such object.
+        """
+        s3 = self.client("s3")
+        with failing(f"ClientError: Failed to download {source}", ClientError):
+            found = s3.get_object(Bucket=source.bucket, Key=source.key)
         yield from found["Body"].iter_chunks(size)
 
     def upload(self, path: Path, target: S3Uri, key: str | None = None) -> None:
@@ -156,16 +153,8 @@ class ServiceClients:
             FailureReasonError: if S3 refuses it.
             FileNotFoundError: if there is no such file.
         """
-        from boto3.exceptions import S3UploadFailedError
-
-        try:
-            self.client("s3").upload_file(
-                str(path), target.bucket, target.key, ExtraArgs=_encryption(key)
-            )
-        except S3UploadFailedError as error:
-            raise FailureReasonError(
-                f"ClientError: Failed to upload to {target}: {error}"
-            ) from error
+        with path.open("rb") as file:
+            self._put(file, target, key)
 
     def write(self, data: bytes, target: S3Uri, key: str | None = None) -> None:
         """Upload bytes as one object, encrypted by a KMS key if there is one.
@@ -173,30 +162,16 @@ class ServiceClients:
         Raises:
             FailureReasonError: if S3 refuses it.
         """
+        self._put(io.BytesIO(data), target, key)
+
+    def _put(self, file: BinaryIO, target: S3Uri, key: str | None) -> None:
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
         s3 = self.client("s3")
-        with _failing_as(f"Failed to upload to {target}"):
-            s3.put_object(
-                Bucket=target.bucket, Key=target.key, Body=data, **_encryption(key)
+        with failing(f"ClientError: Failed to upload to {target}", ClientError):
+            s3.upload_fileobj(
+                file, target.bucket, target.key, ExtraArgs=encryption if key else {}
             )
 
     def delete(self, target: S3Uri) -> None:
         """Delete an object."""
         self.client("s3").delete_object(Bucket=target.bucket, Key=target.key)
-
-
-@contextlib.contextmanager
-def _failing_as(action: str) -> Iterator[None]:
-    """What AWS refuses within the block becomes a FailureReason."""
-    from botocore.exceptions import ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        message = error.response["Error"]["Message"]
-        raise FailureReasonError(f"ClientError: {action}: {message}") from error
-
-
-def _encryption(key: str | None) -> dict[str, str]:
-    if not key:
-        return {}
-    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}

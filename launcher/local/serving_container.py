@@ -24,7 +24,7 @@ from pathlib import Path
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 
-from launcher.local.archives import unpack
+from launcher.local.archives import download_archive
 from launcher.local.errors import FailureReasonError, unusable
 from launcher.local.log_stream import LogStream
 from launcher.local.service_clients import ServiceClients
@@ -80,15 +80,12 @@ class ServingContainer:
         self._image = image
         self._stream = stream
         self._container = ""
-        self._address = (LOOPBACK, 0)
+        self._address = ("", 0)
         self._networks = contextlib.ExitStack()
-        self._network = ""
         reached_by = ["--publish", f"{LOOPBACK}::{_CONTAINER_PORT}"]
         if is_isolated:
-            self._network = f"halfstar-{parts.settings.identity}-{uuid.uuid4().hex[:8]}"
-            network = self._engine.network(self._network, is_isolated=True)
-            self._networks.enter_context(network)
-            reached_by = ["--network", self._network]
+            network = self._engine.network(uuid.uuid4().hex, is_isolated=True)
+            reached_by = ["--network", self._networks.enter_context(network)]
         self._options = [*options, *reached_by]
         self._stopped = threading.Event()
         self._restarter: threading.Thread | None = None
@@ -144,22 +141,16 @@ class ServingContainer:
             )
 
     def _is_healthy(self) -> bool:
-        try:
+        with contextlib.suppress(HTTPError):
             reply = self.ask("/ping", Question(_PING_SECONDS), "GET")
-        except HTTPError:
-            return False
-        return reply.status == HTTPStatus.OK
+            return reply.status == HTTPStatus.OK
+        return False
 
     def _run(self) -> None:
         self._container = self._engine.start(self._image, ["serve"], self._options)
         self._log_follower = threading.Thread(target=self._follow_log, daemon=True)
         self._log_follower.start()
-        if self._network:
-            address = self._engine.address(self._container)
-            self._address = (address, _CONTAINER_PORT)
-        else:
-            port = self._engine.port(self._container, _CONTAINER_PORT)
-            self._address = (LOOPBACK, port)
+        self._address = self._engine.address(self._container, _CONTAINER_PORT)
 
     def _follow_log(self) -> None:
         for line in self._engine.lines(self._container):
@@ -260,15 +251,11 @@ class LoadedModels:
         directory = self._directory / name / "model"
         if directory.exists():
             return
-        archive = self._directory / f"{name}.tar.gz"
         source = self._prefix / target.lstrip("/")
         try:
-            self._clients.download(source, archive)
-            unpack(archive, directory)
+            download_archive(self._clients, source, directory)
         except FailureReasonError as error:
             shutil.rmtree(directory.parent, ignore_errors=True)
             raise unusable(
                 f"Failed to download model data({source}): {error}"
             ) from error
-        finally:
-            archive.unlink(missing_ok=True)

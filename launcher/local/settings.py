@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,9 @@ ACCOUNT = "123456789012"
 FILE = "stack.json"
 # Answers with the identity of the stack, and touches nothing.
 HEALTH = "/_local/health"
+# Programs read one or the other.
+_NO_PROXY = ("NO_PROXY", "no_proxy")
+_EVERYWHERE = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,25 @@ class Limits:
     scaling_seconds: float = 60.0
     body_bytes: int = 6 * 2**20
     serverless_body_bytes: int = 4_000_000
+
+
+def no_proxy(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that let programs reach loopback past a proxy.
+
+    What they say already stays in force.
+
+    Example:
+        >>> no_proxy({"no_proxy": "intra.net"})["NO_PROXY"]
+        'intra.net,127.0.0.1,localhost'
+    """
+    given = ",".join(environment.get(variable, "") for variable in _NO_PROXY)
+    hosts = [host.strip() for host in given.split(",") if host.strip()]
+    if _EVERYWHERE in hosts:
+        hosts = [_EVERYWHERE]  # it means nothing beside others
+    else:
+        hosts += [LOOPBACK, "localhost"]
+    value = ",".join(dict.fromkeys(hosts))
+    return dict.fromkeys(_NO_PROXY, value)
 
 
 def _new_access_key() -> str:

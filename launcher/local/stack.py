@@ -23,18 +23,17 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from launcher.local.detached import DetachedProcess, exit_code
-from launcher.local.engine import DockerEngine, write_login
+from launcher.local.engine import DockerEngine
 from launcher.local.errors import LocalError
 from launcher.local.registry import (
     RegistryServer,
-    authorization,
     configure_registry,
     registry_command,
+    write_login,
 )
 from launcher.local.settings import FILE, HEALTH, StackSettings
 from movielens.json_text import parse_json
 
-_START_SECONDS = 300.0
 _SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _LOG_LINES = 5
@@ -107,7 +106,7 @@ def _remove(settings: StackSettings) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[int]:
-    """A lock on a folder, which is made."""
+    """Hold the lock of a folder, which is made if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -129,18 +128,11 @@ def processes(settings: StackSettings) -> dict[str, DetachedProcess]:
 
 def is_up(settings: StackSettings) -> bool:
     """Whether both processes answer."""
-    if not RegistryServer(settings).answers():
-        return False
-    try:
+    with contextlib.suppress(HTTPError):
         reply = _request("GET", settings, HEALTH)
-    except HTTPError:
-        return False
-    return reply.data.decode() == settings.identity
-
-
-def containers(settings: StackSettings) -> list[str]:
-    """A line for each running container."""
-    return DockerEngine(settings).containers()
+        is_ours = reply.data.decode() == settings.identity
+        return is_ours and RegistryServer(settings).answers()
+    return False
 
 
 def interrupt(settings: StackSettings, job: str) -> None:
@@ -166,10 +158,10 @@ def _request(method: str, settings: StackSettings, path: str) -> BaseHTTPRespons
 
 
 def _start(settings: StackSettings) -> None:
-    """Start both processes, and return when they answer."""
-    write_login(
-        settings.directory / "docker", settings.registry, authorization(settings)
-    )
+    """Start both processes, and return when they answer, however long a busy machine
+    takes for that.
+    """
+    write_login(settings)
     configure_registry(settings)
     # The caller's environment may be set up for real AWS.
     environment = {
@@ -189,22 +181,13 @@ def _start(settings: StackSettings) -> None:
         raise LocalError(
             f"the layers in {layers} are another stack's: name another folder"
         ) from error
-    deadline = time.monotonic() + _START_SECONDS
     while not is_up(settings):
         for name, pid in started.items():
             code = exit_code(pid)
             if code is not None:
-                lines = _last_log_lines(settings, name)
-                raise LocalError(f"the {name} ended with {code}: {lines}")
-        if time.monotonic() > deadline:
-            raise LocalError(
-                f"the services don't answer after {_START_SECONDS:.0f} s: "
-                f"{_last_log_lines(settings, _SERVICE)}"
-            )
+                log = settings.directory / f"{name}.log"
+                lines = log.read_text(errors="replace").splitlines()
+                last = " | ".join(lines[-_LOG_LINES:])
+                raise LocalError(f"the {name} ended with {code}: {last}")
         time.sleep(_POLL_SECONDS)
     RegistryServer(settings).delete_images()
-
-
-def _last_log_lines(settings: StackSettings, name: str) -> str:
-    text = (settings.directory / f"{name}.log").read_text(errors="replace")
-    return " | ".join(text.splitlines()[-_LOG_LINES:])

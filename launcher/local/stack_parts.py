@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from launcher.local.cloudwatch import CloudWatch
+from launcher.local.descriptions import Tags
 from launcher.local.ecr_images import EcrImages
 from launcher.local.engine import DockerEngine
 from launcher.local.service_clients import ServiceClients
 from launcher.local.settings import StackSettings
-from launcher.local.tags import Tags
 
 
 @dataclass(frozen=True, slots=True)

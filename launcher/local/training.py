@@ -32,7 +32,7 @@ from launcher.local.archives import contents, pack
 from launcher.local.cloudwatch import TRAINING_JOBS
 from launcher.local.descriptions import Description, Descriptions, ResourceKind
 from launcher.local.errors import FailureReasonError, invalid
-from launcher.local.input_channels import channels_of
+from launcher.local.input_channels import channels_of, objects_of
 from launcher.local.jobs import JobRun, Jobs
 from launcher.local.log_metrics import LogMetrics
 from launcher.local.moto_tables import check_role
@@ -42,14 +42,7 @@ from launcher.local.service_clients import parse_s3_uri
 from launcher.local.stack_parts import StackParts
 from launcher.local.training_hosts import TrainingHost, TrainingHosts, failure_reason
 
-TRAINING_JOB = ResourceKind(
-    noun="training-job",
-    listed="Summaries",
-    absent="Requested resource not found.",
-    present="Training job names must be unique, and {arn} already exists.",
-    present_code="ResourceInUse",
-    summarized=("TrainingEndTime", "SecondaryStatus"),
-)
+TRAINING_JOB = ResourceKind("training-job", absent="Requested resource not found.")
 _DEFAULT_RUNTIME_SECONDS = 86_400
 _FLAGS = (
     "EnableNetworkIsolation",
@@ -140,7 +133,7 @@ class TrainingJobs(Jobs):
         role = parameters["RoleArn"]
         for channel in channels:
             try:
-                channel.objects(self.parts.clients.of_role(role))
+                objects_of(self.parts.clients.of_role(role), channel.source)
             except FailureReasonError as error:
                 raise invalid(
                     f"Channel {channel.name}: {error}. Please ensure that the bucket "
@@ -246,7 +239,8 @@ class TrainingRun(JobRun):
         return "Completed" if ending is None else "Stopped"
 
     def close(self, description: Description) -> None:
-        """Say how and when it ended."""
+        """Say how and when it ended, and how long containers ran."""
+        super().close(description)
         status = description["TrainingJobStatus"]
         secondary, message = status, f"Training job {status.lower()}"
         if status == "Stopped" and self._ending is not None:
@@ -256,7 +250,6 @@ class TrainingRun(JobRun):
         seconds = math.ceil(self._seconds)
         description |= {
             "SecondaryStatus": secondary,
-            "TrainingEndTime": last["EndTime"],
             "TrainingTimeInSeconds": seconds,
             "BillableTimeInSeconds": seconds,
             "FinalMetricDataList": self._metrics.final(),
@@ -297,7 +290,8 @@ class TrainingRun(JobRun):
     def _make_hosts(self) -> list[TrainingHost]:
         count = self.job["ResourceConfig"].get("InstanceCount", 1)
         names = [f"algo-{i + 1}" for i in range(count)]
-        listed = [(each, each.objects(self._parts.clients)) for each in self._channels]
+        clients = self._parts.clients
+        listed = [(each, objects_of(clients, each.source)) for each in self._channels]
         hosts = []
         for index, name in enumerate(names):
             shards = [
@@ -312,9 +306,7 @@ class TrainingRun(JobRun):
     def _train(self, hosts: Sequence[TrainingHost]) -> dict[str, int]:
         """Run the containers; gives their exit statuses, by host."""
         with contextlib.ExitStack() as stack:
-            running = stack.enter_context(
-                TrainingHosts.started(self._parts, self._image, hosts)
-            )
+            running = TrainingHosts(self._parts, self._image, hosts, stack)
             started = time.time()
             # An interrupted job started when its first attempt did.
             first_started = self.job.setdefault("TrainingStartTime", started)

@@ -11,7 +11,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,14 +156,11 @@ class TrainingHost:
         return container, stream
 
     def _options(self) -> list[str]:
-        region = self.parts.settings.region
-        environment = {
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
+        names = {
             "TRAINING_JOB_NAME": self.job["TrainingJobName"],
             "TRAINING_JOB_ARN": self.job["TrainingJobArn"],
-            **self.job.get("Environment", {}),
         }
+        own = self.job.get("Environment", {})
         volumes = [f"{self.base}:/opt/ml"]
         for channel, _ in self.shards:
             if channel.mode == "FastFile":
@@ -171,62 +168,51 @@ class TrainingHost:
                 volumes.append(f"{self.base / path}:/opt/ml/{path}:ro")
         if "CheckpointConfig" in self.job:
             volumes.append(f"{self._checkpoints}:{self._inner_checkpoints}")
-        options = variables(environment)
+        options = variables(self.parts.settings.region, names, own)
         for volume in volumes:
             options += ["--volume", volume]
         return options
 
 
 class TrainingHosts:
-    """Running containers.
+    """Running containers, one on each host.
 
     Args:
         parts: of the stack.
-        running: a container's id and where its log goes, by host.
+        image: by the engine's name.
+        hosts: which are prepared.
+        stack: ends and removes all of it when it is closed.
+
+    Raises:
+        FailureReasonError: if a container can't be started.
     """
 
     def __init__(
-        self, parts: StackParts, running: Mapping[str, tuple[str, LogStream]]
+        self,
+        parts: StackParts,
+        image: str,
+        hosts: Sequence[TrainingHost],
+        stack: contextlib.ExitStack,
     ) -> None:
-        self._parts = parts
-        self._running = running
-        self._kill_timer: threading.Timer | None = None
-
-    @classmethod
-    @contextlib.contextmanager
-    def started(
-        cls, parts: StackParts, image: str, hosts: Sequence[TrainingHost]
-    ) -> Iterator[TrainingHosts]:
-        """Start a container on each host; all are removed at the end of the block.
-
-        Args:
-            parts: of the stack.
-            image: by the engine's name.
-            hosts: which are prepared.
-
-        Raises:
-            FailureReasonError: if a container can't be started.
-        """
+        self._engine = parts.engine
+        self._stop_seconds = parts.settings.limits.stop_seconds
+        # A container's id and where its log goes, by host.
+        self._running: dict[str, tuple[str, LogStream]] = {}
         job = hosts[0].job
         is_isolated = job["EnableNetworkIsolation"]
         network = "none" if is_isolated else "bridge"
-        with contextlib.ExitStack() as stack:
+        if len(hosts) > 1:
+            name = job["TrainingJobName"]
+            own = self._engine.network(name, is_isolated=is_isolated)
+            network = stack.enter_context(own)
+        for host in hosts:
+            options = ["--network", network, "--hostname", host.name]
             if len(hosts) > 1:
-                stack_name = f"{parts.settings.identity}-{parts.settings.region}"
-                network = f"halfstar-{stack_name}-{job['TrainingJobName']}"
-                stack.enter_context(
-                    parts.engine.network(network, is_isolated=is_isolated)
-                )
-            running = {}
-            for host in hosts:
-                options = ["--network", network, "--hostname", host.name]
-                if len(hosts) > 1:
-                    options += ["--network-alias", host.name]
-                elif is_isolated:
-                    # Without a network, docker gives a host no address of its own.
-                    options += ["--add-host", f"{host.name}:127.0.0.1"]
-                running[host.name] = host.start(image, options, stack)
-            yield cls(parts, running)
+                options += ["--network-alias", host.name]
+            elif is_isolated:
+                # Without a network, docker gives a host no address of its own.
+                options += ["--add-host", f"{host.name}:127.0.0.1"]
+            self._running[host.name] = host.start(image, options, stack)
 
     def run(self, read_line: Callable[[str], None]) -> dict[str, int]:
         """Wait for all hosts; if one fails, the others are ended.
@@ -239,43 +225,33 @@ class TrainingHosts:
         """
         statuses: dict[str, int] = {}
 
-        def follow_log(container: str, stream: LogStream) -> None:
-            for line in self._parts.engine.lines(container):
+        def follow(host: str) -> None:
+            container, stream = self._running[host]
+            # The log ends with its container.
+            for line in self._engine.lines(container):
                 stream.write(line)
                 read_line(line)
-
-        def wait(host: str, container: str) -> None:
-            statuses[host] = self._parts.engine.wait(container)
+            statuses[host] = self._engine.wait(container)
             if statuses[host]:
                 self._end_others(host)
 
-        futures = []
-        with ThreadPoolExecutor(2 * len(self._running), "host") as pool:
-            for host, (container, stream) in self._running.items():
-                futures.append(pool.submit(follow_log, container, stream))
-                futures.append(pool.submit(wait, host, container))
-        for future in futures:
-            future.result()
-        if self._kill_timer is not None:
-            self._kill_timer.cancel()
+        with ThreadPoolExecutor(len(self._running), "host") as pool:
+            list(pool.map(follow, self._running))
         return statuses
 
     def terminate(self) -> None:
         """Send SIGTERM now, and SIGKILL after the time that the platform gives."""
-        self._signal("TERM")
-        seconds = self._parts.settings.limits.stop_seconds
-        self._kill_timer = threading.Timer(seconds, self._signal, ["KILL"])
-        self._kill_timer.daemon = True
-        self._kill_timer.start()
-
-    def _signal(self, name: str) -> None:
         for container, _ in self._running.values():
-            self._parts.engine.signal(container, name)
+            ending = (container, self._stop_seconds)
+            thread = threading.Thread(
+                target=self._engine.stop, args=ending, daemon=True
+            )
+            thread.start()
 
     def _end_others(self, failed_host: str) -> None:
         for host, (container, _) in self._running.items():
             if host != failed_host:
-                self._parts.engine.stop(container, _PEER_STOP_SECONDS)
+                self._engine.stop(container, _PEER_STOP_SECONDS)
 
 
 def failure_reason(hosts: Sequence[TrainingHost], statuses: Mapping[str, int]) -> str:

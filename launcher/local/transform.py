@@ -12,7 +12,6 @@ import contextlib
 import gzip
 import io
 import shutil
-import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -22,14 +21,14 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from botocore import xform_name
 from urllib3.exceptions import HTTPError
 
-from launcher.local.descriptions import Description, Descriptions, ResourceKind
-from launcher.local.errors import FailureReasonError, invalid
+from launcher.local.descriptions import Descriptions, ResourceKind
+from launcher.local.errors import FailureReasonError, failing, invalid
 from launcher.local.input_channels import InputObject, objects_of
 from launcher.local.jobs import JobRun, Jobs
-from launcher.local.model_catalog import ModelCatalog
-from launcher.local.model_container import container_of, is_multi_model
+from launcher.local.models import ModelCatalog, container_of, is_multi_model
 from launcher.local.operation import Parameters, Result
 from launcher.local.quotas import check_quota
 from launcher.local.service_clients import parse_s3_uri
@@ -86,20 +85,20 @@ class PayloadSplitter:
 
 TRANSFORM_JOB = ResourceKind(
     noun="transform-job",
-    listed="Summaries",
     absent="Could not find requested job with name: {name}",
-    present="Job name must be unique, and {arn} already exists.",
     absent_code="ResourceNotFound",
-    present_code="ResourceInUse",
-    summarized=("TransformEndTime", "FailureReason"),
 )
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 _MIB = 2**20
 _REQUEST_SECONDS = 600.0
 _DEFAULT_PAYLOAD_MIB = 6
-# A strategy in the container contract, and in the API.
-_STRATEGIES = {"MULTI_RECORD": "MultiRecord", "SINGLE_RECORD": "SingleRecord"}
+# The variables by which a container gets members of the request.
+_VARIABLES = {
+    "BatchStrategy": "SAGEMAKER_BATCH_STRATEGY",
+    "MaxConcurrentTransforms": "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS",
+    "MaxPayloadInMB": "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+}
 _FAILED = "See job logs for more information"
 
 
@@ -148,15 +147,6 @@ class TransformRun(JobRun):
             self.job["ModelName"], self._directory / "model", LOG_GROUP, name
         )
         self._clients = self._models.clients
-        self._stopped = threading.Event()
-
-    def stop(self) -> None:
-        """Send no further requests."""
-        self._stopped.set()
-
-    def close(self, description: Description) -> None:
-        """Say when it ended."""
-        description["TransformEndTime"] = time.time()
 
     def work(self) -> str:
         """Answer one object after the other."""
@@ -172,24 +162,24 @@ class TransformRun(JobRun):
             self.descriptions.set(self.job_name, TransformStartTime=time.time())
             for i, entry in enumerate(objects):
                 self._transform_object(containers[i % len(containers)], entry)
-        return "Stopped" if self._stopped.is_set() else "Completed"
+        return "Stopped" if self.stopped.is_set() else "Completed"
+
+    def _parameters(self) -> dict[str, Any]:
+        """What the job says about requests, in the words of the container contract."""
+        given = {name: self.job[name] for name in _VARIABLES if name in self.job}
+        if "BatchStrategy" in given:
+            given["BatchStrategy"] = xform_name(given["BatchStrategy"]).upper()
+        return given
 
     def _environment(self) -> dict[str, str]:
         """The variables that SageMaker sets for the job in its containers."""
-        contract_words = {api: contract for contract, api in _STRATEGIES.items()}
-        strategy = self.job.get("BatchStrategy", "")
-        given = {
+        given = self._parameters()
+        variables = {_VARIABLES[name]: str(value) for name, value in given.items()}
+        return {
             "SAGEMAKER_BATCH": "true",
-            "SAGEMAKER_MAX_PAYLOAD_IN_MB": self.job.get("MaxPayloadInMB"),
-            "SAGEMAKER_BATCH_STRATEGY": contract_words.get(strategy),
-            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": self.job.get(
-                "MaxConcurrentTransforms"
-            ),
+            **variables,
+            **self.job.get("Environment", {}),
         }
-        variables = {
-            name: str(value) for name, value in given.items() if value is not None
-        }
-        return {**variables, **self.job.get("Environment", {})}
 
     def _transform_object(
         self, container: ServingContainer, entry: InputObject
@@ -197,14 +187,18 @@ class TransformRun(JobRun):
         splitter, n_concurrent = self._execution_parameters(container)
         data = self._clients.read(entry.source)
         if self._input.get("CompressionType") == "Gzip":
-            data = _decompress(entry, data)
+            reason = (
+                f"ClientError: {entry.source} isn't whole gzip, as CompressionType says"
+            )
+            with failing(reason, OSError, EOFError, zlib.error):
+                data = gzip.decompress(data)
 
         bodies = splitter.split(data)
         with ThreadPoolExecutor(n_concurrent) as pool:
             answers = list(
                 pool.map(lambda body: self._ask(container, body, entry), bodies)
             )
-        if self._stopped.is_set():
+        if self.stopped.is_set():
             return
 
         # The line end follows each answer, even one that already ends with one.
@@ -232,19 +226,18 @@ class TransformRun(JobRun):
             "MaxConcurrentTransforms": 1,
         }
         if reply.status == HTTPStatus.OK:
-            preferred |= _json_object(reply.data)
-        strategy = self.job.get("BatchStrategy")
-        strategy = strategy or _STRATEGIES[preferred["BatchStrategy"]]
-        max_mib = self.job.get("MaxPayloadInMB", preferred["MaxPayloadInMB"])
-        # A job's 0 is the same as none.
-        n_concurrent = self.job.get("MaxConcurrentTransforms")
-        n_concurrent = n_concurrent or preferred["MaxConcurrentTransforms"]
+            reason = "AlgorithmError: /execution-parameters isn't a JSON object"
+            with failing(reason, TypeError, ValueError):
+                preferred |= parse_json(reply.data)
+        used = {**preferred, **self._parameters()}
         splitter = PayloadSplitter(
             by_line=self._input.get("SplitType") == "Line",
-            many_lines=strategy == "MultiRecord",
-            max_bytes=max_mib * _MIB,
+            many_lines=used["BatchStrategy"] == "MULTI_RECORD",
+            max_bytes=used["MaxPayloadInMB"] * _MIB,
         )
-        return splitter, n_concurrent
+        # A job's 0 is the same as none.
+        n_concurrent = used["MaxConcurrentTransforms"]
+        return splitter, n_concurrent or preferred["MaxConcurrentTransforms"]
 
     def _ask(
         self, container: ServingContainer, body: bytes, entry: InputObject
@@ -254,7 +247,7 @@ class TransformRun(JobRun):
         Raises:
             FailureReasonError: if the container doesn't reply, or refuses the body.
         """
-        if self._stopped.is_set():
+        if self.stopped.is_set():
             return b""
         passed_on = {
             "Content-Type": self._input.get("ContentType"),
@@ -288,22 +281,3 @@ class TransformRun(JobRun):
         for line in lines:
             stream.write(f"{entry.source}: {line}")
         stream.close()
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        return dict(parse_json(body))
-    except (TypeError, ValueError) as error:
-        raise FailureReasonError(
-            f"AlgorithmError: /execution-parameters isn't a JSON object: {error}"
-        ) from error
-
-
-def _decompress(entry: InputObject, data: bytes) -> bytes:
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise FailureReasonError(
-            f"ClientError: {entry.source} isn't whole gzip, "
-            f"as CompressionType says: {error}"
-        ) from error

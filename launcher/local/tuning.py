@@ -10,60 +10,37 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from typing import Any
 
-from launcher.errors import InvalidRequestError
-from launcher.local.descriptions import Description, Descriptions, ResourceKind
+from launcher.local.descriptions import (
+    Description,
+    Descriptions,
+    ResourceKind,
+    summary_members,
+    summary_of,
+)
 from launcher.local.errors import FailureReasonError, RefusedError, invalid
 from launcher.local.jobs import UNDER_WAY, JobRun, Jobs
-from launcher.local.offered import check_members
+from launcher.local.offered import check_request
 from launcher.local.operation import Parameters, Result, page
 from launcher.local.parameter_ranges import check_ranges, random_draws
 from launcher.local.stack_parts import StackParts
-from launcher.local.training import TRAINING_JOB, TrainingJobs
-from launcher.requests import Request
-from launcher.validate import validate
+from launcher.local.training import TrainingJobs
 
 TUNING_JOB = ResourceKind(
     noun="hyper-parameter-tuning-job",
-    listed="Summaries",
     absent="Amazon SageMaker can't find a tuning job with the name {name}.",
-    present="Tuning job names must be unique, and {arn} already exists.",
     absent_code="ResourceNotFound",
-    present_code="ResourceInUse",
-    summarized=(
-        "Strategy",
-        "HyperParameterTuningEndTime",
-        "TrainingJobStatusCounters",
-        "ObjectiveStatusCounters",
-        "ResourceLimits",
-    ),
 )
 # The hyperparameter by which SageMaker tells a training job its objective.
 OBJECTIVE_HYPERPARAMETER = "_tuning_objective_metric"
 _FINAL_METRIC = "FinalHyperParameterTuningJobObjectiveMetric"
 _DEFAULT_RUNTIME_SECONDS = 30 * 86_400
-_SUMMARIZED = (
-    "TrainingJobName",
-    "TrainingJobArn",
-    "CreationTime",
-    "TrainingStartTime",
-    "TrainingEndTime",
-    "TrainingJobStatus",
-)
-# Members of TrainingJobDefinition that CreateTrainingJob doesn't have.
-_ONLY_FOR_TUNING = (
-    "DefinitionName",
-    "TuningObjective",
-    "HyperParameterRanges",
-    "StaticHyperParameters",
-    "HyperParameterTuningResourceConfig",
-)
+_LISTING = "ListTrainingJobsForHyperParameterTuningJob"
 _ALL_FAILED = "All training jobs failed. Please take a look at their failures."
 
 _log = logging.getLogger(__name__)
@@ -75,44 +52,49 @@ class TuningJobs(Jobs):
     def __init__(self, parts: StackParts, training: TrainingJobs) -> None:
         super().__init__(parts, TUNING_JOB)
         self._training = training
-        listing = "ListTrainingJobsForHyperParameterTuningJob"
-        self.operations[listing] = self._list_training
+        self.operations[_LISTING] = self._list_training
 
     def create(self, parameters: Parameters) -> Result:
         """Check a request, and run the job."""
         _check(parameters)
         requests = training_requests(parameters)
-        self._check_training(requests[0])
-        # What happens, whatever was asked for.
+        # Refuse now what would be wrong with the training jobs, as SageMaker does.
+        check_request("sagemaker", "CreateTrainingJob", requests[0])
+        self._training.check(requests[0])
+        # What happens, whatever the request asks for.
         config = {
             **parameters["HyperParameterTuningJobConfig"],
             "Strategy": "Random",
             "TrainingJobEarlyStoppingType": "Off",
         }
+        definition = parameters["TrainingJobDefinition"]
+        fixed = definition.get("StaticHyperParameters", {})
+        objective = config["HyperParameterTuningJobObjective"]["MetricName"]
+        described = {
+            **parameters,
+            "HyperParameterTuningJobConfig": config,
+            "TrainingJobDefinition": {
+                **definition,
+                # SDKs look for the metric there.
+                "StaticHyperParameters": {**fixed, OBJECTIVE_HYPERPARAMETER: objective},
+            },
+        }
 
         return self.begin(
             partial(TuningRun, self._training, requests),
-            {**parameters, "HyperParameterTuningJobConfig": config},
+            described,
             Strategy="Random",
             ResourceLimits=config["ResourceLimits"],
             TrainingJobStatusCounters={},
             ObjectiveStatusCounters={},
         )
 
-    def _check_training(self, parameters: Parameters) -> None:
-        """Refuse now what would be wrong with the training jobs, as SageMaker does."""
-        try:
-            validate(Request("sagemaker", "CreateTrainingJob", parameters))
-            check_members("sagemaker", "CreateTrainingJob", parameters)
-        except InvalidRequestError as error:
-            raise invalid(f"TrainingJobDefinition: {error}") from error
-        self._training.check(parameters)
-
     def _list_training(self, parameters: Parameters) -> Result:
         name = self.descriptions.describe(parameters)[TUNING_JOB.name]
         run = self.runs[name]
         assert isinstance(run, TuningRun)
-        return page(run.summaries(), parameters, TRAINING_JOB.summaries)
+        member, _ = summary_members(_LISTING)
+        return page(run.summaries(), parameters, member)
 
 
 def _check(parameters: Parameters) -> None:
@@ -146,22 +128,16 @@ def training_requests(tuning_job: Mapping[str, Any]) -> list[dict[str, Any]]:
     name = tuning_job[TUNING_JOB.name]
     config = tuning_job["HyperParameterTuningJobConfig"]
     definition = tuning_job["TrainingJobDefinition"]
-    common = {
-        member: value
-        for member, value in definition.items()
-        if member not in _ONLY_FOR_TUNING
-    }
+    common = dict(definition)
+    fixed = common.pop("StaticHyperParameters", {})
     # A tuning job's own kind of ResourceConfig has the same members.
-    resources = definition.get("HyperParameterTuningResourceConfig")
+    resources = common.pop("HyperParameterTuningResourceConfig", None)
     if resources is not None:
         common["ResourceConfig"] = resources
     if "Tags" in tuning_job:
         common["Tags"] = tuning_job["Tags"]
     metric = config["HyperParameterTuningJobObjective"]["MetricName"]
-    fixed = {
-        **definition.get("StaticHyperParameters", {}),
-        OBJECTIVE_HYPERPARAMETER: metric,
-    }
+    fixed = {**fixed, OBJECTIVE_HYPERPARAMETER: metric}
     draws = random_draws(config["ParameterRanges"], config.get("RandomSeed", name))
     n_jobs = config["ResourceLimits"].get("MaxNumberOfTrainingJobs", 1)
     return [
@@ -199,11 +175,10 @@ class TuningRun(JobRun):
         self._objective = config["HyperParameterTuningJobObjective"]
         self._limits = config["ResourceLimits"]
         self._fixed = self.job["TrainingJobDefinition"].get("StaticHyperParameters", {})
-        self._stopped = threading.Event()
 
     def stop(self) -> None:
         """Start no further training jobs, and stop those that run."""
-        self._stopped.set()
+        super().stop()
         for job in self._jobs():
             # One may have ended since.
             with contextlib.suppress(RefusedError):
@@ -226,13 +201,9 @@ class TuningRun(JobRun):
             raise FailureReasonError(_ALL_FAILED)
         return "Completed"
 
-    def close(self, description: Description) -> None:
-        """Say when it ended."""
-        description["HyperParameterTuningEndTime"] = time.time()
-
     def _train(self, request: Parameters) -> None:
         """Run one training job to its end."""
-        if self._stopped.is_set():
+        if self.stopped.is_set():
             return
         name = request["TrainingJobName"]
         try:
@@ -241,7 +212,7 @@ class TuningRun(JobRun):
             # The first was checked, but its data may have been deleted since.
             _log.warning("training job %s isn't started: %s", name, error.message)
             return
-        if self._stopped.is_set():
+        if self.stopped.is_set():
             # `stop` may have looked for running jobs just before this one was created.
             self.stop()
         self._describe_progress()
@@ -280,11 +251,11 @@ class TuningRun(JobRun):
 
     def _summary(self, job: Description) -> dict[str, Any]:
         """The summary of a training job; with its objective if it completed."""
-        summary = {member: job[member] for member in _SUMMARIZED if member in job}
+        summary = summary_of(job, _LISTING)
         summary["TunedHyperParameters"] = {
             name: value
             for name, value in job["HyperParameters"].items()
-            if name not in self._fixed and name != OBJECTIVE_HYPERPARAMETER
+            if name not in self._fixed
         }
         is_running = job["TrainingJobStatus"] in UNDER_WAY
         summary["ObjectiveStatus"] = "Pending" if is_running else "Failed"

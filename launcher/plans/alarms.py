@@ -42,6 +42,8 @@ def plan_alarms(
         if state is None or not state.says(alarm):
             request = Request("cloudwatch", "PutMetricAlarm", {**alarm, "Tags": tags})
             plan.append(Call(f"put alarm {name}", request))
+        if state is not None:
+            plan += plan_alarm_tags(name, state, tags)
     gone = [
         name
         for name in (alarm_name(endpoint, what) for what in ALARMS)
@@ -50,12 +52,23 @@ def plan_alarms(
     return [*plan, *plan_no_alarms(gone)]
 
 
+def plan_alarm_tags(name: str, state: AlarmState, tags: Tags) -> list[Action]:
+    """Give an alarm the tags that it lacks; a changed alarm keeps those that it had."""
+    missing = [tag for tag in tags if tag not in state.tags]
+    if not missing:
+        return []
+    parameters = {"ResourceARN": state.settings["AlarmArn"], "Tags": missing}
+    request = Request("cloudwatch", "TagResource", parameters)
+    return [Call(f"tag alarm {name}", request)]
+
+
 def plan_no_alarms(alarms: list[str]) -> list[Action]:
     """Delete alarms."""
     if not alarms:
         return []
     request = Request("cloudwatch", "DeleteAlarms", {"AlarmNames": alarms})
-    says = f"delete alarms {', '.join(alarms)}"
+    what = "alarm" if len(alarms) == 1 else "alarms"
+    says = f"delete {what} {', '.join(alarms)}"
     return [Call(says, request, done_if=("ResourceNotFound",), deletes=True)]
 
 

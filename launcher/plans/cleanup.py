@@ -10,6 +10,7 @@ from typing import assert_never
 from launcher import names
 from launcher.kinds import ABSENT, JOBS, SAGEMAKER_KINDS
 from launcher.plans.alarms import plan_no_alarms
+from launcher.plans.dashboards import plan_no_dashboard
 from launcher.plans.hosting import plan_deletion
 from launcher.plans.scaling import plan_no_scaling
 from launcher.requests import Action, Call, Request, Wait
@@ -64,7 +65,7 @@ def plan_cleanup(account: Account, found: Sequence[Resource]) -> list[Action]:
 
 def _delete(account: Account, resource: Resource) -> Iterator[Action]:
     name = resource.name
-    says = f"delete {resource.kind} {name}"
+    says = f"delete {resource.kind} {resource.short_name}"
     match resource.kind:
         case "transform job":
             return
@@ -82,6 +83,8 @@ def _delete(account: Account, resource: Resource) -> Iterator[Action]:
             yield Call(says, request, deletes=True)
         case "alarm":
             yield from plan_no_alarms([name])
+        case "dashboard":
+            yield from plan_no_dashboard(name)
         case "scaling":
             yield from plan_no_scaling(name, ScalingState(bounds=(0, 0)))
         case "log streams":
@@ -112,11 +115,11 @@ def _delete_logs(resource: Resource) -> Iterator[Action]:
     if not resource.parts:
         parameters = {"logGroupName": resource.name}
         request = Request("logs", "DeleteLogGroup", parameters)
-        yield Call(f"delete log streams {resource.name}", request, deletes=True)
+        yield Call(f"delete log group {resource.name}", request, deletes=True)
     for group, stream in resource.parts:
         parameters = {"logGroupName": group, "logStreamName": stream}
         request = Request("logs", "DeleteLogStream", parameters)
-        yield Call(f"delete log streams {stream}", request, deletes=True)
+        yield Call(f"delete log stream {stream}", request, deletes=True)
 
 
 def _empty_bucket(account: Account, bucket: Resource) -> Iterator[Action]:

@@ -58,7 +58,7 @@ def plan_model(config: Config, trained: TrainedModel, has_model: bool) -> list[A
         "Tags": names.tag_list(config),
     }
     request = Request("sagemaker", "CreateModel", parameters)
-    return [Call(f"create model {name}", request)]
+    return [Call(f"create model {name}", request, creates=True)]
 
 
 def container_of(config: Config, trained: TrainedModel) -> dict[str, Any]:
@@ -155,6 +155,7 @@ def _create_config(
     return Call(
         f"create endpoint configuration {name}",
         Request("sagemaker", "CreateEndpointConfig", parameters),
+        creates=True,
     )
 
 
@@ -165,7 +166,7 @@ def _create(config: Config, endpoint: str, wanted: str) -> list[Action]:
         "Tags": names.tag_list(config),
     }
     request = Request("sagemaker", "CreateEndpoint", parameters)
-    create = Call(f"create endpoint {endpoint}", request)
+    create = Call(f"create endpoint {endpoint}", request, creates=True)
     return [create, _wait_in_service(endpoint, wanted)]
 
 

@@ -106,7 +106,9 @@ def plan_training(
     if state:
         return JobPlan(name, state, [])
     request = Request("sagemaker", "CreateTrainingJob", parameters)
-    return JobPlan(name, state, [Call(f"start training job {name}", request)])
+    return JobPlan(
+        name, state, [Call(f"start training job {name}", request, creates=True)]
+    )
 
 
 def training_name(config: Config, inputs: JobInputs, number: int = 1) -> str:
@@ -199,7 +201,9 @@ def plan_tuning(
     if state:
         return JobPlan(name, state, [])
     request = Request("sagemaker", "CreateHyperParameterTuningJob", parameters)
-    return JobPlan(name, state, [Call(f"start tuning job {name}", request)])
+    return JobPlan(
+        name, state, [Call(f"start tuning job {name}", request, creates=True)]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +295,8 @@ def plan_transform(
         "Tags": names.tag_list(config),
     }
     request = Request("sagemaker", "CreateTransformJob", parameters)
-    return JobPlan(name, state, [upload, Call(f"start transform job {name}", request)])
+    start = Call(f"start transform job {name}", request, creates=True)
+    return JobPlan(name, state, [upload, start])
 
 
 def _training_definition(config: Config, inputs: JobInputs) -> dict[str, Any]:

@@ -103,5 +103,6 @@ def plan_register(
     create_group = Call(
         f"create model package group {group}",
         Request("sagemaker", "CreateModelPackageGroup", tagged),
+        creates=True,
     )
     return [create_group, upload, register]

@@ -12,6 +12,7 @@ from typing import Any
 
 from launcher.config import Config
 from launcher.errors import ConfigError
+from launcher.plans.alarms import plan_alarm_tags
 from launcher.requests import Action, AnswerOf, Call, Request
 from launcher.world.operation import (
     BACKLOG_POLICY,
@@ -86,7 +87,10 @@ def plan_scaling(
         }
         request = _request("PutScalingPolicy", endpoint, policy)
         target = tracking["TargetValue"]
-        says = f"add and take away instances to keep {target:g} requests for each"
+        load = "waiting requests"
+        if config.hosting_kind != "async":
+            load = "requests a minute"
+        says = f"keep endpoint {endpoint} at {target:,g} {load} for each instance"
         plan.append(Call(says, request))
     if config.scaling_min == 0:
         plan += _from_zero(endpoint, state, tags)
@@ -98,7 +102,7 @@ def plan_no_scaling(endpoint: str, state: ScalingState) -> list[Action]:
     if state.bounds is None:
         return []
     request = _request("DeregisterScalableTarget", endpoint, {})
-    says = f"scale endpoint {endpoint} no more"
+    says = f"stop scaling endpoint {endpoint}"
     # Its policies go with it.
     return [Call(says, request, done_if=_GONE)]
 
@@ -144,7 +148,7 @@ def _from_zero(endpoint: str, state: ScalingState, tags: Tags) -> list[Action]:
         arn = AnswerOf("PutScalingPolicy", "PolicyARN")
     name = alarm_name(endpoint, "backlog")
     if name in state.alarms and not plan:
-        return []
+        return plan_alarm_tags(name, state.alarms[name], tags)
     alarm = {
         "AlarmName": name,
         "AlarmDescription": f"Requests wait for endpoint {endpoint}, which has no "

@@ -131,7 +131,11 @@ def _complete_bucket(
         )
     if not state.versioned:
         enabled = {"Status": "Enabled"}
-        put("version", "PutBucketVersioning", VersioningConfiguration=enabled)
+        put(
+            "keep old versions of",
+            "PutBucketVersioning",
+            VersioningConfiguration=enabled,
+        )
     if not state.has_lifecycle:
         put(
             "expire old versions of",
@@ -177,7 +181,8 @@ def plan_role(config: Config, account: Account, state: RoleState) -> list[Action
         }
         if config.iam_boundary:
             role["PermissionsBoundary"] = config.iam_boundary
-        create = Call(f"create role {name}", Request("iam", "CreateRole", role))
+        request = Request("iam", "CreateRole", role)
+        create = Call(f"create role {name}", request, creates=True)
         return [create, grant]
 
     _is_managed(state.ownership, "role", name, named=False)
@@ -233,7 +238,7 @@ def plan_repository(config: Config, state: RepositoryState) -> list[Action]:
         create = Call(
             f"create repository {name}",
             Request("ecr", "CreateRepository", repository),
-            done_if=("RepositoryAlreadyExistsException",),
+            creates=True,
         )
         return [create, expire]
 

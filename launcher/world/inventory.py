@@ -23,7 +23,7 @@ from launcher.kinds import (
 )
 from launcher.logs import log_of
 from launcher.world.account import Account
-from launcher.world.operation import read_alarms, read_scaling
+from launcher.world.operation import read_alarms, read_dashboard, read_scaling
 from launcher.world.resources import is_ours, read_bucket, read_repository, read_role
 
 _ENDPOINTS: dict[Kind, SageMakerKind] = {"endpoint": ENDPOINT}
@@ -55,6 +55,12 @@ class Resource:
         """Whether it is in a state that ends by itself."""
         kind = SAGEMAKER_KINDS.get(self.kind)
         return kind is not None and self.state in kind.under_way
+
+    @property
+    def short_name(self) -> str:
+        """The name; of an ARN what comes after the kind."""
+        is_arn = self.name.startswith("arn:")
+        return self.name.partition("/")[2] if is_arn else self.name
 
     def to_json(self) -> dict[str, str]:
         """For ``--json``, without the parts."""
@@ -199,6 +205,9 @@ def _operations(aws: Aws, config: Config, endpoints: list[str]) -> Iterator[Reso
         for name, alarm in alarms.items():
             if alarm.ours:
                 yield Resource("alarm", name, alarm.state)
+        dashboard = read_dashboard(aws, config, endpoint)
+        if dashboard is not None and dashboard.ours:
+            yield Resource("dashboard", endpoint)
 
 
 def _endpoint_logs(

@@ -130,7 +130,7 @@ def chosen_training_job(aws: Aws, config: Config, name: str | None) -> dict[str,
         LauncherError: there is no such job.
     """
     if name is not None:
-        return _completed(describe_training_job(aws, name))
+        return completed_training_job(aws, name)
 
     listed = aws.pages(
         "sagemaker",
@@ -152,16 +152,16 @@ def chosen_training_job(aws: Aws, config: Config, name: str | None) -> dict[str,
     )
 
 
-def _completed(job: dict[str, Any]) -> dict[str, Any]:
-    """The job, if it is completed.
+def completed_training_job(aws: Aws, name: str) -> dict[str, Any]:
+    """The description of a job that has left a model.
 
     Raises:
-        LauncherError: it isn't, so it has no model.
+        LauncherError: there is no such job, or it isn't completed.
     """
+    job = describe_training_job(aws, name)
     state = job["TrainingJobStatus"]
     if state == COMPLETED:
         return job
-    name = job["TrainingJobName"]
     reason = job.get("FailureReason")
     said = f"{state}: {reason}" if reason else state
     raise LauncherError(

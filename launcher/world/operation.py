@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,15 +30,30 @@ class AlarmState:
         state: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``.
         settings: as CloudWatch describes it.
         ours: whether it carries our tag.
+        tags: all that it carries.
     """
 
     state: str
     settings: Mapping[str, Any]
     ours: bool
+    tags: Tags = field(default_factory=list)
 
     def says(self, alarm: Mapping[str, Any]) -> bool:
         """Whether it is as a request would make it."""
         return _includes(self.settings, alarm)
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardState:
+    """A dashboard.
+
+    Attributes:
+        body: its widgets, as CloudWatch has them.
+        ours: whether its text says so.
+    """
+
+    body: Mapping[str, Any]
+    ours: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +121,36 @@ def read_alarms(aws: Aws, config: Config, endpoint: str) -> dict[str, AlarmState
     listed = aws.pages(
         "cloudwatch", "DescribeAlarms", "MetricAlarms", AlarmNames=wanted
     )
-    ours = (names.TAG_KEY, config.name)
+    ours = {"Key": names.TAG_KEY, "Value": config.name}
     found: dict[str, AlarmState] = {}
     for alarm in listed:
         answer = aws.read(
             "cloudwatch", "ListTagsForResource", ResourceARN=alarm["AlarmArn"]
         )
-        tags = {(tag["Key"], tag["Value"]) for tag in answer.get("Tags", [])}
+        tags = answer.get("Tags", [])
         found[alarm["AlarmName"]] = AlarmState(
-            alarm.get("StateValue", ""), alarm, ours in tags
+            alarm.get("StateValue", ""), alarm, ours in tags, tags
         )
     return found
+
+
+def dashboard_owner(config: Config) -> str:
+    """The line of a dashboard's text that says whose it is."""
+    return f"Made by `launcher deploy`: {names.TAG_KEY}={config.name}"
+
+
+def read_dashboard(aws: Aws, config: Config, endpoint: str) -> DashboardState | None:
+    """The dashboard with the name of an endpoint, None if there is none."""
+    found = aws.read_or_none("cloudwatch", "GetDashboard", DashboardName=endpoint)
+    if found is None:
+        return None
+    body: dict[str, Any] = json.loads(found["DashboardBody"])
+    texts = [
+        widget.get("properties", {}).get("markdown", "")
+        for widget in body.get("widgets", [])
+    ]
+    owner = dashboard_owner(config)
+    return DashboardState(body, any(owner in text.splitlines() for text in texts))
 
 
 def read_scaling(

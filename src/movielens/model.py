@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from movielens.features import FeatureSpec
 from movielens.predictions import Decision, Predictions
-from movielens.queries import RatingQueries
+from movielens.queries import RatingQueries, UnknownIds
 from movielens.tables import MovieTable
 
 Floats = NDArray[np.float32]
@@ -68,7 +68,14 @@ class Model:
 
         Several threads may call it at the same time.
         """
-        return self.predict_features(self.spec.values(queries))
+        return self.predict_and_look_up(queries)[0]
+
+    def predict_and_look_up(
+        self, queries: RatingQueries
+    ) -> tuple[Predictions, UnknownIds | None]:
+        """The same, and which ids weren't known; None if all were."""
+        features, unknown = self.spec.values_and_unknown(queries)
+        return self.predict_features(features), unknown
 
     def predict_features(self, features: Floats) -> Predictions:
         """Predictions from features, float32 (n_rows, n_features).

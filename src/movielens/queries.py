@@ -12,6 +12,14 @@ from numpy.typing import NDArray
 _DTYPES = (np.dtype(np.int64), np.dtype(np.int64), np.dtype(np.float64))
 
 
+UnknownIds = tuple[int, int, int]
+"""Rows whose user or movie isn't known: all, those of unknown users, of unknown movies.
+
+A user is known if training or a history has ratings of them, a movie if the catalogue
+lists it.
+"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RatingQueries:
     """Users and movies whose ratings are asked for, one pair a row.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,12 +18,14 @@ from movielens.errors import RequestError
 from serve.contributions import contributions
 from serve.formats.renderer import Frame
 from serve.negotiation import Negotiated
-from serve.operations.tally import Tally
 from serve.predicted_rows import PredictedRows, predict_rows
 from serve.question_answers import QuestionAnswerer
 from serve.questions import Question
 from serve.rows import Rows, Shape, at_row
 from serve.served_model import ServedModel
+
+if TYPE_CHECKING:
+    from serve.operations.tally import Tally
 
 # A part is sent when it has this length, and after each block of rows.
 PART_BYTES = 2**22
@@ -89,11 +91,11 @@ class AnswerWriter:
         yield Part(last.removesuffix(b"\n"), is_last=True)
 
     def _predict(self, rows: Rows) -> PredictedRows:
-        model = self.served.model
+        predicted = predict_rows(self.served.model, rows.queries)
         if self.tally is not None:
-            self.tally.count_queries(model, rows.queries)
+            self.tally.count_predicted(len(rows.queries), predicted.unknown)
             self.tally.bad_rows += len(rows.faults)
-        return predict_rows(model, rows.queries)
+        return predicted
 
     def _items(
         self, block: PlacedRows, predicted: PredictedRows

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from movielens.errors import RequestError
 from serve.asgi import TALLY, Receive, Scope, Send, headers_of
@@ -30,12 +30,14 @@ from serve.endpoint import AnswerRules, answer
 from serve.errors import HttpError, overloaded
 from serve.inference_id import INFERENCE_ID, inference_id
 from serve.negotiation import RequestHeaders
-from serve.operations.tally import Tally
 from serve.questions import may_be_slow
 from serve.response import Response, error_response, json_response
 from serve.seldom import Seldom
 from serve.served_model import ServedModel
 from serve.settings import BATCH_LIMIT_MIB, SINGLE_RECORD, ServeSettings
+
+if TYPE_CHECKING:
+    from serve.operations.tally import Tally
 
 Handler = Callable[[Scope, Receive], Awaitable[Response]]
 Methods = dict[str, Handler]

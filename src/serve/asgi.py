@@ -23,8 +23,6 @@ HEADERS = "halfstar.headers"
 """The headers by name."""
 TALLY = "halfstar.tally"
 """What is counted of the request, if anything is."""
-REFUSED = "halfstar.refused"
-"""The status with which the server has answered in the application's place."""
 
 
 def headers_of(scope: Scope) -> Headers:

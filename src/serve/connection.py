@@ -18,14 +18,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
-from serve.asgi import HEADERS, REFUSED, AsgiApplication, Header, Headers, Scope
+from serve.asgi import HEADERS, TALLY, AsgiApplication, Header, Headers, Scope
 from serve.cycle import Cycle
 from serve.errors import HttpError, overloaded
 from serve.framing import (
@@ -73,8 +73,8 @@ class Shared:
         limits: on a client.
         arrived: counts what all clients have sent.
         connections: counts the clients.
-        observer: is told when a request is over, and what was refused before that;
-            None if nobody watches.
+        observer: is told when a request begins, when it is over, and what was refused
+            before that; None if nobody watches.
         refusals: thins out the log.
     """
 
@@ -240,6 +240,9 @@ class Connection(asyncio.Protocol):
         is_http_1_0 = self._line.version == "1.0"
         checked = check_headers(self._headers, is_http_1_0)
         scope = self._scope(checked.by_name)
+        observer = self._shared.observer
+        if observer is not None:
+            scope[TALLY] = observer.begin()
         self._stop_timer()
         self._is_in_body = True
         self._body_left = checked.length
@@ -336,8 +339,10 @@ class Connection(asyncio.Protocol):
     def _observe_end(self) -> None:
         """The present request is over: tell who watches."""
         observer = self._shared.observer
-        if observer is not None and self._cycle is not None:
-            observer.over(cast("Scope", self._cycle.scope))
+        cycle = self._cycle
+        if observer is not None and cycle is not None:
+            scope: Scope = cycle.scope  # type: ignore[assignment]
+            observer.over(scope[TALLY], scope)
 
     def _disconnect_application(self) -> None:
         """Tell the application that nobody waits for its answer any more."""
@@ -484,11 +489,14 @@ class Connection(asyncio.Protocol):
         self._hang_up_after(self._limits.linger_s, self._transport.abort)
 
     def _note_refusal(self, status: int) -> None:
+        observer = self._shared.observer
+        if observer is None:
+            return
         cycle = self._cycle
-        if cycle is not None and not cycle.response_complete:
-            cycle.scope[REFUSED] = status  # type: ignore[literal-required]
-        elif self._shared.observer is not None:
-            self._shared.observer.refused(status)
+        if cycle is None or cycle.response_complete:
+            observer.refused(status)
+        else:
+            cycle.scope[TALLY].refused = status  # type: ignore[literal-required]
 
     def _log_refusal(self, error: HttpError) -> None:
         count = self._shared.refusals.count()

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from movielens.errors import RequestError
 from serve.answer_parts import AnswerWriter, Part, PlacedRows
@@ -22,7 +23,6 @@ from serve.formats.format import BodyParser
 from serve.formats.registry import FORMATS, Formats
 from serve.media_types import check_charset
 from serve.negotiation import Negotiated, RequestHeaders, negotiate
-from serve.operations.tally import Tally
 from serve.predicted_rows import predict_rows
 from serve.question_answers import QuestionAnswerer
 from serve.response import Response
@@ -30,6 +30,9 @@ from serve.row_checks import Blocks, RowCheck, no_header
 from serve.rows import ParsedRequest, Rows, first_character
 from serve.served_model import ServedModel
 from serve.unknown_ids import without_unknown
+
+if TYPE_CHECKING:
+    from serve.operations.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ def _answer_plain(
         return None
     predicted = predict_rows(served.model, rows.queries)
     if tally is not None:
-        tally.count_queries(served.model, rows.queries)
+        tally.count_predicted(len(rows.queries), predicted.unknown)
     text = negotiated.renderer.whole(predicted, parsed.shape, negotiated.style)
     return Response(200, text, negotiated.media_type)
 

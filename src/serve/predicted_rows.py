@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from movielens.model import Model
 from movielens.predictions import Predictions
-from movielens.queries import RatingQueries
+from movielens.queries import RatingQueries, UnknownIds
 from movielens.tables import MovieTable
 
 
@@ -20,6 +20,8 @@ class PredictedRows(NamedTuple):
         queries: the rows.
         predicted: what the model predicts for them.
         model: looked up for what else an answer says, such as titles.
+        unknown: which ids of the rows that were predicted aren't known; None if all
+            are.
         contributions: for each row the features that moved its expected rating most, as
             `serve.contributions` makes them; None if the client didn't ask.
     """
@@ -27,6 +29,7 @@ class PredictedRows(NamedTuple):
     queries: RatingQueries
     predicted: Predictions
     model: Model
+    unknown: UnknownIds | None = None
     contributions: list[dict[str, Any]] | None = None
 
     @property
@@ -56,4 +59,5 @@ class PredictedRows(NamedTuple):
 
 def predict_rows(model: Model, queries: RatingQueries) -> PredictedRows:
     """Predict any number of rows; unknown users and movies are predicted as well."""
-    return PredictedRows(queries, model.predict(queries), model)
+    predicted, unknown = model.predict_and_look_up(queries)
+    return PredictedRows(queries, predicted, model, unknown)

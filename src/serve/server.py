@@ -94,7 +94,7 @@ def make_server(
     """
 
     shared = Shared(
-        observer or application,
+        application,
         limits,
         ArrivedBytes(held_bytes),
         OpenConnections(_most_connections(limits)),

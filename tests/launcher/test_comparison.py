@@ -6,6 +6,32 @@ from launcher.comparison import are_tested_alike, comparison_table, differences
 from tests.examples import EVALUATION, FIGURES
 
 
+def test_jobs_that_do_not_fit_the_terminal_come_below() -> None:
+    names = [f"recommendations-of-the-team-{number}" for number in range(4)]
+    searched = {"eta": "0.04120734833865521"}
+    evaluations = dict.fromkeys(names, EVALUATION)
+    evaluations[names[3]] = replace(EVALUATION, hyperparameters=searched)
+    whole = comparison_table(evaluations)
+    assert len(whole.split("\n\n")) == 1
+
+    tables = comparison_table(evaluations, width=80).split("\n\n")
+    assert len(tables) == 4
+    for name, table in zip(names, tables, strict=True):
+        lines = table.splitlines()
+        assert lines[0].split() == [name]
+        assert max(len(line) for line in lines) <= 80
+    # Three digits are enough to tell jobs apart.
+    (eta,) = (line for line in tables[3].splitlines() if line.startswith("eta"))
+    assert eta.split() == ["eta", "0.0412"]
+
+
+def test_figures_stand_below_each_other() -> None:
+    better = replace(EVALUATION, test=replace(FIGURES, log_loss=1.0))
+    table = comparison_table({"one": EVALUATION, "two": better})
+    ends = {len(line.removesuffix(" *")) for line in table.splitlines()}
+    assert len(ends) == 1
+
+
 def test_the_best_figure_is_marked() -> None:
     better = replace(EVALUATION, test=replace(FIGURES, log_loss=1.0, accuracy=0.1))
     lines = comparison_table({"one": EVALUATION, "two": better}).splitlines()

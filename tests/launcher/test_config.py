@@ -57,7 +57,7 @@ def test_every_value_has_its_source(tmp_path: Path) -> None:
     assert sources["name"] == str(path)
     assert sources["hyperparameters.eta"] == str(path)
     assert sources["region"] == "$AWS_DEFAULT_REGION"
-    assert sources["hosting.kind"] == "--set"
+    assert sources["hosting.kind"] == "command line"
     assert sources["training.spot"] == "default"
     assert dict(config.items())["hyperparameters.eta"] == "0.05"
 

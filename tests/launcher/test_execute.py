@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from launcher.aws import Aws
+from launcher.config import Config
 from launcher.errors import AwsError, JobFailedError
 from launcher.execute import Executor
 from launcher.kinds import ABSENT, ENDPOINT, MODEL
+from launcher.plans.setup import plan_bucket, plan_repository, plan_role
 from launcher.requests import Call, Request, Wait, WriteFile
+from launcher.world.account import Account
+from launcher.world.resources import BucketState, RepositoryState, RoleState
 from tests.launcher.conftest import ROLE, AwsServer, create_endpoint
+from tests.launcher.page_server import running
+from tests.launcher.scripted_server import ScriptedServer
 
 
 @pytest.fixture
@@ -72,6 +79,39 @@ def test_what_was_done_before_a_failure_stays(
 def test_deleting_what_is_absent_is_no_failure(executor: Executor) -> None:
     request = Request("s3", "DeleteBucket", {"Bucket": "none"})
     assert executor.perform([Call("delete", request, deletes=True)]) == [{}]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("ResourceInUse", "Training job names must be unique, and it already exists"),
+        ("ValidationException", 'Cannot create already existing model "arn"'),
+    ],
+)
+def test_what_the_same_command_has_created_meanwhile_is_no_failure(
+    connection_of: Callable[[str], Aws], code: str, message: str
+) -> None:
+    refusal = {"__type": code, "message": message}
+    server = ScriptedServer(DeleteModel=[refusal])
+    # Any request will do: it is the answer that counts.
+    request = Request("sagemaker", "DeleteModel", {"ModelName": "m"})
+    with running(server):
+        executor = Executor(connection_of(server.url), report=lambda _: None)
+        assert executor.perform([Call("create", request, creates=True)]) == [{}]
+        with pytest.raises(AwsError, match=code):
+            executor.perform([Call("create", request)])
+
+
+def test_the_same_plan_may_be_performed_by_two_commands(
+    executor: Executor, config: Config, account: Account
+) -> None:
+    plan = [
+        *plan_bucket(config, account, BucketState("absent")),
+        *plan_role(config, account, RoleState("absent")),
+        *plan_repository(config, RepositoryState("absent")),
+    ]
+    for _ in range(2):
+        assert len(executor.perform(plan)) == len(plan)
 
 
 def test_an_error_that_means_done_is_no_failure(executor: Executor) -> None:

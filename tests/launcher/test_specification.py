@@ -90,7 +90,7 @@ def test_every_fault_is_reported_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         check_hyperparameters(wrong)
     for fault in (
-        "etta is unknown, known are eta",
+        "etta is unknown, did you mean eta?",
         "max_depth is '0', expected a whole number from 1 to 20",
         "split is 'half'",
         "subsample is 'x'",

@@ -172,7 +172,7 @@ def test_version_3_has_a_trainer_of_its_own(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     made, unknown, other_version = ended.stdout.splitlines()[-3:]
     assert made == f"{{'eta': '0.1'}} {len(metric_definitions())}"
-    assert unknown == "hyperparameter etta is unknown, known are eta"
+    assert unknown == "hyperparameter etta is unknown, did you mean eta?"
     assert "use launcher.sdk.trainer" in other_version
 
 

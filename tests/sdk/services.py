@@ -20,6 +20,7 @@ import pytest
 from container.image import build
 from launcher.docker import run_docker
 from launcher.local import stack
+from launcher.local.engine import DockerEngine
 from launcher.local.settings import Limits, StackSettings
 from tests.launcher.local.conftest import TRUST_SAGEMAKER
 from tests.launcher.local.stack_user import clients
@@ -185,4 +186,4 @@ def test_a_day_of_flows_leaves_the_process_small(settings: StackSettings) -> Non
     status = Path(f"/proc/{pid}/status").read_text()
     kibibytes = int(status.partition("VmRSS:")[2].split()[0])
     assert kibibytes < 400 * 1024
-    assert stack.containers(settings) == []
+    assert DockerEngine(settings).containers() == []

@@ -239,11 +239,11 @@ class Held:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def predict(self, queries: Any) -> Any:
+    def predict_and_look_up(self, queries: Any) -> Any:
         if len(queries) > 1:
             self.n_calls += 1
             assert self.let_go.wait(60)
-        return self._model.predict(queries)
+        return self._model.predict_and_look_up(queries)
 
 
 def test_ping_is_answered_while_a_long_body_is_worked_on(
@@ -336,11 +336,11 @@ def test_no_more_is_computed_for_a_client_that_has_hung_up(
     served: ServedModel, serving: Serving
 ) -> None:
     class HeldLater(Held):
-        def predict(self, queries: Any) -> Any:
+        def predict_and_look_up(self, queries: Any) -> Any:
             if len(queries) > 1:
                 self.n_calls += 1
                 assert self.n_calls < 2 or self.let_go.wait(60)
-            return self._model.predict(queries)
+            return self._model.predict_and_look_up(queries)
 
     model: Any = HeldLater(served.model)
     body = b"1,2\n" * (8 * AnswerRules().block_rows)
@@ -418,7 +418,7 @@ def test_half_a_surrogate_in_a_message_is_escaped(
     served: ServedModel, serving: Serving
 ) -> None:
     class Complains(Held):
-        def predict(self, queries: Any) -> Any:
+        def predict_and_look_up(self, queries: Any) -> Any:
             raise RequestError(f"a name is \ud800, for {len(queries)} rows")
 
     complaining: Any = Complains(served.model)
@@ -434,7 +434,7 @@ def test_a_bug_is_500_and_its_trace_stays_in_the_log(
     served: ServedModel, serving: Serving, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Held):
-        def predict(self, queries: Any) -> Any:
+        def predict_and_look_up(self, queries: Any) -> Any:
             raise TypeError(f"a bug in the model, for {queries}")
 
     broken: Any = Broken(served.model)
@@ -452,11 +452,11 @@ def test_a_bug_in_a_later_block_is_500_where_nothing_was_sent_yet(
     served: ServedModel, serving: Serving, caplog: pytest.LogCaptureFixture
 ) -> None:
     class BreaksLater(Held):
-        def predict(self, queries: Any) -> Any:
+        def predict_and_look_up(self, queries: Any) -> Any:
             self.n_calls += len(queries) > 1
             if self.n_calls > 1:
                 raise TypeError("a bug in the model")
-            return self._model.predict(queries)
+            return self._model.predict_and_look_up(queries)
 
     breaking: Any = BreaksLater(served.model)
     body = b"1,2\n" * (2 * AnswerRules().block_rows)

@@ -209,6 +209,15 @@ static int is_room_for_rows(const Py_buffer *out, size_t n_rows, size_t n_column
     return !out->len || (uintptr_t)out->buf % sizeof(float) == 0;
 }
 
+/* None if all were known, as they mostly are. */
+static PyObject *told(const Unknown *unknown) {
+    if (!unknown->n_rows) {
+        return Py_NewRef(Py_None);
+    }
+    return Py_BuildValue("nnn", (Py_ssize_t)unknown->n_rows,
+                         (Py_ssize_t)unknown->n_users, (Py_ssize_t)unknown->n_movies);
+}
+
 static PyObject *make_rows_into(const RowMaker *maker, const Queries *queries,
                                 PyObject *features) {
     Py_buffer out;
@@ -228,14 +237,15 @@ static PyObject *make_rows_into(const RowMaker *maker, const Queries *queries,
         PyErr_NoMemory();
     } else {
         char *scratch = memory + (ALIGNMENT - (uintptr_t)memory % ALIGNMENT);
+        Unknown unknown;
         if (queries->length < RELEASE_ROWS) {
-            make_rows(maker, queries, scratch, out.buf);
+            unknown = make_rows(maker, queries, scratch, out.buf);
         } else {
             Py_BEGIN_ALLOW_THREADS;
-            make_rows(maker, queries, scratch, out.buf);
+            unknown = make_rows(maker, queries, scratch, out.buf);
             Py_END_ALLOW_THREADS;
         }
-        result = Py_NewRef(Py_None);
+        result = told(&unknown);
     }
     PyMem_Free(memory);
     PyBuffer_Release(&out);
@@ -311,7 +321,9 @@ static PyMethodDef row_maker_methods[] = {
     {"transform_into", transform_into, METH_VARARGS,
      "transform_into(user_id, movie_id, timestamp, out, /)\n--\n\n"
      "Fill out, float32 (n_rows, n_columns) in C order, from int64, int64 and float64 "
-     "(n_rows,)."},
+     "(n_rows,). Returns how many rows had a user or a movie that isn't known, how "
+     "many\n"
+     "such a user and how many such a movie; None if none had."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -76,8 +76,18 @@ static void write_group(const RowMaker *maker, const Group *group, Row *row,
     }
 }
 
-void make_rows(const RowMaker *maker, const Queries *queries, char *scratch,
-               float *out) {
+static void count_unknown(const SharedTables *shared, const Row *row,
+                          Unknown *unknown) {
+    int is_user = row->user == shared->user_id.length;
+    int is_movie = row->movie == shared->movie_id.length;
+    unknown->n_users += (size_t)is_user;
+    unknown->n_movies += (size_t)is_movie;
+    unknown->n_rows += (size_t)(is_user | is_movie);
+}
+
+Unknown make_rows(const RowMaker *maker, const Queries *queries, char *scratch,
+                  float *out) {
+    Unknown unknown = {0};
     Row row = {0};
     for (size_t i = 0; i < queries->length; i++) {
         ptrdiff_t at = (ptrdiff_t)i;
@@ -97,6 +107,7 @@ void make_rows(const RowMaker *maker, const Queries *queries, char *scratch,
             row.user_id = user_id;
             find_user(&maker->shared, &row);
         }
+        count_unknown(&maker->shared, &row, &unknown);
         if (!is_same_moment) {
             row.time = time;
             if (maker->looks_back) {
@@ -111,6 +122,7 @@ void make_rows(const RowMaker *maker, const Queries *queries, char *scratch,
                         features);
         }
     }
+    return unknown;
 }
 
 static size_t most_rated_by_one(const Table *start) {

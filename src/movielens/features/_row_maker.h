@@ -36,6 +36,11 @@ typedef struct {
     size_t length;
 } Queries;
 
+/* Rows whose user or movie isn't known. */
+typedef struct {
+    size_t n_rows, n_users, n_movies;
+} Unknown;
+
 /* Hidden, so that no other library's functions of these names are called instead. */
 #pragma GCC visibility push(hidden)
 
@@ -43,9 +48,10 @@ typedef struct {
  * numbers that are used as indexes, or NULL. */
 const char *prepare(RowMaker *maker);
 
-/* Makes the rows, `n_columns` each. `scratch` has room for `n_scratch` bytes. */
-void make_rows(const RowMaker *maker, const Queries *queries, char *scratch,
-               float *out);
+/* Makes the rows, `n_columns` each. `scratch` has room for `n_scratch` bytes. Returns
+ * how many users and movies weren't known. */
+Unknown make_rows(const RowMaker *maker, const Queries *queries, char *scratch,
+                  float *out);
 
 #pragma GCC visibility pop
 

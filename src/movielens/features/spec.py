@@ -49,7 +49,7 @@ from movielens.features.training_rows import (
     TrainingRows,
 )
 from movielens.features.workers import ONE_THREAD, Workers
-from movielens.queries import RatingQueries
+from movielens.queries import RatingQueries, UnknownIds
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
 
@@ -257,11 +257,17 @@ class FeatureSpec:
 
     def values(self, queries: RatingQueries) -> NDArray[np.float32]:
         """The same without the columns: float32 (n_rows, n_features)."""
+        return self.values_and_unknown(queries)[0]
+
+    def values_and_unknown(
+        self, queries: RatingQueries
+    ) -> tuple[NDArray[np.float32], UnknownIds | None]:
+        """The same, and which ids weren't known; None if all were."""
         values = np.empty((len(queries), len(self.names)), dtype=np.float32)
-        self._row_maker.transform_into(
+        unknown = self._row_maker.transform_into(
             queries.user_id, queries.movie_id, queries.timestamp, values
         )
-        return values
+        return values, unknown
 
     @cached_property
     def _row_maker(self) -> RowMaker:

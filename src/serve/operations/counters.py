@@ -2,8 +2,10 @@
 
 Each worker has a slot in memory that all processes see. It is the only one that writes
 there, a number at a time, so there are no locks. The worker that takes the place of a
-dead one goes on in its slot: what was counted stays. A worker counts ten times a second
-(`serve.operations.observer`), so what a dead one answered in its last tenth is lost.
+dead one goes on in its slot: what was counted stays.
+
+A request is counted when it is over, in C (``_recorder.c``): in Python that would take
+four times as long.
 
 Why not the library prometheus_client? With several processes it keeps a file for each,
 in a directory that must be writable and emptied, and the files of dead workers stay. It
@@ -13,7 +15,6 @@ takes a lock for each number, and several microseconds a request.
 from __future__ import annotations
 
 import mmap
-from bisect import bisect_left
 from dataclasses import dataclass
 from enum import IntEnum, auto
 from typing import NamedTuple
@@ -22,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve.errors import CODES
+from serve.operations._recorder import Recorder
+from serve.operations.request_log import LogSettings
 from serve.operations.tally import GONE, Tally
 
 Floats = NDArray[np.float64]
@@ -29,6 +32,7 @@ Floats = NDArray[np.float64]
 INVOCATIONS = "invocations"
 OTHER = "other"
 ROUTES = (INVOCATIONS, "ping", "execution-parameters", "models", OTHER)
+PING = ROUTES.index("ping")
 STATUSES = (200, 204, *sorted(CODES | {GONE: ""}))
 
 # Upper bounds of the classes of durations, in seconds.
@@ -56,6 +60,7 @@ BOUNDS = (
 class Cell(IntEnum):
     """A number of a slot, other than requests and durations."""
 
+    # What is counted of each request comes first, in the order of ``_recorder.c``.
     SECONDS = 0
     PREDICTIONS = auto()
     QUESTIONS = auto()
@@ -81,10 +86,9 @@ _REQUESTS = {place: _FIRST_REQUEST + n for n, place in enumerate(_PLACES)}
 N_CELLS = _FIRST_REQUEST + len(_PLACES)
 _CELL_BYTES = 8
 
-# Plain numbers, for what is done with each request. Members of an enumeration are
-# looked up more slowly.
-_SECONDS = int(Cell.SECONDS)
-_PREDICTIONS = int(Cell.PREDICTIONS)
+_PATHS = {f"/{route}": place for place, route in enumerate(ROUTES) if route != OTHER}
+_MODELS = "/models/"
+_INVOKE = "/invoke"
 
 
 class Load(NamedTuple):
@@ -106,10 +110,32 @@ class Load(NamedTuple):
 
 
 class Slot:
-    """A worker's counts, which that worker writes."""
+    """A worker's counts, which that worker writes.
 
-    def __init__(self, cells: memoryview[float]) -> None:
+    Args:
+        cells: in which it counts, float64 (N_CELLS,).
+        log: of requests; None if they aren't logged.
+
+    Attributes:
+        recorder: records requests that are over, in this slot and in the log.
+    """
+
+    def __init__(
+        self, cells: memoryview[float], log: LogSettings | None = None
+    ) -> None:
         self._cells = cells
+        self.recorder = Recorder(
+            cells,
+            first_bucket=_FIRST_BUCKET,
+            bounds=BOUNDS,
+            first_request=_FIRST_REQUEST,
+            statuses=STATUSES,
+            routes=ROUTES,
+            paths=_PATHS,
+            route_of=_other_route,
+            log=log,
+            counts_type=Tally,
+        )
 
     def begin(self, pid: int) -> None:
         """A worker with this process id begins, perhaps in the place of a dead one."""
@@ -120,29 +146,11 @@ class Slot:
 
     def count(self, route: str, tally: Tally) -> None:
         """A request is over; its route is one of `ROUTES`."""
-        cells = self._cells
-        cells[_REQUESTS[route, tally.status]] += 1
-        if route != INVOCATIONS or tally.status == GONE:
-            return
-        seconds = tally.ended - tally.began
-        cells[_SECONDS] += seconds
-        cells[_FIRST_BUCKET + bisect_left(BOUNDS, seconds)] += 1
-        cells[_PREDICTIONS] += tally.predictions
-        if tally.questions or tally.bad_rows or tally.unknown_rows:
-            self._count_rows(tally)
-
-    def _count_rows(self, tally: Tally) -> None:
-        """Count the rows that few requests have."""
-        cells = self._cells
-        cells[Cell.QUESTIONS] += tally.questions
-        cells[Cell.BAD_ROWS] += tally.bad_rows
-        cells[Cell.UNKNOWN_ROWS] += tally.unknown_rows
-        cells[Cell.UNKNOWN_USERS] += tally.unknown_users
-        cells[Cell.UNKNOWN_MOVIES] += tally.unknown_movies
+        self.recorder.count(tally, ROUTES.index(route))
 
     def refused(self, status: int) -> None:
         """What a client has sent was refused before it became a request."""
-        self._cells[_REQUESTS[OTHER, status]] += 1
+        self.count(OTHER, Tally(status=status))
 
     def set_load(self, load: Load) -> None:
         """Say what the worker is busy with now."""
@@ -152,6 +160,30 @@ class Slot:
         cells[Cell.CONNECTIONS] = load.connections
         cells[Cell.ARRIVED_BYTES] = load.arrived_bytes
         cells[Cell.MODELS] = load.models
+
+
+def route_of(path: str) -> str:
+    """The one of `ROUTES` to which a path belongs.
+
+    Example:
+        >>> route_of("/ping")
+        'ping'
+        >>> route_of("/models/a/invoke")
+        'invocations'
+        >>> route_of("/models/a")
+        'models'
+        >>> route_of("/favicon.ico")
+        'other'
+    """
+    place = _PATHS.get(path)
+    return ROUTES[_other_route(path) if place is None else place]
+
+
+def _other_route(path: str) -> int:
+    """The place in `ROUTES` of a path that isn't a route itself."""
+    if not path.startswith(_MODELS):
+        return ROUTES.index(OTHER)
+    return ROUTES.index(INVOCATIONS if path.endswith(_INVOKE) else "models")
 
 
 class Board:
@@ -173,10 +205,10 @@ class Board:
         self._all = np.frombuffer(shared).reshape(-1, N_CELLS)
         self.reported: Floats = self._all[n_workers]
 
-    def slot(self, worker: int) -> Slot:
+    def slot(self, worker: int, log: LogSettings | None = None) -> Slot:
         """The slot of a worker, from 0."""
         start = worker * N_CELLS
-        return Slot(self._cells[start : start + N_CELLS])
+        return Slot(self._cells[start : start + N_CELLS], log)
 
     def pids(self) -> list[int]:
         """The process id of each worker, 0 for one that hasn't begun."""

@@ -48,7 +48,7 @@ class Exporter:
         self,
         reporter: Reporter,
         settings: ServeSettings,
-        write_lines: Callable[[list[bytes]], None] = write_lines,
+        write_lines: Callable[[bytes], None] = write_lines,
     ) -> None:
         self._reporter = reporter
         self._settings = settings
@@ -77,8 +77,7 @@ class Exporter:
         if operations.emf_s:
             milliseconds = time.time_ns() // 1_000_000
             report = self._reporter.since_last()
-            line = emf_line(report, operations.endpoint, milliseconds)
-            self._write_lines([line])
+            self._write_lines(emf_line(report, operations.endpoint, milliseconds))
 
     def _repeat(self) -> None:
         while True:

@@ -9,11 +9,11 @@ import os
 import socket
 from collections.abc import Mapping
 
-from serve.operations.counters import Board
+from serve.operations.counters import PING, Board
 from serve.operations.exporter import Exporter, bind_exporter
 from serve.operations.observer import Observer, Watched
 from serve.operations.report import Reporter
-from serve.operations.request_log import RequestLog
+from serve.operations.request_log import request_log
 from serve.settings import ServeSettings
 
 
@@ -44,10 +44,10 @@ class Instruments:
 
     def observer(self, application: Watched, worker: int) -> Observer:
         """Watches the application of a worker, from 0; called in its process."""
-        slot = self._board.slot(worker)
+        log = request_log(PING) if self._operations.request_log else None
+        slot = self._board.slot(worker, log)
         slot.begin(os.getpid())
-        log = RequestLog() if self._operations.request_log else None
-        return Observer(application, slot, log)
+        return Observer(application, slot)
 
     def export(self, bound: socket.socket, watch: int) -> None:
         """Export until process 1 ends."""

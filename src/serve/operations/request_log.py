@@ -2,62 +2,46 @@
 
 It has numbers and the inference id that the client chose. It has no ids of users or
 movies, no ratings, no path, and no error message, which may quote a row.
+
+``_recorder.c`` writes the lines, with all but pings that went well.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from itertools import count
+from typing import NamedTuple
 
 import orjson
 
-from serve.asgi import Scope, headers_of
-from serve.inference_id import inference_id
-from serve.operations.tally import Tally
-
-_OK = 200
+from serve.asgi import HEADERS
+from serve.inference_id import INFERENCE_ID, inference_id
 
 
-class RequestLog:
-    """Makes the lines of one worker.
+class LogSettings(NamedTuple):
+    """What a recorder has to know to write lines.
 
-    Args:
-        clock: seconds since 1970.
-        timer: seconds, as a tally has them.
+    Attributes:
+        prefix: of the ids of requests that have none.
+        headers: the name of a scope's headers.
+        header: the one with the inference id.
+        id_of: makes JSON of this header, None if it isn't an id.
+        quiet_route: isn't logged if it went well; one of `serve.operations.counters`.
     """
 
-    def __init__(
-        self,
-        clock: Callable[[], float] = time.time,
-        timer: Callable[[], float] = time.perf_counter,
-    ) -> None:
-        self._offset = clock() - timer()
-        # For requests without an inference id.
-        self._prefix = os.urandom(4).hex()
-        self._numbers = count(1)
-
-    def line(self, scope: Scope, route: str, tally: Tally) -> bytes:
-        """The line of a request that is over."""
-        given = inference_id(headers_of(scope))
-        number = next(self._numbers)
-        ended = datetime.fromtimestamp(self._offset + tally.ended, UTC)
-        line = {
-            "time": ended,
-            "id": given.decode() if given else f"{self._prefix}-{number}",
-            "route": route,
-            "status": tally.status,
-            "ms": round(tally.seconds * 1000, 3),
-            "rows": tally.predictions + tally.questions + tally.bad_rows,
-            "questions": tally.questions,
-            "bad_rows": tally.bad_rows,
-            "unknown_share": tally.unknown_share,
-        }
-        return orjson.dumps(line, option=orjson.OPT_UTC_Z) + b"\n"
+    prefix: str
+    headers: str
+    header: bytes
+    id_of: Callable[[bytes], bytes | None]
+    quiet_route: int
 
 
-def is_worth_a_line(route: str, tally: Tally) -> bool:
-    """Whether a request is logged: any but a ping that went well."""
-    return route != "ping" or tally.status != _OK
+def request_log(quiet_route: int) -> LogSettings:
+    """The log of one worker."""
+    prefix = os.urandom(4).hex()
+    return LogSettings(prefix, HEADERS, INFERENCE_ID, _id_of, quiet_route)
+
+
+def _id_of(header: bytes) -> bytes | None:
+    given = inference_id({INFERENCE_ID: header})
+    return None if given is None else orjson.dumps(given.decode())

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 _STDOUT = 1
 
 
-def write_lines(lines: Iterable[bytes]) -> None:
+def write_lines(lines: bytes) -> None:
     """Write lines, each with its end.
 
     They are lost if nobody reads them. Requests are answered all the same.
@@ -24,18 +24,17 @@ def write_lines(lines: Iterable[bytes]) -> None:
             os.write(_STDOUT, piece)
 
 
-def pieces(lines: Iterable[bytes], most: int) -> Iterator[bytes]:
+def pieces(lines: bytes, most: int) -> Iterator[bytes]:
     r"""As many lines as fit into so many bytes, again and again.
 
     Example:
-        >>> list(pieces([b"1\n", b"2\n", b"3\n"], 4))
-        [b'1\n2\n', b'3\n']
+        >>> list(pieces(b"1\n2\n3\n45678\n", 4))
+        [b'1\n2\n', b'3\n', b'45678\n']
     """
-    piece = b""
-    for line in lines:
-        if piece and len(piece) + len(line) > most:
-            yield piece
-            piece = b""
-        piece += line
-    if piece:
-        yield piece
+    start = 0
+    while start < len(lines):
+        end = lines.rfind(b"\n", start, start + most) + 1
+        if end == 0:
+            end = lines.index(b"\n", start) + 1  # one line is longer
+        yield lines[start:end]
+        start = end

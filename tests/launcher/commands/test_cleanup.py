@@ -17,7 +17,7 @@ def bucket_names(aws: AwsServer) -> set[str]:
 
 
 def test_an_empty_account_has_nothing_to_clean_up(launcher: Launcher) -> None:
-    assert launcher("cleanup").out.strip() == "nothing of ours is left"
+    assert launcher("cleanup").out.strip() == "nothing of ours is left to delete"
 
 
 def test_cleanup_takes_everything_and_a_second_run_finds_nothing(

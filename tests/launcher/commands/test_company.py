@@ -51,6 +51,7 @@ percent = 20
 errors = 5
 latency_ms = 250
 notify = ["{TOPIC}"]
+dashboard = true
 
 [environments.prod.tags]
 team = "recommendations"
@@ -123,6 +124,12 @@ def check_endpoint(aws: AwsServer, configuration: str) -> None:
     assert thresholds == {"stars-prod-errors": 5, "stars-prod-latency": 250_000}
     for alarm in alarms:
         assert alarm["AlarmActions"] == [TOPIC]
+    assert dashboards_of(aws) == ["stars-prod"]
+
+
+def dashboards_of(aws: AwsServer) -> list[str]:
+    listed = aws.client("cloudwatch").list_dashboards()["DashboardEntries"]
+    return [each["DashboardName"] for each in listed]
 
 
 def test_nothing_of_one_environment_touches_the_other(
@@ -142,9 +149,10 @@ def test_nothing_of_one_environment_touches_the_other(
     assert cleaned.code == 0, cleaned.err
     deleted = cleaned.json["deleted"]
     kinds = {each["kind"] for each in deleted}
-    assert {"scaling", "alarm", "endpoint", "bucket", "role"} <= kinds
+    assert {"scaling", "alarm", "dashboard", "endpoint", "bucket", "role"} <= kinds
     assert launcher(*dev, "status", "--json").json == kept
     assert aws.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    assert dashboards_of(aws) == []
     assert launcher(*dev, "init", "--dry-run", "--json").json == {"plan": []}
 
 
@@ -168,7 +176,7 @@ def test_status_shows_an_endpoint_on_one_screen(
     lines = launcher(*prod, "status", "stars-prod").out.splitlines()
     shown = {line.split("  ")[0]: line for line in lines}
     assert shown["instances"].endswith("1 of ml.m5.large, scaled between 2 and 4")
-    assert shown["data capture"].endswith("20 %")
+    assert shown["data capture"].endswith("20%")
     assert "errors OK, latency OK" in shown["alarms"]
     assert shown["last hour"].endswith("0 requests, 0 failed, 0 refused")
     assert max(len(line) for line in lines) <= 80
@@ -178,3 +186,4 @@ def test_status_shows_an_endpoint_on_one_screen(
     targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")
     assert targets["ScalableTargets"] == []
     assert aws.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
+    assert dashboards_of(aws) == []

@@ -17,10 +17,11 @@ def checks(launcher: Launcher, *options: str) -> dict[str, dict[str, Any]]:
     """What each check has found, by its name."""
     result = launcher(*options, "doctor", "--json")
     found = {check["what"]: check for check in result.json}
-    faulty = [what for what, check in found.items() if not check["good"]]
+    faulty = {what: check for what, check in found.items() if not check["good"]}
     if faulty:
         assert result.code == 1
-        assert f"not ready: {', '.join(faulty)}\n" in result.err
+        missing = [what for what, check in faulty.items() if check["looked"]]
+        assert f"not ready: {', '.join(missing)}\n" in result.err
     else:
         assert result.code == 0
     return found
@@ -89,6 +90,27 @@ def test_a_foreign_role_is_not_taken_for_ours(
         ),
         (("--region", "eu-centrl-1"), "bucket", "not looked at", "mend region first"),
         (("--registry", NOWHERE), "registry", "can't be reached", ""),
+        (
+            (
+                *("--set", "network.subnets=subnet-1"),
+                *("--set", "network.security_groups=sg-1"),
+            ),
+            "network",
+            "'subnet-1' does not exist",
+            "set `network` to subnets and groups of this region",
+        ),
+        (
+            ("--set", "keys.volume=alias/none"),
+            "keys",
+            "alias/none is not found",
+            "make the key, or set `keys` to others",
+        ),
+        (
+            ("--set", "iam.boundary=arn:aws:iam::123456789012:policy/none"),
+            "boundary",
+            "policy/none not found",
+            "make it of what `launcher policy --boundary` prints",
+        ),
         (
             ("--endpoint-url", f"http://{NOWHERE}"),
             "credentials",

@@ -34,6 +34,23 @@ def test_every_line_is_printed_with_its_stream(
     assert result.out == "algo-1  first\nalgo-1  second\n"
 
 
+def test_a_line_is_printed_without_milliseconds_and_module(
+    launcher: Launcher, aws: AwsServer, trained: str
+) -> None:
+    logs = aws.client("logs")
+    stream = {"logGroupName": GROUP, "logStreamName": f"{trained}/algo-1-1795729886"}
+    logs.create_log_group(logGroupName=GROUP)
+    logs.create_log_stream(**stream)
+    raw = "2026-11-26 15:00:01,123 train.pipeline WARNING  few ratings"
+    event = {"timestamp": int(1000 * time.time()), "message": raw}
+    logs.put_log_events(**stream, logEvents=[event])
+    shown = launcher("logs", trained).out
+    assert shown == "algo-1  2026-11-26 15:00:01 WARNING few ratings\n"
+    assert launcher("logs", trained, "--json").json["message"] == raw
+    # What is looked for is looked for in the whole line.
+    assert launcher("logs", trained, "--grep", "train.pipeline").out == shown
+
+
 @pytest.mark.usefixtures("log")
 def test_every_line_is_an_object_as_json(launcher: Launcher, trained: str) -> None:
     result = launcher("logs", trained, "--json")

@@ -11,13 +11,19 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from launcher.config import Config
 from launcher.permissions import permissions_of
-from launcher.policies import boundary_policy, operator_policy, role_policy
+from launcher.policies import (
+    MANAGED_POLICY_CHARACTERS,
+    boundary_policy,
+    operator_policy,
+    role_policy,
+)
 from launcher.requests import Request
 from launcher.world.account import Account
 from tests.launcher.commands.conftest import (
@@ -29,6 +35,7 @@ from tests.launcher.conftest import BUCKET, AwsServer, Launcher, Result
 
 # moto calls some actions by other names: that of the operation, or the address's.
 MOTO_NAMES = {"s3:ListBucket": "s3:HeadBucket", "cloudwatch:": "monitoring:"}
+LONG_NAME = "stars-of-the-recommendations-team"
 CONFIGURATION = """
 [scaling]
 max = 3
@@ -130,14 +137,14 @@ def test_the_policy_is_enough_for_the_whole_flow_and_each_statement_is_needed(
     train = ("train", "--detach")
     job = operator.runs(*train, only_with=("Look", "Jobs")).out.strip()
     store_outputs(aws, job)
-    operator.runs("train", only_with=("Logs",))
+    operator.runs("train")
     operator.runs("tune", "--detach")
     deploying = ("Models", "Endpoints", "Scaling", "Alarms")
     operator.runs("deploy", "--job", job, only_with=deploying)
     operator.runs("register", "--job", job, only_with=("Packages",))
     operator.runs("transform", str(rows), "--job", job, "--detach")
     operator.runs("status")
-    operator.runs("logs", job)
+    operator.runs("logs", job, only_with=("Logs",))
     operator.runs("stop", "halfstar")
     disown_what_cannot_be_deleted(aws, "halfstar")
     operator.runs("cleanup", "--yes")
@@ -179,6 +186,36 @@ def test_a_company_has_statements_for_its_network_keys_and_boundary(
         assert finding(looked, check)["good"]
         denied = operator("doctor", "--json", *options, without=statement)
         assert "permission denied" in finding(denied, check)["found"]
+
+
+@pytest.mark.slow
+def test_the_files_of_a_long_policy_allow_what_it_allows(
+    operator: Operator, aws: AwsServer
+) -> None:
+    options = (*company(aws), "--set", f"name={LONG_NAME}")
+    whole = operator.launcher("policy", *options)
+    assert "--directory DIRECTORY writes it as 2 that fit" in whole.err
+    command = ("policy", *options, "--directory", "policies", "--json")
+    files = operator.launcher(*command).json["files"]
+    assert [Path(each["file"]).name for each in files] == [
+        "operator-1.json",
+        "operator-2.json",
+    ]
+
+    iam = aws.client("iam")
+    statements = []
+    for number, each in enumerate(files):
+        assert each["characters"] <= MANAGED_POLICY_CHARACTERS
+        document = json.loads((operator.launcher.folder / each["file"]).read_text())
+        made = iam.create_policy(
+            PolicyName=f"operator-{number}",
+            PolicyDocument=json.dumps(as_moto_reads_it(document)),
+        )
+        iam.attach_user_policy(UserName="o", PolicyArn=made["Policy"]["Arn"])
+        statements += document["Statement"]
+    assert statements == whole.json["Statement"]
+    with enforced(aws):
+        assert operator.launcher("init", *options).code == 0
 
 
 def company(aws: AwsServer) -> tuple[str, ...]:

@@ -115,4 +115,4 @@ def test_movies_to_rate_are_numbered(deployed: Launcher, aws: AwsServer) -> None
     let_answer(aws, {"known_user": False, "onboarding": [movie]})
     header, line = deployed("onboarding", "318:4.5", "-n", "1").out.splitlines()
     assert header.split() == ["movieId", "title", "rated", "by", "gain"]
-    assert line.split() == ["1", "356", "Big", "44", "%", "0.048"]
+    assert line.split() == ["1", "356", "Big", "44%", "0.048"]

@@ -59,10 +59,10 @@ def test_a_package_has_the_variables_of_the_containers(
 
 
 @pytest.mark.usefixtures("trained")
-def test_tags_that_are_added_later_reach_endpoint_and_group(
+def test_tags_that_are_added_later_reach_endpoint_alarms_and_group(
     launcher: Launcher, aws: AwsServer
 ) -> None:
-    commands = [("deploy",), ("register",)]
+    commands = [("deploy", "--set", "alarms.errors=5"), ("register",)]
     for command in commands:
         assert launcher(*IMAGE_AND_ROLE, *command).code == 0
     later = (*IMAGE_AND_ROLE, "--set", "tags.team=a")
@@ -76,5 +76,9 @@ def test_tags_that_are_added_later_reach_endpoint_and_group(
     for arn in (endpoint["EndpointArn"], group["ModelPackageGroupArn"]):
         tags = sagemaker.list_tags(ResourceArn=arn)["Tags"]
         assert {"Key": "team", "Value": "a"} in tags
+    cloudwatch = aws.client("cloudwatch")
+    (alarm,) = cloudwatch.describe_alarms()["MetricAlarms"]
+    tags = cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
+    assert {"Key": "team", "Value": "a"} in tags
     for command in commands:
         assert launcher(*later, *command, "--dry-run").json == {"plan": []}

@@ -34,7 +34,7 @@ def test_all_wrong_hyperparameters_are_named(prepared: Launcher) -> None:
     wrong = ("-p", "etta=0.1", "-p", "max_depth=99")
     result = prepared(*IMAGE, "train", *wrong)
     assert result.code == 2
-    assert "etta is unknown, known are eta" in result.err
+    assert "etta is unknown, did you mean eta?" in result.err
     assert "max_depth is '99'" in result.err
 
 
@@ -45,6 +45,19 @@ def test_a_dry_run_shows_no_request_that_the_service_would_refuse(
     result = prepared(*IMAGE, "train", *options)
     assert (result.code, result.out) == (2, "")
     assert "ResourceConfig.InstanceType is 'ml.none', expected one of" in result.err
+
+    mistyped = ("--instance-type", "ml.m5.lagre", "--dry-run")
+    said = prepared(*IMAGE, "train", *mistyped).err
+    assert "is 'ml.m5.lagre', expected one of ml.m5.large, " in said
+
+
+def test_a_job_that_is_not_waited_for_is_named(
+    prepared: Launcher, aws: AwsServer
+) -> None:
+    started = prepared(*IMAGE, "train", "--no-wait")
+    assert started.code == 0
+    store_outputs(aws, started.out.strip())
+    assert prepared(*IMAGE, "train", "--detach").out == started.out
 
 
 def test_a_completed_job_is_shown_with_its_evaluation(
@@ -77,7 +90,7 @@ def test_a_role_that_is_set_and_does_not_exist_is_not_left_to_init(
 @pytest.mark.parametrize(
     ("took", "billed", "said"),
     [
-        (100, 100, "billed: 100 s of 2 x ml.m5.large"),
+        (100, 100, "billed  100 s of 2 x ml.m5.large"),
         (2000, 500, "500 s of 2 x ml.m5.large, 75% less than the 2,000 s that it took"),
     ],
 )

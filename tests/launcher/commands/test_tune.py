@@ -30,8 +30,8 @@ def test_how_much_a_search_can_come_to_is_said_before_it_starts(
 ) -> None:
     said = prepared(*IMAGE, "tune", "--max-jobs", "4", "--detach").err
     assert (
-        "at most 4 training jobs, 2 at a time, each up to 3,600 s on 1 x ml.m5.large: "
-        "at most 4.0 instance hours" in said
+        "at most 4.0 instance hours: 4 training jobs, 2 at a time,\n"
+        "each up to 3,600 s on 1 x ml.m5.large\n" in said
     )
 
 

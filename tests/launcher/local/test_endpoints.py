@@ -190,6 +190,14 @@ def test_an_endpoint_serves_the_model_and_leaves_nothing_behind(
         hosting.ask("good")
 
 
+def test_a_header_that_is_not_honoured_is_refused_by_name(
+    hosting: Hosting, model_data: str
+) -> None:
+    hosting.deploy("component", model_data)
+    with pytest.raises(ClientError, match="offer x-amzn-sagemaker-inference-component"):
+        hosting.ask("component", InferenceComponentName="a")
+
+
 def test_a_request_that_the_model_refuses_is_a_model_error(
     hosting: Hosting, model_data: str
 ) -> None:
@@ -580,6 +588,25 @@ def test_a_model_that_cannot_be_as_it_says_is_refused(
             ExecutionRoleArn=hosting.user.role,
             **members,
         )
+
+
+def test_a_network_that_there_is_is_recorded(hosting: Hosting) -> None:
+    ec2 = hosting.user.client("ec2")
+    subnets = ec2.describe_subnets()["Subnets"]
+    groups = ec2.describe_security_groups()["SecurityGroups"]
+    network = {
+        "Subnets": [subnets[0]["SubnetId"]],
+        "SecurityGroupIds": [groups[0]["GroupId"]],
+    }
+    hosting.sagemaker.create_model(
+        ModelName="networked",
+        PrimaryContainer={"Image": hosting.user.image},
+        ExecutionRoleArn=hosting.user.role,
+        VpcConfig=network,
+    )
+    hosting.made.append(("model", "networked"))
+    described = hosting.sagemaker.describe_model(ModelName="networked")
+    assert described["VpcConfig"] == network
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 from werkzeug.test import Client, TestResponse
 from werkzeug.wrappers import Request, Response
 
-from launcher.local.access import Access
+from launcher.local.access import check_access
 from launcher.local.errors import RefusedError
 from launcher.local.gateway import Gateway, Region
 from launcher.local.operation import Parameters, Result
@@ -49,8 +50,10 @@ def http(stack_settings: StackSettings) -> Client:
     """A client of a gateway with few operations."""
     region = Region(
         {
-            ("sagemaker", "DescribeModel"): describe_model,
-            ("sagemaker", "ListModels"): leave_to_moto,
+            "sagemaker": {
+                "DescribeModel": describe_model,
+                "ListModels": leave_to_moto,
+            }
         },
         {"POST /_local/interrupt/(.+)": interrupt},
     )
@@ -58,7 +61,7 @@ def http(stack_settings: StackSettings) -> Client:
         stack_settings,
         Request.application(moto),
         lambda name: region if name == "eu-west-1" else Region(),
-        Access(stack_settings).check,
+        partial(check_access, stack_settings),
     )
     return Client(gateway)
 

@@ -13,6 +13,7 @@ from launcher.local.input_channels import (
     InputObject,
     channels_of,
     objects_in_manifest,
+    objects_of,
     objects_under_prefix,
 )
 from launcher.local.service_clients import ServiceClients
@@ -98,11 +99,11 @@ def test_an_odd_manifest_fails_the_job(
 
 
 def test_a_channel_without_objects_fails(service_clients: ServiceClients) -> None:
-    channel = InputChannel.from_request(entry("s3://channels/none"), "File")
+    channel = InputChannel(entry("s3://channels/none"), "File")
     with pytest.raises(
         FailureReasonError, match="No S3 objects found under s3://channels/none"
     ):
-        channel.objects(service_clients)
+        objects_of(service_clients, channel.source)
 
 
 def test_the_objects_of_a_bucket_that_is_absent_fail(
@@ -116,13 +117,13 @@ def test_the_objects_of_a_bucket_that_is_absent_fail(
 
 def test_only_a_sharded_channel_is_divided_between_hosts() -> None:
     objects = [InputObject(S3Uri(BUCKET, name), name) for name in "abcde"]
-    whole = InputChannel.from_request(entry(), "File")
+    whole = InputChannel(entry(), "File")
     assert whole.shard(objects, 1, 2) == objects
 
     sharded_entry = entry()
     source = sharded_entry["DataSource"]["S3DataSource"]
     source["S3DataDistributionType"] = "ShardedByS3Key"
-    sharded = InputChannel.from_request(sharded_entry, "File")
+    sharded = InputChannel(sharded_entry, "File")
     first = sharded.shard(objects, 0, 2)
     second = sharded.shard(objects, 1, 2)
     assert [each.path for each in first] == ["a", "c", "e"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from launcher.local.input_channels import InputChannel, InputObject
+from launcher.local.input_channels import InputChannel, InputObject, objects_of
 from launcher.local.pipe_feeder import PipeFeeder
 from launcher.local.service_clients import ServiceClients
 from launcher.local.settings import StackSettings
@@ -38,8 +38,8 @@ def feed(
     uri = f"s3://{BUCKET}/{folder}/"
     source = {"S3DataType": "S3Prefix", "S3Uri": uri}
     entry = {"ChannelName": "training", "DataSource": {"S3DataSource": source}}
-    channel = InputChannel.from_request({**entry, **members}, "Pipe")
-    objects: list[InputObject] = channel.objects(service_clients)
+    channel = InputChannel({**entry, **members}, "Pipe")
+    objects: list[InputObject] = objects_of(service_clients, channel.source)
     feeder = PipeFeeder(service_clients, channel, objects, data_dir)
     feeder.start()
     try:

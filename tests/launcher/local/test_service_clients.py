@@ -10,6 +10,7 @@ from launcher.local.errors import FailureReasonError, RefusedError
 from launcher.local.service_clients import ServiceClients, parse_s3_uri
 from launcher.local.settings import StackSettings
 from launcher.s3_uri import S3Uri
+from tests.launcher.local.stack_user import clients
 
 BUCKET = "clients"
 ABSENT = S3Uri(BUCKET, "absent")
@@ -34,6 +35,21 @@ def test_what_was_written_is_listed_read_and_downloaded(
     assert (tmp_path / "deep" / "rows.csv").read_bytes() == b"1,318\n"
     service_clients.delete(target)
     assert service_clients.objects(target) == []
+
+
+def test_what_a_key_encrypts_says_so(
+    settings: StackSettings, service_clients: ServiceClients, tmp_path: Path
+) -> None:
+    key = clients(settings)("kms").create_key()["KeyMetadata"]["KeyId"]
+    file = tmp_path / "rows.csv"
+    file.write_bytes(b"1,318\n")
+    targets = [S3Uri(BUCKET, "written"), S3Uri(BUCKET, "uploaded")]
+    service_clients.write(b"1,318\n", targets[0], key)
+    service_clients.upload(file, targets[1], key)
+    for target in targets:
+        found = clients(settings)("s3").head_object(Bucket=BUCKET, Key=target.key)
+        assert found["ServerSideEncryption"] == "aws:kms"
+        assert found["SSEKMSKeyId"].endswith(key)
 
 
 def test_an_absent_object_is_a_failure_reason(

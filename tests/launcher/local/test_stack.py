@@ -174,9 +174,8 @@ def test_down_leaves_nothing_of_a_stack_that_was_killed_at_work(tmp_path: Path) 
     image = build("halfstar:test").tag
     run_docker("tag", image, f"{other.registry}/halfstar:v1")
     engine = DockerEngine(other)
-    network = f"halfstar-{other.identity}-job"
     with contextlib.ExitStack() as left_behind:
-        left_behind.enter_context(engine.network(network, is_isolated=True))
+        network = left_behind.enter_context(engine.network("job", is_isolated=True))
         sleeping = [PYTHON, "-c", "import time; time.sleep(600)"]
         options = ["--network", network, "--entrypoint", sleeping[0]]
         engine.start(f"{other.registry}/halfstar:v1", sleeping[1:], options)
@@ -185,7 +184,7 @@ def test_down_leaves_nothing_of_a_stack_that_was_killed_at_work(tmp_path: Path) 
         os.kill(pid, signal.SIGKILL)
     stack.down(other.directory)
     assert pids(other) == []
-    assert stack.containers(other) == []
+    assert engine.containers() == []
     assert image_names(other) == []
     assert run_docker("network", "inspect", network).returncode != 0
     assert not other.directory.exists()

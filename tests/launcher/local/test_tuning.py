@@ -102,6 +102,8 @@ def test_the_best_of_its_training_jobs_is_reported(user: StackUser) -> None:
         for summary in found["TrainingJobSummaries"]
     }
     assert sorted(rmse) == ["search-001", "search-002", "search-003"]
+    described = job["TrainingJobDefinition"]["StaticHyperParameters"]
+    assert described == {**QUICK, "_tuning_objective_metric": "test:rmse"}
     best = job["BestTrainingJob"]
     assert rmse[best["TrainingJobName"]] == min(rmse.values())
 

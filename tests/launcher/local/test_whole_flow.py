@@ -145,7 +145,7 @@ def test_train_ends_with_the_metrics_the_evaluation_and_a_report(
     assert again.json["evaluation"]["test"]["rmse"] == pytest.approx(rmse, abs=1e-6)
     table = project.good(*TEN_ROUNDS).out
     assert re.search(r"^test +[0-9,]+ +[0-9.]+% ", table, re.MULTILINE)
-    assert "train.pipeline" in project.good("logs", trained).out
+    assert "what the stages have cost" in project.good("logs", trained).out
     page = tmp_path / "report.html"
     project.good("report", trained, "--no-open", "--output", str(page))
     assert f"Training report: {trained}" in page.read_text()

@@ -46,12 +46,18 @@ def test_alarms_ring_at_errors_and_at_slow_answers(watched: Config) -> None:
 
 def test_an_alarm_is_changed_or_left_alone(watched: Config) -> None:
     found = {
-        str(request.parameters["AlarmName"]): AlarmState("OK", request.parameters, True)
+        str(request.parameters["AlarmName"]): AlarmState(
+            "OK", {**request.parameters, "AlarmArn": "a"}, ours=True, tags=TAGS
+        )
         for request in requests(plan_alarms(watched, "e", {}, TAGS))
     }
     assert plan_alarms(watched, "e", found, TAGS) == []
     (put,) = requests(plan_alarms(replace(watched, alarms_errors=9), "e", found, TAGS))
     assert put.parameters["Threshold"] == 9
+    team = [*TAGS, {"Key": "team", "Value": "b"}]
+    for tagged in requests(plan_alarms(watched, "e", found, team)):
+        added = {"ResourceARN": "a", "Tags": team[1:]}
+        assert tagged == Request("cloudwatch", "TagResource", added)
     (gone,) = requests(plan_alarms(replace(watched, alarms_errors=0), "e", found, TAGS))
     assert gone == Request("cloudwatch", "DeleteAlarms", {"AlarmNames": ["e-errors"]})
 

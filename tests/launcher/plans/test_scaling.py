@@ -73,7 +73,7 @@ def test_what_is_as_it_should_be_is_left_alone(config: Config) -> None:
             ],
         },
         policy_arns={"tracking": "a", "backlog": "b"},
-        alarms={"e-backlog": AlarmState("OK", {}, ours=True)},
+        alarms={"e-backlog": AlarmState("OK", {}, ours=True, tags=TAGS)},
     )
     assert plan_scaling(scaled, "e", state, TAGS) == []
     changed = plan_scaling(replace(scaled, scaling_max=5), "e", state, TAGS)

@@ -49,8 +49,8 @@ def rate_first(page: Page, stars: str) -> str:
 
 @pytest.mark.parametrize(
     ("size", "scheme"),
-    [(DESKTOP, "light"), (PHONE, "dark")],
-    ids=["desktop-light", "phone-dark"],
+    [(DESKTOP, "light"), (PHONE, "dark"), (PHONE, "light"), (DESKTOP, "dark")],
+    ids=["desktop-light", "phone-dark", "phone-light", "desktop-dark"],
 )
 def test_axe_finds_nothing_serious(
     browser: Browser, playground: PlayServer, size: dict[str, int], scheme: str

@@ -147,6 +147,25 @@ def test_a_single_row_is_the_same_as_among_others(
     np.testing.assert_array_equal(np.vstack(rows), spec.values(queries))
 
 
+@given(seed=st.integers(0, 2**32 - 1), n_rows=st.integers(0, 40))
+def test_unknown_ids_are_counted_while_features_are_made(
+    spec: FeatureSpec, seed: int, n_rows: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    user_id = rng.choice(np.append(spec.users.ids[:3], [-5, 2**63 - 1]), n_rows)
+    movie_id = rng.choice(np.append(spec.movies.movie_id[:3], [-(2**63), 0]), n_rows)
+    queries = RatingQueries(user_id, movie_id, np.full(n_rows, np.nan))
+    is_user = spec.users.index(user_id) < 0
+    is_movie = spec.movie_index.index(movie_id) < 0
+    expected = tuple(
+        int(each.sum()) for each in (is_user | is_movie, is_user, is_movie)
+    )
+
+    values, unknown = spec.values_and_unknown(queries)
+    assert unknown == (expected if expected[0] else None)
+    np.testing.assert_array_equal(values, spec.values(queries))
+
+
 def test_without_timestamps_and_years_features_are_missing(
     ratings: RatingTable, movies: MovieTable
 ) -> None:

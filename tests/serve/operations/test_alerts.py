@@ -22,8 +22,8 @@ from tests.serve.operations.conftest import (
     free_ports,
     wait_until,
 )
+from tests.serve.operations.dashboard import DASHBOARD, EXAMPLES, INSTANCE, SERIES
 
-EXAMPLES = Path(__file__).parents[3] / "examples" / "operations"
 PACKAGES = ("prometheus",)
 
 
@@ -63,6 +63,21 @@ class Prometheus:
             return []
         assert answer["status"] == "success", answer
         found: list[dict[str, Any]] = answer["data"]["result"]
+        return found
+
+    def instances(self) -> list[str]:
+        """What it scrapes, by the labels of requests."""
+        (variable,) = (
+            each for each in DASHBOARD["templating"]["list"] if each["name"] == INSTANCE
+        )
+        match = re.fullmatch(
+            r"label_values\((\w+), (\w+)\)", variable["query"]["query"]
+        )
+        assert match is not None
+        metric, label = match.groups()
+        answer = self.client.get(f"/label/{label}/values", params={"match[]": metric})
+        found: list[str] = answer.json()["data"]
+        assert found
         return found
 
     def firing(self) -> set[str]:
@@ -114,17 +129,36 @@ def test_alerts_fire_when_there_are_errors_and_when_a_worker_dies(
     wait_until(lambda: "HalfstarWorkerDied" in prometheus.firing())
     assert "HalfstarServerErrors" not in prometheus.firing()
 
-    for title, expression in panels():
-        assert prometheus.query(expression), f"{title} shows nothing: {expression}"
+    # What the dashboard's variable offers: all instances, or one of them.
+    for instance in (".*", *prometheus.instances()):
+        for each in SERIES:
+            found = prometheus.query(each.expression(instance))
+            assert found, f"{each.title} shows nothing: {each.query}"
+            for series in found:
+                assert each.labels <= set(series["metric"]), each.legend
 
 
-def panels() -> Iterator[tuple[str, str]]:
-    """Title and expressions of the dashboard's panels, for all instances."""
-    dashboard = json.loads((EXAMPLES / "grafana.json").read_text())
-    for panel in dashboard["panels"]:
-        for target in panel["targets"]:
-            expression = target["expr"].replace("$__rate_interval", "1m")
-            yield panel["title"], expression.replace("$instance", ".*")
+def test_every_question_of_the_dashboard_is_one_that_promtool_can_parse(
+    tmp_path: Path,
+) -> None:
+    expressions = [
+        each.expression(instance)
+        for instance in (".*", "a:9464|b:9464")
+        for each in SERIES
+    ]
+    rules = [
+        {"record": f"panel:{number}", "expr": expression}
+        for number, expression in enumerate(expressions)
+    ]
+    file = tmp_path / "rules.yml"  # JSON is YAML
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    checked = subprocess.run(
+        ["promtool", "check", "rules", str(file)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert f"{len(rules)} rules found" in checked.stdout
 
 
 def test_promtool_finds_no_fault_and_examples_name_metrics_that_there_are(

@@ -29,6 +29,24 @@ def test_every_status_of_every_route_has_a_place_of_its_own() -> None:
     assert sum(board.totals().buckets) == len(STATUSES) - 1  # nobody waited for one
 
 
+def test_each_number_of_a_request_is_added_to_its_own_cell() -> None:
+    board = Board(1)
+    tally = Tally(0.0, 0.5, 200, 1, 2, 3, 4, 5, 6)
+    for _ in range(2):
+        board.slot(0).count(INVOCATIONS, tally)
+    totals = board.totals()
+    assert totals.seconds == 1.0
+    for cell in (
+        Cell.PREDICTIONS,
+        Cell.QUESTIONS,
+        Cell.BAD_ROWS,
+        Cell.UNKNOWN_ROWS,
+        Cell.UNKNOWN_USERS,
+        Cell.UNKNOWN_MOVIES,
+    ):
+        assert totals.number(cell) == 2 * getattr(tally, cell.name.lower())
+
+
 def test_processes_count_in_slots_that_are_summed() -> None:
     n_workers, n_requests = 3, 1000
     board = Board(n_workers)

@@ -15,9 +15,9 @@ import pytest
 
 from serve.app import Api
 from serve.limits import ClientLimits
-from serve.operations.counters import Board, Cell, Totals
+from serve.operations.counters import PING, Board, Cell, Totals
 from serve.operations.observer import Observer
-from serve.operations.request_log import RequestLog
+from serve.operations.request_log import request_log
 from serve.operations.tally import GONE
 from serve.served_model import ServedModel
 from tests.serve.by_hand import exchange, head, statuses
@@ -29,11 +29,11 @@ class Watch:
 
     def __init__(self) -> None:
         self.board = Board(1)
-        self.lines: list[bytes] = []
+        self.text = bytearray()
 
     def observe(self, application: Api) -> Observer:
-        slot = self.board.slot(0)
-        return Observer(application, slot, RequestLog(), self.lines.extend)
+        slot = self.board.slot(0, request_log(PING))
+        return Observer(application, slot, self.text.extend)
 
     def requests(self) -> dict[tuple[str, int], int]:
         """Those that occurred."""
@@ -51,8 +51,8 @@ class Watch:
 
     def logged(self, count: int) -> list[dict[str, Any]]:
         """The lines of the log, once there are so many."""
-        self.until(lambda _: len(self.lines) >= count)
-        return [json.loads(line) for line in self.lines]
+        self.until(lambda _: self.text.count(b"\n") >= count)
+        return [json.loads(line) for line in self.text.splitlines()]
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_the_log_has_numbers_and_the_inference_id_and_nothing_of_the_rows(
         client.post("/invocations", json={"userId": user, "movieId": str(movie)})
         client.get(f"/{user}")
     good, bad, missing = watch.logged(3)
-    text = b"".join(watch.lines).decode()
+    text = watch.text.decode()
     assert str(user) not in text
     assert str(movie) not in text
 
@@ -210,7 +210,7 @@ def test_answers_are_byte_for_byte_those_of_a_server_without_metrics(
 def test_unknown_ids_of_single_rows_are_counted_once(
     address: Address, watch: Watch
 ) -> None:
-    n_requests = 1500  # more than are put aside at most
+    n_requests = 1500
     row = b"999999999,88888"
     csv = ("content-type: text/csv", f"content-length: {len(row)}")
     request = head(*csv) + row

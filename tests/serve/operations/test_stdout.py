@@ -7,7 +7,7 @@ import sys
 SCRIPT = """
 from serve.operations.stdout import write_lines
 
-write_lines([b"a line\\n"])
+write_lines(b"a line\\n")
 print("went on", file=__import__("sys").stderr)
 """
 
@@ -32,9 +32,9 @@ import os
 from serve.operations.stdout import write_lines
 
 if os.fork() == 0:
-    write_lines([b"a" * 99 + b"\\n"] * 5000)
+    write_lines((b"a" * 99 + b"\\n") * 5000)
     os._exit(0)
-write_lines([b"b" * 99 + b"\\n"] * 5000)
+write_lines((b"b" * 99 + b"\\n") * 5000)
 os.wait()
 """
     process = subprocess.run(

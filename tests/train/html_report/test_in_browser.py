@@ -32,8 +32,8 @@ def opened(browser: Browser, address: str, **options: Any) -> Page:
 
 @pytest.mark.parametrize(
     ("size", "scheme"),
-    [(DESKTOP, "light"), (PHONE, "dark")],
-    ids=["desktop-light", "phone-dark"],
+    [(DESKTOP, "light"), (PHONE, "dark"), (PHONE, "light"), (DESKTOP, "dark")],
+    ids=["desktop-light", "phone-dark", "phone-light", "desktop-dark"],
 )
 def test_axe_finds_nothing_serious(
     browser: Browser, address: str, size: dict[str, int], scheme: str

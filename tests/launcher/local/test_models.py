@@ -1,4 +1,4 @@
-"""Where a model's files are, and the variables of its container."""
+"""Where a model's files are."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from launcher.local.errors import RefusedError
-from launcher.local.model_container import (
+from launcher.local.models import (
     container_of,
-    environment_of,
     model_location,
 )
 from launcher.s3_uri import S3Uri
@@ -39,13 +38,3 @@ def test_the_only_container_may_be_given_as_a_list() -> None:
     container = {"Image": "halfstar"}
     assert container_of({"PrimaryContainer": container}) == container
     assert container_of({"Containers": [container]}) == container
-
-
-def test_the_variables_of_a_container_win_over_added_ones() -> None:
-    container = {"Environment": {"LEVEL": "own", "AWS_REGION": "own"}}
-    assert environment_of(container, "eu-west-1", {"LEVEL": "added", "A": "1"}) == {
-        "AWS_REGION": "own",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "LEVEL": "own",
-        "A": "1",
-    }
