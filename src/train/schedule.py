@@ -124,13 +124,21 @@ class Schedule:
             part: what the chain looks at.
             chains: what each chain looks at, this one among them.
         """
-        cases = [case for case in Case if _first_of(_ANSWERED_BY[case], chains) is part]
+        cases = [
+            case
+            for case, answering in _ANSWERED_BY.items()
+            if _first_of(answering, chains) is part
+        ]
+        least = min(cases)
+        most = max(cases)
+        last = max(Case)
+
         names = [column.name for column in self.features]
         gates: list[Gate] = []
-        if min(cases) > min(Case):
-            gates.append(Gate(names.index(KNOWS), min(cases)))
-        if max(cases) < max(Case):
-            gates.append(Gate(names.index(LACKS), max(Case) - max(cases)))
+        if least > 0:
+            gates.append(Gate(names.index(KNOWS), least))
+        if most < last:
+            gates.append(Gate(names.index(LACKS), last - most))
         return tuple(gates)
 
 
