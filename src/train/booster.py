@@ -165,13 +165,14 @@ def fit_booster(
         JobError: if a checkpoint can't be written.
         StoppedError: a stop before there was a single round.
     """
+    n_before = n_rounds_of(earlier)
     schedule = Schedule.of(
         blocks.columns,
         context.hyperparameters,
-        n_before=n_rounds_of(earlier),
+        n_before=n_before,
         has_timestamps=context.has_timestamps,
     )
-    job = _BoosterJob(objective, blocks, context, schedule, earlier)
+    job = _BoosterJob(objective, blocks, context, schedule, earlier, n_before)
     try:
         models = job.boosted()
     except StoppedError as error:
@@ -205,6 +206,7 @@ class _BoosterJob:
         context: how to train.
         schedule: which chains there are.
         earlier: a booster whose rounds come first, as XGBoost's UBJSON; or empty.
+        n_before: its rounds.
     """
 
     objective: Objective
@@ -212,11 +214,7 @@ class _BoosterJob:
     context: TrainingContext
     schedule: Schedule
     earlier: bytes
-
-    @property
-    def n_before(self) -> int:
-        """Rounds of the earlier model."""
-        return n_rounds_of(self.earlier)
+    n_before: int
 
     def boosted(self) -> list[_Chains]:
         """The chains of each seed, or of a single one after a stop."""
@@ -245,7 +243,8 @@ class _BoosterJob:
 
         first = models[0]
         if search is not None and not self.is_whole(first):
-            # The search has been further.
+            # The search has been further. It began at the shares of the classes among
+            # fewer rows, which are nearly the same.
             return [{**first, main: search}]
         # A stop may have cut the last one short.
         return [chains for chains in models if _lengths(chains) == _lengths(first)]
