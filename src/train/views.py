@@ -26,7 +26,7 @@ from train.quantised_matrix import Columns, Label, Weight, quantised_matrix
 # The quantiles of this many rows are those of all rows but for noise, and they take
 # less time to find. They come from the same rows however many hosts there are, so the
 # bins don't depend on the hosts.
-QUANTILE_ROWS = 65_536
+QUANTILE_ROWS = 16_384
 
 
 @dataclass(frozen=True, slots=True, eq=False)
