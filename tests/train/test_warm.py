@@ -32,8 +32,11 @@ from train.warm import EarlierModel, ratings_of, read_model
 
 MakeJob = Callable[..., Path]
 Lines = list[str]
+# With three of the movie and three of the user, twelve rounds in all.
 QUICK = {
     "num_round": "6",
+    "movie_rounds": "0.5",
+    "user_rounds": "0.5",
     "max_depth": "3",
     "nthread": "1",
     "split": "none",
@@ -132,13 +135,13 @@ def test_the_old_trees_come_first_in_both_boosters(
     run_first(base_dir, old, hyperparameters)
     first_booster = booster_of(base_dir)
     first_regression = regression_of(base_dir)
-    assert first_booster.num_boosted_rounds() == 6
+    assert first_booster.num_boosted_rounds() == 12
 
     prepare_second(base_dir, new, hyperparameters)
     rounds = run(base_dir)["booster"]
-    assert (rounds["num_round"], rounds["regression_rounds"]) == (12, 8)
-    assert booster_of(base_dir)[:6].get_dump() == first_booster.get_dump()
-    assert regression_of(base_dir)[:4].get_dump() == first_regression.get_dump()
+    assert (rounds["num_round"], rounds["regression_rounds"]) == (18, 12)
+    assert booster_of(base_dir)[:12].get_dump() == first_booster.get_dump()
+    assert regression_of(base_dir)[:8].get_dump() == first_regression.get_dump()
 
 
 def test_test_rows_are_new_and_no_training_rows(
@@ -270,11 +273,11 @@ def test_rounds_for_unknown_users_stay_and_no_new_ones_come(
     hyperparameters = {**QUICK, "features": "statistics,era", "date_rounds": "0.5"}
     run_first(base_dir, old, hyperparameters)
     first = booster_of(base_dir)
-    assert first.num_boosted_rounds() == 9
+    assert first.num_boosted_rounds() == 15
 
     prepare_second(base_dir, new, hyperparameters)
     rounds = run(base_dir)["booster"]
-    assert (rounds["num_round"], rounds["branch_rounds"]) == (15, 0)
+    assert (rounds["num_round"], rounds["branch_rounds"]) == (21, 0)
     model = artifact.load(base_dir / "model")
     unknown = RatingQueries(np.array([999]), np.array([1]), np.array([1e9]))
     values = model.spec.values(unknown)
@@ -306,5 +309,5 @@ def test_a_model_that_keeps_no_ratings_brings_its_trees_alone(
     prepare_second(base_dir, old + new, hyperparameters)
     evaluation = run(base_dir)
     assert evaluation["data"]["n_train"] == len(old) + len(new)
-    assert evaluation["booster"]["num_round"] == 12
+    assert evaluation["booster"]["num_round"] == 18
     assert "the model brings no ratings" in caplog.text
