@@ -214,7 +214,8 @@ def line_chart(
     """
     legend = _legend_height([line.name for line in lines])
     height = 226.0 + legend
-    left, right, top, bottom = 44.0, WIDTH - 8, 22.0 + legend, height - 36
+    # The last number of the axis is centred at the right end.
+    left, right, top, bottom = 44.0, WIDTH - 16, 22.0 + legend, height - 36
     (x_from, x_to), (y_from, y_to) = limits or _limits(lines)
     x = _scale((x_from, x_to), (left, right))
     y = _scale((y_from, y_to), (bottom, top))

@@ -92,7 +92,8 @@ def training(material: Material, numbers: ReportNumbers) -> Markup:
     """The loss over the rounds, on test rows and on those for early stopping."""
     booster = material.evaluation.booster
     rounds = [
-        ("of the classes", f"{booster.num_round:,}"),
+        ("of the classes, with all features", f"{booster.main_rounds:,}"),
+        ("of the classes, with less", f"{booster.branch_rounds:,}"),
         ("of the regression", f"{booster.regression_rounds:,}"),
     ]
     return section(
