@@ -26,8 +26,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from movielens.proofs import ProofLimits
 from serve.errors import HttpError
-from serve.proving import Proof, ProofLimits, proof_of, prove_apart
+from serve.proving import Proof, proof_of, prove_apart
 
 # A path has up to 4,096 bytes, and each may take six in JSON.
 _MOST_BYTES = 64 * 1024
@@ -143,7 +144,8 @@ class Line:
         """Have a model proved.
 
         Raises:
-            HttpError: 400 if it didn't pass; 507 if a resource was short.
+            ArtifactError: if it didn't pass.
+            HttpError: 507 if a resource was short.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:

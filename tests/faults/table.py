@@ -189,6 +189,23 @@ TRAINING = (
         "test_memory_that_runs_out_anywhere_leaves_a_reason_and_no_model",
     ),
     Row(
+        "the model to continue from is forged, so that it crashes XGBoost",
+        f"{REASON}; no model",
+        "faults/test_forged.py::"
+        "test_a_forged_model_to_go_on_from_ends_the_job_with_a_reason",
+    ),
+    Row(
+        "the same in `model.tar.gz`",
+        f"{REASON}; no model",
+        "faults/test_forged.py::test_a_forged_model_in_an_archive_ends_it_too",
+    ),
+    Row(
+        "checkpoints are forged, so that they crash XGBoost",
+        "the log says so; the job goes on from an older one or begins anew, and writes "
+        "the same bytes as an undisturbed one",
+        "faults/test_forged.py::test_a_forged_checkpoint_is_passed_over",
+    ),
+    Row(
         "the clock jumps at every reading: to 1970, an hour back, a month and 150 "
         "years ahead",
         "exit code 0 and the same bytes as without it",

@@ -20,8 +20,8 @@ from serve.proving import prove
 from serve.registry import Line, ProvingTask, Registry
 from serve.resources import MODEL_FACTOR
 from serve.served_model import ServedModel
+from tests.forging import make_crashing, resave
 from tests.serve.conftest import MakeModels
-from tests.serve.forging import make_crashing, resave
 
 
 @pytest.fixture
