@@ -236,19 +236,27 @@ def load(model_dir: Path) -> Model:
     )
 
 
-def read(model_dir: Path) -> Artifact:
+def read(model_dir: Path, below: Path | None = None) -> Artifact:
     """Read the artifact in a directory, without XGBoost.
 
     The bytes of all files are checked against the manifest, and the manifest's
     signature if there is a signing key. XGBoost's boosters aren't parsed before
     `Artifact.booster` is called.
 
+    Args:
+        model_dir: the directory.
+        below: no file is read that isn't below this directory, whatever links there
+            are and whenever they come; None if links may lead anywhere.
+
     Raises:
         ArtifactError: a file is absent, damaged or of a schema that this version
             doesn't read; or the manifest isn't signed.
         SigningKeyError: there is a signing key, but it can't be used.
     """
-    manifest = _read_manifest(model_dir)
+    manifest = _read_manifest(model_dir, below)
+
+    def read_file(path: Path, entry: FileEntry) -> bytes:
+        return _read_file(path, entry, below)
 
     # Reading and hashing take a tenth of a server's start, so they run side by side,
     # and hashing while arrays are parsed.
@@ -256,7 +264,7 @@ def read(model_dir: Path) -> Artifact:
         paths = [model_dir / name for name in manifest.files]
         entries = manifest.files.values()
         contents = dict(
-            zip(manifest.files, threads.map(_read_file, paths, entries), strict=True)
+            zip(manifest.files, threads.map(read_file, paths, entries), strict=True)
         )
         checks = [
             threads.submit(_check_bytes, path, contents[path.name], entry)
@@ -291,7 +299,7 @@ def size(model_dir: Path) -> int:
 
     Raises:
         ArtifactError: the manifest is absent, damaged, unsigned or of another schema
-            version; or a file can't be opened, or is no regular file.
+            version; or a file isn't there, or is no regular file.
         SigningKeyError: there is a signing key, but it can't be used.
     """
     manifest = _read_manifest(model_dir)
@@ -319,8 +327,8 @@ def to_json(value: Mapping[str, Any]) -> bytes:
     return text.encode() + b"\n"
 
 
-def _read_manifest(model_dir: Path) -> Manifest:
-    manifest = Manifest.read(model_dir, signing_key())
+def _read_manifest(model_dir: Path, below: Path | None = None) -> Manifest:
+    manifest = Manifest.read(model_dir, signing_key(), below)
     names = set(manifest.files)
     if not _REQUIRED <= names <= _REQUIRED | _OPTIONAL:
         raise ArtifactError(
@@ -378,9 +386,9 @@ def _differing(names: list[str], others: list[str]) -> list[str]:
     return []
 
 
-def _read_file(path: Path, entry: FileEntry) -> bytes:
+def _read_file(path: Path, entry: FileEntry, below: Path | None) -> bytes:
     try:
-        return read_regular(path, entry.n_bytes)
+        return read_regular(path, entry.n_bytes, below)
     except OSError as error:
         raise _unreadable(path, error) from error
 

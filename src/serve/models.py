@@ -313,7 +313,7 @@ class Models:
         try:
             if not entry.fingerprint:
                 self._prove(entry)
-            served = load(entry.path)
+            served = load(entry.path, self._places.root)
             if fingerprint(served.artifact.manifest) != entry.fingerprint:
                 raise ArtifactError("its files have changed since it was proved")
         except BaseException:
@@ -327,7 +327,7 @@ class Models:
     def _prove(self, entry: _Entry) -> None:
         n_bytes = entry.size // MODEL_FACTOR
         limits = ProofLimits(self._limits.load_s, n_bytes)
-        proof = self._line.prove(entry.path, limits)
+        proof = self._line.prove(entry.path, self._places.root, limits)
         if proof.n_bytes > n_bytes:
             raise ArtifactError("its files have grown since they were measured")
         entry.fingerprint = proof.fingerprint

@@ -56,13 +56,17 @@ def fingerprint(manifest: Manifest) -> str:
     return sha256_of(as_read.encode())
 
 
-def prove(model_dir: Path) -> Proof:
+def prove(model_dir: Path, below: Path | None = None) -> Proof:
     """Load a model, and use it in every way in which a server may use it.
+
+    Args:
+        model_dir: the directory.
+        below: as of `movielens.artifact.read`.
 
     Raises:
         ArtifactError: if it isn't a model, or doesn't answer as in training.
     """
-    served = load(model_dir)
+    served = load(model_dir, below)
     read = served.artifact
     booster, regression = served.xgboost()
     _check_trees(model_dir, booster, read.forest)
@@ -72,13 +76,15 @@ def prove(model_dir: Path) -> Proof:
     return Proof(fingerprint(read.manifest), read.n_bytes)
 
 
-def prove_apart(model_dir: Path, limits: ProofLimits, answer: socket.socket) -> None:
+def prove_apart(
+    model_dir: Path, below: Path, limits: ProofLimits, answer: socket.socket
+) -> None:
     """Prove a model in this process, which must have been forked for it.
 
     What came of it is written to ``answer``; `proof_of` reads it. Past the deadline the
     kernel ends the process.
     """
-    found = answer_of(lambda: asdict(prove(model_dir)), limits)
+    found = answer_of(lambda: asdict(prove(model_dir, below)), limits)
     # The worker that has asked may have died.
     with contextlib.suppress(OSError):
         answer.sendall(json.dumps(found).encode())

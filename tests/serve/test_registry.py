@@ -73,13 +73,13 @@ def test_it_says_how_a_proof_has_ended(
 
     def ask() -> None:
         with pytest.raises(kind, match=fault) as error:
-            ends.line.prove(Path("/models/a"), LIMITS)
+            ends.line.prove(Path("/models/a"), Path("/models"), LIMITS)
         raised.append(error.value)
 
     asking = threading.Thread(target=ask)
     asking.start()
     task = wait_for_task(ends)
-    assert task.path == Path("/models/a")
+    assert (task.path, task.below) == (Path("/models/a"), Path("/models"))
     assert task.limits == LIMITS
     task.ended(code)
     asking.join()
@@ -91,15 +91,16 @@ def test_it_says_how_a_proof_has_ended(
 def test_nobody_waits_for_ever_for_a_proof(ends: Ends) -> None:
     limits = ProofLimits(seconds=-9.9, n_bytes=10)  # of a grace of ten
     with pytest.raises(HttpError, match="nobody answers") as raised:
-        ends.line.prove(Path("/models/a"), limits)
+        ends.line.prove(Path("/models/a"), Path("/models"), limits)
     assert raised.value.status == 507
     wait_for_task(ends).ended(0)
 
 
 def test_it_does_not_wait_for_a_worker_that_has_gone(ends: Ends) -> None:
+    limits = ProofLimits(-9.9, 10)
     asking = threading.Thread(
         target=pytest.raises,
-        args=(HttpError, ends.line.prove, Path("/a"), ProofLimits(-9.9, 10)),
+        args=(HttpError, ends.line.prove, Path("/m/a"), Path("/m"), limits),
     )
     asking.start()
     task = wait_for_task(ends)
