@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from movielens import artifact
+from movielens import artifact, durable
 from movielens.evaluation import (
     DataCounts,
     Evaluation,
@@ -475,6 +475,6 @@ def _write(
 
 def _write_output(path: Path, data: bytes) -> None:
     try:
-        path.write_bytes(data)
+        durable.write_whole(path, data)
     except OSError as error:
         raise JobError(f"can't write {path}: {error.strerror or error}") from error

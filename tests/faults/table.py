@@ -84,6 +84,29 @@ TRAINING = (
         "test_a_job_that_is_killed_after_its_model_leaves_all_of_it",
     ),
     Row(
+        "the power fails when a checkpoint gets its name",
+        "it is whole; the next run goes on from it and writes the same bytes as an "
+        "undisturbed one",
+        "faults/test_power.py::test_a_checkpoint_that_has_its_name_is_on_the_disk",
+    ),
+    Row(
+        "the power fails when the manifest gets its name",
+        "the model is whole",
+        "faults/test_power.py::test_a_model_that_has_its_manifest_is_on_the_disk",
+    ),
+    Row(
+        "the power fails when the evaluation, the predictions or the report get their "
+        "names",
+        "the file is whole",
+        "faults/test_power.py::test_an_output_file_that_has_its_name_is_on_the_disk",
+    ),
+    Row(
+        "the power fails when the job reports its success",
+        "all files are whole and have their names",
+        "faults/test_power.py::"
+        "test_a_job_that_has_reported_success_has_all_on_the_disk",
+    ),
+    Row(
         "SIGKILL by the kernel because memory ran out",
         "the failure file says that memory most likely ran out",
         "faults/test_memory.py::test_a_job_that_the_kernel_kills_has_left_a_reason",
