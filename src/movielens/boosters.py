@@ -18,7 +18,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -172,24 +172,29 @@ def _main() -> None:
     # What XGBoost prints is no part of the answer.
     stdout = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    limits, files = _asked(sys.stdin.buffer)
+    stream = sys.stdin.buffer
+    question = json.loads(stream.readline())
+    limits = ProofLimits(question["seconds"], question["n_bytes"])
     # What the imports take doesn't depend on the boosters.
     import xgboost  # noqa: F401
 
-    answer = answer_of(lambda: {"rounds": [_rounds(file) for file in files]}, limits)
-    with os.fdopen(stdout, "w") as stream:
-        json.dump(answer, stream)
+    def rounds() -> dict[str, list[int]]:
+        return {"rounds": [_rounds(file) for file in _files(question, stream)]}
+
+    answer = answer_of(rounds, limits)
+    with os.fdopen(stdout, "w") as answering:
+        json.dump(answer, answering)
 
 
-def _asked(stream: IO[bytes]) -> tuple[ProofLimits, list[BoosterFile]]:
-    question = json.loads(stream.readline())
-    limits = ProofLimits(question["seconds"], question["n_bytes"])
-    files = []
+def _files(question: dict[str, Any], stream: IO[bytes]) -> Iterator[BoosterFile]:
+    """The boosters, of which one is in memory at a time."""
     for each in question["files"]:
-        content = stream.read(each["size"])
-        shape = each["n_classes"], each["n_features"]
-        files.append(BoosterFile(each["name"], content, *shape))
-    return limits, files
+        yield BoosterFile(
+            each["name"],
+            stream.read(each["size"]),
+            each["n_classes"],
+            each["n_features"],
+        )
 
 
 def _rounds(file: BoosterFile) -> int:

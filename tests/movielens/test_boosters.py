@@ -16,6 +16,9 @@ from movielens.proofs import ProofLimits, ShortageError
 from tests.forests import booster_of
 from tests.forging import crashing, with_tree
 
+# Each proof imports XGBoost.
+pytestmark = pytest.mark.slow
+
 ROUNDS = 3
 N_CLASSES = 5
 N_FEATURES = 7
