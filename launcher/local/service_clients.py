@@ -101,15 +101,15 @@ class ServiceClients:
 
         Raises:
             FailureReasonError: if there is no such object, its key leads out of its
-                folder, or the disk is full.
+                folder, the disk is full, or a file is where a folder has to be.
         """
         failure = f"ClientError: Failed to download {source}"
         if ".." in PurePosixPath(source.key).parts:
             raise FailureReasonError(f"{failure}: its key leads out of the folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
         s3 = self.client("s3")
         on_disk = failing(f"{failure} to this disk", OSError)
         with on_disk, failing(failure, ClientError):
+            path.parent.mkdir(parents=True, exist_ok=True)
             s3.download_file(source.bucket, source.key, str(path))
 
     def download_folder(self, prefix: S3Uri, directory: Path) -> None:
