@@ -50,13 +50,18 @@ def read_regular(path: Path, most_bytes: int, below: Path | None = None) -> byte
         os.close(descriptor)
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_regular(path: Path, below: Path | None = None) -> IO[bytes]:
     """A regular file, opened for reading.
 
+    Args:
+        path: of the file.
+        below: the directory in which the file must be; None if it may be anywhere.
+
     Raises:
+        LeadsOutError: it is elsewhere.
         OSError: it can't be opened, or is no regular file.
     """
-    descriptor = _open(path, _READ)
+    descriptor = _open(path, _READ, below)
     try:
         _size(descriptor, path)
     except OSError:
