@@ -18,7 +18,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -175,13 +175,18 @@ def _main() -> None:
     stream = sys.stdin.buffer
     question = json.loads(stream.readline())
     limits = ProofLimits(question["seconds"], question["n_bytes"])
-    # What the imports take doesn't depend on the boosters.
-    import xgboost  # noqa: F401
 
     def rounds() -> dict[str, list[int]]:
         return {"rounds": [_rounds(file) for file in _files(question, stream)]}
 
-    answer = answer_of(rounds, limits)
+    answer: Mapping[str, Any]
+    try:
+        # What the imports take doesn't depend on the boosters.
+        import xgboost  # noqa: F401
+    except (ImportError, MemoryError, OSError) as error:
+        answer = {"shortage": f"XGBoost can't be started to load it ({error})"}
+    else:
+        answer = answer_of(rounds, limits)
     with os.fdopen(stdout, "w") as answering:
         json.dump(answer, answering)
 

@@ -82,7 +82,8 @@ def check_answer(answer: Mapping[str, Any]) -> None:
 
     Args:
         answer: what `answer_of` gave; ``{"ended": code}`` if its process ended before
-            that, with its exit code, below 0 for a signal, or None if there was none.
+            that, with its exit code, below 0 for a signal, or None if there was none;
+            ``{"shortage": why}`` if there could be no proof.
 
     Raises:
         ArtifactError: what was to be proved isn't what it should be.
@@ -91,6 +92,8 @@ def check_answer(answer: Mapping[str, Any]) -> None:
     match answer:
         case {"fault": str(fault)}:
             raise ArtifactError(fault)
+        case {"shortage": str(shortage)}:
+            raise ShortageError(shortage)
         case {"ended": int(code)} if code == -signal.SIGALRM:
             raise ArtifactError("loading it takes too long")
         case {"ended": int(code)} if code == -signal.SIGKILL:
@@ -116,6 +119,9 @@ def _limit_this_process(limits: ProofLimits) -> None:
     signal.setitimer(signal.ITIMER_REAL, limits.seconds)
 
     most = _data_bytes() + limits.memory_bytes
+    _, allowed = resource.getrlimit(resource.RLIMIT_DATA)
+    if allowed != resource.RLIM_INFINITY:
+        most = min(most, allowed)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     # If memory runs short all the same, this process goes first.
     with contextlib.suppress(OSError):

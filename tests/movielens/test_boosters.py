@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -111,6 +113,34 @@ def test_without_a_process_nothing_is_said_of_the_booster(
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(ShortageError, match="no process could be started"):
         prove([file_of(GOOD)])
+
+
+def test_without_xgboost_nothing_is_said_of_the_booster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "xgboost.py").write_text("raise MemoryError('no room')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ShortageError, match=r"can't be started .*\(no room\)"):
+        prove([file_of(GOOD)])
+
+
+def test_a_proof_keeps_to_limits_that_are_there_already() -> None:
+    script = """
+import resource, sys
+from movielens.boosters import BoosterFile, prove
+
+most = 160 * 2**20
+resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+content = sys.stdin.buffer.read()
+print(prove([BoosterFile("booster.ubj", content, 5, 7)]))
+"""
+    command = [sys.executable, "-c", script]
+    if os.geteuid() == 0:
+        # Root may raise any limit.
+        no_more = ("--bounding-set=-sys_resource", "--inh-caps=-sys_resource")
+        command = ["setpriv", *no_more, *command]
+    run = subprocess.run(command, input=GOOD, capture_output=True, check=False)
+    assert run.stdout == b"[3]\n", run.stderr
 
 
 def test_nothing_is_imported_from_where_the_job_is(
