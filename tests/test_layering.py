@@ -45,6 +45,7 @@ LAUNCHER_MAY_READ = {
     "movielens.pages.markup",
     "movielens.pages.tables",
     "movielens.readers",
+    "movielens.regular_files",
     "movielens.report_numbers",
 }
 OURS = {*FOLDERS, "container", "benchmarks", "tools", "tests"}

@@ -12,6 +12,7 @@ from launcher.local.archives import is_plain
 from launcher.local.errors import FailureReasonError
 from launcher.local.service_clients import ServiceClients
 from launcher.s3_uri import S3Uri
+from movielens.regular_files import LeadsOutError
 
 _ROUND_SECONDS = 1.0
 
@@ -57,8 +58,13 @@ class CheckpointSync(threading.Thread):
             if self._synced.get(name) == state:
                 continue
             try:
-                self._clients.upload(self._directory / name, self._remote / name)
-            except FileNotFoundError:
+                # The container may have put a link in its place, which isn't followed.
+                self._clients.upload(
+                    self._directory / name,
+                    self._remote / name,
+                    below=self._directory,
+                )
+            except (FileNotFoundError, NotADirectoryError, LeadsOutError):
                 # Replaced or deleted since it was listed; the next round sees that.
                 continue
             self._synced[name] = state

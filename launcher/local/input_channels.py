@@ -101,7 +101,11 @@ def objects_under_prefix(clients: ServiceClients, uri: str) -> list[InputObject]
     if not all(source.key.startswith(folder) for source in found):
         parent, slash, _ = prefix.key.rpartition("/")
         folder = parent + slash
-    return [InputObject(source, source.key.removeprefix(folder)) for source in found]
+    # A key may have several slashes there, and an absolute path would lead elsewhere.
+    return [
+        InputObject(source, source.key.removeprefix(folder).lstrip("/"))
+        for source in found
+    ]
 
 
 def objects_in_manifest(clients: ServiceClients, uri: str) -> list[InputObject]:

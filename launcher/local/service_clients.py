@@ -6,7 +6,7 @@ import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import boto3
 from botocore.config import Config
@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from launcher.local.errors import FailureReasonError, failing, invalid
 from launcher.local.settings import StackSettings
 from launcher.s3_uri import S3Uri
+from movielens.regular_files import open_regular
 
 _CONFIG = Config(s3={"addressing_style": "path"}, proxies={}, max_pool_connections=50)
 
@@ -101,15 +102,15 @@ class ServiceClients:
 
         Raises:
             FailureReasonError: if there is no such object, its key leads out of its
-                folder, or the disk is full.
+                folder, the disk is full, or a file is where a folder has to be.
         """
         failure = f"ClientError: Failed to download {source}"
         if ".." in PurePosixPath(source.key).parts:
             raise FailureReasonError(f"{failure}: its key leads out of the folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
         s3 = self.client("s3")
         on_disk = failing(f"{failure} to this disk", OSError)
         with on_disk, failing(failure, ClientError):
+            path.parent.mkdir(parents=True, exist_ok=True)
             s3.download_file(source.bucket, source.key, str(path))
 
     def download_folder(self, prefix: S3Uri, directory: Path) -> None:
@@ -141,19 +142,26 @@ class ServiceClients:
             found = s3.get_object(Bucket=source.bucket, Key=source.key)
         yield from found["Body"].iter_chunks(size)
 
-    def upload(self, path: Path, target: S3Uri, key: str | None = None) -> None:
+    def upload(
+        self,
+        path: Path,
+        target: S3Uri,
+        key: str | None = None,
+        below: Path | None = None,
+    ) -> None:
         """Upload a file.
 
         Args:
             path: of the file.
             target: where it goes.
             key: the KMS key that encrypts it, if there is one.
+            below: the directory in which the file must be; None if it may be anywhere.
 
         Raises:
             FailureReasonError: if S3 refuses it.
-            FileNotFoundError: if there is no such file.
+            OSError: if there is no such file there.
         """
-        with path.open("rb") as file:
+        with open_regular(path, below) as file:
             self._put(file, target, key)
 
     def write(self, data: bytes, target: S3Uri, key: str | None = None) -> None:
@@ -164,7 +172,7 @@ class ServiceClients:
         """
         self._put(io.BytesIO(data), target, key)
 
-    def _put(self, file: BinaryIO, target: S3Uri, key: str | None) -> None:
+    def _put(self, file: IO[bytes], target: S3Uri, key: str | None) -> None:
         encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
         s3 = self.client("s3")
         with failing(f"ClientError: Failed to upload to {target}", ClientError):

@@ -39,12 +39,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from movielens import durable, npz
+from movielens.boosters import BoosterFile
 from movielens.errors import ArtifactError
 from movielens.evaluation import Evaluation
 from movielens.features import FeatureSpec
 from movielens.features.spec_arrays import spec_from_arrays, spec_to_arrays
 from movielens.flat_forest import UnknownShapeError, flatten
-from movielens.json_text import parse_json
 from movielens.manifest import MANIFEST, FileEntry, Manifest, sha256_of, shown
 from movielens.model import Model
 from movielens.predictions import Decision
@@ -111,6 +111,23 @@ class Artifact:
     n_bytes: int
     manifest: Manifest
 
+    @property
+    def booster_as_read(self) -> BoosterFile:
+        """The booster's file, with what it should have."""
+        path = str(self.model_dir / BOOSTER)
+        n_classes = len(self.spec.scale.class_values)
+        n_features = len(self.spec.names)
+        return BoosterFile(path, self.booster_file, n_classes, n_features)
+
+    @property
+    def regression_as_read(self) -> BoosterFile | None:
+        """The regression's file, with what it should have; None without one."""
+        if self.regression_file is None:
+            return None
+        path = str(self.model_dir / REGRESSION)
+        n_features = len(self.spec.names)
+        return BoosterFile(path, self.regression_file, 0, n_features)
+
     def booster(self) -> xgboost.Booster:
         """Read XGBoost's own booster.
 
@@ -118,8 +135,7 @@ class Artifact:
             ArtifactError: the file is no booster, or not the booster of these features
                 and classes.
         """
-        n_classes = len(self.spec.scale.class_values)
-        return self._parse_booster(BOOSTER, self.booster_file, n_classes)
+        return self.booster_as_read.read()
 
     def regression(self) -> xgboost.Booster | None:
         """Read XGBoost's own booster of the regression, if there is one.
@@ -127,39 +143,8 @@ class Artifact:
         Raises:
             ArtifactError: the file is no regression on these features.
         """
-        if self.regression_file is None:
-            return None
-        return self._parse_booster(REGRESSION, self.regression_file, n_classes=0)
-
-    def _parse_booster(
-        self, name: str, content: bytes, n_classes: int
-    ) -> xgboost.Booster:
-        import xgboost
-
-        path = self.model_dir / name
-        try:
-            booster = xgboost.Booster(model_file=bytearray(content))
-            settings = parse_json(booster.save_config())
-            parameters = settings["learner"]["learner_model_param"]
-            found = int(parameters["num_class"]), booster.num_features()
-        except (
-            LookupError,
-            TypeError,
-            ValueError,
-            xgboost.core.XGBoostError,
-        ) as error:
-            raise ArtifactError(
-                f"{path}: {error}; train again with this version"
-            ) from error
-
-        expected = n_classes, len(self.spec.names)
-        if found != expected:
-            raise ArtifactError(
-                f"{path} has {found[0]} classes and {found[1]} features, "
-                f"expected {expected[0]} and {expected[1]}: "
-                "copy the whole artifact again"
-            )
-        return booster
+        file = self.regression_as_read
+        return None if file is None else file.read()
 
 
 def library_versions() -> dict[str, str]:
@@ -251,19 +236,27 @@ def load(model_dir: Path) -> Model:
     )
 
 
-def read(model_dir: Path) -> Artifact:
+def read(model_dir: Path, below: Path | None = None) -> Artifact:
     """Read the artifact in a directory, without XGBoost.
 
     The bytes of all files are checked against the manifest, and the manifest's
     signature if there is a signing key. XGBoost's boosters aren't parsed before
     `Artifact.booster` is called.
 
+    Args:
+        model_dir: the directory.
+        below: no file is read that isn't below this directory, whatever links there
+            are and whenever they come; None if links may lead anywhere.
+
     Raises:
         ArtifactError: a file is absent, damaged or of a schema that this version
             doesn't read; or the manifest isn't signed.
         SigningKeyError: there is a signing key, but it can't be used.
     """
-    manifest = _read_manifest(model_dir)
+    manifest = _read_manifest(model_dir, below)
+
+    def read_file(path: Path, entry: FileEntry) -> bytes:
+        return _read_file(path, entry, below)
 
     # Reading and hashing take a tenth of a server's start, so they run side by side,
     # and hashing while arrays are parsed.
@@ -271,7 +264,7 @@ def read(model_dir: Path) -> Artifact:
         paths = [model_dir / name for name in manifest.files]
         entries = manifest.files.values()
         contents = dict(
-            zip(manifest.files, threads.map(_read_file, paths, entries), strict=True)
+            zip(manifest.files, threads.map(read_file, paths, entries), strict=True)
         )
         checks = [
             threads.submit(_check_bytes, path, contents[path.name], entry)
@@ -306,7 +299,7 @@ def size(model_dir: Path) -> int:
 
     Raises:
         ArtifactError: the manifest is absent, damaged, unsigned or of another schema
-            version; or a file can't be opened, or is no regular file.
+            version; or a file isn't there, or is no regular file.
         SigningKeyError: there is a signing key, but it can't be used.
     """
     manifest = _read_manifest(model_dir)
@@ -334,8 +327,8 @@ def to_json(value: Mapping[str, Any]) -> bytes:
     return text.encode() + b"\n"
 
 
-def _read_manifest(model_dir: Path) -> Manifest:
-    manifest = Manifest.read(model_dir, signing_key())
+def _read_manifest(model_dir: Path, below: Path | None = None) -> Manifest:
+    manifest = Manifest.read(model_dir, signing_key(), below)
     names = set(manifest.files)
     if not _REQUIRED <= names <= _REQUIRED | _OPTIONAL:
         raise ArtifactError(
@@ -393,9 +386,9 @@ def _differing(names: list[str], others: list[str]) -> list[str]:
     return []
 
 
-def _read_file(path: Path, entry: FileEntry) -> bytes:
+def _read_file(path: Path, entry: FileEntry, below: Path | None) -> bytes:
     try:
-        return read_regular(path, entry.n_bytes)
+        return read_regular(path, entry.n_bytes, below)
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -93,6 +93,9 @@ def _flatten(learner: dict[str, Any]) -> bytes:
     # dart has its trees one level deeper, and a linear booster has none.
     holder = gradient_booster.get("gbtree", gradient_booster)
     _check_links(holder["model"].get("trees", []), n_features)
+    n_groups = max(int(parameters["num_class"]), 1)
+    n_targets = int(parameters.get("num_target", "1"))
+    _check_order(holder["model"], max(n_groups, n_targets))
 
     objective = learner["objective"]["name"]
     if objective not in TRANSFORMS:
@@ -102,7 +105,6 @@ def _flatten(learner: dict[str, Any]) -> bytes:
     if kind != "gbtree":
         raise UnknownShapeError(f"booster {kind}")
 
-    n_groups = max(int(parameters["num_class"]), 1)
     if not 1 <= n_features <= MOST_FEATURES or n_groups > MOST_GROUPS:
         raise UnknownShapeError(f"{n_features} features, {n_groups} classes")
 
@@ -252,6 +254,36 @@ def _check_links(trees: list[dict[str, Any]], n_features: int) -> None:
             "not a booster as XGBoost writes it: a node has two parents or leads "
             "nowhere"
         )
+
+
+def _check_order(model: dict[str, Any], n_groups: int) -> None:
+    """Check to which group each tree gives, and which trees each round has.
+
+    XGBoost uses these numbers, too, as they are.
+
+    Raises:
+        ValueError: a group or a tree that isn't there, or trees of no round.
+    """
+    n_trees = len(model.get("trees", []))
+    group = _whole_numbers(model.get("tree_info", []))
+    # Where the trees of each round begin, and where the last ones end.
+    begin = _whole_numbers(model.get("iteration_indptr", [0]))
+    are_groups = len(group) == n_trees and np.all((group >= 0) & (group < n_groups))
+    are_rounds = (
+        len(begin) > 0
+        and begin[0] == 0
+        and begin[-1] == n_trees
+        and np.all(np.diff(begin) > 0)
+    )
+    if not (are_groups and are_rounds):
+        raise ValueError(
+            "not a booster as XGBoost writes it: a tree of a group or a round that "
+            "isn't there"
+        )
+
+
+def _whole_numbers(values: Any) -> NDArray[np.int64]:
+    return np.asarray(values).astype(np.int64)
 
 
 def _all_of(

@@ -101,12 +101,15 @@ class Manifest:
         return {"schema_version": SCHEMA_VERSION, **asdict(self), "files": files}
 
     @classmethod
-    def read(cls, model_dir: Path, key: bytes | None = None) -> Self:
+    def read(
+        cls, model_dir: Path, key: bytes | None = None, below: Path | None = None
+    ) -> Self:
         """Read and check the manifest of a model directory.
 
         Args:
             model_dir: the directory.
             key: what the manifest must be signed with; None if it needn't be.
+            below: as of `read_regular`.
 
         Raises:
             ArtifactError: there is none, it is broken or not signed, or it is of
@@ -114,10 +117,12 @@ class Manifest:
         """
         path = model_dir / MANIFEST
         try:
-            data = read_regular(path, _MOST_BYTES)
+            data = read_regular(path, _MOST_BYTES, below)
         except FileNotFoundError:
+            # Of a directory that may lead elsewhere by now, nothing more is said.
+            found = "" if below is not None else f" ({_contents(model_dir)})"
             raise ArtifactError(
-                f"no {MANIFEST} in {model_dir} ({_contents(model_dir)}): "
+                f"no {MANIFEST} in {model_dir}{found}: "
                 f"unpack the {ARCHIVE} of a training job there"
             ) from None
         except OSError as error:
@@ -126,7 +131,7 @@ class Manifest:
 
         # What isn't ours isn't even parsed.
         if key is not None:
-            check_signature(model_dir, data, key)
+            check_signature(model_dir, data, key, below)
         try:
             value = parse_json(data)
         except ValueError as error:

@@ -70,20 +70,23 @@ def signature_of(manifest: bytes, key: bytes) -> bytes:
     return hmac.new(key, manifest, hashlib.sha256).hexdigest().encode() + b"\n"
 
 
-def check_signature(model_dir: Path, manifest: bytes, key: bytes) -> None:
+def check_signature(
+    model_dir: Path, manifest: bytes, key: bytes, below: Path | None = None
+) -> None:
     """Check that a manifest was signed with this key.
 
     Args:
         model_dir: has the signature.
         manifest: the bytes of ``manifest.json``.
         key: see `signing_key`.
+        below: as of `read_regular`.
 
     Raises:
         ArtifactError: the signature is absent, or not of this manifest and key.
     """
     path = model_dir / SIGNATURE
     try:
-        found = read_regular(path, _MOST_SIGNATURE_BYTES)
+        found = read_regular(path, _MOST_SIGNATURE_BYTES, below)
     except FileNotFoundError:
         raise ArtifactError(
             f"{model_dir} has no {SIGNATURE}, and a signing key is set: train with "

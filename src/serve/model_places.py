@@ -7,12 +7,12 @@ else there is.
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import NamedTuple
 
 from movielens.artifact import FILES
 from movielens.manifest import MANIFEST
+from movielens.regular_files import LeadsOutError, directory_below, regular_size
 from serve.errors import HttpError
 
 # Linux takes no longer paths. Error messages show less.
@@ -35,30 +35,32 @@ class Place(NamedTuple):
 class ModelPlaces:
     """The directories below a root.
 
-    Args:
+    Attributes:
         root: such as ``/opt/ml/models``.
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
 
     def find(self, url: str) -> Place:
         """Look at the directory that a request names, without opening a file.
+
+        What is there may have changed when it is read, so it must be read with the root
+        as ``below`` (`movielens.artifact.read`).
 
         Raises:
             HttpError: 404 if there is no such directory; 400 if it isn't below the
                 root, if a link leads out of there, or if it has no manifest.
         """
         self._check_text(url)
-        path = self._resolved(url, Path(url))
-        if not path.is_dir():
-            raise HttpError(404, f"no directory {_shown(url)}")
+        try:
+            path = directory_below(Path(url), self.root)
+        except LeadsOutError:
+            raise self._elsewhere(url) from None
+        except OSError:
+            raise HttpError(404, f"no directory {_shown(url)}") from None
 
-        sizes = {}
-        for name in FILES:
-            file = self._resolved(url, path / name)
-            if file.exists():
-                sizes[name] = _size(file, f"{name} in {_shown(url)}")
+        sizes = self._sizes(url, path)
         if MANIFEST not in sizes:
             raise HttpError(
                 400,
@@ -67,6 +69,21 @@ class ModelPlaces:
             )
         return Place(path, sum(sizes.values()))
 
+    def _sizes(self, url: str, path: Path) -> dict[str, int]:
+        """The sizes of the files that are there, by name."""
+        sizes = {}
+        for name in FILES:
+            try:
+                sizes[name] = regular_size(path / name, self.root)
+            except FileNotFoundError:
+                continue
+            except LeadsOutError:
+                raise self._elsewhere(url) from None
+            except OSError as error:
+                reason = error.strerror or error
+                raise HttpError(400, f"{name} in {_shown(url)}: {reason}") from None
+        return sizes
+
     def _check_text(self, url: str) -> None:
         """Refuse what can't be below the root, before anything is looked at."""
         path = Path(url)
@@ -74,33 +91,15 @@ class ModelPlaces:
             is_path = len(os.fsencode(url)) <= _LONGEST and "\0" not in url
         except UnicodeEncodeError:  # half a surrogate
             is_path = False
-        if not is_path or not _is_below(path, self._root) or ".." in path.parts:
+        if not is_path or self.root not in path.parents or ".." in path.parts:
             raise self._elsewhere(url)
-
-    def _resolved(self, url: str, path: Path) -> Path:
-        """The path without links."""
-        resolved = Path(os.path.realpath(path))
-        if not _is_below(resolved, Path(os.path.realpath(self._root))):
-            raise self._elsewhere(url)
-        return resolved
 
     def _elsewhere(self, url: str) -> HttpError:
         return HttpError(
             400,
-            f"{_shown(url)} isn't below {self._root}, or a link in it leads out of "
+            f"{_shown(url)} isn't below {self.root}, or a link in it leads out of "
             "there; put the model's own files there",
         )
-
-
-def _is_below(path: Path, root: Path) -> bool:
-    return root in path.parents
-
-
-def _size(file: Path, name: str) -> int:
-    status = file.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise HttpError(400, f"{name} is no regular file")
-    return status.st_size
 
 
 def _shown(url: str) -> str:

@@ -29,10 +29,11 @@ from enum import Enum, auto
 from pathlib import Path
 
 from movielens.errors import ArtifactError, HalfstarError
+from movielens.proofs import ProofLimits
 from serve.errors import HttpError
 from serve.model_memory import ModelMemory
 from serve.model_places import ModelPlaces
-from serve.proving import ProofLimits, fingerprint
+from serve.proving import fingerprint
 from serve.registry import Kept, Line
 from serve.resources import MIB, MODEL_FACTOR
 from serve.served_model import ServedModel, load
@@ -304,14 +305,15 @@ class Models:
         """Take memory for a model and read it; it is proved first if it never was.
 
         Raises:
-            HttpError: 507 if there is no room, or as `Line.prove` raises it.
-            ArtifactError: if its files aren't those that were proved.
+            HttpError: 507 if there is no room, or a resource is short.
+            ArtifactError: if it isn't a model, or its files aren't those that were
+                proved.
         """
         self._take_memory(entry)
         try:
             if not entry.fingerprint:
                 self._prove(entry)
-            served = load(entry.path)
+            served = load(entry.path, self._places.root)
             if fingerprint(served.artifact.manifest) != entry.fingerprint:
                 raise ArtifactError("its files have changed since it was proved")
         except BaseException:
@@ -325,7 +327,7 @@ class Models:
     def _prove(self, entry: _Entry) -> None:
         n_bytes = entry.size // MODEL_FACTOR
         limits = ProofLimits(self._limits.load_s, n_bytes)
-        proof = self._line.prove(entry.path, limits)
+        proof = self._line.prove(entry.path, self._places.root, limits)
         if proof.n_bytes > n_bytes:
             raise ArtifactError("its files have grown since they were measured")
         entry.fingerprint = proof.fingerprint

@@ -10,7 +10,7 @@ read, so a report counts even if its worker dies right behind it.
 =================================================  ====================================
 ``{"keep": name, "url", "path", "size", ...}``     the model is loaded
 ``{"forget": name}``                               it is unloaded
-``{"prove": path, "seconds", "n_bytes"}``          to be proved; the answer goes into
+``{"prove": path, "below", "seconds", ...}``       to be proved; the answer goes into
                                                    the socket that comes along
 =================================================  ====================================
 """
@@ -26,8 +26,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from movielens.proofs import ProofLimits
 from serve.errors import HttpError
-from serve.proving import Proof, ProofLimits, proof_of, prove_apart
+from serve.proving import Proof, proof_of, prove_apart
 
 # A path has up to 4,096 bytes, and each may take six in JSON.
 _MOST_BYTES = 64 * 1024
@@ -91,10 +92,10 @@ class Registry:
                         self.models[name] = Kept(**kept)
                     case {"forget": name}:
                         self.models.pop(name, None)
-                    case {"prove": path, **limits}:
+                    case {"prove": path, "below": below, **limits}:
                         for answer in sockets:  # none, if too many files are open
                             chosen = ProofLimits(**limits)
-                            yield ProvingTask(Path(path), chosen, answer)
+                            yield ProvingTask(Path(path), Path(below), chosen, answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +104,19 @@ class ProvingTask:
 
     Attributes:
         path: the directory of the model.
+        below: the directory in which all its files must be.
         limits: on what the proof takes.
         answer: where what came of it is written.
     """
 
     path: Path
+    below: Path
     limits: ProofLimits
     answer: socket.socket
 
     def run(self) -> None:
         """Prove the model, in a process of its own."""
-        prove_apart(self.path, self.limits, self.answer)
+        prove_apart(self.path, self.below, self.limits, self.answer)
 
     def ended(self, code: int | None) -> None:
         """Say how the process ended; None if it couldn't be started."""
@@ -139,16 +142,23 @@ class Line:
         """Report that a model is unloaded."""
         self._send({"forget": name})
 
-    def prove(self, path: Path, limits: ProofLimits) -> Proof:
+    def prove(self, path: Path, below: Path, limits: ProofLimits) -> Proof:
         """Have a model proved.
 
+        Args:
+            path: the directory of the model.
+            below: the directory in which all its files must be.
+            limits: on what the proof takes.
+
         Raises:
-            HttpError: 400 if it didn't pass; 507 if a resource was short.
+            ArtifactError: if it didn't pass.
+            HttpError: 507 if a resource was short.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
             with theirs:
-                self._send({"prove": str(path), **asdict(limits)}, theirs)
+                asked = {"prove": str(path), "below": str(below), **asdict(limits)}
+                self._send(asked, theirs)
             ours.settimeout(limits.seconds + _GRACE_S)
             try:
                 packet = ours.recv(_MOST_BYTES)

@@ -88,14 +88,18 @@ class ServedModel:
         return self._boosters[0]
 
 
-def load(model_dir: Path) -> ServedModel:
+def load(model_dir: Path, below: Path | None = None) -> ServedModel:
     """Read an artifact and put the model to its self-test.
+
+    Args:
+        model_dir: the directory.
+        below: as of `movielens.artifact.read`.
 
     Raises:
         ArtifactError: if the artifact is absent or damaged, or if the model doesn't
             answer as it did in training.
     """
-    read = artifact.read(model_dir)
+    read = artifact.read(model_dir, below)
     test = read.self_test
     booster = _proved_forest(read.forest, test.features, test.margins)
     regression: FlatForest | None = None

@@ -17,12 +17,13 @@ import logging
 import os
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from movielens import durable
+from movielens.errors import ArtifactError
 from movielens.json_text import parse_json
 from movielens.regular_files import read_regular
 from movielens.stored_zip import stored_members
@@ -65,6 +66,9 @@ class Stage:
     losses: tuple[float, ...] = ()
 
 
+Prove = Callable[[Mapping[str, Stage]], None]
+
+
 @dataclass
 class Checkpoints:
     """The checkpoints of one job.
@@ -82,8 +86,12 @@ class Checkpoints:
     every: int = 10
     stages: dict[str, Stage] = field(default_factory=dict)
 
-    def restore(self) -> None:
+    def restore(self, prove: Prove = lambda _: None) -> None:
         """Read the newest checkpoint in the directory, if there is any.
+
+        Args:
+            prove: raises an ArtifactError if the boosters of the stages, by name, are
+                damaged or forged.
 
         Raises:
             JobError: a checkpoint of other data, hyperparameters or versions, or a
@@ -97,11 +105,14 @@ class Checkpoints:
                 data = read_regular(path, _MOST_BYTES)
                 fingerprint, stages = _unpack(data)
             except _DAMAGE as error:
-                logger.warning(
-                    "%s is damaged (%s), the one before it is used", path, error
-                )
+                _pass_over(path, error)
                 continue
             _compare(path, fingerprint, self.fingerprint)
+            try:
+                prove(stages)
+            except ArtifactError as error:
+                _pass_over(path, error)
+                continue
             self.stages = stages
             reached = ", ".join(
                 f"{stage.n_rounds} rounds of {name}" for name, stage in stages.items()
@@ -178,6 +189,10 @@ def _digest(*parts: bytes | memoryview) -> str:
     return digest.hexdigest()[:16]
 
 
+def _pass_over(path: Path, error: Exception) -> None:
+    logger.warning("%s is damaged (%s), the one before it is used", path, error)
+
+
 def _compare(path: Path, theirs: Mapping[str, str], ours: Mapping[str, str]) -> None:
     differences = [
         f"{name} was {theirs.get(name, 'absent')}, is {ours.get(name, 'absent')}"
@@ -228,6 +243,8 @@ def _stage(booster: bytes, reached: Mapping[str, Any]) -> Stage:
     are_floats = all(type(loss) is float for loss in losses)
     if type(n_rounds) is not int or type(complete) is not bool or not are_floats:
         raise TypeError("a stage isn't what was written")
+    if len(losses) > n_rounds:
+        raise ValueError(f"a stage of {n_rounds} rounds has {len(losses)} losses")
     return Stage(booster, n_rounds, complete, losses)
 
 

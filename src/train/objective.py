@@ -25,6 +25,7 @@ from train.hyperparameters import Hyperparameters
 from train.quantised_matrix import Label, Weight
 
 SEARCH_STAGE = "search"
+REGRESSION_STAGE = "regression"
 
 # The job's hyperparameters are tuned for the classes' booster. With one tree a round
 # instead of one a class, other values are better.
@@ -159,7 +160,7 @@ def regression_objective(
         **_environment(hyperparameters),
     }
     return Objective(
-        stage="regression",
+        stage=REGRESSION_STAGE,
         params=params,
         label=rating,
         weight=weight,

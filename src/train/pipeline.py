@@ -15,13 +15,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from movielens import artifact
+from movielens import artifact, durable
 from movielens.evaluation import (
     DataCounts,
     Evaluation,
@@ -41,7 +41,7 @@ from movielens.tables import MovieTable, RatingTable
 from train.baselines import evaluate_baselines
 from train.blocks import FeatureBlocks
 from train.booster import Boosters, fit_boosters
-from train.checkpoint import Checkpoints, fingerprint_of
+from train.checkpoint import Checkpoints, Stage, fingerprint_of
 from train.cluster import Cluster, joined
 from train.context import TrainingContext
 from train.device import find_device
@@ -52,6 +52,7 @@ from train.html_report.material import Material
 from train.html_report.report import REPORT, write_report
 from train.job import TrainingJob
 from train.predicting import predict
+from train.proving import prove_stages
 from train.report import metric_lines, predictions_csv
 from train.split import Split, split_ratings, without_tested
 from train.stages import Stages
@@ -262,7 +263,7 @@ def _fit(
     context = TrainingContext(
         hyperparameters,
         stop,
-        _open_checkpoints(job, cluster, data),
+        _open_checkpoints(job, cluster, data, n_features=len(spec.names)),
         cluster,
         has_timestamps=rows.timestamp is not None,
         workers=workers,
@@ -308,7 +309,7 @@ class _FitProgress:
 
 
 def _open_checkpoints(
-    job: TrainingJob, cluster: Cluster, data: _TrainingData
+    job: TrainingJob, cluster: Cluster, data: _TrainingData, n_features: int
 ) -> Checkpoints:
     """The first host's checkpoints, from which the others go on too."""
     if not cluster.any(cluster.is_first and job.checkpoint_dir is not None):
@@ -331,8 +332,13 @@ def _open_checkpoints(
         every=hyperparameters.checkpoint_rounds,
     )
 
+    n_classes = len(data.scale.class_values)
+
+    def prove(stages: Mapping[str, Stage]) -> None:
+        prove_stages(stages, n_classes, n_features)
+
     def restore() -> bytes:
-        checkpoints.restore()
+        checkpoints.restore(prove)
         return checkpoints.packed()
 
     from_first_host = cluster.exchange(restore)[0]
@@ -469,6 +475,6 @@ def _write(
 
 def _write_output(path: Path, data: bytes) -> None:
     try:
-        path.write_bytes(data)
+        durable.write_whole(path, data)
     except OSError as error:
         raise JobError(f"can't write {path}: {error.strerror or error}") from error

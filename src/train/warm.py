@@ -29,6 +29,7 @@ from movielens.packed_files import unpack
 from movielens.tables import RatingTable
 from train.errors import JobError
 from train.hyperparameters import Hyperparameters
+from train.proving import prove_model
 from train.split import Split
 
 logger = logging.getLogger(__name__)
@@ -99,11 +100,12 @@ def read_model(channel: Channel, hyperparameters: Hyperparameters) -> EarlierMod
     archive.
 
     Raises:
-        ArtifactError: if it isn't a model.
-        JobError: if this job makes other features.
+        ArtifactError: if it isn't a model, or if XGBoost can't read its boosters.
+        JobError: if this job makes other features, or a resource is short.
     """
     with _unpacked(channel.path) as directory:
         read = artifact.read(directory)
+        prove_model(read, f"the model of channel {channel.name}")
         booster = read.booster()
         regression = read.regression()
 

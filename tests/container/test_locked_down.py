@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from container.job_folder import make_job_folder
 from tests.container.image_runner import ImageRunner
+from tests.forging import make_crashing
+from tests.train.conftest import configure
 
 # The rights that docs/image.md shows.
 LOCKED_DOWN = (
@@ -23,6 +26,7 @@ LOCKED_DOWN = (
     "--pids-limit=64",
 )
 MakeJob = Callable[..., Path]
+HYPERPARAMETERS = {"num_round": "5", "max_depth": "3"}
 
 OPTIONS = "X-Amzn-SageMaker-Custom-Attributes"
 EXPLAINED = "contributions=3"
@@ -42,7 +46,7 @@ def as_user(
 ) -> Path:
     """A base directory of user 1000, in which a locked-down job has trained."""
     base_dir = tmp_path_factory.mktemp("user")
-    make_job_folder(base_dir, small_data, {"num_round": "5", "max_depth": "3"})
+    make_job_folder(base_dir, small_data, HYPERPARAMETERS)
     in_folder(runner, base_dir, "chown -R 1000:1000 . && chmod 755 .")
     memory = ("--memory=1g", "--memory-swap=1g")
     result = runner.run(base_dir, "train", options=(*LOCKED_DOWN, *memory))
@@ -92,6 +96,25 @@ def test_a_locked_down_job_writes_its_model_as_its_user(
 ) -> None:
     owners = in_folder(runner, as_user, "stat -c '%u:%g' model/* output/data/*")
     assert set(owners.split()) == {"1000:1000"}
+
+
+def test_a_locked_down_job_goes_on_from_a_model_unless_it_is_forged(
+    runner: ImageRunner, as_user: Path, small_data: Path, tmp_path: Path
+) -> None:
+    make_job_folder(tmp_path, small_data, HYPERPARAMETERS)
+    configure(tmp_path, "inputdataconfig", {"training": {}, "model": {}})
+    channel = tmp_path / "input" / "data" / "model"
+    shutil.copytree(as_user / "model", channel)
+    in_folder(runner, tmp_path, "chown -R 1000:1000 . && chmod 755 .")
+    memory = ("--memory=1g", "--memory-swap=1g")
+    result = runner.run(tmp_path, "train", options=(*LOCKED_DOWN, *memory))
+    assert result.returncode == 0, result.stdout + result.stderr
+
+    make_crashing(channel)
+    result = runner.run(tmp_path, "train", options=(*LOCKED_DOWN, *memory))
+    assert result.returncode == 1
+    failure = (tmp_path / "output" / "failure").read_text()
+    assert "loading it ends its process (SIGSEGV)" in failure
 
 
 @pytest.mark.parametrize("memory", ["1g", "256m"])

@@ -84,6 +84,29 @@ TRAINING = (
         "test_a_job_that_is_killed_after_its_model_leaves_all_of_it",
     ),
     Row(
+        "the power fails when a checkpoint gets its name",
+        "it is whole; the next run goes on from it and writes the same bytes as an "
+        "undisturbed one",
+        "faults/test_power.py::test_a_checkpoint_that_has_its_name_is_on_the_disk",
+    ),
+    Row(
+        "the power fails when the manifest gets its name",
+        "the model is whole",
+        "faults/test_power.py::test_a_model_that_has_its_manifest_is_on_the_disk",
+    ),
+    Row(
+        "the power fails when the evaluation, the predictions or the report get their "
+        "names",
+        "the file is whole",
+        "faults/test_power.py::test_an_output_file_that_has_its_name_is_on_the_disk",
+    ),
+    Row(
+        "the power fails when the job reports its success",
+        "all files are whole and have their names",
+        "faults/test_power.py::"
+        "test_a_job_that_has_reported_success_has_all_on_the_disk",
+    ),
+    Row(
         "SIGKILL by the kernel because memory ran out",
         "the failure file says that memory most likely ran out",
         "faults/test_memory.py::test_a_job_that_the_kernel_kills_has_left_a_reason",
@@ -187,6 +210,23 @@ TRAINING = (
         "undisturbed one",
         "faults/test_memory.py::"
         "test_memory_that_runs_out_anywhere_leaves_a_reason_and_no_model",
+    ),
+    Row(
+        "the model to continue from is forged, so that it crashes XGBoost",
+        f"{REASON}; no model",
+        "faults/test_forged.py::"
+        "test_a_forged_model_to_go_on_from_ends_the_job_with_a_reason",
+    ),
+    Row(
+        "the same in `model.tar.gz`",
+        f"{REASON}; no model",
+        "faults/test_forged.py::test_a_forged_model_in_an_archive_ends_it_too",
+    ),
+    Row(
+        "checkpoints are forged, so that they crash XGBoost",
+        "the log says so; the job goes on from an older one or begins anew, and writes "
+        "the same bytes as an undisturbed one",
+        "faults/test_forged.py::test_a_forged_checkpoint_is_passed_over",
     ),
     Row(
         "the clock jumps at every reading: to 1970, an hour back, a month and 150 "

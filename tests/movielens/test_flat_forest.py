@@ -162,3 +162,29 @@ def test_a_tree_in_which_a_node_has_two_parents_is_refused() -> None:
     tree["left_children"] = left
     with pytest.raises(ValueError, match="a node has two parents"):
         flatten(dumps(model))
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("tree_info", [0, 1, 2, 0, 1, 3]),
+        ("tree_info", [0, 1, 2, 0, 1, 2**16]),
+        ("tree_info", [0, 1, 2, 0, 1, -1]),
+        ("tree_info", [0, 1]),
+        ("iteration_indptr", [0, 10**9, 6]),
+        ("iteration_indptr", [0, 3, 3, 6]),
+        ("iteration_indptr", [3, 6]),
+        ("iteration_indptr", [0, 3]),
+        ("iteration_indptr", []),
+    ],
+)
+def test_a_tree_of_a_group_or_a_round_that_is_not_there_is_refused(
+    field: str, values: list[int]
+) -> None:
+    booster = booster_of(rounds=2, num_class=3)
+    model = loads(bytes(booster.save_raw("ubj")))
+    trees = model["learner"]["gradient_booster"]["model"]
+    assert len(trees[field]) in (3, 6)
+    trees[field] = values
+    with pytest.raises(ValueError, match="a group or a round that isn't there"):
+        flatten(dumps(model))

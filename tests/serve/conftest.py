@@ -128,16 +128,19 @@ MakeModels = Callable[..., Models]
 def make_models(line: Line, model_dir: Path) -> MakeModels:
     """Make `Models` with room for so many of the small model.
 
-    They may be anywhere below the directories of this session's tests. ``kept`` are
-    those of a former worker. The other names are those of `ModelLimits`.
+    They may be anywhere below ``root``, which is the directory of this session's tests.
+    ``kept`` are those of a former worker. The other names are those of `ModelLimits`.
     """
 
     def make(
-        room: float, kept: Mapping[str, Kept] | None = None, **limits: Any
+        room: float,
+        kept: Mapping[str, Kept] | None = None,
+        root: Path = model_dir.parent,
+        **limits: Any,
     ) -> Models:
         n_bytes = sum(file.stat().st_size for file in model_dir.iterdir())
         memory_bytes = int(room * MODEL_FACTOR * n_bytes)
-        places = ModelPlaces(model_dir.parent)
+        places = ModelPlaces(root)
         return Models(places, ModelLimits(memory_bytes, **limits), line, kept or {})
 
     return make

@@ -21,8 +21,8 @@ import pytest
 
 from movielens.model import Model
 from movielens.signature import signature_of
+from tests.forging import make_crashing
 from tests.serve.by_hand import head
-from tests.serve.forging import make_crashing
 
 Serve = Callable[..., subprocess.Popen[str]]
 

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from movielens import artifact
+from movielens.artifact import FILES
+from movielens.errors import ArtifactError
+from movielens.model import Model
+from movielens.signature import SIGNATURE
 from serve.errors import HttpError
 from serve.model_places import ModelPlaces
+from serve.served_model import load
+from tests.examples import EVALUATION
 
 
 @pytest.fixture
@@ -117,7 +124,7 @@ def test_what_is_no_regular_file_is_refused_unopened(
 ) -> None:
     (placed / name).unlink()
     os.mkfifo(placed / name)
-    assert f"{name} in '{placed}' is no regular file" in str(refusal(root, placed))
+    assert f"{name} in '{placed}': it is no regular file" in str(refusal(root, placed))
     (placed / name).unlink()
     (placed / name).mkdir()
     assert refusal(root, placed).status == 400
@@ -125,3 +132,29 @@ def test_what_is_no_regular_file_is_refused_unopened(
 
 def test_messages_are_short(root: Path) -> None:
     assert len(str(refusal(root, root / ("a/" * 2000)))) < 500
+
+
+def test_a_directory_that_becomes_a_link_to_elsewhere_is_not_read(
+    root: Path, placed: Path, tmp_path: Path
+) -> None:
+    found = ModelPlaces(root).find(str(placed))
+    assert load(found.path, root).is_well()
+    elsewhere = placed.rename(tmp_path / "elsewhere")
+    placed.symlink_to(elsewhere)
+    assert load(found.path).is_well()
+    with pytest.raises(ArtifactError, match=f"it isn't below {root}"):
+        load(found.path, root)
+
+
+@pytest.mark.parametrize("name", sorted(FILES - {SIGNATURE}))
+def test_a_file_that_becomes_a_link_to_elsewhere_is_not_read(
+    root: Path, gated: Model, tmp_path: Path, name: str
+) -> None:
+    placed = root / "model"
+    placed.mkdir()
+    artifact.save(gated, EVALUATION, placed)
+    found = ModelPlaces(root).find(str(placed))
+    elsewhere = (placed / name).rename(tmp_path / name)
+    (placed / name).symlink_to(elsewhere)
+    with pytest.raises(ArtifactError, match=f"{name}: it isn't below {root}"):
+        load(found.path, root)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from movielens.errors import ArtifactError
+from movielens.proofs import ProofLimits
 from serve.errors import HttpError
 from serve.model_places import ModelPlaces
 from serve.models import ModelLimits, Models
@@ -20,8 +22,8 @@ from serve.proving import prove
 from serve.registry import Line, ProvingTask, Registry
 from serve.resources import MODEL_FACTOR
 from serve.served_model import ServedModel
+from tests.forging import make_crashing, resave
 from tests.serve.conftest import MakeModels
-from tests.serve.forging import make_crashing, resave
 
 
 @pytest.fixture
@@ -405,6 +407,35 @@ def test_a_model_that_is_unloaded_while_it_is_loaded_is_not_there(
     process_1.pass_(process_1.next_task())
     again.result()
     assert process_1.kept() == {"a"}
+
+
+def test_a_model_whose_directory_becomes_a_link_to_elsewhere_is_not_read_again(
+    make_models: MakeModels, model_dir: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "models"
+    copy = shutil.copytree(model_dir, root / "copy")
+    other = shutil.copytree(model_dir, root / "other")
+    models = make_models(1, root=root)
+    models.load("a", str(copy))
+    models.load("b", str(other))  # a leaves memory
+    elsewhere = copy.rename(tmp_path / "elsewhere")
+    copy.symlink_to(elsewhere)
+    with pytest.raises(HttpError, match=f"it isn't below {root}") as raised:
+        get(models, "a")
+    assert status_of(raised) == 503
+    assert get(models, "b").is_well()
+
+
+def test_a_directory_that_becomes_a_link_before_its_proof_is_not_read(
+    model_dir: Path, tmp_path: Path, line: Line
+) -> None:
+    root = tmp_path / "models"
+    copy = shutil.copytree(model_dir, root / "copy")
+    elsewhere = copy.rename(tmp_path / "elsewhere")
+    copy.symlink_to(elsewhere)
+    limits = ProofLimits(seconds=60, n_bytes=2**20)
+    with pytest.raises(ArtifactError, match=f"it isn't below {root}"):
+        line.prove(copy, root, limits)
 
 
 def test_a_model_that_changes_between_its_proof_and_its_reading_is_refused(

@@ -11,8 +11,8 @@ import pytest
 
 from serve.multi_model import PAGE
 from serve.registry import Kept
+from tests.forging import make_crashing
 from tests.serve.conftest import MakeModels, Serving
-from tests.serve.forging import make_crashing
 
 ROWS = b"1,2\n4,10"
 

@@ -14,12 +14,12 @@ from movielens import artifact
 from movielens.errors import ArtifactError
 from movielens.flat_forest import flatten
 from movielens.model import Model
+from movielens.proofs import ProofLimits
 from movielens.tables import RatingTable
-from serve.errors import HttpError
-from serve.proving import Proof, ProofLimits, fingerprint, prove
+from serve.proving import Proof, fingerprint, prove
 from serve.registry import Line
 from tests.examples import EVALUATION
-from tests.serve.forging import change_tree, make_crashing, resave
+from tests.forging import change_tree, make_crashing, resave
 
 LIMITS = ProofLimits(seconds=60, n_bytes=2**20)
 
@@ -31,9 +31,8 @@ def copy(model_dir: Path, tmp_path: Path) -> Path:
 
 
 def fault(line: Line, path: Path, limits: ProofLimits = LIMITS) -> str:
-    with pytest.raises(HttpError) as raised:
-        line.prove(path, limits)
-    assert raised.value.status == 400
+    with pytest.raises(ArtifactError) as raised:
+        line.prove(path, path.parent, limits)
     return str(raised.value)
 
 
@@ -43,7 +42,7 @@ def test_a_good_model_passes_here_and_in_another_process(
     proof = prove(model_dir)
     read = artifact.read(model_dir)
     assert proof == Proof(fingerprint(read.manifest), read.n_bytes)
-    assert line.prove(model_dir, LIMITS) == proof
+    assert line.prove(model_dir, model_dir.parent, LIMITS) == proof
 
 
 def test_a_model_with_all_that_there_is_passes(gated: Model, tmp_path: Path) -> None:
@@ -130,7 +129,7 @@ def test_a_proof_has_a_limit_on_its_memory(copy: Path, line: Line) -> None:
         np.savez(file, allow_pickle=False, **self_test)
     resave(copy, "self_test.npz", (copy / "new.npz").read_bytes())
     assert fault(line, copy, ProofLimits(seconds=60, n_bytes=1))
-    assert line.prove(copy, ProofLimits(seconds=60, n_bytes=2**26))
+    assert line.prove(copy, copy.parent, ProofLimits(seconds=60, n_bytes=2**26))
 
 
 def test_a_fault_has_a_short_message(copy: Path, line: Line) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from movielens.errors import ArtifactError, HalfstarError
+from movielens.proofs import ProofLimits
 from serve.errors import HttpError
-from serve.proving import ProofLimits
 from serve.registry import Kept, Line, ProvingTask, Registry
 
 KEPT = Kept("/opt/ml/models/ä/model", "/opt/ml/models/ä/model", 10, "f" * 64)
@@ -55,49 +56,51 @@ def test_the_longest_path_fits_into_a_report(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "fault"),
+    ("code", "kind", "fault"),
     [
-        (-11, 400, "ends its process .SIGSEGV"),
-        (-6, 400, "ends its process .SIGABRT"),
-        (1, 400, "ends its process .exit code 1"),
-        (-14, 400, "takes too long"),
-        (-9, 507, "as if memory were short"),
-        (None, 507, "no process could be started"),
+        (-11, ArtifactError, "ends its process .SIGSEGV"),
+        (-6, ArtifactError, "ends its process .SIGABRT"),
+        (1, ArtifactError, "ends its process .exit code 1"),
+        (-14, ArtifactError, "takes too long"),
+        (-9, HttpError, "as if memory were short"),
+        (None, HttpError, "no process could be started"),
     ],
 )
 def test_it_says_how_a_proof_has_ended(
-    ends: Ends, code: int | None, status: int, fault: str
+    ends: Ends, code: int | None, kind: type[HalfstarError], fault: str
 ) -> None:
-    raised: list[HttpError] = []
+    raised: list[HalfstarError] = []
 
     def ask() -> None:
-        with pytest.raises(HttpError, match=fault) as error:
-            ends.line.prove(Path("/models/a"), LIMITS)
+        with pytest.raises(kind, match=fault) as error:
+            ends.line.prove(Path("/models/a"), Path("/models"), LIMITS)
         raised.append(error.value)
 
     asking = threading.Thread(target=ask)
     asking.start()
     task = wait_for_task(ends)
-    assert task.path == Path("/models/a")
+    assert (task.path, task.below) == (Path("/models/a"), Path("/models"))
     assert task.limits == LIMITS
     task.ended(code)
     asking.join()
     (error,) = raised
-    assert error.status == status
+    if isinstance(error, HttpError):
+        assert error.status == 507
 
 
 def test_nobody_waits_for_ever_for_a_proof(ends: Ends) -> None:
     limits = ProofLimits(seconds=-9.9, n_bytes=10)  # of a grace of ten
     with pytest.raises(HttpError, match="nobody answers") as raised:
-        ends.line.prove(Path("/models/a"), limits)
+        ends.line.prove(Path("/models/a"), Path("/models"), limits)
     assert raised.value.status == 507
     wait_for_task(ends).ended(0)
 
 
 def test_it_does_not_wait_for_a_worker_that_has_gone(ends: Ends) -> None:
+    limits = ProofLimits(-9.9, 10)
     asking = threading.Thread(
         target=pytest.raises,
-        args=(HttpError, ends.line.prove, Path("/a"), ProofLimits(-9.9, 10)),
+        args=(HttpError, ends.line.prove, Path("/m/a"), Path("/m"), limits),
     )
     asking.start()
     task = wait_for_task(ends)

@@ -20,7 +20,7 @@ from movielens.tables import RatingTable
 from serve.forest import FlatForest
 from serve.served_model import load
 from tests.examples import EVALUATION
-from tests.serve.forging import resave
+from tests.forging import resave
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from tests.fuzz.target import Target
 from train.checkpoint import Checkpoints, Stage
 from train.errors import JobError
 from train.hyperparameters import Hyperparameters
-from train.warm import read_model
+from train.warm import ratings_of, read_model
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -287,7 +287,8 @@ _QUERIES = RatingQueries(
 def features(data: bytes) -> None:
     """Arrays are fitted features, or refused as `spec_from_arrays` says.
 
-    Features that are made of them are made for any row and any history.
+    Features that are made of them are made for any row and any history, and give back
+    ratings that a job can go on from.
     """
     arrays = _edited(_feature_arrays(), data)
     with np.errstate(all="ignore"):
@@ -298,6 +299,7 @@ def features(data: bytes) -> None:
         spec.transform(_QUERIES)
         rated = spec.movies.movie_id[-2:]
         spec.with_user_history(7, rated, np.resize([4.0, 5.0], len(rated)))
+    ratings_of(spec)
 
 
 _QUESTIONS = (

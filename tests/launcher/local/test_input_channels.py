@@ -65,6 +65,19 @@ def test_paths_begin_after_the_folder_of_the_prefix(
     assert [each.path for each in found] == paths
 
 
+def test_a_key_with_several_slashes_leads_nowhere_else(
+    service_clients: ServiceClients,
+) -> None:
+    key = "slashes//etc/passwd"
+    service_clients.write(b"", S3Uri(BUCKET, key))
+    try:
+        for prefix in ("slashes", "slashes/"):
+            (found,) = objects_under_prefix(service_clients, f"s3://{BUCKET}/{prefix}")
+            assert found == InputObject(S3Uri(BUCKET, key), "etc/passwd")
+    finally:
+        service_clients.delete(S3Uri(BUCKET, key))
+
+
 def test_a_manifest_lists_objects_in_its_own_order(
     service_clients: ServiceClients,
 ) -> None:

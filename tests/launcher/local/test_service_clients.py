@@ -72,6 +72,31 @@ def test_a_key_that_leads_out_of_its_folder_is_not_downloaded(
     assert not folder.exists()
 
 
+def test_a_key_that_is_a_folder_of_another_is_a_failure_reason(
+    service_clients: ServiceClients, tmp_path: Path
+) -> None:
+    for key in ("folder", "folder/file"):
+        service_clients.write(b"", S3Uri(BUCKET, key))
+    service_clients.download(S3Uri(BUCKET, "folder"), tmp_path / "folder")
+    with pytest.raises(FailureReasonError, match="folder/file to this disk: File exi"):
+        service_clients.download(
+            S3Uri(BUCKET, "folder/file"), tmp_path / "folder" / "file"
+        )
+
+
+def test_a_file_is_not_uploaded_if_a_link_leads_out_of_its_directory(
+    service_clients: ServiceClients, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    directory = tmp_path / "checkpoints"
+    directory.mkdir()
+    (directory / "link").symlink_to("../secret")
+    target = S3Uri(BUCKET, "link")
+    with pytest.raises(OSError, match="it isn't below"):
+        service_clients.upload(directory / "link", target, below=directory)
+    assert service_clients.objects(target) == []
+
+
 def test_an_absent_bucket_is_a_failure_reason(
     service_clients: ServiceClients, tmp_path: Path
 ) -> None:
