@@ -49,13 +49,15 @@ WITH_A_BODY = (413,)
 PREDICTING = (406, 415)
 
 REASONS = {
-    400: "something in the request can't be used; the message says what and where",
+    400: "something in the request can't be used; the message says what and where. "
+    "What isn't well-formed HTTP/1.1 also closes the connection",
     404: "no such path, or no such model",
     405: "the path doesn't take this method; the header Allow lists those it takes",
     406: "no media type in Accept can be written; the message lists those that can",
     408: "the head or the body came too slowly",
     409: "a loaded model has this name already",
-    413: "the body is over the limit",
+    413: "the body is over the limit; refused before it is read if it declares its "
+    "length",
     414: "the target is longer than 8 KiB",
     415: "the media type can't be read, or the body is compressed or isn't UTF-8",
     417: "an Expect other than 100-continue",
