@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from launcher.config import describe_settings
+from launcher.config import ENVIRONMENT_VARIABLE, EndpointKind, describe_settings
 from launcher.errors import LauncherError
 from movielens import artifact
 from serve.errors import CODES, OVERLOADED
@@ -63,8 +64,14 @@ def test_every_command_is_there(made: dict[str, str]) -> None:
 
 
 def test_every_setting_of_the_launcher_is_there(made: dict[str, str]) -> None:
-    for key, _, _ in describe_settings():
-        assert f"| `{key}` |" in made["settings.md"]
+    for each in describe_settings():
+        assert f"| `{each.key}` |" in made["settings.md"]
+    assert f"`{ENVIRONMENT_VARIABLE}`" in made["settings.md"]
+
+
+def test_what_a_setting_takes_is_there(made: dict[str, str]) -> None:
+    for kind in get_args(EndpointKind):
+        assert re.search(rf"^\| `hosting.kind` .*\b{kind}\b", made["settings.md"], re.M)
 
 
 def test_every_variable_of_the_container_is_there_and_no_other() -> None:
