@@ -11,14 +11,19 @@ from tools.reference.markdown import code, page, table
 
 _LAUNCHER = f"""\
 Precedence, lowest first: defaults, `halfstar.toml`, its table of the chosen environment
-(`--env`), variables, options. Any setting is an option too:
-`launcher --set training.spot=true train`. `launcher config` shows each with its value,
-and where the value comes from.
+(`--env`), variables, options. `launcher config` shows each setting with its value, and
+where the value comes from.
+
+| source | of `training.spot` |
+|---|---|
+| `halfstar.toml` | `spot = true` in the table `[training]` |
+| variable | `{ENVIRONMENT_PREFIX}TRAINING_SPOT=true` |
+| option | `--set training.spot=true` |
 
 AWS's own variables count as well: `AWS_REGION`, `AWS_DEFAULT_REGION`, `AWS_PROFILE` and
-`AWS_ENDPOINT_URL`. The tables `[hyperparameters]`, `[tags]` and `[environment]` of the
-file take any name. `HALFSTAR_ENVIRONMENT_NAME` sets the variable `NAME` of containers,
-and `{ENVIRONMENT_VARIABLE}` is `--env`."""
+`AWS_ENDPOINT_URL`. `{ENVIRONMENT_VARIABLE}` is `--env`. The tables `[hyperparameters]`,
+`[tags]` and `[environment]` of the file take any name. `HALFSTAR_ENVIRONMENT_NAME` sets
+the variable `NAME` of containers."""
 
 _CONTAINER = """\
 SageMaker sets those that begin with `SAGEMAKER_`. The others are for the table
@@ -122,7 +127,6 @@ def settings_page() -> str:
     ours = [
         (
             code(each.key),
-            code(variable(each.key)),
             code(_shown(each.default)),
             each.allowed,
             each.meaning,
@@ -136,21 +140,11 @@ def settings_page() -> str:
         "Settings",
         "## The launcher",
         _LAUNCHER,
-        table(("setting", "variable", "default", "allowed", "meaning"), ours),
+        table(("setting", "default", "allowed", "meaning"), ours),
         "## The container",
         _CONTAINER,
         table(("variable", "default", "meaning"), theirs),
     )
-
-
-def variable(key: str) -> str:
-    """The environment variable of a setting.
-
-    Example:
-        >>> variable("training.spot")
-        'HALFSTAR_TRAINING_SPOT'
-    """
-    return ENVIRONMENT_PREFIX + key.replace(".", "_").upper()
 
 
 def _shown(default: object) -> str:
