@@ -58,6 +58,7 @@ clean: ## remove what these verbs have made here
 	rm -rf .venv .venv-* build dist site .cache src/*.egg-info src/*/*.so src/*/*/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/.dependencies: requirements-dev.txt container/requirements-build.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON) is too old: name a Python from 3.11 on, as in make PYTHON=python3.11")'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --require-hashes -r container/requirements-build.txt
 	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements-dev.txt

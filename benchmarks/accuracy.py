@@ -164,7 +164,7 @@ def measure_ranking(predictions: Predictions, test: RatingTable) -> dict[str, An
         best = np.sort(stars)[::-1][:N_RANKED]
         gains.append((ranked * discount).sum() / (best * discount).sum())
 
-        n_liked = (stars >= LIKED_STARS).sum()
+        n_liked = int((stars >= LIKED_STARS).sum())
         if n_liked:
             n_found = (ranked >= LIKED_STARS).sum()
             recalls.append(n_found / min(n_liked, N_RANKED))

@@ -338,12 +338,31 @@ Sources = dict[str, str]
 """
 
 
-def describe_settings() -> Iterator[tuple[str, object, str]]:
-    """Key, default and meaning of every setting."""
+class Described(NamedTuple):
+    """What is known of a setting.
+
+    Attributes:
+        key: in the file.
+        default: its value if nobody sets it.
+        allowed: which values it takes, in words.
+        meaning: for people.
+    """
+
+    key: str
+    default: object
+    allowed: str
+    meaning: str
+
+
+def describe_settings() -> Iterator[Described]:
+    """Every setting, in the order of `Config`."""
     for setting in fields(Config):
         if setting.metadata:
             metadata = setting.metadata
-            yield metadata["key"], setting.default, metadata["meaning"]
+            allowed = _allowed(setting)
+            yield Described(
+                metadata["key"], setting.default, allowed, metadata["meaning"]
+            )
 
 
 class _Given(NamedTuple):
@@ -511,14 +530,14 @@ def _parse(setting: Any, raw: object) -> object:
     if isinstance(setting.default, bool):
         text = str(raw).lower()
         if text not in _TRUE | _FALSE:
-            raise ValueError("true or false")
+            raise ValueError(_allowed(setting))
         return text in _TRUE
 
     if isinstance(setting.default, int):
         text = str(raw)
         is_whole = text.isascii() and text.isdigit() and not isinstance(raw, bool)
         if not is_whole or not _is_within(setting, int(text)):
-            raise ValueError(_range_in_words(setting))
+            raise ValueError(_allowed(setting))
         return int(text)
 
     if isinstance(setting.default, tuple):
@@ -528,14 +547,29 @@ def _parse(setting: Any, raw: object) -> object:
         raise ValueError("text in quotes")
     choices = setting.metadata["choices"]
     if choices and raw not in choices:
-        raise ValueError("one of " + ", ".join(choices))
+        raise ValueError(_allowed(setting))
     form = setting.metadata["form"]
     # Empty text means that the value is derived.
     if raw and form is not None:
-        pattern, meaning = form
+        pattern, _ = form
         if not re.fullmatch(pattern, raw):
-            raise ValueError(meaning)
+            raise ValueError(_allowed(setting))
     return raw
+
+
+def _allowed(setting: Any) -> str:
+    """The values that a setting takes, in words."""
+    if isinstance(setting.default, bool):
+        return "true or false"
+    if isinstance(setting.default, int):
+        return _range_in_words(setting)
+
+    choices = setting.metadata["choices"]
+    form = setting.metadata["form"]
+    meaning = form[1] if form else "text"
+    if isinstance(setting.default, tuple):
+        return f"a list of {meaning}"
+    return "one of " + ", ".join(choices) if choices else meaning
 
 
 def _is_within(setting: Any, number: int) -> bool:
@@ -554,14 +588,14 @@ def _range_in_words(setting: Any) -> str:
 def _parse_list(setting: Any, raw: object) -> tuple[str, ...]:
     """Entries of a list, or of a text with commas between them."""
     entries = raw.split(",") if isinstance(raw, str) else raw
-    pattern, meaning = setting.metadata["form"]
+    pattern, _ = setting.metadata["form"]
     if not isinstance(entries, list):
-        raise ValueError(f"a list of {meaning}")
+        raise ValueError(_allowed(setting))
     texts = [entry.strip() if isinstance(entry, str) else "" for entry in entries]
     if texts == [""]:
         return ()
     if not all(re.fullmatch(pattern, text) for text in texts):
-        raise ValueError(f"a list of {meaning}")
+        raise ValueError(_allowed(setting))
     return tuple(texts)
 
 

@@ -187,7 +187,7 @@ def _settings(typed: str) -> list[str]:
     """The settings that have a name, with their table's name or without."""
     return [
         key
-        for key, _, _ in describe_settings()
+        for key, *_ in describe_settings()
         if typed in (key.rpartition(".")[2], key.replace(".", "_"), key)
     ]
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 DOCKER_FIXTURES = {
     "tests/container": {"image"},
     "tests/http": {"runner"},
-    "tests/launcher": {"registry"},
+    "tests/launcher": {"registry", "tiny_image"},
     "tests/launcher/local": {"settings", "enforcing"},
     "tests/sdk": {"image"},
 }

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from movielens.channel import Channel
+from movielens.readers import read_dataset
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
 NAVIGATION = ROOT / "mkdocs.yml"
+
+REVIEWS = """\
+reader,isbn,title,year,shelf,stars
+Ann,9780001,Night,1984,"Poetry, essays",4
+Ann,9780002,"Sea, the",,Crime,5
+Bob,9780001,Night,1984,"Poetry, essays",
+Bob,9780003,,1999,,3
+Bob,9780003,,1999,,2
+"""
 
 LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 
@@ -50,3 +64,17 @@ def test_every_page_is_in_the_navigation() -> None:
     listed = re.findall(r"^ +- ([\w/-]+\.md)$", NAVIGATION.read_text(), re.MULTILINE)
     pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
     assert sorted(listed) == sorted(pages)
+
+
+def test_the_recipe_for_own_ratings_stands_messy_data(tmp_path: Path) -> None:
+    page = (DOCS / "how-to" / "own-ratings.md").read_text()
+    [recipe] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "reviews.csv").write_text(REVIEWS)
+    subprocess.run([sys.executable, "-c", recipe], cwd=tmp_path, check=True)
+
+    data = read_dataset([Channel("training", tmp_path / "books")], most_bad=0.5)
+    assert list(data.movies.title) == ["Night (1984)", "Sea, the", ""]
+    assert data.movies.year.tolist() == [1984, 0, 0]
+    assert list(data.movies.genres) == [("Poetry", "essays"), ("Crime",), ()]
+    assert data.ratings.rating.tolist() == [4, 5, 2]
+    assert data.dropped == {"bad_row": 1, "duplicate": 1}

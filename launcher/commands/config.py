@@ -16,10 +16,7 @@ _WIDE_ENOUGH = 100
 def config(context: typer.Context, as_json: Json = False) -> None:
     """Show every setting, its value, and where it comes from."""
     session = start_session(context, as_json, needs_region=False)
-    meanings: dict[str, str] = {}
-    for key, _, meaning in describe_settings():
-        meanings[key] = meaning
-
+    meanings = {each.key: each.meaning for each in describe_settings()}
     found: dict[str, object] = {}
     rows: list[tuple[str, str, str, str]] = []
     for key, value in session.config.items():

@@ -51,6 +51,8 @@ def onboarding(
     session = start_session(context, as_json, settings=settings)
     answer = EndpointClient(session).ask(query.as_json())
 
+    if not answer["onboarding"]:
+        session.say("no movie is left: ask with fewer conditions")
     rows = [
         (
             place,

@@ -47,6 +47,8 @@ def recommend(
 
     if not answer["known_user"]:
         session.say(f"user {user} isn't known: these are movies that most users like")
+    if not answer["recommendations"]:
+        session.say("no movie is left: ask with fewer conditions")
     rows = [
         (
             place,

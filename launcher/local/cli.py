@@ -101,7 +101,10 @@ def status(directory: Directory = DEFAULT_DIRECTORY, as_json: Json = False) -> N
 
 
 @app.command()
-def interrupt(job: str, directory: Directory = DEFAULT_DIRECTORY) -> None:
+def interrupt(
+    job: Annotated[str, typer.Argument(help="A training job of managed spot.")],
+    directory: Directory = DEFAULT_DIRECTORY,
+) -> None:
     """Take the capacity away from a managed spot training job, as AWS may at any
     moment.
     """

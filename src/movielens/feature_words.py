@@ -125,4 +125,4 @@ def reason_of(feature: str) -> Reason:
     for pattern, reason in _REASONS:
         if re.fullmatch(pattern, feature):
             return reason
-    raise KeyError(feature)
+    raise KeyError(f"{feature} has no reason; give it one in movielens.feature_words")

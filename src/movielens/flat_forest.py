@@ -109,6 +109,11 @@ def _flatten(learner: dict[str, Any]) -> bytes:
         raise UnknownShapeError(f"{n_features} features, {n_groups} classes")
 
     model = gradient_booster["model"]
+    # From XGBoost 3.4 on, dart is an ordinary booster whose trees have weights.
+    weights = np.asarray(model.get("weight_drop", []), np.float32)
+    if np.any(weights != 1):
+        raise UnknownShapeError("trees with weights")
+
     flat_trees = [_flat_tree(tree, n_features) for tree in model["trees"]]
     n_nodes_of_tree = [len(tree.nodes) for tree in flat_trees]
 

@@ -85,6 +85,6 @@ class Candidates:
             genres = {name for names in self.movies.genres for name in names}
             raise RequestError(
                 f"{GENRES_COLUMN}: no movie has {shown(genre)!r}, "
-                f"expected some of {', '.join(sorted(genres))}"
+                f"expected some of {', '.join(map(repr, sorted(genres)))}"
             )
         return movies

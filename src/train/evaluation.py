@@ -39,8 +39,8 @@ def evaluate(predictions: Predictions, true_class: NDArray[np.int64]) -> Figures
     likelihood = np.maximum(true_probability.astype(np.float64), SMALLEST_PROBABILITY)
 
     cell = true_class * n_classes + class_index
-    confusion = np.bincount(cell, minlength=n_classes**2)
-    confusion = confusion.reshape(n_classes, n_classes)
+    cells = np.bincount(cell, minlength=n_classes**2)
+    confusion = cells.reshape(n_classes, n_classes)
     reliability = reliability_bins(predictions.probabilities, true_class)
     gaps = (abs(sure - right) * rows for sure, right, rows in reliability)
     return Figures(

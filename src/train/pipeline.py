@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from movielens import artifact, durable
 from movielens.evaluation import (
@@ -35,7 +36,7 @@ from movielens.features.workers import Workers
 from movielens.machine import cpus
 from movielens.model import Model
 from movielens.predictions import Decision, Predictions
-from movielens.ratings import RatingScale
+from movielens.ratings import WHOLE_STARS, RatingScale
 from movielens.readers import Dataset, read_dataset
 from movielens.tables import MovieTable, RatingTable
 from train.baselines import evaluate_baselines
@@ -72,6 +73,9 @@ MOST_ROWS_OF_BASELINES = 1_000_000
 MOST_ROWS_AFTER_STOP = 100_000
 
 _SECONDS_BETWEEN_LINES = 10.0
+
+# A scale with half stars has far more of them: a quarter of MovieLens's ratings.
+_FEW_HALF_STARS = 0.01
 
 # The key under which rows are counted that train and test channels both have.
 ALSO_IN_VALIDATION = "also in validation"
@@ -150,7 +154,9 @@ def _prepare(job: TrainingJob, cluster: Cluster) -> _TrainingData:
         files=list(files),
     )
     if earlier is None:
-        scale = RatingScale.of(np.concatenate([split.train.rating, split.test.rating]))
+        rating = np.concatenate([split.train.rating, split.test.rating])
+        scale = RatingScale.of(rating)
+        _warn_of_few_half_stars(rating)
         return _TrainingData(split, data.movies, scale, counts, None)
 
     n_new = len(split.train)
@@ -158,6 +164,18 @@ def _prepare(job: TrainingJob, cluster: Cluster) -> _TrainingData:
     n_train = len(split.train)
     counts = replace(counts, n_train=n_train, n_earlier=n_train - n_new)
     return _TrainingData(split, data.movies, earlier.spec.scale, counts, earlier)
+
+
+def _warn_of_few_half_stars(rating: NDArray[np.float32]) -> None:
+    """Few are likely errors, and they turn five classes into ten."""
+    n_others = np.count_nonzero(~np.isin(rating, WHOLE_STARS))
+    if 0 < n_others < _FEW_HALF_STARS * len(rating):
+        logger.warning(
+            "%d of %d ratings aren't whole stars from 1 to 5, so there are ten classes "
+            "instead of five; correct them if they are errors",
+            n_others,
+            len(rating),
+        )
 
 
 def _earlier_model(job: TrainingJob, cluster: Cluster) -> EarlierModel | None:

@@ -176,7 +176,7 @@ def test_an_address_without_a_scheme_is_a_fault(tmp_path: Path, address: str) ->
 
 
 def test_every_setting_has_a_meaning() -> None:
-    assert all(meaning for _, _, meaning in describe_settings())
+    assert all(each.meaning for each in describe_settings())
 
 
 def test_variables_of_containers_come_from_file_environment_and_options(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import typer.main
 
 from launcher.cli import app
 from launcher.local.cli import app as local
@@ -31,6 +32,15 @@ def test_help_fits_the_terminal_and_has_no_marks_for_types(
     assert max(len(line) for line in shown.splitlines()) <= columns
     for mark in ("<", ">", "{", "}", "[required]"):
         assert mark not in shown
+
+
+def test_every_argument_and_option_says_what_it_is() -> None:
+    group = typer.main.get_command(app)
+    commands = [*group.commands.values()]  # type: ignore[attr-defined]
+    commands += group.commands["local"].commands.values()  # type: ignore[attr-defined]
+    for command in commands:
+        for parameter in command.params:
+            assert parameter.help, f"{command.name} {parameter.name} has no help"
 
 
 def test_sentences_in_a_list_of_commands_are_whole(

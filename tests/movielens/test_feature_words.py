@@ -18,5 +18,5 @@ def test_every_feature_has_a_reason(ratings: RatingTable, movies: MovieTable) ->
 
 
 def test_other_names_have_none() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="moviemean has no reason; give it one"):
         reason_of("moviemean")

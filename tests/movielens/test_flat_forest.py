@@ -77,7 +77,6 @@ def test_a_base_score_of_minus_0_has_no_flat_form() -> None:
 @pytest.mark.parametrize(
     ("params", "reason"),
     [
-        ({"booster": "dart"}, "booster dart"),
         ({"multi_strategy": "multi_output_tree"}, "vectors in leaves"),
         ({"objective": "multi:softmax"}, "objective multi:softmax"),
     ],
@@ -88,6 +87,23 @@ def test_a_booster_without_a_flat_form_is_refused_by_name(
     booster = booster_of(rounds=2, **params)
     with pytest.raises(UnknownShapeError, match=reason):
         flat_of(booster)
+
+
+def test_trees_with_weights_have_no_flat_form() -> None:
+    whole = loads(bytes(booster_of().save_raw("ubj")))
+    gbtree = whole["learner"]["gradient_booster"]
+    n_trees = len(gbtree["model"]["trees"])
+
+    gbtree["model"]["weight_drop"] = [1.0] * n_trees
+    assert flatten(dumps(whole)) == FLAT
+    gbtree["model"]["weight_drop"] = [0.5] * n_trees
+    with pytest.raises(UnknownShapeError, match="trees with weights"):
+        flatten(dumps(whole))
+
+    # As XGBoost writes dart before 3.4.
+    whole["learner"]["gradient_booster"] = {"name": "dart", "gbtree": gbtree}
+    with pytest.raises(UnknownShapeError, match="booster dart"):
+        flatten(dumps(whole))
 
 
 def test_categorical_splits_have_no_flat_form() -> None:

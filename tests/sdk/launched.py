@@ -289,7 +289,7 @@ def test_what_a_client_finds_is_what_the_file_says(
 
 
 def test_every_setting_of_the_file_is_found(found: Found, project: Project) -> None:
-    wanted = {key for key, _, _ in describe_settings()} - NOT_ON_ANYTHING
+    wanted = {each.key for each in describe_settings()} - NOT_ON_ANYTHING
     in_file = set(project.settings())
     # A new setting is either on something, or named above.
     assert wanted <= in_file

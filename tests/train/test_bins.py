@@ -43,12 +43,17 @@ def test_values_are_in_the_bins_of_xgboost(
     assert bins.dtype == (np.uint8 if max_bin <= 256 else np.uint16)
     assert bins.shape == (len(NAMES), N_ROWS)
 
-    # XGBoost gives each value of a quantised matrix as the lower end of its bin.
+    # XGBoost gives each value of a quantised matrix as the lower end of its bin, or, in
+    # the lowest bin, as anything in it.
     values = without_missing(features)
     matrix = xgboost.QuantileDMatrix(values, max_bin=max_bin)
-    lower_ends = matrix.get_data().toarray()
-    expected = cuts.value[cuts.start[:-1, np.newaxis] + bins]
-    np.testing.assert_array_equal(lower_ends, expected.T)
+    given = matrix.get_data().toarray().T
+    place = cuts.start[:-1, np.newaxis] + bins
+    is_lowest = bins == 0
+    upper_end = cuts.value[place + 1]
+    np.testing.assert_array_less(given[is_lowest], upper_end[is_lowest])
+    lower_end = cuts.value[place]
+    np.testing.assert_array_equal(given[~is_lowest], lower_end[~is_lowest])
 
 
 def test_rows_beyond_the_sample_are_in_the_outer_bins(features: FeatureMatrix) -> None:

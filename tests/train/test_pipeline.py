@@ -426,21 +426,33 @@ def test_whole_stars_in_an_older_format_make_five_classes(make_job: MakeJob) -> 
     assert artifact.load(base_dir / "model").class_values == (1.0, 2.0, 3.0, 4.0, 5.0)
 
 
-def test_half_stars_among_the_test_rows_alone_make_ten_classes(
-    make_job: MakeJob,
-) -> None:
+def whole_stars_of(n_users: int) -> str:
+    """A file of three ratings a user, all of them whole stars."""
     lines = ["userId,movieId,rating,timestamp"]
-    for user in range(1, 31):
+    for user in range(1, n_users + 1):
         for movie in (1, 2, 3):
             stars = (user + movie) % 5 + 1
             lines.append(f"{user},{movie},{stars},{user * 100 + movie}")
-    lines.append("31,1,4.5,99999")
-    hyperparameters = {**QUICK, "split": "temporal", "holdout": "0.1"}
-    base_dir = make_job(hyperparameters, ratings="\n".join([*lines, ""]))
+    return "\n".join([*lines, ""])
 
-    test = run(base_dir)["test"]
+
+def test_half_stars_among_the_test_rows_alone_make_ten_classes(
+    make_job: MakeJob,
+) -> None:
+    hyperparameters = {**QUICK, "split": "temporal", "holdout": "0.1"}
+    ratings = whole_stars_of(30) + "31,1,4.5,99999\n"
+
+    test = run(make_job(hyperparameters, ratings=ratings))["test"]
     assert len(test["class_values"]) == 10
     assert sum(test["confusion_matrix"][8]) == 1
+
+
+def test_few_half_stars_are_warned_of_as_likely_errors(
+    make_job: MakeJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(make_job(QUICK, ratings=whole_stars_of(60) + "61,1,4.5,99999\n"))
+    [warning] = [each for each in caplog.messages if "ten classes" in each]
+    assert warning.startswith("1 of 181 ratings aren't whole stars from 1 to 5")
 
 
 # Early stopping, and stops from outside

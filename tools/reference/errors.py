@@ -12,9 +12,10 @@ import launcher
 import movielens
 import serve
 import train
-from launcher.errors import LauncherError
+from launcher.__main__ import BUG, FAILURE, INTERRUPTED, WRONG_INPUT
+from launcher.errors import JobFailedError, LauncherError
 from movielens.errors import HalfstarError
-from serve.errors import CODES
+from serve.errors import CODES, OVERLOADED
 from tools.reference.docstrings import summary
 from tools.reference.markdown import code, page, table
 from tools.reference.openapi import REASONS
@@ -32,8 +33,16 @@ ends with exit code 1 if it can't start; otherwise it answers with a status."""
 
 _LAUNCHER = """\
 The launcher prints the message in one line. `launcher --debug COMMAND` shows the trace
-too. Other exit codes are 0 for success, 2 for an option or argument that can't be used,
-70 for a bug of the launcher, and 130 after Ctrl-C."""
+too."""
+
+_EXIT_CODES = {
+    0: "done",
+    FAILURE: "something failed",
+    WRONG_INPUT: "wrong input: an option, an argument, a setting, or data",
+    JobFailedError.exit_code: "the job or the endpoint failed",
+    BUG: "a bug of the launcher",
+    INTERRUPTED: "Ctrl-C",
+}
 
 _HTTP = """\
 The body of a refusal is `{"error": {"code": ..., "message": ...}}`."""
@@ -50,8 +59,7 @@ def errors_page() -> str:
         for each in error_classes(LauncherError)
     ]
     statuses = [
-        (f"{status} {HTTPStatus(status).phrase}", code(name), REASONS[status])
-        for status, name in sorted(CODES.items())
+        (str(status), _codes(status), REASONS[status]) for status in sorted(CODES)
     ]
     return page(
         "Errors",
@@ -61,11 +69,19 @@ def errors_page() -> str:
         table(("error", "module", "meaning"), ours),
         "## The launcher",
         _LAUNCHER,
+        table(("exit code", "meaning"), _EXIT_CODES.items()),
         table(("error", "exit code", "meaning"), theirs),
         "## HTTP",
         _HTTP,
         table(("status", "code", "when"), statuses),
     )
+
+
+def _codes(status: int) -> str:
+    codes = [CODES[status]]
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        codes.append(OVERLOADED)
+    return ", ".join(map(code, codes))
 
 
 def error_classes(base: type[Error]) -> list[type[Error]]:

@@ -83,7 +83,6 @@ def files_page() -> str:
         "## `output/`",
         "`output/data/` becomes `output.tar.gz`.",
         table(columns, _rows(OUTPUT)),
-        "The exit code of a job is 0 if it succeeded, otherwise 1.",
     )
 
 

@@ -49,20 +49,23 @@ WITH_A_BODY = (413,)
 PREDICTING = (406, 415)
 
 REASONS = {
-    400: "something in the request can't be used; the message says what and where",
+    400: "something in the request can't be used; the message says what and where. "
+    "What isn't well-formed HTTP/1.1 also closes the connection",
     404: "no such path, or no such model",
     405: "the path doesn't take this method; the header Allow lists those it takes",
     406: "no media type in Accept can be written; the message lists those that can",
     408: "the head or the body came too slowly",
     409: "a loaded model has this name already",
-    413: "the body is over the limit",
+    413: "the body is over the limit; refused before it is read if it declares its "
+    "length",
     414: "the target is longer than 8 KiB",
     415: "the media type can't be read, or the body is compressed or isn't UTF-8",
     417: "an Expect other than 100-continue",
     431: "the head is longer than 16 KiB",
     500: "a bug; the log of the container has its trace",
     501: "a Transfer-Encoding other than chunked",
-    503: "too much at once, a server that stops (with Retry-After), or a sick model",
+    503: "the model no longer answers as it should; or `overloaded`: too much at once, "
+    "or the server is stopping (with Retry-After)",
     505: "neither HTTP/1.1 nor HTTP/1.0",
     507: "memory or another resource is too short for this model",
 }
@@ -79,6 +82,13 @@ TIME: Json = {
     ],
 }
 STARS: Json = {"type": "number", "minimum": 0.5, "maximum": 5, "multipleOf": 0.5}
+TEXT: Json = {"type": "string"}
+FLAG: Json = {"type": "boolean"}
+
+
+def field(value: Json, meaning: str) -> Json:
+    """A field of a record, with what it means."""
+    return {**value, "description": meaning}
 
 
 def schema(name: str) -> Json:
@@ -111,15 +121,21 @@ def or_null(value: Json) -> Json:
 
 YEAR: Json = or_null({"type": "integer", "minimum": 0, "maximum": 9999})
 
+# What answers say of the user: the id of the request comes back.
+ASKED: Json = field(or_null(ID), "the id that was asked about; null if there was none")
+KNOWN_USER: Json = field(FLAG, "the user has ratings among the training rows")
+
 MOVIE_FIELDS: dict[str, Json] = {
-    "title": or_null({"type": "string"}),
-    "genres": or_null(list_of({"type": "string"})),
-    "rating": {**STARS, "description": "the class that `decision` chooses"},
-    "expected_rating": {
-        "type": "number",
-        "description": "the mean of the distribution, or halfway between that and "
-        "the regression's estimate",
-    },
+    "title": field(or_null(TEXT), "title in the catalogue; null for an unknown movie"),
+    "genres": field(
+        or_null(list_of(TEXT)), "genres in the catalogue; null for an unknown movie"
+    ),
+    "rating": field(STARS, "the class that `decision` chooses"),
+    "expected_rating": field(
+        {"type": "number"},
+        "the mean of the distribution, or halfway between that and the regression's "
+        "estimate",
+    ),
     "probabilities": {
         "type": "object",
         "description": "the probability of each class, by its stars",
@@ -141,14 +157,11 @@ FILTERS: dict[str, Json] = {
     },
 }
 
-CONTRIBUTION: Json = record(
-    {
-        "base_rating": {"type": "number"},
-        "features": list_of({"type": "object"}),
-        "others": {"type": "number"},
-    },
-    ("base_rating", "features", "others"),
-    "SHAP values in stars, which add up to the expected rating",
+CONTRIBUTIONS_OF_ROW: Json = field(
+    schema("Contributions"), "with the option `contributions`: why the rating is so"
+)
+OWN_RATINGS: Json = field(
+    list_of(schema("OwnRating")), "the user's own ratings, each movie once"
 )
 
 SCHEMAS: dict[str, Json] = {
@@ -165,7 +178,11 @@ SCHEMAS: dict[str, Json] = {
         "minItems": 2,
     },
     "OwnRating": record(
-        {MOVIE_ID: MOVIE, RATING: STARS, TIMESTAMP: TIME},
+        {
+            MOVIE_ID: MOVIE,
+            RATING: field(STARS, "stars on the model's scale"),
+            TIMESTAMP: field(TIME, "when the user rated it, in either form"),
+        },
         (MOVIE_ID, RATING),
         "a rating that a user brings along",
     ),
@@ -174,7 +191,7 @@ SCHEMAS: dict[str, Json] = {
             USER_ID: USER,
             MOVIE_ID: MOVIE,
             TIMESTAMP: TIME,
-            HISTORY: list_of(schema("OwnRating")),
+            HISTORY: OWN_RATINGS,
         },
         (MOVIE_ID, HISTORY),
         "asks for a user who sends their own ratings, each movie once",
@@ -184,7 +201,7 @@ SCHEMAS: dict[str, Json] = {
             {
                 USER_ID: USER,
                 TIMESTAMP: TIME,
-                HISTORY: list_of(schema("OwnRating")),
+                HISTORY: OWN_RATINGS,
                 RECOMMEND: {
                     "type": "integer",
                     "minimum": 1,
@@ -202,7 +219,7 @@ SCHEMAS: dict[str, Json] = {
         {
             USER_ID: USER,
             TIMESTAMP: TIME,
-            HISTORY: list_of(schema("OwnRating")),
+            HISTORY: OWN_RATINGS,
             ONBOARDING: {
                 "type": "integer",
                 "minimum": 1,
@@ -225,17 +242,26 @@ SCHEMAS: dict[str, Json] = {
     },
     "Parameters": record(
         {
-            VERBOSE: {"type": "boolean"},
-            CONTRIBUTIONS: {"type": "integer", "minimum": 0, "maximum": 100},
-            ON_UNKNOWN: {"enum": ["predict", "error"]},
+            VERBOSE: field(FLAG, "answers in CSV have all columns"),
+            CONTRIBUTIONS: field(
+                {"type": "integer", "minimum": 0, "maximum": 100},
+                "name so many features that moved the expected rating most",
+            ),
+            ON_UNKNOWN: field(
+                {"enum": ["predict", "error"]},
+                "`error` refuses unknown users and movies with 400",
+            ),
         },
         (),
         "options; they replace those of the header",
     ),
     "Instances": record(
         {
-            "instances": list_of(schema("Row")),
-            "parameters": schema("Parameters"),
+            "instances": field(
+                list_of(schema("Row")),
+                "Pair (also as a list), PairWithHistory, Recommend or Onboarding",
+            ),
+            "parameters": field(schema("Parameters"), "options of the request"),
             "signature_name": {"description": "ignored"},
         },
         ("instances",),
@@ -253,32 +279,56 @@ SCHEMAS: dict[str, Json] = {
     },
     "Prediction": record(
         {
-            USER_ID: or_null(USER),
+            USER_ID: ASKED,
             MOVIE_ID: MOVIE,
             **MOVIE_FIELDS,
-            "known_user": {
-                "type": "boolean",
-                "description": "the user has ratings among the training rows",
-            },
-            "known_movie": {
-                "type": "boolean",
-                "description": "the catalogue of the training job lists the movie",
-            },
-            "contributions": CONTRIBUTION,
+            "known_user": KNOWN_USER,
+            "known_movie": field(
+                FLAG, "the catalogue of the training job lists the movie"
+            ),
+            "contributions": CONTRIBUTIONS_OF_ROW,
         },
         (USER_ID, MOVIE_ID, *MOVIE_FIELDS, "known_user", "known_movie"),
         "how the user would rate the movie",
     ),
+    "Contributions": record(
+        {
+            "base_rating": field(
+                {"type": "number"}, "where the rating starts, in stars"
+            ),
+            "features": field(
+                list_of(schema("Contribution")), "the strongest features"
+            ),
+            "others": field(
+                {"type": "number"}, "what all other features add together, in stars"
+            ),
+        },
+        ("base_rating", "features", "others"),
+        "SHAP values, which add up to the expected rating",
+    ),
+    "Contribution": record(
+        {
+            "name": field(TEXT, "name of the feature"),
+            "value": field(
+                or_null({"type": "number"}), "its value; null where it is missing"
+            ),
+            "stars": field({"type": "number"}, "what it adds to the rating"),
+        },
+        ("name", "value", "stars"),
+        "a feature that moved the rating",
+    ),
     "RecommendedMovie": record(
-        {MOVIE_ID: MOVIE, **MOVIE_FIELDS, "contributions": CONTRIBUTION},
+        {MOVIE_ID: MOVIE, **MOVIE_FIELDS, "contributions": CONTRIBUTIONS_OF_ROW},
         (MOVIE_ID, *MOVIE_FIELDS),
         "a movie that the user would like",
     ),
     "Recommendations": record(
         {
-            USER_ID: or_null(USER),
-            "known_user": {"type": "boolean"},
-            "recommendations": list_of(schema("RecommendedMovie")),
+            USER_ID: ASKED,
+            "known_user": KNOWN_USER,
+            "recommendations": field(
+                list_of(schema("RecommendedMovie")), "fewer if no more are left"
+            ),
         },
         (USER_ID, "known_user", "recommendations"),
         "the best movies first",
@@ -305,25 +355,29 @@ SCHEMAS: dict[str, Json] = {
     ),
     "MoviesToRate": record(
         {
-            USER_ID: or_null(USER),
-            "known_user": {"type": "boolean"},
-            ONBOARDING: list_of(schema("MovieToRate")),
+            USER_ID: ASKED,
+            "known_user": KNOWN_USER,
+            ONBOARDING: field(
+                list_of(schema("MovieToRate")), "fewer if no more are left"
+            ),
         },
         (USER_ID, "known_user", ONBOARDING),
         "the movies to ask about first",
     ),
     "Error": record(
-        {
-            "error": record(
-                {
-                    "code": {"enum": sorted({*CODES.values(), OVERLOADED})},
-                    "message": {"type": "string"},
-                },
-                ("code", "message"),
-                "why",
-            )
-        },
+        {"error": field(schema("Reason"), "the reason")},
         ("error",),
+        "a request that was refused, or a bad row of a batch",
+    ),
+    "Reason": record(
+        {
+            "code": field(
+                {"enum": sorted({*CODES.values(), OVERLOADED})},
+                "for programs: the kind of error",
+            ),
+            "message": field(TEXT, "for people: what was wrong, and where"),
+        },
+        ("code", "message"),
         "why a request was refused",
     ),
     # In batch transform an error stands in the place of a bad row.
@@ -348,9 +402,15 @@ SCHEMAS: dict[str, Json] = {
     },
     "ExecutionParameters": record(
         {
-            "MaxConcurrentTransforms": {"type": "integer", "minimum": 1},
-            "BatchStrategy": {"enum": [MULTI_RECORD, SINGLE_RECORD]},
-            "MaxPayloadInMB": {"type": "integer", "minimum": 1, "maximum": 100},
+            "MaxConcurrentTransforms": field(
+                {"type": "integer", "minimum": 1}, "requests at once"
+            ),
+            "BatchStrategy": field(
+                {"enum": [MULTI_RECORD, SINGLE_RECORD]}, "records of a request"
+            ),
+            "MaxPayloadInMB": field(
+                {"type": "integer", "minimum": 1, "maximum": 100}, "longest body"
+            ),
         },
         ("MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"),
         "what batch transform may send",
@@ -364,21 +424,25 @@ MODEL_SCHEMAS: dict[str, Json] = {
         "properties": {
             "model_name": {
                 "type": "string",
+                "description": "the name to ask it by",
                 "pattern": r"^[0-9A-Za-z_~=+@:,\-][0-9A-Za-z_~=+@:,.\-]{0,255}$",
             },
-            "url": {"type": "string"},
+            "url": field(TEXT, "the directory of its files"),
         },
         "required": ["model_name", "url"],
     },
     "Model": record(
-        {"modelName": {"type": "string"}, "modelUrl": {"type": "string"}},
+        {
+            "modelName": field(TEXT, "the name that it was loaded with"),
+            "modelUrl": field(TEXT, "the directory of its files"),
+        },
         ("modelName", "modelUrl"),
         "a loaded model, and where it came from",
     ),
     "Models": record(
         {
-            "models": list_of(schema("Model"), maxItems=PAGE),
-            "nextPageToken": {"type": "string"},
+            "models": field(list_of(schema("Model"), maxItems=PAGE), "by name"),
+            "nextPageToken": field(TEXT, "for the next page; absent on the last one"),
         },
         ("models",),
         f"up to {PAGE} models, by name",

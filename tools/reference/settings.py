@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from launcher.config import ENVIRONMENT_PREFIX, describe_settings
+from launcher.config import (
+    ENVIRONMENT_PREFIX,
+    ENVIRONMENT_VARIABLE,
+    describe_settings,
+)
 from tools.reference.markdown import code, page, table
 
-_LAUNCHER = """\
-Precedence, lowest first: default, `halfstar.toml`, environment, options. Any setting
-is an option too: `launcher --set training.spot=true train`. `launcher config` shows
-each with its value, and where the value comes from.
+_LAUNCHER = f"""\
+Precedence, lowest first: defaults, `halfstar.toml`, its table of the chosen environment
+(`--env`), variables, options. `launcher config` shows each setting with its value, and
+where the value comes from.
+
+| source | of `training.spot` |
+|---|---|
+| `halfstar.toml` | `spot = true` in the table `[training]` |
+| variable | `{ENVIRONMENT_PREFIX}TRAINING_SPOT=true` |
+| option | `--set training.spot=true` |
 
 AWS's own variables count as well: `AWS_REGION`, `AWS_DEFAULT_REGION`, `AWS_PROFILE` and
-`AWS_ENDPOINT_URL`. The tables `[hyperparameters]`, `[tags]` and `[environment]` of the
-file take any name. `HALFSTAR_ENVIRONMENT_NAME` sets the variable `NAME` of
-containers."""
+`AWS_ENDPOINT_URL`. `{ENVIRONMENT_VARIABLE}` is `--env`. The tables `[hyperparameters]`,
+`[tags]` and `[environment]` of the file take any name. `HALFSTAR_ENVIRONMENT_NAME` sets
+the variable `NAME` of containers."""
 
 _CONTAINER = """\
 SageMaker sets those that begin with `SAGEMAKER_`. The others are for the table
@@ -115,8 +125,13 @@ CONTAINER = {
 def settings_page() -> str:
     """All settings."""
     ours = [
-        (code(key), code(variable(key)), code(_shown(default)), meaning)
-        for key, default, meaning in describe_settings()
+        (
+            code(each.key),
+            code(_shown(each.default)),
+            each.allowed,
+            each.meaning,
+        )
+        for each in describe_settings()
     ]
     theirs = [
         (code(name), default, meaning) for name, (default, meaning) in CONTAINER.items()
@@ -125,23 +140,15 @@ def settings_page() -> str:
         "Settings",
         "## The launcher",
         _LAUNCHER,
-        table(("setting", "variable", "default", "meaning"), ours),
+        table(("setting", "default", "allowed", "meaning"), ours),
         "## The container",
         _CONTAINER,
         table(("variable", "default", "meaning"), theirs),
     )
 
 
-def variable(key: str) -> str:
-    """The environment variable of a setting.
-
-    Example:
-        >>> variable("training.spot")
-        'HALFSTAR_TRAINING_SPOT'
-    """
-    return ENVIRONMENT_PREFIX + key.replace(".", "_").upper()
-
-
 def _shown(default: object) -> str:
     """A default as the file has it."""
+    if isinstance(default, tuple):
+        return str(list(default))
     return str(default).lower() if isinstance(default, bool) else str(default)

@@ -21,6 +21,7 @@ def planned(launcher: Launcher, *arguments: str) -> list[str]:
     return command
 
 
+@pytest.mark.docker
 def test_the_image_has_the_projects_name_and_docker_gets_its_own_options(
     launcher: Launcher, tmp_path: Path
 ) -> None:

@@ -110,6 +110,19 @@ def test_recommendations_are_numbered(deployed: Launcher, aws: AwsServer) -> Non
     assert line.split() == ["1", "858", "(unknown)", "4.40", "Crime,", "Drama"]
 
 
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [(("recommend", "1"), "recommendations"), (("onboarding",), "onboarding")],
+)
+def test_that_no_movie_is_left_is_said(
+    deployed: Launcher, aws: AwsServer, command: tuple[str, ...], field: str
+) -> None:
+    let_answer(aws, {"known_user": True, field: []})
+    said = deployed(*command, "--year-from", "2090")
+    assert said.code == 0
+    assert "no movie is left: ask with fewer conditions" in said.err
+
+
 def test_movies_to_rate_are_numbered(deployed: Launcher, aws: AwsServer) -> None:
     movie = {"movieId": 356, "title": "Big", "rated_share": 0.443, "gain": 0.0477}
     let_answer(aws, {"known_user": False, "onboarding": [movie]})

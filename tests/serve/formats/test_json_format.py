@@ -51,7 +51,9 @@ def test_a_row_may_be_a_list_in_the_order_of_csv() -> None:
 def test_whole_floats_are_ids_and_dates_are_times() -> None:
     record = b'{"userId": 1.0, "movieId": 3e0, "timestamp": "2015-03-09T18:53:20Z"}'
     assert as_written(parse(record).whole().queries) == [(1, 3, 1425927200.0)]
-    question = b'{"userId": 1.0, "recommend": 2.0, "year_from": 1990.0}'
+    question = (
+        b'{"timestamp": 5.0, "history": [], "recommend": 2.0, "year_from": 1990.0}'
+    )
     of_whole = parse(question.replace(b".0", b"")).whole()
     assert parse(question).whole().questions == of_whole.questions
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from launcher.config import describe_settings
+from launcher.config import ENVIRONMENT_VARIABLE, EndpointKind, describe_settings
+from launcher.errors import LauncherError
 from movielens import artifact
+from serve.errors import CODES, OVERLOADED
 from serve.questions import FILTERS
 from tools.reference.cli import commands_of
+from tools.reference.errors import error_classes
 from tools.reference.files import MODEL
-from tools.reference.openapi import REASONS, SCHEMAS
+from tools.reference.openapi import MODEL_SCHEMAS, REASONS, SCHEMAS
 from tools.reference.pages import DIRECTORY, pages
 from tools.reference.settings import CONTAINER
 from train.hyperparameters import Hyperparameters
@@ -60,8 +64,14 @@ def test_every_command_is_there(made: dict[str, str]) -> None:
 
 
 def test_every_setting_of_the_launcher_is_there(made: dict[str, str]) -> None:
-    for key, _, _ in describe_settings():
-        assert f"| `{key}` |" in made["settings.md"]
+    for each in describe_settings():
+        assert f"| `{each.key}` |" in made["settings.md"]
+    assert f"`{ENVIRONMENT_VARIABLE}`" in made["settings.md"]
+
+
+def test_what_a_setting_takes_is_there(made: dict[str, str]) -> None:
+    for kind in get_args(EndpointKind):
+        assert re.search(rf"^\| `hosting.kind` .*\b{kind}\b", made["settings.md"], re.M)
 
 
 def test_every_variable_of_the_container_is_there_and_no_other() -> None:
@@ -80,6 +90,22 @@ def test_a_status_has_one_meaning_everywhere(made: dict[str, str]) -> None:
 def test_every_filter_of_recommendations_is_there() -> None:
     for name in ("Recommend", "Onboarding"):
         assert set(FILTERS) < set(SCHEMAS[name]["properties"])
+
+
+def test_every_field_of_requests_and_answers_has_a_meaning() -> None:
+    for name, schema in (SCHEMAS | MODEL_SCHEMAS).items():
+        for field, value in schema.get("properties", {}).items():
+            assert value.get("description"), f"{name} has no meaning of {field}"
+
+
+def test_every_code_of_an_error_is_there(made: dict[str, str]) -> None:
+    for code in (*CODES.values(), OVERLOADED):
+        assert f"`{code}`" in made["errors.md"]
+
+
+def test_every_exit_code_of_an_error_is_explained(made: dict[str, str]) -> None:
+    for error in error_classes(LauncherError):
+        assert f"| {error.exit_code} | " in made["errors.md"]
 
 
 def test_references_within_the_documents_lead_somewhere(made: dict[str, str]) -> None:
