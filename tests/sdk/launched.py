@@ -170,7 +170,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackSettings
     """A stack that enforces IAM, so jobs have only what the role allows."""
     wanted = StackSettings(
         tmp_path_factory.mktemp("launched") / "up",
-        layers=ROOT / "build" / "judged-layers",
+        layers=ROOT / "build" / "launched-layers",
         enforces_iam=True,
     )
     settings = stack.up(wanted)
