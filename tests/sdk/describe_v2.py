@@ -239,7 +239,7 @@ def endpoint(name: str) -> Settings:
 
 
 def operated(name: str) -> Settings:
-    """Scaling and alarms of an endpoint."""
+    """Scaling, alarms and dashboard of an endpoint."""
     scaling = boto3.client("application-autoscaling")
     resource = {
         "ServiceNamespace": "sagemaker",
@@ -268,6 +268,9 @@ def operated(name: str) -> Settings:
             found["alarms.errors"] = alarm["Threshold"]
         if what == "latency":
             found["alarms.latency_ms"] = alarm["Threshold"] / 1000
+
+    dashboard = boto3.client("cloudwatch").get_dashboard(DashboardName=name)
+    found["alarms.dashboard"] = dashboard["DashboardName"] == name
     return found
 
 

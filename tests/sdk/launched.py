@@ -86,6 +86,7 @@ percent = 20
 [alarms]
 errors = 5
 latency_ms = 250
+dashboard = true
 
 [environment]
 HALFSTAR_WORKERS = "1"
