@@ -147,9 +147,12 @@ class ServingContainer:
         return False
 
     def _run(self) -> None:
-        self._container = self._engine.start(self._image, ["serve"], self._options)
-        self._log_follower = threading.Thread(target=self._follow_log, daemon=True)
-        self._log_follower.start()
+        options = self._options
+        self._container = self._engine.start(self._image, ["serve"], options)
+
+        follower = threading.Thread(target=self._follow_log, daemon=True)
+        follower.start()
+        self._log_follower = follower
         self._address = self._engine.address(self._container, _CONTAINER_PORT)
 
     def _follow_log(self) -> None:

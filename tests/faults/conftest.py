@@ -88,10 +88,21 @@ def boosted_dir(new_job: Path, done_job: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The jumping clock, as a library."""
-    library = tmp_path_factory.mktemp("clock") / "clock.so"
-    source = Path(__file__).parent / "clock.c"
-    options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", str(library)]
-    subprocess.run(["cc", *options, str(source), "-ldl"], check=True)
+    return build_library("clock.c", tmp_path_factory.mktemp("clock"))
+
+
+@pytest.fixture(scope="session")
+def power(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The power that fails, as a library."""
+    return build_library("power.c", tmp_path_factory.mktemp("power"))
+
+
+def build_library(name: str, folder: Path) -> Path:
+    """A library of ours, for a job to be started with."""
+    library = (folder / name).with_suffix(".so")
+    source = Path(__file__).with_name(name)
+    options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library]
+    subprocess.run(["cc", *options, source, "-ldl"], check=True)
     return library
 
 

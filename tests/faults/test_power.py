@@ -26,16 +26,6 @@ OUTPUT = "output/data/"
 N_TEST_ROWS = 644
 
 
-@pytest.fixture(scope="session")
-def power(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The power that fails, as a library."""
-    library = tmp_path_factory.mktemp("power") / "power.so"
-    source = Path(__file__).parent / "power.c"
-    options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", str(library)]
-    subprocess.run(["cc", *options, str(source), "-ldl"], check=True)
-    return library
-
-
 def lose_power(base_dir: Path, power: Path, moment: str) -> None:
     """Run a job until the file with this end of a path gets its name."""
     changes = {

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 import sysconfig
 import threading
 from pathlib import Path
@@ -18,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from container import debian
 from movielens.features.cases import GATES
 from movielens.flat_forest import parts_of
 from movielens.model import Model
@@ -27,6 +22,7 @@ from movielens.tables import RatingTable
 from serve._forest import Forest
 from serve.forest import CUT_ROWS, FlatForest
 from tests.forests import adversarial_rows, booster_of, damaged, flat_of
+from tests.sanitizers import gcc, run_watched
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -308,18 +304,11 @@ def test_buffers_of_the_wrong_size_are_refused() -> None:
 # Under the sanitizers
 
 
-def run(*command: str | Path) -> str:
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return result.stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def watched_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The extension, built so that it stops at any wrong access or operation, and flat
     forms for it.
     """
-    if shutil.which("gcc") is None:
-        debian.install("gcc", "libc6-dev")
     directory = tmp_path_factory.mktemp("watched")
     package = directory / "serve"
     package.mkdir()
@@ -329,7 +318,7 @@ def watched_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     flags = ["-O1", "-g", "-shared", "-fPIC", *sanitizers, *python]
     sources = sorted((ROOT / "src" / "serve").glob("*.c"))
     output = package / "_forest.abi3.so"
-    run("gcc", *flags, *sources, "-lm", "-o", output)
+    gcc(*flags, *sources, "-lm", "-o", output)
 
     large = booster_of(n_rows=2_000, rounds=2, max_depth=8)
     (directory / "small.bin").write_bytes(flat_of(booster_of()))
@@ -340,20 +329,8 @@ def watched_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("vector_bits", VECTOR_BITS.values(), ids=VECTOR_BITS)
 def test_under_the_sanitizers(watched_dir: Path, vector_bits: int) -> None:
     """See forest_under_sanitizers.py."""
-    script = Path(__file__).with_name("forest_under_sanitizers.py")
-    address_sanitizer = run("gcc", "-print-file-name=libasan.so")
-    undefined_sanitizer = run("gcc", "-print-file-name=libubsan.so")
-    environment = {
-        "LD_PRELOAD": f"{address_sanitizer} {undefined_sanitizer}",
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "PYTHONMALLOC": "malloc",
-    }
-    result = subprocess.run(
-        [sys.executable, script, watched_dir, str(vector_bits)],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    run_watched(
+        Path(__file__).with_name("forest_under_sanitizers.py"),
+        watched_dir,
+        str(vector_bits),
     )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.endswith("done\n")

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 import sysconfig
 import time
 from datetime import UTC, datetime
@@ -18,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from container import debian
 from serve.asgi import HEADERS, Scope
 from serve.inference_id import INFERENCE_ID
 from serve.operations._recorder import Recorder
 from serve.operations.counters import PING, Board, Cell, Slot
 from serve.operations.request_log import request_log
 from serve.operations.tally import Tally
+from tests.sanitizers import gcc, run_watched
 
 SOURCES = Path(__file__).parents[3] / "src" / "serve" / "operations"
 COUNTS = st.integers(0, 10**12)
@@ -190,16 +186,9 @@ def test_what_has_no_cell_is_refused(status: int, route: int) -> None:
 # Under the sanitizers
 
 
-def run(*command: str | Path) -> str:
-    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return result.stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def watched_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The extension, built so that it stops at any wrong access or operation."""
-    if shutil.which("gcc") is None:
-        debian.install("gcc", "libc6-dev")
     directory = tmp_path_factory.mktemp("watched")
     package = directory / "serve" / "operations"
     package.mkdir(parents=True)
@@ -209,28 +198,13 @@ def watched_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = ["-DPy_LIMITED_API=0x030B0000", f"-I{sysconfig.get_path('include')}"]
     flags = ["-O1", "-g", "-std=c11", "-shared", "-fPIC", *sanitizers, *python]
     output = package / "_recorder.abi3.so"
-    run("gcc", *flags, *sorted(SOURCES.glob("*.c")), "-o", output)
+    gcc(*flags, *sorted(SOURCES.glob("*.c")), "-o", output)
     return directory
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_under_the_sanitizers(watched_dir: Path, seed: int) -> None:
     """See recorder_under_sanitizers.py."""
-    script = Path(__file__).with_name("recorder_under_sanitizers.py")
-    libraries = [
-        run("gcc", f"-print-file-name={name}") for name in ("libasan.so", "libubsan.so")
-    ]
-    environment = {
-        "LD_PRELOAD": " ".join(libraries),
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "PYTHONMALLOC": "malloc",
-    }
-    result = subprocess.run(
-        [sys.executable, script, watched_dir, str(seed)],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    run_watched(
+        Path(__file__).with_name("recorder_under_sanitizers.py"), watched_dir, str(seed)
     )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.endswith("done\n")
