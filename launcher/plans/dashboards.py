@@ -37,6 +37,8 @@ _PERIOD_SECONDS = 60
 
 Widget = dict[str, Any]
 Metric = list[Any]
+# The kind of a widget, and its properties.
+_Panel = tuple[str, dict[str, Any]]
 
 
 def plan_dashboard(
@@ -99,70 +101,80 @@ def _widgets(config: Config, account: Account, endpoint: str) -> Iterator[Widget
         }
 
 
-def _panels(
-    config: Config, account: Account, endpoint: str
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The kind and the properties of each widget below the head."""
-    of_variant = ["EndpointName", endpoint, "VariantName", VARIANT]
+def _panels(config: Config, account: Account, endpoint: str) -> Iterator[_Panel]:
+    """The widgets below the head."""
+    region = account.region
+    for title, metrics in _of_requests(config, endpoint):
+        yield _graph(title, metrics, region)
+    if config.environment.get(_EMF_SECONDS):
+        for title, metrics in _of_server(config):
+            yield _graph(title, metrics, region)
+    alarms = _alarms(config, endpoint)
+    if alarms:
+        arn = f"arn:{account.partition}:cloudwatch:{region}:{account.id}:alarm"
+        arns = [f"{arn}:{name}" for name in alarms]
+        yield "alarm", {"title": "Alarms", "alarms": arns}
 
-    def graph(title: str, metrics: list[Metric]) -> tuple[str, dict[str, Any]]:
-        return "metric", {
-            "title": title,
-            "region": account.region,
-            "view": "timeSeries",
-            "period": _PERIOD_SECONDS,
-            "metrics": metrics,
-        }
 
-    def of(namespace: str, name: str, stat: str) -> Metric:
-        return [namespace, name, *of_variant, {"stat": stat}]
+def _graph(title: str, metrics: list[Metric], region: str) -> _Panel:
+    return "metric", {
+        "title": title,
+        "region": region,
+        "view": "timeSeries",
+        "period": _PERIOD_SECONDS,
+        "metrics": metrics,
+    }
 
-    def of_endpoint(name: str, stat: str) -> Metric:
-        return of(_OF_ENDPOINTS, name, stat)
 
-    yield graph("Requests", [of_endpoint("Invocations", "Sum")])
-    yield graph(
+def _of_requests(config: Config, endpoint: str) -> Iterator[tuple[str, list[Metric]]]:
+    """What SageMaker measures."""
+    of_endpoint = ["EndpointName", endpoint]
+    of_variant = [*of_endpoint, "VariantName", VARIANT]
+
+    def requests(name: str, stat: str) -> Metric:
+        return [_OF_ENDPOINTS, name, *of_variant, {"stat": stat}]
+
+    def instances(name: str, stat: str) -> Metric:
+        return [_OF_INSTANCES, name, *of_variant, {"stat": stat}]
+
+    yield "Requests", [requests("Invocations", "Sum")]
+    yield (
         "Requests that failed",
         [
-            of_endpoint("Invocation4XXErrors", "Sum"),
-            of_endpoint("Invocation5XXErrors", "Sum"),
+            requests("Invocation4XXErrors", "Sum"),
+            requests("Invocation5XXErrors", "Sum"),
         ],
     )
-    yield graph(
+    yield (
         "Time to an answer, in microseconds",
         [
-            of_endpoint("ModelLatency", "p50"),
-            of_endpoint("ModelLatency", "p99"),
-            of_endpoint("OverheadLatency", "p99"),
+            requests("ModelLatency", "p50"),
+            requests("ModelLatency", "p99"),
+            requests("OverheadLatency", "p99"),
         ],
     )
     if config.hosting_kind != "serverless":
-        yield graph(
+        yield (
             "Processors and memory of the instances, in percent",
             [
-                of(_OF_INSTANCES, "CPUUtilization", "Average"),
-                of(_OF_INSTANCES, "MemoryUtilization", "Maximum"),
+                instances("CPUUtilization", "Average"),
+                instances("MemoryUtilization", "Maximum"),
             ],
         )
     if config.hosting_kind == "async":
-        backlog = [_OF_ENDPOINTS, "ApproximateBacklogSize", *of_variant[:2]]
-        yield graph("Requests that wait", [[*backlog, {"stat": "Average"}]])
-    if config.environment.get(_EMF_SECONDS):
-        source = config.environment.get(_EMF_ENDPOINT, _DEFAULT_EMF_ENDPOINT)
-        yield graph(
-            "Rows",
-            [_of_rows(source, "Rows", "Sum"), _of_rows(source, "BadRows", "Sum")],
-        )
-        yield graph(
-            "Share of rows with an unknown id, in percent",
-            [_of_rows(source, "UnknownShare", "Average")],
-        )
-        yield graph("Workers that died", [_of_rows(source, "WorkerRestarts", "Sum")])
-    alarms = _alarms(config, endpoint)
-    if alarms:
-        arn = f"arn:{account.partition}:cloudwatch:{account.region}:{account.id}:alarm"
-        arns = [f"{arn}:{name}" for name in alarms]
-        yield "alarm", {"title": "Alarms", "alarms": arns}
+        backlog = [_OF_ENDPOINTS, "ApproximateBacklogSize", *of_endpoint]
+        yield "Requests that wait", [[*backlog, {"stat": "Average"}]]
+
+
+def _of_server(config: Config) -> Iterator[tuple[str, list[Metric]]]:
+    """What our server measures."""
+    source = config.environment.get(_EMF_ENDPOINT, _DEFAULT_EMF_ENDPOINT)
+    yield "Rows", [_of_rows(source, "Rows", "Sum"), _of_rows(source, "BadRows", "Sum")]
+    yield (
+        "Share of rows with an unknown id, in percent",
+        [_of_rows(source, "UnknownShare", "Average")],
+    )
+    yield "Workers that died", [_of_rows(source, "WorkerRestarts", "Sum")]
 
 
 def _of_rows(source: str, name: str, stat: str) -> Metric:

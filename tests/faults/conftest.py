@@ -101,8 +101,8 @@ def build_library(name: str, folder: Path) -> Path:
     """A library of ours, for a job to be started with."""
     library = (folder / name).with_suffix(".so")
     source = Path(__file__).with_name(name)
-    options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", library]
-    subprocess.run(["cc", *options, source, "-ldl"], check=True)
+    options = ["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o"]
+    subprocess.run(["cc", *options, library, source, "-ldl"], check=True)
     return library
 
 
