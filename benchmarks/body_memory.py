@@ -449,8 +449,7 @@ def _trained() -> Path:
     from benchmarks.serving import fit
 
     base_dir = BENCH / "serving" / "model"
-    if not (base_dir / "model").is_dir():
-        fit(base_dir)
+    fit(base_dir)
     return base_dir
 
 

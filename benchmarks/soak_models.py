@@ -181,8 +181,7 @@ def fit_models(directory: Path) -> list[Model]:
     models = []
     for name, changes in (("full", {}), ("small", {"num_round": 30, "seed": 5})):
         base_dir = directory / name
-        if not (base_dir / "model" / "manifest.json").exists():
-            fit(base_dir, **changes)
+        fit(base_dir, **changes)
         models.append(Model(base_dir / "model", make_cases(load(base_dir / "model"))))
     return models
 

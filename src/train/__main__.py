@@ -13,6 +13,8 @@ import signal
 import sys
 
 MODULE_VARIABLE = "SAGEMAKER_TRAINING_MODULE"
+WAITING_VARIABLE = "OMP_WAIT_POLICY"
+SPINS_VARIABLE = "GOMP_SPINCOUNT"
 
 
 def main() -> None:
@@ -43,10 +45,12 @@ def main() -> None:
     # home directory.
     os.environ[BASE_DIR_VARIABLE] = str(toolkit_dir)
     os.environ.setdefault(MODULE_VARIABLE, "train.toolkit:main")
-    # XGBoost's threads spin while they wait for each other. As soon as another process
-    # wants the same cores, that costs many times the work itself. OpenMP reads this
-    # when it is loaded, so it must be set before.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # XGBoost's threads wait for each other hundreds of times a round, mostly for some
+    # microseconds, which sleeping and waking takes longer than. So they spin, but not
+    # for long: another process may want the same cores. OpenMP reads this when it is
+    # loaded, so it must be set before.
+    if WAITING_VARIABLE not in os.environ:
+        os.environ.setdefault(SPINS_VARIABLE, "1000")
 
     # Creates directories when it is imported, so the base directory must be set. It
     # isn't asked for later; our own code always looks at the true one.

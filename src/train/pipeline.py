@@ -102,7 +102,7 @@ def train(
         with stages.stage("read and split"), stop.giving_up("the features"):
             data = _prepare(job, cluster)
         stop.check("the features")
-        with Workers(job.hyperparameters.nthread or cpus()) as workers:
+        with _workers(job) as workers:
             spec, boosters = _fit(job, cluster, data, stop, stages, workers)
 
     if not cluster.is_first:
@@ -113,6 +113,11 @@ def train(
     )
     rounds = _rounds(boosters, stop)
     return _evaluate_and_write(job, model, boosters, data, rounds, stages)
+
+
+def _workers(job: TrainingJob) -> Workers:
+    """The threads that make features."""
+    return Workers(job.hyperparameters.nthread or cpus())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -400,12 +405,14 @@ def _evaluate_and_write(
     stages: Stages,
 ) -> Evaluation:
     rows = _rows_to_evaluate(data.split, rounds)
-    with stages.stage("evaluation"):
-        predictions = predict(model, rows.test)
+    scale = model.spec.scale
+    with stages.stage("evaluation"), _workers(job) as workers:
+        predictions = predict(model, rows.test, workers)
+        trained = predict(model, rows.train, workers)
         evaluation = Evaluation(
-            test=_test_figures(predictions, rows, model.spec.scale),
-            train=_train_figures(model, rows),
-            baselines=_baselines(data.split.train, rows.test, model.spec.scale),
+            test=_test_figures(predictions, rows, scale),
+            train=evaluate(trained, scale.to_class(rows.train.rating)),
+            baselines=_baselines(data.split.train, rows.test, scale),
             data=data.counts,
             booster=rounds,
             hyperparameters=job.hyperparameters.to_json(),
@@ -434,11 +441,6 @@ def _rows_to_evaluate(split: Split, rounds: Rounds) -> Split:
     if rounds.stopped:
         return Split(train, split.test.every(MOST_ROWS_AFTER_STOP))
     return Split(train, split.test)
-
-
-def _train_figures(model: Model, rows: Split) -> Figures:
-    predictions = predict(model, rows.train)
-    return evaluate(predictions, model.spec.scale.to_class(rows.train.rating))
 
 
 def _test_figures(

@@ -220,8 +220,8 @@ class Jobs:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(_IMPORTED_ONCE)
         self._started: list[Job] = []
-        # The command sets this before it imports OpenMP, which here is imported before
-        # the command runs.
+        # Jobs of many tests share the processors. OpenMP reads this when it is loaded,
+        # which here is before the command runs.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         forkserver.ensure_running()
 

@@ -204,3 +204,34 @@ def test_sigterm_keeps_the_rounds_so_far(make_job: MakeJob) -> None:
     evaluation = json.loads((base_dir / "model" / "evaluation.json").read_bytes())
     assert evaluation["booster"]["stopped"] is True
     assert 1 <= evaluation["booster"]["num_round"] < 100_000
+
+
+def test_threads_spin_for_a_moment_unless_a_policy_is_set(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
+    names = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
+    module = "import os\n\ndef main() -> None:\n"
+    module += f"    print('set:', *map(os.environ.get, {names}))\n"
+    (tmp_path / "prints_settings.py").write_text(module)
+    ours = environment(make_job(QUICK))
+    kept = {name: value for name, value in ours.items() if name not in names}
+
+    def settings(**given: str) -> str:
+        chosen = {
+            "PYTHONPATH": str(tmp_path),
+            "SAGEMAKER_TRAINING_MODULE": "prints_settings:main",
+        }
+        output = subprocess.run(
+            [TRAIN],
+            env={**kept, **chosen, **given},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        ).stdout
+        [line] = [line for line in output.splitlines() if line.startswith("set:")]
+        return line
+
+    assert settings() == "set: None 1000"
+    assert settings(GOMP_SPINCOUNT="7") == "set: None 7"
+    assert settings(OMP_WAIT_POLICY="PASSIVE") == "set: PASSIVE None"

@@ -111,9 +111,13 @@ CONTAINER = {
         "1 in `serve`",
         "threads of XGBoost per request, where XGBoost itself predicts",
     ),
+    "GOMP_SPINCOUNT": (
+        "1000 in `train`",
+        "how often threads of XGBoost look before they sleep while they wait",
+    ),
     "OMP_WAIT_POLICY": (
-        "`PASSIVE`",
-        "whether threads of XGBoost sleep or spin while they wait",
+        "none",
+        "`PASSIVE`: threads of XGBoost sleep at once; `ACTIVE`: they look forever",
     ),
     "AWS_LAMBDA_FUNCTION_NAME": (
         "set on serverless endpoints",

@@ -255,14 +255,34 @@ class FeatureSpec:
         """
         return FeatureMatrix(self.values(queries), self.columns)
 
-    def values(self, queries: RatingQueries) -> NDArray[np.float32]:
-        """The same without the columns: float32 (n_rows, n_features)."""
-        return self.values_and_unknown(queries)[0]
+    def values(
+        self, queries: RatingQueries, workers: Workers = ONE_THREAD
+    ) -> NDArray[np.float32]:
+        """The same without the columns: float32 (n_rows, n_features).
+
+        Args:
+            queries: any rows.
+            workers: the threads that share them. The values don't depend on them.
+        """
+        values = np.empty((len(queries), len(self.names)), dtype=np.float32)
+        maker = self._row_maker
+
+        def fill(first: int) -> None:
+            piece = slice(first, first + PIECE_ROWS)
+            maker.transform_into(
+                queries.user_id[piece],
+                queries.movie_id[piece],
+                queries.timestamp[piece],
+                values[piece],
+            )
+
+        workers.map(fill, range(0, len(queries), PIECE_ROWS))
+        return values
 
     def values_and_unknown(
         self, queries: RatingQueries
     ) -> tuple[NDArray[np.float32], UnknownIds | None]:
-        """The same, and which ids weren't known; None if all were."""
+        """The same by one thread, and which ids weren't known; None if all were."""
         values = np.empty((len(queries), len(self.names)), dtype=np.float32)
         unknown = self._row_maker.transform_into(
             queries.user_id, queries.movie_id, queries.timestamp, values
@@ -367,7 +387,7 @@ class FeatureSpec:
             rows = np.flatnonzero(is_asked)
             for first in range(0, len(rows), block_rows):
                 positions = rows[first : first + block_rows]
-                values = spec._shared_values(queries.take(positions), workers)
+                values = spec.values(queries.take(positions), workers)
                 yield positions, FeatureMatrix(values, self.columns)
                 del values
             # What is fitted on the other folds shall not be in memory twice.
@@ -384,25 +404,6 @@ class FeatureSpec:
             workers,
         )
         return self._fit(training, self.users, tuple(g.name for g in self.groups))
-
-    def _shared_values(
-        self, queries: RatingQueries, workers: Workers
-    ) -> NDArray[np.float32]:
-        """`values`, made by several threads."""
-        values = np.empty((len(queries), len(self.names)), dtype=np.float32)
-        maker = self._row_maker
-
-        def fill(first: int) -> None:
-            piece = slice(first, first + PIECE_ROWS)
-            maker.transform_into(
-                queries.user_id[piece],
-                queries.movie_id[piece],
-                queries.timestamp[piece],
-                values[piece],
-            )
-
-        workers.map(fill, range(0, len(queries), PIECE_ROWS))
-        return values
 
 
 def _columns_before_blends(groups: tuple[FeatureGroup, ...]) -> tuple[Column, ...]:

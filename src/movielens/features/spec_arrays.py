@@ -94,7 +94,8 @@ def spec_from_arrays(arrays: Arrays) -> FeatureSpec:
     )
     # With the first rows, here none, the extension gets its tables.
     nothing = np.empty(0, dtype=np.int64)
-    spec.values(RatingQueries(nothing, nothing, nothing.astype(np.float64)))
+    no_rows = RatingQueries(nothing, nothing, nothing.astype(np.float64))
+    spec.values_and_unknown(no_rows)
     # Requests with a history fit users anew, from arrays that no kernel reads. Those of
     # movies have to reach to the last one.
     rating = np.array(spec.scale.class_values[-1:])
