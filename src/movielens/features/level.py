@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from movielens.features.factors import Factors
 from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats
-from movielens.features.profiles import latest
 from movielens.features.regressions import Regressions, starts, users_in_blocks
 from movielens.features.taste import Taste
 from movielens.features.training_rows import Bias, TrainingRows
@@ -150,7 +149,7 @@ class Level:
             rest[rows] = (residual - expected * noise) / (1 - capped)
 
         training.workers.map(regress, users_in_blocks(training.n_users))
-        kept, _ = latest(training)
+        kept, _ = training.latest
         base = training.bias.mean + training.bias.user
         return replace(
             self,

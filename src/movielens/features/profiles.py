@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features.matrix import Floats
-from movielens.features.training_rows import TrainingRows
+from movielens.features.training_rows import NO_TIME, TrainingRows
 
-NO_TIME = -1
 # The place of the unknown user, after all others.
 _UNKNOWN_USER = -1
 
@@ -53,7 +52,7 @@ class Profiles:
     @classmethod
     def of(cls, training: TrainingRows) -> Self:
         """The latest ratings of each user, ``training.latest_kept`` at most."""
-        rows, older_rows = latest(training)
+        rows, older_rows = training.latest
         count = _count(training)
         n_kept = np.minimum(count, training.latest_kept)
         n_older = count - n_kept
@@ -71,7 +70,7 @@ class Profiles:
             movie_index=movie_index.astype(np.int32),
             class_index=class_index.astype(np.uint8),
             residual=residual.astype(np.float32),
-            time=np.append(_time(training)[rows], NO_TIME),
+            time=np.append(training.time()[rows], NO_TIME),
             older_start=_starts(n_older),
             older=older.astype(np.int32),
         )
@@ -95,19 +94,6 @@ class Profiles:
         return of_latest + of_older
 
 
-def latest(training: TrainingRows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows that `Profiles` keeps, in its order, and the rows older than those.
-
-    Both are int64 positions among the training rows.
-    """
-    order = np.lexsort((_time(training), training.user_index))
-    end = np.cumsum(_count(training))
-    end_of_user = end[training.user_index[order]]
-    n_later = end_of_user - 1 - np.arange(len(order))
-    is_kept = n_later < training.latest_kept
-    return order[is_kept], order[~is_kept]
-
-
 def _count(training: TrainingRows) -> NDArray[np.int64]:
     """How many ratings each user has, int64 (n_users + 1,)."""
     return np.bincount(training.user_index, minlength=training.n_users + 1)
@@ -116,8 +102,3 @@ def _count(training: TrainingRows) -> NDArray[np.int64]:
 def _starts(count: NDArray[np.int64]) -> NDArray[np.int64]:
     """Where each of some runs of rows begins, and where the last one ends."""
     return np.concatenate([[0], np.cumsum(count)])
-
-
-def _time(training: TrainingRows) -> NDArray[np.int64]:
-    has_time = ~np.isnan(training.timestamp)
-    return np.where(has_time, training.timestamp, NO_TIME).astype(np.int64)

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats, floats
 from movielens.features.parts import Column, Part
-from movielens.features.profiles import latest
 from movielens.features.regressions import (
     Moments,
     Regressions,
@@ -189,7 +188,7 @@ class Taste:
             unexplained[rows] = (training.residual[rows] - expected) / (1 - capped)
 
         training.workers.map(regress, users_in_blocks(training.n_users))
-        kept, _ = latest(training)
+        kept, _ = training.latest
         return replace(
             self,
             user=weights.astype(np.float32),

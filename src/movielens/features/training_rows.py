@@ -9,6 +9,7 @@ depend on the order of their terms; features must not depend on the order of row
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ SWEEPS = 12
 USER_SHRINKAGE = 5.0
 MOVIE_SHRINKAGE = 4.0
 LATEST_KEPT = 1000
+# In the place of a time that is unknown.
+NO_TIME = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,11 +125,13 @@ class Bias:
         mean = float(rating.mean())
         bias = Bias(mean, np.zeros(n_users + 1), np.zeros(n_movies + 1))
         centred = rating - mean
+        user_weight = _weight(user, n_users, bias.user_shrinkage)
+        movie_weight = _weight(movie, n_movies, bias.movie_shrinkage)
         for _ in range(sweeps):
             unexplained = centred - bias.user[user]
-            of_movie = _shrunk_means(movie, unexplained, n_movies, bias.movie_shrinkage)
+            of_movie = _means(movie, unexplained, movie_weight)
             unexplained = centred - of_movie[movie]
-            of_user = _shrunk_means(user, unexplained, n_users, bias.user_shrinkage)
+            of_user = _means(user, unexplained, user_weight)
             bias = replace(bias, user=of_user, movie=of_movie)
         return bias
 
@@ -139,7 +144,8 @@ class Bias:
     ) -> Bias:
         """The same movies with other users, who have these ratings."""
         unexplained = rating - self.mean - self.movie[movie]
-        of_user = _shrunk_means(user, unexplained, n_users, self.user_shrinkage)
+        weight = _weight(user, n_users, self.user_shrinkage)
+        of_user = _means(user, unexplained, weight)
         return replace(self, user=of_user)
 
     def leverage(
@@ -155,15 +161,20 @@ class Bias:
         return leverage
 
 
-def _shrunk_means(
-    index: NDArray[np.int64], values: NDArray[np.float64], n: int, shrinkage: float
+def _weight(index: NDArray[np.int64], n: int, shrinkage: float) -> NDArray[np.float64]:
+    """The number of values of each index, and the shrinkage: float64 (n + 1,)."""
+    return np.bincount(index, minlength=n + 1).astype(np.float64) + shrinkage
+
+
+def _means(
+    index: NDArray[np.int64], values: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The sum of the values of each index over their number and the shrinkage."""
-    weight = np.bincount(index, minlength=n + 1) + shrinkage
-    return np.bincount(index, values, n + 1) / weight
+    """The sum of the values of each index over its weight."""
+    return np.bincount(index, values, len(weight)) / weight
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Without slots, for what is made once and kept.
+@dataclass(frozen=True, eq=False)
 class TrainingRows:
     """Training rows by rising user and movie.
 
@@ -285,6 +296,26 @@ class TrainingRows:
         """Sums of ``values``, or counts, by movie: float64 (n_movies + 1,)."""
         sums = np.bincount(self.movie_index, values, self.n_movies + 1)
         return sums.astype(np.float64)
+
+    @cached_property
+    def latest(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows of each user's latest ratings, and those of the older ones.
+
+        Both are int64 positions, by rising user and then by time. The latest ones are
+        ``latest_kept`` a user at most.
+        """
+        order = np.lexsort((self.time(), self.user_index))
+        count = np.bincount(self.user_index, minlength=self.n_users + 1)
+        end = np.cumsum(count)
+        end_of_user = end[self.user_index[order]]
+        n_later = end_of_user - 1 - np.arange(len(order))
+        is_latest = n_later < self.latest_kept
+        return order[is_latest], order[~is_latest]
+
+    def time(self) -> NDArray[np.int64]:
+        """Whole seconds since 1970, int64 (n_rows,); `NO_TIME` where unknown."""
+        has_time = ~np.isnan(self.timestamp)
+        return np.where(has_time, self.timestamp, NO_TIME).astype(np.int64)
 
     def of_some_users(self, most: int) -> TrainingRows:
         """Rows of a random subset of users, about ``most`` in all.

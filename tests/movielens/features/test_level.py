@@ -7,7 +7,6 @@ import pytest
 
 from movielens.features.factors import Factors
 from movielens.features.level import KnownMovies, Level
-from movielens.features.profiles import latest
 from movielens.features.taste import Taste
 from movielens.features.training_rows import TrainingRows
 from movielens.features.workers import Workers
@@ -27,7 +26,7 @@ def test_the_level_is_a_regression_on_vectors_and_terms(
     Biases are held fixed, and their leverage is added.
     """
     level = Level.fit(training, known)
-    kept, _ = latest(training)
+    kept, _ = training.latest
     mine = np.flatnonzero(training.user_index == 3)
     movie = training.movie_index[mine]
     rank = known.factors.shape[1] - 1

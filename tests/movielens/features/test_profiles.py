@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from movielens.features.profiles import Profiles, latest
+from movielens.features.profiles import Profiles
 from movielens.features.training_rows import TrainingRows
 
 
@@ -12,7 +12,7 @@ def test_the_latest_ratings_are_kept_in_the_order_of_time(
     training: TrainingRows,
 ) -> None:
     short = replace(training, latest_kept=3)
-    rows, older = latest(short)
+    rows, older = short.latest
     assert sorted([*rows, *older]) == list(range(len(training.user_index)))
     for user in range(training.n_users):
         kept = rows[training.user_index[rows] == user]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from movielens.features import FeatureSpec
-from movielens.features.profiles import latest
 from movielens.features.taste import Taste
 from movielens.features.training_rows import TrainingRows
 from movielens.tables import MovieTable, RatingTable
@@ -48,7 +47,7 @@ def test_what_is_beyond_taste_is_what_a_fit_without_the_rating_leaves(
     prior = np.diag(1 / taste.variance[:-1])
     covariance = np.linalg.inv(terms.T @ terms / noise + prior)
     weights = covariance @ terms.T @ residual / noise
-    kept, _ = latest(training)
+    kept, _ = training.latest
 
     for place, row in enumerate(mine):
         others = np.arange(len(mine)) != place
