@@ -35,6 +35,7 @@ from benchmarks.processes import Json
 from benchmarks.results import BENCH, ROOT, console, save
 from benchmarks.training import DATA, data_of
 from container.job_folder import make_job_folder
+from train.device import find_gpus
 from train.job import TrainingJob, prepare
 from train.pipeline import train
 from train.stop import StopSignal
@@ -140,6 +141,10 @@ def main() -> None:
         prepare(arguments.only)
         train(TrainingJob.at(arguments.only), StopSignal())
         return
+
+    why_not = find_gpus().why_not(xgboost.build_info(), n_hosts=1)
+    if why_not:
+        sys.exit(f"can't train on a GPU: {why_not}")
 
     DATA.mkdir(parents=True, exist_ok=True)
     data = data_of(arguments.size) if arguments.size else REAL_DATA
