@@ -26,7 +26,7 @@ from train.report import METRIC_NAMES
 ROOT = Path(__file__).parents[3]
 OUR_CODE = [*(ROOT / "src").rglob("*.py"), *(ROOT / "container").glob("*.py")]
 
-VARIABLE = re.compile(r'"((?:SAGEMAKER|HALFSTAR|OMP|TRAINING|AWS_LAMBDA)_[A-Z_]+)"')
+VARIABLE = re.compile(r'"((?:SAGEMAKER|HALFSTAR|G?OMP|TRAINING|AWS_LAMBDA)_[A-Z_]+)"')
 
 
 @pytest.fixture(scope="module")
