@@ -24,7 +24,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xgboost
@@ -35,6 +34,7 @@ from benchmarks.processes import Json
 from benchmarks.results import BENCH, ROOT, console, save
 from benchmarks.training import DATA, data_of
 from container.job_folder import make_job_folder
+from train.__main__ import SPINS, SPINS_VARIABLE
 from train.device import find_gpus
 from train.job import TrainingJob, prepare
 from train.pipeline import train
@@ -44,7 +44,7 @@ REAL_DATA = ROOT / "data" / "ml-latest-small"
 WORK = BENCH / "gpu"
 
 # `train.__main__` sets these.
-AS_IN_A_JOB = {"OPENBLAS_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
+AS_IN_A_JOB = {"OPENBLAS_NUM_THREADS": "1", SPINS_VARIABLE: SPINS}
 N_PREDICTED = 10_000
 SECONDS_BETWEEN_LOOKS = 0.02
 
@@ -148,7 +148,7 @@ def main() -> None:
 
     DATA.mkdir(parents=True, exist_ok=True)
     data = data_of(arguments.size) if arguments.size else REAL_DATA
-    settings: dict[str, Any] = {"num_round": str(arguments.rounds)}
+    settings = {"num_round": str(arguments.rounds)}
     on_cpu = {**settings, "device": "cpu"}
     on_gpu = {**settings, "device": "cuda"}
     reports = {

@@ -15,6 +15,7 @@ import sys
 MODULE_VARIABLE = "SAGEMAKER_TRAINING_MODULE"
 WAITING_VARIABLE = "OMP_WAIT_POLICY"
 SPINS_VARIABLE = "GOMP_SPINCOUNT"
+SPINS = "1000"
 
 
 def main() -> None:
@@ -46,11 +47,11 @@ def main() -> None:
     os.environ[BASE_DIR_VARIABLE] = str(toolkit_dir)
     os.environ.setdefault(MODULE_VARIABLE, "train.toolkit:main")
     # XGBoost's threads wait for each other hundreds of times a round, mostly for some
-    # microseconds, which sleeping and waking takes longer than. So they spin, but not
-    # for long: another process may want the same cores. OpenMP reads this when it is
+    # microseconds. To sleep and to be woken takes longer, so they spin. But not for
+    # long: another process may want the same cores. OpenMP reads this when it is
     # loaded, so it must be set before.
     if WAITING_VARIABLE not in os.environ:
-        os.environ.setdefault(SPINS_VARIABLE, "1000")
+        os.environ.setdefault(SPINS_VARIABLE, SPINS)
 
     # Creates directories when it is imported, so the base directory must be set. It
     # isn't asked for later; our own code always looks at the true one.

@@ -117,7 +117,7 @@ CONTAINER = {
     ),
     "OMP_WAIT_POLICY": (
         "none",
-        "`PASSIVE`: threads of XGBoost sleep at once; `ACTIVE`: they look forever",
+        "`PASSIVE`: threads of XGBoost sleep at once; `ACTIVE`: they never sleep",
     ),
     "AWS_LAMBDA_FUNCTION_NAME": (
         "set on serverless endpoints",

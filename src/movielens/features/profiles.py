@@ -53,7 +53,7 @@ class Profiles:
     def of(cls, training: TrainingRows) -> Self:
         """The latest ratings of each user, ``training.latest_kept`` at most."""
         rows, older_rows = training.latest
-        count = _count(training)
+        count = training.user_counts()
         n_kept = np.minimum(count, training.latest_kept)
         n_older = count - n_kept
         older = training.movie_index[older_rows]
@@ -92,11 +92,6 @@ class Profiles:
         of_latest = np.bincount(self.movie_index[:-1], minlength=n_movies)
         of_older = np.bincount(self.older, minlength=n_movies)
         return of_latest + of_older
-
-
-def _count(training: TrainingRows) -> NDArray[np.int64]:
-    """How many ratings each user has, int64 (n_users + 1,)."""
-    return np.bincount(training.user_index, minlength=training.n_users + 1)
 
 
 def _starts(count: NDArray[np.int64]) -> NDArray[np.int64]:

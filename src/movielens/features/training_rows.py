@@ -173,7 +173,7 @@ def _means(
     return np.bincount(index, values, len(weight)) / weight
 
 
-# Without slots, for what is made once and kept.
+# No slots, so that `latest` is made once and kept.
 @dataclass(frozen=True, eq=False)
 class TrainingRows:
     """Training rows by rising user and movie.
@@ -305,12 +305,15 @@ class TrainingRows:
         ``latest_kept`` a user at most.
         """
         order = np.lexsort((self.time(), self.user_index))
-        count = np.bincount(self.user_index, minlength=self.n_users + 1)
-        end = np.cumsum(count)
+        end = np.cumsum(self.user_counts())
         end_of_user = end[self.user_index[order]]
         n_later = end_of_user - 1 - np.arange(len(order))
         is_latest = n_later < self.latest_kept
         return order[is_latest], order[~is_latest]
+
+    def user_counts(self) -> NDArray[np.int64]:
+        """How many ratings each user has, int64 (n_users + 1,)."""
+        return np.bincount(self.user_index, minlength=self.n_users + 1)
 
     def time(self) -> NDArray[np.int64]:
         """Whole seconds since 1970, int64 (n_rows,); `NO_TIME` where unknown."""
