@@ -11,7 +11,7 @@ from movielens.columns import GENRES
 from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats, floats
 from movielens.features.parts import Column, Part
-from movielens.features.training_rows import TrainingRows
+from movielens.features.training_rows import TrainingRows, UserBlock
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,11 +52,20 @@ class Affinity:
         residual = np.empty((n_users, len(GENRES)))
         count = np.empty((n_users, len(GENRES)))
         has_genre = training.catalogue.genre_flags == 1
-        for genre in range(len(GENRES)):
-            rows = np.flatnonzero(has_genre[training.movie_index, genre])
-            users = training.user_index[rows]
-            residual[:, genre] = np.bincount(users, training.residual[rows], n_users)
-            count[:, genre] = np.bincount(users, minlength=n_users)
+
+        def add_up(block: UserBlock) -> None:
+            users, rows = block
+            user = training.user_index[rows] - users.start
+            movie = training.movie_index[rows]
+            left = training.residual[rows]
+            n_own = users.stop - users.start
+            for genre in range(len(GENRES)):
+                within = np.flatnonzero(has_genre[movie, genre])
+                of_genre = user[within]
+                residual[users, genre] = np.bincount(of_genre, left[within], n_own)
+                count[users, genre] = np.bincount(of_genre, minlength=n_own)
+
+        training.workers.map(add_up, training.blocks)
         return type(self)(
             residual.astype(np.float32),
             count.astype(np.float32),

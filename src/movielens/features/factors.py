@@ -19,7 +19,7 @@ from movielens.features.matrix import Floats
 from movielens.features.opinions import Opinions
 from movielens.features.parts import Column, Part
 from movielens.features.training_rows import Catalogue, TrainingRows
-from movielens.features.workers import ONE_THREAD, Workers, parts_of
+from movielens.features.workers import ONE_THREAD, Workers
 
 Matrix = NDArray[Any]
 
@@ -94,7 +94,7 @@ class Factors:
         """
         learnt = training.of_some_users(most_rows)
         content = _content(training.catalogue)
-        rated = np.unique(learnt.movie_index)
+        rated = np.flatnonzero(learnt.per_movie())
         movie, prior, noise = cls._alternate(
             learnt, rated, content[rated], intercept_variance
         )
@@ -128,7 +128,7 @@ class Factors:
         """
         d = cls.RANK + 1
         n_rated = len(rated)
-        raters = np.unique(training.user_index)
+        raters = np.flatnonzero(training.user_counts())
         by_user = Opinions.by_user(training).among(raters, rated)
         by_movie = Opinions.by_movie(training).among(rated, raters)
 
@@ -272,7 +272,7 @@ def _find_vectors(
     def find(part: tuple[int, int]) -> None:
         extension().find_vectors(given, results, *part)
 
-    workers.map(find, parts_of(opinions.start, workers.n_parts()))
+    workers.map(find, workers.parts(opinions.start))
     return found
 
 
@@ -286,7 +286,7 @@ def _squares(vectors: Vectors, workers: Workers) -> Matrix:
     def fill(part: tuple[int, int]) -> None:
         extension().square_vectors(given, {"square": square}, *part)
 
-    workers.map(fill, parts_of(np.zeros(n + 1, np.int64), workers.n_parts()))
+    workers.map(fill, workers.parts(np.zeros(n + 1, np.int64)))
     return square
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from movielens.features.factors import Factors
 from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats
-from movielens.features.regressions import Regressions, starts, users_in_blocks
+from movielens.features.regressions import Regressions, users_in_blocks
 from movielens.features.taste import Taste
 from movielens.features.training_rows import Bias, TrainingRows
 
@@ -124,7 +124,7 @@ class Level:
         """The level of other users, and what it leaves of their ratings."""
         rank = self.movies.factors.shape[1] - 1
         n_weights = len(self.scale)
-        start = starts(training)
+        start = training.start
         weights = np.zeros((training.n_users + 1, n_weights))
         rest = np.empty(len(training.residual))
         unit_noise = np.ones(n_weights + 1)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features.matrix import Floats
-from movielens.features.training_rows import NO_TIME, TrainingRows
+from movielens.features.training_rows import NO_TIME, TrainingRows, starts_of
 
 # The place of the unknown user, after all others.
 _UNKNOWN_USER = -1
@@ -66,12 +66,12 @@ class Profiles:
         class_index = np.append(training.class_index[rows], 0)
         residual = np.append(training.residual[rows], 0)
         return cls(
-            start=_starts(n_kept),
+            start=starts_of(n_kept),
             movie_index=movie_index.astype(np.int32),
             class_index=class_index.astype(np.uint8),
             residual=residual.astype(np.float32),
             time=np.append(training.time()[rows], NO_TIME),
-            older_start=_starts(n_older),
+            older_start=starts_of(n_older),
             older=older.astype(np.int32),
         )
 
@@ -92,8 +92,3 @@ class Profiles:
         of_latest = np.bincount(self.movie_index[:-1], minlength=n_movies)
         of_older = np.bincount(self.older, minlength=n_movies)
         return of_latest + of_older
-
-
-def _starts(count: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each of some runs of rows begins, and where the last one ends."""
-    return np.concatenate([[0], np.cumsum(count)])

@@ -158,12 +158,6 @@ class Regressions:
         return expected, spread
 
 
-def starts(training: TrainingRows) -> NDArray[np.int64]:
-    """Where each user's rows begin, int64 (n_users + 2,)."""
-    found = np.concatenate([[0], np.cumsum(training.per_user())])
-    return found.astype(np.int64)
-
-
 def users_in_blocks(n_users: int, most: int = 256) -> list[slice]:
     """Users, as many at once as keep their matrices small."""
     firsts = range(0, n_users, most)

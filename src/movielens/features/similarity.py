@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from movielens.features.kernels import extension
 from movielens.features.matrix import Floats, floats
 from movielens.features.opinions import Opinions
-from movielens.features.workers import ONE_THREAD, Workers, parts_of
+from movielens.features.workers import ONE_THREAD, Workers
 
 # Of the shrinkage: what is added to the norm.
 _NORM_SHARE = 0.3
@@ -52,5 +52,5 @@ def find_most_similar(
     def find(part: tuple[int, int]) -> None:
         extension().find_most_similar(ratings, found, *part)
 
-    workers.map(find, parts_of(items.start, workers.n_parts()))
+    workers.map(find, workers.parts(items.start))
     return neighbour, similarity

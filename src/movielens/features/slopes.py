@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from movielens.features.kernels import Tables
 from movielens.features.matrix import Floats
 from movielens.features.parts import Column, Part
-from movielens.features.training_rows import TrainingRows
+from movielens.features.training_rows import TrainingRows, UserBlock
 
 TRAITS = ("year", "popularity", "liking")
 
@@ -43,16 +43,12 @@ class Slopes:
         """Standardise the movies' traits, then fit a line for each user."""
         year = training.catalogue.filled_years()
         popularity = np.log1p(training.per_movie())
-        traits = np.column_stack([year, popularity, training.bias.movie])
+        traits = year, popularity, training.bias.movie
+        columns = [training.standardised(trait) for trait in traits]
 
-        seen = traits[training.movie_index]
-        spread = seen.std(axis=0)
-        scale = np.where(spread > 0, spread, 1)
-        movie = ((traits - seen.mean(axis=0)) / scale).astype(np.float32)
-
-        nothing = movie[:0]
+        nothing = np.empty((0, len(TRAITS)), dtype=np.float32)
         unfitted = cls(
-            movie=movie,
+            movie=np.column_stack(columns).astype(np.float32),
             centre=nothing,
             slope=nothing,
             shrinkage=np.array([shrinkage]),
@@ -61,28 +57,31 @@ class Slopes:
 
     def with_users(self, training: TrainingRows) -> Self:
         """A line for each user and trait, by least squares through the user's mean."""
-        centres = []
-        slopes = []
-        for value in self.movie.T.astype(np.float64):
-            centre, slope = self._line(training, value)
-            centres.append(centre)
-            slopes.append(slope)
-        return replace(
-            self,
-            centre=np.column_stack(centres).astype(np.float32),
-            slope=np.column_stack(slopes).astype(np.float32),
-        )
+        traits = self.movie.astype(np.float64)
+        shape = training.n_users + 1, len(TRAITS)
+        centre = np.empty(shape)
+        slope = np.empty(shape)
 
-    def _line(
-        self, training: TrainingRows, value: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Each user's mean of a trait, and by how much residuals rise with it."""
-        seen = value[training.movie_index]
-        centre = training.per_user(seen) / np.maximum(training.per_user(), 1)
-        away = seen - centre[training.user_index]
-        product = training.per_user(away * training.residual)
-        square = training.per_user(away**2)
-        return centre, product / (square + self.shrinkage[0])
+        def fit_lines(block: UserBlock) -> None:
+            users, rows = block
+            user = training.user_index[rows] - users.start
+            movie = training.movie_index[rows]
+            residual = training.residual[rows]
+            n_users = users.stop - users.start
+            count = np.maximum(np.bincount(user, minlength=n_users), 1)
+            for trait in range(len(TRAITS)):
+                seen = traits[movie, trait]
+                mean = np.bincount(user, seen, n_users) / count
+                away = seen - mean[user]
+                product = np.bincount(user, away * residual, n_users)
+                square = np.bincount(user, away**2, n_users)
+                centre[users, trait] = mean
+                slope[users, trait] = product / (square + self.shrinkage[0])
+
+        training.workers.map(fit_lines, training.blocks)
+        return replace(
+            self, centre=centre.astype(np.float32), slope=slope.astype(np.float32)
+        )
 
     def columns(self) -> tuple[Column, ...]:
         """The slopes, what they say of the movie, and where user and movie are."""

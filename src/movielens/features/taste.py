@@ -27,7 +27,6 @@ from movielens.features.parts import Column, Part
 from movielens.features.regressions import (
     Moments,
     Regressions,
-    starts,
     users_in_blocks,
 )
 from movielens.features.training_rows import TrainingRows
@@ -108,7 +107,7 @@ class Taste:
 
     @classmethod
     def fit(
-        cls, training: TrainingRows, most_users: int = 4_096, window: int = 96
+        cls, training: TrainingRows, most_users: int = 2_048, window: int = 96
     ) -> Self:
         """Learn the variances from ``most_users`` users, then all users' weights."""
         movie = _terms(training)
@@ -140,7 +139,7 @@ class Taste:
         cls, training: TrainingRows, movie: Matrix, most_users: int
     ) -> Matrix:
         """By expectation-maximization over users that are evenly spread over all."""
-        start = starts(training)
+        start = training.start
         rated = np.flatnonzero(np.diff(start))
         step = -(-len(rated) // most_users)
         users = rated[::step]
@@ -169,7 +168,7 @@ class Taste:
 
     def with_users(self, training: TrainingRows) -> Self:
         """The weights of users, and what is beyond taste in each of their ratings."""
-        start = starts(training)
+        start = training.start
         movie = self.movie.astype(np.float64)
         weights = np.zeros((training.n_users + 1, movie.shape[1]))
         unexplained = np.empty(len(training.residual))
@@ -257,10 +256,10 @@ def _terms(training: TrainingRows) -> Matrix:
     catalogue = training.catalogue
     flags = np.nan_to_num(catalogue.genre_flags).astype(np.float64)
     flags /= np.sqrt(np.maximum(flags.sum(axis=1, keepdims=True), 1))
-    year = np.nan_to_num(_standardised(catalogue.filled_years(), training))
+    year = np.nan_to_num(training.standardised(catalogue.filled_years()))
     year_square = np.clip(year, -3, 1.5) ** 2
-    popularity = _standardised(np.log1p(training.per_movie()), training)
-    liking = _standardised(training.bias.movie, training)
+    popularity = training.standardised(np.log1p(training.per_movie()))
+    liking = training.standardised(training.bias.movie)
     decade = np.nan_to_num(catalogue.year) // 10
     is_decade = decade[:, None] == np.unique(decade)
     constant = np.ones(len(year))
@@ -270,12 +269,6 @@ def _terms(training: TrainingRows) -> Matrix:
     )
     terms[-1] = 0
     return terms
-
-
-def _standardised(value: Matrix, training: TrainingRows) -> Matrix:
-    seen = value[training.movie_index]
-    standardised: Matrix = (value - seen.mean()) / (float(seen.std()) or 1)
-    return standardised
 
 
 def _second_moments(variance: Matrix, moments: Moments) -> tuple[Matrix, Matrix]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from movielens.columns import GENRES
 from movielens.features.hashing import drawn, mixed
 from movielens.features.matrix import IdIndex
-from movielens.features.workers import ONE_THREAD, Workers
+from movielens.features.workers import ONE_THREAD, Workers, parts_of
 from movielens.pairs import pair_key
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
@@ -28,6 +29,36 @@ MOVIE_SHRINKAGE = 4.0
 LATEST_KEPT = 1000
 # In the place of a time that is unknown.
 NO_TIME = -1
+# Less than this is a rounding error.
+LEAST_SPREAD = 1e-9
+# Rows that a thread takes at once: few enough to stay in its cache.
+BLOCK_ROWS = 65_536
+
+
+class UserBlock(NamedTuple):
+    """Some users, and their rows, which are by rising user.
+
+    Attributes:
+        users: a range of users.
+        rows: the range of their rows.
+    """
+
+    users: slice
+    rows: slice
+
+
+def user_blocks(start: NDArray[np.int64], block_rows: int) -> list[UserBlock]:
+    """Blocks of all users, each with about ``block_rows`` rows or with one user.
+
+    Args:
+        start: int64 (n_users + 1,), where the rows of each user begin.
+        block_rows: as many as are worth a block of their own.
+    """
+    n_blocks = 1 + int(start[-1]) // block_rows
+    return [
+        UserBlock(slice(first, end), slice(int(start[first]), int(start[end])))
+        for first, end in parts_of(start, n_blocks)
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,28 +143,45 @@ class Bias:
         rating: NDArray[np.float64],
         n_users: int,
         n_movies: int,
+        workers: Workers = ONE_THREAD,
+        block_rows: int = BLOCK_ROWS,
         sweeps: int = SWEEPS,
     ) -> Bias:
         """Fit movies and users in turn, ``sweeps`` times.
 
         Args:
-            user, movie: int64 (n_rows,), dense indexes.
+            user, movie: int64 (n_rows,), dense indexes, by rising user.
             rating: float64 (n_rows,), stars.
             n_users, n_movies: how many the indexes may name.
+            workers: the threads that share the users.
+            block_rows: how many rows a thread takes at once.
             sweeps: how often.
         """
         mean = float(rating.mean())
         bias = Bias(mean, np.zeros(n_users + 1), np.zeros(n_movies + 1))
+        user_count = np.bincount(user, minlength=n_users + 1)
+        movie_count = np.bincount(movie, minlength=n_movies + 1)
+        user_weight = user_count + bias.user_shrinkage
+        movie_weight = movie_count + bias.movie_shrinkage
+
+        of_user = bias.user
+        of_movie = bias.movie
         centred = rating - mean
-        user_weight = _weight(user, n_users, bias.user_shrinkage)
-        movie_weight = _weight(movie, n_movies, bias.movie_shrinkage)
+        # What the users leave unexplained.
+        unexplained = centred.copy()
+
+        def fit_users(block: UserBlock) -> None:
+            users, rows = block
+            left = centred[rows] - of_movie[movie[rows]]
+            own_user = user[rows] - users.start
+            of_user[users] = _means(own_user, left, user_weight[users])
+            unexplained[rows] = centred[rows] - of_user[user[rows]]
+
+        blocks = user_blocks(starts_of(user_count), block_rows)
         for _ in range(sweeps):
-            unexplained = centred - bias.user[user]
             of_movie = _means(movie, unexplained, movie_weight)
-            unexplained = centred - of_movie[movie]
-            of_user = _means(user, unexplained, user_weight)
-            bias = replace(bias, user=of_user, movie=of_movie)
-        return bias
+            workers.map(fit_users, blocks)
+        return replace(bias, user=of_user, movie=of_movie)
 
     def with_users(
         self,
@@ -144,8 +192,8 @@ class Bias:
     ) -> Bias:
         """The same movies with other users, who have these ratings."""
         unexplained = rating - self.mean - self.movie[movie]
-        weight = _weight(user, n_users, self.user_shrinkage)
-        of_user = _means(user, unexplained, weight)
+        count = np.bincount(user, minlength=n_users + 1)
+        of_user = _means(user, unexplained, count + self.user_shrinkage)
         return replace(self, user=of_user)
 
     def leverage(
@@ -161,19 +209,23 @@ class Bias:
         return leverage
 
 
-def _weight(index: NDArray[np.int64], n: int, shrinkage: float) -> NDArray[np.float64]:
-    """The number of values of each index, and the shrinkage: float64 (n + 1,)."""
-    return np.bincount(index, minlength=n + 1).astype(np.float64) + shrinkage
+def starts_of(count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each begins if they come one after the other: int64 (n + 1,)."""
+    start = np.zeros(len(count) + 1, dtype=np.int64)
+    np.cumsum(count, out=start[1:])
+    return start
 
 
 def _means(
-    index: NDArray[np.int64], values: NDArray[np.float64], weight: NDArray[np.float64]
+    index: NDArray[np.int64],
+    values: NDArray[np.float64],
+    weight: NDArray[np.floating[Any]],
 ) -> NDArray[np.float64]:
     """The sum of the values of each index over its weight."""
     return np.bincount(index, values, len(weight)) / weight
 
 
-# No slots, so that `latest` is made once and kept.
+# No slots, so that what is made once is kept.
 @dataclass(frozen=True, eq=False)
 class TrainingRows:
     """Training rows by rising user and movie.
@@ -190,6 +242,7 @@ class TrainingRows:
         latest_kept: how many of each user's latest ratings features may look at one by
             one.
         workers: the threads that fit groups on these rows.
+        block_rows: how many rows a thread takes at once.
     """
 
     user_index: NDArray[np.int64]
@@ -204,6 +257,7 @@ class TrainingRows:
     bias: Bias
     latest_kept: int = LATEST_KEPT
     workers: Workers = ONE_THREAD
+    block_rows: int = BLOCK_ROWS
 
     @classmethod
     def of(
@@ -214,11 +268,12 @@ class TrainingRows:
         scale: RatingScale,
         latest_kept: int = LATEST_KEPT,
         workers: Workers = ONE_THREAD,
+        block_rows: int = BLOCK_ROWS,
     ) -> TrainingRows:
         """Index the rows and fit the bias."""
-        rows = cls.of_users(
-            users.index(ratings.user_id),
-            catalogue.index.index(ratings.movie_id),
+        return cls.of_users(
+            _indexed(users, ratings.user_id, workers, block_rows),
+            _indexed(catalogue.index, ratings.movie_id, workers, block_rows),
             ratings.rating.astype(np.float64),
             ratings.queries().timestamp,
             len(users),
@@ -226,8 +281,9 @@ class TrainingRows:
             scale,
             None,
             latest_kept,
+            workers,
+            block_rows,
         )
-        return replace(rows, workers=workers)
 
     @classmethod
     def of_users(
@@ -241,6 +297,8 @@ class TrainingRows:
         scale: RatingScale,
         bias: Bias | None,
         latest_kept: int = LATEST_KEPT,
+        workers: Workers = ONE_THREAD,
+        block_rows: int = BLOCK_ROWS,
     ) -> TrainingRows:
         """Rows of indexed users, in any order.
 
@@ -255,7 +313,8 @@ class TrainingRows:
         stars = rating[order]
 
         if bias is None:
-            bias = Bias.fit(user, movie, stars, n_users, len(catalogue.index))
+            n_movies = len(catalogue.index)
+            bias = Bias.fit(user, movie, stars, n_users, n_movies, workers, block_rows)
         else:
             bias = bias.with_users(user, movie, stars, n_users)
         return cls(
@@ -270,6 +329,8 @@ class TrainingRows:
             scale=scale,
             bias=bias,
             latest_kept=latest_kept,
+            workers=workers,
+            block_rows=block_rows,
         )
 
     @property
@@ -297,6 +358,21 @@ class TrainingRows:
         sums = np.bincount(self.movie_index, values, self.n_movies + 1)
         return sums.astype(np.float64)
 
+    def standardised(self, of_movie: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Less the mean over all ratings, in standard deviations of these.
+
+        If the ratings' movies have the same number, nothing is divided.
+
+        Args:
+            of_movie: float64 (n_movies + 1,), a number of each movie.
+        """
+        share = self.per_movie() / len(self.movie_index)
+        away = of_movie - (share * of_movie).sum()
+        spread = float(np.sqrt((share * away**2).sum()))
+        standardised: NDArray[np.float64]
+        standardised = away / (spread if spread > LEAST_SPREAD else 1.0)
+        return standardised
+
     @cached_property
     def latest(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The rows of each user's latest ratings, and those of the older ones.
@@ -304,12 +380,30 @@ class TrainingRows:
         Both are int64 positions, by rising user and then by time. The latest ones are
         ``latest_kept`` a user at most.
         """
-        order = np.lexsort((self.time(), self.user_index))
-        end = np.cumsum(self.user_counts())
-        end_of_user = end[self.user_index[order]]
-        n_later = end_of_user - 1 - np.arange(len(order))
-        is_latest = n_later < self.latest_kept
+        time = self.time()
+        order = np.empty(len(time), dtype=np.int64)
+        is_latest = np.empty(len(time), dtype=np.bool_)
+
+        def sort(block: UserBlock) -> None:
+            rows = block.rows
+            user = self.user_index[rows]
+            # The rows of each user stay where they are as a whole.
+            n_later = self.start[user + 1] - 1 - np.arange(rows.start, rows.stop)
+            order[rows] = rows.start + np.lexsort((time[rows], user))
+            is_latest[rows] = n_later < self.latest_kept
+
+        self.workers.map(sort, self.blocks)
         return order[is_latest], order[~is_latest]
+
+    @cached_property
+    def start(self) -> NDArray[np.int64]:
+        """Where each user's rows begin, int64 (n_users + 2,)."""
+        return starts_of(self.user_counts())
+
+    @cached_property
+    def blocks(self) -> list[UserBlock]:
+        """All users and their rows, for threads to share."""
+        return user_blocks(self.start, self.block_rows)
 
     def user_counts(self) -> NDArray[np.int64]:
         """How many ratings each user has, int64 (n_users + 1,)."""
@@ -366,3 +460,20 @@ class TrainingRows:
             residual=self.residual[chosen],
             timestamp=self.timestamp[chosen],
         )
+
+
+def _indexed(
+    index: IdIndex,
+    ids: NDArray[np.signedinteger[Any]],
+    workers: Workers,
+    block_rows: int,
+) -> NDArray[np.int64]:
+    """The places of raw ids, int64 (n_rows,)."""
+    places = np.empty(len(ids), dtype=np.int64)
+
+    def find(first: int) -> None:
+        rows = slice(first, first + block_rows)
+        places[rows] = index.index(ids[rows])
+
+    workers.map(find, range(0, len(ids), block_rows))
+    return places

@@ -12,7 +12,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import suppress
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +23,69 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # More parts than threads, so that no thread waits long for another's last part.
-PARTS_A_THREAD = 4
+PARTS_A_THREAD = 8
+# A rating is 1, and a user or a movie `WORK_OF_EACH`. Less isn't worth a part.
+LEAST_WORK = 16_384
+WORK_OF_EACH = 16
 
 
 class EndedError(Exception):
     """The work was given up while a thread was at it."""
 
 
+class _SharedWork(Generic[Item, Result]):
+    """Items that any number of threads take from, each item once.
+
+    Attributes:
+        is_taken: whether nothing is left to take.
+    """
+
+    def __init__(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> None:
+        self.is_taken = False
+        self._function = function
+        self._items = items
+        # Each place is given to one thread.
+        self._places = iter(range(len(items)))
+        self._results: dict[int, Result] = {}
+        self._errors: list[BaseException] = []
+        self._n_inside = 0
+        self._has_left = threading.Condition()
+
+    def take_part(self) -> None:
+        """Work until nothing is left to take."""
+        with self._has_left:
+            self._n_inside += 1
+        try:
+            for place in self._places:
+                self._results[place] = self._function(self._items[place])
+        except BaseException as error:  # noqa: BLE001 - whoever asked gets it
+            self._errors.append(error)
+            deque(self._places, maxlen=0)
+        self.is_taken = True
+        with self._has_left:
+            self._n_inside -= 1
+            self._has_left.notify_all()
+
+    def results(self) -> list[Result]:
+        """What all threads found, in the order of the items, once they are done.
+
+        Raises:
+            BaseException: the first error of any thread.
+        """
+        with self._has_left:
+            self._has_left.wait_for(lambda: not self._n_inside)
+        if self._errors:
+            raise self._errors[0]
+        return [self._results[place] for place in range(len(self._items))]
+
+
 class Workers:
     """Threads that share work.
 
-    Whoever has work to share does it too, and idle threads help. So work that is
-    shared may be part of work that is shared itself.
+    Whoever has work to share does it too, and idle threads help, whenever they become
+    idle. So work that is shared may be part of work that is shared itself.
 
     Attributes:
         n_threads: how many work at once.
@@ -48,6 +101,7 @@ class Workers:
         self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
         self._lock = threading.Lock()
         self._n_busy = 0
+        self._shared: list[_SharedWork[Any, Any]] = []
         self._has_ended = False
 
     def __enter__(self) -> Workers:
@@ -71,27 +125,22 @@ class Workers:
             EndedError: if the work was given up.
         """
         waiting = list(items)
-        n_helpers = min(self.n_free(), len(waiting)) - 1
-        if n_helpers <= 0:
+        if self._pool is None or len(waiting) < 2:
             return [self._done(function, item) for item in waiting]
 
-        results: dict[int, Result] = {}
-        # Each place is given to one thread.
-        places = iter(range(len(waiting)))
-
-        def work() -> None:
-            for place in places:
-                results[place] = self._done(function, waiting[place])
-
-        helpers = [self._submit(work) for _ in range(n_helpers)]
+        work = _SharedWork(partial(self._done, function), waiting)
+        with self._lock:
+            self._shared.append(work)
+            n_idle = self.n_threads - self._n_busy
         try:
-            work()
+            # The thread that asks is one of them.
+            for _ in range(min(n_idle, self.n_threads - 1, len(waiting) - 1)):
+                self._submit(self._help)
+            work.take_part()
         finally:
-            # Nothing is left for those who haven't begun.
-            begun = [helper for helper in helpers if not helper.cancel()]
-            for helper in begun:
-                helper.result()
-        return [results[place] for place in range(len(waiting))]
+            with self._lock:
+                self._shared.remove(work)
+        return work.results()
 
     def ahead(
         self, function: Callable[[Item], Result], items: Sequence[Item], most: int
@@ -127,15 +176,30 @@ class Workers:
             # It may be large, and the next one takes a while.
             del result
 
-    def n_free(self) -> int:
-        """How many threads could share work now, with the one that asks; at least 1."""
-        n_idle = self.n_threads - self._n_busy
-        return max(1, min(n_idle + 1, self.n_threads))
+    def parts(self, start: NDArray[np.int64]) -> list[tuple[int, int]]:
+        """Ranges of users or movies that are worth sharing.
 
-    def n_parts(self) -> int:
-        """Into how many parts to divide work that is shared now."""
-        n_free = self.n_free()
-        return 1 if n_free == 1 else n_free * PARTS_A_THREAD
+        Args:
+            start: int64 (n + 1,), where the ratings of each begin.
+
+        Returns:
+            The first of each part, and the one after its last.
+        """
+        if self.n_threads == 1:
+            return parts_of(start, 1)
+        work = int(start[-1]) + WORK_OF_EACH * (len(start) - 1)
+        most = PARTS_A_THREAD * self.n_threads
+        return parts_of(start, min(most, 1 + work // LEAST_WORK))
+
+    def _help(self) -> None:
+        """Take part in shared work, the largest first, until all of it is taken."""
+        while (work := self._first_to_share()) is not None:
+            work.take_part()
+
+    def _first_to_share(self) -> _SharedWork[Any, Any] | None:
+        with self._lock:
+            # Later work is a part of earlier work, or beside it.
+            return next((work for work in self._shared if not work.is_taken), None)
 
     def _submit(
         self, function: Callable[..., Result], *arguments: object
@@ -152,6 +216,10 @@ class Workers:
         finally:
             with self._lock:
                 self._n_busy -= 1
+            if self._first_to_share() is not None:
+                # The pool takes nothing any more once it was shut down.
+                with suppress(EndedError, RuntimeError):
+                    self._submit(self._help)
 
     def _done(self, function: Callable[[Item], Result], item: Item) -> Result:
         if self._has_ended:
@@ -162,21 +230,20 @@ class Workers:
 ONE_THREAD = Workers()
 
 
-def parts_of(
-    start: NDArray[np.int64], n_parts: int, work_of_each: int = 16
-) -> list[tuple[int, int]]:
+def parts_of(start: NDArray[np.int64], n_parts: int) -> list[tuple[int, int]]:
     """Ranges of users or movies of about the same work.
 
     Args:
         start: int64 (n + 1,), where the ratings of each begin.
         n_parts: how many there are at most; there is always one.
-        work_of_each: of a user or movie, besides a rating's.
 
     Returns:
         The first of each part, and the one after its last.
     """
     n = len(start) - 1
-    work = start + work_of_each * np.arange(n + 1)
+    if n_parts == 1:
+        return [(0, n)]
+    work = start + WORK_OF_EACH * np.arange(n + 1)
     marks = np.linspace(0, work[-1], n_parts + 1)[1:-1]
     inner = np.searchsorted(work, marks).tolist()
     bounds = sorted({0, *inner, n})

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from movielens.features import IdIndex
-from movielens.features.training_rows import Catalogue, TrainingRows
+from movielens.features.affinity import Affinity
+from movielens.features.slopes import Slopes
+from movielens.features.training_rows import Catalogue, TrainingRows, user_blocks
+from movielens.features.workers import Workers
 from movielens.ratings import RatingScale
 from movielens.tables import MovieTable, RatingTable
 
@@ -37,6 +42,65 @@ def test_rows_come_in_the_order_of_their_ids(
     np.testing.assert_array_equal(again.user_index, training.user_index)
     np.testing.assert_array_equal(again.movie_index, training.movie_index)
     np.testing.assert_array_equal(again.residual, training.residual)
+
+
+def test_numbers_of_movies_are_standardised_over_the_ratings(
+    training: TrainingRows,
+) -> None:
+    popularity = np.log1p(training.per_movie())
+    seen = training.standardised(popularity)[training.movie_index]
+    assert seen.mean() == pytest.approx(0, abs=1e-12)
+    assert seen.std() == pytest.approx(1)
+
+
+def test_numbers_that_are_all_alike_are_not_divided(training: TrainingRows) -> None:
+    alike = np.full(training.n_movies + 1, 0.1)
+    np.testing.assert_allclose(training.standardised(alike), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("block_rows", [1, 7, 100, 10**6])
+def test_blocks_have_all_users_and_rows_once(
+    training: TrainingRows, block_rows: int
+) -> None:
+    blocks = user_blocks(training.start, block_rows)
+    users = [
+        user for block in blocks for user in range(block.users.start, block.users.stop)
+    ]
+    assert users == list(range(training.n_users + 1))
+    for user_range, rows in blocks:
+        own = training.user_index[rows]
+        assert np.all((own >= user_range.start) & (own < user_range.stop))
+    assert sum(rows.stop - rows.start for _, rows in blocks) == len(training.rating)
+
+
+@pytest.mark.parametrize("block_rows", [1, 30, 200])
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_nothing_depends_on_the_blocks(
+    ratings: RatingTable,
+    movies: MovieTable,
+    training: TrainingRows,
+    block_rows: int,
+    n_threads: int,
+) -> None:
+    with Workers(n_threads) as workers:
+        in_blocks = TrainingRows.of(
+            ratings,
+            IdIndex.of(ratings.user_id),
+            Catalogue.of(movies),
+            RatingScale.of(ratings.rating),
+            latest_kept=10,
+            workers=workers,
+            block_rows=block_rows,
+        )
+        at_once = replace(training, latest_kept=10)
+        assert len(in_blocks.blocks) > len(at_once.blocks)
+        np.testing.assert_array_equal(in_blocks.residual, at_once.residual)
+        for kept, expected in zip(in_blocks.latest, at_once.latest, strict=True):
+            np.testing.assert_array_equal(kept, expected)
+        for group in (Slopes, Affinity):
+            made = group.fit(in_blocks).tables()
+            for name, expected in group.fit(at_once).tables().items():
+                np.testing.assert_array_equal(made[name], expected)
 
 
 def test_some_users_are_drawn_whole(training: TrainingRows) -> None:

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from movielens.features.workers import ONE_THREAD, EndedError, Workers, parts_of
+from movielens.features.workers import (
+    ONE_THREAD,
+    PARTS_A_THREAD,
+    EndedError,
+    Workers,
+    parts_of,
+)
 
 LONG_ENOUGH = 60.0
 
@@ -104,7 +110,7 @@ def test_work_that_is_given_up_ends() -> None:
 def test_parts_cover_each_once(workers: Workers, n: int) -> None:
     counts = np.random.default_rng(n).integers(0, 30, n)
     start = np.concatenate([[0], np.cumsum(counts)])
-    parts = parts_of(start, workers.n_parts())
+    parts = parts_of(start, workers.n_threads)
     covered = [index for first, end in parts for index in range(first, end)]
     assert covered == list(range(n))
 
@@ -119,12 +125,30 @@ def test_parts_have_about_the_same_work() -> None:
     assert parts_of(start, 1) == [(0, 1000)]
 
 
-def test_work_is_divided_for_the_threads_that_are_free(two: Workers) -> None:
-    assert two.n_free() == 2
-    (free_meanwhile,) = two.ahead(lambda _: two.n_free(), range(1), 2)
-    assert free_meanwhile == 2  # the one that asks, and the other
-    assert two.n_parts() > 2
-    assert ONE_THREAD.n_free() == ONE_THREAD.n_parts() == 1
+def test_only_much_work_is_divided(two: Workers) -> None:
+    little = np.arange(0, 1000, 10)
+    much = 10_000 * little
+    assert two.parts(little) == [(0, 99)]
+    assert len(two.parts(much)) == 2 * PARTS_A_THREAD
+    assert ONE_THREAD.parts(much) == [(0, 99)]
+
+
+def test_whoever_becomes_idle_helps(two: Workers) -> None:
+    """The last item is shared when all others are done, and both threads meet in it."""
+    others_are_done = threading.Event()
+    meeting = threading.Barrier(2, timeout=LONG_ENOUGH)
+
+    def meet(_: int) -> None:
+        assert others_are_done.wait(LONG_ENOUGH)
+        meeting.wait()
+
+    def outer(item: int) -> None:
+        if item == 0:
+            two.map(meet, range(2))
+        else:
+            others_are_done.set()
+
+    list(two.ahead(outer, range(2), 2))
 
 
 @pytest.mark.parametrize("most", [1, 2])
