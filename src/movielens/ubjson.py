@@ -25,8 +25,8 @@ _DTYPE_OF_MARKER: dict[bytes, np.dtype[Any]] = {
 }
 _MARKER_OF_DTYPE = {dtype: marker for marker, dtype in _DTYPE_OF_MARKER.items()}
 _CONSTANT_OF_MARKER = {b"Z": None, b"T": True, b"F": False}
-# Markers of numbers that may say how long something is.
-_LENGTHS = (b"i", b"U", b"I", b"l", b"L")
+# Markers of numbers that may say how long something is, and their bytes.
+_BYTES_OF_LENGTH = {b"i": 1, b"U": 1, b"I": 2, b"l": 4, b"L": 8}
 # A booster has ten. Python bounds how often a function may call itself.
 _MOST_LEVELS = 100
 
@@ -180,10 +180,10 @@ class _Reader:
 
     def _length(self) -> int:
         marker = self._take(1)
-        if marker not in _LENGTHS:
+        n_bytes = _BYTES_OF_LENGTH.get(marker)
+        if n_bytes is None:
             raise ValueError(f"{marker!r} is no length")
-        length: int = self._numbers(marker, count=1)[0].item()
-        return length
+        return int.from_bytes(self._take(n_bytes), "big", signed=marker != b"U")
 
     def _numbers(self, marker: bytes, count: int) -> NDArray[Any]:
         dtype = _DTYPE_OF_MARKER.get(marker)
@@ -193,7 +193,7 @@ class _Reader:
 
     def _skip(self, expected: bytes) -> bool:
         """Whether the next byte is the expected one; if so, go on after it."""
-        is_next = self.data[self.position : self.position + 1] == expected
+        is_next = self.data.startswith(expected, self.position)
         self.position += is_next
         return is_next
 

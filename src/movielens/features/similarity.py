@@ -13,6 +13,8 @@ from movielens.features.matrix import Floats, floats
 from movielens.features.opinions import Opinions
 from movielens.features.workers import ONE_THREAD, Workers
 
+# A rating is compared with all others of its rater.
+COST = 64
 # Of the shrinkage: what is added to the norm.
 _NORM_SHARE = 0.3
 
@@ -52,5 +54,5 @@ def find_most_similar(
     def find(part: tuple[int, int]) -> None:
         extension().find_most_similar(ratings, found, *part)
 
-    workers.map(find, workers.parts(items.start))
+    workers.map(find, workers.parts(items.start, COST))
     return neighbour, similarity

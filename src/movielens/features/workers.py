@@ -24,9 +24,10 @@ Result = TypeVar("Result")
 
 # More parts than threads, so that no thread waits long for another's last part.
 PARTS_A_THREAD = 8
-# A rating is 1, and a user or a movie `WORK_OF_EACH`. Less isn't worth a part.
-LEAST_WORK = 16_384
+# Work is counted in ratings; a user or a movie is as much as so many.
 WORK_OF_EACH = 16
+# Less isn't worth a part: to begin one, a thread needs Python's lock.
+LEAST_WORK = 65_536
 
 
 class EndedError(Exception):
@@ -38,6 +39,7 @@ class _SharedWork(Generic[Item, Result]):
 
     Attributes:
         is_taken: whether nothing is left to take.
+        n_inside: how many threads are at it.
     """
 
     def __init__(
@@ -50,13 +52,13 @@ class _SharedWork(Generic[Item, Result]):
         self._places = iter(range(len(items)))
         self._results: dict[int, Result] = {}
         self._errors: list[BaseException] = []
-        self._n_inside = 0
+        self.n_inside = 0
         self._has_left = threading.Condition()
 
     def take_part(self) -> None:
         """Work until nothing is left to take."""
         with self._has_left:
-            self._n_inside += 1
+            self.n_inside += 1
         try:
             for place in self._places:
                 self._results[place] = self._function(self._items[place])
@@ -65,7 +67,7 @@ class _SharedWork(Generic[Item, Result]):
             deque(self._places, maxlen=0)
         self.is_taken = True
         with self._has_left:
-            self._n_inside -= 1
+            self.n_inside -= 1
             self._has_left.notify_all()
 
     def results(self) -> list[Result]:
@@ -75,7 +77,7 @@ class _SharedWork(Generic[Item, Result]):
             BaseException: the first error of any thread.
         """
         with self._has_left:
-            self._has_left.wait_for(lambda: not self._n_inside)
+            self._has_left.wait_for(lambda: not self.n_inside)
         if self._errors:
             raise self._errors[0]
         return [self._results[place] for place in range(len(self._items))]
@@ -176,30 +178,32 @@ class Workers:
             # It may be large, and the next one takes a while.
             del result
 
-    def parts(self, start: NDArray[np.int64]) -> list[tuple[int, int]]:
+    def parts(self, start: NDArray[np.int64], cost: int = 1) -> list[tuple[int, int]]:
         """Ranges of users or movies that are worth sharing.
 
         Args:
             start: int64 (n + 1,), where the ratings of each begin.
+            cost: how much more work a rating is than a simple sum.
 
         Returns:
             The first of each part, and the one after its last.
         """
         if self.n_threads == 1:
             return parts_of(start, 1)
-        work = int(start[-1]) + WORK_OF_EACH * (len(start) - 1)
+        work = cost * (int(start[-1]) + WORK_OF_EACH * (len(start) - 1))
         most = PARTS_A_THREAD * self.n_threads
         return parts_of(start, min(most, 1 + work // LEAST_WORK))
 
     def _help(self) -> None:
-        """Take part in shared work, the largest first, until all of it is taken."""
+        """Take part in shared work until all of it is taken."""
         while (work := self._first_to_share()) is not None:
             work.take_part()
 
     def _first_to_share(self) -> _SharedWork[Any, Any] | None:
+        """That which the fewest threads are at, the earliest of these."""
         with self._lock:
-            # Later work is a part of earlier work, or beside it.
-            return next((work for work in self._shared if not work.is_taken), None)
+            left = [work for work in self._shared if not work.is_taken]
+        return min(left, key=lambda work: work.n_inside, default=None)
 
     def _submit(
         self, function: Callable[..., Result], *arguments: object

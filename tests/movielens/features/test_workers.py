@@ -130,6 +130,7 @@ def test_only_much_work_is_divided(two: Workers) -> None:
     much = 10_000 * little
     assert two.parts(little) == [(0, 99)]
     assert len(two.parts(much)) == 2 * PARTS_A_THREAD
+    assert len(two.parts(little, cost=100)) == 4
     assert ONE_THREAD.parts(much) == [(0, 99)]
 
 
