@@ -295,22 +295,24 @@ WIDE static void find_batch(const Given *given, const size_t *places, Range item
     }
 }
 
+/* Whether the starts are, and what the rows of a range refer to. */
+static int are_in_bounds(const Given *given, Range range) {
+    if (!rises_to(&given->start, given->other.length)) {
+        return 0;
+    }
+    Range rows = {
+        .first = (size_t)*int64(&given->start, range.first),
+        .end = (size_t)*int64(&given->start, range.end),
+    };
+    return are_rows_below(&given->other, rows, given->square.length);
+}
+
 static PyObject *find_all(const Given *given, const Found *found, Range range) {
     size_t n_items = given->start.length - 1;
     size_t d = given->shift.width;
     if (!are_sizes_right(d, found->covariance.width, given->square.width) ||
         !is_within(range, n_items)) {
         return NULL;
-    }
-    if (!rises_to(&given->start, given->other.length)) {
-        return PyErr_Format(PyExc_ValueError, "ratings: a start is out of bounds");
-    }
-    Range rows = {
-        .first = (size_t)*int64(&given->start, range.first),
-        .end = (size_t)*int64(&given->start, range.end),
-    };
-    if (!are_rows_below(&given->other, rows, given->square.length)) {
-        return PyErr_Format(PyExc_ValueError, "ratings: an index is out of bounds");
     }
 
     size_t places[MOST_PAIRS];
@@ -319,15 +321,18 @@ static PyObject *find_all(const Given *given, const Found *found, Range range) {
     if (batch == NULL) {
         return PyErr_NoMemory();
     }
+    int is_right;
     Py_BEGIN_ALLOW_THREADS;
-    for (size_t first = range.first; first < range.end; first += N_LANES) {
-        size_t left = range.end - first;
+    is_right = are_in_bounds(given, range);
+    size_t end = is_right ? range.end : range.first;
+    for (size_t first = range.first; first < end; first += N_LANES) {
+        size_t left = end - first;
         Range items = {first, first + (left < N_LANES ? left : N_LANES)};
         find_batch(given, places, items, batch, found);
     }
     Py_END_ALLOW_THREADS;
     PyMem_Free(batch);
-    Py_RETURN_NONE;
+    return done(is_right);
 }
 
 /* The functions of the module */

@@ -266,11 +266,9 @@ static int are_rows_of(const Given *given, Range rows) {
     return 1;
 }
 
-static int are_rows_right(const Given *given) {
+static int are_in_bounds(const Given *given) {
     for (size_t user = 0; user < given->first.length; user++) {
         if (!are_rows_of(given, rows_of(given, user))) {
-            PyErr_SetString(PyExc_ValueError,
-                            "ratings: a start or an index is out of bounds");
             return 0;
         }
     }
@@ -296,14 +294,16 @@ PyObject *sum_moments(PyObject *self, PyObject *args) {
                     (Table *)&given) == 0 &&
         bind_tables("moments", MOMENTS, moment_arrays, 1, &extents, &buffers,
                     (Table *)&moments) == 0 &&
-        are_triangles(moments.product.width, moments.square.width) &&
-        are_rows_right(&given)) {
+        are_triangles(moments.product.width, moments.square.width)) {
+        int is_right;
         Py_BEGIN_ALLOW_THREADS;
-        for (size_t user = 0; user < given.first.length; user++) {
+        is_right = are_in_bounds(&given);
+        size_t n_users = is_right ? given.first.length : 0;
+        for (size_t user = 0; user < n_users; user++) {
             sum_user(&given, user, &moments);
         }
         Py_END_ALLOW_THREADS;
-        result = Py_NewRef(Py_None);
+        result = done(is_right);
     }
     release_buffers(&buffers);
     return result;
@@ -387,14 +387,16 @@ PyObject *find_fits(PyObject *self, PyObject *args) {
                     (Table *)&weights) == 0 &&
         bind_tables("fits", FITS, fit_arrays, 1, &extents, &buffers, (Table *)&fits) ==
             0 &&
-        are_triangles(weights.weight.width, weights.covariance.width) &&
-        are_rows_right(&given)) {
+        are_triangles(weights.weight.width, weights.covariance.width)) {
+        int is_right;
         Py_BEGIN_ALLOW_THREADS;
-        for (size_t user = 0; user < given.first.length; user++) {
+        is_right = are_in_bounds(&given);
+        size_t n_users = is_right ? given.first.length : 0;
+        for (size_t user = 0; user < n_users; user++) {
             fit_user(&given, &weights, user, &fits);
         }
         Py_END_ALLOW_THREADS;
-        result = Py_NewRef(Py_None);
+        result = done(is_right);
     }
     release_buffers(&buffers);
     return result;

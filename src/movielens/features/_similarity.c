@@ -235,17 +235,17 @@ WIDE static void find_neighbours(const Ratings *ratings, size_t item, Sums *sums
     }
 }
 
-static PyObject *run(const Ratings *ratings, const MostSimilar *found, Range range) {
+static int are_in_bounds(const Ratings *ratings) {
     size_t n_items = ratings->item_start.length - 1;
     size_t n_raters = ratings->rater_start.length - 1;
     size_t n_ratings = ratings->rater.length;
-    if (!rises_to(&ratings->item_start, n_ratings) ||
-        !rises_to(&ratings->rater_start, n_ratings) ||
-        !are_below(&ratings->rater, n_raters) || !are_below(&ratings->item, n_items)) {
-        return PyErr_Format(PyExc_ValueError,
-                            "ratings: a start or an index is out of bounds");
-    }
+    return rises_to(&ratings->item_start, n_ratings) &&
+           rises_to(&ratings->rater_start, n_ratings) &&
+           are_below(&ratings->rater, n_raters) && are_below(&ratings->item, n_items);
+}
 
+static PyObject *run(const Ratings *ratings, const MostSimilar *found, Range range) {
+    size_t n_items = ratings->item_start.length - 1;
     if (!is_within(range, n_items)) {
         return NULL;
     }
@@ -257,12 +257,15 @@ static PyObject *run(const Ratings *ratings, const MostSimilar *found, Range ran
     if (sums == NULL || met == NULL || heap == NULL) {
         PyErr_NoMemory();
     } else {
+        int is_right;
         Py_BEGIN_ALLOW_THREADS;
-        for (size_t item = range.first; item < range.end; item++) {
+        is_right = are_in_bounds(ratings);
+        size_t end = is_right ? range.end : range.first;
+        for (size_t item = range.first; item < end; item++) {
             find_neighbours(ratings, item, sums, met, heap, found);
         }
         Py_END_ALLOW_THREADS;
-        result = Py_NewRef(Py_None);
+        result = done(is_right);
     }
     PyMem_Free(sums);
     PyMem_Free(met);

@@ -224,3 +224,11 @@ int is_within(Range range, size_t length) {
     }
     return 1;
 }
+
+PyObject *done(int are_in_bounds) {
+    if (!are_in_bounds) {
+        return PyErr_Format(PyExc_ValueError,
+                            "ratings: a start or an index is out of bounds");
+    }
+    return Py_NewRef(Py_None);
+}

@@ -56,6 +56,11 @@ int are_below(const Table *index, size_t end);
 /* Whether the indexes of some rows are. */
 int are_rows_below(const Table *index, Range rows, size_t end);
 
+/* What a function of the module gives that has done its work on ratings: None, or NULL
+ * and ValueError if they refer to what isn't there. Kernels look without Python's
+ * lock, since that takes a while. */
+PyObject *done(int are_in_bounds);
+
 /* Functions of the module: see `_similarity.c`, `_factors.c` and `_regressions.c`. */
 PyObject *find_most_similar(PyObject *self, PyObject *args);
 PyObject *square_vectors(PyObject *self, PyObject *args);

@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # More parts than threads, so that no thread waits long for another's last part.
-PARTS_A_THREAD = 8
+PARTS_A_THREAD = 4
 # Work is counted in ratings; a user or a movie is as much as so many.
 WORK_OF_EACH = 16
 # Less isn't worth a part: to begin one, a thread needs Python's lock.
