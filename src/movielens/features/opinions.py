@@ -54,8 +54,14 @@ class Opinions:
             own: the indexes of this side that have ratings, rising.
             others: those of the other side, rising.
         """
-        new_index = np.empty(others[-1] + 1, dtype=np.int32)
-        new_index[others] = np.arange(len(others))
+        # From old to new indexes of the other side.
+        n_old = int(others[-1]) + 1
+        n_new = len(others)
+        renumbered = np.empty(n_old, dtype=np.int32)
+        renumbered[others] = np.arange(n_new)
+        index = renumbered[self.index]
+
         # Those left out have no ratings, so others begin where they did.
-        start = self.start[np.append(own, -1)]
-        return replace(self, start=start, index=new_index[self.index])
+        begins = np.append(own, -1)
+        start = self.start[begins]
+        return replace(self, start=start, index=index)

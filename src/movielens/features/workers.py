@@ -190,9 +190,12 @@ class Workers:
         """
         if self.n_threads == 1:
             return parts_of(start, 1)
-        work = cost * (int(start[-1]) + WORK_OF_EACH * (len(start) - 1))
-        most = PARTS_A_THREAD * self.n_threads
-        return parts_of(start, min(most, 1 + work // LEAST_WORK))
+        n = len(start) - 1
+        n_ratings = int(start[-1])
+        work = cost * (n_ratings + WORK_OF_EACH * n)
+        n_worth = 1 + work // LEAST_WORK
+        n_most = PARTS_A_THREAD * self.n_threads
+        return parts_of(start, min(n_worth, n_most))
 
     def _help(self) -> None:
         """Take part in shared work until all of it is taken."""
@@ -245,10 +248,14 @@ def parts_of(start: NDArray[np.int64], n_parts: int) -> list[tuple[int, int]]:
         The first of each part, and the one after its last.
     """
     n = len(start) - 1
-    if n_parts == 1:
+    if n_parts == 1 or n == 0:
         return [(0, n)]
-    work = start + WORK_OF_EACH * np.arange(n + 1)
-    marks = np.linspace(0, work[-1], n_parts + 1)[1:-1]
-    inner = np.searchsorted(work, marks).tolist()
-    bounds = sorted({0, *inner, n})
-    return list(itertools.pairwise(bounds)) or [(0, 0)]
+
+    # Up to each user or movie.
+    n_before = np.arange(n + 1)
+    work = start + WORK_OF_EACH * n_before
+
+    marks = np.linspace(0, work[-1], n_parts + 1)
+    inner = np.searchsorted(work, marks[1:-1])
+    bounds = {0, n, *inner.tolist()}
+    return list(itertools.pairwise(sorted(bounds)))
