@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ from tests.serve.test_answer_parts import WORST
 
 BODY_BYTES = 6 * 2**20
 MEMORY = ("--memory=256m", "--memory-swap=256m")
+# A slow machine with other work takes minutes for the longest ones.
+LONG_ENOUGH = 900.0
 
 # The names of what `RequestHeaders` holds.
 NAMES = RequestHeaders(
@@ -38,18 +41,20 @@ def send(url: str, kind: Kind, seconds: float) -> int:
     """Send a body, take what is answered within some seconds; gives the status."""
     address = urlsplit(url)
     assert address.hostname is not None
-    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=120)
+    connection = http.client.HTTPConnection(
+        address.hostname, address.port, timeout=LONG_ENOUGH
+    )
     headers = {}
     for name, value in zip(NAMES, kind.headers, strict=True):
         if name is not None and value is not None:
             headers[name] = value
     body = kind.make(BODY_BYTES)
-    connection.request("POST", "/invocations", body, headers)
-    response = connection.getresponse()
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and response.read(2**20):
-        pass
-    connection.close()
+    with closing(connection):
+        connection.request("POST", "/invocations", body, headers)
+        response = connection.getresponse()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and response.read(2**20):
+            pass
     return response.status
 
 
