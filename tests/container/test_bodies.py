@@ -63,6 +63,7 @@ def workers(runner: ImageRunner, container: str) -> str:
     return runner.docker("exec", container, "sh", "-c", children).stdout
 
 
+@pytest.mark.timeout(2 * LONG_ENOUGH)
 @pytest.mark.parametrize("is_batch", [False, True], ids=["requests", "a batch"])
 def test_no_long_body_ends_a_worker_in_256_mib(
     runner: ImageRunner, trained: Path, is_batch: bool
