@@ -56,9 +56,9 @@ int are_below(const Table *index, size_t end);
 /* Whether the indexes of some rows are. */
 int are_rows_below(const Table *index, Range rows, size_t end);
 
-/* What a function of the module gives that has done its work on ratings: None, or NULL
- * and ValueError if they refer to what isn't there. Kernels look without Python's
- * lock, since that takes a while. */
+/* The result of a function that works on ratings: None; or NULL and ValueError if the
+ * ratings are out of bounds. Functions check that without Python's lock, because it
+ * takes a while, and only then raise the error. */
 PyObject *done(int are_in_bounds);
 
 /* Functions of the module: see `_similarity.c`, `_factors.c` and `_regressions.c`. */

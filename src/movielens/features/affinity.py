@@ -55,10 +55,10 @@ class Affinity:
 
         def add_up(block: UserBlock) -> None:
             users, rows = block
-            user = training.user_index[rows] - users.start
+            user = block.user_of_row(training.user_index)
             movie = training.movie_index[rows]
             left = training.residual[rows]
-            n_own = users.stop - users.start
+            n_own = block.n_users
             for genre in range(len(GENRES)):
                 within = np.flatnonzero(has_genre[movie, genre])
                 of_genre = user[within]

@@ -64,10 +64,10 @@ class Slopes:
 
         def fit_lines(block: UserBlock) -> None:
             users, rows = block
-            user = training.user_index[rows] - users.start
+            user = block.user_of_row(training.user_index)
             movie = training.movie_index[rows]
             residual = training.residual[rows]
-            n_users = users.stop - users.start
+            n_users = block.n_users
             count = np.maximum(np.bincount(user, minlength=n_users), 1)
             for trait in range(len(TRAITS)):
                 seen = traits[movie, trait]

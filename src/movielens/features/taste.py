@@ -184,7 +184,8 @@ class Taste:
             rows = slice(start[block.start], start[block.stop])
             leverage = spread / self.variance[-1] + bias_leverage[rows]
             capped = np.minimum(leverage, self.most_leverage[0])
-            unexplained[rows] = (training.residual[rows] - expected) / (1 - capped)
+            left = training.residual[rows] - expected
+            unexplained[rows] = left / (1 - capped)
 
         training.workers.map(regress, users_in_blocks(training.n_users))
         kept, _ = training.latest

@@ -46,6 +46,15 @@ class UserBlock(NamedTuple):
     users: slice
     rows: slice
 
+    @property
+    def n_users(self) -> int:
+        """How many users it has."""
+        return int(self.users.stop - self.users.start)
+
+    def user_of_row(self, user_index: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The user of each of its rows, counted from its first: int64 (n_rows,)."""
+        return user_index[self.rows] - self.users.start
+
 
 def user_blocks(start: NDArray[np.int64], block_rows: int) -> list[UserBlock]:
     """Blocks of all users, each with about ``block_rows`` rows or with one user.
@@ -173,7 +182,7 @@ class Bias:
         def fit_users(block: UserBlock) -> None:
             users, rows = block
             left = centred[rows] - of_movie[movie[rows]]
-            own_user = user[rows] - users.start
+            own_user = block.user_of_row(user)
             of_user[users] = _means(own_user, left, user_weight[users])
             unexplained[rows] = centred[rows] - of_user[user[rows]]
 
@@ -359,9 +368,10 @@ class TrainingRows:
         return sums.astype(np.float64)
 
     def standardised(self, of_movie: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Less the mean over all ratings, in standard deviations of these.
+        """How far each movie's number is from the mean, in standard deviations.
 
-        If the ratings' movies have the same number, nothing is divided.
+        Both are over all ratings. If all ratings have the same number, nothing is
+        divided.
 
         Args:
             of_movie: float64 (n_movies + 1,), a number of each movie.

@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 PARTS_A_THREAD = 4
 # Work is counted in ratings; a user or a movie is as much as so many.
 WORK_OF_EACH = 16
-# Less isn't worth a part: to begin one, a thread needs Python's lock.
+# A part with less work isn't worth it: to begin one, a thread needs Python's lock.
 LEAST_WORK = 65_536
 
 
@@ -62,7 +62,7 @@ class _SharedWork(Generic[Item, Result]):
         try:
             for place in self._places:
                 self._results[place] = self._function(self._items[place])
-        except BaseException as error:  # noqa: BLE001 - whoever asked gets it
+        except BaseException as error:  # noqa: BLE001 - `results` raises it
             self._errors.append(error)
             deque(self._places, maxlen=0)
         self.is_taken = True
@@ -183,7 +183,7 @@ class Workers:
 
         Args:
             start: int64 (n + 1,), where the ratings of each begin.
-            cost: how much more work a rating is than a simple sum.
+            cost: the work of a rating; a simple sum is 1.
 
         Returns:
             The first of each part, and the one after its last.
@@ -203,7 +203,7 @@ class Workers:
             work.take_part()
 
     def _first_to_share(self) -> _SharedWork[Any, Any] | None:
-        """That which the fewest threads are at, the earliest of these."""
+        """The shared work with the fewest threads; None if all of it is taken."""
         with self._lock:
             left = [work for work in self._shared if not work.is_taken]
         return min(left, key=lambda work: work.n_inside, default=None)

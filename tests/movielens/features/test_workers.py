@@ -110,7 +110,7 @@ def test_work_that_is_given_up_ends() -> None:
 def test_parts_cover_each_once(workers: Workers, n: int) -> None:
     counts = np.random.default_rng(n).integers(0, 30, n)
     start = np.concatenate([[0], np.cumsum(counts)])
-    parts = parts_of(start, workers.n_threads)
+    parts = parts_of(start, PARTS_A_THREAD * workers.n_threads)
     covered = [index for first, end in parts for index in range(first, end)]
     assert covered == list(range(n))
 
