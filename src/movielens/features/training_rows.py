@@ -53,7 +53,8 @@ class UserBlock(NamedTuple):
 
     def user_of_row(self, user_index: NDArray[np.int64]) -> NDArray[np.int64]:
         """The user of each of its rows, counted from its first: int64 (n_rows,)."""
-        return user_index[self.rows] - self.users.start
+        first = int(self.users.start)
+        return user_index[self.rows] - first
 
 
 def user_blocks(start: NDArray[np.int64], block_rows: int) -> list[UserBlock]:
