@@ -135,19 +135,22 @@ def test_only_much_work_is_divided(two: Workers) -> None:
 
 
 def test_whoever_becomes_idle_helps(two: Workers) -> None:
-    """The last item is shared when all others are done, and both threads meet in it."""
-    others_are_done = threading.Event()
+    """One thread shares its work while the other is busy, and meets it there later."""
+    other_has_begun = threading.Event()
+    work_is_shared = threading.Event()
     meeting = threading.Barrier(2, timeout=LONG_ENOUGH)
 
     def meet(_: int) -> None:
-        assert others_are_done.wait(LONG_ENOUGH)
+        work_is_shared.set()
         meeting.wait()
 
     def outer(item: int) -> None:
         if item == 0:
+            assert other_has_begun.wait(LONG_ENOUGH)
             two.map(meet, range(2))
         else:
-            others_are_done.set()
+            other_has_begun.set()
+            assert work_is_shared.wait(LONG_ENOUGH)
 
     list(two.ahead(outer, range(2), 2))
 
