@@ -21,16 +21,21 @@ def main() -> None:
     spec = FeatureSpec.fit(train, data.movies)
     features = spec.transform_fitted(train)
 
-    terms = next(each.weights for each in BLENDS if each.column.name == "blend")
-    columns = [features.names.index(name) for name in terms]
-    values = np.nan_to_num(features.values[:, columns])
-    constant = np.ones(len(train))
-    design = np.column_stack([values.astype(np.float64), constant])
     stars = train.rating.astype(np.float64)
-    weights, *_ = np.linalg.lstsq(design, stars)
-
-    for name, fitted in zip(terms, weights, strict=False):  # the constant has no name
-        print(f"{name:28s} fitted {fitted:6.3f}  in use {terms[name]:6.3f}")
+    constant = np.ones(len(train))
+    for column, terms in BLENDS:
+        # The others have terms that sum up to stars; the mood's weights are those of
+        # `blend`.
+        if column.name == "blend_mood":
+            continue
+        print(column.name)
+        columns = [features.names.index(name) for name in terms]
+        values = np.nan_to_num(features.values[:, columns])
+        design = np.column_stack([values.astype(np.float64), constant])
+        weights, *_ = np.linalg.lstsq(design, stars)
+        # The constant has no name.
+        for name, fitted in zip(terms, weights, strict=False):
+            print(f"  {name:28s} fitted {fitted:6.3f}  in use {terms[name]:6.3f}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,9 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def movies() -> MovieTable:
-    """Thirteen movies, with every kind of genres and year that features depend on."""
+    """Thirteen movies of three series, with every kind of genres and year that features
+    depend on.
+    """
     rng = np.random.default_rng(7)
     genres: list[tuple[str, ...]] = [
         (),
@@ -50,12 +52,15 @@ def movies() -> MovieTable:
     ]
     genres += [("Comedy", "Drama"), ("Sci-Fi",)] * 4
 
+    series = ("Alien", "Jaws", "Rocky")
+    names = [f"{series[n % 3]} {1 + n // 3}" for n in range(len(genres))]
+
     years = rng.integers(1930, 2018, len(genres)).astype(np.int16)
     years[2] = 0
     movie_ids = rng.choice(np.arange(1, 900), len(genres), replace=False)
     return MovieTable(
         movie_id=np.sort(movie_ids).astype(np.int32),
-        title=tuple(f"Movie {number} ({year})" for number, year in enumerate(years)),
+        title=tuple(f"{name} ({y})" for name, y in zip(names, years, strict=True)),
         genres=tuple(genres),
         year=years,
     )

@@ -16,7 +16,7 @@ from movielens.regular_files import read_regular
 from movielens.signature import check_signature
 
 # Raised whenever an older version could not read what this one writes, or the reverse.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 MANIFEST = "manifest.json"
 ARCHIVE = "model.tar.gz"
 

@@ -538,6 +538,7 @@ const TableKind SHARED_TABLES[] = {
 };
 
 const Kernel *const KERNELS[] = {
-    &BASE, &STATISTICS, &HISTOGRAMS, &AFFINITY, &SLOPES, &FACTORS, &NEIGHBOURS, &CLOCK,
-    &ERA,  &RECENCY,    &PACE,       &TASTE,    &MOOD,   &IDS,     &BLEND,      NULL,
+    &BASE,       &STATISTICS, &HISTOGRAMS, &AFFINITY, &SLOPES,  &FACTORS,
+    &NEIGHBOURS, &TITLES,     &CLOCK,      &ERA,      &RECENCY, &PACE,
+    &TASTE,      &MOOD,       &IDS,        &BLEND,    NULL,
 };

@@ -67,6 +67,6 @@ void sum_latest(const SharedTables *shared, const Row *row, size_t n,
                 const float *values, const Table *widths, int by_rank, float *sum,
                 float *weight);
 
-extern const Kernel NEIGHBOURS, RECENCY, PACE, TASTE, MOOD;
+extern const Kernel NEIGHBOURS, TITLES, RECENCY, PACE, TASTE, MOOD;
 
 #endif

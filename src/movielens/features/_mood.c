@@ -95,7 +95,6 @@ static void mood_columns(const SharedTables *shared, const void *tables,
     add_column(columns, "level_spread");
     add_column(columns, "mood");
     add_column(columns, "mood_variance");
-    add_column(columns, "level_and_mood");
 }
 
 static Widths widths_of(const Mood *t) {
@@ -310,9 +309,8 @@ static void mood_write(const SharedTables *shared, const void *tables, const Row
     out[1] = expected_of(&t->level, row) + out[0];
     out[2] = *float32(&t->level.spread, row->user);
     write_mood(shared, t, row, &widths, moment, out + 3);
-    out[5] = out[1] + out[3];
     if (isnan(row->time)) {
-        out[3] = out[4] = out[5] = NAN;
+        out[3] = out[4] = NAN;
     }
 }
 

@@ -1,6 +1,6 @@
 /* The kernels that look at single ratings of the user: those of the movies most similar
- * to the one in question (neighbours), and the latest before the row (recency, pace).
- * See `_kernels.c`. */
+ * to the one in question (neighbours, titles), and the latest before the row (recency,
+ * pace). See `_kernels.c`. */
 
 #include "_kernels.h"
 
@@ -14,10 +14,15 @@ static size_t smaller(size_t one, size_t other) {
 
 /* Neighbours */
 
+/* The movies similar to each movie. */
 typedef struct {
     Table start;
     Table neighbour;
     Table similarity;
+} Similar;
+
+typedef struct {
+    Similar similar;
     Table prior;
     Table best;
     Table recent_seconds;
@@ -37,17 +42,35 @@ typedef struct {
     size_t n_movies, n_rated;
 } Places;
 
-static size_t neighbours_scratch(const SharedTables *shared, size_t most_rated) {
+static size_t places_scratch(const SharedTables *shared, size_t most_rated) {
     (void)most_rated;
     return (shared->movie_id.length + 1) * sizeof(uint32_t);
 }
 
-/* Finds those of `n` neighbours that the user has rated: their places among the user's
- * ratings, and how similar they are. Returns how many they are. There is no branch,
- * since it would be mispredicted often. */
-static size_t find_rated(const Places *places, size_t n, const int32_t *neighbour,
-                         const float *similarity, uint32_t *found_place,
-                         float *found_similarity) {
+/* Those of the row's user, in the kernel's scratch. */
+static Places places_of(const SharedTables *shared, const Row *row) {
+    Places places = {
+        .place_of = row->scratch,
+        .rated = int32(&shared->rated_movie, row->first),
+        .n_movies = shared->movie_id.length,
+        .n_rated = row->last - row->first,
+    };
+    if (!row->is_same_user) {
+        uint32_t *place_of = row->scratch;
+        for (size_t i = 0; i < places.n_rated; i++) {
+            place_of[places.rated[i]] = (uint32_t)i;
+        }
+    }
+    return places;
+}
+
+/* Finds those of `n` similar movies that the user has rated: their places among the
+ * user's ratings, and how similar they are. Returns how many they are. There is no
+ * branch, since it would be mispredicted often. */
+static size_t find_rated(const Places *places, const Similar *similar, size_t first,
+                         size_t n, uint32_t *found_place, float *found_similarity) {
+    const int32_t *neighbour = int32(&similar->neighbour, first);
+    const float *similarity = float32(&similar->similarity, first);
     size_t n_found = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t movie = (uint32_t)neighbour[i];
@@ -62,10 +85,10 @@ static size_t find_rated(const Places *places, size_t n, const int32_t *neighbou
     return n_found;
 }
 
-static const char *neighbours_fault(const SharedTables *shared, const void *tables,
-                                    size_t n_before) {
+static const char *similar_fault(const SharedTables *shared, const void *tables,
+                                 size_t n_before) {
     (void)shared, (void)n_before;
-    const Neighbours *t = tables;
+    const Similar *t = tables;
     if (!rises_to(&t->start, t->neighbour.length - 1)) {
         return "start doesn't rise from 0 to the number of neighbours";
     }
@@ -102,14 +125,13 @@ static void sum_neighbours(const SharedTables *shared, const Neighbours *t,
     int64_t best = whole_number(&t->best);
     double recent_seconds = *float64(&t->recent_seconds, 0);
 
-    const int64_t *bounds = int64(&t->start, row->movie);
+    const int64_t *bounds = int64(&t->similar.start, row->movie);
     size_t end = (size_t)bounds[1];
     for (size_t i = (size_t)bounds[0]; i < end; i += CHUNK) {
         uint32_t found_place[CHUNK];
         float found_similarity[CHUNK];
-        size_t n_found =
-            find_rated(places, smaller(end - i, CHUNK), int32(&t->neighbour, i),
-                       float32(&t->similarity, i), found_place, found_similarity);
+        size_t n_found = find_rated(places, &t->similar, i, smaller(end - i, CHUNK),
+                                    found_place, found_similarity);
         for (size_t j = 0; j < n_found; j++) {
             uint32_t place = found_place[j];
             double similarity = found_similarity[j];
@@ -134,19 +156,7 @@ static void sum_neighbours(const SharedTables *shared, const Neighbours *t,
 static void neighbours_write(const SharedTables *shared, const void *tables,
                              const Row *row, float *out) {
     const Neighbours *t = tables;
-    Places places = {
-        .place_of = row->scratch,
-        .rated = int32(&shared->rated_movie, row->first),
-        .n_movies = shared->movie_id.length,
-        .n_rated = row->last - row->first,
-    };
-    if (!row->is_same_user) {
-        uint32_t *place_of = row->scratch;
-        for (size_t i = 0; i < places.n_rated; i++) {
-            place_of[places.rated[i]] = (uint32_t)i;
-        }
-    }
-
+    Places places = places_of(shared, row);
     NeighbourSums sums = {0};
     if (places.n_rated) {
         sum_neighbours(shared, t, row, &places, &sums);
@@ -183,8 +193,63 @@ const Kernel NEIGHBOURS = {
         },
     .name_columns = neighbours_columns,
     .write = neighbours_write,
-    .find_fault = neighbours_fault,
-    .scratch_size = neighbours_scratch,
+    .find_fault = similar_fault,
+    .scratch_size = places_scratch,
+};
+
+/* Titles */
+
+typedef struct {
+    Similar similar;
+    Table shrinkage;
+} Titles;
+
+static void titles_columns(const SharedTables *shared, const void *tables,
+                           Columns *columns) {
+    (void)shared, (void)tables;
+    add_column(columns, "titles_residual");
+    add_column(columns, "titles_weight");
+}
+
+static void titles_write(const SharedTables *shared, const void *tables, const Row *row,
+                         float *out) {
+    const Titles *t = tables;
+    Places places = places_of(shared, row);
+    const float *rated_residual = float32(&shared->rated_residual, row->first);
+    double weight = 0;
+    double residual = 0;
+
+    const int64_t *bounds = int64(&t->similar.start, row->movie);
+    size_t end = places.n_rated ? (size_t)bounds[1] : 0;
+    for (size_t i = (size_t)bounds[0]; i < end; i += CHUNK) {
+        uint32_t found_place[CHUNK];
+        float found_similarity[CHUNK];
+        size_t n_found = find_rated(&places, &t->similar, i, smaller(end - i, CHUNK),
+                                    found_place, found_similarity);
+        for (size_t j = 0; j < n_found; j++) {
+            double similarity = found_similarity[j];
+            weight += similarity;
+            residual += similarity * (double)rated_residual[found_place[j]];
+        }
+    }
+
+    out[0] = (float)(residual / (weight + *float64(&t->shrinkage, 0)));
+    out[1] = (float)weight;
+}
+
+const Kernel TITLES = {
+    .name = "titles",
+    .tables =
+        {
+            {"start", 'q', "movies+2"},
+            {"neighbour", 'i', "pairs+1"},
+            {"similarity", 'f', "pairs+1"},
+            {"shrinkage", 'd', "1"},
+        },
+    .name_columns = titles_columns,
+    .write = titles_write,
+    .find_fault = similar_fault,
+    .scratch_size = places_scratch,
 };
 
 /* Recency */

@@ -1,11 +1,10 @@
 """Blends: the rating that all groups together lead one to expect, in one number each.
 
 Trees split by one feature at a time and are slow to find a sum; these sums are made for
-them. The weights are those of a least-squares fit on out-of-fold features of
-ml-latest-small's training rows (`python -m benchmarks.blend`), rounded. That fit
-had two more terms, features that are gone since; a new fit, with those of `mood`, made
-the trees no better. They aren't fitted by each job, since a training row's rating would
-then get into its own features.
+them. The weights are near those of a least-squares fit on out-of-fold features of
+ml-latest-small's training rows (`python -m benchmarks.blend`); fitting them anew
+whenever a feature was added made the trees no better. They aren't fitted by each job,
+since a training row's rating would then get into its own features.
 """
 
 from __future__ import annotations
@@ -39,6 +38,7 @@ TASTE = {
     "movie_mean": 0.11,
     "factors_residual": 0.35,
     "neighbours_residual": 0.37,
+    "titles_residual": 0.48,
     "sloped_year": 0.16,
     "sloped_popularity": 0.16,
     "taste_residual": 0.6,
@@ -54,7 +54,13 @@ MOOD = {
     "beyond_taste_rank_10": 0.09,
     "beyond_taste_rank_30": -0.18,
 }
+LEVEL = {
+    "level": 1.0,
+    "mood": 1.0,
+    "titles_residual": 0.5,
+}
 BLENDS = (
+    BlendWeights(Column("blend_level", Part.MOMENT), LEVEL),
     BlendWeights(Column("blend_taste", Part.USER), TASTE),
     BlendWeights(Column("blend_mood", Part.MOMENT), MOOD),
     BlendWeights(Column("blend", Part.MOMENT), TASTE | MOOD),

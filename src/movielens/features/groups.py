@@ -32,6 +32,7 @@ from movielens.features.recency import Recency
 from movielens.features.slopes import Slopes
 from movielens.features.statistics import Statistics
 from movielens.features.taste import Taste
+from movielens.features.titles import Titles
 from movielens.features.training_rows import TrainingRows
 
 
@@ -68,6 +69,7 @@ _IN_ORDER: tuple[type[FeatureGroup], ...] = (
     Slopes,
     Factors,
     Neighbours,
+    Titles,
     Clock,
     Era,
     Recency,

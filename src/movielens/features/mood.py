@@ -87,7 +87,6 @@ class Mood:
             Column("level_spread", Part.USER),
             Column("mood", Part.MOMENT),
             Column("mood_variance", Part.MOMENT),
-            Column("level_and_mood", Part.MOMENT),
         )
 
     def tables(self) -> Tables:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from movielens.columns import GENRES
 from movielens.features.hashing import drawn, mixed
 from movielens.features.matrix import IdIndex
+from movielens.features.title_words import SimilarTitles, find_similar_titles
 from movielens.features.workers import ONE_THREAD, Workers, parts_of
 from movielens.pairs import pair_key
 from movielens.ratings import RatingScale
@@ -71,7 +72,7 @@ def user_blocks(start: NDArray[np.int64], block_rows: int) -> list[UserBlock]:
     ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Catalogue:
     """What is known of movies without any rating.
 
@@ -123,6 +124,11 @@ class Catalogue:
         known = year[~np.isnan(year)]
         mean = float(known.mean()) if len(known) else 0.0
         return np.nan_to_num(year, nan=mean)
+
+    @cached_property
+    def similar_titles(self) -> SimilarTitles:
+        """The movies with similar titles; all folds have the same."""
+        return find_similar_titles(self.movies.title)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

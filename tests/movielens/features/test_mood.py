@@ -87,9 +87,6 @@ def test_mood_is_a_gaussian_process_on_the_rests_of_earlier_ratings(
     assert features["mood_variance"] == pytest.approx(
         covariance[0, 0] - known, rel=1e-4
     )
-    assert features["level_and_mood"] == pytest.approx(
-        features["level"] + features["mood"]
-    )
 
 
 def test_the_level_is_the_bias_and_what_is_explained(
@@ -125,7 +122,7 @@ def test_without_a_time_mood_is_missing_and_the_level_is_not(
     spec: FeatureSpec, ratings: RatingTable
 ) -> None:
     row = spec.transform(ask(int(ratings.user_id[ROW]), int(ratings.movie_id[ROW])))
-    for name in ("mood", "mood_variance", "level_and_mood"):
+    for name in ("mood", "mood_variance"):
         assert np.isnan(value_of(row, name))
     assert np.isfinite(value_of(row, "level"))
 

@@ -58,6 +58,7 @@ def test_the_arrays_decide_about_tuned_constants(
         "neighbours.prior_weight": "neighbours_share_1",
         "neighbours.recent_seconds": "neighbours_recent_weight",
         "neighbours.shrinkage": "neighbours_residual",
+        "titles.shrinkage": "titles_residual",
         "recency.rank_weight": "recent_share_rank_3_3",
         "recency.nearest": "nearest_residual",
         "recency.shrinkage": "recent_residual_20s",
