@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from movielens.features.matrix import Floats
 
+# So many words of a title count; few titles have more.
+MOST_WORDS = 32
 # The least cosine that counts.
 LEAST_COSINE = 0.35
 # So many similar titles are kept for each movie.
@@ -32,7 +34,7 @@ KEPT = 32
 # beyond it.
 STEP = 2.0**-10
 # Titles that are compared at once with all others.
-BLOCK_TITLES = 1_024
+BLOCK_TITLES = 256
 
 _IN_BRACKETS = re.compile(r"\([^()]*\)")
 _APOSTROPHE = re.compile("['\u2019]")
@@ -55,7 +57,7 @@ class SimilarTitles(NamedTuple):
 
 
 def words_of(title: str) -> list[str]:
-    """The words of a title, each once.
+    """The first words of a title, each once.
 
     Example:
         >>> words_of("Ocean's Eleven (a.k.a. Ocean's 11) (1960)")
@@ -63,7 +65,7 @@ def words_of(title: str) -> list[str]:
     """
     outside = _IN_BRACKETS.sub(" ", title)
     plain = _APOSTROPHE.sub("", outside).casefold()
-    return list(dict.fromkeys(_WORD.findall(plain)))
+    return list(dict.fromkeys(_WORD.findall(plain)))[:MOST_WORDS]
 
 
 def most_titles(n_titles: int) -> int:
@@ -140,7 +142,7 @@ class _Words:
             title=title,
             word=word,
             titles=title[np.argsort(word, kind="stable")],
-            start=np.concatenate([[0], np.cumsum(is_rare * n_with)]),
+            start=np.concatenate([[0], np.cumsum(np.where(is_rare, n_with, 0))]),
             weight=weight,
             length=np.sqrt(squares),
         )

@@ -13,6 +13,7 @@ from movielens.features.title_words import (
     BLOCK_TITLES,
     KEPT,
     LEAST_COSINE,
+    MOST_WORDS,
     STEP,
     SimilarTitles,
     find_similar_titles,
@@ -66,6 +67,11 @@ def by_definition(titles: list[str], title: int) -> dict[int, float]:
 )
 def test_words_of_a_title(title: str, words: list[str]) -> None:
     assert words_of(title) == words
+
+
+def test_a_long_title_counts_with_its_first_words() -> None:
+    words = [f"w{n}" for n in range(2 * MOST_WORDS)]
+    assert words_of(" ".join(words)) == words[:MOST_WORDS]
 
 
 def test_titles_of_a_series_are_similar() -> None:
