@@ -27,6 +27,7 @@ import numpy as np
 from benchmarks.accuracy import fit_model
 from benchmarks.data import read_data, split_data
 from movielens.evaluation import Figures
+from movielens.features.groups import DEFAULT_GROUPS
 from movielens.predictions import Predictions
 from movielens.ratings import RatingScale
 from movielens.readers import Dataset
@@ -41,9 +42,12 @@ N_PARTS = 10
 
 Candidates = dict[str, dict[str, Any]]
 
+WITHOUT_TITLES = tuple(name for name in DEFAULT_GROUPS if name != "titles")
 OF_ALL_ROWS: Candidates = {
     "as it is": {},
     "another seed": {"seed": 5},
+    "no titles": {"features": WITHOUT_TITLES},
+    "no titles, another seed": {"features": WITHOUT_TITLES, "seed": 5},
     "more of a node's columns": {"colsample_bynode": 0.5},
     "fewer of a node's columns": {"colsample_bynode": 0.15},
     "wider views": {"colsample_bytree": 0.5},
