@@ -46,6 +46,8 @@ class AnswerRules:
         most_questions: questions that a request may have, if it isn't lenient. One
             takes some hundredths of a second, and SageMaker gives a request 60 s.
         block_rows: rows of a long answer that are computed and sent at a time.
+        block_slow: the same of questions, and of rows with contributions, which take as
+            long.
         short_bytes: bodies up to this length are answered at once if they are plain.
         kept_bytes: rows of bodies up to this length are kept when they were checked;
             longer bodies are read again, block by block.
@@ -56,6 +58,7 @@ class AnswerRules:
     one_record_a_body: bool = False
     most_questions: int = 200
     block_rows: int = 8192
+    block_slow: int = 200
     short_bytes: int = 2**16
     kept_bytes: int = 2**20
     formats: Formats = FORMATS
@@ -107,8 +110,10 @@ def answer(
         blocks = check.read(parsed, keep=len(body) <= rules.kept_bytes)
         check.raise_first(bad_option, _has_header(negotiated))
 
+    explains = negotiated.options.contributions > 0
+
     def make_parts(writer: AnswerWriter) -> Iterator[Part]:
-        return writer.parts(_placed(blocks(), rules.block_rows))
+        return writer.parts(_placed(blocks(), rules, explains=explains))
 
     parts = make_parts(writer)
     # A bug in a model shows itself here, while the status can still be 500.
@@ -191,10 +196,15 @@ def _without_unknown(
         n_before += n_rows
 
 
-def _placed(blocks: Iterable[Rows], most: int) -> Iterator[PlacedRows]:
-    """The rows, up to so many at a time."""
+def _placed(
+    blocks: Iterable[Rows], rules: AnswerRules, *, explains: bool
+) -> Iterator[PlacedRows]:
+    """The rows, as many at a time as take a few seconds."""
     n_before = 0
     for block in blocks:
+        most = rules.block_rows
+        if explains or len(block.questions) > rules.block_slow:
+            most = min(rules.block_slow, most)
         for rows in block.split(most):
             if rows.n_rows:
                 yield PlacedRows(n_before, rows)

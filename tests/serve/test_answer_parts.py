@@ -64,3 +64,29 @@ def test_a_long_answer_to_one_question_has_several_parts(served: ServedModel) ->
     parts = [response.body, *response.more]
     assert len(parts) == 5
     assert len(b"".join(parts).split(b"\n")) == 9
+
+
+def test_a_few_questions_are_answered_at_a_time(served: ServedModel) -> None:
+    """Each takes as long as thousands of rows."""
+    rules = AnswerRules(lenient=True, block_slow=3)
+    question = b'{"userId":1,"recommend":2}\n'
+    row = b'{"userId":1,"movieId":2}\n'
+    headers = RequestHeaders("application/jsonlines")
+
+    response = answer(served, headers, 7 * question + row, rules)
+    assert response.more is not None
+    parts = [response.body, *response.more]
+    assert [part.count(b"userId") for part in parts] == [3, 3, 2]
+
+    few = answer(served, headers, 3 * question + 20 * row, rules)
+    assert few.more is None
+
+
+def test_a_few_explained_rows_are_answered_at_a_time(served: ServedModel) -> None:
+    rules = AnswerRules(block_slow=3)
+    body = b"[" + b",".join([b'{"userId":1,"movieId":2}'] * 7) + b"]"
+    headers = RequestHeaders("application/json", attributes="contributions=2")
+    response = answer(served, headers, body, rules)
+    assert response.more is not None
+    parts = [response.body, *response.more]
+    assert [part.count(b"userId") for part in parts] == [3, 3, 1]
