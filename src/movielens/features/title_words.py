@@ -80,21 +80,20 @@ def most_titles(n_titles: int) -> int:
 
 def find_similar_titles(titles: Sequence[str]) -> SimilarTitles:
     """The most similar titles of each; equally similar ones by their position."""
-    n_titles = len(titles)
     words = _Words.of(titles)
-    found = [
-        _most_similar(words, first, first + BLOCK_TITLES)
-        for first in range(0, n_titles + 1, BLOCK_TITLES)
-    ]
+    n_similar = np.zeros(len(titles), dtype=np.int64)
+    movie = [np.empty(0, dtype=np.int32)]
+    similarity = [np.empty(0, dtype=np.float32)]
+    for first in range(0, len(titles), BLOCK_TITLES):
+        pairs = _most_similar(words, first, first + BLOCK_TITLES)
+        np.add.at(n_similar, pairs.title, 1)
+        movie.append(pairs.other.astype(np.int32))
+        similarity.append(pairs.similarity.astype(np.float32))
 
-    title = np.concatenate([pairs.title for pairs in found])
-    other = np.concatenate([pairs.other for pairs in found])
-    similarity = np.concatenate([pairs.similarity for pairs in found])
-    n_similar = np.bincount(title, minlength=n_titles)
     return SimilarTitles(
         start=np.concatenate([[0], np.cumsum(n_similar)]),
-        movie=other.astype(np.int32),
-        similarity=similarity.astype(np.float32),
+        movie=np.concatenate(movie),
+        similarity=np.concatenate(similarity),
     )
 
 
