@@ -176,8 +176,14 @@ def measure_ranking(predictions: Predictions, test: RatingTable) -> dict[str, An
 
 
 def measure(data: Dataset, hyperparameters: Hyperparameters) -> dict[str, Any]:
+    """All figures of the split that these hyperparameters name."""
+    return measure_split(split_data(data, hyperparameters), data, hyperparameters)
+
+
+def measure_split(
+    split: Split, data: Dataset, hyperparameters: Hyperparameters
+) -> dict[str, Any]:
     """All figures of one split: by predictor, then by part of the test rows."""
-    split = split_data(data, hyperparameters)
     started = time.process_time()
     model = fit_model(split, data, hyperparameters)
     seconds = time.process_time() - started
