@@ -24,8 +24,7 @@ def main() -> None:
     stars = train.rating.astype(np.float64)
     constant = np.ones(len(train))
     for column, terms in BLENDS:
-        # The others have terms that sum up to stars; the mood's weights are those of
-        # `blend`.
+        # Its terms alone don't add up to stars. Its weights are those of `blend`.
         if column.name == "blend_mood":
             continue
         print(column.name)

@@ -1,16 +1,16 @@
 """ML-100K's own splits, on which most published figures are.
 
-``python -m benchmarks.canonical DIRECTORY [u1 ...] [NAME=VALUE ...]`` measures those
-splits, or else u1, with those hyperparameters, or else the default ones. The directory
-has what GroupLens's ``ml-100k.zip`` has: ``u1.base`` to train on, ``u1.test`` to
-predict, and ``u.item``, the movies. Its licence forbids passing it on, so you have to
-fetch it from GroupLens yourself.
+``python -m benchmarks.canonical DIRECTORY`` measures u1 with the default
+hyperparameters, and ``--splits u2 ua`` others. The directory has the files of
+GroupLens's ``ml-100k.zip``: ``u1.base`` to train on, ``u1.test`` to predict, and
+``u.item``, the movies. Its licence forbids passing it on, so fetch it from GroupLens.
 
 The tables are those of `benchmarks.accuracy`.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import tempfile
@@ -58,19 +58,17 @@ def read_split(directory: Path, name: str) -> tuple[Dataset, Split]:
 
 def main() -> None:
     """Measure what the command line names, print the tables, write the JSON."""
-    options = [argument for argument in sys.argv[1:] if "=" in argument]
-    values = dict(option.split("=", 1) for option in options)
-    directory, *names = [each for each in sys.argv[1:] if each not in options] or [""]
-    unknown = [name for name in names if name not in NAMES]
-    if not directory or unknown:
-        sys.exit(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--splits", nargs="+", choices=NAMES, default=["u1"])
+    arguments = parser.parse_args()
 
-    hyperparameters = Hyperparameters.parse({"nthread": "1", **values})
+    hyperparameters = Hyperparameters(nthread=1)
     screen = console()
     results = {}
-    for name in names or NAMES[:1]:
+    for name in arguments.splits:
         try:
-            data, split = read_split(Path(directory), name)
+            data, split = read_split(arguments.directory, name)
         except FileNotFoundError as error:
             sys.exit(str(error))
         results[name] = measure_split(split, data, hyperparameters)

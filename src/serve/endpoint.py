@@ -46,8 +46,8 @@ class AnswerRules:
         most_questions: questions that a request may have, if it isn't lenient. One
             takes some hundredths of a second, and SageMaker gives a request 60 s.
         block_rows: rows of a long answer that are computed and sent at a time.
-        block_slow: the same of questions, and of rows with contributions, which take as
-            long.
+        block_slow: the same if many rows are questions, or have contributions, which
+            take as long.
         short_bytes: bodies up to this length are answered at once if they are plain.
         kept_bytes: rows of bodies up to this length are kept when they were checked;
             longer bodies are read again, block by block.

@@ -2,9 +2,10 @@
 
 Trees split by one feature at a time and are slow to find a sum; these sums are made for
 them. The weights are near those of a least-squares fit on out-of-fold features of
-ml-latest-small's training rows (`python -m benchmarks.blend`); fitting them anew
-whenever a feature was added made the trees no better. They aren't fitted by each job,
-since a training row's rating would then get into its own features.
+ml-latest-small's training rows (`python -m benchmarks.blend`). That of
+`titles_residual` was added later; fitting all anew when `mood` was added made the trees
+no better. They aren't fitted by each job, since a training row's rating would then get
+into its own features.
 """
 
 from __future__ import annotations

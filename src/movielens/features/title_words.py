@@ -3,10 +3,10 @@
 Movies of one series have similar titles, like "Toy Story (1995)" and "Toy Story 2
 (1999)".
 
-1. What stands in round brackets doesn't count: the year, and most often the title in
-   another language.
-2. Common words don't count, like "the", "love" or the number of a sequel. Of n titles,
-   10 + √n / 2 may have a word.
+1. Text in round brackets is left out: the year, and often the title in another
+   language.
+2. Common words are left out, like "the", "love" or the number of a sequel. A word is
+   common if more than 10 + √n / 2 of the n titles have it.
 3. A word that m titles have weighs ln((n + 1) / m): rare words tell more.
 4. Two titles are as similar as the square of the cosine between their words' weights.
 """
@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from movielens.features.matrix import Floats
 
-# So many words of a title count; few titles have more.
+# Only the first words of a title are used, which bounds the work. Few titles have more.
 MOST_WORDS = 32
-# The least cosine that counts.
+# Titles with a lower cosine aren't similar.
 LEAST_COSINE = 0.35
-# So many similar titles are kept for each movie.
+# How many similar titles are kept for each movie, at most.
 KEPT = 32
 # Similarities are rounded to this. Logarithms differ from machine to machine in digits
 # beyond it.
@@ -69,7 +69,7 @@ def words_of(title: str) -> list[str]:
 
 
 def most_titles(n_titles: int) -> int:
-    """How many of all titles may have a word that counts.
+    """How many of all titles may have a word before it is common.
 
     Example:
         >>> most_titles(9_742)
@@ -99,7 +99,7 @@ def find_similar_titles(titles: Sequence[str]) -> SimilarTitles:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Words:
-    """Words of all titles, each once a title.
+    """The words of all titles but the common ones, each once a title.
 
     Attributes:
         title: int64 (n_words,), rising: the title that has the word.
@@ -119,7 +119,7 @@ class _Words:
 
     @classmethod
     def of(cls, titles: Sequence[str]) -> Self:
-        """The words that count."""
+        """The words of these titles."""
         n_titles = len(titles)
         numbers: dict[str, int] = {}
         words = [
@@ -131,9 +131,9 @@ class _Words:
 
         n_with = np.bincount(word, minlength=len(numbers))
         is_rare = n_with <= most_titles(n_titles)
-        counts = is_rare[word]
-        title = title[counts]
-        word = word[counts]
+        is_kept = is_rare[word]
+        title = title[is_kept]
+        word = word[is_kept]
 
         weight = np.log((n_titles + 1) / n_with)
         squares = np.bincount(title, weight[word] ** 2, minlength=n_titles)
@@ -195,7 +195,7 @@ def _most_similar(words: _Words, first: int, end: int) -> _Pairs:
 
 
 def _similar(words: _Words, shared: _Shared) -> _Pairs:
-    """Titles with a cosine that counts, each pair once."""
+    """The similar titles among those that share words, each pair once."""
     n_titles = len(words.length)
     number = shared.title * n_titles + shared.other
     pair, which = np.unique(number, return_inverse=True)

@@ -1,6 +1,7 @@
 """Titles: what the user said of movies with similar titles, mostly of the same series.
 
-Few ratings are needed for that: it holds for movies that hardly anybody has rated too.
+It needs no ratings by others, so it also helps with movies that hardly anybody has
+rated.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Titles:
 
     @classmethod
     def fit(cls, training: TrainingRows, shrinkage: float = 0.5) -> Self:
-        """Nothing is learnt of the ratings: the catalogue has the titles."""
+        """Nothing is learnt from the ratings: the catalogue has the titles."""
         similar = training.catalogue.similar_titles
         # An unknown movie has no title.
         return cls(
