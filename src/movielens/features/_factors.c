@@ -23,6 +23,8 @@
 
 #define MOST_D 32
 #define MOST_PAIRS (MOST_D * (MOST_D + 1) / 2)
+/* How many doubles a line of the cache has. */
+#define IN_CACHE_LINE 8
 /* How many ratings ahead the squares are fetched. */
 #define N_AHEAD 4
 #define MOST_BLOCKS (MOST_PAIRS / N_LANES + 3)
@@ -170,9 +172,9 @@ static inline __attribute__((always_inline)) void fetch(const Given *given, size
                                                         size_t end) {
     if (at < end) {
         size_t other = (size_t)*int32(&given->other, at);
-        const Lanes *square = (const Lanes *)float64(&given->square, other);
-        for (size_t block = 0; block < given->square.width / N_LANES; block++) {
-            __builtin_prefetch(square + block);
+        const double *square = float64(&given->square, other);
+        for (size_t k = 0; k < given->square.width; k += IN_CACHE_LINE) {
+            __builtin_prefetch(square + k);
         }
     }
 }
@@ -253,13 +255,12 @@ static inline __attribute__((always_inline)) void solve(const Given *given,
     }
     invert(covariance, d);
 
-    for (size_t i = 0; i < d; i++) {
-        Lanes sum = {0};
-        for (size_t j = 0; j < d; j++) {
-            Lanes evidence = batch->product[j] / noise + batch->shift[j];
-            sum += covariance[in_triangle(i, j)] * evidence;
+    memset(batch->vector, 0, d * sizeof(Lanes));
+    for (size_t j = 0; j < d; j++) {
+        Lanes evidence = batch->product[j] / noise + batch->shift[j];
+        for (size_t i = 0; i < d; i++) {
+            batch->vector[i] += covariance[in_triangle(i, j)] * evidence;
         }
-        batch->vector[i] = sum;
     }
     find_unexplained(batch, d);
 }

@@ -10,14 +10,15 @@
 
 #include <stddef.h>
 
-#define N_LANES 8
+/* As many as a register of AVX2 holds. GCC keeps wider vectors on the stack. */
+#define N_LANES 4
 
 /* It may be at any address that a double may be at. */
 typedef double Lanes
     __attribute__((vector_size(N_LANES * sizeof(double)), aligned(sizeof(double))));
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
+#define WIDE __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDE
 #endif

@@ -163,12 +163,15 @@ solve(const Moments *moments, const double *variance, Batch *batch) {
     }
     invert(batch->covariance, d);
 
-    for (size_t i = 0; i < d; i++) {
-        Lanes sum = {0};
-        for (size_t j = 0; j < d; j++) {
-            sum += batch->covariance[in_triangle(i, j)] * batch->product[j];
+    Lanes *weight = batch->weight;
+    memset(weight, 0, d * sizeof *weight);
+    for (size_t j = 0; j < d; j++) {
+        for (size_t i = 0; i < d; i++) {
+            weight[i] += batch->covariance[in_triangle(i, j)] * batch->product[j];
         }
-        batch->weight[i] = sum / noise;
+    }
+    for (size_t i = 0; i < d; i++) {
+        weight[i] /= noise;
     }
 }
 

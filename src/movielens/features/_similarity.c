@@ -219,7 +219,9 @@ static inline __attribute__((always_inline)) void choose(const Ratings *ratings,
 WIDE static void find_neighbours(const Ratings *ratings, size_t item, Sums *sums,
                                  int32_t *met, Candidate *heap,
                                  const MostSimilar *found) {
-    size_t n_met = compare(ratings, item, sums, met);
+    const int64_t *bounds = int64(&ratings->item_start, item);
+    /* An item with a single rater has no two in common with any other. */
+    size_t n_met = bounds[1] - bounds[0] < 2 ? 0 : compare(ratings, item, sums, met);
     sums[item] = (Sums){0};
     Choice choice = {.heap = heap, .most = found->neighbour.width};
     choose(ratings, sums, met, n_met, &choice);

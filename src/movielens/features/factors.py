@@ -24,7 +24,7 @@ from movielens.features.workers import ONE_THREAD, Workers
 Matrix = NDArray[Any]
 
 # Numbers that the extension adds at once, N_LANES of _lanes.h.
-LANES = 8
+LANES = 4
 
 
 class Vectors(NamedTuple):
