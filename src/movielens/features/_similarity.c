@@ -56,16 +56,27 @@ enum { PRODUCT, OWN_SQUARE, OTHER_SQUARE, N_COMMON };
 
 /* A heap of the best candidates, the worst of them first. */
 
-typedef struct {
-    float similarity;
-    int32_t item;
-} Candidate;
+/* An item that was met, as a number: the bits of its similarity, which is above 0, then
+ * the complement of the item. The greater the number, the better. Of two items that are
+ * equally similar, the first one is better. */
+typedef uint64_t Candidate;
 
-static int is_worse(Candidate a, Candidate b) {
-    if (a.similarity != b.similarity) {
-        return a.similarity < b.similarity;
-    }
-    return a.item > b.item;
+static Candidate as_candidate(float similarity, int32_t item) {
+    uint32_t bits;
+    memcpy(&bits, &similarity, sizeof bits);
+    return (Candidate)bits << 32 | ~(uint32_t)item;
+}
+
+static float similarity_of(Candidate candidate) {
+    uint32_t bits = (uint32_t)(candidate >> 32);
+    float similarity;
+    memcpy(&similarity, &bits, sizeof similarity);
+    return similarity;
+}
+
+static int32_t item_of(Candidate candidate) {
+    uint32_t complement = (uint32_t)candidate;
+    return (int32_t)~complement;
 }
 
 static void swap(Candidate *heap, size_t one, size_t other) {
@@ -79,7 +90,7 @@ static void sift_down(Candidate *heap, size_t n, size_t place) {
         size_t worst = place;
         size_t left = 2 * place + 1;
         for (size_t child = left; child < left + 2 && child < n; child++) {
-            if (is_worse(heap[child], heap[worst])) {
+            if (heap[child] < heap[worst]) {
                 worst = child;
             }
         }
@@ -94,7 +105,7 @@ static void sift_down(Candidate *heap, size_t n, size_t place) {
 static void sift_up(Candidate *heap, size_t place) {
     while (place) {
         size_t parent = (place - 1) / 2;
-        if (!is_worse(heap[place], heap[parent])) {
+        if (heap[place] >= heap[parent]) {
             return;
         }
         swap(heap, place, parent);
@@ -110,7 +121,7 @@ static size_t offer(Candidate *heap, size_t n, size_t most, Candidate candidate)
         sift_up(heap, n);
         return n + 1;
     }
-    if (is_worse(heap[0], candidate)) {
+    if (heap[0] < candidate) {
         heap[0] = candidate;
         sift_down(heap, n, 0);
     }
@@ -186,13 +197,9 @@ static inline __attribute__((always_inline)) void offer_waiting(const Ratings *r
     float similarities[N_AT_ONCE];
     find_similarities(ratings, choice->sums, similarities);
     for (size_t i = 0; i < choice->n; i++) {
-        Candidate candidate = {similarities[i], choice->items[i]};
-        int is_full = choice->n_kept == choice->most;
-        /* Most are too little alike, which a single comparison finds out. */
-        float least = is_full ? choice->heap[0].similarity : 0;
-        if (candidate.similarity >= least && candidate.similarity > 0) {
-            choice->n_kept =
-                offer(choice->heap, choice->n_kept, choice->most, candidate);
+        if (similarities[i] > 0) {
+            Candidate met = as_candidate(similarities[i], choice->items[i]);
+            choice->n_kept = offer(choice->heap, choice->n_kept, choice->most, met);
         }
     }
     choice->n = 0;
@@ -230,8 +237,8 @@ WIDE static void find_neighbours(const Ratings *ratings, size_t item, Sums *sums
     float *similarity = (float *)float32(&found->similarity, item);
     size_t n = choice.n_kept;
     while (n--) { /* the worst that is left goes to the last place that is left */
-        neighbour[n] = heap[0].item;
-        similarity[n] = heap[0].similarity;
+        neighbour[n] = item_of(heap[0]);
+        similarity[n] = similarity_of(heap[0]);
         heap[0] = heap[n];
         sift_down(heap, n, 0);
     }
