@@ -1,5 +1,8 @@
 from typing import Any
 
+# How many elements of expected squares are added at once; rows of them are padded.
+N_LANES: int
+
 class RowMaker:
     def __init__(
         self,

@@ -10,8 +10,13 @@
 
 #include <stddef.h>
 
-/* As many as a register of AVX2 holds. GCC keeps wider vectors on the stack. */
+/* As many as a vector register holds: of AVX2, or else of what all machines have. GCC
+ * keeps wider vectors on the stack. */
+#if defined(__x86_64__)
 #define N_LANES 4
+#else
+#define N_LANES 2
+#endif
 
 /* It may be at any address that a double may be at. */
 typedef double Lanes

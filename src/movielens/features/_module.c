@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "_lanes.h"
 #include "_row_maker.h"
 #include "_tables.h"
 
@@ -356,7 +357,10 @@ static int module_exec(PyObject *module) {
     }
     int failed = PyModule_AddObjectRef(module, "RowMaker", type);
     Py_DECREF(type);
-    return failed;
+    if (failed) {
+        return failed;
+    }
+    return PyModule_AddIntConstant(module, "N_LANES", N_LANES);
 }
 
 static PyMethodDef module_methods[] = {

@@ -23,9 +23,6 @@ from movielens.features.workers import ONE_THREAD, Workers
 
 Matrix = NDArray[Any]
 
-# Numbers that the extension adds at once, N_LANES of _lanes.h.
-LANES = 4
-
 
 class Vectors(NamedTuple):
     """The vectors of one side, users or movies, each with an intercept at its end.
@@ -279,8 +276,7 @@ def _find_vectors(
 def _squares(vectors: Vectors, workers: Workers) -> Matrix:
     """The expected squares of vectors, as the extension lays them out."""
     n, d = vectors.mean.shape
-    n_first = _n_lanes(d + 1)
-    square = np.empty((n, n_first + _n_lanes(_n_pairs(d - 1))))
+    square = np.empty((n, square_width(d)))
     given = {"vector": vectors.mean, "covariance": vectors.covariance}
 
     def fill(part: tuple[int, int]) -> None:
@@ -290,6 +286,12 @@ def _squares(vectors: Vectors, workers: Workers) -> Matrix:
     return square
 
 
-def _n_lanes(n_elements: int) -> int:
-    """The elements with their padding to whole lanes."""
-    return -(-n_elements // LANES) * LANES
+def square_width(d: int) -> int:
+    """The elements of an expected square of d numbers, as the extension lays it out."""
+    return _padded(d + 1) + _padded(_n_pairs(d - 1))
+
+
+def _padded(n_elements: int) -> int:
+    """The elements and what fills up their last lanes."""
+    n_lanes: int = extension().N_LANES
+    return -(-n_elements // n_lanes) * n_lanes

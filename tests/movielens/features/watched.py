@@ -20,6 +20,7 @@ import numpy as np  # noqa: E402 - after the path
 from numpy.typing import NDArray  # noqa: E402
 
 from movielens.features import _kernels  # noqa: E402 - the watched one
+from movielens.features.factors import square_width  # noqa: E402
 from movielens.features.kernels import KernelInput, make_row_maker  # noqa: E402
 from movielens.features.spec_arrays import spec_from_arrays  # noqa: E402
 
@@ -165,6 +166,10 @@ def some_range() -> tuple[int, int]:
     return int(first), int(end)
 
 
+# A check begins with tables that aren't broken: if those were refused, it would find
+# nothing in broken ones.
+
+
 def check_most_similar() -> None:
     ratings: dict[str, Any] = {
         "item_start": starts(N_ITEMS),
@@ -176,6 +181,11 @@ def check_most_similar() -> None:
         "shrinkage": np.ones(1, dtype=np.float32),
         "norm_shrinkage": np.ones(1, dtype=np.float32),
     }
+    most_similar = {
+        "neighbour": np.zeros((N_ITEMS, 3), np.int32),
+        "similarity": np.zeros((N_ITEMS, 3), np.float32),
+    }
+    _kernels.find_most_similar(ratings, most_similar, 0, N_ITEMS)
     for _ in range(N_BROKEN):
         name = str(rng.choice(sorted(ratings)))
         shape = (N_ITEMS + int(rng.integers(3)), int(rng.integers(5)))
@@ -195,11 +205,17 @@ def check_vectors() -> None:
         "start": starts(N_ITEMS),
         "other": rng.integers(0, N_RATERS, N_RATINGS).astype(np.int32),
         "rating": rng.normal(size=N_RATINGS),
-        "square": rng.random((N_RATERS, 16)),
+        "square": rng.random((N_RATERS, square_width(3))),
         "precision": np.ones(3),
         "shift": np.zeros((N_ITEMS, 3)),
         "noise": np.ones(1),
     }
+    vectors = {
+        "vector": np.zeros((N_ITEMS, 3)),
+        "covariance": np.zeros((N_ITEMS, 6)),
+        "unexplained": np.zeros(N_ITEMS),
+    }
+    _kernels.find_vectors(given, vectors, 0, N_ITEMS)
     for _ in range(N_BROKEN):
         name = str(rng.choice(sorted(given)))
         found: dict[str, Any] = {
@@ -219,9 +235,11 @@ def check_squares() -> None:
         "vector": rng.normal(size=(N_ITEMS, 3)),
         "covariance": np.zeros((N_ITEMS, 6)),
     }
+    width = square_width(3)
+    _kernels.square_vectors(vectors, {"square": np.zeros((N_ITEMS, width))}, 0, N_ITEMS)
     for _ in range(N_BROKEN):
         name = str(rng.choice(sorted(vectors)))
-        n_elements = int(rng.choice([0, 8, 15, 16, 17, 24]))
+        n_elements = int(rng.choice([0, width // 2, width - 1, width, 2 * width]))
         squares = {"square": np.zeros((N_ITEMS, n_elements))}
         bad = vectors | {name: broken(vectors[name])}
         with suppress(ValueError):
@@ -259,6 +277,9 @@ def check_regressions() -> None:
         "expected": np.zeros(N_RATINGS),
         "spread": np.zeros(N_RATINGS),
     }
+    _kernels.sum_moments(given, sums)
+    _kernels.find_weights(sums, variance, found)
+    _kernels.find_fits(given, weights, fits)
     for _ in range(N_BROKEN):
         with suppress(ValueError):
             _kernels.sum_moments(with_a_broken_table(given), sums)
