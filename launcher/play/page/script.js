@@ -359,8 +359,11 @@ let pause = 0;
 const find = latest(
   (text) => ask(`/api/movies?text=${encodeURIComponent(text)}`),
   (answer) => {
+    const chosen = movies[active]?.movie_id;
     movies = answer;
     showFound();
+    // An answer that comes after an arrow key leaves the choice where it is.
+    activate(movies.findIndex((movie) => movie.movie_id === chosen));
   },
 );
 

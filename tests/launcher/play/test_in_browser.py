@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from launcher.play.server import PlayServer
 from tests.browser import DESKTOP, PHONE, faults_of, is_wider_than_its_window
@@ -88,6 +88,26 @@ def test_a_movie_is_found_and_chosen_by_keyboard_alone(page: Page) -> None:
     expect(page.get_by_role("option", name="no such title")).to_be_visible()
     page.keyboard.press("Escape")
     expect(search).to_have_attribute("aria-expanded", "false")
+
+
+def test_an_answer_that_comes_late_does_not_take_the_choice_away(page: Page) -> None:
+    search = page.get_by_role("combobox", name="Find a movie")
+    search.fill("alien 5")
+    option = page.get_by_role("option", name="Alien 5")
+    expect(option).to_be_visible()
+
+    held: list[Route] = []
+    page.route("**/api/movies?*", lambda route: held.append(route))
+    with page.expect_request("**/api/movies?*"):
+        search.fill("alien 5 (2010)")
+    search.press("ArrowDown")
+    expect(option).to_have_attribute("aria-selected", "true")
+    option.evaluate("option => { option.dataset.isOld = true }")
+
+    held[0].continue_()
+    expect(page.locator("#found li:not([data-is-old])")).to_have_count(1)
+    expect(option).to_have_attribute("aria-selected", "true")
+    expect(search).to_have_attribute("aria-activedescendant", "found-0")
 
 
 def test_the_distribution_and_the_reasons_are_text(page: Page) -> None:
