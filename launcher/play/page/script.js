@@ -355,25 +355,25 @@ const found = byId("found");
 let movies = [];
 let active = -1;
 let pause = 0;
+let isAwaited = false; // whether the answer to come may open the list
 
 const find = latest(
   (text) => ask(`/api/movies?text=${encodeURIComponent(text)}`),
   (answer) => {
+    if (!isAwaited) return;
     const chosen = movies[active]?.movie_id;
     movies = answer;
     showFound();
-    // An answer that comes after an arrow key leaves the choice where it is.
+    // If an arrow key came before the answer, its choice stays.
     activate(movies.findIndex((movie) => movie.movie_id === chosen));
   },
 );
 
 function showFound() {
-  active = -1;
   const items = movies.map((movie, index) => {
     const item = make("li", "", movie.title);
     item.id = `found-${index}`;
     item.setAttribute("role", "option");
-    item.setAttribute("aria-selected", "false");
     // Before the input loses the focus.
     item.addEventListener("pointerdown", (event) => {
       event.preventDefault();
@@ -388,13 +388,16 @@ function showFound() {
     items.push(item);
   }
   found.replaceChildren(...items);
-  open(search.value.trim() !== "");
+  open(true);
 }
 
 function open(isOpen) {
   found.hidden = !isOpen;
   search.setAttribute("aria-expanded", String(isOpen));
-  if (!isOpen) activate(-1);
+  if (isOpen) return;
+  isAwaited = false;
+  clearTimeout(pause);
+  activate(-1);
 }
 
 function activate(index) {
@@ -420,6 +423,7 @@ search.addEventListener("input", () => {
   clearTimeout(pause);
   const text = search.value.trim();
   if (!text) return open(false);
+  isAwaited = true;
   pause = setTimeout(() => find(text), SEARCH_PAUSE_MS);
 });
 search.addEventListener("blur", () => open(false));

@@ -23,7 +23,7 @@
 
 #define MOST_D 32
 #define MOST_PAIRS (MOST_D * (MOST_D + 1) / 2)
-/* How many doubles a line of the cache has. */
+/* Doubles in a cache line. */
 #define IN_CACHE_LINE 8
 /* How many ratings ahead the squares are fetched. */
 #define N_AHEAD 4

@@ -1,6 +1,6 @@
 from typing import Any
 
-# How many elements of expected squares are added at once; rows of them are padded.
+# Doubles in a vector. Rows of expected squares are padded to a multiple of it.
 N_LANES: int
 
 class RowMaker:

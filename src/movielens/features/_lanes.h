@@ -10,8 +10,8 @@
 
 #include <stddef.h>
 
-/* As many as a vector register holds: of AVX2, or else of what all machines have. GCC
- * keeps wider vectors on the stack. */
+/* As many as fit a vector register: 32 bytes with AVX2, 16 bytes elsewhere. GCC keeps
+ * wider vectors on the stack. */
 #if defined(__x86_64__)
 #define N_LANES 4
 #else

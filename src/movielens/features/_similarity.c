@@ -54,6 +54,9 @@ typedef float Sums __attribute__((vector_size(4 * sizeof(float))));
 
 enum { PRODUCT, OWN_SQUARE, OTHER_SQUARE, N_COMMON };
 
+/* Items with fewer raters in common aren't similar. */
+#define LEAST_COMMON 2
+
 /* A heap of the best candidates, the worst of them first. */
 
 /* An item that was met, as a number: the bits of its similarity, which is above 0, then
@@ -137,6 +140,9 @@ static inline __attribute__((always_inline)) size_t compare(const Ratings *ratin
     const float *opinions = float32(&ratings->opinion_of_item, 0);
     const int64_t *bounds = int64(&ratings->item_start, item);
     size_t n_met = 0;
+    if (bounds[1] - bounds[0] < LEAST_COMMON) {
+        return n_met;
+    }
     for (size_t i = (size_t)bounds[0]; i < (size_t)bounds[1]; i++) {
         float opinion = *float32(&ratings->opinion, i);
         float square = opinion * opinion;
@@ -215,7 +221,7 @@ static inline __attribute__((always_inline)) void choose(const Ratings *ratings,
         /* It takes a place, where the next one follows if it doesn't count. */
         choice->sums[choice->n] = sum;
         choice->items[choice->n] = met[i];
-        choice->n += (sum[N_COMMON] >= 2) & (sum[PRODUCT] > 0);
+        choice->n += (sum[N_COMMON] >= LEAST_COMMON) & (sum[PRODUCT] > 0);
         if (choice->n == N_AT_ONCE) {
             offer_waiting(ratings, choice);
         }
@@ -226,9 +232,7 @@ static inline __attribute__((always_inline)) void choose(const Ratings *ratings,
 WIDE static void find_neighbours(const Ratings *ratings, size_t item, Sums *sums,
                                  int32_t *met, Candidate *heap,
                                  const MostSimilar *found) {
-    const int64_t *bounds = int64(&ratings->item_start, item);
-    /* An item with a single rater has no two in common with any other. */
-    size_t n_met = bounds[1] - bounds[0] < 2 ? 0 : compare(ratings, item, sums, met);
+    size_t n_met = compare(ratings, item, sums, met);
     sums[item] = (Sums){0};
     Choice choice = {.heap = heap, .most = found->neighbour.width};
     choose(ratings, sums, met, n_met, &choice);

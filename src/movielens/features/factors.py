@@ -287,11 +287,11 @@ def _squares(vectors: Vectors, workers: Workers) -> Matrix:
 
 
 def square_width(d: int) -> int:
-    """The elements of an expected square of d numbers, as the extension lays it out."""
+    """How many elements the extension needs for the expected square of a vector."""
     return _padded(d + 1) + _padded(_n_pairs(d - 1))
 
 
 def _padded(n_elements: int) -> int:
-    """The elements and what fills up their last lanes."""
+    """The next multiple of the extension's vectors."""
     n_lanes: int = extension().N_LANES
     return -(-n_elements // n_lanes) * n_lanes

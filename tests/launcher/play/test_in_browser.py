@@ -110,6 +110,31 @@ def test_an_answer_that_comes_late_does_not_take_the_choice_away(page: Page) -> 
     expect(search).to_have_attribute("aria-activedescendant", "found-0")
 
 
+@pytest.mark.parametrize("key", ["Escape", "Enter"])
+def test_an_answer_that_comes_late_does_not_open_a_closed_list(
+    page: Page, key: str
+) -> None:
+    search = page.get_by_role("combobox", name="Find a movie")
+    search.fill("alien 5")
+    option = page.get_by_role("option", name="Alien 5")
+    expect(option).to_be_visible()
+
+    held: list[Route] = []
+    page.route("**/api/movies?*", lambda route: held.append(route))
+    with page.expect_request("**/api/movies?*"):
+        search.fill("alien 5 (2010)")
+    search.press(key)
+    expect(option).to_be_hidden()
+
+    with page.expect_response("**/api/movies?*") as answered:
+        held[0].continue_()
+    answered.value.finished()
+    # One more answer than the late one has been shown by then.
+    page.unroute("**/api/movies?*")
+    page.evaluate("fetch('/api/movies?text=alien').then(answer => answer.json())")
+    expect(search).to_have_attribute("aria-expanded", "false")
+
+
 def test_the_distribution_and_the_reasons_are_text(page: Page) -> None:
     bars = page.get_by_role("list", name="Predicted distribution")
     shares = [

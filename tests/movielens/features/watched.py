@@ -166,8 +166,8 @@ def some_range() -> tuple[int, int]:
     return int(first), int(end)
 
 
-# A check begins with tables that aren't broken: if those were refused, it would find
-# nothing in broken ones.
+# Each check asks with sound tables first. If a kernel refused even those, broken ones
+# would test nothing.
 
 
 def check_most_similar() -> None:
