@@ -1,4 +1,4 @@
-"""Training on synthetic ratings of growing size, and a race of learners to one loss.
+"""Training on synthetic ratings of growing size, and a race of learners.
 
 ``make bench-training`` measures sizes up to a million. For a larger one:
 ``python -m benchmarks.training --sizes 25000000 --race``.
@@ -243,19 +243,28 @@ def compare_loops(size: str, loop: Json, by_us: Json) -> str:
     )
 
 
-def race_table(size: str, result: Json) -> Table:
+def race_table(size: str, learners: Json) -> Table:
     """A line for each learner."""
-    title = f"to log-loss {result['log_loss']:.4f} at {int(size):,}"
-    table = Table(*(title, "seconds", "rounds", "best", "peak MB"))
-    for name, learner in result["learners"].items():
+    title = f"{int(size):,}: best loss of"
+    table = Table(
+        *(title, "loss", "rounds", "seconds", "our rounds", "our seconds", "peak MB")
+    )
+    for name, learner in learners.items():
         table.add_row(
             name,
-            f"{learner['seconds']:.1f}",
-            str(learner["rounds"]),
             f"{learner['best']:.4f}",
+            *_cost_cells(learner["itself"]),
+            *_cost_cells(learner["ours"]),
             f"{learner['peak_mb']:,}",
         )
     return table
+
+
+def _cost_cells(cost: Json | None) -> tuple[str, str]:
+    """Rounds and seconds to a loss, as text."""
+    if cost is None:
+        return "", "never"
+    return str(cost["rounds"]), f"{cost['seconds']:.0f}"
 
 
 def show(results: Json, screen: Console) -> None:

@@ -170,7 +170,7 @@ class Hyperparameters:
         ),
     )
     date_rounds: float = number(
-        default=0.27,
+        default=0.2,
         low=0,
         high=1,
         meaning=(

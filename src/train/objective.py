@@ -41,6 +41,10 @@ _REGRESSION_PARAMS = {
     "objective": "reg:squarederror",
 }
 
+# Branches look at less than the main chain, so fewer rounds of larger steps do.
+_BRANCH_STEP = 2.0
+# Those of the movie and of the user have smaller trees too.
+_BRANCH_DEPTH = 5
 
 # Few columns tell anything of unknown users, and less holds for them than for the users
 # in training. So these trees are shallow, and every one of them may ask for the date.
@@ -50,9 +54,6 @@ _DATE_PARAMS = {
     "colsample_bytree": 1.0,
     "colsample_bynode": 0.5,
 }
-# The chains of the movie and of the user look at less, so fewer and smaller trees do.
-_BRANCH_STEP = 2.0
-_BRANCH_DEPTH = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,15 +95,14 @@ class Objective:
         """XGBoost's parameters for a chain, and the weights of its rows."""
         seed = self.params["seed"] + n_model
         params = {**self.params, "seed": seed}
-        match branch:
-            case None:
-                return params, None
-            case Part.DATE:
-                return {**params, **_DATE_PARAMS}, self.weight
-            case _:
-                eta = min(_BRANCH_STEP * params["eta"], 1.0)
-                max_depth = min(params["max_depth"], _BRANCH_DEPTH)
-                return {**params, "eta": eta, "max_depth": max_depth}, None
+        if branch is None:
+            return params, None
+
+        params["eta"] = min(_BRANCH_STEP * params["eta"], 1.0)
+        if branch is Part.DATE:
+            return {**params, **_DATE_PARAMS}, self.weight
+        params["max_depth"] = min(params["max_depth"], _BRANCH_DEPTH)
+        return params, None
 
 
 def class_objective(

@@ -63,6 +63,8 @@ def test_branches_take_larger_steps_by_smaller_trees() -> None:
     for part in (Part.MOVIE, Part.USER):
         params, _ = objective.chain(0, part)
         assert params == {**main, "eta": 1.0, "max_depth": 5}
+    params, _ = objective.chain(0, Part.DATE)
+    assert (params["max_depth"], params["eta"]) == (3, 1.0)
     shallow = replace(HYPERPARAMETERS, max_depth=2, eta=0.7)
     params, _ = class_objective(shallow, CLASS_INDEX, 2).chain(0, Part.USER)
     assert (params["max_depth"], params["eta"]) == (2, 1.0)
