@@ -279,7 +279,10 @@ class Hyperparameters:
         low=0,
         above_low=True,
         high=1,
-        meaning="learning rate: the share of each new tree that is added",
+        meaning=(
+            "learning rate: the share of each new tree that is added; twice that in "
+            "`movie_rounds`, `user_rounds` and `date_rounds`"
+        ),
         passed_to_xgboost=True,
         tuned=(0.02, 0.3),
         other_names=("learning_rate",),
