@@ -58,14 +58,16 @@ OF_ALL_ROWS: Candidates = {
     "larger leaves": {"min_child_weight": 20.0},
     "gamma 1.5": {"gamma": 1.5},
 }
-# Unknown users are answered by these groups, and by as many rounds as in the default
-# job: 39 of the movie, 60 of the date. Other groups and rounds would only take time.
+# Unknown users are answered by these groups, and by as many rounds of the movie and of
+# the date as in the default job. Other groups and rounds would only take time.
+_DEFAULT = Hyperparameters()
+_N_MAIN = 100
 FOR_UNKNOWN_USERS: dict[str, Any] = {
     "features": ("statistics", "histograms", "factors", "era"),
-    "num_round": 100,
-    "movie_rounds": 0.39,
+    "num_round": _N_MAIN,
+    "movie_rounds": _DEFAULT.movie_rounds * _DEFAULT.num_round / _N_MAIN,
     "user_rounds": 0.0,
-    "date_rounds": 0.6,
+    "date_rounds": _DEFAULT.date_rounds * _DEFAULT.num_round / _N_MAIN,
 }
 OF_UNKNOWN_USERS: Candidates = {
     "as it is": {},
