@@ -27,6 +27,7 @@ from rich.table import Table
 
 from benchmarks.results import console, save
 from movielens.features import Column, FeatureMatrix, Part
+from movielens.ratings import HALF_STARS, RatingScale
 from train.blocks import FeatureBlocks
 from train.context import TrainingContext
 from train.hyperparameters import Hyperparameters
@@ -35,7 +36,8 @@ from train.rounds import Boosting
 from train.views import Bins, Views
 
 N_COLUMNS = 206
-N_CLASSES = 10
+SCALE = RatingScale(HALF_STARS)
+N_CLASSES = len(HALF_STARS)
 # The classes depend on so many columns, and on chance.
 N_TELLING = 40
 
@@ -74,7 +76,7 @@ class Task:
     @property
     def params(self) -> dict[str, Any]:
         """XGBoost's parameters."""
-        objective = class_objective(self.hyperparameters, self.label, N_CLASSES)
+        objective = class_objective(self.hyperparameters, self.label, SCALE)
         return {**objective.params, "tree_method": "hist"}
 
     @property

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ def write_features(data_directory: Path, target: Path) -> None:
     }
     for name, values in arrays.items():
         np.save(target / f"{name}.npy", values)
-    facts = {"columns": spec.columns, "n_classes": len(scale.class_values)}
+    facts = {"columns": spec.columns, "class_values": scale.class_values}
     (target / "facts.json").write_text(json.dumps(facts))
 
 
@@ -109,14 +109,21 @@ def boost(target: Path) -> Json:
 
     hyperparameters = Hyperparameters(nthread=N_THREADS, **RACE)
     n_rounds = hyperparameters.num_round
-    params = class_objective(hyperparameters, classes, facts["n_classes"]).params
+    scale = RatingScale(tuple(facts["class_values"]))
+    objective = class_objective(hyperparameters, classes, scale)
+    params = objective.params
 
     clock = RoundClock()
-    timed = Boosting(params, TrainingContext(hyperparameters, clock))
+    timed = Boosting(
+        params,
+        TrainingContext(hyperparameters, clock),
+        axes=objective.axes,
+        n_axis_rounds=round(objective.axis_share * n_rounds),
+    )
     timed.run("race", views((train,), classes, params), n_rounds)
     peak = peak_mb()
 
-    watched = Boosting(params, TrainingContext(hyperparameters))
+    watched = replace(timed, context=TrainingContext(hyperparameters))
     losses = watched.run("race", views((train, test), classes, params), n_rounds).losses
 
     rounds = range(1, n_rounds + 1)

@@ -117,9 +117,8 @@ def fit_boosters(
         StoppedError: a stop before there was a single round.
     """
     hyperparameters = context.hyperparameters
-    n_classes = len(scale.class_values)
     class_index = scale.to_class(rating)
-    objective = class_objective(hyperparameters, class_index, n_classes, weight)
+    objective = class_objective(hyperparameters, class_index, scale, weight)
     classes = fit_booster(objective, blocks, context, earlier_classes)
     search = context.checkpoints.stages.get(SEARCH_STAGE)
     boosters = Boosters(
@@ -255,13 +254,13 @@ class _BoosterJob:
         """
         main = self.schedule.main
         chains: _Chains = {}
-        for part in self.schedule.chains(self.objective.n_rounds):
-            boosting = self._boosting(part, 0)
+        for part, n_rounds in self.schedule.chains(self.objective.n_rounds).items():
+            boosting = self._boosting(part, 0, n_rounds)
             reached = boosting.reached(self._stage(part, 0))
             if reached is not None:
                 chains[part] = reached
 
-        search = self._boosting(main, 0).reached(SEARCH_STAGE)
+        search = self._boosting(main, 0, self.objective.n_rounds).reached(SEARCH_STAGE)
         if self.objective.early_stopping_rounds and search is not None:
             best = Boosted(search.best)
             if main not in chains or best.n_rounds > chains[main].n_rounds:
@@ -314,7 +313,7 @@ class _BoosterJob:
             )
         main = self.schedule.main
         bins = self._bins(self.blocks.among(kept), self.blocks.among(held_out))
-        search = self._boosting(main, 0, self.earlier).run(
+        search = self._boosting(main, 0, n_rounds, self.earlier).run(
             SEARCH_STAGE,
             self._views(bins, main, 0),
             n_rounds,
@@ -328,7 +327,7 @@ class _BoosterJob:
         chains: _Chains = {}
         start = self.earlier
         for part, n_rounds in self.schedule.chains(n_main).items():
-            boosting = self._boosting(part, n_model, start)
+            boosting = self._boosting(part, n_model, n_rounds, start)
             if chains and boosting.is_stopped():
                 break
             logger.info("%d rounds %s", n_rounds, _PURPOSES[part])
@@ -338,9 +337,19 @@ class _BoosterJob:
             start = start or start_of(chains[part].booster)
         return chains
 
-    def _boosting(self, part: Part, n_model: int, start: bytes = b"") -> Boosting:
-        params, _ = self.objective.chain(n_model, self._branch(part))
-        return Boosting(params, self.context, start)
+    def _boosting(
+        self, part: Part, n_model: int, n_rounds: int, start: bytes = b""
+    ) -> Boosting:
+        """How a chain of so many rounds is boosted."""
+        objective = self.objective
+        params, _ = objective.chain(n_model, self._branch(part))
+        if part is self.schedule.main:
+            # Early stopping takes away rounds of the classes.
+            n_rounds = objective.n_rounds
+        # An earlier model has been along the axes.
+        share = 0 if self.n_before else objective.axis_share
+        n_axis_rounds = round(share * n_rounds)
+        return Boosting(params, self.context, start, objective.axes, n_axis_rounds)
 
     def _branch(self, part: Part) -> Part | None:
         return None if part is self.schedule.main else part

@@ -151,6 +151,16 @@ class Hyperparameters:
             "learns to answer for movies that the catalogue doesn't list"
         ),
     )
+    axis_rounds: float = number(
+        default=0.6,
+        low=0,
+        high=1,
+        meaning=(
+            "the first rounds of a new model, as a share of its rounds, with one tree "
+            "for each axis instead of one for each class: higher or lower, the ends or "
+            "the middle, half or whole stars"
+        ),
+    )
     movie_rounds: float = number(
         default=0.13,
         low=0,
@@ -161,7 +171,7 @@ class Hyperparameters:
         ),
     )
     user_rounds: float = number(
-        default=0.3,
+        default=0.35,
         low=0,
         high=1,
         meaning=(
@@ -267,15 +277,18 @@ class Hyperparameters:
         shapes_model=False,
     )
     num_round: int = whole_number(
-        default=300,
+        default=170,
         low=1,
         high=100_000,
-        meaning="rounds of boosting; each adds one tree for every class",
+        meaning=(
+            "rounds of boosting; each adds one tree for every class, the first ones "
+            "one for each axis (`axis_rounds`)"
+        ),
         tuned=(100, 1_000),
         other_names=("n_estimators", "num_boost_round"),
     )
     eta: float = number(
-        default=0.05,
+        default=0.09,
         low=0,
         above_low=True,
         high=1,
@@ -337,7 +350,7 @@ class Hyperparameters:
         tuned=(0.2, 1),
     )
     lambda_: float = number(
-        default=5,
+        default=2,
         low=0,
         meaning="L2 penalty on the values of leaves",
         passed_to_xgboost=True,

@@ -1,7 +1,7 @@
 """Changes to trees after training, made in XGBoost's UBJSON.
 
-- `GrowingBooster` joins boosters of one round into one booster, and sends missing
-  values to the left.
+- `GrowingBooster` joins boosters of one round into one booster, sends missing values to
+  the left, and gives each class its share of trees along axes (`train.axes`).
 - `start_of` takes the rounds away, and leaves where they begin.
 - `joined` makes one booster of several chains of rounds and of several seeds. Gates
   make a chain give 0 to the rows of others.
@@ -13,6 +13,7 @@ a model would be a Python object, and small instances lack the memory for that.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.ubjson import Encoded, dumps, loads
+from train.axes import Axes
 from train.bins import Cuts
 from train.schedule import Gate
 
@@ -61,25 +63,40 @@ class GrowingBooster:
         """
         self.names = names
         self._model: _Model = {}
-        self._trees: list[Encoded] = []
+        self._rounds: list[list[Encoded]] = []
         if start:
             self._model = loads(start)
-            self._trees = [Encoded(dumps(tree)) for tree in _trees(self._model)]
+            self._rounds = [
+                [Encoded(dumps(tree)) for tree in trees]
+                for trees in _rounds(self._model)
+            ]
 
     @property
     def n_rounds(self) -> int:
         """Rounds so far."""
-        if not self._trees:
-            return 0
-        return len(self._trees) // _trees_a_round(self._model)
+        return len(self._rounds)
 
     @property
     def has_begun(self) -> bool:
         """Whether there is anything to go on from, be it only where trees begin."""
         return bool(self._model)
 
+    def begin(self, booster: xgboost.Booster) -> None:
+        """Begin where the trees of this booster of all classes begin."""
+        model = _model(booster)
+        _put_rounds(model, [])
+        learner = model["learner"]
+        learner["learner_model_param"]["num_feature"] = str(len(self.names))
+        learner["feature_names"] = list(self.names)
+        learner["feature_types"] = ["float"] * len(self.names)
+        self._model = model
+
     def add(
-        self, booster: xgboost.Booster, columns: NDArray[np.int64], cuts: Cuts
+        self,
+        booster: xgboost.Booster,
+        columns: NDArray[np.int64],
+        cuts: Cuts,
+        axes: Axes | None = None,
     ) -> None:
         """Add the only round of ``booster``, which was trained on bins.
 
@@ -90,33 +107,40 @@ class GrowingBooster:
             booster: one round.
             columns: int64 (n_columns,), where its features are among all features.
             cuts: between the bins of all features.
+            axes: what its trees stand for; None if each tree is a class's.
         """
-        model = _model(booster)
-        n_features = str(len(self.names))
-        for tree in _trees(model):
-            is_split = tree["left_children"] >= 0
-            feature = tree["split_indices"]
-            among_all = np.where(is_split, columns[feature], 0)
-            tree["split_indices"] = among_all.astype(feature.dtype)
-            values = tree["split_conditions"].copy()
-            splits = among_all[is_split], values[is_split]
-            values[is_split] = cuts.thresholds(*splits)
-            tree["split_conditions"] = values
-            tree["default_left"] = np.ones_like(tree["default_left"])
-            tree["tree_param"]["num_feature"] = n_features
-            tree["id"] = len(self._trees)
-            self._trees.append(Encoded(dumps(tree)))
-
         if not self._model:
-            self._model = model
-            learner = model["learner"]
-            learner["learner_model_param"]["num_feature"] = n_features
-            learner["feature_names"] = list(self.names)
-            learner["feature_types"] = ["float"] * len(self.names)
+            self.begin(booster)
+
+        n_before = sum(map(len, self._rounds))
+        added: list[Encoded] = []
+        for n_tree, tree in enumerate(_trees(_model(booster))):
+            self._look_at_features(tree, columns, cuts)
+            shares = [1.0] if axes is None else axes.shares[n_tree]
+            for share in shares:
+                copy = _with_leaves_times(tree, share)
+                copy["id"] = n_before + len(added)
+                added.append(Encoded(dumps(copy)))
+        self._rounds.append(added)
+
+    def _look_at_features(
+        self, tree: _Tree, columns: NDArray[np.int64], cuts: Cuts
+    ) -> None:
+        """Change a tree of bins of some features into one of values of all features."""
+        is_split = tree["left_children"] >= 0
+        feature = tree["split_indices"]
+        among_all = np.where(is_split, columns[feature], 0)
+        tree["split_indices"] = among_all.astype(feature.dtype)
+        values = tree["split_conditions"].copy()
+        splits = among_all[is_split], values[is_split]
+        values[is_split] = cuts.thresholds(*splits)
+        tree["split_conditions"] = values
+        tree["default_left"] = np.ones_like(tree["default_left"])
+        tree["tree_param"]["num_feature"] = str(len(self.names))
 
     def ubjson(self) -> bytes:
         """All rounds so far, at least one, as XGBoost's UBJSON."""
-        _put_trees(self._model, self._trees)
+        _put_rounds(self._model, self._rounds)
         return dumps(self._model)
 
     def booster(self) -> xgboost.Booster:
@@ -127,7 +151,7 @@ class GrowingBooster:
 def start_of(booster: xgboost.Booster) -> bytes:
     """A booster without rounds that begins where this one does, as UBJSON."""
     model = _model(booster)
-    _put_trees(model, [])
+    _put_rounds(model, [])
     return dumps(model)
 
 
@@ -158,33 +182,37 @@ def joined(chains: Iterable[Chain]) -> xgboost.Booster:
         chains: at least one.
     """
     whole: _Model = {}
-    trees: list[Encoded] = []
+    rounds: list[list[Encoded]] = []
+    n_trees = 0
     for chain in chains:
         for n_seed, booster in enumerate(chain.boosters):
             model = _model(booster)
             whole = whole or model
-            for tree in _finished_trees(model, chain, is_first=n_seed == 0):
-                tree["id"] = len(trees)
+            for trees in _finished_rounds(model, chain, is_first=n_seed == 0):
+                for tree in trees:
+                    tree["id"] = n_trees
+                    n_trees += 1
                 # As bytes, a tree takes less memory.
-                trees.append(Encoded(dumps(tree)))
-    _put_trees(whole, trees)
+                rounds.append([Encoded(dumps(tree)) for tree in trees])
+    _put_rounds(whole, rounds)
     return _booster(whole)
 
 
-def _finished_trees(model: _Model, chain: Chain, *, is_first: bool) -> Iterator[_Tree]:
-    """The trees of one seed as they are in the whole."""
-    trees = _trees(model)
-    n_shared = chain.n_before * _trees_a_round(model)
-    if is_first:
-        for tree in trees[:n_shared]:
+def _finished_rounds(
+    model: _Model, chain: Chain, *, is_first: bool
+) -> Iterator[list[_Tree]]:
+    """The rounds of one seed as they are in the whole."""
+    for n_round, trees in enumerate(_rounds(model)):
+        is_shared = n_round < chain.n_before
+        if is_shared and not is_first:
+            continue
+        for tree in trees:
+            if not is_shared:
+                for gate in chain.gates:
+                    _add_gate(tree, gate)
+                _divide_leaves(tree, len(chain.boosters))
             _round_numbers(tree)
-            yield tree
-    for tree in trees[n_shared:]:
-        for gate in chain.gates:
-            _add_gate(tree, gate)
-        _divide_leaves(tree, len(chain.boosters))
-        _round_numbers(tree)
-        yield tree
+        yield trees
 
 
 def _round_numbers(tree: _Tree) -> None:
@@ -209,6 +237,14 @@ def _divide_leaves(tree: _Tree, by: int) -> None:
     is_leaf = tree["left_children"] < 0
     divided = np.where(is_leaf, values / by, values)
     tree["split_conditions"] = divided.astype(values.dtype)
+
+
+def _with_leaves_times(tree: _Tree, share: float) -> _Tree:
+    """The same tree with other leaves."""
+    values = tree["split_conditions"]
+    is_leaf = tree["left_children"] < 0
+    shared = np.where(is_leaf, values * np.float32(share), values)
+    return {**tree, "split_conditions": shared.astype(values.dtype)}
 
 
 def _add_gate(tree: _Tree, gate: Gate) -> None:
@@ -249,15 +285,15 @@ def _add_gate(tree: _Tree, gate: Gate) -> None:
     tree["sum_hessian"][leaf] = _GATED_WEIGHT
 
 
-def _put_trees(model: _Model, trees: Sequence[_Tree | Encoded]) -> None:
-    """Make these the trees of the model."""
+def _put_rounds(model: _Model, rounds: Sequence[Sequence[_Tree | Encoded]]) -> None:
+    """Make these the rounds of the model, each with as many trees for every class."""
     forest = _forest(model)
-    trees_a_round = _trees_a_round(model)
-    n_trees = len(trees)
-    forest["trees"] = list(trees)
-    forest["tree_info"] = [position % trees_a_round for position in range(n_trees)]
-    forest["iteration_indptr"] = list(range(0, n_trees + 1, trees_a_round))
-    forest["gbtree_model_param"]["num_trees"] = str(n_trees)
+    trees = [tree for each in rounds for tree in each]
+    n_classes = _n_classes(model)
+    forest["trees"] = trees
+    forest["tree_info"] = [position % n_classes for position in range(len(trees))]
+    forest["iteration_indptr"] = [0, *itertools.accumulate(map(len, rounds))]
+    forest["gbtree_model_param"]["num_trees"] = str(len(trees))
 
 
 def _model(booster: xgboost.Booster) -> _Model:
@@ -279,7 +315,15 @@ def _trees(model: _Model) -> list[_Tree]:
     return trees
 
 
-def _trees_a_round(model: _Model) -> int:
+def _rounds(model: _Model) -> Iterator[list[_Tree]]:
+    """The trees of each round."""
+    trees = _trees(model)
+    begins = _forest(model)["iteration_indptr"]
+    for first, end in itertools.pairwise(begins):
+        yield trees[first:end]
+
+
+def _n_classes(model: _Model) -> int:
     # XGBoost has 0 classes for a regression.
     n_classes = int(model["learner"]["learner_model_param"]["num_class"])
     return max(1, n_classes)

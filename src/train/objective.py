@@ -1,7 +1,8 @@
 """What boosting is to learn. A job has two objectives, for two boosters on the same
 features:
 
-1. The classes: a distribution over the rating values, one tree a class and round.
+1. The classes: a distribution over the rating values. The first rounds grow a tree for
+   each axis (`train.axes`), the others one for each class.
 2. The regression, where it is asked for: the stars themselves by least squares, one
    tree a round. A distribution over classes spends its trees on telling classes apart,
    and a regression errs in other places. So halfway between the two the squared error
@@ -20,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from movielens.features import Part
+from movielens.ratings import RatingScale
+from train.axes import Axes
 from train.device import find_device
 from train.hyperparameters import Hyperparameters
 from train.quantised_matrix import Label, Weight
@@ -67,6 +70,8 @@ class Objective:
         weight: float32 (n_rows,), of all rows in the rounds of the date; None if they
             are alike.
         n_rounds: rounds to add to the main chain.
+        axes: along which the first rounds of each chain go; None if none do.
+        axis_share: how many these are, as a share of a new chain's rounds.
         n_models: boosters of different seeds, whose margins are averaged.
         early_stopping_rounds: rounds without a lower loss that end the search for the
             number of rounds; 0 for no search.
@@ -79,6 +84,8 @@ class Objective:
     label: Label
     weight: Weight | None = None
     n_rounds: int
+    axes: Axes | None = None
+    axis_share: float = 0
     n_models: int = 1
     early_stopping_rounds: int = 0
     needs_all_rounds: bool = False
@@ -108,7 +115,7 @@ class Objective:
 def class_objective(
     hyperparameters: Hyperparameters,
     class_index: NDArray[np.int64],
-    n_classes: int,
+    scale: RatingScale,
     weight: Weight | None = None,
 ) -> Objective:
     """The distribution over the rating classes.
@@ -116,14 +123,14 @@ def class_objective(
     Args:
         hyperparameters: of the job.
         class_index: int64 (n_rows,), 0 to n_classes - 1.
-        n_classes: the number of classes, whether or not the rows have them all.
+        scale: the classes, whether or not the rows have them all.
         weight: float32 (n_rows,), of the rows in the rounds of the date; None if they
             are alike.
     """
     params = {
         **hyperparameters.booster_params(),
         "objective": "multi:softprob",
-        "num_class": n_classes,
+        "num_class": len(scale.class_values),
         "eval_metric": "mlogloss",
         **_environment(hyperparameters),
     }
@@ -133,6 +140,8 @@ def class_objective(
         label=class_index,
         weight=weight,
         n_rounds=hyperparameters.num_round,
+        axes=Axes.of(scale),
+        axis_share=hyperparameters.axis_rounds,
         n_models=hyperparameters.n_models,
         early_stopping_rounds=hyperparameters.early_stopping_rounds,
     )

@@ -1,6 +1,9 @@
 """Round after round of boosting. A run that was interrupted ends with the very same
 model as one that wasn't.
 
+The first rounds of a chain go along axes (`train.axes`). Each of the others grows a
+tree for every class.
+
 Each round is a booster of its own, which begins at the margins that the rounds before
 it have reached. So each round can look at a matrix of other features (`train.views`).
 XGBoost doesn't save the state of its random generators with a model, so they are seeded
@@ -12,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +23,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from train.axes import Axes
 from train.blocks import FeatureBlocks
 from train.checkpoint import Stage
 from train.context import TrainingContext
@@ -73,11 +77,15 @@ class Boosting:
         context: how to train.
         start: a booster to go on from, as XGBoost's UBJSON; empty to begin anew. It may
             have no rounds, and only say from where they begin.
+        axes: along which the first rounds go; None of a regression.
+        n_axis_rounds: how many these are, of those that ``start`` has or that follow.
     """
 
     params: Mapping[str, Any]
     context: TrainingContext
     start: bytes = b""
+    axes: Axes | None = None
+    n_axis_rounds: int = 0
 
     def run(
         self, stage: str, views: Views, n_rounds: int, patience: int | None = None
@@ -93,7 +101,7 @@ class Boosting:
                 rows that are held out is measured.
             n_rounds: rounds in all, those of an earlier model included.
             patience: rounds without a lower loss that end the stage; None if all rounds
-                are wanted.
+                are wanted. Rounds along axes never end it.
         """
         [blocks, *_] = views.bins.blocks
         reached = self.context.checkpoints.stages.get(stage)
@@ -102,7 +110,7 @@ class Boosting:
         )
         losses = list(reached.losses) if reached else []
 
-        is_complete = _is_complete(growing.n_rounds, n_rounds, losses, patience)
+        is_complete = self._is_complete(growing.n_rounds, n_rounds, losses, patience)
         if not is_complete:
             is_complete = self._grow(stage, growing, losses, views, n_rounds, patience)
             # Saving takes memory too, so let go of the matrices.
@@ -127,19 +135,19 @@ class Boosting:
         # The first view makes the features, which isn't part of the rate.
         view = views.of(growing.n_rounds)
         progress = _Progress(growing.n_rounds, n_rounds)
+        if not growing.has_begun and self.n_axis_rounds:
+            growing.begin(self._first_stumps(view))
         margins = _margins(growing, views.bins.blocks, view)
         while True:
-            booster = self._boost(view, margins, growing.n_rounds)
-            margins = [
-                booster.predict(matrix, output_margin=True) for matrix in view.matrices
-            ]
-            growing.add(booster, view.columns, view.cuts)
-            if len(view.matrices) > 1:
-                losses.append(_loss(booster, view.matrices[1]))
+            if growing.n_rounds < self.n_axis_rounds:
+                margins = self._along_axes(growing, view, margins)
+            else:
+                margins = self._for_each_class(growing, view, margins)
+            losses.extend(self._losses(view, margins))
 
             n_done = growing.n_rounds
             progress.report(n_done)
-            is_complete = _is_complete(n_done, n_rounds, losses, patience)
+            is_complete = self._is_complete(n_done, n_rounds, losses, patience)
             is_stopped = self.is_stopped()
             if is_stopped:
                 logger.warning(
@@ -153,13 +161,67 @@ class Boosting:
                 self._save(stage, growing, losses, is_complete)
             view = views.of(n_done)
 
-    def _boost(
-        self, view: View, margins: Sequence[Margins], n_round: int
-    ) -> xgboost.Booster:
-        """A booster of one round, which begins at these margins of the view's rows."""
+    def _for_each_class(
+        self, growing: GrowingBooster, view: View, margins: Sequence[Margins]
+    ) -> list[Margins]:
+        """Add a round with a tree for every class; the margins that it reaches."""
         for matrix, margin in zip(view.matrices, margins, strict=bool(margins)):
             matrix.set_info(base_margin=margin)
+        booster = self._booster(view, growing.n_rounds)
+        booster.update(view.matrices[0], 0)
+        growing.add(booster, view.columns, view.cuts)
+        return [booster.predict(matrix, output_margin=True) for matrix in view.matrices]
 
+    def _along_axes(
+        self, growing: GrowingBooster, view: View, margins: Sequence[Margins]
+    ) -> list[Margins]:
+        """Add a round with a tree for every axis; the margins that it reaches."""
+        axes = self._axes()
+        matrix = view.matrices[0]
+        class_index = matrix.get_label().astype(np.int64)
+        gradient, hessian = axes.derivatives(margins[0], class_index)
+        weight = matrix.get_weight()
+        if len(weight):
+            gradient *= weight[:, np.newaxis]
+            hessian *= weight[:, np.newaxis]
+
+        # These trees give steps, which begin at 0.
+        for each in view.matrices:
+            nothing = np.zeros((each.num_row(), len(axes)), dtype=np.float32)
+            each.set_info(base_margin=nothing)
+        booster = self._booster(view, growing.n_rounds, num_class=len(axes))
+        # Then XGBoost notes the steps while it grows the trees.
+        booster.predict(matrix, output_margin=True, training=True)
+        booster.boost(matrix, iteration=0, grad=gradient, hess=hessian)
+        growing.add(booster, view.columns, view.cuts, axes)
+        return [
+            axes.moved(margin, booster.predict(each, output_margin=True))
+            for margin, each in zip(margins, view.matrices, strict=True)
+        ]
+
+    def _losses(self, view: View, margins: Sequence[Margins]) -> Iterator[float]:
+        """The loss on the rows held out, of all hosts, if there are such rows."""
+        held_out = zip(view.matrices[1:], margins[1:], strict=True)
+        for matrix, reached in held_out:
+            matrix.set_info(base_margin=reached)
+            # It has no trees, so these margins are its answer.
+            booster = self._booster(view, 0)
+            # XGBoost answers with text: "[0]\teval-mlogloss:1.25".
+            text = booster.eval(matrix)
+            _, _, loss = text.rpartition(":")
+            yield float(loss)
+
+    def _first_stumps(self, view: View) -> xgboost.Booster:
+        """A booster that knows where trees begin, which XGBoost finds when it boosts.
+
+        Its trees, the smallest possible ones, aren't used.
+        """
+        booster = self._booster(view, 0, max_depth=1)
+        booster.update(view.matrices[0], 0)
+        return booster
+
+    def _booster(self, view: View, n_round: int, **changes: object) -> xgboost.Booster:
+        """A booster for one round of a view."""
         sequence = np.random.SeedSequence([self.params["seed"], n_round])
         # XGBoost takes 31 bits.
         seed = int(sequence.generate_state(1)[0] >> 1)
@@ -169,10 +231,24 @@ class Boosting:
             "seed": seed,
             # The view is the share.
             "colsample_bytree": 1.0,
+            **changes,
         }
-        booster = xgboost.Booster(params, view.matrices)
-        booster.update(view.matrices[0], 0)
-        return booster
+        return xgboost.Booster(params, view.matrices)
+
+    def _axes(self) -> Axes:
+        if self.axes is None:
+            raise ValueError("rounds along axes, but no axes")
+        return self.axes
+
+    def _is_complete(
+        self, n_done: int, n_rounds: int, losses: list[float], patience: int | None
+    ) -> bool:
+        if n_done >= n_rounds:
+            return True
+        if not losses or patience is None or n_done <= self.n_axis_rounds:
+            return False
+        n_since_best = len(losses) - losses.index(min(losses))
+        return n_since_best > patience
 
     def reached(self, stage: str) -> Boosted | None:
         """What the checkpoint has of a stage; None if it has nothing."""
@@ -204,28 +280,11 @@ class Boosting:
         self.context.checkpoints.save(name, stage)
 
 
-def _is_complete(
-    n_done: int, n_rounds: int, losses: list[float], patience: int | None
-) -> bool:
-    if n_done >= n_rounds:
-        return True
-    if not losses or patience is None:
-        return False
-    n_since_best = len(losses) - losses.index(min(losses))
-    return n_since_best > patience
-
-
 def n_rounds_of(booster: bytes) -> int:
     """Rounds of a booster in XGBoost's UBJSON; 0 of an empty one."""
     if not booster:
         return 0
     return xgboost.Booster(model_file=bytearray(booster)).num_boosted_rounds()
-
-
-def _loss(booster: xgboost.Booster, matrix: xgboost.DMatrix) -> float:
-    # XGBoost answers with text: "[0]\teval-mlogloss:1.25".
-    _, _, loss = booster.eval(matrix).rpartition(":")
-    return float(loss)
 
 
 def _margins(

@@ -53,7 +53,7 @@ def test_all_faults_are_named_at_once() -> None:
         "learning_rate is unknown, did you mean eta?",
     ]
     assert faults[5] == "zzz is unknown"
-    assert faults[6].startswith("known are alpha, bad_row_share, checkpoint_rounds")
+    assert faults[6].startswith("known are alpha, axis_rounds, bad_row_share")
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import xgboost
 from numpy.typing import NDArray
 
 from movielens.features import Column, FeatureMatrix, Part
+from train.axes import Axes
 from train.bins import Cuts
 from train.model_surgery import LEAF_STEP, Chain, GrowingBooster, joined, start_of
 from train.schedule import Gate
@@ -22,6 +25,9 @@ PARAMS = {
 NAMES = ("a", "b", "c", "d")
 # Each round looks at two columns.
 COLUMNS = (np.array([0, 2]), np.array([1, 3]), np.array([0, 3]))
+# The rounds with these numbers go along axes.
+ALONG_AXES = (1,)
+AXES = Axes(np.array([[-0.7, 0.1, 0.6], [0.5, -0.8, 0.3]], dtype=np.float32))
 
 Floats = NDArray[np.float32]
 
@@ -44,8 +50,14 @@ def grown(values: Floats) -> tuple[GrowingBooster, Floats]:
     bins = cuts.bins(features).T
     growing = GrowingBooster(NAMES)
     margins: list[Floats] = []
-    for columns in COLUMNS:
+    for n_round, columns in enumerate(COLUMNS):
         matrix = xgboost.QuantileDMatrix(bins[:, columns], label=label)
+        if n_round in ALONG_AXES:
+            booster = grown_along_axes(matrix, margins[-1], label)
+            steps = booster.predict(matrix, output_margin=True)
+            margins.append(AXES.moved(margins[-1], steps))
+            growing.add(booster, columns, cuts, AXES)
+            continue
         if margins:
             matrix.set_info(base_margin=margins[-1])
         booster = xgboost.Booster(PARAMS, [matrix])
@@ -53,6 +65,16 @@ def grown(values: Floats) -> tuple[GrowingBooster, Floats]:
         margins.append(booster.predict(matrix, output_margin=True))
         growing.add(booster, columns, cuts)
     return growing, margins[-1]
+
+
+def grown_along_axes(
+    matrix: xgboost.DMatrix, margins: Floats, label: NDArray[np.int64]
+) -> xgboost.Booster:
+    gradient, hessian = AXES.derivatives(margins, label)
+    matrix.set_info(base_margin=np.zeros_like(gradient))
+    booster = xgboost.Booster({**PARAMS, "num_class": len(AXES)}, [matrix])
+    booster.boost(matrix, iteration=0, grad=gradient, hess=hessian)
+    return booster
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +106,19 @@ def test_growing_goes_on_from_a_saved_booster(booster: xgboost.Booster) -> None:
     assert bytes(again.booster().save_raw("ubj")) == saved
 
 
+def test_the_trees_of_an_axis_differ_in_their_leaves_alone(
+    booster: xgboost.Booster,
+) -> None:
+    [n_round] = ALONG_AXES
+    dumps = booster[n_round : n_round + 1].get_dump()
+    assert len(dumps) == AXES.shares.size
+    splits = [re.sub("leaf=.*", "leaf", dump) for dump in dumps]
+    for first in (0, 3):
+        assert len(set(dumps[first : first + 3])) == 3
+        assert len(set(splits[first : first + 3])) == 1
+    assert splits[0] != splits[3]
+
+
 def finished(booster: xgboost.Booster) -> xgboost.Booster:
     return joined([Chain([booster])])
 
@@ -95,7 +130,8 @@ def test_rounded_trees_give_nearly_the_same_margins(
     after = margins_of(finished(booster), values)
     largest_error = np.abs(after - before).max()
     assert largest_error > 0
-    assert largest_error <= booster.num_boosted_rounds() * LEAF_STEP
+    n_trees_a_class = len(booster.get_dump()) // len(AXES.shares[0])
+    assert largest_error <= n_trees_a_class * LEAF_STEP
 
 
 def test_contributions_of_rounded_trees_add_up_to_the_margins(

@@ -8,21 +8,23 @@ import numpy as np
 import pytest
 
 from movielens.features import Part
+from movielens.ratings import WHOLE_STARS, RatingScale
 from train.hyperparameters import Hyperparameters
 from train.objective import class_objective, regression_objective
 
 HYPERPARAMETERS = Hyperparameters(
     num_round=7, regression_rounds=3, eta=0.5, seed=9, device="cpu"
 )
-CLASS_INDEX = np.array([0, 1, 0])
+CLASS_INDEX = np.array([0, 4, 0])
+SCALE = RatingScale(WHOLE_STARS)
 RATING = np.array([1, 5, 1], dtype=np.float32)
 
 
 def test_the_classes_take_the_jobs_hyperparameters() -> None:
-    objective = class_objective(HYPERPARAMETERS, CLASS_INDEX, n_classes=2)
+    objective = class_objective(HYPERPARAMETERS, CLASS_INDEX, SCALE)
     assert objective.n_rounds == 7
     assert objective.params["eta"] == 0.5
-    assert objective.params["num_class"] == 2
+    assert objective.params["num_class"] == 5
     assert not objective.needs_all_rounds
 
 
@@ -36,7 +38,7 @@ def test_the_regression_has_parameters_of_its_own_but_the_jobs_seed() -> None:
 
 
 def test_stages_are_named_for_the_checkpoints() -> None:
-    objective = class_objective(HYPERPARAMETERS, CLASS_INDEX, n_classes=2)
+    objective = class_objective(HYPERPARAMETERS, CLASS_INDEX, SCALE)
     assert [objective.stage_of(n_model) for n_model in (0, 1)] == ["final", "final1"]
     assert objective.stage_of(0, Part.DATE) == "final-date"
     assert objective.stage_of(2, Part.MOVIE) == "final2-movie"
@@ -49,7 +51,7 @@ def test_only_rounds_of_the_date_have_weights(
     part: Part,
 ) -> None:
     weight = np.array([1, 2, 3], dtype=np.float32)
-    objective = class_objective(HYPERPARAMETERS, CLASS_INDEX, 2, weight)
+    objective = class_objective(HYPERPARAMETERS, CLASS_INDEX, SCALE, weight)
     params, own_weight = objective.chain(2, part)
     assert params["seed"] == 11
     assert (own_weight is weight) == (part is Part.DATE)
@@ -57,7 +59,7 @@ def test_only_rounds_of_the_date_have_weights(
 
 
 def test_branches_take_larger_steps_by_smaller_trees() -> None:
-    objective = class_objective(HYPERPARAMETERS, CLASS_INDEX, 2)
+    objective = class_objective(HYPERPARAMETERS, CLASS_INDEX, SCALE)
     main, _ = objective.chain(0)
     assert main == objective.params
     for part in (Part.MOVIE, Part.USER):
@@ -66,5 +68,5 @@ def test_branches_take_larger_steps_by_smaller_trees() -> None:
     params, _ = objective.chain(0, Part.DATE)
     assert (params["max_depth"], params["eta"]) == (3, 1.0)
     shallow = replace(HYPERPARAMETERS, max_depth=2, eta=0.7)
-    params, _ = class_objective(shallow, CLASS_INDEX, 2).chain(0, Part.USER)
+    params, _ = class_objective(shallow, CLASS_INDEX, SCALE).chain(0, Part.USER)
     assert (params["max_depth"], params["eta"]) == (2, 1.0)

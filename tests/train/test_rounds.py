@@ -13,7 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from movielens.features import FeatureSpec, Part
+from movielens.ratings import HALF_STARS, RatingScale
 from movielens.tables import RatingTable
+from train.axes import Axes
 from train.blocks import FeatureBlocks
 from train.context import TrainingContext
 from train.hyperparameters import Hyperparameters
@@ -26,6 +28,7 @@ from train.views import Bins, Views
 
 HYPERPARAMETERS = Hyperparameters(max_depth=3, nthread=1, eta=0.9)
 ROWS = np.arange(400)
+HALF = RatingScale(HALF_STARS)
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +36,18 @@ def label(spec: FeatureSpec, ratings: RatingTable) -> NDArray[np.int64]:
     return spec.scale.to_class(ratings.rating)
 
 
-@pytest.fixture
-def boosting(spec: FeatureSpec, label: NDArray[np.int64]) -> Boosting:
+@pytest.fixture(params=[0, 2], ids=["no axes", "two rounds along axes"])
+def boosting(
+    request: pytest.FixtureRequest, spec: FeatureSpec, label: NDArray[np.int64]
+) -> Boosting:
     """A new boosting, without any checkpoint."""
-    objective = class_objective(HYPERPARAMETERS, label, len(spec.scale.class_values))
-    return Boosting(objective.params, TrainingContext(HYPERPARAMETERS))
+    objective = class_objective(HYPERPARAMETERS, label, spec.scale)
+    return Boosting(
+        objective.params,
+        TrainingContext(HYPERPARAMETERS),
+        axes=objective.axes,
+        n_axis_rounds=request.param,
+    )
 
 
 @pytest.fixture
@@ -86,6 +96,46 @@ def test_a_stage_ends_when_the_loss_falls_no_more(
     assert done.n_rounds == n_best + 2
     assert len(done.losses) == done.n_rounds
     assert done.losses[n_best - 1] == min(done.losses)
+
+
+def test_rounds_along_axes_go_on_when_the_loss_falls_no_more(
+    boosting: Boosting,
+    make_views: Callable[..., Views],
+    fitted_blocks: FeatureBlocks,
+) -> None:
+    views = make_views(fitted_blocks.among(ROWS[::2]), fitted_blocks.among(ROWS[1::2]))
+    long = replace(boosting, n_axis_rounds=35)
+    done = long.run("search", views, n_rounds=40, patience=1)
+    along_axes = done.losses[:35]
+    assert along_axes.index(min(along_axes)) < 30
+    assert done.n_rounds > 35
+
+
+def test_the_first_rounds_have_a_tree_for_each_class_and_axis(
+    boosting: Boosting, views: Views
+) -> None:
+    booster = boosting.run("final", views, n_rounds=4).booster
+    n_trees = [len(each.get_dump()) for each in booster]
+    n_classes = boosting.params["num_class"]
+    n_axes = boosting.n_axis_rounds * [n_classes * len(Axes.of(HALF))]
+    assert n_trees == (n_axes + 4 * [n_classes])[:4]
+
+
+def test_margins_of_rows_held_out_are_those_of_the_booster(
+    boosting: Boosting,
+    make_views: Callable[..., Views],
+    fitted_blocks: FeatureBlocks,
+    label: NDArray[np.int64],
+) -> None:
+    """The last loss is the log-loss of what the booster answers."""
+    held_out = fitted_blocks.among(ROWS[1::2])
+    done = boosting.run(
+        "race", make_views(fitted_blocks.among(ROWS[::2]), held_out), n_rounds=3
+    )
+    [(rows, features)] = held_out.make()
+    probabilities = done.booster.inplace_predict(features.values)
+    own = probabilities[np.arange(len(rows)), label[rows]]
+    assert done.losses[-1] == pytest.approx(-np.log(own).mean(), rel=1e-5)
 
 
 def test_without_patience_a_rising_loss_ends_nothing(

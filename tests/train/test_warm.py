@@ -140,7 +140,11 @@ def test_the_old_trees_come_first_in_both_boosters(
     prepare_second(base_dir, new, hyperparameters)
     rounds = run(base_dir)["booster"]
     assert (rounds["num_round"], rounds["regression_rounds"]) == (18, 12)
-    assert booster_of(base_dir)[:12].get_dump() == first_booster.get_dump()
+    booster = booster_of(base_dir)
+    assert booster[:12].get_dump() == first_booster.get_dump()
+    # The new ones go along no axes.
+    n_classes = len(artifact.load(base_dir / "model").spec.scale.class_values)
+    assert [len(each.get_dump()) for each in booster[12:]] == 6 * [n_classes]
     assert regression_of(base_dir)[:8].get_dump() == first_regression.get_dump()
 
 
