@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from movielens.flat_forest import HEADER, NODE, TREE, flatten, parts_of, split_points
+from movielens.ubjson import dumps, loads
 
 INFINITY = np.float32(np.inf)
 SPECIAL = np.array(
@@ -46,6 +48,29 @@ def booster_of(
     }
     matrix = xgboost.DMatrix(values.astype(np.float32), classes)
     return xgboost.train(defaults | params, matrix, rounds)
+
+
+def with_copies(booster: xgboost.Booster, seed: int = 0) -> xgboost.Booster:
+    """The same booster, but in most rounds all trees are the first one with other
+    leaves, some of them 0.
+    """
+    rng = np.random.default_rng(seed)
+    model = loads(bytes(booster.save_raw("ubj")))
+    forest = model["learner"]["gradient_booster"]["model"]
+    trees = forest["trees"]
+    for first, end in itertools.pairwise(forest["iteration_indptr"]):
+        if rng.random() < 0.3:
+            continue
+        like = trees[first]
+        values = like["split_conditions"]
+        is_leaf = like["left_children"] < 0
+        for place in range(first, end):
+            leaves = rng.choice([0.0, 1.0], values.shape) * rng.normal(
+                size=values.shape
+            )
+            copied = np.where(is_leaf, leaves, values).astype(values.dtype)
+            trees[place] = {**like, "split_conditions": copied, "id": place}
+    return xgboost.Booster(model_file=bytearray(dumps(model)))
 
 
 def flat_of(booster: xgboost.Booster) -> bytes:

@@ -80,25 +80,42 @@ AVX2 static inline void ask_tests_avx2(const Test *test, const Test *end,
     }
 }
 
-AVX2 static void add_leaves_avx2(const Forest *forest, const WordRange *range,
-                                 const uint32_t *keys, float *sums) {
-    const Test *tests = forest->vectors.tests;
+/* Adds the leaves of one tree, given the bits of its words. */
+AVX2 static inline void add_tree_avx2(const Word *words, size_t n_words,
+                                      const float *leaves, __m256i bits[][N_256],
+                                      float *sums) {
     __m256 values[N_256] = {0};
-    __m256i bits[N_256];
 
-    for (uint32_t i = range->end; i-- > range->first;) {
-        const Word *word = forest->vectors.words + i;
-        const float *leaves = forest->vectors.leaves + (size_t)i * WORD_LEAVES;
-
-        ask_tests_avx2(tests + word->first_test, tests + word->end_test, keys, bits);
+    for (size_t i = n_words; i-- > 0;) {
+        const float *word_leaves = leaves + i * WORD_LEAVES;
 #pragma GCC unroll 4
         for (int k = 0; k < N_256; k++)
-            values[k] = leaves_avx2(word, leaves, bits[k], values[k]);
+            values[k] = leaves_avx2(words + i, word_leaves, bits[i][k], values[k]);
     }
     for (int k = 0; k < N_256; k++) {
         float *rows = sums + 8 * k;
         __m256 sum = _mm256_add_ps(_mm256_loadu_ps(rows), values[k]);
         _mm256_storeu_ps(rows, sum);
+    }
+}
+
+AVX2 static void add_leaves_avx2(const Forest *forest, const WordRange *range,
+                                 const uint32_t *keys, float *sums) {
+    const Test *tests = forest->vectors.tests;
+    const Word *words = forest->vectors.words + range->first;
+    const float *leaves =
+        forest->vectors.leaves + (size_t)range->first_leaves * WORD_LEAVES;
+    size_t n_words = range->end - range->first;
+    __m256i bits[MAX_WORDS][N_256];
+
+    for (size_t i = 0; i < n_words; i++) {
+        const Test *first = tests + words[i].first_test;
+        ask_tests_avx2(first, tests + words[i].end_test, keys, bits[i]);
+    }
+    for (uint32_t k = 0; k < range->n_copies; k++) {
+        add_tree_avx2(words, n_words, leaves, bits, sums);
+        leaves += n_words * WORD_LEAVES;
+        sums += BLOCK_ROWS;
     }
 }
 
@@ -140,25 +157,40 @@ AVX512 static inline void ask_tests_avx512(const Test *test, const Test *end,
     }
 }
 
-AVX512 static void add_leaves_avx512(const Forest *forest, const WordRange *range,
-                                     const uint32_t *keys, float *sums) {
-    const Test *tests = forest->vectors.tests;
+AVX512 static inline void add_tree_avx512(size_t n_words, const float *leaves,
+                                          __m512i bits[][N_512], float *sums) {
     __m512 values[N_512] = {0};
-    __m512i bits[N_512];
 
-    for (uint32_t i = range->end; i-- > range->first;) {
-        const Word *word = forest->vectors.words + i;
-        const float *leaves = forest->vectors.leaves + (size_t)i * WORD_LEAVES;
-
-        ask_tests_avx512(tests + word->first_test, tests + word->end_test, keys, bits);
+    for (size_t i = n_words; i-- > 0;) {
+        const float *word_leaves = leaves + i * WORD_LEAVES;
 #pragma GCC unroll 2
         for (int k = 0; k < N_512; k++)
-            values[k] = leaves_avx512(leaves, bits[k], values[k]);
+            values[k] = leaves_avx512(word_leaves, bits[i][k], values[k]);
     }
     for (int k = 0; k < N_512; k++) {
         float *rows = sums + 16 * k;
         __m512 sum = _mm512_add_ps(_mm512_loadu_ps(rows), values[k]);
         _mm512_storeu_ps(rows, sum);
+    }
+}
+
+AVX512 static void add_leaves_avx512(const Forest *forest, const WordRange *range,
+                                     const uint32_t *keys, float *sums) {
+    const Test *tests = forest->vectors.tests;
+    const Word *words = forest->vectors.words + range->first;
+    const float *leaves =
+        forest->vectors.leaves + (size_t)range->first_leaves * WORD_LEAVES;
+    size_t n_words = range->end - range->first;
+    __m512i bits[MAX_WORDS][N_512];
+
+    for (size_t i = 0; i < n_words; i++) {
+        const Test *first = tests + words[i].first_test;
+        ask_tests_avx512(first, tests + words[i].end_test, keys, bits[i]);
+    }
+    for (uint32_t k = 0; k < range->n_copies; k++) {
+        add_tree_avx512(n_words, leaves, bits, sums);
+        leaves += n_words * WORD_LEAVES;
+        sums += BLOCK_ROWS;
     }
 }
 #endif

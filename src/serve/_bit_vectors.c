@@ -16,29 +16,25 @@
 
 #include <stdlib.h>
 
-#define MAX_WORDS 4
 #define MAX_NODES (2 * MAX_WORDS * WORD_LEAVES)
 
 /* Measured: walking a block of rows down a tree takes as long as its levels and so many
  * more. */
 #define EXTRA_LEVELS 2.75
 
-static uint32_t n_nodes_of(const Forest *forest, uint32_t tree) {
-    return end_of_tree(forest, tree) - forest->trees[tree].root;
-}
-
 /* How many words a tree takes, or 0 if walking it is quicker. */
-static uint32_t n_words_of(const Forest *forest, uint32_t tree) {
+static uint32_t n_words_of(const Forest *forest, const Walk *walk) {
     const VectorUnit *unit = &forest->unit;
-    uint32_t n_nodes = n_nodes_of(forest, tree);
+    uint32_t n_nodes = walk->n_nodes;
     uint32_t n_inner = n_nodes / 2; /* each has two children */
     uint32_t n_leaves = n_inner + 1;
     uint32_t n_words = (n_leaves + WORD_LEAVES - 1) / WORD_LEAVES;
 
     if (n_nodes > MAX_NODES)
         return 0;
-    double time = n_inner * unit->test_time + n_words * unit->word_time;
-    double walking_time = forest->trees[tree].depth + EXTRA_LEVELS;
+    double words_time = n_words * unit->word_time * walk->n_copies;
+    double time = n_inner * unit->test_time + words_time;
+    double walking_time = walk->depth + EXTRA_LEVELS * walk->n_copies;
     return time < walking_time ? n_words : 0;
 }
 
@@ -94,17 +90,25 @@ static inline uint32_t bits_of(uint32_t word, uint32_t start, uint32_t end) {
     return (UINT32_MAX << n_before) & (UINT32_MAX >> n_behind);
 }
 
-/* Writes the tests of each word to where `tests` says, and the leaves. */
+/* Writes the leaves of a tree in their order. */
+static void write_leaves(const Node *root, uint32_t n_nodes, const Outline *outline,
+                         float *leaves) {
+    for (uint32_t i = 0; i < n_nodes; i++) {
+        const Node *node = root + i;
+        if (!first_of(node))
+            leaves[outline->start[i]] = value_of(node);
+    }
+}
+
+/* Writes the tests of each word to where `tests` says. */
 static void write_tree(const Node *root, uint32_t n_nodes, const Outline *outline,
-                       Test **tests, float *leaves) {
+                       Test **tests) {
     for (uint32_t i = 0; i < n_nodes; i++) {
         const Node *node = root + i;
         uint32_t child = i + first_of(node);
         uint32_t start = outline->start[i];
-        if (child == i) {
-            leaves[start] = value_of(node);
+        if (child == i)
             continue;
-        }
 
         uint32_t end = start + outline->count[child];
         WordRange changed = words_of(outline, i, child);
@@ -118,16 +122,19 @@ static void write_tree(const Node *root, uint32_t n_nodes, const Outline *outlin
 /* How much room all trees need together. */
 typedef struct {
     size_t n_words;
-    size_t n_tests; /* at most: each word might have all inner nodes of its tree */
+    size_t n_leaves; /* in units of WORD_LEAVES */
+    size_t n_tests;  /* at most: each word might have all inner nodes of its tree */
 } Needs;
 
 static Needs needs_of(const Forest *forest) {
-    Needs needs = {0, 0};
+    Needs needs = {0, 0, 0};
 
-    for (uint32_t i = 0; i < forest->n_trees; i++) {
-        uint32_t n_words = n_words_of(forest, i);
-        uint32_t n_inner = n_nodes_of(forest, i) / 2;
+    for (uint32_t i = 0; i < forest->n_walks; i++) {
+        const Walk *walk = forest->walks + i;
+        uint32_t n_words = n_words_of(forest, walk);
+        uint32_t n_inner = walk->n_nodes / 2;
         needs.n_words += n_words;
+        needs.n_leaves += (size_t)n_words * walk->n_copies;
         needs.n_tests += (size_t)n_words * n_inner;
     }
     return needs;
@@ -137,16 +144,18 @@ static Needs needs_of(const Forest *forest) {
 static void write_trees(const Forest *forest, WordRange *ranges, Word *words,
                         Test *tests, float *leaves) {
     uint32_t n_words = 0; /* of the trees so far */
+    uint32_t n_leaves = 0;
     uint32_t n_tests = 0;
     Outline outline;
 
-    for (uint32_t i = 0; i < forest->n_trees; i++) {
-        const Node *root = forest->nodes + forest->trees[i].root;
-        uint32_t n_nodes = n_nodes_of(forest, i);
-        uint32_t n_tree_words = n_words_of(forest, i);
-        float *tree_leaves = leaves + (size_t)n_words * WORD_LEAVES;
+    for (uint32_t i = 0; i < forest->n_walks; i++) {
+        const Walk *walk = forest->walks + i;
+        const Node *root = forest->nodes + walk->root;
+        uint32_t n_nodes = walk->n_nodes;
+        uint32_t n_tree_words = n_words_of(forest, walk);
 
-        ranges[i] = (WordRange){n_words, n_words + n_tree_words};
+        ranges[i] =
+            (WordRange){n_words, n_words + n_tree_words, n_leaves, walk->n_copies};
         if (!n_tree_words)
             continue;
         find_outline(root, n_nodes, &outline);
@@ -154,12 +163,17 @@ static void write_trees(const Forest *forest, WordRange *ranges, Word *words,
         Test *word_tests[MAX_WORDS];
         for (uint32_t word = 0; word < n_tree_words; word++) {
             uint32_t end = n_tests + outline.n_tests[word];
-            uint32_t n_leaves = outline.count[0] - word * WORD_LEAVES;
-            words[n_words++] = (Word){n_tests, end, n_leaves};
+            uint32_t n_from_here = outline.count[0] - word * WORD_LEAVES;
+            words[n_words++] = (Word){n_tests, end, n_from_here};
             word_tests[word] = tests + n_tests;
             n_tests = end;
         }
-        write_tree(root, n_nodes, &outline, word_tests, tree_leaves);
+        write_tree(root, n_nodes, &outline, word_tests);
+        for (uint32_t k = 0; k < walk->n_copies; k++) {
+            float *tree_leaves = leaves + (size_t)n_leaves * WORD_LEAVES;
+            write_leaves(root + (size_t)k * n_nodes, n_nodes, &outline, tree_leaves);
+            n_leaves += n_tree_words;
+        }
     }
 }
 
@@ -171,10 +185,10 @@ void *prepare_bit_vectors(Forest *forest) {
     if (!needs.n_words)
         return NULL;
 
-    size_t ranges_size = forest->n_trees * sizeof(WordRange);
+    size_t ranges_size = forest->n_walks * sizeof(WordRange);
     size_t words_size = needs.n_words * sizeof(Word);
     size_t tests_size = needs.n_tests * sizeof(Test);
-    size_t leaves_size = needs.n_words * WORD_LEAVES * sizeof(float);
+    size_t leaves_size = needs.n_leaves * WORD_LEAVES * sizeof(float);
     char *memory = malloc(ranges_size + words_size + tests_size + leaves_size);
     if (memory == NULL)
         return NULL;

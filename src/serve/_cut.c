@@ -73,7 +73,7 @@ static const Node *find_parting(const Node *node, const Range *ranges) {
 
 /* A place of the new tree. */
 typedef struct {
-    const Node *source; /* the old node from which it is found */
+    const Node *source; /* the old node that stands there */
     uint32_t level;
 } Place;
 
@@ -85,6 +85,7 @@ static uint32_t cut_tree(const Node *root, const Range *ranges, UsedColumns *use
     places[0] = (Place){root, 0};
     for (uint32_t i = 0; i < n_nodes; i++) {
         const Node *node = find_parting(places[i].source, ranges);
+        places[i].source = node;
         nodes[i].key = node->key;
         nodes[i].column = number_of(used, column_of(node));
         nodes[i].first = 0;
@@ -100,10 +101,32 @@ static uint32_t cut_tree(const Node *root, const Range *ranges, UsedColumns *use
     return n_nodes;
 }
 
+/* Writes what remains of a tree that is like one of which `n_nodes` nodes remain.
+ * `distance` is how far the old one is from that one. */
+static void cut_copy(const Node *like, uint32_t n_nodes, const Place *places,
+                     size_t distance, Node *nodes) {
+    for (uint32_t i = 0; i < n_nodes; i++) {
+        nodes[i] = like[i];
+        if (!first_of(like + i))
+            nodes[i].key = places[i].source[distance].key;
+    }
+}
+
+/* Whether nothing but leaves of 0 remains of some trees. */
+static int are_nothing(const Node *nodes, uint32_t n_nodes, uint32_t n_copies) {
+    if (n_nodes > 1)
+        return 0;
+    for (uint32_t k = 0; k < n_copies; k++) {
+        if (value_of(nodes + k) != 0)
+            return 0;
+    }
+    return 1;
+}
+
 static uint32_t largest_tree(const Forest *forest) {
     uint32_t largest = 0;
-    for (uint32_t i = 0; i < forest->n_trees; i++) {
-        uint32_t n_nodes = end_of_tree(forest, i) - forest->trees[i].root;
+    for (uint32_t i = 0; i < forest->n_walks; i++) {
+        uint32_t n_nodes = forest->walks[i].n_nodes;
         if (n_nodes > largest)
             largest = n_nodes;
     }
@@ -119,42 +142,47 @@ Forest cut(const Forest *forest, const float *values, size_t n_rows, void **memo
     size_t width = width_of(forest);
     size_t places_size = largest * sizeof(Place);
     size_t nodes_size = forest->n_nodes * sizeof(Node);
-    size_t trees_size = forest->n_trees * sizeof(Tree);
+    size_t walks_size = forest->n_walks * sizeof(Walk);
     size_t ranges_size = width * sizeof(Range);
     size_t columns_size = width * sizeof(uint16_t);
     char *room =
-        malloc(places_size + nodes_size + trees_size + ranges_size + 2 * columns_size);
+        malloc(places_size + nodes_size + walks_size + ranges_size + 2 * columns_size);
     if (room == NULL)
         return *forest;
     *memory = room;
 
     Place *places = (Place *)room;
     Node *nodes = (Node *)(room + places_size);
-    Tree *trees = (Tree *)(room + places_size + nodes_size);
-    Range *ranges = (Range *)(trees + forest->n_trees);
+    Walk *walks = (Walk *)(room + places_size + nodes_size);
+    Range *ranges = (Range *)(walks + forest->n_walks);
     uint16_t *number = (uint16_t *)(ranges + width);
     UsedColumns used = {number, number + width, 0};
     memset(number, 0xFF, columns_size); /* NO_NUMBER */
     find_ranges(forest, values, n_rows, ranges);
 
     uint32_t root = 0;
-    uint32_t n_trees = 0;
-    for (uint32_t i = 0; i < forest->n_trees; i++) {
-        const Tree *old = forest->trees + i;
+    uint32_t n_walks = 0;
+    for (uint32_t i = 0; i < forest->n_walks; i++) {
+        const Walk *old = forest->walks + i;
         Node *new_root = nodes + root;
         uint32_t n_nodes =
             cut_tree(forest->nodes + old->root, ranges, &used, places, new_root);
-        if (n_nodes == 1 && value_of(new_root) == 0)
+        for (uint32_t k = 1; k < old->n_copies; k++)
+            cut_copy(new_root, n_nodes, places, (size_t)k * old->n_nodes,
+                     new_root + (size_t)k * n_nodes);
+        if (are_nothing(new_root, n_nodes, old->n_copies))
             continue;
         uint16_t depth = (uint16_t)places[n_nodes - 1].level; /* the last is deepest */
-        trees[n_trees++] = (Tree){root, old->group, depth};
-        root += n_nodes;
+        walks[n_walks++] = (Walk){root, n_nodes, old->n_copies, old->group, depth};
+        root += n_nodes * old->n_copies;
     }
 
     Forest parts = *forest;
-    parts.n_trees = n_trees;
+    parts.n_trees = 0;
+    parts.n_walks = n_walks;
     parts.n_nodes = root;
-    parts.trees = trees;
+    parts.trees = NULL;
+    parts.walks = walks;
     parts.nodes = nodes;
     parts.columns = used.columns;
     parts.n_columns = used.n;

@@ -24,6 +24,7 @@ typedef struct {
     Py_buffer trees;
     Py_buffer nodes;
     Forest forest; /* points into the buffers */
+    Walk *walks;
     void *bit_vectors;
     size_t cut_rows;
 } ForestObject;
@@ -180,6 +181,14 @@ static PyObject *forest_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         return NULL;
     }
     self->cut_rows = cut_rows < 0 ? 0 : (size_t)cut_rows;
+    /* At least one, because no memory at all may be NULL. */
+    self->walks = malloc((self->forest.n_trees + (size_t)1) * sizeof *self->walks);
+    if (self->walks == NULL) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    self->forest.walks = self->walks;
+    self->forest.n_walks = find_walks(&self->forest, self->walks);
     self->forest.unit = find_vector_unit(vector_bits);
     self->bit_vectors = prepare_bit_vectors(&self->forest);
     return (PyObject *)self;
@@ -191,6 +200,7 @@ static void forest_dealloc(PyObject *object) {
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
 
     free(self->bit_vectors);
+    free(self->walks);
     PyBuffer_Release(&self->nodes);
     PyBuffer_Release(&self->trees);
     PyBuffer_Release(&self->base_margins);

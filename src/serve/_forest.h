@@ -2,6 +2,7 @@
  *
  *   _forest.c       the Python type; it checks the tables once, so that all other files
  *                   can trust them
+ *   _alike.c        finds trees that differ in their leaves alone
  *   _walks.c        walks down the trees and adds up the leaves
  *   _bit_vectors.c  prepares small trees so that many rows need no walks
  *   _avx.c          evaluates the trees that were prepared
@@ -23,6 +24,8 @@
 #define BLOCK_ROWS 32
 /* Leaves for which a word of bits has room. */
 #define WORD_LEAVES 32
+/* Words of a tree at most. */
+#define MAX_WORDS 4
 
 /* A tree as a buffer of NumPy describes it; struct and format say the same. */
 #define TREE_FORMAT "T{I:root:H:group:H:depth:}"
@@ -38,6 +41,16 @@ typedef struct {
     uint16_t column; /* the column of a row's keys that it looks at */
     uint16_t first;  /* how many nodes further on its first child is; 0 in a leaf */
 } Node;
+
+/* A tree to walk down, or trees that are alike: then they are one behind the other, in
+ * the order of all groups. */
+typedef struct {
+    uint32_t root;
+    uint32_t n_nodes;  /* of each tree */
+    uint32_t n_copies; /* how many trees are alike; 1 of a tree by itself */
+    uint16_t group;    /* of the first tree */
+    uint16_t depth;
+} Walk;
 
 /* An inner node's part in one word: rows that go to its second child keep only the bits
  * of `mask`. */
@@ -55,16 +68,19 @@ typedef struct {
     uint32_t n_leaves;
 } Word;
 
-/* The words of one tree; a tree without words is walked. */
+/* The words of trees that are alike; trees without words are walked. The leaves of each
+ * tree follow those of the one before. */
 typedef struct {
     uint32_t first;
     uint32_t end;
+    uint32_t first_leaves; /* in units of WORD_LEAVES */
+    uint32_t n_copies;
 } WordRange;
 
 typedef struct Forest Forest;
 
-/* Adds to BLOCK_ROWS sums the leaves in which that many rows end in one tree. `keys`
- * has BLOCK_ROWS numbers for each column. */
+/* Adds to BLOCK_ROWS sums the leaves in which that many rows end in a tree. The sums of
+ * the next tree that is alike follow. `keys` has BLOCK_ROWS numbers for each column. */
 typedef void AddLeaves(const Forest *forest, const WordRange *range,
                        const uint32_t *keys, float *sums);
 
@@ -80,7 +96,7 @@ typedef struct {
 
 /* What _bit_vectors.c prepares. */
 typedef struct {
-    const WordRange *ranges; /* one a tree; NULL where all trees are walked */
+    const WordRange *ranges; /* one a walk; NULL where all trees are walked */
     const Word *words;
     const Test *tests;
     const float *leaves; /* WORD_LEAVES a word */
@@ -90,11 +106,13 @@ struct Forest {
     uint32_t n_features;
     uint32_t n_groups;
     uint32_t n_trees;
+    uint32_t n_walks;
     uint32_t n_nodes; /* the end of the last tree */
     int softmax;      /* whether margins become probabilities */
 
     const float *base_margins;
-    const Tree *trees;
+    const Tree *trees; /* as they are in the tables; what is evaluated is `walks` */
+    const Walk *walks;
     const Node *nodes;
 
     const uint16_t *columns; /* the columns that nodes look at; NULL for all columns */
@@ -154,6 +172,9 @@ static inline uint32_t missing_below(uint32_t key) {
 
 /* Without this, a function of the same name in another library could be called. */
 #pragma GCC visibility push(hidden)
+
+/* Writes the walks of a forest's trees, at most one a tree, and returns how many. */
+uint32_t find_walks(const Forest *forest, Walk *walks);
 
 /* How many rows are evaluated together when `n_rows` are asked: 1 or BLOCK_ROWS. */
 size_t rows_at_once(const Forest *forest, size_t n_rows);

@@ -90,48 +90,56 @@ static void prefetch(const Node *root) {
     __builtin_prefetch((const void *)((uintptr_t)root + 64));
 }
 
-/* Walks one row down LANES trees. `n_next` trees follow them. */
-static void walk_lanes_of_trees(const Node *nodes, const Tree *trees, size_t n_next,
+/* Adds a leaf, and the leaves in its place in the trees that are alike. */
+static inline void add_leaf(const Walk *walk, const Node *leaf, float *margins) {
+    margins += walk->group;
+    for (uint32_t k = 0; k < walk->n_copies; k++)
+        margins[k] += value_of(leaf + (size_t)k * walk->n_nodes);
+}
+
+/* Walks one row down LANES trees. `n_next` walks follow them. */
+static void walk_lanes_of_trees(const Node *nodes, const Walk *walks, size_t n_next,
                                 const uint32_t *keys, float *margins) {
     const Node *at[LANES];
     uint32_t depth = 0;
 
     for (size_t j = 0; j < LANES; j++) {
-        at[j] = nodes + trees[j].root;
+        at[j] = nodes + walks[j].root;
         if (j < n_next)
-            prefetch(nodes + trees[LANES + j].root);
-        if (trees[j].depth > depth)
-            depth = trees[j].depth;
+            prefetch(nodes + walks[LANES + j].root);
+        if (walks[j].depth > depth)
+            depth = walks[j].depth;
     }
     while (depth--) {
 #define STEP_TREE(j) STEP(at[j], keys, 1);
         EACH_LANE(STEP_TREE)
     }
     for (size_t j = 0; j < LANES; j++)
-        margins[trees[j].group] += value_of(at[j]);
+        add_leaf(walks + j, at[j], margins);
 }
 
 /* Adds to a row's margins the leaves in which it ends. */
 static void add_row(const Forest *forest, const uint32_t *keys, float *margins) {
-    const Tree *tree = forest->trees;
-    const Tree *end = tree + forest->n_trees;
+    const Walk *walk = forest->walks;
+    const Walk *end = walk + forest->n_walks;
 
-    for (; end - tree >= LANES; tree += LANES) {
-        size_t n_next = (size_t)(end - tree) - LANES;
-        walk_lanes_of_trees(forest->nodes, tree, n_next, keys, margins);
+    for (; end - walk >= LANES; walk += LANES) {
+        size_t n_next = (size_t)(end - walk) - LANES;
+        walk_lanes_of_trees(forest->nodes, walk, n_next, keys, margins);
     }
-    for (; tree < end; tree++) {
-        const Node *at = forest->nodes + tree->root;
-        for (uint32_t depth = tree->depth; depth--;)
+    for (; walk < end; walk++) {
+        const Node *at = forest->nodes + walk->root;
+        for (uint32_t depth = walk->depth; depth--;)
             STEP(at, keys, 1);
-        margins[tree->group] += value_of(at);
+        add_leaf(walk, at, margins);
     }
 }
 
-/* Walks LANES rows down one tree. */
-static void walk_lanes_of_rows(const Node *root, uint32_t depth, const uint32_t *keys,
+/* Walks LANES rows down one tree, or trees that are alike. */
+static void walk_lanes_of_rows(const Walk *walk, const Node *root, const uint32_t *keys,
                                float *sums) {
     const Node *at[LANES];
+    uint32_t depth = walk->depth;
 
     for (size_t j = 0; j < LANES; j++)
         at[j] = root;
@@ -139,25 +147,28 @@ static void walk_lanes_of_rows(const Node *root, uint32_t depth, const uint32_t 
 #define STEP_ROW(j) STEP(at[j], keys + (j), BLOCK_ROWS);
         EACH_LANE(STEP_ROW)
     }
-    for (size_t j = 0; j < LANES; j++)
-        sums[j] += value_of(at[j]);
+    for (uint32_t k = 0; k < walk->n_copies; k++) {
+        for (size_t j = 0; j < LANES; j++)
+            sums[j] += value_of(at[j] + (size_t)k * walk->n_nodes);
+        sums += BLOCK_ROWS;
+    }
 }
 
 /* Adds to the sums of a block, BLOCK_ROWS a group, the leaves in which its rows end. */
 static void add_block(const Forest *forest, const uint32_t *keys, float *sums) {
     const WordRange *ranges = forest->vectors.ranges;
 
-    for (uint32_t i = 0; i < forest->n_trees; i++) {
-        const Tree *tree = forest->trees + i;
-        const Node *root = forest->nodes + tree->root;
-        float *tree_sums = sums + (size_t)tree->group * BLOCK_ROWS;
+    for (uint32_t i = 0; i < forest->n_walks; i++) {
+        const Walk *walk = forest->walks + i;
+        const Node *root = forest->nodes + walk->root;
+        float *walk_sums = sums + (size_t)walk->group * BLOCK_ROWS;
 
         if (ranges != NULL && ranges[i].first < ranges[i].end) {
-            forest->unit.add_leaves(forest, ranges + i, keys, tree_sums);
+            forest->unit.add_leaves(forest, ranges + i, keys, walk_sums);
             continue;
         }
         for (size_t row = 0; row < BLOCK_ROWS; row += LANES)
-            walk_lanes_of_rows(root, tree->depth, keys + row, tree_sums + row);
+            walk_lanes_of_rows(walk, root, keys + row, walk_sums + row);
     }
 }
 

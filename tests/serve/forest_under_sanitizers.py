@@ -132,6 +132,14 @@ def random_tree(
     return nodes, max(levels)
 
 
+def with_other_leaves(rng: np.random.Generator, nodes: NDArray[Any]) -> NDArray[Any]:
+    """A copy of a tree, whose leaves are those of the tree in another order."""
+    others = nodes.copy()
+    is_leaf = nodes["first"] == 0
+    others["key"][is_leaf] = rng.permutation(nodes["key"][is_leaf])
+    return others
+
+
 def random_tables(rng: np.random.Generator, sizes: list[int]) -> Tables:
     """A forest whose trees have some of these numbers of inner nodes."""
     n_features = int(rng.choice([1, 2, 7, 40]))
@@ -139,11 +147,18 @@ def random_tables(rng: np.random.Generator, sizes: list[int]) -> Tables:
     n_trees = int(rng.choice([0, 1, 2, 5, 40]))
     trees = np.zeros(n_trees, dtype=TREE)
     trees["group"] = rng.integers(n_groups, size=n_trees)
+    # With many, there are copies for all groups, which are walked together.
+    share_of_copies = rng.choice([0, 0.5, 0.95])
 
     nodes = np.zeros(0, dtype=NODE)
-    for tree in trees:
-        n_inner = int(rng.choice(sizes))
-        its_nodes, depth = random_tree(rng, n_features, n_inner)
+    its_nodes, depth = random_tree(rng, n_features, 0)
+    for place, tree in enumerate(trees):
+        if place > 0 and rng.random() < share_of_copies:
+            its_nodes = with_other_leaves(rng, its_nodes)
+            tree["group"] = (trees["group"][place - 1] + 1) % n_groups
+        else:
+            n_inner = int(rng.choice(sizes))
+            its_nodes, depth = random_tree(rng, n_features, n_inner)
         # A tree may say that it is deeper than it is. Bit vectors then seem quicker.
         too_much = int(rng.choice([0, 0, 50]))
         tree["root"] = len(nodes)

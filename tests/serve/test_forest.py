@@ -21,7 +21,7 @@ from movielens.queries import RatingQueries
 from movielens.tables import RatingTable
 from serve._forest import Forest
 from serve.forest import CUT_ROWS, FlatForest
-from tests.forests import adversarial_rows, booster_of, damaged, flat_of
+from tests.forests import adversarial_rows, booster_of, damaged, flat_of, with_copies
 from tests.sanitizers import gcc, run_watched
 
 ROOT = Path(__file__).parent.parent.parent
@@ -101,6 +101,28 @@ def test_trees_of_any_size_have_the_bits_of_xgboost(n_leaves: int) -> None:
     for n_rows, alike in ((50, 0.0), (600, 0.0), (600, 0.9)):
         rows = adversarial_rows(flat, n_leaves, n_rows, alike)
         assert_equal_bits(booster, rows)
+
+
+@pytest.mark.parametrize("n_leaves", [1, 2, 17, 33, 64, 97, 128, 200])
+@pytest.mark.parametrize("n_classes", [2, 5, 10])
+def test_trees_that_differ_in_their_leaves_alone_have_the_bits_of_xgboost(
+    n_leaves: int, n_classes: int
+) -> None:
+    booster = booster_of(
+        n_leaves,
+        n_rows=2_000,
+        rounds=20,
+        num_class=n_classes,
+        max_leaves=n_leaves,
+        max_depth=0,
+        grow_policy="lossguide",
+        gamma=1e9 if n_leaves == 1 else 0.0,
+    )
+    copied = with_copies(booster, n_leaves)
+    flat = flat_of(copied)
+    for n_rows, alike in ((50, 0.0), (600, 0.0), (600, 0.9)):
+        rows = adversarial_rows(flat, n_leaves, n_rows, alike)
+        assert_equal_bits(copied, rows)
 
 
 def test_a_regression_has_the_bits_of_xgboost() -> None:
