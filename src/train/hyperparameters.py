@@ -162,7 +162,7 @@ class Hyperparameters:
         ),
     )
     movie_rounds: float = number(
-        default=0.13,
+        default=0.12,
         low=0,
         high=1,
         meaning=(
@@ -171,7 +171,7 @@ class Hyperparameters:
         ),
     )
     user_rounds: float = number(
-        default=0.35,
+        default=0.3,
         low=0,
         high=1,
         meaning=(
@@ -180,7 +180,7 @@ class Hyperparameters:
         ),
     )
     date_rounds: float = number(
-        default=0.2,
+        default=0.18,
         low=0,
         high=1,
         meaning=(
@@ -277,7 +277,7 @@ class Hyperparameters:
         shapes_model=False,
     )
     num_round: int = whole_number(
-        default=170,
+        default=200,
         low=1,
         high=100_000,
         meaning=(
@@ -288,7 +288,7 @@ class Hyperparameters:
         other_names=("n_estimators", "num_boost_round"),
     )
     eta: float = number(
-        default=0.09,
+        default=0.08,
         low=0,
         above_low=True,
         high=1,
