@@ -262,7 +262,7 @@ class _BoosterJob:
 
         search = self._boosting(main, 0, self.objective.n_rounds).reached(SEARCH_STAGE)
         if self.objective.early_stopping_rounds and search is not None:
-            best = Boosted(search.best)
+            best = search.best
             if main not in chains or best.n_rounds > chains[main].n_rounds:
                 chains[main] = best
         return chains
@@ -291,7 +291,7 @@ class _BoosterJob:
         in_order = sorted(answering, key=lambda part: (part is not main, part))
         chains = (
             Chain(
-                boosters=[each.pop(part).booster for each in models],
+                boosters=[each.pop(part).ubjson for each in models],
                 gates=self.schedule.gates(part, answering),
                 n_before=self.n_before if part is main else 0,
             )
@@ -320,7 +320,7 @@ class _BoosterJob:
             patience=self.objective.early_stopping_rounds,
         )
         logger.info("%s", metric_line(_VALIDATION_LOSS, min(search.losses)))
-        return Boosted(search.best)
+        return search.best
 
     def _chains(self, bins: Bins, n_model: int, n_main: int) -> _Chains:
         """The chains of one seed; not all of them after a stop."""
@@ -334,7 +334,7 @@ class _BoosterJob:
             stage = self._stage(part, n_model)
             views = self._views(bins, part, n_model)
             chains[part] = boosting.run(stage, views, n_rounds)
-            start = start or start_of(chains[part].booster)
+            start = start or start_of(chains[part].ubjson)
         return chains
 
     def _boosting(

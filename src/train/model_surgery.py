@@ -148,9 +148,9 @@ class GrowingBooster:
         return xgboost.Booster(model_file=bytearray(self.ubjson()))
 
 
-def start_of(booster: xgboost.Booster) -> bytes:
-    """A booster without rounds that begins where this one does, as UBJSON."""
-    model = _model(booster)
+def start_of(booster: bytes) -> bytes:
+    """A booster without rounds that begins where this one does, both as UBJSON."""
+    model = loads(booster)
     _put_rounds(model, [])
     return dumps(model)
 
@@ -159,13 +159,13 @@ class Chain(NamedTuple):
     """Rounds that answer some of the rows, boosted with each of several seeds.
 
     Attributes:
-        boosters: one a seed, with as many rounds each.
+        boosters: one a seed as UBJSON, with as many rounds each.
         gates: what holds the other rows back from each tree.
         n_before: the first rounds, which all seeds have in common. They come once, and
             stay as they are.
     """
 
-    boosters: Sequence[xgboost.Booster]
+    boosters: Sequence[bytes]
     gates: Sequence[Gate] = ()
     n_before: int = 0
 
@@ -181,12 +181,18 @@ def joined(chains: Iterable[Chain]) -> xgboost.Booster:
     Args:
         chains: at least one.
     """
+    # By the time XGBoost reads them, all that these bytes were made of is gone.
+    ubjson = bytearray(_joined(chains))
+    return xgboost.Booster(model_file=ubjson)
+
+
+def _joined(chains: Iterable[Chain]) -> bytes:
     whole: _Model = {}
     rounds: list[list[Encoded]] = []
     n_trees = 0
     for chain in chains:
         for n_seed, booster in enumerate(chain.boosters):
-            model = _model(booster)
+            model = loads(booster)
             whole = whole or model
             for trees in _finished_rounds(model, chain, is_first=n_seed == 0):
                 for tree in trees:
@@ -195,7 +201,7 @@ def joined(chains: Iterable[Chain]) -> xgboost.Booster:
                 # As bytes, a tree takes less memory.
                 rounds.append([Encoded(dumps(tree)) for tree in trees])
     _put_rounds(whole, rounds)
-    return _booster(whole)
+    return dumps(whole)
 
 
 def _finished_rounds(
@@ -301,10 +307,6 @@ def _model(booster: xgboost.Booster) -> _Model:
     return model
 
 
-def _booster(model: _Model) -> xgboost.Booster:
-    return xgboost.Booster(model_file=bytearray(dumps(model)))
-
-
 def _forest(model: _Model) -> dict[str, Any]:
     forest: dict[str, Any] = model["learner"]["gradient_booster"]["model"]
     return forest
@@ -316,11 +318,12 @@ def _trees(model: _Model) -> list[_Tree]:
 
 
 def _rounds(model: _Model) -> Iterator[list[_Tree]]:
-    """The trees of each round."""
-    trees = _trees(model)
+    """The trees of each round, which the model then forgets."""
+    trees: list[_Tree | None] = _forest(model)["trees"]
     begins = _forest(model)["iteration_indptr"]
     for first, end in itertools.pairwise(begins):
-        yield trees[first:end]
+        yield [tree for tree in trees[first:end] if tree is not None]
+        trees[first:end] = [None] * (end - first)
 
 
 def _n_classes(model: _Model) -> int:

@@ -44,28 +44,32 @@ class Boosted:
     """What a stage of boosting gave.
 
     Attributes:
-        booster: all its rounds.
+        ubjson: the booster with all its rounds, as XGBoost's UBJSON. So it takes less
+            memory than if XGBoost held it.
+        n_rounds: rounds in all.
         is_complete: whether it has all the rounds that it should; otherwise a stop
             ended it.
         losses: the loss on the rows held out after each new round; empty without such
             rows.
     """
 
-    booster: xgboost.Booster
+    ubjson: bytes
+    n_rounds: int
     is_complete: bool = True
     losses: tuple[float, ...] = ()
 
     @property
-    def n_rounds(self) -> int:
-        """Rounds in all."""
-        return self.booster.num_boosted_rounds()
+    def booster(self) -> xgboost.Booster:
+        """The booster, anew each time."""
+        return xgboost.Booster(model_file=bytearray(self.ubjson))
 
     @property
-    def best(self) -> xgboost.Booster:
+    def best(self) -> Boosted:
         """The rounds up to the first one with the lowest loss."""
         n_before = self.n_rounds - len(self.losses)
-        n_best = self.losses.index(min(self.losses)) + 1
-        return self.booster[: n_before + n_best]
+        n_best = n_before + self.losses.index(min(self.losses)) + 1
+        best = self.booster[:n_best]
+        return Boosted(bytes(best.save_raw("ubj")), n_best)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +120,7 @@ class Boosting:
             # Saving takes memory too, so let go of the matrices.
             views.let_go()
             self._save(stage, growing, losses, is_complete)
-        return Boosted(growing.booster(), is_complete, tuple(losses))
+        return self._restored(self.context.checkpoints.stages[stage])
 
     def _grow(
         self,
@@ -265,9 +269,7 @@ class Boosting:
         return is_stopped
 
     def _restored(self, stage: Stage) -> Boosted:
-        model = bytearray(stage.booster)
-        booster = xgboost.Booster(dict(self.params), model_file=model)
-        return Boosted(booster, stage.complete, stage.losses)
+        return Boosted(stage.booster, stage.n_rounds, stage.complete, stage.losses)
 
     def _save(
         self,

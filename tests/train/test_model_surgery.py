@@ -83,6 +83,10 @@ def booster(grown: tuple[GrowingBooster, Floats]) -> xgboost.Booster:
     return growing.booster()
 
 
+def ubjson_of(booster: xgboost.Booster) -> bytes:
+    return bytes(booster.save_raw("ubj"))
+
+
 def margins_of(booster: xgboost.Booster, values: Floats) -> Floats:
     margins: Floats = booster.inplace_predict(values, predict_type="margin")
     return margins
@@ -120,7 +124,7 @@ def test_the_trees_of_an_axis_differ_in_their_leaves_alone(
 
 
 def finished(booster: xgboost.Booster) -> xgboost.Booster:
-    return joined([Chain([booster])])
+    return joined([Chain([ubjson_of(booster)])])
 
 
 def test_rounded_trees_give_nearly_the_same_margins(
@@ -137,7 +141,7 @@ def test_rounded_trees_give_nearly_the_same_margins(
 def test_contributions_of_rounded_trees_add_up_to_the_margins(
     booster: xgboost.Booster, values: Floats
 ) -> None:
-    rounded = joined([Chain([booster], [Gate(1, 0.5), Gate(2, -0.5)])])
+    rounded = joined([Chain([ubjson_of(booster)], [Gate(1, 0.5), Gate(2, -0.5)])])
     matrix = xgboost.DMatrix(values, feature_names=list(NAMES))
     contributions = rounded.predict(matrix, pred_contribs=True)
     margins = rounded.predict(matrix, output_margin=True)
@@ -161,7 +165,7 @@ def test_rounding_again_changes_nothing(booster: xgboost.Booster) -> None:
 def test_the_mean_of_equal_boosters_has_their_margins(
     booster: xgboost.Booster, values: Floats
 ) -> None:
-    mean = joined([Chain([booster, booster])])
+    mean = joined([Chain(2 * [ubjson_of(booster)])])
     assert mean.num_boosted_rounds() == 2 * len(COLUMNS)
     np.testing.assert_allclose(
         margins_of(mean, values), margins_of(booster, values), atol=1e-4
@@ -171,7 +175,7 @@ def test_the_mean_of_equal_boosters_has_their_margins(
 def test_rounds_that_seeds_have_in_common_come_once(
     booster: xgboost.Booster, values: Floats
 ) -> None:
-    mean = joined([Chain([booster, booster], n_before=1)])
+    mean = joined([Chain(2 * [ubjson_of(booster)], n_before=1)])
     assert mean.num_boosted_rounds() == 1 + 2 * (len(COLUMNS) - 1)
     np.testing.assert_allclose(
         margins_of(mean, values), margins_of(booster, values), atol=1e-4
@@ -183,8 +187,13 @@ def test_each_row_gets_the_margins_of_the_chain_whose_gates_it_passes(
 ) -> None:
     """Column 0 lets rows into the first chain, column 1 into the second."""
     first, second = booster[:2], booster[2:]
-    whole = joined([Chain([first], [Gate(0, 0.25)]), Chain([second], [Gate(1, 0.5)])])
-    nothing = margins_of(xgboost.Booster(model_file=bytearray(start_of(first))), values)
+    chains = [
+        Chain([ubjson_of(first)], [Gate(0, 0.25)]),
+        Chain([ubjson_of(second)], [Gate(1, 0.5)]),
+    ]
+    whole = joined(chains)
+    start = bytearray(start_of(ubjson_of(first)))
+    nothing = margins_of(xgboost.Booster(model_file=start), values)
     expected = nothing.copy()
     for chain, passes in (
         (first, values[:, 0] >= 0.25),
@@ -199,7 +208,7 @@ def test_rounds_of_before_stay_outside_of_the_gates(
     booster: xgboost.Booster, values: Floats
 ) -> None:
     never = Gate(0, 1e9)
-    whole = joined([Chain([booster], [never], n_before=2)])
+    whole = joined([Chain([ubjson_of(booster)], [never], n_before=2)])
     np.testing.assert_allclose(
         margins_of(whole, values), margins_of(booster[:2], values), atol=1e-4
     )

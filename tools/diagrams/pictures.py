@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 from movielens import artifact
 from movielens.features.groups import DEFAULT_GROUPS
 from movielens.manifest import MANIFEST
+from movielens.ratings import HALF_STARS, RatingScale
 from tools.diagrams.svg import ANSWER, CODE, DATA, FAINT, MODEL, PLAIN, Drawing
+from train.axes import Axes
 from train.hyperparameters import Hyperparameters
 
 ROOT = Path(__file__).parents[2]
@@ -145,6 +147,27 @@ def stars() -> Drawing:
         drawing.bar(x, 220 - height, 52, height, fill)
         drawing.words(x + 26, 214 - height, f"{100 * share:.1f} %", colour=FAINT)
         drawing.words(x + 26, 240, f"{name} ★")
+    return drawing
+
+
+def axes() -> Drawing:
+    """How far a step along each axis moves each class."""
+    scale = RatingScale(HALF_STARS)
+    names = ("location", "spread", "halves")
+    drawing = Drawing(820, 330, "How far each class moves with a step along each axis")
+    for row, (name, shares) in enumerate(
+        zip(names, Axes.of(scale).shares.tolist(), strict=True)
+    ):
+        middle = 60 + row * 96
+        drawing.words(10, middle + 5, name, bold=True, anchor="start")
+        drawing.line(120, middle, 810, middle)
+        for place, share in enumerate(shares):
+            height = 70 * abs(share)
+            top = middle - height if share > 0 else middle
+            fill = "#60a5fa" if share > 0 else "#fbbf24"
+            drawing.bar(130 + place * 68, top, 46, height, fill)
+    for place, stars in enumerate(HALF_STARS):
+        drawing.words(153 + place * 68, 318, f"{stars} ★")
     return drawing
 
 
@@ -302,6 +325,7 @@ PICTURES: dict[str, Callable[[], Drawing]] = {
     "flow.svg": flow,
     "featurizer.svg": featurizer,
     "folds.svg": folds,
+    "axes.svg": axes,
     "parts.svg": parts,
     "stars.svg": stars,
     "resume.svg": resume,
