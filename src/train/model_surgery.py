@@ -14,6 +14,7 @@ a model would be a Python object, and small instances lack the memory for that.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -319,11 +320,13 @@ def _trees(model: _Model) -> list[_Tree]:
 
 def _rounds(model: _Model) -> Iterator[list[_Tree]]:
     """The trees of each round, which the model then forgets."""
-    trees: list[_Tree | None] = _forest(model)["trees"]
-    begins = _forest(model)["iteration_indptr"]
-    for first, end in itertools.pairwise(begins):
-        yield [tree for tree in trees[first:end] if tree is not None]
-        trees[first:end] = [None] * (end - first)
+    forest = _forest(model)
+    trees = deque(forest["trees"])
+    forest["trees"] = []
+
+    begins = forest["iteration_indptr"]
+    for n_trees in np.diff(begins).tolist():
+        yield [trees.popleft() for _ in range(n_trees)]
 
 
 def _n_classes(model: _Model) -> int:
