@@ -43,17 +43,17 @@ N_PARTS = 10
 Candidates = dict[str, dict[str, Any]]
 
 WITHOUT_TITLES = tuple(name for name in DEFAULT_GROUPS if name != "titles")
+# What the defaults were before there were axes.
+SMALL_STEPS = {"axis_rounds": 0.0, "num_round": 300, "eta": 0.05, "lambda_": 5.0}
 OF_ALL_ROWS: Candidates = {
     "as it is": {},
     "another seed": {"seed": 5},
     "no titles": {"features": WITHOUT_TITLES},
+    "no titles, another seed": {"features": WITHOUT_TITLES, "seed": 5},
     "no axes": {"axis_rounds": 0.0},
-    "no axes, smaller steps": {
-        "axis_rounds": 0.0,
-        "num_round": 300,
-        "eta": 0.05,
-        "lambda_": 5.0,
-    },
+    "no axes, another seed": {"axis_rounds": 0.0, "seed": 5},
+    "small steps": SMALL_STEPS,
+    "small steps, another seed": {**SMALL_STEPS, "seed": 5},
     "fewer rounds along axes": {"axis_rounds": 0.4},
     "more rounds along axes": {"axis_rounds": 0.8},
     "more of a node's columns": {"colsample_bynode": 0.5},

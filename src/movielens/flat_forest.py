@@ -26,8 +26,9 @@ three tables and compares their dtypes with its own structures.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -252,9 +253,8 @@ def _check_links(trees: list[dict[str, Any]], n_features: int) -> None:
     leads_somewhere = np.all(is_in_tree & is_feature, where=is_inner)
 
     root = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    children = [(root + left)[is_inner], (root + right)[is_inner]]
-    has_one_parent = len(np.unique(children)) == 2 * np.count_nonzero(is_inner)
-    if not (leads_somewhere and has_one_parent):
+    children = np.concatenate([(root + left)[is_inner], (root + right)[is_inner]])
+    if not leads_somewhere or np.bincount(children).max(initial=0) > 1:
         raise ValueError(
             "not a booster as XGBoost writes it: a node has two parents or leads "
             "nowhere"
@@ -316,20 +316,11 @@ def _flat_tree(tree: dict[str, Any], n_features: int) -> _FlatTree:
     if has_categories or leaf_size > 1:
         raise UnknownShapeError("categorical splits or vectors in leaves")
 
-    left = np.asarray(tree["left_children"])
-    right = np.asarray(tree["right_children"])
-    levels = _levels(left, right)
-    depth = len(levels) - 1
-
-    # XGBoost's number of each node, in the order of the flat form, and the reverse.
-    order = np.concatenate(levels)
+    left = np.asarray(tree["left_children"], dtype=np.int32)
+    right = np.asarray(tree["right_children"], dtype=np.int32)
+    order, first, depth = _shape(left.tobytes(), right.tobytes())
     n_nodes = len(order)
-    position = np.empty(len(left), dtype=np.int64)
-    position[order] = np.arange(n_nodes)
-
-    is_inner = left[order] >= 0
-    distance_to_first = position[right[order]] - np.arange(n_nodes)
-    first = np.where(is_inner, distance_to_first, 0)
+    is_inner = first > 0
     value = np.asarray(tree["split_conditions"], dtype=np.float32)[order]
     if depth > MOST_DEPTH or first.max() > MOST_FIRST or np.isnan(value).any():
         raise UnknownShapeError(
@@ -347,15 +338,48 @@ def _flat_tree(tree: dict[str, Any], n_features: int) -> _FlatTree:
     return _FlatTree(nodes, depth)
 
 
+class _Shape(NamedTuple):
+    """The nodes of a tree, level by level.
+
+    Attributes:
+        order: int32 (n_nodes,), XGBoost's number of each.
+        first: int64 (n_nodes,), the distance to its first child; 0 of a leaf.
+        depth: how many levels there are below the root.
+    """
+
+    order: NDArray[np.int32]
+    first: NDArray[np.int64]
+    depth: int
+
+
+# The trees of an axis follow each other and have one shape.
+@functools.lru_cache(maxsize=1)
+def _shape(left_children: bytes, right_children: bytes) -> _Shape:
+    """The shape of a tree, from XGBoost's numbers of the nodes' children, int32."""
+    left = np.frombuffer(left_children, np.int32)
+    right = np.frombuffer(right_children, np.int32)
+    levels = _levels(left, right)
+
+    order = np.concatenate(levels)
+    places = np.arange(len(order))
+    position = np.empty(len(left), dtype=np.int64)
+    position[order] = places
+
+    is_inner = left[order] >= 0
+    distance_to_first = position[right[order]] - places
+    first = np.where(is_inner, distance_to_first, 0)
+    return _Shape(order, first, depth=len(levels) - 1)
+
+
 def _levels(
-    left: NDArray[np.integer[Any]], right: NDArray[np.integer[Any]]
-) -> list[NDArray[np.integer[Any]]]:
+    left: NDArray[np.int32], right: NDArray[np.int32]
+) -> list[NDArray[np.int32]]:
     """XGBoost's numbers of a tree's nodes, level by level.
 
     The right child comes first, because a row goes to the first child if its value is
     not below the split point.
     """
-    level: NDArray[np.integer[Any]] = np.array([0])
+    level = np.zeros(1, dtype=np.int32)
     levels = [level]
     n_nodes = 1
     while n_nodes <= len(left):

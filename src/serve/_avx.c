@@ -201,7 +201,7 @@ AVX512 static void add_leaves_avx512(const Forest *forest, const WordRange *rang
 VectorUnit find_vector_unit(int max_bits) {
 #ifdef __x86_64__
     if (max_bits >= 512 && __builtin_cpu_supports("avx512f"))
-        return (VectorUnit){512, add_leaves_avx512, 0.07, 0.4, 11};
+        return (VectorUnit){512, add_leaves_avx512, 0.07, 0.4, 8};
     if (max_bits >= 256 && __builtin_cpu_supports("avx2"))
         return (VectorUnit){256, add_leaves_avx2, 0.10, 0.6, 15};
 #endif

@@ -203,8 +203,8 @@ static void predict_single(const Forest *forest, const float *values, uint32_t *
 }
 
 /* Measured on an AMD EPYC (Zen 4) with the default model: 32 rows together walk in the
- * time of 20 rows one by one. _avx.c has what bit vectors take. */
-#define MAX_SINGLE_ROWS_WALKED 20
+ * time of 19 rows one by one. _avx.c has what bit vectors take. */
+#define MAX_SINGLE_ROWS_WALKED 19
 
 static size_t max_single_rows(const Forest *forest) {
     int all_walk = forest->vectors.ranges == NULL;

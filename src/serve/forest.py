@@ -10,7 +10,7 @@ from movielens.flat_forest import parts_of
 Floats = NDArray[np.float32]
 
 # From so many rows on, trees are cut down to the nodes that the rows need. By AVX-512,
-# cutting the default model takes as long as up to 450 rows. After that, each row of one
+# cutting the default model takes as long as up to 550 rows. After that, each row of one
 # user takes a third of the time, and rows of many users about as long as before.
 CUT_ROWS = 512
 # The widest vectors to use: 512 for AVX-512, 256 for AVX2, 0 for none.

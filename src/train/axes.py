@@ -34,6 +34,8 @@ from movielens.ratings import RatingScale
 
 Floats = NDArray[np.float32]
 
+# As in XGBoost's own objectives.
+LEAST_VARIANCE = np.float32(1e-16)
 # Rows whose derivatives are computed together.
 BLOCK_ROWS = 8_192
 
@@ -116,7 +118,8 @@ class Axes:
                 mean = _expected(probabilities, shares)
                 mean_square = _expected(probabilities, shares**2)
                 found.gradient[rows, axis] = mean - shares[own]
-                found.hessian[rows, axis] = mean_square - mean**2
+                variance = mean_square - mean**2
+                found.hessian[rows, axis] = np.maximum(variance, LEAST_VARIANCE)
 
         _for_each_block(fill, len(margins))
         return found

@@ -143,8 +143,8 @@ class Boosting:
             growing.begin(self._first_stumps(view))
         margins = _margins(growing, views.bins.blocks, view)
         while True:
-            if growing.n_rounds < self.n_axis_rounds:
-                margins = self._along_axes(growing, view, margins)
+            if self.axes is not None and growing.n_rounds < self.n_axis_rounds:
+                margins = self._along_axes(self.axes, growing, view, margins)
             else:
                 margins = self._for_each_class(growing, view, margins)
             losses.extend(self._losses(view, margins))
@@ -177,10 +177,13 @@ class Boosting:
         return [booster.predict(matrix, output_margin=True) for matrix in view.matrices]
 
     def _along_axes(
-        self, growing: GrowingBooster, view: View, margins: Sequence[Margins]
+        self,
+        axes: Axes,
+        growing: GrowingBooster,
+        view: View,
+        margins: Sequence[Margins],
     ) -> list[Margins]:
         """Add a round with a tree for every axis; the margins that it reaches."""
-        axes = self._axes()
         matrix = view.matrices[0]
         class_index = matrix.get_label().astype(np.int64)
         gradient, hessian = axes.derivatives(margins[0], class_index)
@@ -238,11 +241,6 @@ class Boosting:
             **changes,
         }
         return xgboost.Booster(params, view.matrices)
-
-    def _axes(self) -> Axes:
-        if self.axes is None:
-            raise ValueError("rounds along axes, but no axes")
-        return self.axes
 
     def _is_complete(
         self, n_done: int, n_rounds: int, losses: list[float], patience: int | None
