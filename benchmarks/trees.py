@@ -6,8 +6,8 @@ any depth if there are enough rows. The two sides take turns of many calls each,
 in turns of one call each would find the caches full of the other's trees, which no
 server does. Each call asks for other rows. Figures are medians of processor time.
 
-With a model (``--base-dir DIR``), recommendations from its whole catalogue are measured
-too.
+With a model of ml-latest-small (``--base-dir DIR``), its trees are measured on rows of
+that data set, and recommendations from its whole catalogue.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ import xgboost
 from numpy.typing import NDArray
 from rich.table import Table
 
+from benchmarks.data import read_data
 from benchmarks.results import console, save
+from movielens import artifact
 from movielens.flat_forest import flatten
 from serve.forest import FlatForest
 from serve.question_answers import QuestionAnswerer
@@ -69,6 +71,8 @@ LOADS = (
     Load(n_rows=100, turns=9, calls=20),
     Load(n_rows=10_000, turns=5, calls=1),
 )
+
+MOST_ROWS = max(load.n_rows * load.calls for load in LOADS)
 
 # Gets the number of the call in its turn.
 Work = Callable[[int], object]
@@ -113,7 +117,7 @@ def measure_load(
         RuntimeError: if an answer of the forest differs in a bit.
     """
     n_asked = load.n_rows * load.calls
-    batches = rows[:n_asked].reshape(load.calls, load.n_rows, N_FEATURES)
+    batches = rows[:n_asked].reshape(load.calls, load.n_rows, -1)
     for batch in batches:
         expected = booster.inplace_predict(batch)
         if not np.array_equal(forest.inplace_predict(batch), expected):
@@ -133,12 +137,29 @@ def measure(shape: Shape) -> dict[int, dict[str, float]]:
     """Milliseconds a call, by the number of rows and by side."""
     rng = np.random.default_rng(1)
     booster = noise_booster(shape, rng)
+    noise = rng.normal(size=(MOST_ROWS, N_FEATURES))
+    return measure_booster(booster, noise.astype(np.float32))
+
+
+def measure_model(base_dir: Path) -> dict[int, dict[str, float]]:
+    """The same of a model, on rows of ml-latest-small."""
+    model = artifact.load(base_dir / "model")
+    booster = model.booster
+    if not isinstance(booster, xgboost.Booster):
+        raise TypeError(f"{base_dir} has no booster of XGBoost's")
+    booster.set_param({"nthread": 1})
+    ratings = read_data().ratings
+    rng = np.random.default_rng(1)
+    some = ratings.take(rng.permutation(len(ratings))[:MOST_ROWS])
+    return measure_booster(booster, model.spec.values(some.queries()))
+
+
+def measure_booster(
+    booster: xgboost.Booster, rows: NDArray[np.float32]
+) -> dict[int, dict[str, float]]:
+    """Milliseconds a call, by the number of rows and by side."""
     flat = flatten(bytes(booster.save_raw("ubj")))
     forest = FlatForest(flat)
-
-    n_most = max(load.n_rows * load.calls for load in LOADS)
-    noise = rng.normal(size=(n_most, N_FEATURES))
-    rows = noise.astype(np.float32)
     return {load.n_rows: measure_load(booster, forest, rows, load) for load in LOADS}
 
 
@@ -175,11 +196,14 @@ def main() -> None:
     results: dict[str, Any] = {}
     for shape in SHAPES:
         results[shape.name] = measure(shape)
-        for n_rows, each in results[shape.name].items():
+    if options.base_dir is not None:
+        results["the model's trees"] = measure_model(options.base_dir)
+    for name, by_rows in results.items():
+        for n_rows, each in by_rows.items():
             xgboost_ms = each["XGBoost"]
             kernel_ms = each["kernel"]
             table.add_row(
-                shape.name,
+                name,
                 f"{n_rows:,}",
                 f"{xgboost_ms:.3f}",
                 f"{kernel_ms:.3f}",
