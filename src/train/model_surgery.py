@@ -117,11 +117,10 @@ class GrowingBooster:
         added: list[Encoded] = []
         for n_tree, tree in enumerate(_trees(_model(booster))):
             self._look_at_features(tree, columns, cuts)
-            shares = [1.0] if axes is None else axes.shares[n_tree]
-            for share in shares:
-                copy = _with_leaves_times(tree, share)
-                copy["id"] = n_before + len(added)
-                added.append(Encoded(dumps(copy)))
+            trees = [tree] if axes is None else _of_classes(tree, axes.shares[n_tree])
+            for each in trees:
+                each["id"] = n_before + len(added)
+                added.append(Encoded(dumps(each)))
         self._rounds.append(added)
 
     def _look_at_features(
@@ -246,12 +245,25 @@ def _divide_leaves(tree: _Tree, by: int) -> None:
     tree["split_conditions"] = divided.astype(values.dtype)
 
 
-def _with_leaves_times(tree: _Tree, share: float) -> _Tree:
-    """The same tree with other leaves."""
+def _of_classes(tree: _Tree, shares: NDArray[np.float32]) -> list[_Tree]:
+    """A copy of an axis's tree for each class, with the class's share of its leaves.
+
+    Its gains are divided among them, so that their sum stays the same.
+    """
     values = tree["split_conditions"]
     is_leaf = tree["left_children"] < 0
-    shared = np.where(is_leaf, values * np.float32(share), values)
-    return {**tree, "split_conditions": shared.astype(values.dtype)}
+    gains = tree["loss_changes"] / np.float32(len(shares))
+
+    copies: list[_Tree] = []
+    for share in shares:
+        shared = np.where(is_leaf, values * share, values)
+        copy = {
+            **tree,
+            "split_conditions": shared.astype(values.dtype),
+            "loss_changes": gains.astype(values.dtype),
+        }
+        copies.append(copy)
+    return copies
 
 
 def _add_gate(tree: _Tree, gate: Gate) -> None:

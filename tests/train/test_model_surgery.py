@@ -123,6 +123,28 @@ def test_the_trees_of_an_axis_differ_in_their_leaves_alone(
     assert splits[0] != splits[3]
 
 
+def total_gain(booster: xgboost.Booster) -> float:
+    nodes = booster.trees_to_dataframe()
+    return float(nodes[nodes.Feature != "Leaf"].Gain.sum())
+
+
+def test_the_gain_of_a_tree_of_an_axis_is_divided_among_the_classes(
+    grown: tuple[GrowingBooster, Floats], values: Floats
+) -> None:
+    growing, margins = grown
+    columns = COLUMNS[0]
+    bins = np.argsort(np.argsort(values[:, columns], axis=0), axis=0) // 50
+    label = (bins.sum(axis=1) > 6).astype(np.int64)
+    matrix = xgboost.QuantileDMatrix(bins, label=label)
+    along = grown_along_axes(matrix, margins, label)
+
+    features = FeatureMatrix(values, tuple(Column(name, Part.USER) for name in NAMES))
+    again = GrowingBooster(NAMES, growing.ubjson())
+    again.add(along, columns, Cuts.of(features, max_bin=8), AXES)
+    added = again.booster()[len(COLUMNS) :]
+    assert total_gain(added) == pytest.approx(total_gain(along), rel=1e-5)
+
+
 def finished(booster: xgboost.Booster) -> xgboost.Booster:
     return joined([Chain([ubjson_of(booster)])])
 
