@@ -304,7 +304,10 @@ class Hyperparameters:
         default=7,
         low=1,
         high=20,
-        meaning="splits from the root of a tree to a leaf, at most",
+        meaning=(
+            "splits from the root of a tree to a leaf, at most; never more than 6 in "
+            "the rounds of `axis_rounds`"
+        ),
         passed_to_xgboost=True,
         tuned=(2, 8),
     )

@@ -38,6 +38,10 @@ logger = logging.getLogger(__name__)
 _PROGRESS_LINES = 10
 _TREE_METHOD = "hist"
 
+# A tree along an axis stands once for each class in the model, so it is kept smaller.
+# Deeper ones made the log-loss 0.001 lower, and the model half as large again.
+_AXIS_DEPTH = 6
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boosted:
@@ -196,7 +200,10 @@ class Boosting:
         for each in view.matrices:
             nothing = np.zeros((each.num_row(), len(axes)), dtype=np.float32)
             each.set_info(base_margin=nothing)
-        booster = self._booster(view, growing.n_rounds, num_class=len(axes))
+        max_depth = min(self.params["max_depth"], _AXIS_DEPTH)
+        booster = self._booster(
+            view, growing.n_rounds, num_class=len(axes), max_depth=max_depth
+        )
         # Then XGBoost notes the steps while it grows the trees.
         booster.predict(matrix, output_margin=True, training=True)
         booster.boost(matrix, iteration=0, grad=gradient, hess=hessian)

@@ -33,7 +33,7 @@ def test_a_disk_too_small_for_the_model_is_named_and_has_no_model(
 def test_a_disk_too_small_for_checkpoints_is_named_and_keeps_whole_ones(
     base_dir: Path, jobs: Jobs, undisturbed: dict[str, bytes]
 ) -> None:
-    end = jobs.run(base_dir, mounts=[Mount("checkpoints", n_bytes=2**16)])
+    end = jobs.run(base_dir, mounts=[Mount("checkpoints", n_bytes=2**18)])
     expect_reason(end, f"can't write the checkpoint {base_dir / 'checkpoints'}", FULL)
     kept = base_dir / AFTERWARDS / "checkpoints"
     names = [path.name for path in kept.iterdir()]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xgboost
 from numpy.typing import NDArray
 
 from movielens.features import FeatureSpec, Part
@@ -120,6 +121,28 @@ def test_the_first_rounds_have_a_tree_for_each_class_and_axis(
     n_classes = boosting.params["num_class"]
     n_axes = boosting.n_axis_rounds * [n_classes * len(Axes.of(HALF))]
     assert n_trees == (n_axes + 4 * [n_classes])[:4]
+
+
+def test_trees_along_axes_are_at_most_six_deep(
+    boosting: Boosting, views: Views
+) -> None:
+    params = {
+        **boosting.params,
+        "max_depth": 9,
+        "min_child_weight": 0,
+        "gamma": 0,
+        "lambda": 0,
+    }
+    deep = replace(boosting, params=params, n_axis_rounds=1)
+    along_axes, of_classes = deep.run("final", views, n_rounds=2).booster
+    assert depth_of(along_axes) == 6
+    assert depth_of(of_classes) == 9
+
+
+def depth_of(booster: xgboost.Booster) -> int:
+    """The number of tabs before the deepest node."""
+    lines = "\n".join(booster.get_dump()).split("\n")
+    return max(len(line) - len(line.lstrip("\t")) for line in lines)
 
 
 def test_margins_of_rows_held_out_are_those_of_the_booster(
