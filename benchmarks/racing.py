@@ -118,7 +118,7 @@ def boost(target: Path) -> Json:
         params,
         TrainingContext(hyperparameters, clock),
         axes=objective.axes,
-        n_axis_rounds=round(objective.axis_share * n_rounds),
+        n_axis_rounds=objective.n_axis_rounds(n_rounds),
     )
     timed.run("race", views((train,), classes, params), n_rounds)
     peak = peak_mb()

@@ -82,7 +82,7 @@ OF_UNKNOWN_USERS: Candidates = {
     "as it is": {},
     "another seed": {"seed": 5},
     "no rounds of the date": {"date_rounds": 0.0},
-    "fewer rounds of the date": {"date_rounds": 0.4},
+    "fewer rounds of the date": {"date_rounds": 0.2},
     "more rounds of the date": {"date_rounds": 0.8},
     "rows alike": {"user_evenness": 0.0},
     "evenness 0.5": {"user_evenness": 0.5},

@@ -37,6 +37,8 @@ static uint32_t n_copies_of(const Forest *forest, uint32_t tree) {
     for (uint32_t k = 0; k < n_groups; k++) {
         if (forest->trees[tree + k].group != k)
             return 1;
+    }
+    for (uint32_t k = 1; k < n_groups; k++) {
         if (!are_alike(forest, tree, tree + k))
             return 1;
     }

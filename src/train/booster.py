@@ -344,11 +344,11 @@ class _BoosterJob:
         objective = self.objective
         params, _ = objective.chain(n_model, self._branch(part))
         if part is self.schedule.main:
-            # Early stopping takes away rounds of the classes.
+            # If early stopping chose fewer, the search still began with as many along
+            # axes.
             n_rounds = objective.n_rounds
         # An earlier model has been along the axes.
-        share = 0 if self.n_before else objective.axis_share
-        n_axis_rounds = round(share * n_rounds)
+        n_axis_rounds = 0 if self.n_before else objective.n_axis_rounds(n_rounds)
         return Boosting(params, self.context, start, objective.axes, n_axis_rounds)
 
     def _branch(self, part: Part) -> Part | None:

@@ -96,6 +96,10 @@ class Objective:
         name = f"-{branch.name.lower()}" if branch is not None else ""
         return f"{self.stage}{number}{name}"
 
+    def n_axis_rounds(self, n_rounds: int) -> int:
+        """How many of a new chain's rounds go along axes."""
+        return round(self.axis_share * n_rounds)
+
     def chain(
         self, n_model: int, branch: Part | None = None
     ) -> tuple[Mapping[str, Any], Weight | None]:
